@@ -1,0 +1,165 @@
+# itr - image-text retrieval. `make help` lists what can be made. No line here names a source file: tools/*.c become programs,
+# lib/*/*.c the library, tests/unit/test_*.c the unit tests. A file whose name ends in _avx2, _avx512, _avx512vnni or _avx512bf16
+# is a kernel and is compiled for that instruction set; which one runs is chosen at run time (lib/base/cpu.h).
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+# --- knobs: make CC=clang, DEVELOPER=1 (warnings are errors), NATIVE=1, SANITIZE=address,undefined, V=1; config.mk overrides --------
+-include config.mk
+CC        := $(if $(filter default,$(origin CC)),gcc,$(CC))
+BUILD     ?= build$(if $(SANITIZE),/asan)
+BIN       ?= $(if $(SANITIZE),$(BUILD)/bin,bin)
+prefix    ?= /usr/local
+PROGRAM_PREFIX ?= itr-
+OPT       ?= $(if $(SANITIZE),-O1,-O2)
+V         ?= 0
+Q         := $(if $(filter 1,$(V)),,@)
+SAY        = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
+
+MODULES   := openblas hdf5 libcurl libcjson libzip libpng libjpeg libutf8proc libcrypto zlib
+DNNL      ?= auto
+VERSION   := $(shell sed -n 's/^\#\# \([0-9.]*\).*/\1/p' NEWS.md 2>/dev/null | head -n 1)
+GIT       := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+# Debian's names for everything that building, testing and plotting need; `make deps` installs them.
+DEPS_BUILD := gcc pkg-config libopenblas-openmp-dev libhdf5-dev libcurl4-openssl-dev libcjson-dev libzip-dev libpng-dev \
+              libjpeg62-turbo-dev libutf8proc-dev libssl-dev zlib1g-dev gnuplot-nox fonts-dejavu-core
+DEPS_TEST  := libcmocka-dev jq python3 python3-venv
+DEPS       := $(DEPS_BUILD) $(DEPS_TEST)
+
+have_module = $(shell pkg-config --exists $(1) 2>/dev/null && echo $(1))
+HDF5_PC   := $(or $(call have_module,hdf5-serial),$(call have_module,hdf5))
+BLAS_PC   := $(or $(call have_module,openblas-openmp),$(call have_module,openblas))
+PC        := $(patsubst openblas,$(BLAS_PC),$(patsubst hdf5,$(HDF5_PC),$(MODULES)))
+PC_CFLAGS  = $(shell pkg-config --cflags $(PC) 2>/dev/null)
+PC_LIBS    = $(shell pkg-config --libs $(PC) 2>/dev/null)
+HAVE_DNNL := $(if $(filter 0,$(DNNL)),,$(shell printf '\#include <dnnl.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo 1))
+
+WARN      := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wvla \
+             $(if $(DEVELOPER),-Werror)
+CFLAGS    ?= -g $(OPT)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARN) -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Ilib -I$(BUILD) $(PC_CFLAGS) \
+             $(if $(NATIVE),-march=native) $(if $(HAVE_DNNL),-DITR_HAVE_DNNL=1) \
+             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+LIBS       = $(PC_LIBS) $(if $(HAVE_DNNL),-ldnnl) -lm
+
+X86       := $(filter x86_64 amd64,$(shell uname -m))
+isa_flags  = $(if $(X86),$(if $(filter %_avx2,$(1)),-mavx2 -mfma -mf16c)$(if $(filter %_avx512,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq)$(if \
+             $(filter %_avx512vnni,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vpopcntdq)$(if \
+             $(filter %_avx512bf16,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16))
+kernel_opt = $(if $(filter lib/tensor/% lib/retrieval/kern%,$(1)),-O3)
+
+LIB_SRC   := $(sort $(wildcard lib/*/*.c))
+TOOL_SRC  := $(sort $(wildcard tools/*.c))
+TEST_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+BENCH_SRC := $(sort $(wildcard tests/bench/bench_*.c))
+LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o)
+TOOLS     := $(TOOL_SRC:tools/%.c=$(BIN)/%)
+TESTS     := $(TEST_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
+LIB       := $(BUILD)/libitr.a
+
+.PHONY: all deps ensure-deps demo real check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
+        asan bench install uninstall clean help tests FORCE
+
+##@ Building
+all: check-modules $(TOOLS) stale-programs  ## programs in bin/ (the default)
+tests: all $(TESTS)
+
+.PHONY: check-modules stale-programs
+check-modules:
+	@command -v pkg-config >/dev/null || { echo "make: pkg-config is missing. Run: make deps" >&2; exit 1; }
+	@bad=0; for m in $(PC) $(if $(HDF5_PC),,hdf5) $(if $(BLAS_PC),,openblas); do pkg-config --exists $$m || { bad=1; case $$m in \
+	  openblas*) p=libopenblas-openmp-dev;; hdf5*) p=libhdf5-dev;; libcurl) p=libcurl4-openssl-dev;; libcjson) p=libcjson-dev;; libzip) p=libzip-dev;; \
+	  libpng) p=libpng-dev;; libjpeg) p=libjpeg62-turbo-dev;; libutf8proc) p=libutf8proc-dev;; libcrypto) p=libssl-dev;; zlib) p=zlib1g-dev;; *) p=$$m;; esac; \
+	  echo "make: library '$$m' is missing: Debian package $$p. Run: make deps" >&2; }; done; exit $$bad
+
+stale-programs:                        # a renamed tool must not leave its old program behind
+	@for p in $(filter-out $(TOOLS),$(wildcard $(BIN)/*)); do [ -f "$$p" ] && rm -f "$$p"; done; true
+
+# Rebuild when the flags change, not only when files do.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD); echo '$(CC) $(ALL_CFLAGS) $(LIBS) $(VERSION)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(LIBS) $(VERSION)' > $@
+$(BUILD)/sources: FORCE
+	@mkdir -p $(BUILD); echo '$(LIB_SRC)' | cmp -s - $@ || { echo '$(LIB_SRC)' > $@; rm -f $(LIB); }
+$(BUILD)/version.h: FORCE
+	@mkdir -p $(BUILD); printf '#define ITR_VERSION "%s"\n#define ITR_GIT "%s"\n' '$(or $(VERSION),0.0.0)' '$(GIT)' > $@.new; \
+	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/version.h
+	@mkdir -p $(@D)
+	$(call SAY,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) $(call kernel_opt,$<) $(call isa_flags,$*) -MMD -MP -c $< -o $@
+$(LIB): $(LIB_OBJ) $(BUILD)/sources
+	$(call SAY,AR,$@)
+	$(Q)rm -f $@; ar rcs $@ $(LIB_OBJ)
+$(BIN)/%: $(BUILD)/tools/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIB) $(LIBS) -o $@
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIB) -lcmocka $(LIBS) -o $@
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIB) $(LIBS) -o $@
+.SECONDARY:
+-include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(BENCH_SRC:%.c=$(BUILD)/%.d)
+
+deps:  ## install what building, plotting and testing need (Debian 12), as root or with sudo
+	@missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || echo $$p; done); \
+	[ -n "$$missing" ] || exit 0; line="apt-get install -y --no-install-recommends $$(echo $$missing)"; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; \
+	else echo "make: these packages are missing; as root, run:"; echo "  $$line"; exit 1; fi; \
+	echo "installing:" $$missing; export DEBIAN_FRONTEND=noninteractive; \
+	{ $$sudo apt-get update -qq && $$sudo $$line -qq; } > deps.log 2>&1 || { tail -n 20 deps.log; echo "make: that failed; the whole log is in deps.log. The line was: $$line"; exit 1; }; rm -f deps.log
+
+asan:  ## the same programs with AddressSanitizer and UBSan, in build/asan/bin
+	@$(MAKE) SANITIZE=address,undefined all
+
+##@ Running
+# A goal that may install packages first starts a second make, so that pkg-config is asked only afterwards.
+demo: deps  ## the main job on embedded data: scenes -> features -> CCA -> metrics and a picture (under 90 s)
+	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk demo
+real: deps  ## the same on real pictures: make real DATA=folder of captioned images
+	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk real DATA='$(DATA)'
+
+##@ Testing
+check: deps  ## unit, tool, corrupt-input, pipeline and interop tests; ends with "N passed, N failed"
+	@$(MAKE) tests && tests/run
+check-unit check-tools check-corrupt check-pipeline check-interop: check-%: deps
+	@$(MAKE) tests && tests/run $*
+check-asan: deps  ## unit, tool and corrupt tests under AddressSanitizer and UBSan
+	@$(MAKE) SANITIZE=address,undefined tests && SANITIZE=1 tests/run unit tools corrupt
+check-layers:  ## who may include whom (lib/LAYERS), and what the library must never call
+	@tests/layers.sh
+check-docs: all  ## man pages against option tables
+	@tests/docs.sh $(BIN)
+bench: all $(BENCHES)  ## ours against the peers, as ratios (needs a virtualenv with the peers: see tests/bench/README.md)
+	@tests/bench/run
+
+##@ Installing
+MAN1 := $(wildcard tools/*.1)
+install: all  ## programs as PREFIX/bin/itr-NAME, man pages, library and headers
+	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/lib $(DESTDIR)$(prefix)/include/itr
+	for p in $(notdir $(TOOLS)); do install -m 755 $(BIN)/$$p $(DESTDIR)$(prefix)/bin/$(PROGRAM_PREFIX)$$p; done
+	for m in $(notdir $(MAN1)); do install -m 644 tools/$$m $(DESTDIR)$(prefix)/share/man/man1/$(PROGRAM_PREFIX)$$m; done
+	install -m 644 $(LIB) $(DESTDIR)$(prefix)/lib/libitr.a
+	for h in lib/*/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/itr/$${h#lib/}; done
+uninstall:  ## removes what install put there
+	for p in $(notdir $(TOOLS)); do rm -f $(DESTDIR)$(prefix)/bin/$(PROGRAM_PREFIX)$$p; done
+	for m in $(notdir $(MAN1)); do rm -f $(DESTDIR)$(prefix)/share/man/man1/$(PROGRAM_PREFIX)$$m; done
+	rm -rf $(DESTDIR)$(prefix)/lib/libitr.a $(DESTDIR)$(prefix)/include/itr
+clean:  ## build/ and bin/; data and runs stay
+	rm -rf build bin
+help:  ## this list
+	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*##/ { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nKnobs: CC=clang DEVELOPER=1 NATIVE=1 SANITIZE=address,undefined DNNL=0 V=1\n'
+FORCE:

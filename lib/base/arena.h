@@ -1,0 +1,20 @@
+/* arena.h - chained-block bump allocator: many small allocations that die together. Never "full": a new block is chained.
+ * After itr_arena_reset the blocks are kept, so a loop that resets each round allocates nothing after the first. */
+#ifndef ITR_BASE_ARENA_H
+#define ITR_BASE_ARENA_H
+
+#include "base/compat.h"
+
+typedef struct itr_arena itr_arena;
+
+itr_arena *itr_arena_new(size_t block_bytes);             /* 0: 1 MiB */
+void *itr_arena_alloc(itr_arena *a, size_t bytes);        /* 64-byte aligned, not zeroed; lives until reset or free */
+void *itr_arena_calloc(itr_arena *a, size_t bytes);
+char *itr_arena_strndup(itr_arena *a, const char *s, size_t n);
+char *itr_arena_strdup(itr_arena *a, const char *s);
+void itr_arena_reset(itr_arena *a);                       /* everything is dead, the memory stays */
+size_t itr_arena_bytes(const itr_arena *a);               /* held from the system: the peak */
+size_t itr_arena_blocks(const itr_arena *a);
+void itr_arena_free(itr_arena *a);
+
+#endif

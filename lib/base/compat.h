@@ -1,0 +1,22 @@
+/* compat.h - attributes and feature macros; include it before anything else in every header of the library.
+ *
+ * ITR_MUST_USE   the result carries an error and must be looked at
+ * ITR_PRINTF     argument f is a printf format, its arguments start at a
+ */
+#ifndef ITR_BASE_COMPAT_H
+#define ITR_BASE_COMPAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ITR_MUST_USE __attribute__((warn_unused_result))
+#define ITR_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define ITR_NORETURN __attribute__((noreturn))
+#define ITR_UNUSED __attribute__((unused))
+
+#define ITR_LEN(array) ((int)(sizeof(array) / sizeof((array)[0])))
+#define ITR_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define ITR_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+#endif

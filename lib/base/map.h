@@ -1,0 +1,25 @@
+/* map.h - string-keyed hash map that keeps insertion order. Keys are copied; values are 64-bit integers or pointers of the caller. */
+#ifndef ITR_BASE_MAP_H
+#define ITR_BASE_MAP_H
+
+#include "base/compat.h"
+
+typedef struct itr_map itr_map;
+
+itr_map *itr_map_new(void);
+void itr_map_free(itr_map *m);
+int64_t itr_map_count(const itr_map *m);
+
+/* Inserts key -> value. 1 if it is new; 0 if the key was there: then nothing changes (itr_map_set replaces). */
+int itr_map_add(itr_map *m, const char *key, int64_t value);
+void itr_map_set(itr_map *m, const char *key, int64_t value);
+
+/* The value of key, or `missing`. */
+int64_t itr_map_get(const itr_map *m, const char *key, int64_t missing);
+bool itr_map_has(const itr_map *m, const char *key);
+
+/* The i-th inserted key and its value, 0 <= i < count. Borrowed. */
+const char *itr_map_key(const itr_map *m, int64_t i);
+int64_t itr_map_value(const itr_map *m, int64_t i);
+
+#endif

@@ -1,0 +1,82 @@
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+
+enum { HUGE_PAGE = 2 << 20, LINE = 64 };
+
+void *itr_xmalloc(size_t bytes)
+{
+	void *p = malloc(bytes ? bytes : 1);
+	if (!p)
+		ITR_BUG("out of memory: %zu bytes", bytes);
+	return p;
+}
+
+void *itr_xcalloc(size_t count, size_t bytes)
+{
+	void *p = calloc(count ? count : 1, bytes ? bytes : 1);
+	if (!p)
+		ITR_BUG("out of memory: %zu x %zu bytes", count, bytes);
+	return p;
+}
+
+void *itr_xrealloc(void *p, size_t bytes)
+{
+	void *q = realloc(p, bytes ? bytes : 1);
+	if (!q)
+		ITR_BUG("out of memory: %zu bytes", bytes);
+	return q;
+}
+
+char *itr_xstrndup(const char *s, size_t n)
+{
+	size_t len = strnlen(s, n);
+	char *p = itr_xmalloc(len + 1);
+	memcpy(p, s, len);
+	p[len] = 0;
+	return p;
+}
+
+char *itr_xstrdup(const char *s) { return itr_xstrndup(s, strlen(s)); }
+
+char *itr_xasprintf(const char *format, ...)
+{
+	va_list ap;
+	char *text = NULL;
+	va_start(ap, format);
+	int n = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (n < 0)
+		ITR_BUG("out of memory in itr_xasprintf");
+	return text;
+}
+
+void *itr_aligned_alloc(size_t bytes)
+{
+	size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : LINE;
+	size_t rounded = (ITR_MAX(bytes, (size_t)1) + align - 1) & ~(align - 1);
+	void *p = rounded >= bytes ? aligned_alloc(align, rounded) : NULL;
+	if (!p)
+		ITR_BUG("out of memory: %zu bytes", bytes);
+	if (align == HUGE_PAGE)
+		(void)madvise(p, rounded, MADV_HUGEPAGE);       /* advice: refusal costs speed only */
+	return p;
+}
+
+void *itr_aligned_calloc(size_t bytes)
+{
+	return memset(itr_aligned_alloc(bytes), 0, bytes);
+}
+
+void itr_aligned_free(void *p) { free(p); }
+
+int itr_size_mul(size_t a, size_t b, size_t *out)
+{
+	return __builtin_mul_overflow(a, b, out) || *out > PTRDIFF_MAX ? -1 : 0;
+}

@@ -1,0 +1,49 @@
+/* opts.h - a table of options per tool, bound to the fields of one struct: parsing, --help, the man page's OPTIONS and completion come from it.
+ *
+ *	struct opt { int64_t dim; itr_ints k; int ties; const char *out; bool all; };
+ *	static const itr_option options[] = {
+ *		ITR_OPT_INT ("dim", 'd', struct opt, dim, "D", "embedding size to read"),
+ *		ITR_OPT_INTS("recall-k", 'k', struct opt, k, "K...", "cut-offs of Recall@K"),
+ *		ITR_OPT_ENUM("ties", 0, struct opt, ties, tie_names, "how equal scores are ranked"),
+ *		ITR_OPT_END
+ *	};
+ * Defaults are what the struct holds before parsing; --help prints them. `-` and `_` are interchangeable in names; `--name=value` and `--name value`;
+ * a bool `name` is also `--no-name`. A list takes a,b,c or, for numbers and enum names, a b c up to the next option, `--`, or the first word that is
+ * neither. Abbreviations are refused with the full name; an unknown option is refused with the nearest.
+ */
+#ifndef ITR_CLI_OPTS_H
+#define ITR_CLI_OPTS_H
+
+#include "base/err.h"
+
+typedef struct itr_ints { int64_t n; int64_t v[64]; } itr_ints;
+typedef struct itr_strs { int64_t n; const char *v[64]; } itr_strs;
+typedef struct itr_nums { int64_t n; double v[64]; } itr_nums;
+
+typedef enum { ITR_OPT_T_END, ITR_OPT_T_BOOL, ITR_OPT_T_INT, ITR_OPT_T_NUM, ITR_OPT_T_STR, ITR_OPT_T_ENUM,
+               ITR_OPT_T_INTS, ITR_OPT_T_NUMS, ITR_OPT_T_STRS, ITR_OPT_T_ENUMS, ITR_OPT_T_HEADING } itr_opt_type;
+
+typedef struct itr_option {
+	itr_opt_type type;
+	const char *name;               /* long name, with dashes */
+	int letter;                     /* 0: none */
+	size_t offset;                  /* of the field */
+	const char *meta;               /* "D", "FILE"; enums: NULL */
+	const char *const *names;       /* enums: NULL-terminated; an int field receives the index */
+	const char *help;               /* one line, lower case, no full stop, no default (that is added) */
+} itr_option;
+
+/* Fields: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs · ENUMS itr_ints (indices) */
+#define ITR_OPT_BOOL(name, letter, S, field, help)              { ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help }
+#define ITR_OPT_INT(name, letter, S, field, meta, help)         { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help }
+#define ITR_OPT_NUM(name, letter, S, field, meta, help)         { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help }
+#define ITR_OPT_STR(name, letter, S, field, meta, help)         { ITR_OPT_T_STR, name, letter, offsetof(S, field), meta, NULL, help }
+#define ITR_OPT_ENUM(name, letter, S, field, enum_names, help)  { ITR_OPT_T_ENUM, name, letter, offsetof(S, field), NULL, enum_names, help }
+#define ITR_OPT_INTS(name, letter, S, field, meta, help)        { ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help }
+#define ITR_OPT_NUMS(name, letter, S, field, meta, help)        { ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help }
+#define ITR_OPT_STRS(name, letter, S, field, meta, help)        { ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help }
+#define ITR_OPT_ENUMS(name, letter, S, field, enum_names, help) { ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help }
+#define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL }
+#define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL }
+
+#endif

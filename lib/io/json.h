@@ -1,0 +1,81 @@
+/* json.h - JSON values: parse, look at, build, write. cJSON lives behind json.c alone.
+ *
+ * Integers beyond 2^53 cannot live in a double: ids, seeds and sizes are strings, and a number token beyond 2^53 that is read as an id keeps
+ * its digits (itr_json_id). Input must be UTF-8, nested at most 256 deep, without trailing garbage; NaN and Infinity are written as null.
+ */
+#ifndef ITR_IO_JSON_H
+#define ITR_IO_JSON_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+typedef struct itr_json itr_json;
+
+/* --- reading. Children are borrowed from their root; free only the root. ---------------------------------------------------- */
+itr_json *itr_json_parse(const char *text, size_t len, const char *where, itr_err *err);   /* `where` names the source in messages */
+itr_json *itr_json_read(const char *path, itr_err *err);                                   /* whole file, at most 1 GiB */
+void itr_json_free(itr_json *j);
+
+bool itr_json_is_object(const itr_json *j);
+bool itr_json_is_array(const itr_json *j);
+bool itr_json_is_string(const itr_json *j);
+bool itr_json_is_number(const itr_json *j);
+bool itr_json_is_bool(const itr_json *j);
+bool itr_json_is_null(const itr_json *j);
+
+const itr_json *itr_json_get(const itr_json *object, const char *key);     /* NULL when missing; NULL object is fine */
+const itr_json *itr_json_path(const itr_json *j, const char *dotted);      /* "t2i.recall@10" */
+int64_t itr_json_count(const itr_json *array_or_object);
+const itr_json *itr_json_at(const itr_json *array_or_object, int64_t i);   /* O(1) amortised when called in order via first/next */
+const itr_json *itr_json_first(const itr_json *array_or_object);           /* iterate: for (c = first(j); c; c = next(c)) */
+const itr_json *itr_json_next(const itr_json *child);
+const char *itr_json_key(const itr_json *child);                           /* of a member; NULL for an element */
+
+/* Values with a fallback (missing or of another type). */
+double itr_json_num(const itr_json *j, double missing);
+int64_t itr_json_int(const itr_json *j, int64_t missing);                  /* a number that is an integer below 2^53 */
+const char *itr_json_str(const itr_json *j, const char *missing);
+bool itr_json_bool(const itr_json *j, bool missing);
+/* An id: a string, or an integer number written with its own digits. Into buf; NULL when it is neither. */
+const char *itr_json_id(const itr_json *j, char *buf, size_t size);
+
+/* --- building. `add` takes ownership of the value and returns it. --------------------------------------------------------------- */
+itr_json *itr_json_object(void);
+itr_json *itr_json_array(void);
+itr_json *itr_json_add(itr_json *object, const char *key, itr_json *value);      /* replaces an equal key */
+itr_json *itr_json_add_num(itr_json *object, const char *key, double v);
+itr_json *itr_json_add_int(itr_json *object, const char *key, int64_t v);
+itr_json *itr_json_add_str(itr_json *object, const char *key, const char *v);    /* NULL: null */
+itr_json *itr_json_add_bool(itr_json *object, const char *key, bool v);
+itr_json *itr_json_add_object(itr_json *object, const char *key);
+itr_json *itr_json_add_array(itr_json *object, const char *key);
+itr_json *itr_json_push(itr_json *array, itr_json *value);
+itr_json *itr_json_new_num(double v);
+itr_json *itr_json_new_int(int64_t v);
+itr_json *itr_json_new_str(const char *v);
+itr_json *itr_json_new_bool(bool v);
+itr_json *itr_json_new_null(void);
+itr_json *itr_json_copy(const itr_json *j);
+
+/* --- writing: numbers as the shortest text that reads back to the same double, integers without a point, UTF-8 kept, invalid UTF-8 -> U+FFFD. -- */
+void itr_json_print(itr_buf *out, const itr_json *j, bool pretty);         /* pretty: two-space indent, no final newline */
+ITR_MUST_USE int itr_json_write(const char *path, const itr_json *j, itr_err *err);   /* pretty, atomic */
+void itr_json_print_string(itr_buf *out, const char *utf8);                /* quoted and escaped */
+void itr_json_print_number(itr_buf *out, double v);
+
+/* --- streaming: files too large for a tree (instances_train2017.json, 470 MB). --------------------------------------------------
+ * A pull parser: itr_jsonpull_next returns the next token; itr_jsonpull_skip passes over the value just begun; itr_jsonpull_tree reads the value that
+ * comes next as a tree. Memory does not grow with the file. */
+typedef struct itr_jsonpull itr_jsonpull;
+typedef enum { ITR_JP_ERROR = -1, ITR_JP_END, ITR_JP_OBJECT, ITR_JP_OBJECT_END, ITR_JP_ARRAY, ITR_JP_ARRAY_END,
+               ITR_JP_KEY, ITR_JP_STRING, ITR_JP_NUMBER, ITR_JP_TRUE, ITR_JP_FALSE, ITR_JP_NULL } itr_jp;
+itr_jsonpull *itr_jsonpull_open(const char *path, itr_err *err);           /* "-" is standard input */
+itr_jp itr_jsonpull_next(itr_jsonpull *p, itr_err *err);                   /* errors name the file and the byte offset */
+const char *itr_jsonpull_text(const itr_jsonpull *p);                      /* of KEY, STRING (decoded) and NUMBER (digits); until the next call */
+int itr_jsonpull_skip(itr_jsonpull *p, itr_err *err);                      /* the value that comes next, whole */
+itr_json *itr_jsonpull_tree(itr_jsonpull *p, itr_err *err);
+void itr_jsonpull_close(itr_jsonpull *p);
+
+#endif

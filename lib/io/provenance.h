@@ -1,0 +1,21 @@
+/* provenance.h - what made a file: tool, version, arguments, input hashes, seed, synthetic or not. Every output carries it; `--no-provenance` leaves it out.
+ * Same command, same inputs -> same bytes: no time, no host, no thread count, no output path beyond what was typed. */
+#ifndef ITR_IO_PROVENANCE_H
+#define ITR_IO_PROVENANCE_H
+
+#include "io/json.h"
+
+typedef struct itr_provenance itr_provenance;
+
+/* argv is recorded without the options that change no result (-j, -v, -q, --progress, --runs-dir, --run-name, --parent-run, --experiment, --no-track, -o, -f). */
+itr_provenance *itr_provenance_new(const char *tool, const char *version, int argc, char **argv, uint64_t seed, bool enabled);
+void itr_provenance_free(itr_provenance *p);
+/* Notes an input: its path as given, its SHA-256. Files only; a missing file is ignored here (its opener says it better). */
+void itr_provenance_input(itr_provenance *p, const char *path);
+void itr_provenance_set_synthetic(itr_provenance *p);          /* sticks: once synthetic, all the way down */
+bool itr_provenance_synthetic(const itr_provenance *p);
+/* {"tool","version","arguments":[...],"seed":"42","synthetic":bool,"inputs":[{"path","sha256"}]}; NULL when switched off. The caller frees. */
+itr_json *itr_provenance_json(const itr_provenance *p);
+char *itr_provenance_text(const itr_provenance *p);            /* the same as compact text; "" when off; the caller frees */
+
+#endif
