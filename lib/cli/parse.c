@@ -1,0 +1,347 @@
+#include "cli/parse.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "io/json.h"
+
+enum { MAX_LIST = 64 };        /* of itr_ints, itr_strs, itr_nums */
+
+static int table_size(const itr_option *t)
+{
+	int n = 0;
+	while (t && t[n].type != ITR_OPT_T_END)
+		n++;
+	return n;
+}
+
+void itr_optset_init(itr_optset *s, const itr_option *tool, void *tool_base, const itr_option *standard, void *standard_base)
+{
+	*s = (itr_optset){ { tool, standard }, { tool_base, standard_base }, { NULL, NULL } };
+	for (int k = 0; k < ITR_OPT_TABLES; k++)
+		s->seen[k] = itr_xcalloc((size_t)table_size(s->table[k]) + 1, sizeof(bool));
+}
+
+void itr_optset_free(itr_optset *s)
+{
+	for (int k = 0; k < ITR_OPT_TABLES; k++)
+		free(s->seen[k]);
+}
+
+static void forget_seen(itr_optset *s)
+{
+	for (int k = 0; k < ITR_OPT_TABLES; k++)
+		memset(s->seen[k], 0, (size_t)table_size(s->table[k]) * sizeof(bool));
+}
+
+/* Equal names, '-' and '_' being one character. */
+static bool same_name(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((a[i] == '_' ? '-' : a[i]) != (b[i] == '_' ? '-' : b[i]) || !a[i])
+			return false;
+	return a[n] == 0;
+}
+
+typedef struct found {
+	const itr_option *o;
+	void *field;
+	bool *seen;
+	bool negated;           /* --no-NAME of a bool */
+} found;
+
+static found find_in(itr_optset *s, const char *name, size_t n, int letter)
+{
+	for (int k = 0; k < ITR_OPT_TABLES; k++)
+		for (int i = 0; s->table[k] && s->table[k][i].type != ITR_OPT_T_END; i++) {
+			const itr_option *o = &s->table[k][i];
+			if (o->type == ITR_OPT_T_HEADING)
+				continue;
+			bool plain = letter ? o->letter == letter : same_name(o->name, name, n);
+			bool no = !letter && o->type == ITR_OPT_T_BOOL && n > 3 && !strncmp(name, "no", 2) && (name[2] == '-' || name[2] == '_') &&
+			          same_name(o->name, name + 3, n - 3);
+			if (plain || no)
+				return (found){ o, (char *)s->base[k] + o->offset, &s->seen[k][i], no && !plain };
+		}
+	return (found){ NULL, NULL, NULL, false };
+}
+
+static int unknown_option(itr_optset *s, const char *name, size_t n, itr_err *err)
+{
+	const char *names[512];
+	int count = 0;
+	const char *abbreviated = NULL;
+	for (int k = 0; k < ITR_OPT_TABLES; k++)
+		for (int i = 0; s->table[k] && s->table[k][i].type != ITR_OPT_T_END; i++) {
+			const itr_option *o = &s->table[k][i];
+			if (o->type == ITR_OPT_T_HEADING)
+				continue;
+			if (!abbreviated && n >= 2 && !strncmp(o->name, name, n))
+				abbreviated = o->name;
+			if (count < ITR_LEN(names))
+				names[count++] = o->name;
+		}
+	if (abbreviated)
+		return itr_err_set(err, "unknown option '--%.*s': abbreviations are refused, write '--%s'", (int)n, name, abbreviated);
+	char *word = itr_xstrndup(name, n);
+	itr_err_set(err, "unknown option '--%s': did you mean '--%s'?", word, itr_nearest(word, names, count));
+	free(word);
+	return -1;
+}
+
+/* --- one value ------------------------------------------------------------------------------------------------------------------ */
+
+static bool parse_int(const char *text, int64_t *out)
+{
+	char *end;
+	errno = 0;
+	long long v = strtoll(text, &end, 10);
+	if (end == text || errno)
+		return false;
+	if (*end == 'e' || *end == 'E' || *end == '.') {        /* 1e6 is an integer to its writer */
+		double d = strtod(text, &end);
+		if (*end || d != floor(d) || fabs(d) > 9e15)
+			return false;
+		v = (long long)d;
+	}
+	*out = v;
+	return *end == 0;
+}
+
+static bool parse_num(const char *text, double *out)
+{
+	char *end;
+	*out = strtod(text, &end);
+	return end != text && *end == 0;
+}
+
+static int enum_index(const itr_option *o, const char *text)
+{
+	for (int i = 0; o->names[i]; i++)
+		if (same_name(o->names[i], text, strlen(text)))
+			return i;
+	return -1;
+}
+
+static int bad_enum(const itr_option *o, const char *text, itr_err *err)
+{
+	itr_buf all = ITR_BUF_INIT;
+	int n = 0;
+	for (; o->names[n]; n++)
+		itr_buf_printf(&all, "%s%s", n ? ", " : "", o->names[n]);
+	itr_err_set(err, "unknown value '%s' for '--%s': did you mean '%s'? (known: %s)", text, o->name, itr_nearest(text, o->names, n), itr_buf_str(&all));
+	itr_buf_free(&all);
+	return -1;
+}
+
+static bool is_list(const itr_option *o) { return o->type >= ITR_OPT_T_INTS && o->type <= ITR_OPT_T_ENUMS; }
+
+/* Could this word be one element of the list? Only numbers and enum names may follow without commas. */
+static bool is_element(const itr_option *o, const char *word)
+{
+	int64_t i;
+	double d;
+	switch (o->type) {
+	case ITR_OPT_T_INTS: return parse_int(word, &i) || (strchr(word, ',') && isdigit((unsigned char)word[0]));
+	case ITR_OPT_T_NUMS: return parse_num(word, &d);
+	case ITR_OPT_T_ENUMS: return enum_index(o, word) >= 0;
+	default: return false;
+	}
+}
+
+static int set_element(const found *f, const char *text, itr_err *err)
+{
+	itr_ints *ints = f->field;
+	itr_nums *nums = f->field;
+	itr_strs *strs = f->field;
+	if (ints->n >= MAX_LIST)                         /* n stands first in all three */
+		return itr_err_set(err, "'--%s' takes at most %d values", f->o->name, MAX_LIST);
+	switch (f->o->type) {
+	case ITR_OPT_T_INTS:
+		if (!parse_int(text, &ints->v[ints->n]))
+			return itr_err_set(err, "'--%s' needs whole numbers, not '%s'", f->o->name, text);
+		ints->n++;
+		return 0;
+	case ITR_OPT_T_NUMS:
+		if (!parse_num(text, &nums->v[nums->n]))
+			return itr_err_set(err, "'--%s' needs numbers, not '%s'", f->o->name, text);
+		nums->n++;
+		return 0;
+	case ITR_OPT_T_ENUMS:
+		if (enum_index(f->o, text) < 0)
+			return bad_enum(f->o, text, err);
+		ints->v[ints->n++] = enum_index(f->o, text);
+		return 0;
+	default:
+		strs->v[strs->n++] = itr_xstrdup(text);          /* lives as long as the options: the program */
+		return 0;
+	}
+}
+
+static int set_list(const found *f, const char *text, itr_err *err)
+{
+	if (!*f->seen)
+		((itr_ints *)f->field)->n = 0;
+	*f->seen = true;
+	char *copy = itr_xstrdup(text), *rest = copy, *part;
+	int rc = 0;
+	while (rc == 0 && (part = strsep(&rest, ",")))
+		if (*part || f->o->type == ITR_OPT_T_STRS)
+			rc = *part ? set_element(f, part, err) : 0;
+	free(copy);
+	return rc;
+}
+
+static int set_value(const found *f, const char *text, itr_err *err)
+{
+	if (is_list(f->o))
+		return set_list(f, text, err);
+	*f->seen = true;
+	switch (f->o->type) {
+	case ITR_OPT_T_BOOL: {
+		bool yes = !strcmp(text, "true") || !strcmp(text, "1") || !strcmp(text, "yes"), no = !strcmp(text, "false") || !strcmp(text, "0") || !strcmp(text, "no");
+		if (!yes && !no)
+			return itr_err_set(err, "'--%s' is on or off, not '%s': write --%s or --no-%s", f->o->name, text, f->o->name, f->o->name);
+		*(bool *)f->field = yes != f->negated;
+		return 0;
+	}
+	case ITR_OPT_T_INT:
+		return parse_int(text, f->field) ? 0 : itr_err_set(err, "'--%s' needs a whole number, not '%s'", f->o->name, text);
+	case ITR_OPT_T_NUM:
+		return parse_num(text, f->field) ? 0 : itr_err_set(err, "'--%s' needs a number, not '%s'", f->o->name, text);
+	case ITR_OPT_T_ENUM:
+		if (enum_index(f->o, text) < 0)
+			return bad_enum(f->o, text, err);
+		*(int *)f->field = enum_index(f->o, text);
+		return 0;
+	default:
+		*(const char **)f->field = itr_xstrdup(text);
+		return 0;
+	}
+}
+
+/* --- argv ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool looks_like_option(const char *word) { return word[0] == '-' && word[1] && !isdigit((unsigned char)word[1]) && word[1] != '.'; }
+
+/* The value of f stands at argv[*i + 1...]; more elements of a list may follow. */
+static int take_values(const found *f, int argc, char **argv, int *i, itr_err *err)
+{
+	if (*i + 1 >= argc || (looks_like_option(argv[*i + 1]) && !(f->o->type == ITR_OPT_T_STR && !strcmp(argv[*i + 1], "-"))))
+		return itr_err_set(err, "option '--%s' needs a value", f->o->name);
+	if (set_value(f, argv[++*i], err) < 0)
+		return -1;
+	while (is_list(f->o) && *i + 1 < argc && is_element(f->o, argv[*i + 1]))
+		if (set_list(f, argv[++*i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int long_option(itr_optset *s, int argc, char **argv, int *i, itr_err *err)
+{
+	const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+	size_t n = equals ? (size_t)(equals - name) : strlen(name);
+	found f = find_in(s, name, n, 0);
+	if (!f.o)
+		return unknown_option(s, name, n, err);
+	if (equals)
+		return set_value(&f, equals + 1, err);
+	if (f.o->type == ITR_OPT_T_BOOL)
+		return set_value(&f, "true", err);
+	return take_values(&f, argc, argv, i, err);
+}
+
+static int short_options(itr_optset *s, int argc, char **argv, int *i, itr_err *err)
+{
+	for (const char *c = argv[*i] + 1; *c; c++) {
+		found f = find_in(s, NULL, 0, (unsigned char)*c);
+		if (!f.o)
+			return itr_err_set(err, "unknown option '-%c': see --help", *c);
+		if (f.o->type == ITR_OPT_T_BOOL) {
+			if (set_value(&f, "true", err) < 0)
+				return -1;
+			continue;
+		}
+		return c[1] ? set_value(&f, c + 1, err) : take_values(&f, argc, argv, i, err);
+	}
+	return 0;
+}
+
+int itr_opts_argv(itr_optset *s, int argc, char **argv, char **args, int *n_args, itr_err *err)
+{
+	forget_seen(s);
+	*n_args = 0;
+	for (int i = 1; i < argc; i++) {
+		int rc = 0;
+		if (!strcmp(argv[i], "--")) {
+			while (++i < argc)
+				args[(*n_args)++] = argv[i];
+		} else if (argv[i][0] == '-' && argv[i][1] == '-') {
+			rc = long_option(s, argc, argv, &i, err);
+		} else if (looks_like_option(argv[i])) {
+			rc = short_options(s, argc, argv, &i, err);
+		} else {
+			args[(*n_args)++] = argv[i];
+		}
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int itr_opts_pair(itr_optset *s, const char *pair, itr_err *err)
+{
+	const char *equals = strchr(pair, '=');
+	if (!equals)
+		return itr_err_set(err, "'--set %s' needs the form name=value", pair);
+	found f = find_in(s, pair, (size_t)(equals - pair), 0);
+	return f.o ? set_value(&f, equals + 1, err) : unknown_option(s, pair, (size_t)(equals - pair), err);
+}
+
+static int config_value(const found *f, const itr_json *v, itr_err *err)
+{
+	itr_buf b = ITR_BUF_INIT;
+	int rc;
+	if (itr_json_is_string(v)) {
+		itr_buf_puts(&b, itr_json_str(v, ""));
+	} else if (itr_json_is_array(v)) {
+		for (const itr_json *c = itr_json_first(v); c; c = itr_json_next(c)) {
+			if (b.len)
+				itr_buf_putc(&b, ',');
+			if (itr_json_is_string(c))
+				itr_buf_puts(&b, itr_json_str(c, ""));
+			else
+				itr_json_print(&b, c, false);
+		}
+	} else {
+		itr_json_print(&b, v, false);
+	}
+	rc = set_value(f, itr_buf_str(&b), err);
+	itr_buf_free(&b);
+	return rc;
+}
+
+int itr_opts_config(itr_optset *s, const char *path, itr_err *err)
+{
+	itr_json *j = itr_json_read(path, err);
+	int rc = 0;
+	if (!j)
+		return -1;
+	if (!itr_json_is_object(j))
+		rc = itr_err_set(err, "'%s' is not a JSON object of options", path);
+	forget_seen(s);
+	for (const itr_json *c = rc ? NULL : itr_json_first(j); c && rc == 0; c = itr_json_next(c)) {
+		const char *key = itr_json_key(c);
+		found f = find_in(s, key, strlen(key), 0);
+		rc = f.o ? config_value(&f, c, err) : unknown_option(s, key, strlen(key), err);
+		if (rc < 0)
+			itr_err_prefix(err, "in '%s': ", path);
+	}
+	itr_json_free(j);
+	return rc;
+}
