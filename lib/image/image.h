@@ -9,19 +9,22 @@ typedef struct itr_image {
 	uint8_t *rgb;           /* height * width * 3; itr_image_free */
 } itr_image;
 
-typedef enum { ITR_ALPHA_WHITE, ITR_ALPHA_DROP } itr_alpha;     /* composite on white, or Pillow's convert('RGB') */
+/* WHITE: Pillow's Image.alpha_composite(white, picture.convert('RGBA')), bit for bit: (s*a + 255*(255-a)) / 255, rounded; 16-bit samples and alpha are cut to 8 bits first.
+ * DROP: Pillow's convert('RGB'), which keeps the colours that lie under transparent pixels. */
+typedef enum { ITR_ALPHA_WHITE, ITR_ALPHA_DROP } itr_alpha;
 
 typedef struct itr_decode_opts {
 	itr_alpha alpha;
 	bool exif;              /* apply the EXIF orientation (Pillow's open does not) */
 	int64_t max_pixels;     /* 0: 178,956,970 (Pillow's bomb limit); larger pictures are refused before allocating */
+	int *warnings;          /* harmless complaints (stray bytes between markers) are added here; may be NULL */
 } itr_decode_opts;
 
 /* JPEG (grey, CMYK/YCCK as Pillow converts) and PNG (palette, LA, RGBA, grey, 16-bit >> 8, interlaced), told apart by content. A truncated or corrupt file is an
  * error, never a half-grey picture. `o` may be NULL. 0, or -1 with err (name, reason). */
 ITR_MUST_USE int itr_image_read(itr_image *img, const char *path, const itr_decode_opts *o, itr_err *err);
 ITR_MUST_USE int itr_image_decode(itr_image *img, const void *bytes, size_t n, const char *where, const itr_decode_opts *o, itr_err *err);
-void itr_image_alloc(itr_image *img, int width, int height);
+void itr_image_alloc(itr_image *img, int width, int height);       /* not cleared; sizes must be positive */
 void itr_image_free(itr_image *img);
 
 /* Baseline JPEG, 4:2:0, standard tables: the same bytes on any machine for the same pixels (islow DCT). */
@@ -30,7 +33,9 @@ ITR_MUST_USE int itr_image_write_png(const char *path, const itr_image *img, itr
 ITR_MUST_USE int itr_image_encode_jpeg(const itr_image *img, int quality, uint8_t **bytes, size_t *n, itr_err *err);   /* *bytes: free() */
 
 typedef enum { ITR_BILINEAR, ITR_BICUBIC, ITR_BOX } itr_filter;
-/* Pillow's Image.resize with antialiasing, bit-exact (8-bit two-pass fixed point, bicubic a = -0.5). dst is allocated. */
+/* Pillow's Image.resize with antialiasing, bit-exact (8-bit two-pass fixed point, bicubic a = -0.5). dst is allocated; it must not be src.
+ * Horizontal pass first, always: what Pillow did up to version 12, when the public weights were trained. 13 turns the order round for pictures that shrink much more in
+ * height than in width (python-pillow/Pillow#9549), which moves single values by one. */
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter);
 void itr_image_crop(itr_image *dst, const itr_image *src, int left, int top, int width, int height);   /* outside = black */
 

@@ -1,0 +1,227 @@
+/* lib/image decoders against Pillow (tests/golden/gen_images.py), and what they do with damaged files: PNG equal, JPEG within 1 (IDCT and chroma
+ * upsampling may differ by one between releases of libjpeg-turbo). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "image/image.h"
+
+enum { LINE = 1 << 16 };
+
+static void test_golden(void **state)
+{
+	(void)state;
+	char *line = itr_xmalloc(LINE), *hex = itr_xmalloc(LINE), name[64], kind[16], path[128];
+	int exif, w, h, cases = 0;
+	FILE *f = fopen("tests/golden/images.txt", "r");
+	assert_non_null(f);
+	while (fgets(line, LINE, f)) {
+		if (line[0] == '#')
+			continue;
+		assert_int_equal(sscanf(line, "%63s %15s %d %d %d %65000s", name, kind, &exif, &w, &h, hex), 6);
+		snprintf(path, sizeof path, "tests/data/images/%s", name);
+		itr_image img;
+		itr_err err = ITR_ERR_INIT;
+		itr_decode_opts o = { .alpha = strcmp(kind, "drop") ? ITR_ALPHA_WHITE : ITR_ALPHA_DROP, .exif = exif };
+		if (itr_image_read(&img, path, &o, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_int_equal(img.width, w);
+		assert_int_equal(img.height, h);
+		assert_int_equal(strlen(hex), (size_t)w * (size_t)h * 6);
+		int tolerance = itr_path_has_suffix(name, ".jpg") ? 1 : 0;
+		for (int i = 0; i < w * h * 3; i++) {
+			unsigned want;
+			sscanf(hex + 2 * i, "%2x", &want);
+			if (abs((int)want - img.rgb[i]) > tolerance)
+				fail_msg("%s (%s, exif %d): byte %d is %d, Pillow has %u", name, kind, exif, i, img.rgb[i], want);
+		}
+		itr_image_free(&img);
+		cases++;
+	}
+	fclose(f);
+	free(line);
+	free(hex);
+	assert_true(cases > 50);
+}
+
+static const char *const samples[] = { "rgb.png", "rgba16.png", "palette_trns.png", "la.png", "exif6.png", "ycc420.jpg", "progressive.jpg", "grey.jpg", "restart.jpg",
+	"cmyk.jpg", "exif3.jpg", NULL };
+
+static uint8_t *slurp(const char *name, size_t *n)
+{
+	char path[128];
+	itr_err err = ITR_ERR_INIT;
+	snprintf(path, sizeof path, "tests/data/images/%s", name);
+	char *b = itr_path_read(path, 1 << 20, n, &err);
+	assert_non_null(b);
+	return (uint8_t *)b;
+}
+
+/* Every prefix, hence every marker and every chunk boundary. The bytes are copied so that a sanitizer sees a read past the end. */
+static void test_every_truncation_is_an_error(void **state)
+{
+	(void)state;
+	for (int s = 0; samples[s]; s++) {
+		size_t n;
+		uint8_t *b = slurp(samples[s], &n);
+		for (size_t cut = 0; cut < n; cut++) {
+			uint8_t *part = itr_xmalloc(cut + !cut);
+			memcpy(part, b, cut);
+			itr_image img = { 0, 0, NULL };
+			itr_err err = ITR_ERR_INIT;
+			if (itr_image_decode(&img, part, cut, samples[s], NULL, &err) == 0)
+				fail_msg("%s cut to %zu of %zu bytes was accepted", samples[s], cut, n);
+			assert_non_null(strstr(err.msg, samples[s]));
+			assert_null(img.rgb);
+			free(part);
+		}
+		free(b);
+	}
+}
+
+static void test_damaged_bytes_never_crash(void **state)
+{
+	(void)state;
+	static const uint8_t values[] = { 0x00, 0xFF, 0x7F, 0x80 };
+	itr_decode_opts o = { .exif = true, .max_pixels = 1 << 20 };
+	for (int s = 0; samples[s]; s++) {
+		size_t n;
+		uint8_t *b = slurp(samples[s], &n);
+		for (size_t i = 0; i < n; i++)
+			for (size_t v = 0; v < sizeof values; v++) {
+				uint8_t keep = b[i];
+				itr_image img;
+				itr_err err = ITR_ERR_INIT;
+				b[i] = values[v];
+				if (itr_image_decode(&img, b, n, samples[s], &o, &err) == 0)
+					itr_image_free(&img);
+				else
+					assert_true(err.msg[0] != 0);
+				b[i] = keep;
+			}
+		free(b);
+	}
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+static uint32_t crc32_of(const uint8_t *p, size_t n)
+{
+	uint32_t c = 0xFFFFFFFFu;
+	for (size_t i = 0; i < n; i++) {
+		c ^= p[i];
+		for (int k = 0; k < 8; k++)
+			c = c >> 1 ^ (c & 1 ? 0xEDB88320u : 0);
+	}
+	return ~c;
+}
+
+static void test_bombs_are_refused(void **state)
+{
+	(void)state;
+	static const uint32_t sizes[][2] = { { 100000, 100000 }, { 0x7FFFFFFF, 0x7FFFFFFF }, { 13000, 13000 }, { 0, 5 } };
+	for (int i = 0; i < ITR_LEN(sizes); i++) {
+		size_t n;
+		uint8_t *b = slurp("rgb.png", &n);
+		put32(b + 16, sizes[i][0]);
+		put32(b + 20, sizes[i][1]);
+		put32(b + 29, crc32_of(b + 12, 17));
+		itr_image img;
+		itr_err err = ITR_ERR_INIT;
+		assert_int_equal(itr_image_decode(&img, b, n, "bomb", NULL, &err), -1);
+		free(b);
+	}
+	itr_image img;
+	itr_err err = ITR_ERR_INIT;
+	itr_decode_opts o = { .max_pixels = 100 };
+	assert_int_equal(itr_image_read(&img, "tests/data/images/ycc420.jpg", &o, &err), -1);
+	assert_non_null(strstr(err.msg, "more than the limit of 100"));
+}
+
+/* Stray bytes between markers are harmless: counted, and the picture is the same. */
+static void test_extraneous_bytes_are_counted(void **state)
+{
+	(void)state;
+	size_t n;
+	uint8_t *b = slurp("ycc420.jpg", &n), *more = itr_xmalloc(n + 3);
+	size_t at = 4 + ((size_t)b[4] << 8 | b[5]);       /* behind APP0 */
+	memcpy(more, b, at);
+	memcpy(more + at, "\1\2\3", 3);
+	memcpy(more + at + 3, b + at, n - at);
+	itr_image one, two;
+	itr_err err = ITR_ERR_INIT;
+	int warnings = 0;
+	itr_decode_opts o = { .warnings = &warnings };
+	assert_int_equal(itr_image_decode(&one, b, n, "plain", &o, &err), 0);
+	assert_int_equal(warnings, 0);
+	assert_int_equal(itr_image_decode(&two, more, n + 3, "stray", &o, &err), 0);
+	assert_int_equal(warnings, 1);
+	assert_memory_equal(one.rgb, two.rgb, (size_t)one.width * (size_t)one.height * 3);
+	itr_image_free(&one);
+	itr_image_free(&two);
+	free(b);
+	free(more);
+}
+
+static void test_not_a_picture(void **state)
+{
+	(void)state;
+	itr_image img;
+	itr_err err = ITR_ERR_INIT;
+	assert_int_equal(itr_image_decode(&img, "<html>404</html>", 16, "x.jpg", NULL, &err), -1);
+	assert_non_null(strstr(err.msg, "neither JPEG nor PNG"));
+	assert_int_equal(itr_image_decode(&img, "", 0, "x.jpg", NULL, &err), -1);
+	assert_non_null(strstr(err.msg, "empty"));
+	assert_int_equal(itr_image_read(&img, "tests/data/images/none.png", NULL, &err), -1);
+	assert_non_null(strstr(err.msg, "No such file"));
+}
+
+static void test_round_trip(void **state)
+{
+	(void)state;
+	itr_image img, back;
+	itr_err err = ITR_ERR_INIT;
+	char path[] = "/tmp/itr-test-image-XXXXXX";
+	assert_non_null(mkdtemp(path));
+	char *png = itr_path_join(path, "a.png"), *jpg = itr_path_join(path, "a.jpg");
+	itr_image_alloc(&img, 31, 23);
+	for (int i = 0; i < 31 * 23 * 3; i++)
+		img.rgb[i] = (uint8_t)(i / 9);
+	assert_int_equal(itr_image_write_png(png, &img, &err), 0);
+	assert_int_equal(itr_image_read(&back, png, NULL, &err), 0);
+	assert_memory_equal(img.rgb, back.rgb, 31 * 23 * 3);
+	itr_image_free(&back);
+	assert_int_equal(itr_image_write_jpeg(jpg, &img, 95, &err), 0);
+	assert_int_equal(itr_image_read(&back, jpg, NULL, &err), 0);
+	assert_int_equal(back.width, 31);
+	itr_image_free(&back);
+	itr_image_free(&img);
+	assert_int_equal(itr_path_remove_tree(path, &err), 0);
+	free(png);
+	free(jpg);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_every_truncation_is_an_error),
+		cmocka_unit_test(test_damaged_bytes_never_crash),
+		cmocka_unit_test(test_bombs_are_refused),
+		cmocka_unit_test(test_extraneous_bytes_are_counted),
+		cmocka_unit_test(test_not_a_picture),
+		cmocka_unit_test(test_round_trip),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
