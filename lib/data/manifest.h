@@ -30,14 +30,15 @@ ITR_MUST_USE int itr_manifest_read(itr_manifest *m, const char *path, const char
 void itr_manifest_free(itr_manifest *m);
 char *itr_manifest_image_path(const itr_manifest *m, const itr_record *r);      /* the caller frees */
 
-/* Building one in memory (readers, generators): strings are copied into the manifest's arena. */
+/* Building one in memory (readers, generators): strings are copied into the manifest's arena. A record is valid until the next itr_manifest_add. */
 void itr_manifest_init(itr_manifest *m);
 itr_record *itr_manifest_add(itr_manifest *m, const char *id, const char *image);
 void itr_record_add_caption(itr_manifest *m, itr_record *r, const char *id, const char *text);
 void itr_record_add_label(itr_manifest *m, itr_record *r, const char *label);
 const char *itr_manifest_str(itr_manifest *m, const char *s);
 
-/* Writes header (with provenance unless off) and records; atomic; also to `echo` when not NULL. */
+/* Writes header (with provenance unless off) and records; atomic; also to `echo` when not NULL. In the echo image paths are relative to the working folder
+ * (m->root joined in front) and the header's root is ".", so that a filter that drops the header does no harm. `path` NULL: the echo alone. */
 ITR_MUST_USE int itr_manifest_write(const itr_manifest *m, const char *path, const itr_provenance *p, FILE *echo, itr_err *err);
 
 #endif
