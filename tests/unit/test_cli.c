@@ -1,0 +1,145 @@
+/* cli: option tables as users type them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomic_file.h"
+#include "cli/parse.h"
+
+static const char *const precisions[] = { "fp32", "fp16", "int8", "int4", NULL };
+struct opt { itr_ints dims, precisions; itr_nums sizes; itr_strs rules; int64_t k; double lr; int precision; bool all; const char *data; };
+static const itr_option options[] = {
+	ITR_OPT_HEADING("Group"),
+	ITR_OPT_INTS("embedding-dims", 0, struct opt, dims, "D...", "sizes"),
+	ITR_OPT_ENUMS("precisions", 'p', struct opt, precisions, precisions, "storage"),
+	ITR_OPT_NUMS("split-sizes", 0, struct opt, sizes, "T/V", "shares"),
+	ITR_OPT_STRS("fail-if", 0, struct opt, rules, "RULE", "rule"),
+	ITR_OPT_INT("recall-k", 'k', struct opt, k, "K", "cut-off"),
+	ITR_OPT_NUM("lr", 0, struct opt, lr, "LR", "rate"),
+	ITR_OPT_ENUM("precision", 0, struct opt, precision, precisions, "one"),
+	ITR_OPT_BOOL("all", 'a', struct opt, all, "all"),
+	ITR_OPT_STR("data-path", 'd', struct opt, data, "FILE", "data"),
+	ITR_OPT_END
+};
+
+static int parse(struct opt *o, char **args, int *n, itr_err *e, int argc, char **argv)
+{
+	itr_optset s;
+	itr_optset_init(&s, options, o, NULL, NULL);
+	int rc = itr_opts_argv(&s, argc, argv, args, n, e);
+	itr_optset_free(&s);
+	return rc;
+}
+#define PARSE(...) \
+	char *argv[] = { (char *)(uintptr_t)"tool", __VA_ARGS__ }, *args[32]; \
+	int n = 0; \
+	struct opt o = { .dims = { 1, { 512 } }, .k = 5 }; \
+	itr_err e = ITR_ERR_INIT; \
+	int rc = parse(&o, args, &n, &e, ITR_LEN(argv), argv); \
+	(void)rc
+#define W (char *)(uintptr_t)
+
+static void test_the_documents_own_command(void **state)
+{
+	(void)state;
+	PARSE(W "--data_path", W "x.npz", W "--embedding_dims", W "256", W "512", W "1024", W "--precisions", W "fp32", W "int8", W "out", W "--recall_k", W "10");
+	assert_int_equal(rc, 0);
+	assert_int_equal(o.dims.n, 3);
+	assert_int_equal(o.dims.v[2], 1024);
+	assert_int_equal(o.precisions.n, 2);
+	assert_int_equal(o.precisions.v[1], 2);
+	assert_string_equal(o.data, "x.npz");
+	assert_int_equal(o.k, 10);
+	assert_int_equal(n, 1);                     /* the first word that is no precision */
+	assert_string_equal(args[0], "out");
+}
+
+static void test_forms(void **state)
+{
+	(void)state;
+	PARSE(W "--embedding-dims=1,2", W "-k7", W "-ad", W "f", W "--fail-if", W "a<1", W "--fail-if", W "b<2", W "--lr", W "-1e-3", W "--", W "--all", W "-");
+	assert_int_equal(rc, 0);
+	assert_int_equal(o.dims.n, 2);
+	assert_int_equal(o.k, 7);
+	assert_true(o.all);
+	assert_string_equal(o.data, "f");
+	assert_int_equal(o.rules.n, 2);
+	assert_string_equal(o.rules.v[1], "b<2");
+	assert_true(o.lr == -1e-3);
+	assert_int_equal(n, 2);
+	for (int64_t i = 0; i < o.rules.n; i++)
+		free((void *)(uintptr_t)o.rules.v[i]);
+	free((void *)(uintptr_t)o.data);
+}
+
+static void test_no(void **state)
+{
+	(void)state;
+	PARSE(W "--all", W "--no-all", W "--recall-k", W "1e6");
+	assert_int_equal(rc, 0);
+	assert_false(o.all);
+	assert_int_equal(o.k, 1000000);
+}
+
+#define REFUSED(message, ...) \
+	do { \
+		PARSE(__VA_ARGS__); \
+		assert_int_equal(rc, -1); \
+		assert_string_equal(e.msg, message); \
+	} while (0)
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	REFUSED("unknown option '--recal-k': did you mean '--recall-k'?", W "--recal-k", W "1");
+	REFUSED("unknown option '--recall': abbreviations are refused, write '--recall-k'", W "--recall", W "1");
+	REFUSED("option '--recall-k' needs a value", W "--recall-k");
+	REFUSED("option '--data-path' needs a value", W "--data-path", W "--all");
+	REFUSED("'--recall-k' needs a whole number, not '1.5'", W "--recall-k", W "1.5");
+	REFUSED("'--embedding-dims' needs whole numbers, not 'x'", W "--embedding-dims", W "1,x");
+	REFUSED("unknown value 'int9' for '--precision': did you mean 'int8'? (known: fp32, fp16, int8, int4)", W "--precision", W "int9");
+	REFUSED("unknown option '-z': see --help", W "-z");
+}
+
+static void test_config_and_help(void **state)
+{
+	struct opt o = { .dims = { 1, { 512 } }, .k = 5 };
+	itr_err e = ITR_ERR_INIT;
+	itr_optset s;
+	itr_buf b = ITR_BUF_INIT;
+	char name[] = "/tmp/itr-cli.XXXXXX";
+	(void)state;
+	close(mkstemp(name));
+	const char *text = "{\"embedding_dims\": [1, 2, 3], \"precision\": \"int4\", \"all\": true, \"lr\": 0.5}";
+	assert_int_equal(itr_atomic_write(name, text, strlen(text), &e), 0);
+	itr_optset_init(&s, options, &o, NULL, NULL);
+	assert_int_equal(itr_opts_config(&s, name, &e), 0);
+	assert_int_equal(o.dims.n, 3);
+	assert_int_equal(o.precision, 3);
+	assert_true(o.all && o.lr == 0.5);
+	assert_int_equal(itr_opts_pair(&s, "recall-k=9", &e), 0);
+	assert_int_equal(o.k, 9);
+	assert_int_equal(itr_opts_pair(&s, "recallk=9", &e), -1);
+	itr_opts_help(options, &o, &b);
+	assert_non_null(strstr(b.data, "--embedding-dims D...   sizes [1,2,3]"));
+	assert_non_null(strstr(b.data, "-k, --recall-k K"));
+	itr_buf_free(&b);
+	itr_optset_free(&s);
+	unlink(name);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_documents_own_command), cmocka_unit_test(test_forms), cmocka_unit_test(test_no),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_config_and_help),
+	};
+	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
+}
