@@ -128,7 +128,7 @@ static void test_config_and_help(void **state)
 	assert_int_equal(o.k, 9);
 	assert_int_equal(itr_opts_pair(&s, "recallk=9", &e), -1);
 	itr_opts_help(options, &o, &b);
-	assert_non_null(strstr(b.data, "--embedding-dims D... \n"));
+	assert_non_null(strstr(b.data, "--embedding-dims D...\n"));
 	assert_non_null(strstr(b.data, " sizes [1,2,3]\n"));
 	assert_non_null(strstr(b.data, "-k, --recall-k K"));
 	itr_buf_free(&b);
