@@ -5,12 +5,13 @@
 
 #include "io/json.h"
 
-typedef struct itr_provenance itr_provenance;
+typedef struct itr_provenance itr_provenance;       /* NULL is fine everywhere: no provenance. One thread at a time. */
 
 /* argv is recorded without the options that change no result (-j, -v, -q, --progress, --runs-dir, --run-name, --parent-run, --experiment, --no-track, -o, -f). */
 itr_provenance *itr_provenance_new(const char *tool, const char *version, int argc, char **argv, uint64_t seed, bool enabled);
 void itr_provenance_free(itr_provenance *p);
-/* Notes an input: its path as given, its SHA-256. Files only; a missing file is ignored here (its opener says it better). */
+/* Notes an input: its path as given, its SHA-256. Files only; a missing file is ignored here (its opener says it better); the same path twice is
+ * one input. */
 void itr_provenance_input(itr_provenance *p, const char *path);
 void itr_provenance_set_synthetic(itr_provenance *p);          /* sticks: once synthetic, all the way down */
 bool itr_provenance_synthetic(const itr_provenance *p);

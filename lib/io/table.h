@@ -2,6 +2,8 @@
 #ifndef ITR_IO_TABLE_H
 #define ITR_IO_TABLE_H
 
+#include <stdio.h>
+
 #include "base/buf.h"
 
 typedef enum { ITR_TABLE_TEXT, ITR_TABLE_CSV, ITR_TABLE_TSV, ITR_TABLE_MD, ITR_TABLE_LATEX } itr_table_format;
@@ -12,11 +14,15 @@ itr_table *itr_table_new(int columns, const char *const *names);
 void itr_table_cell(itr_table *t, const char *text);           /* cells in reading order; a new row begins by itself */
 void itr_table_cellf(itr_table *t, const char *format, ...) ITR_PRINTF(2, 3);
 int64_t itr_table_rows(const itr_table *t);
-/* Escapes as the format needs; text and md align numbers to the right. */
+/* Escapes as the format needs; text, md and latex align columns of numbers to the right (width counted in code points). CSV: RFC 4180 with plain
+ * newlines. TSV: tab, newline and backslash as \\t \\n \\\\. LaTeX: booktabs. A last row that is not full gets empty cells. */
 void itr_table_print(const itr_table *t, itr_table_format format, itr_buf *out);
 void itr_table_free(itr_table *t);
 
-/* One CSV record (RFC 4180, quotes, embedded newlines) from f into fields: their number, 0 at the end. Borrowed until the next call; b is scratch. */
-int itr_csv_read(void *file, itr_buf *b, char **fields, int max_fields);
+/* One CSV record (RFC 4180, quotes, embedded newlines, CRLF or LF; blank lines passed over, a byte-order mark too) from the FILE f into fields: their number,
+ * 0 at the end, -1 for a quote that is never closed, text behind a closing quote, a NUL, more than max_fields, or a read error; `why` (may be NULL) then says
+ * which. Fields are borrowed from b until the next call. */
+int itr_csv_record(FILE *f, itr_buf *b, char **fields, int max_fields, const char **why);
+int itr_csv_read(void *file, itr_buf *b, char **fields, int max_fields);      /* the same without the reason */
 
 #endif

@@ -1,0 +1,160 @@
+#include "io/provenance.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+struct itr_provenance {
+	bool enabled, synthetic;
+	char *tool, *version;
+	uint64_t seed;
+	ITR_VEC(char *) arguments;
+	ITR_VEC(char *) inputs;         /* path, sha256, path, sha256, ... */
+};
+
+/* Options that change no result: with them in the record, the same result from another folder or with more threads would differ in its bytes. */
+static const struct quiet_option {
+	char letter;
+	const char *name;
+	bool has_value;
+} quiet_options[] = {
+	{ 'j', "threads", true }, { 'v', "verbose", false }, { 'q', "quiet", false }, { 0, "progress", true }, { 0, "runs-dir", true },
+	{ 0, "run-name", true }, { 0, "parent-run", true }, { 0, "experiment", true }, { 0, "no-track", false }, { 0, "track", false },
+	{ 'o', "output", true }, { 'f', "force", false },
+};
+
+/* Long option `arg` (after "--") without regard to '-' against '_', up to '='. */
+static const struct quiet_option *long_option(const char *arg)
+{
+	size_t n = strcspn(arg, "=");
+	for (int i = 0; i < ITR_LEN(quiet_options); i++) {
+		const char *name = quiet_options[i].name;
+		size_t k = 0;
+		while (k < n && name[k] && (arg[k] == name[k] || (arg[k] == '_' && name[k] == '-')))
+			k++;
+		if (k == n && !name[k])
+			return &quiet_options[i];
+	}
+	return NULL;
+}
+
+static const struct quiet_option *short_option(char letter)
+{
+	for (int i = 0; i < ITR_LEN(quiet_options); i++)
+		if (quiet_options[i].letter && quiet_options[i].letter == letter)
+			return &quiet_options[i];
+	return NULL;
+}
+
+/* How many words of argv, from this one on, are left out: 0, 1, or 2 when the option's value is a word of its own. */
+static int words_left_out(const char *arg)
+{
+	if (arg[0] != '-' || !arg[1])
+		return 0;
+	if (arg[1] == '-') {
+		const struct quiet_option *o = arg[2] ? long_option(arg + 2) : NULL;
+		return !o ? 0 : o->has_value && !strchr(arg, '=') ? 2 : 1;
+	}
+	for (const char *s = arg + 1; *s; s++) {        /* -qf, -vj4, -j 4 */
+		const struct quiet_option *o = short_option(*s);
+		if (!o)
+			return 0;
+		if (o->has_value)
+			return s[1] ? 1 : 2;
+	}
+	return 1;
+}
+
+itr_provenance *itr_provenance_new(const char *tool, const char *version, int argc, char **argv, uint64_t seed, bool enabled)
+{
+	itr_provenance *p = itr_xcalloc(1, sizeof *p);
+	p->enabled = enabled;
+	p->tool = itr_xstrdup(tool);
+	p->version = itr_xstrdup(version);
+	p->seed = seed;
+	bool options = true;
+	for (int i = 1; i < argc; i++) {
+		int skip = options ? words_left_out(argv[i]) : 0;
+		if (!strcmp(argv[i], "--"))
+			options = false;
+		if (skip == 0)
+			ITR_VEC_PUSH(&p->arguments, itr_xstrdup(argv[i]));
+		else
+			i += skip - 1;
+	}
+	return p;
+}
+
+void itr_provenance_free(itr_provenance *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->arguments.n; i++)
+		free(p->arguments.v[i]);
+	for (size_t i = 0; i < p->inputs.n; i++)
+		free(p->inputs.v[i]);
+	free(p->arguments.v);
+	free(p->inputs.v);
+	free(p->tool);
+	free(p->version);
+	free(p);
+}
+
+void itr_provenance_input(itr_provenance *p, const char *path)
+{
+	char hex[ITR_SHA256_HEX];
+	if (!p || !p->enabled)
+		return;
+	for (size_t i = 0; i < p->inputs.n; i += 2)
+		if (!strcmp(p->inputs.v[i], path))
+			return;
+	if (itr_sha256_file(path, hex, NULL) < 0)
+		return;
+	ITR_VEC_PUSH(&p->inputs, itr_xstrdup(path));
+	ITR_VEC_PUSH(&p->inputs, itr_xstrdup(hex));
+}
+
+void itr_provenance_set_synthetic(itr_provenance *p)
+{
+	if (p)
+		p->synthetic = true;
+}
+
+bool itr_provenance_synthetic(const itr_provenance *p) { return p && p->synthetic; }
+
+itr_json *itr_provenance_json(const itr_provenance *p)
+{
+	if (!p || !p->enabled)
+		return NULL;
+	char *seed = itr_xasprintf("%" PRIu64, p->seed);        /* a string: seeds may exceed 2^53 */
+	itr_json *j = itr_json_object();
+	itr_json_add_str(j, "tool", p->tool);
+	itr_json_add_str(j, "version", p->version);
+	itr_json *arguments = itr_json_add_array(j, "arguments");
+	for (size_t i = 0; i < p->arguments.n; i++)
+		itr_json_push(arguments, itr_json_new_str(p->arguments.v[i]));
+	itr_json_add_str(j, "seed", seed);
+	free(seed);
+	itr_json_add_bool(j, "synthetic", p->synthetic);
+	itr_json *inputs = itr_json_add_array(j, "inputs");
+	for (size_t i = 0; i < p->inputs.n; i += 2) {
+		itr_json *in = itr_json_push(inputs, itr_json_object());
+		itr_json_add_str(in, "path", p->inputs.v[i]);
+		itr_json_add_str(in, "sha256", p->inputs.v[i + 1]);
+	}
+	return j;
+}
+
+char *itr_provenance_text(const itr_provenance *p)
+{
+	itr_buf b = ITR_BUF_INIT;
+	itr_json *j = itr_provenance_json(p);
+	if (j)
+		itr_json_print(&b, j, false);
+	itr_json_free(j);
+	return itr_buf_detach(&b);
+}

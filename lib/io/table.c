@@ -1,0 +1,297 @@
+#include "io/table.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "io/utf8.h"
+
+const char *const itr_table_format_names[] = { "text", "csv", "tsv", "md", "latex", NULL };
+
+struct itr_table {
+	int columns;
+	ITR_VEC(char *) cells;          /* the names first, then rows in reading order */
+};
+
+itr_table *itr_table_new(int columns, const char *const *names)
+{
+	if (columns < 1)
+		ITR_BUG("a table of %d columns", columns);
+	itr_table *t = itr_xcalloc(1, sizeof *t);
+	t->columns = columns;
+	for (int i = 0; i < columns; i++)
+		itr_table_cell(t, names[i]);
+	return t;
+}
+
+void itr_table_cell(itr_table *t, const char *text) { ITR_VEC_PUSH(&t->cells, itr_xstrdup(text ? text : "")); }
+
+void itr_table_cellf(itr_table *t, const char *format, ...)
+{
+	itr_buf b = ITR_BUF_INIT;
+	va_list ap;
+	va_start(ap, format);
+	itr_buf_vprintf(&b, format, ap);
+	va_end(ap);
+	itr_table_cell(t, itr_buf_str(&b));
+	itr_buf_free(&b);
+}
+
+/* Rows begun, the names apart. */
+int64_t itr_table_rows(const itr_table *t) { return ((int64_t)t->cells.n - 1) / t->columns; }
+
+void itr_table_free(itr_table *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->cells.n; i++)
+		free(t->cells.v[i]);
+	free(t->cells.v);
+	free(t);
+}
+
+/* Row 0 is the names. */
+static const char *cell(const itr_table *t, int64_t row, int column)
+{
+	size_t i = (size_t)row * (size_t)t->columns + (size_t)column;
+	return i < t->cells.n ? t->cells.v[i] : "";
+}
+
+/* "12", "-0.5", "1e-9", "37.5%", "0.41 [0.38, 0.44]", "nan", "-": what a column of figures holds. */
+static bool looks_numeric(const char *s)
+{
+	static const char *const words[] = { "nan", "inf", "-inf", "-", "" };
+	for (int i = 0; i < ITR_LEN(words); i++)
+		if (!strcmp(s, words[i]))
+			return true;
+	if (*s == '-' || *s == '+')
+		s++;
+	return isdigit((unsigned char)*s) && !s[strspn(s, "0123456789.,eE+-% []()x\xc2\xb1")];
+}
+
+static bool numeric_column(const itr_table *t, int column)
+{
+	for (int64_t r = 1; r <= itr_table_rows(t); r++)
+		if (!looks_numeric(cell(t, r, column)))
+			return false;
+	return itr_table_rows(t) > 0;
+}
+
+/* --- one cell in each format ------------------------------------------------------------------------------------------ */
+
+static void put_csv(itr_buf *out, const char *s)
+{
+	size_t n = strlen(s);
+	if (!s[strcspn(s, ",\"\r\n")] && !(n && (s[0] == ' ' || s[n - 1] == ' '))) {
+		itr_buf_puts(out, s);
+		return;
+	}
+	itr_buf_putc(out, '"');
+	for (; *s; s++) {
+		if (*s == '"')
+			itr_buf_putc(out, '"');
+		itr_buf_putc(out, *s);
+	}
+	itr_buf_putc(out, '"');
+}
+
+/* Every byte of `from` is replaced by the string of the same place in `to`. */
+static void put_replacing(itr_buf *out, const char *s, const char *from, const char *const *to)
+{
+	for (; *s; s++) {
+		const char *at = strchr(from, *s);
+		if (at)
+			itr_buf_puts(out, to[at - from]);
+		else
+			itr_buf_putc(out, *s);
+	}
+}
+
+static void put_cell(itr_buf *out, itr_table_format format, const char *s)
+{
+	static const char *const tsv[] = { "\\t", "\\n", "\\r", "\\\\" };
+	static const char *const md[] = { "\\|", "<br>", "" };
+	static const char *const latex[] = { "\\&", "\\%", "\\_", "\\#", "\\$", "\\{", "\\}", "\\textasciitilde{}", "\\textasciicircum{}", "\\textbackslash{}",
+		"\\textless{}", "\\textgreater{}", " ", "" };
+	static const char *const text[] = { " ", "", " " };
+	switch (format) {
+	case ITR_TABLE_CSV: put_csv(out, s); break;
+	case ITR_TABLE_TSV: put_replacing(out, s, "\t\n\r\\", tsv); break;
+	case ITR_TABLE_MD: put_replacing(out, s, "|\n\r", md); break;
+	case ITR_TABLE_LATEX: put_replacing(out, s, "&%_#${}~^\\<>\n\r", latex); break;
+	case ITR_TABLE_TEXT: put_replacing(out, s, "\n\r\t", text); break;
+	}
+}
+
+/* --- whole tables --------------------------------------------------------------------------------------------------------- */
+
+static void print_separated(const itr_table *t, itr_table_format format, itr_buf *out)
+{
+	for (int64_t r = 0; r <= itr_table_rows(t); r++)
+		for (int c = 0; c < t->columns; c++) {
+			put_cell(out, format, cell(t, r, c));
+			itr_buf_putc(out, c + 1 < t->columns ? format == ITR_TABLE_CSV ? ',' : '\t' : '\n');
+		}
+}
+
+static void print_latex(const itr_table *t, itr_buf *out)
+{
+	itr_buf_puts(out, "\\begin{tabular}{");
+	for (int c = 0; c < t->columns; c++)
+		itr_buf_putc(out, numeric_column(t, c) ? 'r' : 'l');
+	itr_buf_puts(out, "}\n\\toprule\n");
+	for (int64_t r = 0; r <= itr_table_rows(t); r++) {
+		for (int c = 0; c < t->columns; c++) {
+			if (c > 0)
+				itr_buf_puts(out, " & ");
+			put_cell(out, ITR_TABLE_LATEX, cell(t, r, c));
+		}
+		itr_buf_puts(out, r == 0 ? " \\\\\n\\midrule\n" : " \\\\\n");
+	}
+	itr_buf_puts(out, "\\bottomrule\n\\end{tabular}\n");
+}
+
+static void pad(itr_buf *out, char c, int64_t n)
+{
+	while (n-- > 0)
+		itr_buf_putc(out, c);
+}
+
+/* Text and Markdown: every cell padded to its column's width. */
+static void print_aligned(const itr_table *t, itr_table_format format, itr_buf *out)
+{
+	bool md = format == ITR_TABLE_MD;
+	int64_t rows = itr_table_rows(t) + 1, *width = itr_xcalloc((size_t)t->columns, sizeof *width);
+	bool *right = itr_xcalloc((size_t)t->columns, sizeof *right);
+	itr_buf one = ITR_BUF_INIT;
+	for (int c = 0; c < t->columns; c++) {
+		right[c] = numeric_column(t, c);
+		width[c] = md ? 3 : 0;
+		for (int64_t r = 0; r < rows; r++) {
+			itr_buf_clear(&one);
+			put_cell(&one, format, cell(t, r, c));
+			width[c] = ITR_MAX(width[c], itr_utf8_count(itr_buf_str(&one)));
+		}
+	}
+	for (int64_t r = 0; r < rows; r++) {
+		for (int c = 0; c < t->columns; c++) {
+			itr_buf_clear(&one);
+			put_cell(&one, format, cell(t, r, c));
+			int64_t spaces = width[c] - itr_utf8_count(itr_buf_str(&one));
+			itr_buf_puts(out, md ? "| " : c > 0 ? "  " : "");
+			pad(out, ' ', right[c] ? spaces : 0);
+			itr_buf_puts(out, itr_buf_str(&one));
+			if (md || (!right[c] && c + 1 < t->columns))
+				pad(out, ' ', right[c] ? 0 : spaces);
+			if (md)
+				itr_buf_putc(out, ' ');
+		}
+		while (!md && out->len > 0 && out->data[out->len - 1] == ' ')
+			out->data[--out->len] = 0;
+		itr_buf_puts(out, md ? "|\n" : "\n");
+		for (int c = 0; r == 0 && md && c < t->columns; c++) {
+			itr_buf_puts(out, "|-");
+			pad(out, '-', width[c]);
+			itr_buf_puts(out, right[c] ? ":" : "-");
+			itr_buf_puts(out, c + 1 < t->columns ? "" : "|\n");
+		}
+	}
+	itr_buf_free(&one);
+	free(width);
+	free(right);
+}
+
+void itr_table_print(const itr_table *t, itr_table_format format, itr_buf *out)
+{
+	switch (format) {
+	case ITR_TABLE_CSV:
+	case ITR_TABLE_TSV: print_separated(t, format, out); break;
+	case ITR_TABLE_LATEX: print_latex(t, out); break;
+	case ITR_TABLE_MD:
+	case ITR_TABLE_TEXT: print_aligned(t, format, out); break;
+	}
+}
+
+/* --- reading CSV ------------------------------------------------------------------------------------------------------------ */
+
+/* A byte-order mark at the start of a record is passed over; the first byte behind it. What only began like one is put into b. */
+static int past_mark(FILE *f, itr_buf *b)
+{
+	static const int mark[] = { 0xef, 0xbb, 0xbf };
+	int c = getc(f), n = 0;
+	while (n < 3 && c == mark[n]) {
+		n++;
+		c = getc(f);
+	}
+	if (n < 3)
+		itr_buf_add(b, "\xef\xbb", (size_t)n);
+	return c;
+}
+
+/* One field into b, NUL added, c its first byte. Returns what ended it: ',', '\n', EOF; -2 with *why. */
+static int read_field(FILE *f, itr_buf *b, int c, const char **why)
+{
+	bool quoted = c == '"' && (b->len == 0 || b->data[b->len - 1] == 0);
+	if (quoted) {
+		for (c = getc(f);; c = getc(f)) {
+			if (c == '"' && (c = getc(f)) != '"')
+				break;
+			if (c == EOF || c == 0) {
+				*why = c == 0 ? "a NUL byte" : "a quote that is never closed";
+				return -2;
+			}
+			itr_buf_putc(b, (char)c);
+		}
+	}
+	for (; c != ',' && c != '\n' && c != EOF; c = getc(f)) {
+		if (c == '\r') {
+			int next = getc(f);
+			if (next == '\n' || next == EOF) {
+				c = next;
+				break;
+			}
+			ungetc(next, f);
+		}
+		if (quoted || c == 0) {
+			*why = c == 0 ? "a NUL byte" : "text behind a closing quote";
+			return -2;
+		}
+		itr_buf_putc(b, (char)c);
+	}
+	itr_buf_putc(b, 0);
+	return c;
+}
+
+int itr_csv_record(FILE *f, itr_buf *b, char **fields, int max_fields, const char **why)
+{
+	const char *reason = NULL;
+	int n = 0, end = ',';
+	why = why ? why : &reason;
+	do {
+		itr_buf_clear(b);
+		for (n = 0, end = ','; end == ','; n++) {
+			end = read_field(f, b, n == 0 ? past_mark(f, b) : getc(f), why);
+			if (end == -2)
+				return -1;
+		}
+	} while (end != EOF && n == 1 && b->len == 1);          /* a blank line */
+	if (ferror(f)) {
+		*why = "reading failed";
+		return -1;
+	}
+	if (end == EOF && n == 1 && b->len == 1)
+		return 0;
+	if (n > max_fields) {
+		*why = "more fields than expected";
+		return -1;
+	}
+	char *s = b->data;
+	for (int i = 0; i < n; i++, s += strlen(s) + 1)
+		fields[i] = s;
+	return n;
+}
+
+int itr_csv_read(void *file, itr_buf *b, char **fields, int max_fields) { return itr_csv_record(file, b, fields, max_fields, NULL); }
