@@ -1,0 +1,21 @@
+/* gradcheck.h - is the gradient the gradient? Every registered op's double reference against central differences, and its fast float kernels against the reference.
+ * `train --check-grad` runs it for all ops; tests/unit/test_autograd.c too. */
+#ifndef ITR_AUTOGRAD_GRADCHECK_H
+#define ITR_AUTOGRAD_GRADCHECK_H
+
+#include "autograd/op.h"
+
+typedef struct itr_gradcheck_result {
+	int cases;                      /* that the op sampled */
+	double difference_error;        /* max |analytic - central difference| / max(1, largest gradient), over all elements of all inputs */
+	double forward_error;           /* max |float - double| / largest output */
+	double backward_error;          /* the same of gradients */
+} itr_gradcheck_result;
+
+/* Bounds that the tests hold: central differences with step 1e-6 in double leave about 1e-9 of rounding; 1e-6 is the bound of the method. The float kernels: 1e-5 of the largest element. */
+#define ITR_GRADCHECK_DIFFERENCE 1e-6
+#define ITR_GRADCHECK_FLOAT 1e-5
+
+itr_gradcheck_result itr_gradcheck(const itr_op *op, uint64_t seed, int threads);
+
+#endif

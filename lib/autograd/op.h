@@ -1,0 +1,86 @@
+/* op.h - what an op is. One descriptor per op, one line in ops.def; being registered, it is checked (gradcheck.h). */
+#ifndef ITR_AUTOGRAD_OP_H
+#define ITR_AUTOGRAD_OP_H
+
+#include "autograd/tape.h"
+#include "base/rng.h"
+
+enum { ITR_OP_INPUTS = 8 };
+
+struct itr_case;
+
+typedef struct itr_attr {
+	double f[4];                            /* p, eps, temperature ... */
+	int64_t i[6];                           /* stride, heads, modes ... */
+} itr_attr;
+
+/* One call of an op on the tape. */
+typedef struct itr_node {
+	const struct itr_op *op;
+	itr_tape *tape;
+	itr_var *in[ITR_OP_INPUTS];             /* NULL where absent */
+	itr_var *out;
+	itr_attr attr;
+	const int64_t *index;                   /* lengths, labels, ids; copied onto the arena */
+	int64_t n_index;
+	void *state[2];                         /* running statistics: not differentiated, borrowed */
+	int64_t saved_count, scratch_count;     /* elements (float or double) that the shape rule asks for */
+	void *saved, *scratch;                  /* saved: from forward to backward; scratch: valid within one call */
+	int threads;
+	uint64_t serial;                        /* number of this call on the tape: with the tape's seed and step it names a dropout mask */
+	struct itr_node *previous;
+} itr_node;
+
+typedef struct itr_op {
+	const char *name;
+	int n_in;                               /* at most; the shape rule refuses a missing one that is needed */
+	unsigned flags;
+	void (*shape)(itr_node *n);             /* checks inputs, fills out->rank and shape, saved_count, scratch_count */
+	void (*forward)(itr_node *n);           /* fast, float */
+	void (*backward)(itr_node *n);          /* adds to in[i]->grad where it is not NULL (itr_grad_beta) */
+	void (*ref_forward)(itr_node *n);       /* plain loops, double */
+	void (*ref_backward)(itr_node *n);
+	double (*flops)(const itr_node *n);     /* of forward's matrix products; NULL: none. Backward counts each product that it makes again */
+	/* A random case for the checks: builds inputs through itr_case_*, calls the op, returns its output. `which` counts cases from 0; NULL when there are no more. */
+	itr_var *(*sample)(struct itr_case *c, int which);
+} itr_op;
+
+enum itr_op_flags {
+	ITR_OP_LOSS = 1 << 0,                   /* output is one element */
+};
+
+/* Runs the op now and notes it. Inputs beyond n_in are NULL. `index` may be NULL. */
+itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index, void *const state[2]);
+
+/* For backward functions: 0 when this is the first contribution to in[i]'s gradient (overwrite it), 1 when it must be added to. Call once per input and use the answer. */
+float itr_grad_beta(itr_node *n, int i);
+/* Shape rule helpers. */
+void itr_shape_like(itr_node *n, const itr_var *x);
+void itr_shape_set(itr_node *n, int rank, const int64_t *shape);
+ITR_NORETURN void itr_shape_bug(const itr_node *n, const char *expected);       /* names the op and prints all shapes */
+int64_t itr_last_dim(const itr_var *x);                                         /* columns; rows = count / columns */
+/* True where dropout and batch statistics apply. */
+bool itr_node_training(const itr_node *n);
+/* 64 random bits of element i of this call: counter-based, so that any recomputation sees the same mask. */
+uint64_t itr_node_random(const itr_node *n, uint64_t i);
+
+extern const itr_op *const itr_ops[];           /* ops.def, NULL-terminated */
+
+/* --- cases for the checks -------------------------------------------------------------------------------------------------------------- */
+typedef struct itr_case {
+	itr_tape *tape;
+	itr_rng rng;                            /* for shapes and attributes: begins anew at every replay */
+	uint64_t seed;
+	int n_var;
+	itr_var *var[ITR_OP_INPUTS];            /* inputs with gradient, in the order of creation */
+	double *value[ITR_OP_INPUTS];           /* drawn at the first build, then replayed; gradcheck moves one element between replays */
+	int64_t count[ITR_OP_INPUTS];
+} itr_case;
+/* An input of normal draws times scale plus shift, with gradient. */
+itr_var *itr_case_input(itr_case *c, int rank, const int64_t *shape, double scale, double shift);
+/* What itr_case_input stands on: an input with gradient whose values are copied onto the tape, rounded to float on a float tape. */
+itr_var *itr_input_owned(itr_tape *t, int rank, const int64_t *shape, const double *values);
+/* A whole number in [low, high] for shapes. */
+int64_t itr_case_int(itr_case *c, int64_t low, int64_t high);
+
+#endif

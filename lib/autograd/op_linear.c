@@ -1,0 +1,110 @@
+/* linear: y = x w^T + bias. x (rows, I), w (O, I), bias (O) -> (rows, O). The bias is put into y first and the product added to it. */
+#include <string.h>
+
+#include "autograd/op_util.h"
+#include "autograd/ops.h"
+#include "autograd/product.h"
+
+static void shape(itr_node *n)
+{
+	const itr_var *x = n->in[0], *w = n->in[1], *b = n->in[2];
+	if (!x || !w || w->rank != 2 || x->rank < 1 || itr_last_dim(x) != w->shape[1] || (b && b->count != w->shape[0]))
+		itr_shape_bug(n, "x (..., I), w (O, I), bias (O) or none");
+	int64_t s[ITR_MAX_RANK];
+	memcpy(s, x->shape, sizeof s);
+	s[x->rank - 1] = w->shape[0];
+	itr_shape_set(n, x->rank, s);
+}
+
+static int64_t rows_of(const itr_node *n) { return n->in[0]->count / n->in[1]->shape[1]; }
+
+static double flops(const itr_node *n) { return 2.0 * (double)n->in[0]->count * (double)n->in[1]->shape[0]; }
+
+static void add_bias(itr_node *n, int64_t begin, int64_t end)
+{
+	int64_t o = n->in[1]->shape[0];
+	const float *b = itr_in(n, 2);
+	for (int64_t r = begin; r < end; r++)
+		for (int64_t j = 0; j < o; j++)
+			itr_out(n)[r * o + j] += b[j];
+}
+
+static void forward(itr_node *n)
+{
+	int64_t m = rows_of(n), i = n->in[1]->shape[1], o = n->in[1]->shape[0];
+	itr_node_product(n, false, true, m, o, i, 1, itr_in(n, 0), i, itr_in(n, 1), i, 0, itr_out(n), o);
+	if (n->in[2])
+		itr_node_chunks(n, m, itr_chunk_rows(o), add_bias);
+}
+
+/* Column sums, in row order: pieces of columns, never of rows, so that the order is fixed. */
+static void bias_gradient(itr_node *n, int64_t begin, int64_t end)
+{
+	int64_t o = n->in[1]->shape[0], m = rows_of(n);
+	float *d = itr_din(n, 2);
+	for (int64_t r = 0; r < m; r++)
+		for (int64_t j = begin; j < end; j++)
+			d[j] += itr_dout(n)[r * o + j];
+}
+
+static void backward(itr_node *n)
+{
+	int64_t m = rows_of(n), i = n->in[1]->shape[1], o = n->in[1]->shape[0];
+	if (itr_din(n, 0))
+		itr_node_product(n, false, false, m, i, o, 1, itr_dout(n), o, itr_in(n, 1), i, itr_grad_beta(n, 0), itr_din(n, 0), i);
+	if (itr_din(n, 1))
+		itr_node_product(n, true, false, o, i, m, 1, itr_dout(n), o, itr_in(n, 0), i, itr_grad_beta(n, 1), itr_din(n, 1), i);
+	if (n->in[2] && itr_din(n, 2)) {
+		if (itr_grad_beta(n, 2) == 0.0f)
+			memset(itr_din(n, 2), 0, (size_t)o * sizeof(float));
+		itr_node_chunks(n, o, 256, bias_gradient);
+	}
+}
+
+static void ref_forward(itr_node *n)
+{
+	int64_t m = rows_of(n), i = n->in[1]->shape[1], o = n->in[1]->shape[0];
+	for (int64_t r = 0; r < m; r++)
+		for (int64_t j = 0; j < o; j++) {
+			double s = n->in[2] ? itr_in64(n, 2)[j] : 0;
+			for (int64_t k = 0; k < i; k++)
+				s += itr_in64(n, 0)[r * i + k] * itr_in64(n, 1)[j * i + k];
+			itr_out64(n)[r * o + j] = s;
+		}
+}
+
+static void ref_backward(itr_node *n)
+{
+	int64_t m = rows_of(n), i = n->in[1]->shape[1], o = n->in[1]->shape[0];
+	double *dx = itr_ref_grad(n, 0), *dw = itr_ref_grad(n, 1), *db = n->in[2] ? itr_ref_grad(n, 2) : NULL;
+	for (int64_t r = 0; r < m; r++)
+		for (int64_t j = 0; j < o; j++) {
+			double g = itr_dout64(n)[r * o + j];
+			if (db)
+				db[j] += g;
+			for (int64_t k = 0; k < i; k++) {
+				if (dx)
+					dx[r * i + k] += g * itr_in64(n, 1)[j * i + k];
+				if (dw)
+					dw[j * i + k] += g * itr_in64(n, 0)[r * i + k];
+			}
+		}
+}
+
+static itr_var *sample(itr_case *c, int which)
+{
+	if (which >= 4)
+		return NULL;
+	int64_t b = itr_case_int(c, 1, 9), i = itr_case_int(c, 1, 20), o = itr_case_int(c, 1, 20);
+	itr_var *x = which == 2 ? itr_case_input(c, 3, (int64_t[]){ 2, b, i }, 1, 0) : itr_case_input(c, 2, (int64_t[]){ b, i }, 1, 0);
+	itr_var *w = itr_case_input(c, 2, (int64_t[]){ o, i }, 0.5, 0);
+	return itr_op_linear_call(c->tape, x, w, which == 1 ? NULL : itr_case_input(c, 1, (int64_t[]){ o }, 1, 0));
+}
+
+const itr_op itr_op_linear = { "linear", 3, 0, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+
+itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias)
+{
+	itr_var *in[] = { x, w, bias };
+	return itr_apply(t, &itr_op_linear, in, 3, NULL, NULL, 0, NULL);
+}

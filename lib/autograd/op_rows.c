@@ -1,0 +1,304 @@
+/* layernorm, softmax, l2norm: one row at a time. */
+#include <math.h>
+#include <string.h>
+
+#include "autograd/lanes.h"
+#include "autograd/op_util.h"
+#include "autograd/ops.h"
+#include "tensor/vmath.h"
+
+static int64_t rows_of(const itr_node *n) { return n->out->count / itr_last_dim(n->out); }
+
+static void by_rows(itr_node *n, void (*fn)(itr_node *n, int64_t begin, int64_t end)) { itr_node_chunks(n, rows_of(n), itr_chunk_rows(itr_last_dim(n->out)), fn); }
+
+static bool begin_gradient(itr_node *n, int k)
+{
+	if (!itr_din(n, k))
+		return false;
+	n->attr.f[3] = itr_grad_beta(n, k);
+	return true;
+}
+
+/* --- layernorm: saved = (mean, 1/std) per row. Ba et al. 2016; biased variance, as torch. -------------------------------------------------- */
+static void layernorm_shape(itr_node *n)
+{
+	const itr_var *x = n->in[0], *g = n->in[1], *b = n->in[2];
+	if (!x || !g || !b || x->rank < 1 || g->count != itr_last_dim(x) || b->count != g->count)
+		itr_shape_bug(n, "x (..., D), gamma (D), beta (D)");
+	itr_shape_like(n, x);
+	n->saved_count = 2 * (x->count / itr_last_dim(x));
+}
+
+static void layernorm_rows(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	const float *gamma = itr_in(n, 1), *beta = itr_in(n, 2);
+	for (int64_t r = begin; r < end; r++) {
+		const float *x = itr_in(n, 0) + r * d;
+		float *y = itr_out(n) + r * d, *saved = (float *)n->saved + 2 * r;
+		ITR_LANE_SUM(sum, d, x[j]);
+		const float mean = sum / (float)d;
+		ITR_LANE_SUM(squares, d, (x[j] - mean) * (x[j] - mean));
+		const float rstd = 1.0f / sqrtf(squares / (float)d + (float)n->attr.f[0]);
+		for (int64_t j = 0; j < d; j++)
+			y[j] = (x[j] - mean) * rstd * gamma[j] + beta[j];
+		saved[0] = mean;
+		saved[1] = rstd;
+	}
+}
+
+static void layernorm_forward(itr_node *n) { by_rows(n, layernorm_rows); }
+
+static void layernorm_dx(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	const float *gamma = itr_in(n, 1);
+	for (int64_t r = begin; r < end; r++) {
+		const float *x = itr_in(n, 0) + r * d, *g = itr_dout(n) + r * d, *saved = (const float *)n->saved + 2 * r;
+		float *dx = itr_din(n, 0) + r * d;
+		const float mean = saved[0], rstd = saved[1];
+		ITR_LANE_SUM(a, d, g[j] * gamma[j]);
+		ITR_LANE_SUM(b, d, g[j] * gamma[j] * (x[j] - mean));
+		const float am = a / (float)d, bm = b / (float)d * rstd * rstd;
+		if (n->attr.f[3] != 0)
+			for (int64_t j = 0; j < d; j++)
+				dx[j] += rstd * (g[j] * gamma[j] - am - (x[j] - mean) * bm);
+		else
+			for (int64_t j = 0; j < d; j++)
+				dx[j] = rstd * (g[j] * gamma[j] - am - (x[j] - mean) * bm);
+	}
+}
+
+/* gamma's and beta's gradients for a piece of columns; rows in order, so that the sum's order is fixed. */
+static void layernorm_columns(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	float *dg = itr_din(n, 1), *db = itr_din(n, 2);
+	for (int64_t r = 0; r < rows_of(n); r++) {
+		const float *x = itr_in(n, 0) + r * d, *g = itr_dout(n) + r * d, mean = ((const float *)n->saved)[2 * r], rstd = ((const float *)n->saved)[2 * r + 1];
+		for (int64_t j = begin; dg && j < end; j++)
+			dg[j] += g[j] * ((x[j] - mean) * rstd);
+		for (int64_t j = begin; db && j < end; j++)
+			db[j] += g[j];
+	}
+}
+
+static void layernorm_backward(itr_node *n)
+{
+	for (int k = 1; k <= 2; k++)
+		if (itr_din(n, k) && itr_grad_beta(n, k) == 0.0f)
+			memset(itr_din(n, k), 0, (size_t)n->in[k]->count * sizeof(float));
+	if (itr_din(n, 1) || itr_din(n, 2))
+		itr_node_chunks(n, itr_last_dim(n->out), 256, layernorm_columns);
+	if (begin_gradient(n, 0))
+		by_rows(n, layernorm_dx);
+}
+
+static void layernorm_ref_forward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = 0; r < rows_of(n); r++) {
+		const double *x = itr_in64(n, 0) + r * d;
+		double mean = 0, var = 0;
+		for (int64_t j = 0; j < d; j++)
+			mean += x[j] / (double)d;
+		for (int64_t j = 0; j < d; j++)
+			var += (x[j] - mean) * (x[j] - mean) / (double)d;
+		double rstd = 1 / sqrt(var + n->attr.f[0]);
+		for (int64_t j = 0; j < d; j++)
+			itr_out64(n)[r * d + j] = (x[j] - mean) * rstd * itr_in64(n, 1)[j] + itr_in64(n, 2)[j];
+		((double *)n->saved)[2 * r] = mean;
+		((double *)n->saved)[2 * r + 1] = rstd;
+	}
+}
+
+static void layernorm_ref_backward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	double *dx = itr_ref_grad(n, 0), *dg = itr_ref_grad(n, 1), *db = itr_ref_grad(n, 2);
+	for (int64_t r = 0; r < rows_of(n); r++) {
+		const double *x = itr_in64(n, 0) + r * d, *g = itr_dout64(n) + r * d, *gamma = itr_in64(n, 1);
+		double mean = ((double *)n->saved)[2 * r], rstd = ((double *)n->saved)[2 * r + 1], a = 0, b = 0;
+		for (int64_t j = 0; j < d; j++) {
+			double h = (x[j] - mean) * rstd;
+			a += g[j] * gamma[j] / (double)d;
+			b += g[j] * gamma[j] * h / (double)d;
+			if (dg)
+				dg[j] += g[j] * h;
+			if (db)
+				db[j] += g[j];
+		}
+		for (int64_t j = 0; dx && j < d; j++)
+			dx[r * d + j] += rstd * (g[j] * gamma[j] - a - (x[j] - mean) * rstd * b);
+	}
+}
+
+static itr_var *layernorm_sample(itr_case *c, int which)
+{
+	if (which >= 3)
+		return NULL;
+	int64_t b = itr_case_int(c, 1, 6), d = itr_case_int(c, 2, 40);
+	itr_var *x = itr_case_input(c, 2, (int64_t[]){ b, d }, 1, which), *g = itr_case_input(c, 1, (int64_t[]){ d }, 0.3, 1);
+	return itr_op_layernorm_call(c->tape, x, g, itr_case_input(c, 1, (int64_t[]){ d }, 1, 0), which == 2 ? 1e-12 : 1e-5);
+}
+
+const itr_op itr_op_layernorm = { "layernorm", 3, 0, layernorm_shape, layernorm_forward, layernorm_backward, layernorm_ref_forward, layernorm_ref_backward, NULL, layernorm_sample };
+
+itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps)
+{
+	itr_var *in[] = { x, gamma, beta };
+	return itr_apply(t, &itr_op_layernorm, in, 3, &(itr_attr){ .f = { eps } }, NULL, 0, NULL);
+}
+
+/* --- softmax ----------------------------------------------------------------------------------------------------------------------------- */
+static void row_shape(itr_node *n)
+{
+	if (!n->in[0] || n->in[0]->rank < 1)
+		itr_shape_bug(n, "x (..., D)");
+	itr_shape_like(n, n->in[0]);
+}
+
+static void softmax_rows(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = begin; r < end; r++) {
+		const float *x = itr_in(n, 0) + r * d, top = itr_row_max(x, d);
+		float *y = itr_out(n) + r * d;
+		for (int64_t j = 0; j < d; j++)
+			y[j] = itr_vexp(x[j] - top);
+		ITR_LANE_SUM(sum, d, y[j]);
+		const float inverse = 1.0f / sum;
+		for (int64_t j = 0; j < d; j++)
+			y[j] *= inverse;
+	}
+}
+
+static void softmax_dx(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = begin; r < end; r++) {
+		const float *y = itr_out(n) + r * d, *g = itr_dout(n) + r * d;
+		float *dx = itr_din(n, 0) + r * d;
+		ITR_LANE_SUM(dot, d, g[j] * y[j]);
+		for (int64_t j = 0; j < d; j++)
+			itr_accumulate(&dx[j], (float)n->attr.f[3], y[j] * (g[j] - dot));
+	}
+}
+
+static void softmax_forward(itr_node *n) { by_rows(n, softmax_rows); }
+static void softmax_backward(itr_node *n)
+{
+	if (begin_gradient(n, 0))
+		by_rows(n, softmax_dx);
+}
+
+static void softmax_ref_forward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = 0; r < rows_of(n); r++) {
+		const double *x = itr_in64(n, 0) + r * d;
+		double top = x[0], sum = 0;
+		for (int64_t j = 1; j < d; j++)
+			top = fmax(top, x[j]);
+		for (int64_t j = 0; j < d; j++)
+			sum += exp(x[j] - top);
+		for (int64_t j = 0; j < d; j++)
+			itr_out64(n)[r * d + j] = exp(x[j] - top) / sum;
+	}
+}
+
+static void softmax_ref_backward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	double *dx = itr_ref_grad(n, 0);
+	for (int64_t r = 0; dx && r < rows_of(n); r++) {
+		const double *y = itr_out64(n) + r * d, *g = itr_dout64(n) + r * d;
+		double dot = 0;
+		for (int64_t j = 0; j < d; j++)
+			dot += g[j] * y[j];
+		for (int64_t j = 0; j < d; j++)
+			dx[r * d + j] += y[j] * (g[j] - dot);
+	}
+}
+
+static itr_var *softmax_sample(itr_case *c, int which)
+{
+	return which < 2 ? itr_softmax(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 3, 0)) : NULL;
+}
+
+const itr_op itr_op_softmax = { "softmax", 1, 0, row_shape, softmax_forward, softmax_backward, softmax_ref_forward, softmax_ref_backward, NULL, softmax_sample };
+itr_var *itr_softmax(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_softmax, x, NULL); }
+
+/* --- l2norm: saved = 1 / max(|x|, 1e-12) per row ------------------------------------------------------------------------------------------ */
+static void l2norm_shape(itr_node *n)
+{
+	row_shape(n);
+	n->saved_count = rows_of(n);
+}
+
+static void l2norm_rows(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = begin; r < end; r++) {
+		const float *x = itr_in(n, 0) + r * d;
+		ITR_LANE_SUM(squares, d, x[j] * x[j]);
+		const float inverse = 1.0f / fmaxf(sqrtf(squares), 1e-12f);
+		((float *)n->saved)[r] = inverse;
+		for (int64_t j = 0; j < d; j++)
+			itr_out(n)[r * d + j] = x[j] * inverse;
+	}
+}
+
+static void l2norm_dx(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = begin; r < end; r++) {
+		const float *y = itr_out(n) + r * d, *g = itr_dout(n) + r * d, inverse = ((const float *)n->saved)[r];
+		float *dx = itr_din(n, 0) + r * d;
+		ITR_LANE_SUM(dot, d, g[j] * y[j]);
+		for (int64_t j = 0; j < d; j++)
+			itr_accumulate(&dx[j], (float)n->attr.f[3], inverse * (g[j] - y[j] * dot));
+	}
+}
+
+static void l2norm_forward(itr_node *n) { by_rows(n, l2norm_rows); }
+static void l2norm_backward(itr_node *n)
+{
+	if (begin_gradient(n, 0))
+		by_rows(n, l2norm_dx);
+}
+
+static void l2norm_ref_forward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = 0; r < rows_of(n); r++) {
+		double s = 0;
+		for (int64_t j = 0; j < d; j++)
+			s += itr_in64(n, 0)[r * d + j] * itr_in64(n, 0)[r * d + j];
+		((double *)n->saved)[r] = 1 / fmax(sqrt(s), 1e-12);
+		for (int64_t j = 0; j < d; j++)
+			itr_out64(n)[r * d + j] = itr_in64(n, 0)[r * d + j] * ((double *)n->saved)[r];
+	}
+}
+
+static void l2norm_ref_backward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	double *dx = itr_ref_grad(n, 0);
+	for (int64_t r = 0; dx && r < rows_of(n); r++) {
+		const double *y = itr_out64(n) + r * d, *g = itr_dout64(n) + r * d;
+		double dot = 0;
+		for (int64_t j = 0; j < d; j++)
+			dot += g[j] * y[j];
+		for (int64_t j = 0; j < d; j++)
+			dx[r * d + j] += ((double *)n->saved)[r] * (g[j] - y[j] * dot);
+	}
+}
+
+static itr_var *l2norm_sample(itr_case *c, int which)
+{
+	return which < 2 ? itr_l2norm(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 2, 40) }, 2, 0.5)) : NULL;
+}
+
+const itr_op itr_op_l2norm = { "l2norm", 1, 0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL, l2norm_sample };
+itr_var *itr_l2norm(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_l2norm, x, NULL); }

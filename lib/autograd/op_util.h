@@ -1,0 +1,31 @@
+/* op_util.h - inside of autograd: what several ops' kernels need. */
+#ifndef ITR_AUTOGRAD_OP_UTIL_H
+#define ITR_AUTOGRAD_OP_UTIL_H
+
+#include "autograd/op.h"
+
+enum { ITR_CHUNK = 1 << 14 };           /* elements a piece of work: fixed, so that results do not depend on threads */
+
+/* fn(n, begin, end) over pieces of [0, count), in parallel. */
+void itr_node_chunks(itr_node *n, int64_t count, int64_t chunk, void (*fn)(itr_node *n, int64_t begin, int64_t end));
+/* Rows a piece so that a piece has about ITR_CHUNK elements. */
+int64_t itr_chunk_rows(int64_t columns);
+
+static inline const float *itr_in(const itr_node *n, int k) { return n->in[k]->data; }
+static inline float *itr_out(const itr_node *n) { return n->out->data; }
+static inline const float *itr_dout(const itr_node *n) { return n->out->grad; }
+static inline float *itr_din(const itr_node *n, int k) { return n->in[k] && n->in[k]->needs_grad ? n->in[k]->grad : NULL; }
+static inline const double *itr_in64(const itr_node *n, int k) { return n->in[k]->data; }
+static inline double *itr_out64(const itr_node *n) { return n->out->data; }
+static inline const double *itr_dout64(const itr_node *n) { return n->out->grad; }
+static inline double *itr_din64(const itr_node *n, int k) { return n->in[k] && n->in[k]->needs_grad ? n->in[k]->grad : NULL; }
+
+/* For reference kernels: the gradient of input k, zeroed when this is its first contribution, so that `+=` is always right. NULL when not needed. */
+double *itr_ref_grad(itr_node *n, int k);
+/* d = beta * d + v, where beta is 0 or 1 and d may hold anything when it is 0. */
+static inline void itr_accumulate(float *d, float beta, float v) { *d = beta != 0.0f ? *d + v : v; }
+
+itr_var *itr_apply1(itr_tape *t, const itr_op *op, itr_var *a, const itr_attr *attr);
+itr_var *itr_apply2(itr_tape *t, const itr_op *op, itr_var *a, itr_var *b, const itr_attr *attr);
+
+#endif

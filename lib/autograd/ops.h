@@ -1,0 +1,34 @@
+/* ops.h - the ops as they are called. Shapes: B batch, D features; "rows" are all dimensions but the last. Every function returns a new variable on the tape; shapes that
+ * do not fit abort with the op's name. Definitions follow PyTorch's of the same name (torch.nn.functional), against which the golden files hold them.
+ */
+#ifndef ITR_AUTOGRAD_OPS_H
+#define ITR_AUTOGRAD_OPS_H
+
+#include "autograd/tape.h"
+
+itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias);      /* x (..., I), w (O, I), bias (O) or NULL -> (..., O): x w^T + bias */
+itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b);                                /* same shape */
+itr_var *itr_mul(itr_tape *t, itr_var *a, itr_var *b);                                /* elementwise, same shape */
+itr_var *itr_scale(itr_tape *t, itr_var *a, double factor);
+itr_var *itr_relu(itr_tape *t, itr_var *x);
+itr_var *itr_gelu(itr_tape *t, itr_var *x);                                           /* exact: x Phi(x), as torch's default */
+itr_var *itr_dropout(itr_tape *t, itr_var *x, double p);                              /* inverted dropout; the identity in inference */
+itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps);   /* over the last dimension; gamma, beta (D) */
+itr_var *itr_softmax(itr_tape *t, itr_var *x);                                        /* over the last dimension */
+itr_var *itr_l2norm(itr_tape *t, itr_var *x);                                         /* x / max(|x|, 1e-12) per row, as F.normalize */
+itr_var *itr_gather(itr_tape *t, itr_var *table, const int64_t *rows, int64_t n);     /* table (V, D) -> (n, D) */
+itr_var *itr_concat(itr_tape *t, itr_var *a, itr_var *b);                             /* along the last dimension; equal rows */
+
+/* scale * a b^T: a (B, D), b (N, D) -> (B, N). `log_scale` (1 element, learnable: scale = exp(min(log_scale, ceiling))) or NULL with the fixed `scale`. */
+itr_var *itr_scores(itr_tape *t, itr_var *a, itr_var *b, itr_var *log_scale, double scale, double ceiling);
+
+typedef enum { ITR_POSITIVES_DIAGONAL, ITR_POSITIVES_MASK, ITR_POSITIVES_ALL } itr_positives;
+extern const char *const itr_positives_names[];         /* "diagonal" "mask" "all" NULL */
+/* InfoNCE on scores (B, N), N >= B: row i's own column is i. `group` (N numbers, or NULL): columns of the same image as row i (group[j] == group[i]) are, by `positives`,
+ * negatives like any other (diagonal), left out (mask), or all positive, averaged outside the logarithm (all): methods section 2. symmetric: the mean of rows and columns (N = B).
+ * Source: van den Oord et al. 2018; Khosla et al. 2020, L_out, for `all`. One element. */
+itr_var *itr_infonce(itr_tape *t, itr_var *scores, const int64_t *group, itr_positives positives, bool symmetric);
+itr_var *itr_cosine_loss(itr_tape *t, itr_var *a, itr_var *b);                        /* mean over rows of 1 - cos(a, b), eps 1e-8 as torch */
+itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b);                                /* mean over all elements */
+
+#endif

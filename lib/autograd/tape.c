@@ -1,0 +1,303 @@
+#include "autograd/tape.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/op.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+struct itr_tape {
+	itr_tape_opts o;
+	itr_arena *arena;
+	itr_node *last;                 /* newest first: the order of the walk back */
+	uint64_t step, serial;
+	double flops;
+	void *scratch;                  /* one call's scratch at a time, grown to the largest */
+	size_t scratch_bytes;
+};
+
+static size_t element(const itr_tape *t) { return t->o.reference ? sizeof(double) : sizeof(float); }
+
+itr_tape *itr_tape_new(const itr_tape_opts *o)
+{
+	itr_tape *t = itr_xcalloc(1, sizeof *t);
+	t->o = *o;
+	t->o.threads = ITR_MAX(1, o->threads);
+	t->arena = itr_arena_new((size_t)4 << 20);
+	return t;
+}
+
+void itr_tape_free(itr_tape *t)
+{
+	if (!t)
+		return;
+	itr_arena_free(t->arena);
+	itr_aligned_free(t->scratch);
+	free(t);
+}
+
+void itr_tape_reset(itr_tape *t, uint64_t step)
+{
+	itr_arena_reset(t->arena);
+	t->last = NULL;
+	t->step = step;
+	t->serial = 0;
+	t->flops = 0;
+}
+
+bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
+void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
+size_t itr_tape_bytes(const itr_tape *t) { return itr_arena_bytes(t->arena) + t->scratch_bytes; }
+double itr_tape_flops(const itr_tape *t) { return t->flops; }
+
+/* --- variables ---------------------------------------------------------------------------------------------------------------------- */
+
+static void set_shape(itr_var *v, int rank, const int64_t *shape)
+{
+	v->rank = rank;
+	v->count = 1;
+	for (int i = 0; i < rank; i++) {
+		v->shape[i] = shape[i];
+		v->count *= shape[i];
+	}
+}
+
+static itr_var *new_var(itr_tape *t, int rank, const int64_t *shape)
+{
+	itr_var *v = itr_arena_calloc(t->arena, sizeof *v);
+	v->written = &v->own_written;
+	set_shape(v, rank, shape);
+	return v;
+}
+
+static void *to_tape(itr_tape *t, const float *data, int64_t count)
+{
+	if (!t->o.reference)
+		return (void *)(uintptr_t)data;
+	double *d = itr_arena_alloc(t->arena, (size_t)count * sizeof *d);
+	for (int64_t i = 0; i < count; i++)
+		d[i] = (double)data[i];
+	return d;
+}
+
+itr_var *itr_input(itr_tape *t, int rank, const int64_t *shape, const float *data)
+{
+	itr_var *v = new_var(t, rank, shape);
+	v->data = to_tape(t, data, v->count);
+	return v;
+}
+
+itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data)
+{
+	itr_var *v = itr_input(t, rank, shape, data);
+	v->needs_grad = true;
+	v->grad = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	return v;
+}
+
+itr_var *itr_input_owned(itr_tape *t, int rank, const int64_t *shape, const double *values)
+{
+	itr_var *v = new_var(t, rank, shape);
+	v->data = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	for (int64_t i = 0; i < v->count; i++) {
+		if (t->o.reference)
+			((double *)v->data)[i] = values[i];
+		else
+			((float *)v->data)[i] = (float)values[i];
+	}
+	v->needs_grad = true;
+	v->grad = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	return v;
+}
+
+itr_var *itr_leaf(itr_tape *t, itr_param *p)
+{
+	itr_var *v = new_var(t, p->rank, p->shape);
+	if (t->o.reference && !p->data64)
+		ITR_BUG("parameter '%s' has no double copy: itr_params_enable_reference", p->name);
+	v->data = t->o.reference ? (void *)p->data64 : (void *)p->data;
+	v->needs_grad = !p->frozen && !t->o.inference;
+	v->grad = !v->needs_grad ? NULL : t->o.reference ? (void *)p->grad64 : (void *)p->grad;
+	v->written = &p->grad_written;
+	return v;
+}
+
+itr_var *itr_detach(itr_tape *t, itr_var *x)
+{
+	itr_var *v = new_var(t, x->rank, x->shape);
+	v->data = x->data;
+	return v;
+}
+
+double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i)
+{
+	return t->o.reference ? ((const double *)x->data)[i] : (double)((const float *)x->data)[i];
+}
+
+double itr_var_item(const itr_tape *t, const itr_var *x)
+{
+	if (x->count != 1)
+		ITR_BUG("itr_var_item of a variable of %lld elements", (long long)x->count);
+	return itr_var_at(t, x, 0);
+}
+
+/* --- ops ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void describe(const itr_node *n, itr_buf *b)
+{
+	for (int k = 0; k < n->op->n_in; k++) {
+		itr_buf_puts(b, k ? ", (" : " (");
+		for (int d = 0; n->in[k] && d < n->in[k]->rank; d++)
+			itr_buf_printf(b, "%s%lld", d ? "," : "", (long long)n->in[k]->shape[d]);
+		itr_buf_puts(b, n->in[k] ? ")" : "absent)");
+	}
+}
+
+void itr_shape_bug(const itr_node *n, const char *expected)
+{
+	itr_buf b = ITR_BUF_INIT;
+	describe(n, &b);
+	ITR_BUG("%s: expected %s, got%s", n->op->name, expected, itr_buf_str(&b));
+}
+
+void itr_shape_set(itr_node *n, int rank, const int64_t *shape) { set_shape(n->out, rank, shape); }
+void itr_shape_like(itr_node *n, const itr_var *x) { set_shape(n->out, x->rank, x->shape); }
+int64_t itr_last_dim(const itr_var *x) { return x->rank ? x->shape[x->rank - 1] : 1; }
+bool itr_node_training(const itr_node *n) { return !n->tape->o.inference; }
+
+uint64_t itr_node_random(const itr_node *n, uint64_t i)
+{
+	uint64_t stream = itr_mix64(n->tape->o.seed ^ itr_mix64(n->tape->step * 0x9e3779b97f4a7c15u + n->serial + 1));
+	return itr_mix64(stream + i * 0x9e3779b97f4a7c15u);
+}
+
+static void take_scratch(itr_node *n)
+{
+	itr_tape *t = n->tape;
+	size_t bytes = (size_t)n->scratch_count * element(t);
+	if (bytes > t->scratch_bytes) {
+		itr_aligned_free(t->scratch);
+		t->scratch = itr_aligned_alloc(bytes);
+		t->scratch_bytes = bytes;
+	}
+	n->scratch = t->scratch;
+}
+
+itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index, void *const state[2])
+{
+	itr_node *n = itr_arena_calloc(t->arena, sizeof *n);
+	bool record = false;
+	n->op = op;
+	n->tape = t;
+	n->threads = t->o.threads;
+	n->serial = t->serial++;
+	for (int k = 0; k < n_in; k++) {
+		n->in[k] = in[k];
+		record |= in[k] && in[k]->needs_grad;
+	}
+	record &= !t->o.inference;
+	if (attr)
+		n->attr = *attr;
+	if (state)
+		memcpy(n->state, state, sizeof n->state);
+	if (index) {
+		int64_t *copy = itr_arena_alloc(t->arena, (size_t)n_index * sizeof *copy);
+		memcpy(copy, index, (size_t)n_index * sizeof *copy);
+		n->index = copy;
+		n->n_index = n_index;
+	}
+	n->out = itr_arena_calloc(t->arena, sizeof *n->out);
+	n->out->written = &n->out->own_written;
+	op->shape(n);
+	n->out->data = itr_arena_alloc(t->arena, (size_t)n->out->count * element(t));
+	n->out->needs_grad = record;
+	n->saved = n->saved_count ? itr_arena_alloc(t->arena, (size_t)n->saved_count * element(t)) : NULL;
+	take_scratch(n);
+	(t->o.reference ? op->ref_forward : op->forward)(n);
+	if (op->flops)
+		t->flops += op->flops(n);
+	if (record) {
+		n->previous = t->last;
+		t->last = n;
+	}
+	return n->out;
+}
+
+float itr_grad_beta(itr_node *n, int i)
+{
+	bool was = *n->in[i]->written;
+	*n->in[i]->written = true;
+	return was ? 1.0f : 0.0f;
+}
+
+static void walk_back(itr_tape *t)
+{
+	for (itr_node *n = t->last; n; n = n->previous) {
+		if (!n->out->grad || !*n->out->written)
+			continue;
+		int products = 0;
+		for (int k = 0; k < ITR_OP_INPUTS; k++) {
+			itr_var *x = n->in[k];
+			if (!x || !x->needs_grad)
+				continue;
+			products++;
+			if (!x->grad)
+				x->grad = itr_arena_alloc(t->arena, (size_t)x->count * element(t));
+		}
+		take_scratch(n);
+		(t->o.reference ? n->op->ref_backward : n->op->backward)(n);
+		if (n->op->flops)
+			t->flops += n->op->flops(n) * ITR_MIN(products, 2);
+	}
+	t->last = NULL;                  /* a tape is walked once */
+}
+
+static void seed_gradient(itr_tape *t, itr_var *v)
+{
+	if (!v->needs_grad)
+		ITR_BUG("itr_backward: nothing behind this value needs a gradient");
+	if (!v->grad)
+		v->grad = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	*v->written = true;
+}
+
+void itr_backward(itr_tape *t, itr_var *loss, double scale)
+{
+	if (loss->count != 1)
+		ITR_BUG("itr_backward: the loss has %lld elements", (long long)loss->count);
+	seed_gradient(t, loss);
+	if (t->o.reference)
+		*(double *)loss->grad = scale;
+	else
+		*(float *)loss->grad = (float)scale;
+	walk_back(t);
+}
+
+void itr_backward_from(itr_tape *t, itr_var *out, const void *grad)
+{
+	seed_gradient(t, out);
+	memcpy(out->grad, grad, (size_t)out->count * element(t));
+	walk_back(t);
+}
+
+static bool all_finite(const itr_tape *t, const itr_var *v)
+{
+	for (int64_t i = 0; i < v->count; i++)
+		if (!isfinite(itr_var_at(t, v, i)))
+			return false;
+	return true;
+}
+
+const char *itr_tape_first_bad(const itr_tape *t)
+{
+	const char *name = NULL;
+	for (const itr_node *n = t->last; n; n = n->previous)
+		if (!all_finite(t, n->out))
+			name = n->op->name;
+	return name;
+}

@@ -1,0 +1,86 @@
+/* tape.h - variables and reverse-mode differentiation.
+ *
+ *	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .seed = 42 });
+ *	for (step...) {
+ *		itr_tape_reset(t, step);                         // every itr_var of the last step is dead
+ *		itr_var *x = itr_input(t, 2, (int64_t[]){ 256, 1024 }, batch);
+ *		itr_var *loss = itr_mse(t, model(t, x), target);
+ *		itr_backward(t, loss);                           // adds into the parameters' gradients
+ *		itr_optimizer_step(...);
+ *	}
+ *
+ * Shapes are checked where ops are called; a mismatch is a programming mistake and aborts with the op's name and the shapes. Nothing here allocates after
+ * the first steps: the arena keeps its blocks. Results do not depend on the number of threads.
+ * Source of the method: reverse accumulation (Griewank & Walther, "Evaluating Derivatives", ch. 3).
+ */
+#ifndef ITR_AUTOGRAD_TAPE_H
+#define ITR_AUTOGRAD_TAPE_H
+
+#include "base/err.h"
+
+enum { ITR_MAX_RANK = 5 };
+
+typedef struct itr_tape itr_tape;
+
+typedef struct itr_var {
+	int rank;
+	int64_t shape[ITR_MAX_RANK], count;
+	void *data;                     /* float; double on a reference tape */
+	void *grad;                     /* as data; NULL when nothing needs it */
+	bool needs_grad;
+	bool *written;                  /* has a contribution arrived? The first one overwrites, later ones add */
+	bool own_written;
+} itr_var;
+
+/* A trainable array. Lives with its model; gradients are added to until itr_params_zero_grad. */
+typedef struct itr_param {
+	const char *name;               /* PyTorch's state_dict name */
+	int rank;
+	int64_t shape[ITR_MAX_RANK], count;
+	float *data, *grad;
+	double *data64, *grad64;        /* only where a reference tape is used: see itr_params_enable_reference (nn/param.h) */
+	bool grad_written;              /* false: the gradient is zero, whatever the memory holds (itr_param_zero_grad) */
+	bool frozen;                    /* no gradient */
+	bool no_decay;                  /* bias, norm, temperature: excluded from weight decay when decay is per group */
+} itr_param;
+
+typedef enum { ITR_COMPUTE_F32, ITR_COMPUTE_BF16 } itr_compute;
+
+typedef struct itr_tape_opts {
+	int threads;
+	uint64_t seed;                  /* of dropout: the mask depends on (seed, step, call number, element) alone */
+	bool reference;                 /* double precision by the plain loops */
+	bool inference;                 /* records nothing; dropout is the identity; running statistics are used */
+	itr_compute compute;            /* of matrix products; sums stay fp32 */
+} itr_tape_opts;
+
+itr_tape *itr_tape_new(const itr_tape_opts *o);
+void itr_tape_free(itr_tape *t);
+/* Forgets all variables; `step` numbers the dropout masks that follow. */
+void itr_tape_reset(itr_tape *t, uint64_t step);
+bool itr_tape_training(const itr_tape *t);
+void itr_tape_set_inference(itr_tape *t, bool inference);
+size_t itr_tape_bytes(const itr_tape *t);                /* held by the arena: the peak of activations and their gradients */
+double itr_tape_flops(const itr_tape *t);                /* of matrix products since the last reset, forward and backward */
+
+/* A constant: borrowed on a float tape until the reset, copied to double on a reference tape. */
+itr_var *itr_input(itr_tape *t, int rank, const int64_t *shape, const float *data);
+/* A constant with a gradient of its own (checks, saliency). */
+itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data);
+itr_var *itr_leaf(itr_tape *t, itr_param *p);
+/* A variable's value, cut from what made it: no gradient flows through. */
+itr_var *itr_detach(itr_tape *t, itr_var *x);
+
+/* Value of a variable of one element; element i of any. */
+double itr_var_item(const itr_tape *t, const itr_var *x);
+double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i);
+
+/* d loss / d everything that needs it; loss has one element. Adds into parameters' gradients. `scale` multiplies (gradient accumulation: 1/steps). */
+void itr_backward(itr_tape *t, itr_var *loss, double scale);
+/* The same from a given gradient of `out` (same shape, float or double as the tape): GradCache's second pass. */
+void itr_backward_from(itr_tape *t, itr_var *out, const void *grad);
+
+/* The first op whose output is not finite, in the order of the tape: its name, or NULL. For "loss is NaN: first bad tensor ...". */
+const char *itr_tape_first_bad(const itr_tape *t);
+
+#endif
