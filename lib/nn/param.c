@@ -1,0 +1,221 @@
+#include "nn/param.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+struct entry {
+	itr_param param;
+	itr_init init;
+	double spread;
+	int64_t at;                     /* offset in the block */
+};
+
+struct itr_params {
+	struct entry **entries;         /* pointers: handed out, so they must not move */
+	int64_t count, cap, block;
+	itr_map *names;
+	float *values, *grads;
+	double *values64, *grads64;
+};
+
+itr_params *itr_params_new(void)
+{
+	itr_params *p = itr_xcalloc(1, sizeof *p);
+	p->names = itr_map_new();
+	return p;
+}
+
+void itr_params_free(itr_params *p)
+{
+	if (!p)
+		return;
+	for (int64_t i = 0; i < p->count; i++) {
+		free((void *)(uintptr_t)p->entries[i]->param.name);
+		free(p->entries[i]);
+	}
+	itr_aligned_free(p->values);
+	itr_aligned_free(p->grads);
+	itr_aligned_free(p->values64);
+	itr_aligned_free(p->grads64);
+	itr_map_free(p->names);
+	free(p->entries);
+	free(p);
+}
+
+itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, int rank, const int64_t *shape, itr_init init, double spread, bool no_decay)
+{
+	struct entry *e = itr_xcalloc(1, sizeof *e);
+	if (p->values)
+		ITR_BUG("itr_params_add after itr_params_seal");
+	e->param.name = prefix[0] ? itr_xasprintf("%s.%s", prefix, name) : itr_xstrdup(name);
+	e->param.rank = rank;
+	e->param.count = 1;
+	for (int i = 0; i < rank; i++)
+		e->param.count *= e->param.shape[i] = shape[i];
+	e->param.no_decay = no_decay;
+	e->init = init;
+	e->spread = spread;
+	if (!itr_map_add(p->names, e->param.name, p->count))
+		ITR_BUG("two parameters are called '%s'", e->param.name);
+	if (p->count == p->cap)
+		p->entries = itr_xrealloc(p->entries, (size_t)(p->cap = p->cap * 2 + 16) * sizeof *p->entries);
+	p->entries[p->count++] = e;
+	return &e->param;
+}
+
+void itr_params_seal(itr_params *p)
+{
+	p->block = 0;
+	for (int64_t i = 0; i < p->count; i++) {
+		p->entries[i]->at = p->block;
+		p->block += (p->entries[i]->param.count + 15) & ~(int64_t)15;        /* 64 bytes */
+	}
+	p->values = itr_aligned_calloc((size_t)p->block * sizeof(float));
+	p->grads = itr_aligned_calloc((size_t)p->block * sizeof(float));
+	for (int64_t i = 0; i < p->count; i++) {
+		p->entries[i]->param.data = p->values + p->entries[i]->at;
+		p->entries[i]->param.grad = p->grads + p->entries[i]->at;
+	}
+}
+
+/* A stream of its own for each array, named by seed and name: adding a layer changes no other layer's weights. */
+static void fill(struct entry *e, uint64_t seed)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	itr_rng r;
+	for (const char *c = e->param.name; *c; c++)
+		h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+	itr_rng_init(&r, (uint64_t[]){ seed, itr_mix64(h) }, 2);
+	for (int64_t i = 0; i < e->param.count; i++) {
+		double v = 0;
+		switch (e->init) {
+		case ITR_INIT_ZERO: break;
+		case ITR_INIT_ONE: v = 1; break;
+		case ITR_INIT_CONSTANT: v = e->spread; break;
+		case ITR_INIT_UNIFORM: v = (2 * itr_rng_random(&r) - 1) * e->spread; break;
+		case ITR_INIT_NORMAL: v = itr_rng_normal(&r) * e->spread; break;
+		}
+		e->param.data[i] = (float)v;
+	}
+}
+
+void itr_params_initialise(itr_params *p, uint64_t seed)
+{
+	for (int64_t i = 0; i < p->count; i++)
+		fill(p->entries[i], seed);
+}
+
+void itr_params_enable_reference(itr_params *p)
+{
+	if (!p->values64) {
+		p->values64 = itr_aligned_calloc((size_t)p->block * sizeof(double));
+		p->grads64 = itr_aligned_calloc((size_t)p->block * sizeof(double));
+	}
+	for (int64_t i = 0; i < p->block; i++)
+		p->values64[i] = (double)p->values[i];
+	for (int64_t i = 0; i < p->count; i++) {
+		p->entries[i]->param.data64 = p->values64 + p->entries[i]->at;
+		p->entries[i]->param.grad64 = p->grads64 + p->entries[i]->at;
+	}
+}
+
+int64_t itr_params_count(const itr_params *p) { return p->count; }
+itr_param *itr_params_at(const itr_params *p, int64_t i) { return &p->entries[i]->param; }
+float *itr_params_values(const itr_params *p) { return p->values; }
+int64_t itr_params_block(const itr_params *p) { return p->block; }
+
+int64_t itr_params_elements(const itr_params *p)
+{
+	int64_t n = 0;
+	for (int64_t i = 0; i < p->count; i++)
+		n += p->entries[i]->param.count;
+	return n;
+}
+
+itr_param *itr_params_find(const itr_params *p, const char *name)
+{
+	int64_t i = itr_map_get(p->names, name, -1);
+	return i < 0 ? NULL : &p->entries[i]->param;
+}
+
+void itr_params_zero_grad(itr_params *p)
+{
+	for (int64_t i = 0; i < p->count; i++)
+		p->entries[i]->param.grad_written = false;
+}
+
+const char *itr_params_first_bad(const itr_params *p, bool gradients)
+{
+	for (int64_t i = 0; i < p->count; i++) {
+		const itr_param *q = &p->entries[i]->param;
+		if (gradients && !q->grad_written)
+			continue;
+		for (int64_t k = 0; k < q->count; k++)
+			if (!isfinite((gradients ? q->grad : q->data)[k]))
+				return q->name;
+	}
+	return NULL;
+}
+
+int itr_params_save(const itr_params *p, itr_h5 *h, const char *group, itr_err *err)
+{
+	for (int64_t i = 0; i < p->count; i++) {
+		const itr_param *q = &p->entries[i]->param;
+		char *path = itr_xasprintf("%s/%s", group, q->name);
+		int rc = itr_h5_write(h, path, ITR_F32, q->rank, q->shape, q->data, err);
+		free(path);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void complain(itr_buf *b, const char *what, const char *name) { itr_buf_printf(b, "%s%s '%s'", b->len ? ", " : "", what, name); }
+
+static bool fits(const itr_param *q, const itr_h5_info *info)
+{
+	if (info->is_text || info->rank != q->rank)
+		return false;
+	for (int d = 0; d < q->rank; d++)
+		if (info->shape[d] != q->shape[d])
+			return false;
+	return true;
+}
+
+int itr_params_load(itr_params *p, const itr_h5 *h, const char *group, itr_err *err)
+{
+	itr_buf bad = ITR_BUF_INIT;
+	char **names = NULL;
+	int64_t n = itr_h5_list(h, group, &names);
+	for (int64_t i = 0; i < n; i++) {
+		if (!itr_map_has(p->names, names[i]))
+			complain(&bad, "unexpected", names[i]);
+		free(names[i]);
+	}
+	free(names);
+	int rc = 0;
+	for (int64_t i = 0; i < p->count && rc == 0; i++) {
+		itr_param *q = &p->entries[i]->param;
+		char *path = itr_xasprintf("%s/%s", group, q->name);
+		itr_h5_info info;
+		if (!itr_h5_has(h, path))
+			complain(&bad, "missing", q->name);
+		else if ((rc = itr_h5_info_of(h, path, &info, err)) == 0 && !fits(q, &info))
+			complain(&bad, "another shape of", q->name);
+		else if (rc == 0)
+			rc = itr_h5_read_rows(h, path, ITR_F32, 0, q->rank ? q->shape[0] : 1, q->data, err);
+		free(path);
+	}
+	if (rc == 0 && bad.len)
+		rc = itr_err_set(err, "'%s' does not fit the model: %.900s", itr_h5_path(h), bad.data);
+	itr_buf_free(&bad);
+	return rc;
+}

@@ -1,0 +1,42 @@
+/* param.h - the trainable arrays of a model, by PyTorch's state_dict names, in one block of memory.
+ *
+ *	itr_params *p = itr_params_new();
+ *	itr_linear_init(&m->fc1, p, "fc1", 1024, 2048);      // layers add what they need (layers.h)
+ *	itr_params_seal(p);                                  // one block for values, one for gradients
+ *	itr_params_initialise(p, seed);                      // each by its own rule and its own stream: independent of the order of layers
+ */
+#ifndef ITR_NN_PARAM_H
+#define ITR_NN_PARAM_H
+
+#include "autograd/tape.h"
+#include "io/h5.h"
+
+typedef enum { ITR_INIT_ZERO, ITR_INIT_ONE, ITR_INIT_UNIFORM, ITR_INIT_NORMAL, ITR_INIT_CONSTANT } itr_init;
+
+typedef struct itr_params itr_params;
+
+itr_params *itr_params_new(void);
+void itr_params_free(itr_params *p);
+/* Registers `prefix.name` (prefix "" allowed): initialised by `init` with `spread` (half width of UNIFORM, standard deviation of NORMAL, value of CONSTANT). no_decay: excluded from per-group weight decay.
+ * The returned pointer lives as long as p; its arrays exist after itr_params_seal. A name twice aborts. */
+itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, int rank, const int64_t *shape, itr_init init, double spread, bool no_decay);
+void itr_params_seal(itr_params *p);
+void itr_params_initialise(itr_params *p, uint64_t seed);
+/* Gives every parameter a double copy and double gradient, for reference tapes. */
+void itr_params_enable_reference(itr_params *p);
+
+int64_t itr_params_count(const itr_params *p);                   /* arrays */
+int64_t itr_params_elements(const itr_params *p);
+itr_param *itr_params_at(const itr_params *p, int64_t i);
+itr_param *itr_params_find(const itr_params *p, const char *name);
+void itr_params_zero_grad(itr_params *p);                        /* marks; no memory is touched */
+float *itr_params_values(const itr_params *p);                   /* the block: itr_params_elements floats (with padding zeros between arrays) */
+int64_t itr_params_block(const itr_params *p);                   /* its length in floats, padding included */
+/* Name of the first parameter (or gradient) that holds NaN or infinity, or NULL. */
+const char *itr_params_first_bad(const itr_params *p, bool gradients);
+
+/* Every array under GROUP/name ("/param"). Loading is strict: missing, unexpected and misshapen names are all listed in err. */
+ITR_MUST_USE int itr_params_save(const itr_params *p, itr_h5 *h, const char *group, itr_err *err);
+ITR_MUST_USE int itr_params_load(itr_params *p, const itr_h5 *h, const char *group, itr_err *err);
+
+#endif

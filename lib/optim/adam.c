@@ -1,0 +1,33 @@
+/* adam (weight decay as L2 in the gradient) and adamw (decoupled): torch.optim.Adam and AdamW, amsgrad off. */
+#include <math.h>
+
+#include "optim/optim.h"
+
+static void update(const itr_optim_opts *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n, float *restrict w, const float *restrict g,
+                   float *restrict m, float *restrict v)
+{
+	const double c1 = 1 - pow(o->beta1, (double)step), c2 = 1 - pow(o->beta2, (double)step);
+	const float b1 = (float)o->beta1, b2 = (float)o->beta2, a1 = (float)(1 - o->beta1), a2 = (float)(1 - o->beta2);
+	const float rate = (float)(lr / c1), root = (float)(1 / sqrt(c2)), eps = (float)o->eps;
+	const float l2 = decoupled ? 0.0f : (float)decay, shrink = decoupled ? (float)(1 - lr * decay) : 1.0f;
+	for (int64_t i = 0; i < n; i++) {
+		float d = g[i] * clip + l2 * w[i];
+		float first = b1 * m[i] + a1 * d, second = b2 * v[i] + a2 * d * d;
+		m[i] = first;
+		v[i] = second;
+		w[i] = w[i] * shrink - rate * first / (sqrtf(second) * root + eps);
+	}
+}
+
+static void adam(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
+{
+	update(o, lr, decay, false, clip, step, n, w, g, s[0], s[1]);
+}
+
+static void adamw(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
+{
+	update(o, lr, decay, true, clip, step, n, w, g, s[0], s[1]);
+}
+
+const itr_optim_ops itr_optim_adam = { "adam", 2, adam };
+const itr_optim_ops itr_optim_adamw = { "adamw", 2, adamw };

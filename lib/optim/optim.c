@@ -1,0 +1,235 @@
+#include "optim/optim.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/parallel.h"
+
+#define ITR_OPTIM(name) extern const itr_optim_ops itr_optim_##name;
+#include "optim/optims.def"
+#undef ITR_OPTIM
+
+const itr_optim_ops *const itr_optims[] = {
+#define ITR_OPTIM(name) &itr_optim_##name,
+#include "optim/optims.def"
+#undef ITR_OPTIM
+	NULL
+};
+
+enum { MAX_SLOTS = 2, PIECE = 1 << 16 };        /* elements a piece of work */
+
+struct itr_optim {
+	const itr_optim_ops *ops;
+	itr_params *params;
+	itr_optim_opts o;
+	float *state[MAX_SLOTS];                 /* blocks laid out as the parameters' */
+	int64_t step;
+};
+
+itr_optim *itr_optim_new(const char *name, itr_params *p, const itr_optim_opts *o, itr_err *err)
+{
+	const char *names[16];
+	const itr_optim_ops *ops = NULL;
+	int n = 0;
+	for (; itr_optims[n]; n++) {
+		names[n] = itr_optims[n]->name;
+		if (!strcmp(name, names[n]))
+			ops = itr_optims[n];
+	}
+	if (!ops) {
+		itr_err_set(err, "unknown optimiser '%s': did you mean '%s'?", name, itr_nearest(name, names, n));
+		return NULL;
+	}
+	itr_optim *opt = itr_xcalloc(1, sizeof *opt);
+	opt->ops = ops;
+	opt->params = p;
+	opt->o = *o;
+	opt->o.beta1 = o->beta1 > 0 ? o->beta1 : 0.9;
+	opt->o.beta2 = o->beta2 > 0 ? o->beta2 : 0.999;
+	opt->o.eps = o->eps > 0 ? o->eps : 1e-8;
+	for (int s = 0; s < ops->slots; s++)
+		opt->state[s] = itr_aligned_calloc((size_t)itr_params_block(p) * sizeof(float));
+	return opt;
+}
+
+void itr_optim_free(itr_optim *opt)
+{
+	if (!opt)
+		return;
+	for (int s = 0; s < MAX_SLOTS; s++)
+		itr_aligned_free(opt->state[s]);
+	free(opt);
+}
+
+int64_t itr_optim_steps(const itr_optim *opt) { return opt->step; }
+
+struct sweep {
+	itr_optim *opt;
+	const itr_param *q;
+	double lr, decay;
+	float clip;
+};
+
+static void update_piece(void *ctx, int64_t i, int worker)
+{
+	const struct sweep *c = ctx;
+	const int64_t first = i * PIECE, n = ITR_MIN((int64_t)PIECE, c->q->count - first), at = c->q->data - itr_params_values(c->opt->params) + first;
+	float *s[MAX_SLOTS];
+	(void)worker;
+	for (int k = 0; k < MAX_SLOTS; k++)
+		s[k] = c->opt->state[k] ? c->opt->state[k] + at : NULL;
+	c->opt->ops->update(&c->opt->o, c->lr, c->decay, c->clip, c->opt->step, n, c->q->data + first, c->q->grad + first, s);
+}
+
+void itr_optim_step(itr_optim *opt, double lr, double clip)
+{
+	opt->step++;
+	for (int64_t i = 0; i < itr_params_count(opt->params); i++) {
+		const itr_param *q = itr_params_at(opt->params, i);
+		struct sweep c = { opt, q, lr, q->no_decay && !opt->o.decay_all ? 0 : opt->o.weight_decay, (float)clip };
+		if (q->grad_written && !q->frozen)
+			itr_parallel_for(opt->o.threads, (q->count + PIECE - 1) / PIECE, update_piece, &c);
+	}
+}
+
+int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err)
+{
+	const int64_t n = itr_params_block(opt->params);
+	if (itr_h5_write_text(h, "/optim/name", opt->ops->name, err) < 0 || itr_h5_write(h, "/optim/step", ITR_I64, 0, NULL, &opt->step, err) < 0)
+		return -1;
+	for (int s = 0; s < opt->ops->slots; s++) {
+		char path[32] = "/optim/state0";
+		path[12] = (char)('0' + s);
+		if (itr_h5_write(h, path, ITR_F32, 1, &n, opt->state[s], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err)
+{
+	char *name = itr_h5_read_text(h, "/optim/name", err);
+	int rc = !name ? -1 : strcmp(name, opt->ops->name) ? itr_err_set(err, "'%s' holds the state of '%s', not of '%s'", itr_h5_path(h), name, opt->ops->name) : 0;
+	free(name);
+	if (rc == 0)
+		rc = itr_h5_read_rows(h, "/optim/step", ITR_I64, 0, 1, &opt->step, err);
+	for (int s = 0; rc == 0 && s < opt->ops->slots; s++) {
+		itr_h5_info info;
+		char path[32] = "/optim/state0";
+		path[12] = (char)('0' + s);
+		rc = itr_h5_info_of(h, path, &info, err);
+		if (rc == 0 && info.count != itr_params_block(opt->params))
+			rc = itr_err_set(err, "'%s' holds optimiser state of another model", itr_h5_path(h));
+		if (rc == 0)
+			rc = itr_h5_read_rows(h, path, ITR_F32, 0, info.count, opt->state[s], err);
+	}
+	return rc;
+}
+
+/* --- clipping ------------------------------------------------------------------------------------------------------------------------ */
+
+struct norm_sweep {
+	const itr_param *q;
+	double *partial;
+};
+
+static void norm_piece(void *ctx, int64_t i, int worker)
+{
+	const struct norm_sweep *c = ctx;
+	const float *g = c->q->grad + i * PIECE;
+	const int64_t n = ITR_MIN((int64_t)PIECE, c->q->count - i * PIECE);
+	double s[8] = { 0 };
+	int64_t k = 0;
+	(void)worker;
+	for (; k + 8 <= n; k += 8)
+		for (int l = 0; l < 8; l++)
+			s[l] += (double)g[k + l] * (double)g[k + l];
+	for (; k < n; k++)
+		s[0] += (double)g[k] * (double)g[k];
+	c->partial[i] = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
+double itr_grad_norm(const itr_params *p, int threads)
+{
+	double total = 0;
+	double *partial = itr_xmalloc((size_t)(itr_params_block(p) / PIECE + 1) * sizeof *partial);
+	for (int64_t i = 0; i < itr_params_count(p); i++) {
+		struct norm_sweep c = { itr_params_at(p, i), partial };
+		int64_t pieces = (c.q->count + PIECE - 1) / PIECE;
+		if (!c.q->grad_written || c.q->frozen)
+			continue;
+		itr_parallel_for(threads, pieces, norm_piece, &c);
+		for (int64_t k = 0; k < pieces; k++)
+			total += partial[k];
+	}
+	free(partial);
+	return sqrt(total);
+}
+
+double itr_clip_factor(double norm, double max_norm) { return max_norm > 0 ? fmin(1, max_norm / (norm + 1e-6)) : 1; }
+
+/* --- schedules ------------------------------------------------------------------------------------------------------------------------ */
+
+const char *const itr_schedule_names[] = { "constant", "cosine", "linear", NULL };
+
+double itr_schedule_lr(const itr_schedule *s, int64_t step)
+{
+	if (s->by_epoch && s->steps_per_epoch > 0)
+		step = step / s->steps_per_epoch * s->steps_per_epoch;
+	if (step < s->warmup)
+		return s->lr * (double)(step + 1) / (double)s->warmup;
+	const double span = (double)ITR_MAX((int64_t)1, s->total - s->warmup), x = fmin(1, (double)(step - s->warmup) / span);
+	switch (s->kind) {
+	case 1: return s->min_lr + (s->lr - s->min_lr) * 0.5 * (1 + cos(M_PI * x));
+	case 2: return s->min_lr + (s->lr - s->min_lr) * (1 - x);
+	default: return s->lr;
+	}
+}
+
+/* --- moving average -------------------------------------------------------------------------------------------------------------------- */
+
+struct itr_ema {
+	const itr_params *params;
+	float *shadow;
+	float decay;
+};
+
+itr_ema *itr_ema_new(const itr_params *p, double decay)
+{
+	itr_ema *e = itr_xcalloc(1, sizeof *e);
+	const size_t bytes = (size_t)itr_params_block(p) * sizeof(float);
+	e->params = p;
+	e->decay = (float)decay;
+	e->shadow = memcpy(itr_aligned_alloc(bytes), itr_params_values(p), bytes);
+	return e;
+}
+
+void itr_ema_update(itr_ema *e)
+{
+	const float *w = itr_params_values(e->params);
+	for (int64_t i = 0; i < itr_params_block(e->params); i++)
+		e->shadow[i] = e->decay * e->shadow[i] + (1 - e->decay) * w[i];
+}
+
+void itr_ema_swap(itr_ema *e)
+{
+	float *w = itr_params_values(e->params);
+	for (int64_t i = 0; i < itr_params_block(e->params); i++) {
+		float keep = w[i];
+		w[i] = e->shadow[i];
+		e->shadow[i] = keep;
+	}
+}
+
+float *itr_ema_values(itr_ema *e) { return e->shadow; }
+
+void itr_ema_free(itr_ema *e)
+{
+	if (!e)
+		return;
+	itr_aligned_free(e->shadow);
+	free(e);
+}
