@@ -3,7 +3,8 @@
  * Every random decision in the project comes from here, so that anyone can rebuild it with NumPy >= 1.17. The streams of
  * integers, random, standard_normal, permutation, shuffle and choice equal numpy.random.Generator's bit for bit (golden-tested;
  * NumPy's version is recorded in tests/golden). Sources: O'Neill, "PCG" (HMC-CS-2014-0905); NumPy's _generator.pyx and distributions.c
- * for the order of draws (Lemire rejection on 32-bit half words, ziggurat normals, Floyd's set method and tail shuffle in choice).
+ * for the order of draws (Lemire rejection on 32-bit half words in integers and choice, masked rejection in shuffle and
+ * permutation, ziggurat normals, Floyd's set method and tail shuffle in choice).
  */
 #ifndef ITR_BASE_RNG_H
 #define ITR_BASE_RNG_H
