@@ -1,0 +1,116 @@
+/* metrics.h - how well rankings find their positives, ties counted exactly (methods.md section 0).
+ *
+ *	itr_ranks *t2i, *i2t;
+ *	itr_rank_both(text, nt, image, ni, dim, rel_t2i, rel_i2t, false, threads, &t2i, &i2t);   // ONE product serves both directions
+ *	itr_metric_set set;
+ *	itr_metric_set_default(&set, (int64_t[]){ 1, 5, 10 }, 3, 10);
+ *	itr_metric_result r;
+ *	itr_metrics(t2i, &set, ITR_TIES_EXPECTED, &r);                                       // r.value[i], r.chance[i] for set.m[i].key
+ *
+ * A rank is three counts a positive: gallery rows scored above it, rows scored equal to it (itself included), and equal rows that stand before it. A tie is
+ * bit-equality, and scores are bit-stable (tensor/gemm.h), so no result depends on batches, blocks or threads. Expectations over all orders of equal scores:
+ * McSherry & Najork, ECIR 2008; every formula is checked against enumeration (tests/unit/test_retrieval_metrics.c).
+ */
+#ifndef ITR_RETRIEVAL_METRICS_H
+#define ITR_RETRIEVAL_METRICS_H
+
+#include "retrieval/relevance.h"
+
+typedef enum itr_ties { ITR_TIES_EXPECTED, ITR_TIES_PESSIMISTIC, ITR_TIES_OPTIMISTIC, ITR_TIES_STABLE } itr_ties;
+extern const char *const itr_ties_names[];        /* "expected" "pessimistic" "optimistic" "stable" NULL */
+
+/* --- ranks ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct itr_ranks {
+	int64_t queries;
+	int64_t *offset;                /* [queries + 1]: positives of q are entries offset[q] .. offset[q+1], best score first */
+	int64_t *row;                   /* per entry: gallery row */
+	float *score;                   /* per entry */
+	int64_t *above, *equal;         /* per entry: rows scored higher; rows of the same score, itself included */
+	int64_t *before;                /* per entry: equal rows of smaller index; NULL unless asked for (ITR_TIES_STABLE needs it) */
+	int64_t *pool;                  /* [queries]: rows that were ranked (gallery or candidate pool); 0: query left out */
+	int64_t *relevant;              /* [queries]: R = positives, those outside the gallery included */
+	int64_t gallery;
+} itr_ranks;
+
+/* Entries sized as rel's, pool = gallery, relevant filled, counts zero. For code that scores by other means (quantised galleries): fill row, score, above, equal
+ * through itr_ranks_query and leave the rest. Free with itr_ranks_free. */
+itr_ranks *itr_ranks_new(const itr_relevance *rel, bool stable);
+void itr_ranks_free(itr_ranks *r);
+
+/* Ranks query q from the scores of n candidates. candidate NULL: score[i] is gallery row i's and n the gallery; otherwise it is row candidate[i]'s, and the first
+ * candidates are q's positives in rel's order, as itr_pools_next gives them. Sets pool[q] = n. Different q may run in different threads. */
+void itr_ranks_query(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score, const int32_t *candidate, int64_t n);
+void itr_ranks_leave_out(itr_ranks *r, int64_t q);          /* no positive, or more positives than the pool holds */
+
+/* Inner products of a (na, dim) with b (nb, dim), streamed in blocks; memory beyond the inputs: the smaller side once, packed, and a few MiB. Either relevance may
+ * be NULL (that direction is then not ranked and its out is untouched); both directions share one product. stable: fill `before`. threads 0: all.
+ * Rows must be finite and shorter than 1e18, so that no score overflows: unit rows are; check others (itr_rows_inspect). */
+void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a,
+                   bool stable, int threads, itr_ranks **ranks_a, itr_ranks **ranks_b);
+/* One direction. */
+itr_ranks *itr_rank(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, bool stable, int threads);
+/* The same inside candidate pools of `size` rows drawn as retrieval/pools.h says (direction 0 = T2V, 1 = V2T). Queries left out have pool 0. */
+itr_ranks *itr_rank_pools(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, int64_t size, uint64_t seed, int direction,
+                          bool stable, int threads);
+
+/* --- metrics -------------------------------------------------------------------------------------------------------------------- */
+
+typedef enum itr_metric_kind { ITR_METRIC_RECALL, ITR_METRIC_MRR, ITR_METRIC_NDCG, ITR_METRIC_MAP_AT_R, ITR_METRIC_R_PRECISION,
+                               ITR_METRIC_MEDIAN_RANK, ITR_METRIC_MEAN_RANK } itr_metric_kind;
+enum { ITR_METRIC_MAX = 80 };
+
+typedef struct itr_metric_def {
+	itr_metric_kind kind;
+	int64_t k;                      /* of recall@k, ndcg@k */
+	char key[32];                   /* "recall@10" */
+} itr_metric_def;
+
+typedef struct itr_metric_set {
+	int n;
+	itr_metric_def m[ITR_METRIC_MAX];
+} itr_metric_set;
+
+/* recall@k for each of k (at most 64, each >= 1), mrr, ndcg@ndcg_k, map_at_r, r_precision, median_rank, mean_rank. */
+void itr_metric_set_default(itr_metric_set *s, const int64_t *k, int n_k, int64_t ndcg_k);
+int itr_metric_find(const itr_metric_set *s, const char *key);       /* index, or -1 */
+
+/* Equal scores that hold positives: `above` rows stand over the group, it has n rows, m of them positive. */
+typedef struct itr_tie_group { int64_t above, n, m; } itr_tie_group;
+
+/* The best positive's group of query q as scored (before any --ties rule): what per-query files keep. All zero for a query left out. */
+itr_tie_group itr_ranks_best(const itr_ranks *r, int64_t q);
+
+/* One query's value of each metric. Groups best first; R = relevant. rank metrics: expected rank of the first hit. */
+void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t n_groups, int64_t relevant, double *value);
+/* The same straight from ranks under a rule for ties. False (values untouched) for a query left out. */
+bool itr_metric_query(const itr_ranks *r, int64_t q, const itr_metric_set *s, itr_ties ties, double *value);
+/* What a random order gives: one group of all `pool` rows with m positives. */
+void itr_metric_chance(const itr_metric_set *s, int64_t pool, int64_t m, int64_t relevant, double *value);
+
+/* Values of every ranked query, for means, bootstrap and per-query files: value[i * set.n + j] is metric j of query[i]. */
+typedef struct itr_metric_values {
+	int64_t n;                      /* ranked queries */
+	int columns;
+	int64_t *query;                 /* [n] index of the query */
+	double *value, *chance;         /* [n][columns] */
+	int64_t left_out;               /* queries without a positive, or that did not fit the pool */
+	int64_t tied;                   /* queries whose best positive shares its score with rows that are not positive (n > m) */
+} itr_metric_values;
+itr_metric_values *itr_metric_values_new(const itr_ranks *r, const itr_metric_set *s, itr_ties ties, int threads);
+void itr_metric_values_free(itr_metric_values *v);
+
+/* Mean over queries (median_rank: the median). NaN when there is no query. */
+typedef struct itr_metric_result {
+	double value[ITR_METRIC_MAX], chance[ITR_METRIC_MAX];
+	double tie_fraction;
+	int64_t n_queries, n_gallery, left_out;
+} itr_metric_result;
+void itr_metric_summary(const itr_metric_values *v, const itr_metric_set *s, int64_t n_gallery, itr_metric_result *out);
+/* values_new + summary in one call. */
+void itr_metrics(const itr_ranks *r, const itr_metric_set *s, itr_ties ties, itr_metric_result *out);
+
+/* NumPy's median of n values (reorders x). NaN for n = 0. */
+double itr_median(double *x, int64_t n);
+
+#endif

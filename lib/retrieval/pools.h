@@ -1,0 +1,22 @@
+/* pools.h - candidate pools that anyone can rebuild with NumPy (methods.md section 1). For direction d, size C and seed s:
+ *
+ *	rng = np.random.default_rng([s, d, C])
+ *	for each query in order, p = number of positives:
+ *	    neg = np.delete(np.arange(Ng), positives)[rng.choice(Ng - p, C - p, replace=False)]
+ *
+ * C >= Ng: the whole gallery, nothing is drawn. No positive, or p > C: the query is left out and draws nothing. Pools depend on nothing else: the same for every
+ * dimension and precision, so that comparisons are paired. */
+#ifndef ITR_RETRIEVAL_POOLS_H
+#define ITR_RETRIEVAL_POOLS_H
+
+#include "retrieval/relevance.h"
+
+typedef struct itr_pools itr_pools;      /* a stream: queries come in order 0, 1, ... */
+
+itr_pools *itr_pools_begin(const itr_relevance *rel, int64_t size, uint64_t seed, int direction);   /* rel is borrowed; free with itr_pools_free */
+int64_t itr_pools_width(const itr_pools *p);          /* the most rows that a pool can have: min(size, gallery) */
+/* Candidates of the next query into out[width]: its positives first (ascending), then the negatives in NumPy's order. Their number; 0: left out. */
+int64_t itr_pools_next(itr_pools *p, int32_t *out);
+void itr_pools_free(itr_pools *p);
+
+#endif

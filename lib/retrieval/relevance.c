@@ -1,0 +1,109 @@
+#include "retrieval/relevance.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+static int by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Lists sorted, repeats dropped, offsets closed up. */
+static void finish(itr_relevance *r)
+{
+	int64_t out = 0, begin = 0;
+	for (int64_t q = 0; q < r->queries; q++) {
+		int64_t end = r->offset[q + 1], first = out;
+		qsort(r->row + begin, (size_t)(end - begin), sizeof *r->row, by_value);
+		for (int64_t i = begin; i < end; i++)
+			if (out == first || r->row[out - 1] != r->row[i])
+				r->row[out++] = r->row[i];
+		begin = end;
+		r->offset[q + 1] = out;
+	}
+}
+
+itr_relevance *itr_relevance_from_pairs(int64_t queries, int64_t gallery, const int64_t *query, const int64_t *row, int64_t pairs)
+{
+	itr_relevance *r = itr_xcalloc(1, sizeof *r);
+	r->queries = queries;
+	r->gallery = gallery;
+	r->offset = itr_xcalloc((size_t)queries + 2, sizeof *r->offset);
+	r->row = itr_xcalloc((size_t)pairs + 1, sizeof *r->row);
+	r->outside = itr_xcalloc((size_t)queries + 1, sizeof *r->outside);
+	for (int64_t i = 0; i < pairs; i++) {
+		if (query[i] < 0 || row[i] < 0)
+			continue;
+		if (query[i] >= queries || row[i] >= gallery)
+			ITR_BUG("relevance pair %lld: query %lld of %lld, row %lld of %lld", (long long)i, (long long)query[i], (long long)queries,
+			        (long long)row[i], (long long)gallery);
+		r->offset[query[i] + 2]++;
+	}
+	for (int64_t q = 0; q < queries; q++)         /* offset[q + 1] = where q's list begins; it moves to its end while filling */
+		r->offset[q + 1] += r->offset[q];
+	for (int64_t i = 0; i < pairs; i++)
+		if (query[i] >= 0 && row[i] >= 0)
+			r->row[r->offset[query[i] + 1]++] = row[i];
+	finish(r);
+	return r;
+}
+
+itr_relevance *itr_relevance_from_map(int64_t queries, int64_t gallery, const int64_t *row)
+{
+	int64_t *query = itr_xmalloc(((size_t)queries + 1) * sizeof *query);
+	for (int64_t q = 0; q < queries; q++)
+		query[q] = q;
+	itr_relevance *r = itr_relevance_from_pairs(queries, gallery, query, row, queries);
+	free(query);
+	return r;
+}
+
+itr_relevance *itr_relevance_invert(const itr_relevance *r)
+{
+	int64_t pairs = itr_relevance_pairs(r);
+	int64_t *query = itr_xmalloc(((size_t)pairs + 1) * sizeof *query);
+	for (int64_t q = 0; q < r->queries; q++)
+		for (int64_t i = r->offset[q]; i < r->offset[q + 1]; i++)
+			query[i] = q;
+	itr_relevance *inverse = itr_relevance_from_pairs(r->gallery, r->queries, r->row, query, pairs);
+	free(query);
+	return inverse;
+}
+
+void itr_relevance_free(itr_relevance *r)
+{
+	if (!r)
+		return;
+	free(r->offset);
+	free(r->row);
+	free(r->outside);
+	free(r);
+}
+
+int64_t itr_relevance_pairs(const itr_relevance *r)
+{
+	return r->offset[r->queries];
+}
+
+int64_t itr_relevance_count(const itr_relevance *r, int64_t q)
+{
+	return r->offset[q + 1] - r->offset[q];
+}
+
+bool itr_relevance_has(const itr_relevance *r, int64_t q, int64_t row)
+{
+	return bsearch(&row, r->row + r->offset[q], (size_t)itr_relevance_count(r, q), sizeof row, by_value) != NULL;
+}
+
+int itr_relevance_check(const int64_t *row, int64_t n, int64_t gallery, const char *name, itr_err *err)
+{
+	for (int64_t i = 0; i < n; i++)
+		if (row[i] < -1 || row[i] >= gallery)
+			return itr_err_set(err, "%s[%lld] is %lld, outside the gallery of %lld rows (-1 means no answer)", name, (long long)i, (long long)row[i],
+			                   (long long)gallery);
+	return 0;
+}
