@@ -1,0 +1,290 @@
+#include "retrieval/gallery.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "retrieval/packed.h"
+#include "tensor/dtype.h"
+
+enum { PIECE = 4096 };
+
+/* Row layout: elements that kernels read and the bytes from row to row. */
+static void layout(itr_gallery *g)
+{
+	int64_t d = g->dim;
+	itr_krows *r = &g->rows;
+	r->dim = d;
+	r->groups = 0;
+	switch (g->precision) {
+	case ITR_PREC_FP32: r->k = (d + 15) / 16 * 16; r->stride = (size_t)r->k * 4; break;
+	case ITR_PREC_FP16:
+	case ITR_PREC_BF16: r->k = (d + 15) / 16 * 16; r->stride = (size_t)r->k * 2; break;
+	case ITR_PREC_INT8: r->k = (d + 63) / 64 * 64; r->stride = (size_t)r->k; g->offset = 128; break;
+	case ITR_PREC_INT4:
+		r->groups = (d + ITR_GROUP - 1) / ITR_GROUP;
+		r->k = r->groups * ITR_GROUP;
+		r->stride = (size_t)r->k / 2;
+		g->offset = g->quantizer == ITR_QUANT_MINMAX_WRAP ? 0 : 8;
+		break;
+	default: r->k = (d + 63) / 64; r->stride = (size_t)r->k * 8; break;
+	}
+}
+
+struct pack {
+	itr_gallery *g;
+	const float *x;
+	float lo, hi;                   /* minmax-wrap: of the whole gallery */
+	int64_t bad;                    /* first row that is not finite, or n */
+	float *norm;                    /* per piece: the largest norm */
+};
+
+static void pack_int8(const struct pack *p, const float *x, int64_t row, int8_t *code)
+{
+	itr_gallery *g = p->g;
+	uint8_t *d = (uint8_t *)g->codes + (size_t)row * g->rows.stride;
+	float *scale = g->scales;
+	if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
+		itr_quantise_minmax(x, g->dim, p->lo, p->hi, 255, code);
+		scale[row] = 1;
+	} else {
+		scale[row] = itr_quantise_int8(x, g->dim, code);
+	}
+	for (int64_t k = 0; k < g->rows.k; k++)
+		d[k] = (uint8_t)((k < g->dim ? code[k] : 0) + 128);
+}
+
+static void pack_int4(const struct pack *p, const float *x, int64_t row, int8_t *code)
+{
+	itr_gallery *g = p->g;
+	uint8_t *d = (uint8_t *)g->codes + (size_t)row * g->rows.stride;
+	uint16_t *scale = (uint16_t *)g->scales + (row / 16) * g->rows.groups * 16 + row % 16;
+	memset(code, 0, (size_t)g->rows.k);
+	for (int64_t j = 0; j < g->rows.groups; j++) {
+		int64_t at = j * ITR_GROUP, m = ITR_MIN(g->dim - at, (int64_t)ITR_GROUP);
+		if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
+			itr_quantise_minmax(x + at, m, p->lo, p->hi, 15, code + at);
+			scale[j * 16] = itr_f16_from_f32(1);
+		} else {
+			scale[j * 16] = itr_quantise_int4(x + at, m, code + at);
+		}
+	}
+	for (int64_t k = 0; k < g->rows.k; k += 2)
+		d[k / 2] = (uint8_t)((code[k] + g->offset) | (code[k + 1] + g->offset) << 4);
+}
+
+static void pack_row(const struct pack *p, int64_t row, float *x, int8_t *code)
+{
+	itr_gallery *g = p->g;
+	void *d = (uint8_t *)g->codes + (size_t)row * g->rows.stride;
+	switch (g->precision) {
+	case ITR_PREC_FP32: memcpy(d, x, (size_t)g->dim * sizeof *x); break;
+	case ITR_PREC_FP16: itr_f16_from_f32_n(d, x, g->dim); break;
+	case ITR_PREC_BF16: itr_bf16_from_f32_n(d, x, g->dim); break;
+	case ITR_PREC_INT8: pack_int8(p, x, row, code); break;
+	case ITR_PREC_INT4: pack_int4(p, x, row, code); break;
+	default: itr_quantise_binary(x, g->dim, d); break;
+	}
+}
+
+static void pack_piece(void *ctx, int64_t piece, int worker)
+{
+	struct pack *p = ctx;
+	itr_gallery *g = p->g;
+	float *x = itr_xmalloc((size_t)g->dim * sizeof *x);
+	int8_t *code = itr_xcalloc((size_t)g->rows.k + ITR_GROUP, 1);
+	float norm = 0;
+	(void)worker;
+	for (int64_t row = piece * PIECE; row < ITR_MIN(g->n, (piece + 1) * PIECE); row++) {
+		double sum = 0;
+		memcpy(x, p->x + row * g->dim, (size_t)g->dim * sizeof *x);
+		for (int64_t d = 0; d < g->dim; d++) {
+			sum += (double)x[d] * x[d];
+			if (g->factor)
+				x[d] /= g->factor[d];
+		}
+		norm = ITR_MAX(norm, (float)sqrt(sum));
+		pack_row(p, row, x, code);
+	}
+	p->norm[piece] = norm;
+	free(x);
+	free(code);
+}
+
+/* The slack behind the last row holds zero codes, so that what is read there is harmless. */
+static void pack_all(itr_gallery *g, const float *x, int threads)
+{
+	struct pack p = { .g = g, .x = x };
+	int64_t pieces = (g->n + PIECE - 1) / PIECE, padded = (g->n + ITR_ROW_SLACK + 15) / 16 * 16;
+	size_t stride = g->rows.stride;
+	g->codes_bytes = (size_t)g->n * stride;
+	g->codes = itr_aligned_alloc((size_t)padded * stride + 4096);
+	memset((uint8_t *)g->codes + (g->precision == ITR_PREC_FP32 || g->rows.k != g->dim ? 0 : (size_t)g->n * stride), g->precision == ITR_PREC_INT8 ? 128 : 0,
+	       (size_t)padded * stride + 4096 - (g->precision == ITR_PREC_FP32 || g->rows.k != g->dim ? 0 : (size_t)g->n * stride));
+	if (g->precision == ITR_PREC_INT8) {
+		g->scales = itr_aligned_calloc((size_t)padded * sizeof(float));
+		g->scales_bytes = (size_t)g->n * sizeof(float);
+	} else if (g->precision == ITR_PREC_INT4) {
+		g->scales = itr_aligned_calloc((size_t)(padded * g->rows.groups) * sizeof(uint16_t));
+		g->scales_bytes = (size_t)(g->n * g->rows.groups) * sizeof(uint16_t);
+	}
+	if (g->factor)
+		g->scales_bytes += (size_t)g->dim * sizeof(float);
+	if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
+		p.lo = p.hi = x[0];
+		for (int64_t i = 1; i < g->n * g->dim; i++) {
+			p.lo = x[i] < p.lo ? x[i] : p.lo;
+			p.hi = x[i] > p.hi ? x[i] : p.hi;
+		}
+	}
+	p.norm = itr_xcalloc((size_t)pieces, sizeof *p.norm);
+	itr_parallel_for(threads, pieces, pack_piece, &p);
+	for (int64_t i = 0; i < pieces; i++)
+		g->max_norm = ITR_MAX(g->max_norm, p.norm[i]);
+	free(p.norm);
+	g->rows.base = g->codes;
+	g->rows.scale = g->precision == ITR_PREC_INT8 ? g->scales : NULL;
+	g->rows.group_scale = g->precision == ITR_PREC_INT4 ? g->scales : NULL;
+}
+
+static void find_bad(void *ctx, int64_t piece, int worker)
+{
+	struct pack *p = ctx;
+	int64_t dim = p->g->dim, from = piece * PIECE, rows = ITR_MIN(p->g->n - from, (int64_t)PIECE);
+	(void)worker;
+	p->norm[piece] = itr_queries_check(p->x + from * dim, rows, dim, NULL) < 0;
+}
+
+/* The first row that is not finite, or -1. */
+static int64_t first_bad(itr_gallery *g, const float *x, int threads)
+{
+	int64_t pieces = (g->n + PIECE - 1) / PIECE, bad = -1;
+	struct pack p = { .g = g, .x = x, .norm = itr_xcalloc((size_t)pieces, sizeof(float)) };
+	itr_parallel_for(threads, pieces, find_bad, &p);
+	for (int64_t i = 0; i < pieces && bad < 0; i++)
+		for (int64_t r = i * PIECE; p.norm[i] > 0 && bad < 0 && r < g->n; r++)
+			if (itr_queries_check(x + r * g->dim, 1, g->dim, NULL) < 0)
+				bad = r;
+	free(p.norm);
+	return bad;
+}
+
+static itr_gallery *new_gallery(int64_t n, int64_t dim, itr_precision precision)
+{
+	itr_gallery *g = itr_xcalloc(1, sizeof *g);
+	g->precision = precision;
+	g->n = n;
+	g->dim = dim;
+	g->kernel = itr_kernel_for(precision);
+	g->scan = itr_scan_best();
+	return g;
+}
+
+static itr_gallery *pack_fine(const float *x, int64_t n, int64_t dim, const itr_pack_opts *o, itr_err *err)
+{
+	if (o->copy != ITR_COPY_BORROW || dim % 16)
+		return itr_gallery_pack(x, n, dim, o->copy == ITR_COPY_INT8 ? ITR_PREC_INT8 : ITR_PREC_FP32, &(itr_pack_opts){ .threads = o->threads }, err);
+	itr_gallery *g = new_gallery(n, dim, ITR_PREC_FP32);       /* only ever gathered from, so it needs no slack */
+	layout(g);
+	g->rows.base = (const uint8_t *)x;
+	g->codes_bytes = (size_t)n * g->rows.stride;
+	return g;
+}
+
+itr_gallery *itr_gallery_pack(const float *vectors, int64_t n, int64_t dim, itr_precision precision, const itr_pack_opts *opts, itr_err *err)
+{
+	const itr_pack_opts none = { 0 }, *o = opts ? opts : &none;
+	if (n < 1 || n > INT32_MAX || dim < 1 || dim > ITR_DIM_MAX) {
+		itr_err_set(err, "cannot pack a gallery of %lld rows of %lld: rows must be 1..%d, dimensions 1..%d", (long long)n, (long long)dim, INT32_MAX, ITR_DIM_MAX);
+		return NULL;
+	}
+	itr_gallery *g = new_gallery(n, dim, precision);
+	int64_t bad = first_bad(g, vectors, o->threads);
+	if (bad >= 0) {
+		itr_err_set(err, "gallery row %lld holds NaN or infinity", (long long)bad);
+		free(g);
+		return NULL;
+	}
+	if (precision == ITR_PREC_INT8 || precision == ITR_PREC_INT4) {
+		g->quantizer = o->quantizer;
+		if (o->calibrate && o->calibrate_rows > 0 && g->quantizer == ITR_QUANT_SYMMETRIC) {
+			g->factor = itr_xmalloc((size_t)dim * sizeof *g->factor);
+			itr_calibrate(o->calibrate, o->calibrate_rows, dim, g->factor);
+		}
+	}
+	layout(g);
+	pack_all(g, vectors, o->threads);
+	if (o->copy != ITR_COPY_NONE && !(g->fine = pack_fine(vectors, n, dim, o, err))) {
+		itr_gallery_free(g);
+		return NULL;
+	}
+	return g;
+}
+
+void itr_gallery_free(itr_gallery *g)
+{
+	if (!g)
+		return;
+	itr_gallery_free(g->fine);
+	itr_aligned_free(g->codes);
+	itr_aligned_free(g->scales);
+	free(g->factor);
+	free(g);
+}
+
+int64_t itr_gallery_rows(const itr_gallery *g) { return g->n; }
+int64_t itr_gallery_dim(const itr_gallery *g) { return g->dim; }
+itr_precision itr_gallery_precision(const itr_gallery *g) { return g->precision; }
+const char *itr_gallery_kernel(const itr_gallery *g) { return g->kernel->name; }
+
+bool itr_gallery_is_fallback(const itr_gallery *g)
+{
+	static const char *const best[ITR_PREC_COUNT] = { "avx512", "avx512", "avx512bf16", "avx512vnni", "avx512vnni", "avx512vpopcntdq" };
+	return strcmp(g->kernel->name, best[g->precision]) != 0 && strcmp(g->kernel->name, "neon") != 0;
+}
+
+itr_gallery_memory itr_gallery_bytes(const itr_gallery *g)
+{
+	itr_gallery_memory m = { .codes = g->codes_bytes, .scales = g->scales_bytes };
+	if (g->fine)
+		m.copy = itr_gallery_bytes(g->fine).total;
+	m.total = m.codes + m.scales + m.copy;
+	return m;
+}
+
+static float decoded(const itr_gallery *g, int64_t row, int64_t d)
+{
+	const uint8_t *p = g->rows.base + (size_t)row * g->rows.stride;
+	uint16_t h;
+	float f;
+	switch (g->precision) {
+	case ITR_PREC_FP32:
+		memcpy(&f, p + d * 4, sizeof f);
+		return f;
+	case ITR_PREC_FP16:
+	case ITR_PREC_BF16:
+		memcpy(&h, p + d * 2, sizeof h);
+		return g->precision == ITR_PREC_FP16 ? itr_f16_to_f32(h) : itr_bf16_to_f32(h);
+	case ITR_PREC_INT8:
+		return (float)((int)p[d] - 128) * g->rows.scale[row];
+	case ITR_PREC_INT4:
+		h = g->rows.group_scale[(row / 16 * g->rows.groups + d / ITR_GROUP) * 16 + row % 16];
+		return (float)((d % 2 ? p[d / 2] >> 4 : p[d / 2] & 15) - g->offset) * itr_f16_to_f32(h);
+	default:
+		return p[d / 8] >> d % 8 & 1 ? -1 : 1;          /* bits of little-endian words */
+	}
+}
+
+void itr_gallery_decode(const itr_gallery *g, int64_t row, float *out)
+{
+	if (row < 0 || row >= g->n)
+		ITR_BUG("itr_gallery_decode: row %lld of %lld", (long long)row, (long long)g->n);
+	for (int64_t d = 0; d < g->dim; d++) {
+		out[d] = decoded(g, row, d);
+		if (g->factor)
+			out[d] *= g->factor[d];
+	}
+}

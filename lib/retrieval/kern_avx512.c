@@ -1,0 +1,203 @@
+/* fp32, fp16 and bf16 with AVX-512: one chain of FMAs over k for every score, rows (few) or queries (tile) in the lanes. */
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "base/cpu.h"
+#include "retrieval/kernels.h"
+#include "retrieval/quantise.h"
+
+enum { ROWS = 16, MR = 12, NR = 32, CHUNK = 64 };
+
+/* Four columns of 16 rows: c[j] = column j, row i in lane i. Three of four 128-bit pieces are merged by masked loads, which need no shuffle unit. */
+static inline void four_columns(const float *const p[ROWS], int64_t k, __m512 c[4])
+{
+	__m512 x[4];
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		x[i] = _mm512_castps128_ps512(_mm_loadu_ps(p[i] + k));
+		x[i] = _mm512_mask_broadcast_f32x4(x[i], 0x00f0, _mm_loadu_ps(p[i + 4] + k));
+		x[i] = _mm512_mask_broadcast_f32x4(x[i], 0x0f00, _mm_loadu_ps(p[i + 8] + k));
+		x[i] = _mm512_mask_broadcast_f32x4(x[i], 0xf000, _mm_loadu_ps(p[i + 12] + k));
+	}
+	__m512 a = _mm512_unpacklo_ps(x[0], x[1]), b = _mm512_unpackhi_ps(x[0], x[1]), d = _mm512_unpacklo_ps(x[2], x[3]), e = _mm512_unpackhi_ps(x[2], x[3]);
+	c[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(d)));
+	c[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(d)));
+	c[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(b), _mm512_castps_pd(e)));
+	c[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(b), _mm512_castps_pd(e)));
+}
+
+static inline __m512 chain4(__m512 s, const __m512 c[4], const float *x)
+{
+#pragma GCC unroll 4
+	for (int j = 0; j < 4; j++)
+		s = _mm512_fmadd_ps(_mm512_set1_ps(x[j]), c[j], s);
+	return s;
+}
+
+static inline void store_some(float *out, __m512 s, int64_t n)
+{
+	_mm512_mask_storeu_ps(out, n >= ROWS ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1), s);
+}
+
+static inline const uint8_t *row_pointer(const itr_krows *g, int64_t first, const int64_t *idx, int64_t i, int64_t n)
+{
+	int64_t row = idx ? idx[i < n ? i : 0] : first + ITR_MIN(i, n + ROWS);       /* a short stream reads at most ITR_ROW_SLACK rows on */
+	return g->base + (size_t)row * g->stride;
+}
+
+/* 32 rows at a time: two chains hide half of the FMA's latency, and while they run the next 32 rows are asked for in order. */
+static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+{
+	const float *x = q->data;
+	for (int64_t i = 0; i < n; i += 2 * ROWS) {
+		const float *p[2 * ROWS];
+		const char *next = (const char *)g->base + (size_t)(first + i + 2 * ROWS) * g->stride;
+		__m512 s0 = _mm512_setzero_ps(), s1 = s0, c[4];
+		for (int r = 0; r < 2 * ROWS; r++)
+			p[r] = (const float *)(const void *)row_pointer(g, first + i, idx ? idx + i : NULL, r, n - i);
+		for (int64_t k = 0; k < g->k; k += 4) {
+			if (!idx)
+#pragma GCC unroll 8
+				for (int l = 0; l < 8; l++)
+					_mm_prefetch(next + k * 128 + l * 64, _MM_HINT_T1);
+			four_columns(p, k, c);
+			s0 = chain4(s0, c, x + k);
+			four_columns(p + ROWS, k, c);
+			s1 = chain4(s1, c, x + k);
+		}
+		store_some(out + i, s0, n - i);
+		if (n - i > ROWS)
+			store_some(out + i + ROWS, s1, n - i - ROWS);
+	}
+}
+
+static inline __m512 widen_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+static inline __m512 widen_bf16(const uint16_t *p)
+{
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)), 16));
+}
+
+/* Half types: 64 columns of 32 rows are widened into the first-level cache and go on as float32. */
+#define FEW_HALF(name, widen) \
+static void name(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out) \
+{ \
+	const float *x = q->data; \
+	_Alignas(64) float wide[2 * ROWS][CHUNK]; \
+	const float *p[2 * ROWS]; \
+	for (int r = 0; r < 2 * ROWS; r++) \
+		p[r] = wide[r]; \
+	for (int64_t i = 0; i < n; i += 2 * ROWS) { \
+		const uint16_t *h[2 * ROWS]; \
+		__m512 s0 = _mm512_setzero_ps(), s1 = s0, c[4]; \
+		for (int r = 0; r < 2 * ROWS; r++) \
+			h[r] = (const uint16_t *)(const void *)row_pointer(g, first + i, idx ? idx + i : NULL, r, n - i); \
+		for (int64_t k = 0; k < g->k; k += CHUNK) { \
+			int64_t m = ITR_MIN(g->k - k, (int64_t)CHUNK); \
+			for (int r = 0; r < 2 * ROWS; r++) { \
+				for (int64_t j = 0; j < m; j += 16) \
+					_mm512_store_ps(wide[r] + j, widen(h[r] + k + j)); \
+				if (!idx) \
+					for (int64_t j = 0; j < m; j += 32) \
+						_mm_prefetch((const char *)(h[r] + k + j) + 2 * ROWS * g->stride, _MM_HINT_T1); \
+			} \
+			for (int64_t j = 0; j < m; j += 4) { \
+				four_columns(p, j, c); \
+				s0 = chain4(s0, c, x + k + j); \
+				four_columns(p + ROWS, j, c); \
+				s1 = chain4(s1, c, x + k + j); \
+			} \
+		} \
+		store_some(out + i, s0, n - i); \
+		if (n - i > ROWS) \
+			store_some(out + i + ROWS, s1, n - i - ROWS); \
+	} \
+} \
+static void decode_##name(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen) \
+{ \
+	float *d = scratch; \
+	for (int r = 0; r < mr; r++) { \
+		const uint16_t *h = (const uint16_t *)(const void *)(g->base + (size_t)(first + r) * g->stride); \
+		for (int64_t k = 0; k < g->k; k += 16, d += 16) \
+			_mm512_storeu_ps(d, widen(h + k)); \
+	} \
+	*seen = *g; \
+	seen->base = scratch; \
+	seen->stride = (size_t)g->k * sizeof *d; \
+}
+
+FEW_HALF(few_f16, widen_f16)
+FEW_HALF(few_bf16, widen_bf16)
+
+static void tile_f32(const itr_krows *g, const itr_kpanel *p, int64_t first, float *out)
+{
+	const uint8_t *base = g->base + (size_t)first * g->stride;
+	const float *q = p->data;
+	const size_t stride = g->stride;
+	__m512 a[MR][2];
+#pragma GCC unroll 12
+	for (int r = 0; r < MR; r++)
+		a[r][0] = a[r][1] = _mm512_setzero_ps();
+	for (int64_t k = 0; k < g->k; k++, q += NR) {
+		__m512 q0 = _mm512_loadu_ps(q), q1 = _mm512_loadu_ps(q + 16);
+#pragma GCC unroll 12
+		for (int r = 0; r < MR; r++) {
+			__m512 b = _mm512_set1_ps(((const float *)(const void *)(base + (size_t)r * stride))[k]);
+			a[r][0] = _mm512_fmadd_ps(b, q0, a[r][0]);
+			a[r][1] = _mm512_fmadd_ps(b, q1, a[r][1]);
+		}
+	}
+#pragma GCC unroll 12
+	for (int r = 0; r < MR; r++) {
+		_mm512_storeu_ps(out + r * NR, a[r][0]);
+		_mm512_storeu_ps(out + r * NR + 16, a[r][1]);
+	}
+}
+
+static int64_t above(const float *s, int64_t n, float limit, int32_t *pos)
+{
+	const __m512 t = _mm512_set1_ps(limit);
+	int64_t m = 0;
+	for (int64_t i = 0; i < n; i += 16) {
+		__mmask16 in = n - i >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n - i)) - 1);
+		unsigned hit = _mm512_cmp_ps_mask(_mm512_maskz_loadu_ps(in, s + i), t, _CMP_GT_OQ) & in;
+		for (; hit; hit &= hit - 1)
+			pos[m++] = (int32_t)(i + __builtin_ctz(hit));
+	}
+	return m;
+}
+
+static int64_t above_tile(const float *s, int mr, int nr, const float *limit, int32_t *pos)
+{
+	int64_t m = 0;
+	for (int r = 0; r < mr; r++)
+		for (int j = 0; j < nr; j += 16) {
+			unsigned hit = _mm512_cmp_ps_mask(_mm512_loadu_ps(s + r * nr + j), _mm512_loadu_ps(limit + j), _CMP_GT_OQ);
+			for (; hit; hit &= hit - 1)
+				pos[m++] = r * nr + j + __builtin_ctz(hit);
+		}
+	return m;
+}
+
+static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal)
+{
+	const __m512i one = _mm512_set1_epi32(1);
+	for (int j = 0; j < nr; j += 16) {
+		const __m512 t = _mm512_loadu_ps(x + j);
+		__m512i a = _mm512_loadu_si512(more + j), b = _mm512_loadu_si512(equal + j);
+		for (int r = 0; r < mr; r++) {
+			__m512 v = _mm512_loadu_ps(s + r * nr + j);
+			a = _mm512_mask_add_epi32(a, _mm512_cmp_ps_mask(v, t, _CMP_GT_OQ), a, one);
+			b = _mm512_mask_add_epi32(b, _mm512_cmp_ps_mask(v, t, _CMP_EQ_OQ), b, one);
+		}
+		_mm512_storeu_si512(more + j, a);
+		_mm512_storeu_si512(equal + j, b);
+	}
+}
+
+static const itr_scan scan = { above, above_tile, count_tile };
+static const itr_kernel fp32 = { "avx512", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0 };
+static const itr_kernel fp16 = { "avx512", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_f16, 4 };
+static const itr_kernel bf16 = { "avx512", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_bf16, 4 };
+
+const itr_isa itr_isa_avx512 = { ITR_CPU_AVX2 | ITR_CPU_AVX512, &scan, { [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 } };
+#endif

@@ -1,0 +1,81 @@
+/* kernels.h - inside of retrieval: what an instruction set offers for scoring, and the layouts that the kernels agree on.
+ *
+ * A gallery is row-major in every precision, rows padded with codes that score 0, so that one layout serves the stream (batch 1), the tile (batches) and
+ * the gather (candidate pools, rescoring). Two shapes of kernel:
+ *   few   one query against n rows; integer sums may run in any order (exact), float sums run as ONE fmaf chain over k with rows in the vector lanes
+ *   tile  mr rows against a panel of nr queries; a gallery element is broadcast, queries are the lanes; nothing of the gallery is repacked
+ * Both give the same bits as the scalar ones. Rows may be read up to ITR_ROW_SLACK beyond the last one.
+ */
+#ifndef ITR_RETRIEVAL_KERNELS_H
+#define ITR_RETRIEVAL_KERNELS_H
+
+#include "base/compat.h"
+
+enum { ITR_ROW_SLACK = 32, ITR_TILE_MR_MAX = 16, ITR_TILE_NR_MAX = 64, ITR_GROUP = 64 };
+
+/* A gallery as kernels see it. k: elements of a row that are read, padding included (binary: 64-bit words). */
+typedef struct itr_krows {
+	const uint8_t *base;
+	size_t stride;                  /* bytes from row to row */
+	int64_t k, dim;
+	const float *scale;             /* int8: [rows] */
+	const uint16_t *group_scale;    /* int4: float16 [rows/16][groups][16]: 16 rows' scales of one group lie together */
+	int64_t groups;                 /* int4: k / 64 */
+} itr_krows;
+
+/* One query. data: float [k] | int8 [k] (int4: each group's even dimensions, then its odd ones) | uint64 [k]. corr: what is added to the integer sum
+ * (one a group; int8: one), because gallery codes are stored with an offset so that they are unsigned. */
+typedef struct itr_kquery {
+	const void *data;
+	float scale;
+	const int32_t *corr;
+} itr_kquery;
+
+/* nr queries, interleaved: [k/u][nr][u] elements, u as the panel type says. scale [nr], corr [groups][nr]. */
+typedef struct itr_kpanel {
+	const void *data;
+	const float *scale;
+	const int32_t *corr;
+} itr_kpanel;
+
+typedef enum itr_panel_type { ITR_PANEL_NONE, ITR_PANEL_F32, ITR_PANEL_I8X4, ITR_PANEL_I16X2, ITR_PANEL_BF16X2 } itr_panel_type;
+
+typedef struct itr_kernel {
+	const char *name;
+	/* out[i] = score of row first+i, or of row idx[i] when idx is not NULL; any n. */
+	void (*few)(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out);
+	/* Tile, absent when NULL: out[r*nr + j] = score of row first+r for the panel's query j, 0 <= r < mr. */
+	void (*tile)(const itr_krows *g, const itr_kpanel *p, int64_t first, float *out);
+	int mr, nr;
+	itr_panel_type panel;
+	/* Where stored rows are no operands yet: unpacks mr rows from `first` into scratch; *seen is what tile then gets, with first = 0. NULL: not needed. */
+	void (*decode)(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen);
+	size_t decoded_size;            /* scratch bytes per element of k; 0 without decode */
+} itr_kernel;
+
+/* Looking through scores; pos receives positions in order. */
+typedef struct itr_scan {
+	int64_t (*above)(const float *s, int64_t n, float limit, int32_t *pos);                                /* s[i] > limit */
+	int64_t (*above_tile)(const float *s, int mr, int nr, const float *limit, int32_t *pos);               /* s[r*nr+j] > limit[j] */
+	void (*count_tile)(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal);     /* += per j: s > x[j], s == x[j] */
+} itr_scan;
+
+/* One table an instruction set, indexed by itr_precision; NULL entries fall back to the next table. */
+typedef struct itr_isa {
+	unsigned needs;                 /* itr_cpu bits */
+	const itr_scan *scan;           /* NULL: falls back too */
+	const itr_kernel *kernel[6];
+} itr_isa;
+
+extern const itr_isa itr_isa_scalar;
+#if defined(__x86_64__)
+extern const itr_isa itr_isa_avx2, itr_isa_avx512, itr_isa_avx512vnni, itr_isa_avx512vpopcnt, itr_isa_avx512bf16;
+#elif defined(__aarch64__)
+extern const itr_isa itr_isa_neon;
+#endif
+
+const itr_kernel *itr_kernel_for(int precision);      /* the best that this CPU (and ITR_CPU) allows */
+const itr_scan *itr_scan_best(void);
+const itr_kernel *itr_kernel_scalar(int precision);   /* the reference */
+
+#endif

@@ -1,0 +1,99 @@
+#include "retrieval/quantise.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/dtype.h"
+
+const char *const itr_precision_names[] = { "fp32", "fp16", "bf16", "int8", "int4", "binary", NULL };
+const char *const itr_quantizer_names[] = { "symmetric", "minmax-wrap", NULL };
+
+static float max_abs(const float *x, int64_t n)
+{
+	float m = 0;
+	for (int64_t i = 0; i < n; i++) {
+		float a = fabsf(x[i]);
+		m = a > m ? a : m;
+	}
+	return m;
+}
+
+/* Adding and taking away 1.5 * 2^23 rounds half to even like rintf for |x| < 2^22, and vectorises without SSE4.1. */
+static inline float round_even(float x)
+{
+	const float magic = 12582912.0f;
+	return (x + magic) - magic;
+}
+
+static void codes(const float *x, int64_t n, float s, float limit, int8_t *code)
+{
+	for (int64_t i = 0; i < n; i++) {
+		float c = round_even(x[i] / s);
+		c = c > limit ? limit : c;
+		c = c < -limit ? -limit : c;
+		code[i] = (int8_t)(int)c;
+	}
+}
+
+float itr_quantise_int8(const float *x, int64_t n, int8_t *code)
+{
+	float s = max_abs(x, n) / 127.0f;
+	if (s > 0)
+		codes(x, n, s, 127.0f, code);
+	else
+		memset(code, 0, (size_t)n);
+	return s;
+}
+
+uint16_t itr_quantise_int4(const float *x, int64_t n, int8_t *code)
+{
+	float s = max_abs(x, n) / 7.0f;
+	uint16_t h = itr_f16_from_f32(s < 65504.0f ? s : 65504.0f);
+	s = itr_f16_to_f32(h);                 /* codes are made with the scale that is stored */
+	if (s > 0)
+		codes(x, n, s, 7.0f, code);
+	else
+		memset(code, 0, (size_t)n);
+	return h;
+}
+
+void itr_quantise_binary(const float *x, int64_t n, uint64_t *bits)
+{
+	for (int64_t w = 0; w * 64 < n; w++) {
+		uint64_t b = 0;
+		int64_t m = ITR_MIN(n - w * 64, (int64_t)64);
+		for (int64_t i = 0; i < m; i++)
+			b |= (uint64_t)(x[w * 64 + i] < 0) << i;
+		bits[w] = b;
+	}
+}
+
+void itr_quantise_minmax(const float *x, int64_t n, float lo, float hi, int levels, int8_t *code)
+{
+	float s = (hi - lo) / (float)levels;
+	for (int64_t i = 0; i < n; i++) {
+		float c = s > 0 ? rintf((x[i] - lo) / s) : 0;
+		c = c < 0 ? 0 : c > (float)levels ? (float)levels : c;
+		code[i] = (int8_t)(uint8_t)c;          /* 128..255 wrap to -128..-1: the defect itself */
+	}
+}
+
+void itr_calibrate(const float *sample, int64_t rows, int64_t dim, float *factor)
+{
+	double sum = 0;
+	int64_t used = 0;
+	memset(factor, 0, (size_t)dim * sizeof *factor);
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t d = 0; d < dim; d++) {
+			float a = fabsf(sample[r * dim + d]);
+			factor[d] = a > factor[d] ? a : factor[d];
+		}
+	for (int64_t d = 0; d < dim; d++)
+		if (factor[d] > 0) {
+			sum += factor[d];
+			used++;
+		}
+	float scale = used ? (float)((double)used / sum) : 1;
+	for (int64_t d = 0; d < dim; d++)
+		factor[d] = factor[d] > 0 && isfinite(factor[d] * scale) && factor[d] * scale > 1e-30f ? factor[d] * scale : 1;
+}

@@ -1,0 +1,246 @@
+#include "retrieval/topk.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "retrieval/packed.h"
+#include "retrieval/select.h"
+
+enum {
+	STREAM = 256,                   /* rows that one call of `few` scores */
+	TILE_FROM = 4,                  /* queries from which a panel beats one query at a time, for kernels whose lanes are rows */
+	TILE_FROM_INTEGER = 10,
+	PIECE_BYTES = 4 << 20,
+};
+
+struct worker {
+	itr_select *select;             /* one a query of the block */
+	itr_hit *hits;
+	float *limit;                   /* their limits, in the order of the panels' lanes */
+	float *scores;
+	int32_t *pos;
+	void *scratch;
+};
+
+struct search {
+	const itr_gallery *g;
+	const itr_queries *q;
+	int64_t nq, keep;               /* of this block; hits to keep before rescoring */
+	int64_t piece_rows, pieces;
+	bool tiles;
+	atomic_int_fast64_t next;
+	struct worker *workers;
+};
+
+static void take(struct search *s, struct worker *w, int64_t query, float score, int64_t row)
+{
+	itr_select_add(&w->select[query], score, row);
+	w->limit[query] = w->select[query].limit;
+	(void)s;
+}
+
+static void stream_rows(struct search *s, struct worker *w, int64_t from, int64_t to)
+{
+	const itr_gallery *g = s->g;
+	/* One query: long calls. Several: a chunk of rows that stays in the first-level cache while every query passes over it. */
+	int64_t chunk = s->nq == 1 ? STREAM : ITR_MAX((int64_t)32, ITR_MIN((int64_t)STREAM, (int64_t)(24576 / g->rows.stride) / 32 * 32));
+	for (int64_t row = from; row < to; row += chunk) {
+		int64_t n = ITR_MIN(chunk, to - row);
+		for (int64_t i = 0; i < s->nq; i++) {
+			itr_kquery q = itr_queries_one(s->q, i);
+			g->kernel->few(&g->rows, &q, row, NULL, n, w->scores);
+			int64_t m = g->scan->above(w->scores, n, w->limit[i], w->pos);
+			for (int64_t j = 0; j < m; j++)
+				if (w->scores[w->pos[j]] > w->limit[i])
+					take(s, w, i, w->scores[w->pos[j]], row + w->pos[j]);
+		}
+	}
+}
+
+static void tile_rows(struct search *s, struct worker *w, int64_t from, int64_t to)
+{
+	const itr_gallery *g = s->g;
+	const int mr = g->kernel->mr, nr = g->kernel->nr;
+	for (int64_t row = from; row < to; row += mr) {
+		itr_krows seen;
+		int64_t first = row;
+		const uint8_t *next = g->rows.base + (size_t)(row + mr) * g->rows.stride;
+		for (size_t b = 0; b < (size_t)mr * g->rows.stride; b += 64)
+			__builtin_prefetch(next + b, 0, 2);
+		const itr_krows *rows = itr_tile_rows(g, &first, w->scratch, &seen);
+		int real = (int)ITR_MIN((int64_t)mr, to - row);
+		for (int64_t p = 0; p < s->q->n_panels; p++) {
+			itr_kpanel panel = itr_queries_panel(s->q, p);
+			g->kernel->tile(rows, &panel, first, w->scores);
+			int64_t m = g->scan->above_tile(w->scores, real, nr, w->limit + p * nr, w->pos);
+			for (int64_t j = 0; j < m; j++) {
+				int64_t query = p * nr + w->pos[j] % nr;
+				float score = w->scores[w->pos[j]];
+				if (score > w->limit[query])
+					take(s, w, query, score, row + w->pos[j] / nr);
+			}
+		}
+	}
+}
+
+/* Each worker takes pieces in rising order, as itr_select wants its rows; which worker has which piece does not matter to the result. */
+static void work(void *ctx, int64_t i, int worker)
+{
+	struct search *s = ctx;
+	struct worker *w = &s->workers[i];
+	(void)worker;
+	for (;;) {
+		int64_t piece = atomic_fetch_add(&s->next, 1);
+		if (piece >= s->pieces)
+			return;
+		int64_t from = piece * s->piece_rows, to = ITR_MIN(s->g->n, from + s->piece_rows);
+		if (s->tiles)
+			tile_rows(s, w, from, to);
+		else
+			stream_rows(s, w, from, to);
+	}
+}
+
+static struct worker *new_workers(const itr_gallery *g, int n, int64_t block, int64_t keep)
+{
+	struct worker *w = itr_xcalloc((size_t)n, sizeof *w);
+	int64_t cap = itr_select_cap(keep), lanes = block + ITR_TILE_NR_MAX, buffer = ITR_MAX((int64_t)STREAM, (int64_t)ITR_TILE_MR_MAX * ITR_TILE_NR_MAX);
+	for (int i = 0; i < n; i++) {
+		w[i].select = itr_xcalloc((size_t)block, sizeof *w[i].select);
+		w[i].hits = itr_xmalloc((size_t)(block * cap) * sizeof *w[i].hits);
+		w[i].limit = itr_xmalloc((size_t)lanes * sizeof *w[i].limit);
+		w[i].scores = itr_aligned_alloc((size_t)buffer * sizeof *w[i].scores);
+		w[i].pos = itr_xmalloc((size_t)buffer * sizeof *w[i].pos);
+		w[i].scratch = itr_aligned_alloc(itr_tile_scratch(g));
+	}
+	return w;
+}
+
+static void reset_worker(struct worker *w, int64_t nq, int64_t block, int64_t keep)
+{
+	for (int64_t q = 0; q < block + ITR_TILE_NR_MAX; q++)
+		w->limit[q] = q < nq ? -INFINITY : INFINITY;        /* lanes beyond the last query take nothing */
+	for (int64_t q = 0; q < nq; q++)
+		itr_select_init(&w->select[q], keep, w->hits + q * itr_select_cap(keep));
+}
+
+static void free_workers(struct worker *w, int n)
+{
+	for (int i = 0; i < n; i++) {
+		free(w[i].select);
+		free(w[i].hits);
+		free(w[i].limit);
+		itr_aligned_free(w[i].scores);
+		free(w[i].pos);
+		itr_aligned_free(w[i].scratch);
+	}
+	free(w);
+}
+
+struct merge {
+	const struct search *s;
+	const float *queries;
+	int n_workers;
+	int64_t k, rescore;
+	itr_hit *hits;
+	itr_scorer **scorers;           /* one a worker, made on first use; NULL without rescoring */
+};
+
+static int by_row(const void *a, const void *b)
+{
+	int64_t x = ((const itr_hit *)a)->row, y = ((const itr_hit *)b)->row;
+	return (x > y) - (x < y);
+}
+
+static void rescore(const struct merge *m, int64_t query, itr_hit *h, int64_t n, int worker)
+{
+	const itr_gallery *fine = m->s->g->fine;
+	int64_t *rows = itr_xmalloc((size_t)n * sizeof *rows);
+	float *scores = itr_xmalloc((size_t)n * sizeof *scores);
+	if (!m->scorers[worker])
+		m->scorers[worker] = itr_scorer_new(fine);
+	qsort(h, (size_t)n, sizeof *h, by_row);                 /* memory in one direction */
+	for (int64_t i = 0; i < n; i++)
+		rows[i] = h[i].row;
+	itr_scorer_rows(m->scorers[worker], m->queries + query * fine->dim, rows, n, scores);
+	for (int64_t i = 0; i < n; i++)
+		h[i].score = scores[i];
+	itr_hits_sort(h, n);
+	free(rows);
+	free(scores);
+}
+
+/* The workers' lists of one query become its hits. */
+static void merge_query(void *ctx, int64_t query, int worker)
+{
+	const struct merge *m = ctx;
+	int64_t n = 0, keep = m->s->keep;
+	itr_hit *all = itr_xmalloc((size_t)ITR_MAX(keep * m->n_workers, (int64_t)1) * sizeof *all);
+	for (int i = 0; i < m->n_workers; i++) {
+		itr_select *part = &m->s->workers[i].select[query];
+		itr_select_finish(part);
+		memcpy(all + n, part->hits, (size_t)part->n * sizeof *all);
+		n += part->n;
+	}
+	itr_hits_sort(all, n);
+	n = ITR_MIN(n, keep);
+	if (m->rescore && n)
+		rescore(m, query, all, n, worker);
+	for (int64_t i = 0; i < m->k; i++)
+		m->hits[query * m->k + i] = i < n ? all[i] : (itr_hit){ -1, -INFINITY };
+	free(all);
+}
+
+static void search_block(struct search *s, const float *queries, itr_queries *q, int n_workers, const struct merge *how)
+{
+	const itr_kernel *kernel = s->g->kernel;
+	bool integer = s->g->precision == ITR_PREC_INT8 || s->g->precision == ITR_PREC_INT4;
+	struct merge m = *how;
+	s->tiles = kernel->tile && s->nq >= (integer ? TILE_FROM_INTEGER : TILE_FROM);
+	itr_queries_fill(q, queries, s->nq, s->tiles);
+	s->q = q;
+	s->next = 0;
+	s->piece_rows = ITR_MAX((int64_t)1, (int64_t)(PIECE_BYTES / s->g->rows.stride) / STREAM) * STREAM;
+	if (s->tiles)
+		s->piece_rows = ITR_MAX((int64_t)1, ITR_MIN((int64_t)4096, s->piece_rows) / kernel->mr) * kernel->mr;
+	s->pieces = (s->g->n + s->piece_rows - 1) / s->piece_rows;
+	itr_parallel_for(n_workers, n_workers, work, s);
+	m.queries = queries;
+	itr_parallel_for(m.rescore ? n_workers : 1, s->nq, merge_query, &m);
+}
+
+int itr_topk_search(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, itr_hit *hits, const itr_search_opts *opts, itr_err *err)
+{
+	const itr_search_opts none = { 0 }, *o = opts ? opts : &none;
+	if (k < 1)
+		return itr_err_set(err, "top-k needs k of at least 1, not %lld", (long long)k);
+	if (o->rescore > 0 && !g->fine)
+		return itr_err_set(err, "the gallery was packed without a finer copy, so its best rows cannot be rescored");
+	if (itr_queries_check(queries, nq, g->dim, err) < 0)
+		return -1;
+	int n_workers = itr_threads_resolve(o->threads);
+	int64_t block = ITR_MIN(ITR_MAX(nq, (int64_t)1), (int64_t)ITR_QUERY_BLOCK);
+	struct search s = { .g = g, .keep = ITR_MIN(ITR_MAX(k, o->rescore), g->n) };
+	itr_queries *q = itr_queries_new(g, block);
+	s.workers = new_workers(g, n_workers, block, s.keep);
+	struct merge how = { .s = &s, .n_workers = n_workers, .k = k, .rescore = o->rescore };
+	how.scorers = itr_xcalloc((size_t)n_workers, sizeof *how.scorers);
+	for (int64_t at = 0; at < nq; at += block) {
+		s.nq = ITR_MIN(block, nq - at);
+		how.hits = hits + at * k;
+		for (int i = 0; i < n_workers; i++)
+			reset_worker(&s.workers[i], s.nq, block, s.keep);
+		search_block(&s, queries + at * g->dim, q, n_workers, &how);
+	}
+	for (int i = 0; i < n_workers; i++)
+		itr_scorer_free(how.scorers[i]);
+	free(how.scorers);
+	free_workers(s.workers, n_workers);
+	itr_queries_free(q);
+	return 0;
+}
