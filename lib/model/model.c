@@ -1,0 +1,193 @@
+#include "model/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "tensor/rows.h"
+
+#define ITR_MODEL(name) extern const itr_model_ops itr_model_##name;
+#include "model/models.def"
+#undef ITR_MODEL
+
+const itr_model_ops *const itr_models[] = {
+#define ITR_MODEL(name) &itr_model_##name,
+#include "model/models.def"
+#undef ITR_MODEL
+	NULL
+};
+
+static const itr_model_ops *lookup(const char *name)
+{
+	for (const itr_model_ops *const *m = itr_models; *m; m++)
+		if (!strcmp((*m)->name, name))
+			return *m;
+	return NULL;
+}
+
+const itr_model_ops *itr_model_find(const char *name, itr_err *err)
+{
+	const char *names[32];
+	int n = 0;
+	const itr_model_ops *found = lookup(name);
+	for (; itr_models[n]; n++)
+		names[n] = itr_models[n]->name;
+	if (!found)
+		itr_err_set(err, "unknown model '%s': did you mean '%s'?", name, itr_nearest(name, names, n));
+	return found;
+}
+
+itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t seed, itr_err *err)
+{
+	const itr_model_ops *ops = itr_model_find(name, err);
+	if (!ops)
+		return NULL;
+	if (c->text_dim < 1 || c->image_dim < 1 || c->text_dim > 1 << 20 || c->image_dim > 1 << 20 || c->hidden < 0 || c->embed_dim < 0 || c->hidden > 1 << 20 ||
+	    c->embed_dim > 1 << 20 || !(c->dropout >= 0 && c->dropout < 1) || !(c->temperature > 0)) {
+		itr_err_set(err, "model '%s' cannot be built: text %lld, image %lld, hidden %lld, embedding %lld, dropout %g, temperature %g", name, (long long)c->text_dim,
+		            (long long)c->image_dim, (long long)c->hidden, (long long)c->embed_dim, c->dropout, c->temperature);
+		return NULL;
+	}
+	itr_model *m = itr_xcalloc(1, sizeof *m);
+	m->ops = ops;
+	m->config = *c;
+	m->params = itr_params_new();
+	m->layers = itr_xcalloc(1, ops->size);
+	ops->init(m->layers, m->params, &m->config);
+	if (c->learn_scale)
+		m->log_scale = itr_params_add(m->params, "", "logit_scale", 1, (int64_t[]){ 1 }, ITR_INIT_CONSTANT, log(1 / c->temperature), true);
+	itr_params_seal(m->params);
+	itr_params_initialise(m->params, seed);
+	return m;
+}
+
+void itr_model_free(itr_model *m)
+{
+	if (!m)
+		return;
+	itr_params_free(m->params);
+	free(m->layers);
+	free(m);
+}
+
+itr_var *itr_model_text(itr_tape *t, const itr_model *m, itr_var *x) { return m->ops->text(t, m->layers, &m->config, x); }
+itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x) { return m->ops->image ? m->ops->image(t, m->layers, &m->config, x) : x; }
+int64_t itr_model_embed_dim(const itr_model *m) { return m->ops->image ? m->config.embed_dim : m->config.image_dim; }
+double itr_model_temperature(const itr_model *m) { return m->log_scale ? exp(-(double)m->log_scale->data[0]) : m->config.temperature; }
+
+void itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads)
+{
+	enum { BATCH = 512 };
+	const int64_t in = image ? m->config.image_dim : m->config.text_dim, out = itr_model_embed_dim(m);
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
+	for (int64_t i = 0; i < n; i += BATCH) {
+		const int64_t b = ITR_MIN((int64_t)BATCH, n - i);
+		itr_tape_reset(t, 0);
+		itr_var *v = itr_input(t, 2, (int64_t[]){ b, in }, x + i * in);
+		v = image ? itr_model_image(t, m, v) : itr_model_text(t, m, v);
+		memcpy(y + i * out, v->data, (size_t)(b * out) * sizeof *y);
+	}
+	itr_tape_free(t);
+	if (normalize)
+		itr_rows_normalize(y, n, out, threads);
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------------------------------ */
+
+static itr_json *config_json(const itr_model *m, const itr_json *extra)
+{
+	itr_json *j = extra ? itr_json_copy(extra) : itr_json_object();
+	const itr_model_config *c = &m->config;
+	itr_json_add_str(j, "kind", "network");
+	itr_json_add_str(j, "model", m->ops->name);
+	itr_json_add_int(j, "text_dim", c->text_dim);
+	itr_json_add_int(j, "image_dim", c->image_dim);
+	itr_json_add_int(j, "hidden", c->hidden);
+	itr_json_add_int(j, "embed_dim", c->embed_dim);
+	itr_json_add_num(j, "dropout", c->dropout);
+	itr_json_add_bool(j, "relu", c->relu);
+	itr_json_add_bool(j, "output_activation", c->output_activation);
+	itr_json_add_bool(j, "learn_scale", c->learn_scale);
+	itr_json_add_num(j, "temperature", c->temperature);
+	return j;
+}
+
+int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err)
+{
+	itr_json *j = config_json(m, extra);
+	itr_buf b = ITR_BUF_INIT;
+	itr_json_print(&b, j, true);
+	int rc = itr_h5_write_text(h, "/config", itr_buf_str(&b), err);
+	if (rc == 0)
+		rc = itr_params_save(m->params, h, "/param", err);
+	itr_buf_free(&b);
+	itr_json_free(j);
+	return rc;
+}
+
+int itr_model_save(const itr_model *m, const char *path, bool synthetic, const itr_json *extra, const char *provenance, itr_err *err)
+{
+	itr_h5 *h = itr_h5_create(path, "itr-model", synthetic, err);
+	if (!h)
+		return -1;
+	if (itr_model_write(m, h, extra, err) < 0 || (provenance && *provenance && itr_h5_write_text(h, "/provenance", provenance, err) < 0)) {
+		itr_h5_close(h);
+		return -1;
+	}
+	return itr_h5_commit(h, err);
+}
+
+static itr_json *read_config(itr_h5 *h, itr_err *err)
+{
+	char *text = itr_h5_read_text(h, "/config", err);
+	itr_json *j = text ? itr_json_parse(text, strlen(text), itr_h5_path(h), err) : NULL;
+	free(text);
+	return j;
+}
+
+itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
+{
+	itr_json *j = read_config(h, err);
+	itr_model *m = NULL;
+	if (!j)
+		return NULL;
+	const char *kind = itr_json_str(itr_json_get(j, "kind"), "?"), *name = itr_json_str(itr_json_get(j, "model"), "?");
+	itr_model_config c = {
+		.text_dim = itr_json_int(itr_json_get(j, "text_dim"), 0), .image_dim = itr_json_int(itr_json_get(j, "image_dim"), 0),
+		.hidden = itr_json_int(itr_json_get(j, "hidden"), 0), .embed_dim = itr_json_int(itr_json_get(j, "embed_dim"), 0),
+		.dropout = itr_json_num(itr_json_get(j, "dropout"), 0), .relu = itr_json_bool(itr_json_get(j, "relu"), false),
+		.output_activation = itr_json_bool(itr_json_get(j, "output_activation"), true), .learn_scale = itr_json_bool(itr_json_get(j, "learn_scale"), false),
+		.temperature = itr_json_num(itr_json_get(j, "temperature"), 0.07),
+	};
+	if (strcmp(kind, "network"))
+		itr_err_set(err, "'%s' holds no network but '%s'", itr_h5_path(h), name);
+	else if ((m = itr_model_new(name, &c, 0, err)) && itr_params_load(m->params, h, "/param", err) < 0) {
+		itr_model_free(m);
+		m = NULL;
+	}
+	if (m && config)
+		*config = j;
+	else
+		itr_json_free(j);
+	return m;
+}
+
+itr_model *itr_model_load(const char *path, itr_json **config, itr_err *err)
+{
+	itr_h5 *h = itr_h5_open(path, "itr-model", err);
+	itr_model *m = h ? itr_model_read(h, config, err) : NULL;
+	itr_h5_close(h);
+	return m;
+}
+
+bool itr_model_is_network(const char *path)
+{
+	itr_h5 *h = itr_h5_open(path, "itr-model", NULL);
+	itr_json *j = h ? read_config(h, NULL) : NULL;
+	bool yes = j && !strcmp(itr_json_str(itr_json_get(j, "kind"), ""), "network");
+	itr_json_free(j);
+	itr_h5_close(h);
+	return yes;
+}

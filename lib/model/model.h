@@ -1,0 +1,65 @@
+/* model.h - networks that put texts and images into one space. One model = one file + one line in models.def; one forward for training and inference.
+ *
+ * A model maps text vectors (B, text_dim), image vectors (B, image_dim), or both, to embeddings of one size. `mlp` and `residual-mlp` translate texts into the image space
+ * (images pass through unchanged); `heads` projects both. What stands behind the vectors (stored features now, towers later) is not its business.
+ */
+#ifndef ITR_MODEL_MODEL_H
+#define ITR_MODEL_MODEL_H
+
+#include "io/json.h"
+#include "nn/layers.h"
+
+typedef struct itr_model_config {
+	int64_t text_dim, image_dim;
+	int64_t hidden;                 /* 0: the model's own default */
+	int64_t embed_dim;              /* heads: 0 = 256 */
+	double dropout;
+	bool relu;                      /* mlp: ReLU instead of GELU */
+	bool output_activation;         /* residual-mlp: GELU at the end, as published */
+	bool learn_scale;               /* a trainable log temperature */
+	double temperature;             /* its (initial) value, 0.07 */
+} itr_model_config;
+
+typedef struct itr_model itr_model;
+
+typedef struct itr_model_ops {
+	const char *name, *summary;
+	size_t size;                    /* bytes of the model's own struct */
+	void (*init)(void *m, itr_params *p, itr_model_config *c);          /* registers layers; fills defaults into c */
+	itr_var *(*text)(itr_tape *t, const void *m, const itr_model_config *c, itr_var *x);
+	itr_var *(*image)(itr_tape *t, const void *m, const itr_model_config *c, itr_var *x);    /* NULL: images pass through */
+} itr_model_ops;
+
+extern const itr_model_ops *const itr_models[];         /* models.def, NULL-terminated */
+const itr_model_ops *itr_model_find(const char *name, itr_err *err);        /* unknown: the nearest is named */
+
+struct itr_model {
+	const itr_model_ops *ops;
+	itr_model_config config;
+	itr_params *params;             /* sealed and initialised */
+	itr_param *log_scale;           /* logit scale, log(1/temperature), or NULL when fixed */
+	void *layers;                   /* the model's own struct */
+};
+
+/* Builds and initialises. NULL with err for an unknown name or sizes below 1. */
+itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t seed, itr_err *err);
+void itr_model_free(itr_model *m);
+
+/* Embeddings on the tape: text (B, text_dim) -> (B, E); image (B, image_dim) -> (B, E). Not normalised. */
+itr_var *itr_model_text(itr_tape *t, const itr_model *m, itr_var *x);
+itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x);
+int64_t itr_model_embed_dim(const itr_model *m);
+double itr_model_temperature(const itr_model *m);
+
+/* Inference over many rows, in batches of 512 on a tape of its own: y (n, E), L2-normalised when asked. text or image side. */
+void itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads);
+
+/* The "itr-model" file: config as JSON, /param/NAME. `extra` (borrowed, may be NULL) goes into the config object: split, training options. */
+ITR_MUST_USE int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err);
+ITR_MUST_USE int itr_model_save(const itr_model *m, const char *path, bool synthetic, const itr_json *extra, const char *provenance, itr_err *err);
+/* Opens a file written by it; *config (may be NULL) receives the whole config object, the caller frees. A projection file (cca, ridge, ...) is refused with its kind. */
+itr_model *itr_model_load(const char *path, itr_json **config, itr_err *err);
+itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err);
+bool itr_model_is_network(const char *path);            /* does this file hold one of these models? */
+
+#endif

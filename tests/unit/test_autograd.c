@@ -1,0 +1,139 @@
+/* autograd: every op in the table against finite differences and its fast kernels against the reference; the vector functions against libm. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "autograd/gradcheck.h"
+#include "autograd/ops.h"
+#include "tensor/vmath.h"
+
+static void test_every_op(void **state)
+{
+	int ops = 0;
+	(void)state;
+	for (const itr_op *const *op = itr_ops; *op; op++, ops++) {
+		itr_gradcheck_result r = itr_gradcheck(*op, 20260, 1), again = itr_gradcheck(*op, 20260, 2);
+		printf("# %-12s %2d cases  differences %.1e  forward %.1e  backward %.1e\n", (*op)->name, r.cases, r.difference_error, r.forward_error, r.backward_error);
+		assert_true(r.cases > 0);
+		assert_true(r.difference_error < ITR_GRADCHECK_DIFFERENCE);
+		assert_true(r.forward_error < ITR_GRADCHECK_FLOAT);
+		assert_true(r.backward_error < ITR_GRADCHECK_FLOAT);
+		assert_true(r.forward_error == again.forward_error && r.backward_error == again.backward_error);       /* two threads: the same bits */
+	}
+	assert_true(ops >= 16);
+}
+
+static void wrong_backward(itr_node *n)         /* forgets the second input's factor */
+{
+	double *d = n->in[0]->grad;
+	(void)itr_grad_beta(n, 0);
+	for (int64_t i = 0; i < n->out->count; i++)
+		d[i] = ((double *)n->out->grad)[i];
+}
+
+/* The check must be able to fail: an op with a wrong gradient is found. */
+extern const itr_op itr_op_mul;
+static itr_op broken;
+static itr_var *broken_sample(itr_case *c, int which)
+{
+	if (which >= 1)
+		return NULL;
+	itr_var *in[] = { itr_case_input(c, 2, (int64_t[]){ 3, 4 }, 1, 0), itr_case_input(c, 2, (int64_t[]){ 3, 4 }, 1, 0) };
+	return itr_apply(c->tape, &broken, in, 2, NULL, NULL, 0, NULL);
+}
+
+static void test_a_wrong_gradient_is_found(void **state)
+{
+	(void)state;
+	broken = itr_op_mul;
+	broken.sample = broken_sample;
+	broken.ref_backward = wrong_backward;
+	itr_gradcheck_result r = itr_gradcheck(&broken, 1, 1);
+	assert_true(r.difference_error > 1e-2);
+}
+
+static void test_vector_functions(void **state)
+{
+	double worst_exp = 0, worst_erf = 0;
+	(void)state;
+	for (double x = -86.9; x < 87.9; x += 0.00137)
+		worst_exp = fmax(worst_exp, fabs((double)itr_vexp((float)x) / exp((double)(float)x) - 1));
+	for (double x = -5; x < 5; x += 0.000137)
+		worst_erf = fmax(worst_erf, fabs((double)itr_verf((float)x) - erf((double)(float)x)));
+	printf("# exp %.2e relative, erf %.2e absolute\n", worst_exp, worst_erf);
+	assert_true(worst_exp < 2.4e-7);
+	assert_true(worst_erf < 5e-7);
+	assert_true(itr_vexp(-1000.0f) == 0.0f && itr_vexp(0.0f) == 1.0f);
+}
+
+static void test_dropout_keeps_the_right_share(void **state)
+{
+	enum { N = 1 << 16 };
+	static float x[N];
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .seed = 5 });
+	double first = 0;
+	(void)state;
+	for (int i = 0; i < N; i++)
+		x[i] = 1;
+	for (uint64_t step = 0; step < 3; step++) {
+		itr_tape_reset(t, step);
+		itr_var *y = itr_dropout(t, itr_input(t, 1, (int64_t[]){ N }, x), 0.2);
+		double kept = 0, sum = 0, pattern = 0;
+		for (int64_t i = 0; i < N; i++) {
+			kept += itr_var_at(t, y, i) != 0;
+			sum += itr_var_at(t, y, i);
+			pattern += itr_var_at(t, y, i) * (double)(i % 97);
+		}
+		assert_true(fabs(kept / N - 0.8) < 4 * sqrt(0.8 * 0.2 / N));
+		assert_true(fabs(sum / N - 1) < 0.01);
+		assert_true(step == 0 || pattern != first);           /* another step, another mask */
+		if (step == 0)
+			first = pattern;
+	}
+	itr_tape_set_inference(t, true);
+	itr_tape_reset(t, 0);
+	itr_var *y = itr_dropout(t, itr_input(t, 1, (int64_t[]){ N }, x), 0.2);
+	for (int64_t i = 0; i < N; i++)
+		assert_true(itr_var_at(t, y, i) == 1);
+	itr_tape_free(t);
+}
+
+static void test_nothing_is_allocated_after_the_first_step(void **state)
+{
+	static float x[64 * 32], w[32 * 32], g[32 * 32];
+	itr_param p = { .name = "w", .rank = 2, .shape = { 32, 32 }, .count = 32 * 32, .data = w, .grad = g };
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 1 });
+	size_t held = 0;
+	(void)state;
+	for (int i = 0; i < 64 * 32; i++)
+		x[i] = (float)(i % 17) / 17;
+	for (int i = 0; i < 32 * 32; i++)
+		w[i] = (float)(i % 13) / 13;
+	for (uint64_t step = 0; step < 5; step++) {
+		itr_tape_reset(t, step);
+		itr_var *in = itr_input(t, 2, (int64_t[]){ 64, 32 }, x), *h = in;
+		for (int k = 0; k < 20; k++)
+			h = itr_gelu(t, itr_op_linear_call(t, h, itr_leaf(t, &p), NULL));
+		p.grad_written = false;
+		itr_backward(t, itr_mse(t, h, in), 1);
+		if (step)
+			assert_int_equal(itr_tape_bytes(t), held);
+		held = itr_tape_bytes(t);
+	}
+	itr_tape_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_op), cmocka_unit_test(test_a_wrong_gradient_is_found), cmocka_unit_test(test_vector_functions),
+		cmocka_unit_test(test_dropout_keeps_the_right_share), cmocka_unit_test(test_nothing_is_allocated_after_the_first_step),
+	};
+	return cmocka_run_group_tests_name("autograd", tests, NULL, NULL);
+}
