@@ -30,4 +30,49 @@ float *itr_features_texts(const itr_features *f, const int64_t *rows, int64_t n,
 /* Rows of images in `which` (and of the captions that belong to them). The caller frees both. Counts by pointer. */
 void itr_features_select(const itr_features *f, itr_split which, int64_t **images, int64_t *n_images, int64_t **texts, int64_t *n_texts);
 
+/* --- more of a store ------------------------------------------------------------------------------------------------------------------ */
+
+/* What one side of a store holds and how it was made. Strings are borrowed by the writer and owned by itr_features_layout_free after a read. */
+typedef struct itr_features_side {
+	const char *encoder;                    /* NULL: the side has no vectors (ids and captions are there all the same) */
+	const char *weights_sha256, *preprocess;
+	bool normalized;
+	int64_t dim;                            /* of pooled */
+	int64_t grid, patch_dim;                /* images: patches (grid*grid, patch_dim); 0: none stored */
+	int64_t max_tokens, token_dim;          /* texts: tokens (max_tokens, token_dim); 0: none stored */
+} itr_features_side;
+
+typedef struct itr_features_layout {
+	bool synthetic;
+	int64_t n_images, n_texts;
+	itr_features_side image, text;
+} itr_features_layout;
+
+/* Bytes that the vectors of a store with this layout take (float32 pooled, half-float patches and tokens). */
+int64_t itr_features_bytes(const itr_features_layout *l);
+
+/* Starts a store at path (nothing is there before itr_h5_commit): attributes and empty vector datasets, whose rows arrive by itr_h5_write_rows under the names
+ * below. Everything that names the rows follows with itr_features_write_index. `format` is ITR_FEATURES_FORMAT, or ITR_FEATURES_PART for a piece. */
+#define ITR_FEATURES_FORMAT "itr-features"
+#define ITR_FEATURES_PART "itr-features-part"
+itr_h5 *itr_features_create(const char *path, const char *format, const itr_features_layout *l, itr_err *err);
+
+typedef struct itr_features_index {
+	const char *const *image_id, *const *image_split, *const *image_path;   /* n_images; split "" = none */
+	const char *const *text_id, *const *caption;                            /* n_texts */
+	const int64_t *text_image;
+	const char *const *label;                                               /* n_labels names */
+	int64_t n_labels;
+	const uint8_t *label_matrix;                                            /* (n_images, n_labels) 0/1 */
+	const char *config, *provenance;                                        /* JSON text; provenance "" or NULL: left out */
+} itr_features_index;
+ITR_MUST_USE int itr_features_write_index(itr_h5 *h, const itr_features_layout *l, const itr_features_index *x, itr_err *err);
+
+/* The layout of an open store; free with itr_features_layout_free. 0, or -1 with err. */
+ITR_MUST_USE int itr_features_read_layout(const itr_features *f, itr_features_layout *l, itr_err *err);
+void itr_features_layout_free(itr_features_layout *l);
+
+/* Labels of an open store: names (NULL when it has none) and the (n_images, n_labels) matrix. The caller frees each name, the array, and the matrix (itr_aligned_free). */
+ITR_MUST_USE int itr_features_labels(const itr_features *f, char ***names, int64_t *n, uint8_t **matrix, itr_err *err);
+
 #endif

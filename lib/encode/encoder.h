@@ -1,0 +1,61 @@
+/* encoder.h - what turns a picture or a caption into vectors. An encoder is one file that exports one descriptor, and one line in encoders.def;
+ * `extract-features --list`, its option checks and the registry test walk that table.
+ *
+ * Images go two steps, so that any number of threads keeps the cores busy whatever the encoder costs: `prepare` (resize, crop, normalise; one picture, called
+ * from many threads) fills a fixed-size input, `encode_images` (a batch of inputs; may use all threads itself) makes the vectors. Texts go in batches.
+ * Vectors carry the encoder's own scale; normalising is the caller's.
+ */
+#ifndef ITR_ENCODE_ENCODER_H
+#define ITR_ENCODE_ENCODER_H
+
+#include "base/hash.h"
+#include "image/image.h"
+
+enum itr_modality { ITR_MODALITY_IMAGE = 1, ITR_MODALITY_TEXT = 2 };
+
+typedef struct itr_encoder itr_encoder;
+
+typedef struct itr_encoder_opts {
+	const char *weights;             /* file or folder; NULL: none given */
+	const char *pooling;             /* NULL: the encoder's own */
+	int threads;
+} itr_encoder_opts;
+
+typedef struct itr_encoder_desc {
+	const char *name;                /* "classic" */
+	const char *summary;             /* one line for --list */
+	unsigned modality;               /* enum itr_modality, one or both towers */
+	bool needs_weights;
+	/* Loads the tower for `modality` and fills e (below). 0, or -1 with err. */
+	int (*create)(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err);
+	void (*destroy)(itr_encoder *e);
+	/* One picture into input (e->input_bytes). Thread-safe. 0, or -1 with err (a picture that the encoder cannot take). */
+	int (*prepare)(const itr_encoder *e, const itr_image *img, void *input, itr_err *err);
+	/* n inputs, e->input_bytes apart -> pooled (n, dim) and, unless NULL, patches (n, grid*grid, patch_dim). */
+	int (*encode_images)(const itr_encoder *e, const void *inputs, int64_t n, int threads, float *pooled, float *patches, itr_err *err);
+	/* n UTF-8 texts -> pooled (n, dim) and, unless NULL, tokens (n, max_tokens, token_dim), rows past length[i] zero. A text without content gives a zero row. */
+	int (*encode_texts)(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens, int64_t max_tokens,
+	                    int64_t *length, itr_err *err);
+} itr_encoder_desc;
+
+struct itr_encoder {
+	const itr_encoder_desc *desc;
+	enum itr_modality modality;
+	int64_t dim;                     /* of pooled */
+	int64_t grid, patch_dim;         /* patches: grid x grid of patch_dim; 0: the encoder has none */
+	int64_t token_dim;               /* 0: none */
+	size_t input_bytes;              /* of one prepared picture */
+	char preprocess[256];            /* says what prepare does, stored with the vectors */
+	char weights_sha256[ITR_SHA256_HEX];     /* "" without weights */
+	void *state;
+};
+
+/* The table, in file order. */
+int itr_encoder_count(void);
+const itr_encoder_desc *itr_encoder_at(int i);
+
+/* Finds `name` for `modality`, checks weights against it and creates it. NULL with err (an unknown name gets the nearest). */
+itr_encoder *itr_encoder_new(const char *name, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err);
+void itr_encoder_free(itr_encoder *e);
+
+#endif

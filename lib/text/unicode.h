@@ -1,0 +1,41 @@
+/* unicode.h - UTF-8 and the Unicode tables that text processing needs; utf8proc lives behind unicode.c alone.
+ * Invalid bytes are U+FFFD, one for each maximal subpart, exactly as Python's bytes.decode("utf-8", errors="replace") does. */
+#ifndef ITR_TEXT_UNICODE_H
+#define ITR_TEXT_UNICODE_H
+
+#include "base/buf.h"
+
+enum { ITR_CP_REPLACEMENT = 0xFFFD };
+
+/* True when s[0..n) is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
+bool itr_utf8_valid(const char *s, size_t n);
+
+/* The code point at *p (< end), and *p moves past it. An invalid byte sequence gives -1 and moves past its maximal subpart (1 to 3 bytes). */
+int32_t itr_utf8_next(const char **p, const char *end);
+
+/* UTF-8 of one code point into out; its length 1..4. Surrogates and values above U+10FFFF are written as U+FFFD. */
+int itr_utf8_put(int32_t cp, char out[4]);
+void itr_utf8_add(itr_buf *b, int32_t cp);
+
+/* Appends s with every invalid subpart replaced by U+FFFD. Returns the number of replacements. */
+int64_t itr_utf8_sanitize(itr_buf *out, const char *s, size_t n);
+int64_t itr_utf8_length(const char *s, size_t n);          /* code points, as len(s.decode(errors="replace")) */
+
+/* General categories by their two letters, "Lu", "Mn", "Zs"...; never NULL ("Cn": unassigned). */
+const char *itr_cp_category(int32_t cp);
+bool itr_cp_is_letter(int32_t cp);      /* L* */
+bool itr_cp_is_mark(int32_t cp);        /* M* */
+bool itr_cp_is_number(int32_t cp);      /* N* */
+bool itr_cp_is_punct(int32_t cp);       /* P* */
+bool itr_cp_is_space(int32_t cp);       /* the White_Space property: Z*, \t \n \v \f \r, U+0085 */
+bool itr_cp_is_cjk(int32_t cp);         /* the ideograph blocks that BERT's tokenizer splits (its list, and no others) */
+int32_t itr_cp_lower(int32_t cp);       /* simple mapping */
+
+/* Appends s in lower case, code point by code point (U+0130 becomes "i" U+0307, as full mappings say; no final-sigma rule). */
+void itr_utf8_lower(itr_buf *out, const char *s, size_t n);
+
+typedef enum { ITR_NFC, ITR_NFD, ITR_NFKC, ITR_NFKD } itr_norm_form;
+/* Appends the normalisation form of s (invalid bytes replaced first). */
+void itr_utf8_normalize(itr_buf *out, const char *s, size_t n, itr_norm_form form);
+
+#endif
