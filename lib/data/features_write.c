@@ -1,5 +1,6 @@
 /* The writing side of the feature store: parts and whole stores share layout and attributes, so that joining parts is copying rows. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "data/features.h"
@@ -44,7 +45,8 @@ itr_h5 *itr_features_create(const char *path, const char *format, const itr_feat
 		return NULL;
 	/* what names the rows comes from the manifest and lives in the whole store alone: a part holds the vectors and one flag a picture */
 	int64_t n = l->n_images;
-	if ((l->n_images && itr_h5_create_rows(h, "/image/failed", ITR_U8, 1, &n, err) < 0) || create_vectors(h, l, err) < 0) {
+	bool part = !strcmp(format, ITR_FEATURES_PART);
+	if ((part && itr_h5_create_rows(h, "/image/failed", ITR_U8, 1, &n, err) < 0) || create_vectors(h, l, err) < 0) {
 		itr_h5_close(h);
 		return NULL;
 	}

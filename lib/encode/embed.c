@@ -1,0 +1,232 @@
+#include "encode/embed.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "io/npz.h"
+#include "tensor/blas.h"
+#include "tensor/rows.h"
+
+/* --- Gaussian projection ----------------------------------------------------------------------------------------------------------------- */
+
+enum { TILE = 64 };                     /* rows a product: always full (padded with zeros), so that every row takes the same path through the BLAS */
+
+struct gaussian {
+	const float *x;
+	float *out;
+	const double *g;
+	int64_t rows, base, dim;
+};
+
+static void project_tile(void *ctx, int64_t tile, int worker)
+{
+	const struct gaussian *p = ctx;
+	int64_t first = tile * TILE, n = ITR_MIN((int64_t)TILE, p->rows - first);
+	double *a = itr_aligned_calloc((size_t)(TILE * p->base) * sizeof *a), *c = itr_aligned_alloc((size_t)(TILE * p->dim) * sizeof *c);
+	(void)worker;
+	for (int64_t k = 0; k < n * p->base; k++)
+		a[k] = p->x[first * p->base + k];
+	itr_dgemm(false, false, TILE, p->dim, p->base, 1, a, p->base, p->g, p->dim, 0, c, p->dim);
+	for (int64_t k = 0; k < n * p->dim; k++)
+		p->out[first * p->dim + k] = (float)c[k];
+	itr_aligned_free(a);
+	itr_aligned_free(c);
+}
+
+void itr_gaussian_project(const float *x, int64_t rows, int64_t base, int64_t dim, uint64_t seed, int threads, float *out)
+{
+	if (dim == base) {
+		memcpy(out, x, (size_t)(rows * dim) * sizeof *x);
+	} else {
+		itr_rng r;
+		double *g = itr_aligned_alloc((size_t)(base * dim) * sizeof *g), scale = sqrt((double)base);
+		itr_rng_init(&r, (uint64_t[]){ seed, (uint64_t)dim }, 2);
+		itr_rng_normals(&r, base * dim, g);
+		for (int64_t k = 0; k < base * dim; k++)
+			g[k] /= scale;
+		struct gaussian p = { x, out, g, rows, base, dim };
+		itr_parallel_for(threads, (rows + TILE - 1) / TILE, project_tile, &p);
+		itr_aligned_free(g);
+	}
+	itr_rows_normalize(out, rows, dim, threads);
+}
+
+/* --- rows of a split ---------------------------------------------------------------------------------------------------------------------- */
+
+struct rows {
+	int64_t *images, *texts, n_images, n_texts;     /* of the store */
+	int64_t *truth;                                 /* per text: place of its image among `images` */
+	float *image, *text;                            /* vectors, (n, base) */
+};
+
+static int64_t *all_rows(int64_t n)
+{
+	int64_t *r = itr_xmalloc((size_t)(n + 1) * sizeof *r);
+	for (int64_t i = 0; i < n; i++)
+		r[i] = i;
+	return r;
+}
+
+static void shuffle_texts(struct rows *s, uint64_t seed)
+{
+	itr_rng r;
+	int64_t *order = itr_xmalloc((size_t)(s->n_texts + 1) * sizeof *order), *old = itr_xmalloc((size_t)(s->n_texts + 1) * sizeof *old);
+	itr_rng_seed(&r, seed);
+	itr_rng_permutation(&r, s->n_texts, order);
+	memcpy(old, s->texts, (size_t)s->n_texts * sizeof *old);
+	for (int64_t i = 0; i < s->n_texts; i++)
+		s->texts[i] = old[order[i]];
+	free(order);
+	free(old);
+}
+
+static int select_rows(const itr_features *f, const itr_embed_opts *o, struct rows *s, itr_err *err)
+{
+	if (o->has_split && !f->has_split && o->split != ITR_TEST)
+		return itr_err_set(err, "'%s' knows no splits: every row counts as test", f->path);
+	if (o->has_split)
+		itr_features_select(f, o->split, &s->images, &s->n_images, &s->texts, &s->n_texts);
+	else {
+		s->images = all_rows(s->n_images = f->n_images);
+		s->texts = all_rows(s->n_texts = f->n_texts);
+	}
+	if (!s->n_images || !s->n_texts)
+		return itr_err_set(err, "'%s' has %lld images and %lld captions in split '%s': nothing to embed", f->path, (long long)s->n_images, (long long)s->n_texts,
+		                   o->has_split ? itr_split_names[o->split] : "all");
+	if (o->shuffle_queries)
+		shuffle_texts(s, o->seed);
+	int64_t *place = itr_xmalloc((size_t)f->n_images * sizeof *place);
+	for (int64_t i = 0; i < s->n_images; i++)
+		place[s->images[i]] = i;
+	s->truth = itr_xmalloc((size_t)s->n_texts * sizeof *s->truth);
+	for (int64_t i = 0; i < s->n_texts; i++)
+		s->truth[i] = place[f->text_image[s->texts[i]]];
+	free(place);
+	return 0;
+}
+
+/* The vectors as the model gives them, unit rows. The base size, or -1. */
+static int64_t map_rows(const itr_features *f, const itr_embed_opts *o, struct rows *s, itr_err *err)
+{
+	if (!f->image_dim || !f->text_dim)
+		return itr_err_set(err, "'%s' has no %s vectors", f->path, f->image_dim ? "text" : "image");
+	if (!o->model && f->image_dim != f->text_dim)
+		return itr_err_set(err, "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model (train makes one)", f->path,
+		                   (long long)f->image_dim, (long long)f->text_dim);
+	s->image = itr_features_images(f, s->images, s->n_images, err);
+	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
+	return s->text ? f->image_dim : -1;
+}
+
+/* --- sizes and output ----------------------------------------------------------------------------------------------------------------------- */
+
+static int add_dim(itr_embed_result *r, int64_t dim, const char *how, itr_err *err)
+{
+	if (dim < 1 || dim > 1 << 16 || (!strcmp(how, "--truncate") && dim > r->base))
+		return itr_err_set(err, "%s %lld: the vectors have %lld numbers", how, (long long)dim, (long long)r->base);
+	for (int64_t i = 0; i < r->n_dims; i++)
+		if (r->dims[i] == dim)
+			return itr_err_set(err, "size %lld is asked for twice", (long long)dim);
+	r->dims[r->n_dims++] = dim;
+	return 0;
+}
+
+static int choose_dims(const itr_embed_opts *o, itr_embed_result *r, itr_err *err)
+{
+	for (int64_t i = 0; i < o->n_project; i++)
+		if (add_dim(r, o->project[i], "--project", err) < 0)
+			return -1;
+	for (int64_t i = 0; i < o->n_truncate; i++)
+		if (add_dim(r, o->truncate[i], "--truncate", err) < 0)
+			return -1;
+	return r->n_dims ? 0 : add_dim(r, r->base, "--project", err);
+}
+
+static void resize(const float *x, int64_t rows, int64_t base, int64_t dim, bool cut, const itr_embed_opts *o, float *out)
+{
+	if (!cut) {
+		itr_gaussian_project(x, rows, base, dim, o->seed, o->threads, out);
+		return;
+	}
+	for (int64_t i = 0; i < rows; i++)
+		memcpy(out + i * dim, x + i * base, (size_t)dim * sizeof *x);
+	itr_rows_normalize(out, rows, dim, o->threads);
+}
+
+static int put_size(itr_npz_writer *w, const struct rows *s, int64_t base, int64_t dim, bool cut, const itr_embed_opts *o, itr_err *err)
+{
+	char name[40];
+	int64_t most = ITR_MAX(s->n_texts, s->n_images);
+	float *out = itr_aligned_alloc((size_t)(most * dim) * sizeof *out);
+	resize(s->text, s->n_texts, base, dim, cut, o, out);
+	snprintf(name, sizeof name, "text_%lld", (long long)dim);
+	int rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->n_texts, dim }, out, err);
+	if (rc == 0) {
+		resize(s->image, s->n_images, base, dim, cut, o, out);
+		snprintf(name, sizeof name, "video_%lld", (long long)dim);
+		rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->n_images, dim }, out, err);
+	}
+	itr_aligned_free(out);
+	return rc;
+}
+
+static int put_ids(itr_npz_writer *w, const char *name, char *const *id, const int64_t *rows, int64_t n, itr_err *err)
+{
+	const char **list = itr_xmalloc((size_t)n * sizeof *list);
+	for (int64_t i = 0; i < n; i++)
+		list[i] = id[rows[i]];
+	int rc = itr_npz_put_text(w, name, list, n, err);
+	free(list);
+	return rc;
+}
+
+static int write_npz(const itr_features *f, const struct rows *s, const itr_embed_opts *o, const itr_embed_result *r, const char *out, const itr_provenance *p, itr_err *err)
+{
+	itr_npz_writer *w = itr_npz_create(out, false, err);
+	if (!w)
+		return -1;
+	int rc = 0;
+	for (int64_t i = 0; i < r->n_dims && rc == 0; i++)
+		rc = put_size(w, s, r->base, r->dims[i], i >= o->n_project, o, err);
+	if (rc == 0)
+		rc = itr_npz_put(w, "ground_truth", ITR_I64, 1, &s->n_texts, s->truth, err);
+	if (rc == 0)
+		rc = put_ids(w, "text_ids", f->text_id, s->texts, s->n_texts, err);
+	if (rc == 0)
+		rc = put_ids(w, "video_ids", f->image_id, s->images, s->n_images, err);
+	char *text = p ? itr_provenance_text(p) : NULL;
+	if (rc == 0 && text && text[0])
+		rc = itr_npz_put_string(w, "itr_provenance", text, err);
+	free(text);
+	if (rc == 0)
+		return itr_npz_finish(w, err);
+	itr_npz_abandon(w);
+	return -1;
+}
+
+int itr_embed(const itr_features *f, const char *out, const itr_embed_opts *o, const itr_provenance *p, itr_embed_result *r, itr_err *err)
+{
+	struct rows s = { 0 };
+	*r = (itr_embed_result){ 0 };
+	int rc = select_rows(f, o, &s, err);
+	if (rc == 0)
+		rc = (r->base = map_rows(f, o, &s, err)) < 0 ? -1 : choose_dims(o, r, err);
+	if (rc == 0) {
+		r->texts = s.n_texts;
+		r->images = s.n_images;
+		r->zero_texts = itr_rows_normalize(s.text, s.n_texts, r->base, o->threads);
+		r->zero_images = itr_rows_normalize(s.image, s.n_images, r->base, o->threads);
+		rc = write_npz(f, &s, o, r, out, p, err);
+	}
+	free(s.images);
+	free(s.texts);
+	free(s.truth);
+	itr_aligned_free(s.image);
+	itr_aligned_free(s.text);
+	return rc;
+}

@@ -1,0 +1,34 @@
+/* embed.h - feature store -> embeddings NPZ (formats.md): the rows of a split, mapped by a model, cut to the sizes that are asked for. */
+#ifndef ITR_ENCODE_EMBED_H
+#define ITR_ENCODE_EMBED_H
+
+#include "data/features.h"
+
+typedef struct itr_embed_opts {
+	const char *model;               /* projection model; NULL: the stored vectors, if both sides have one size */
+	bool has_split;                  /* false: every row */
+	itr_split split;
+	const int64_t *project;          /* sizes made by Gaussian projection, n_project of them (methods section 1) */
+	int64_t n_project;
+	const int64_t *truncate;         /* sizes made by cutting (Matryoshka) */
+	int64_t n_truncate;
+	bool shuffle_queries;            /* text rows, their ids and ground truth permuted together by default_rng(seed) */
+	uint64_t seed;
+	int threads;
+} itr_embed_opts;
+
+typedef struct itr_embed_result {
+	int64_t texts, images, base;     /* rows, and the model's own size */
+	int64_t dims[130], n_dims;       /* sizes written */
+	int64_t zero_texts, zero_images; /* rows without direction: they stay zero */
+} itr_embed_result;
+
+/* Writes text_D, video_D (float32, unit rows), ground_truth (int64: row of the image), text_ids, video_ids, itr_provenance. No sizes given: the base size.
+ * 0, or -1 with err and nothing written. */
+ITR_MUST_USE int itr_embed(const itr_features *f, const char *out, const itr_embed_opts *o, const itr_provenance *p, itr_embed_result *r, itr_err *err);
+
+/* x (rows, base) -> out (rows, dim): x . G in double, G = default_rng([seed, dim]).standard_normal((base, dim)) / sqrt(base), result float32, unit rows; dim == base
+ * copies. Bit-equal rows give bit-equal rows wherever they sit. */
+void itr_gaussian_project(const float *x, int64_t rows, int64_t base, int64_t dim, uint64_t seed, int threads, float *out);
+
+#endif

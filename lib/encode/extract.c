@@ -1,0 +1,384 @@
+#include "encode/extract.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "encode/part.h"
+
+enum { PART_ROWS = 4096, BATCH = 64 };
+
+static void shard_range(const itr_manifest *m, const itr_extract_opts *o, int64_t *first, int64_t *end)
+{
+	int64_t k = o->shards > 0 ? o->shards : 1, i = o->shards > 0 ? o->shard : 0;
+	*first = m->n / k * i + m->n % k * i / k;
+	*end = m->n / k * (i + 1) + m->n % k * (i + 1) / k;
+}
+
+int64_t itr_extract_count(const itr_manifest *m, const itr_extract_opts *o)
+{
+	int64_t first, end;
+	shard_range(m, o, &first, &end);
+	return end - first;
+}
+
+/* --- what to make -------------------------------------------------------------------------------------------------------------------- */
+
+static int check_records(const itr_manifest *m, itr_err *err)
+{
+	int64_t without = 0;
+	if (m->n == 0)
+		return itr_err_set(err, "the manifest has no records: nothing to do");
+	for (int64_t i = 0; i < m->n; i++)
+		without += !m->records[i].split || !m->records[i].split[0];
+	if (without && without < m->n)
+		return itr_err_set(err, "%lld of %lld records have no 'split'; give one to all or to none", (long long)without, (long long)m->n);
+	return 0;
+}
+
+static itr_features_side side_of(const itr_encoder *e, bool parts, bool normalize, int64_t max_tokens)
+{
+	if (!e)
+		return (itr_features_side){ .encoder = NULL };
+	bool image = e->modality == ITR_MODALITY_IMAGE;
+	return (itr_features_side){
+		.encoder = e->desc->name, .weights_sha256 = e->weights_sha256, .preprocess = e->preprocess, .normalized = normalize, .dim = e->dim,
+		.grid = parts && image ? e->grid : 0, .patch_dim = parts && image ? e->patch_dim : 0,
+		.max_tokens = parts && !image ? max_tokens : 0, .token_dim = parts && !image ? e->token_dim : 0,
+	};
+}
+
+static int create_encoders(itr_extract_job *j, itr_err *err)
+{
+	const itr_extract_opts *o = j->o;
+	if (!o->image_encoder && !o->text_encoder)
+		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
+	itr_encoder_opts image = { o->image_weights, o->pooling, o->threads }, text = { o->text_weights, o->pooling, o->threads };
+	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_MODALITY_IMAGE, &image, err)))
+		return -1;
+	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_MODALITY_TEXT, &text, err)))
+		return -1;
+	if (o->patches && !(j->image && j->image->patch_dim))
+		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder", j->image ? o->image_encoder : "", j->image ? "' has none" : "");
+	if (o->tokens && !(j->text && j->text->token_dim))
+		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder", j->text ? o->text_encoder : "", j->text ? "' has none" : "");
+	return 0;
+}
+
+static int plan(itr_extract_job *j, itr_err *err)
+{
+	const itr_extract_opts *o = j->o;
+	int64_t end;
+	if (check_records(j->m, err) < 0 || create_encoders(j, err) < 0)
+		return -1;
+	shard_range(j->m, o, &j->first, &end);
+	j->n = end - j->first;
+	if (j->n == 0)
+		return itr_err_set(err, "shard %lld/%lld of %lld records is empty", (long long)o->shard, (long long)o->shards, (long long)j->m->n);
+	j->part_rows = o->part_rows > 0 ? o->part_rows : PART_ROWS;
+	j->batch = o->batch > 0 ? o->batch : BATCH;
+	j->layout = (itr_features_layout){ .n_images = j->n, .image = side_of(j->image, o->patches, o->normalize, 0),
+	                                   .text = side_of(j->text, o->tokens, o->normalize, o->max_tokens) };
+	for (int64_t i = j->first; i < end; i++) {
+		j->layout.n_texts += j->m->records[i].n_captions;
+		j->layout.synthetic |= j->m->records[i].synthetic;
+	}
+	j->r->parts = (j->n + j->part_rows - 1) / j->part_rows;
+	j->r->layout = j->layout;
+	return 0;
+}
+
+/* --- the folder of parts --------------------------------------------------------------------------------------------------------------- */
+
+static char *part_path(const char *folder, int64_t index)
+{
+	return itr_xasprintf("%s/%05lld.h5", folder, (long long)index);
+}
+
+/* Takes the folder for this process. The descriptor (closing it gives the folder free), or -1 with err. Temporaries of a killed run are removed. */
+static int lock_folder(const char *folder, itr_err *err)
+{
+	if (itr_path_mkdirs(folder, err) < 0)
+		return -1;
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return itr_err_errno(err, "cannot open '%s'", folder);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		close(fd);
+		return itr_err_set(err, "'%s' is in use: another extract-features is writing the same output", folder);
+	}
+	DIR *d = opendir(folder);
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (e->d_name[0] == '.' && strstr(e->d_name, ".h5.")) {
+			char *stale = itr_path_join(folder, e->d_name);
+			unlink(stale);
+			free(stale);
+		}
+	if (d)
+		closedir(d);
+	return fd;
+}
+
+static int check_disk(const itr_extract_job *j, const char *folder, const char *out, int64_t kept, itr_err *err)
+{
+	int64_t whole = itr_features_bytes(&j->layout), free_bytes = itr_path_free_bytes(folder);
+	double share = (double)(j->r->parts - kept) / (double)j->r->parts, need = (double)whole * (1 + share) + 1e6;
+	itr_info("'%s' will take about %.1f MB, and its parts as much while it is made", out, (double)whole / 1e6);
+	if (free_bytes >= 0 && need > (double)free_bytes)
+		return itr_err_set(err, "'%s' and its parts need %.1f MB more, the disk has %.1f MB: leave out --patches or --tokens, cut with --shard, or use another disk",
+		                   out, need / 1e6, (double)free_bytes / 1e6);
+	return 0;
+}
+
+static void say_failures(const itr_part *p)
+{
+	for (const char *s = p->failures; s && *s;) {
+		int n = (int)strcspn(s, "\n");
+		itr_warn("%.*s", n, s);
+		s += n + (s[n] != 0);
+	}
+}
+
+/* Makes the parts that are not there yet. */
+static int make_parts(itr_extract_job *j, itr_part *parts, const char *folder, const char *out, itr_err *err)
+{
+	int64_t done = 0;
+	for (int64_t i = 0; i < j->r->parts; i++) {
+		char *path = part_path(folder, i);
+		itr_part_init(&parts[i], j, i);
+		done += itr_path_exists(path) && itr_part_load(&parts[i], j, path);
+		if (!parts[i].failures)
+			unlink(path);                            /* does not belong to this work: another option, another picture */
+		free(path);
+	}
+	j->r->resumed = done;
+	if (done)
+		itr_info("resuming: %lld of %lld parts are there", (long long)done, (long long)j->r->parts);
+	if (check_disk(j, folder, out, done, err) < 0)
+		return -1;
+	for (int64_t i = 0; i < j->r->parts; i++) {
+		char *path = part_path(folder, i);
+		int rc = 0;
+		if (parts[i].failures && j->o->progress)
+			j->o->progress(j->o->progress_ctx, parts[i].n);
+		if (!parts[i].failures)
+			rc = itr_part_compute(&parts[i], j, path, err);
+		free(path);
+		if (rc < 0) {
+			if (j->o->interrupted && *j->o->interrupted)
+				itr_err_set(err, "interrupted: %lld of %lld parts are finished in '%s'; the same command resumes", (long long)i, (long long)j->r->parts, folder);
+			return -1;
+		}
+		say_failures(&parts[i]);
+		j->r->failed += parts[i].n_failed;
+		j->r->empty_texts += parts[i].empty_texts;
+	}
+	return 0;
+}
+
+/* --- parts -> store ---------------------------------------------------------------------------------------------------------------------- */
+
+struct index {
+	itr_features_index x;
+	const char **strings;
+	char **paths;
+	int64_t *text_image;
+	const char **labels;
+	uint8_t *matrix;
+	int64_t n, m;                   /* images and captions that stay */
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void collect_labels(struct index *x, const itr_record *const *kept)
+{
+	itr_map *rank = itr_map_new();
+	int64_t k = 0;
+	for (int64_t i = 0; i < x->n; i++)
+		for (int64_t c = 0; c < kept[i]->n_labels; c++)
+			k += itr_map_add(rank, kept[i]->labels[c], 0);
+	x->labels = itr_xcalloc((size_t)k + 1, sizeof *x->labels);
+	for (int64_t c = 0; c < k; c++)
+		x->labels[c] = itr_map_key(rank, c);
+	if (k)
+		qsort(x->labels, (size_t)k, sizeof *x->labels, by_bytes);
+	for (int64_t c = 0; c < k; c++)
+		itr_map_set(rank, x->labels[c], c);
+	x->matrix = itr_xcalloc((size_t)(x->n * k) + 1, 1);
+	for (int64_t i = 0; i < x->n; i++)
+		for (int64_t c = 0; c < kept[i]->n_labels; c++) {
+			int64_t column = itr_map_get(rank, kept[i]->labels[c], 0);
+			x->matrix[i * k + column] = 1;
+			x->labels[column] = kept[i]->labels[c];          /* the map's own keys die with it */
+		}
+	itr_map_free(rank);
+	x->x.label = x->labels;
+	x->x.n_labels = k;
+	x->x.label_matrix = x->matrix;
+}
+
+static void build_index(struct index *x, const itr_extract_job *j, const itr_part *parts)
+{
+	const itr_record **kept = itr_xcalloc((size_t)j->n + 1, sizeof *kept);
+	for (int64_t i = 0; i < j->n; i++)
+		if (!parts[i / j->part_rows].failed[i % j->part_rows]) {
+			kept[x->n++] = &j->m->records[j->first + i];
+			x->m += kept[x->n - 1]->n_captions;
+		}
+	const char **id = x->strings = itr_xcalloc((size_t)(2 * x->n + 2 * x->m + 1), sizeof *x->strings);
+	const char **split = id + x->n, **text_id = split + x->n, **caption = text_id + x->m;
+	x->paths = itr_xcalloc((size_t)x->n + 1, sizeof *x->paths);
+	x->text_image = itr_xcalloc((size_t)x->m + 1, sizeof *x->text_image);
+	for (int64_t i = 0, t = 0; i < x->n; i++) {
+		id[i] = kept[i]->id;
+		split[i] = kept[i]->split ? kept[i]->split : "";
+		x->paths[i] = itr_manifest_image_path(j->m, kept[i]);
+		for (int64_t c = 0; c < kept[i]->n_captions; c++, t++) {
+			text_id[t] = kept[i]->captions[c].id;
+			caption[t] = kept[i]->captions[c].text;
+			x->text_image[t] = i;
+		}
+	}
+	x->x = (itr_features_index){ .image_id = id, .image_split = split, .image_path = (const char *const *)x->paths, .text_id = text_id, .caption = caption,
+	                             .text_image = x->text_image };
+	collect_labels(x, kept);
+	free(kept);
+}
+
+static void free_index(struct index *x)
+{
+	for (int64_t i = 0; i < x->n; i++)
+		free(x->paths[i]);
+	free(x->strings);
+	free(x->paths);
+	free(x->text_image);
+	free(x->labels);
+	free(x->matrix);
+}
+
+static char *config_text(const itr_extract_job *j)
+{
+	const itr_extract_opts *o = j->o;
+	itr_buf b = ITR_BUF_INIT;
+	itr_json *c = itr_json_object();
+	itr_json_add_str(c, "image_encoder", o->image_encoder);
+	itr_json_add_str(c, "text_encoder", o->text_encoder);
+	itr_json_add_str(c, "pooling", o->pooling);
+	itr_json_add_bool(c, "patches", o->patches);
+	itr_json_add_bool(c, "tokens", o->tokens);
+	itr_json_add_int(c, "max_tokens", o->tokens ? o->max_tokens : 0);
+	itr_json_add_bool(c, "normalize", o->normalize);
+	itr_json_add_str(c, "alpha", o->alpha == ITR_ALPHA_WHITE ? "white" : "drop");
+	itr_json_add_bool(c, "exif", o->exif);
+	itr_json_print(&b, c, false);
+	itr_json_free(c);
+	return itr_buf_detach(&b);
+}
+
+/* Captions of failed pictures go with them. */
+static uint8_t *failed_texts(const itr_extract_job *j, const itr_part *p)
+{
+	uint8_t *drop = itr_xcalloc((size_t)p->n_texts + 1, 1);
+	int64_t t = 0;
+	for (int64_t i = 0; i < p->n; i++)
+		for (int64_t c = 0; c < j->m->records[p->first + i].n_captions; c++)
+			drop[t++] = p->failed[i];
+	return drop;
+}
+
+static int copy_part(itr_h5 *to, int64_t *image, int64_t *text, const itr_extract_job *j, const itr_part *p, const char *path, itr_err *err)
+{
+	itr_h5 *h = itr_h5_open(path, ITR_FEATURES_PART, err);
+	if (!h)
+		return -1;
+	uint8_t *drop = failed_texts(j, p);
+	int rc = itr_features_copy_vectors(to, image, text, h, &j->layout, p->n, p->n_texts, p->failed, drop, err);
+	free(drop);
+	itr_h5_close(h);
+	return rc;
+}
+
+static int join_parts(itr_extract_job *j, const itr_part *parts, const char *folder, const char *out, const itr_provenance *p, itr_err *err)
+{
+	struct index x = { .n = 0 };
+	int64_t image = 0, text = 0;
+	build_index(&x, j, parts);
+	itr_features_layout l = j->layout;
+	l.n_images = j->r->images = x.n;
+	l.n_texts = j->r->texts = x.m;
+	char *config = config_text(j), *provenance = p ? itr_provenance_text(p) : NULL;
+	x.x.config = config;
+	x.x.provenance = provenance;
+	itr_h5 *h = itr_features_create(out, ITR_FEATURES_FORMAT, &l, err);
+	int rc = h ? 0 : -1;
+	for (int64_t i = 0; i < j->r->parts && rc == 0; i++) {
+		char *path = part_path(folder, i);
+		rc = copy_part(h, &image, &text, j, &parts[i], path, err);
+		free(path);
+	}
+	if (rc == 0)
+		rc = itr_features_write_index(h, &l, &x.x, err);
+	if (rc == 0)
+		rc = itr_h5_commit(h, err);
+	else
+		itr_h5_close(h);
+	free(config);
+	free(provenance);
+	free_index(&x);
+	return rc;
+}
+
+static int too_many_failed(const itr_extract_job *j, const char *folder, const char *out, itr_err *err)
+{
+	int64_t failed = j->r->failed, good = j->n - failed;
+	return itr_err_set(err, "%lld of %lld images failed (named above), --max-failed allows %lld: '%s' was not written. The %lld good ones wait in '%s': repair the others and "
+	                   "run the same command again, or accept the loss with --max-failed %lld", (long long)failed, (long long)j->n, (long long)j->o->max_failed, out,
+	                   (long long)good, folder, (long long)failed);
+}
+
+static int run_job(itr_extract_job *j, const char *folder, const char *out, const itr_provenance *p, itr_err *err)
+{
+	itr_part *parts = itr_xcalloc((size_t)j->r->parts, sizeof *parts);
+	int rc = make_parts(j, parts, folder, out, err);
+	if (rc == 0 && j->r->failed > j->o->max_failed)
+		rc = too_many_failed(j, folder, out, err);
+	if (rc == 0)
+		rc = join_parts(j, parts, folder, out, p, err);
+	if (rc == 0)
+		rc = itr_path_remove_tree(folder, err);
+	for (int64_t i = 0; i < j->r->parts; i++)
+		itr_part_free(&parts[i]);
+	free(parts);
+	return rc;
+}
+
+int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p, itr_extract_result *r, itr_err *err)
+{
+	*r = (itr_extract_result){ 0 };
+	itr_extract_job j = { .m = m, .o = o, .r = r };
+	char *folder = itr_xasprintf("%s.parts", out);
+	int lock = -1, rc = plan(&j, err);
+	if (rc == 0)
+		rc = lock = lock_folder(folder, err);
+	if (rc >= 0)
+		rc = run_job(&j, folder, out, p, err);
+	if (lock >= 0) {
+		rmdir(folder);                  /* only when nothing is in it: a run that failed at once leaves nothing behind */
+		close(lock);
+	}
+	itr_encoder_free(j.image);
+	itr_encoder_free(j.text);
+	free(folder);
+	return rc;
+}

@@ -1,0 +1,49 @@
+/* extract.h - manifest -> feature store, in parts that survive a crash (formats.md).
+ *
+ * The records are cut into parts of 4,096. A part is computed batch by batch (pictures decoded and prepared by all threads, then encoded), written as
+ * OUT.parts/NNNNN.h5 and renamed when whole; at the end the parts are copied one after another into OUT and removed. A part carries the hash of everything its
+ * rows depend on (encoders, options, ids, captions, size and time of the picture files), so the same command resumes after any death and a part that no
+ * longer fits is made again. Memory is bounded by the batch. The bytes of OUT depend on neither threads, batch, nor the number of resumptions.
+ */
+#ifndef ITR_ENCODE_EXTRACT_H
+#define ITR_ENCODE_EXTRACT_H
+
+#include <signal.h>
+
+#include "data/features.h"
+#include "data/manifest.h"
+#include "encode/encoder.h"
+
+typedef struct itr_extract_opts {
+	const char *image_encoder, *text_encoder;        /* NULL: the side has no vectors */
+	const char *image_weights, *text_weights, *pooling;
+	bool patches, tokens, normalize;
+	int64_t max_tokens;
+	int64_t batch;                                   /* pictures a batch; 0: 64 */
+	int64_t part_rows;                               /* 0: 4,096 */
+	int64_t max_failed;                              /* pictures that may fail */
+	int64_t shard, shards;                           /* this one of so many; shards 0: everything */
+	itr_alpha alpha;
+	bool exif;
+	int threads;
+	const volatile sig_atomic_t *interrupted;        /* looked at after every batch; may be NULL */
+	void (*progress)(void *ctx, int64_t done);       /* may be NULL */
+	void *progress_ctx;
+} itr_extract_opts;
+
+typedef struct itr_extract_result {
+	int64_t images, texts;           /* rows written */
+	int64_t failed;                  /* pictures left out, with their captions */
+	int64_t empty_texts;             /* captions whose vector is zero */
+	int64_t parts, resumed;          /* parts in all, and those that an earlier run had finished */
+	itr_features_layout layout;      /* strings die with the call */
+} itr_extract_result;
+
+/* Records that this call works on (the shard's), for progress. */
+int64_t itr_extract_count(const itr_manifest *m, const itr_extract_opts *o);
+
+/* Writes `out`. 0; or -1 with err: nothing at `out` has changed, finished parts stay in OUT.parts. Bad pictures are named by itr_warn, one line each; more than
+ * max_failed of them is an error that says what succeeded. p may be NULL. r is filled in either way. */
+ITR_MUST_USE int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p, itr_extract_result *r, itr_err *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* part.h - one part of an extraction; between extract.c and part.c only. */
+#ifndef ITR_ENCODE_PART_H
+#define ITR_ENCODE_PART_H
+
+#include "encode/extract.h"
+
+typedef struct itr_extract_job {
+	const itr_manifest *m;
+	const itr_extract_opts *o;
+	itr_encoder *image, *text;       /* NULL: no vectors on that side */
+	itr_features_layout layout;      /* of the whole, before failures */
+	int64_t first, n;                /* records of the manifest */
+	int64_t part_rows, batch;
+	itr_extract_result *r;
+} itr_extract_job;
+
+/* Rows of a part: images with flag failed, and how many captions belong to them. */
+typedef struct itr_part {
+	int64_t first, n, n_texts;       /* records of the manifest; their captions */
+	uint8_t *failed;                 /* n flags */
+	int64_t n_failed, empty_texts;
+	char *failures;                  /* one line each: "image 'ID': reason" */
+} itr_part;
+
+void itr_part_init(itr_part *p, const itr_extract_job *j, int64_t index);
+void itr_part_free(itr_part *p);
+/* Hash of all that decides the part's bytes. */
+void itr_part_key(const itr_part *p, const itr_extract_job *j, char hex[ITR_SHA256_HEX]);
+/* Reads flags and failures of a finished part if its key fits: 1; 0 if it must be made (again). */
+int itr_part_load(itr_part *p, const itr_extract_job *j, const char *path);
+/* Computes it into path. 0, or -1 with err (interrupted included). */
+ITR_MUST_USE int itr_part_compute(itr_part *p, const itr_extract_job *j, const char *path, itr_err *err);
+
+#endif
