@@ -46,7 +46,7 @@ bool itr_utf8_valid(const char *s, size_t n)
 	return true;
 }
 
-int itr_utf8_put(int32_t cp, char out[4])
+int itr_utf8_encode(int32_t cp, char out[4])
 {
 	if (cp < 0 || cp > 0x10FFFF || (cp >= 0xD800 && cp <= 0xDFFF))
 		cp = ITR_CP_REPLACEMENT;
@@ -65,7 +65,7 @@ int itr_utf8_put(int32_t cp, char out[4])
 void itr_utf8_add(itr_buf *b, int32_t cp)
 {
 	char c[4];
-	itr_buf_add(b, c, (size_t)itr_utf8_put(cp, c));
+	itr_buf_add(b, c, (size_t)itr_utf8_encode(cp, c));
 }
 
 int64_t itr_utf8_sanitize(itr_buf *out, const char *s, size_t n)

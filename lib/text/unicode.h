@@ -14,7 +14,7 @@ bool itr_utf8_valid(const char *s, size_t n);
 int32_t itr_utf8_next(const char **p, const char *end);
 
 /* UTF-8 of one code point into out; its length 1..4. Surrogates and values above U+10FFFF are written as U+FFFD. */
-int itr_utf8_put(int32_t cp, char out[4]);
+int itr_utf8_encode(int32_t cp, char out[4]);
 void itr_utf8_add(itr_buf *b, int32_t cp);
 
 /* Appends s with every invalid subpart replaced by U+FFFD. Returns the number of replacements. */

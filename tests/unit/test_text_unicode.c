@@ -66,7 +66,7 @@ static void test_every_code_point(void **state)
 	for (int32_t cp = 0; cp <= 0x10FFFF; cp++) {
 		char s[4];
 		const char *p = s;
-		int n = itr_utf8_put(cp, s);
+		int n = itr_utf8_encode(cp, s);
 		bool surrogate = cp >= 0xD800 && cp <= 0xDFFF;
 		assert_int_equal(itr_utf8_next(&p, s + n), surrogate ? ITR_CP_REPLACEMENT : cp);
 		assert_ptr_equal(p, s + n);
