@@ -54,6 +54,8 @@ static double recall(itr_tie_group g, int64_t k)
 {
 	int64_t t = ITR_MAX(0, ITR_MIN(k - g.above, g.n)), few = ITR_MIN(t, g.m), many = ITR_MAX(t, g.m);
 	double miss = 1;
+	if (g.m == 1)
+		return (double)t / (double)g.n;          /* the same without a rounding */
 	for (int64_t i = 0; i < few && miss > 0; i++)
 		miss *= (double)ITR_MAX(0, g.n - many - i) / (double)(g.n - i);
 	return 1 - miss;
@@ -268,13 +270,16 @@ double itr_median(double *x, int64_t n)
 
 static double column_summary(const double *x, int64_t n, int columns, int j, bool median)
 {
-	double sum = 0;
+	double sum = 0, lost = 0;
 	if (n == 0)
 		return NAN;
 	if (!median) {
-		for (int64_t i = 0; i < n; i++)
-			sum += x[i * columns + j];
-		return sum / (double)n;
+		for (int64_t i = 0; i < n; i++) {        /* Neumaier: the mean of equal values is that value */
+			double v = x[i * columns + j], t = sum + v;
+			lost += fabs(sum) >= fabs(v) ? (sum - t) + v : (v - t) + sum;
+			sum = t;
+		}
+		return (sum + lost) / (double)n;
 	}
 	double *copy = itr_xmalloc((size_t)n * sizeof *copy);
 	for (int64_t i = 0; i < n; i++)

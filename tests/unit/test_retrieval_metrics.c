@@ -1,0 +1,369 @@
+/* Ranks and metrics against enumeration over every order of equal scores, against plain loops, and pools against NumPy's. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "retrieval/metrics.h"
+#include "retrieval/pools.h"
+#include "tensor/gemm.h"
+
+enum { MAX_ITEMS = 7 };
+static const int64_t cutoffs[] = { 1, 2, 3, 5, 10 };
+
+static void default_set(itr_metric_set *s)
+{
+	itr_metric_set_default(s, cutoffs, 5, 4);
+}
+
+/* --- one order, by the textbook ------------------------------------------------------------------------------------------------------ */
+
+static void metrics_of_order(const itr_metric_set *s, const int *order, const bool *positive, int n, int64_t relevant, double *value)
+{
+	int first = 0, hits = 0;
+	double dcg = 0, ideal = 0, ap = 0, rprec = 0;
+	for (int i = 0; i < n; i++) {
+		if (!positive[order[i]])
+			continue;
+		first = first ? first : i + 1;
+		hits++;
+		if (i < 4)
+			dcg += 1 / log2(i + 2.0);
+		if (i < relevant) {
+			ap += (double)hits / (i + 1);
+			rprec++;
+		}
+	}
+	for (int i = 0; i < 4 && i < relevant; i++)
+		ideal += 1 / log2(i + 2.0);
+	for (int j = 0; j < s->n; j++)
+		switch (s->m[j].kind) {
+		case ITR_METRIC_RECALL: value[j] = first <= s->m[j].k; break;
+		case ITR_METRIC_MRR: value[j] = 1.0 / first; break;
+		case ITR_METRIC_NDCG: value[j] = dcg / ideal; break;
+		case ITR_METRIC_MAP_AT_R: value[j] = ap / (double)relevant; break;
+		case ITR_METRIC_R_PRECISION: value[j] = rprec / (double)relevant; break;
+		case ITR_METRIC_MEDIAN_RANK:
+		case ITR_METRIC_MEAN_RANK: value[j] = first; break;
+		}
+}
+
+struct tally { double sum[ITR_METRIC_MAX], low[ITR_METRIC_MAX], high[ITR_METRIC_MAX], stable[ITR_METRIC_MAX]; int64_t orders; };
+
+/* Every permutation that sorts the scores downwards. */
+static void enumerate(const itr_metric_set *s, const float *score, const bool *positive, int n, int64_t relevant, int *order, int at, unsigned used, struct tally *t)
+{
+	if (at == n) {
+		double v[ITR_METRIC_MAX];
+		bool stable = true;
+		metrics_of_order(s, order, positive, n, relevant, v);
+		for (int i = 1; i < n; i++)
+			stable &= score[order[i]] != score[order[i - 1]] || order[i] > order[i - 1];
+		for (int j = 0; j < s->n; j++) {
+			t->sum[j] += v[j];
+			t->low[j] = t->orders ? fmin(t->low[j], v[j]) : v[j];
+			t->high[j] = t->orders ? fmax(t->high[j], v[j]) : v[j];
+			if (stable)
+				t->stable[j] = v[j];
+		}
+		t->orders++;
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		if (used & 1u << i || (at && score[i] > score[order[at - 1]]))
+			continue;
+		order[at] = i;
+		enumerate(s, score, positive, n, relevant, order, at + 1, used | 1u << i, t);
+	}
+}
+
+static bool rank_metric(const itr_metric_def *m)
+{
+	return m->kind == ITR_METRIC_MEDIAN_RANK || m->kind == ITR_METRIC_MEAN_RANK;
+}
+
+static void test_enumeration(void **state)
+{
+	(void)state;
+	itr_metric_set s;
+	itr_rng rng;
+	default_set(&s);
+	itr_rng_seed(&rng, 1);
+	for (int trial = 0; trial < 400; trial++) {
+		int n = (int)itr_rng_integers(&rng, 1, MAX_ITEMS + 1), levels = (int)itr_rng_integers(&rng, 1, 5), order[MAX_ITEMS];
+		float score[MAX_ITEMS];
+		bool positive[MAX_ITEMS] = { false };
+		int64_t query[MAX_ITEMS], row[MAX_ITEMS], p = 0;
+		for (int i = 0; i < n; i++)
+			score[i] = (float)itr_rng_integers(&rng, 0, levels);
+		for (int i = 0; i < n; i++)
+			if (itr_rng_integers(&rng, 0, 3) == 0 || (i == n - 1 && p == 0)) {
+				positive[i] = true;
+				query[p] = 0;
+				row[p++] = i;
+			}
+		itr_relevance *rel = itr_relevance_from_pairs(1, n, query, row, p);
+		rel->outside[0] = itr_rng_integers(&rng, 0, 3) ? 0 : 2;            /* judged positives that the gallery lacks count in R */
+		int64_t relevant = p + rel->outside[0];
+		itr_ranks *r = itr_ranks_new(rel, true);
+		itr_ranks_query(r, rel, 0, score, NULL, n);
+		struct tally t = { .orders = 0 };
+		enumerate(&s, score, positive, n, relevant, order, 0, 0, &t);
+		for (int ties = 0; ties < 4; ties++) {
+			double v[ITR_METRIC_MAX];
+			assert_true(itr_metric_query(r, 0, &s, (itr_ties)ties, v));
+			for (int j = 0; j < s.n; j++) {
+				double worst = rank_metric(&s.m[j]) ? t.high[j] : t.low[j], best = rank_metric(&s.m[j]) ? t.low[j] : t.high[j];
+				double want[] = { t.sum[j] / (double)t.orders, worst, best, t.stable[j] };
+				if (fabs(v[j] - want[ties]) > 1e-12)
+					fail_msg("trial %d: %s, ties %s: %.17g, enumeration says %.17g (n %d, positives %d)", trial, s.m[j].key, itr_ties_names[ties],
+					         v[j], want[ties], n, (int)p);
+			}
+		}
+		itr_ranks_free(r);
+		itr_relevance_free(rel);
+	}
+}
+
+/* --- the blocked pass against plain loops ------------------------------------------------------------------------------------------------- */
+
+/* Rows of small integers, so that many inner products are equal; some rows repeat. */
+static float *tied_rows(itr_rng *rng, int64_t rows, int64_t dim)
+{
+	float *x = itr_aligned_alloc((size_t)(rows * dim + 1) * sizeof *x);
+	for (int64_t i = 0; i < rows * dim; i++)
+		x[i] = (float)itr_rng_integers(rng, -1, 2);
+	for (int64_t i = 3; i < rows; i += 5)
+		memcpy(x + i * dim, x + (i - 3) * dim, (size_t)dim * sizeof *x);
+	return x;
+}
+
+static itr_relevance *random_relevance(itr_rng *rng, int64_t queries, int64_t gallery, int64_t most)
+{
+	int64_t cap = queries * most, n = 0, *query = itr_xmalloc((size_t)(cap + 1) * sizeof *query), *row = itr_xmalloc((size_t)(cap + 1) * sizeof *row);
+	for (int64_t q = 0; q < queries; q++)
+		for (int64_t k = itr_rng_integers(rng, 0, most + 1); k > 0; k--) {
+			query[n] = q;
+			row[n++] = itr_rng_integers(rng, 0, gallery);
+		}
+	itr_relevance *rel = itr_relevance_from_pairs(queries, gallery, query, row, n);
+	free(query);
+	free(row);
+	return rel;
+}
+
+static void check_ranks(const itr_ranks *r, const itr_relevance *rel, const float *queries, const float *gallery, int64_t dim)
+{
+	float *s = itr_xmalloc((size_t)(rel->gallery + 1) * sizeof *s);
+	for (int64_t q = 0; q < rel->queries; q++) {
+		for (int64_t j = 0; j < rel->gallery; j++)
+			s[j] = itr_dot_chain(queries + q * dim, gallery + j * dim, dim);
+		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++) {
+			int64_t above = 0, equal = 0, before = 0;
+			for (int64_t j = 0; j < rel->gallery; j++) {
+				above += s[j] > s[r->row[e]];
+				equal += s[j] == s[r->row[e]];
+				before += s[j] == s[r->row[e]] && j < r->row[e];
+			}
+			assert_true(itr_relevance_has(rel, q, r->row[e]));
+			assert_true(r->score[e] == s[r->row[e]]);
+			assert_int_equal(r->above[e], above);
+			assert_int_equal(r->equal[e], equal);
+			if (r->before)
+				assert_int_equal(r->before[e], before);
+			assert_true(e == r->offset[q] || r->above[e - 1] <= r->above[e]);
+		}
+	}
+	free(s);
+}
+
+static void test_blocks(void **state)
+{
+	(void)state;
+	static const struct { int64_t na, nb, dim, most; bool stable; int threads; } cases[] = {
+		{ 203, 1003, 17, 3, false, 1 }, { 1003, 203, 17, 3, true, 2 }, { 1, 50, 8, 2, true, 1 }, { 50, 1, 8, 2, false, 2 },
+		{ 97, 96, 33, 40, true, 2 }, { 600, 530, 5, 1, false, 2 }, { 2, 1, 1, 1, true, 1 },
+	};
+	itr_rng rng;
+	itr_rng_seed(&rng, 2);
+	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+		int64_t na = cases[c].na, nb = cases[c].nb, dim = cases[c].dim;
+		float *a = tied_rows(&rng, na, dim), *b = tied_rows(&rng, nb, dim);
+		itr_relevance *ab = random_relevance(&rng, na, nb, cases[c].most), *ba = itr_relevance_invert(ab);
+		itr_ranks *ra, *rb, *alone = itr_rank(b, a, dim, ba, cases[c].stable, cases[c].threads);
+		itr_rank_both(a, na, b, nb, dim, ab, ba, cases[c].stable, cases[c].threads, &ra, &rb);
+		check_ranks(ra, ab, a, b, dim);
+		check_ranks(rb, ba, b, a, dim);
+		check_ranks(alone, ba, b, a, dim);
+		itr_ranks_free(ra);
+		itr_ranks_free(rb);
+		itr_ranks_free(alone);
+		itr_relevance_free(ab);
+		itr_relevance_free(ba);
+		itr_aligned_free(a);
+		itr_aligned_free(b);
+	}
+}
+
+/* 1,003 equal rows: one distinct score, so exactly chance whatever the batch and the threads. */
+static void test_constant_is_chance(void **state)
+{
+	(void)state;
+	enum { N = 1003, DIM = 48 };
+	static const int64_t batches[] = { 1, 7, 256, N };
+	itr_metric_set s;
+	itr_rng rng;
+	default_set(&s);
+	itr_rng_seed(&rng, 3);
+	float *x = itr_aligned_alloc(sizeof(float) * N * DIM);
+	for (int i = 0; i < N * DIM; i++)
+		x[i] = i < DIM ? (float)itr_rng_normal(&rng) : x[i - DIM];
+	int64_t map[N];
+	for (int64_t i = 0; i < N; i++)
+		map[i] = (i * 7) % N;
+	for (int b = 0; b < 4; b++)
+		for (int threads = 1; threads <= 2; threads++)
+			for (int ties = 0; ties < 4; ties++) {
+				itr_relevance *rel = itr_relevance_from_map(batches[b], N, map);
+				itr_ranks *r = itr_rank(x, x, DIM, rel, true, threads), *pooled = itr_rank_pools(x, x, DIM, rel, 100, 42, 0, true, threads);
+				itr_metric_result m;
+				itr_metrics(r, &s, (itr_ties)ties, &m);
+				assert_true(m.tie_fraction == 1);
+				for (int j = 0; j < s.n; j++)
+					if (ties == ITR_TIES_EXPECTED)
+						assert_true(m.value[j] == m.chance[j]);
+				assert_true(m.chance[4] == 10.0 / N || fabs(m.chance[4] - 10.0 / N) < 1e-15);       /* recall@10 */
+				itr_metrics(pooled, &s, (itr_ties)ties, &m);
+				if (ties == ITR_TIES_EXPECTED)
+					assert_true(m.value[4] == m.chance[4] && fabs(m.chance[4] - 0.1) < 1e-15);
+				if (ties == ITR_TIES_OPTIMISTIC)
+					assert_true(m.value[0] == 1);
+				if (ties == ITR_TIES_PESSIMISTIC)
+					assert_true(m.value[4] == 0);
+				itr_ranks_free(r);
+				itr_ranks_free(pooled);
+				itr_relevance_free(rel);
+			}
+	itr_aligned_free(x);
+}
+
+/* A pool as large as the gallery, and a pool against its definition. */
+static void test_pool_ranks(void **state)
+{
+	(void)state;
+	enum { NQ = 130, NG = 211, DIM = 6, SIZE = 25 };
+	itr_rng rng;
+	itr_rng_seed(&rng, 4);
+	float *a = tied_rows(&rng, NQ, DIM), *b = tied_rows(&rng, NG, DIM);
+	itr_relevance *rel = random_relevance(&rng, NQ, NG, 3);
+	itr_ranks *whole = itr_rank_pools(a, b, DIM, rel, NG, 1, 0, true, 1), *r = itr_rank_pools(a, b, DIM, rel, SIZE, 1, 0, true, 2);
+	check_ranks(whole, rel, a, b, DIM);
+	itr_pools *pools = itr_pools_begin(rel, SIZE, 1, 0);
+	int32_t candidate[SIZE];
+	for (int64_t q = 0; q < NQ; q++) {
+		int64_t n = itr_pools_next(pools, candidate);
+		assert_int_equal(n, r->pool[q]);
+		assert_int_equal(n, itr_relevance_count(rel, q) ? SIZE : 0);
+		for (int64_t e = r->offset[q]; n && e < r->offset[q + 1]; e++) {
+			int64_t above = 0, equal = 0, before = 0;
+			for (int64_t i = 0; i < n; i++) {
+				float s = itr_dot_chain(a + q * DIM, b + candidate[i] * DIM, DIM);
+				above += s > r->score[e];
+				equal += s == r->score[e];
+				before += s == r->score[e] && candidate[i] < r->row[e];
+			}
+			assert_int_equal(r->above[e], above);
+			assert_int_equal(r->equal[e], equal);
+			assert_int_equal(r->before[e], before);
+		}
+	}
+	itr_pools_free(pools);
+	itr_ranks_free(whole);
+	itr_ranks_free(r);
+	itr_relevance_free(rel);
+	itr_aligned_free(a);
+	itr_aligned_free(b);
+}
+
+static void test_pools_are_numpys(void **state)
+{
+	(void)state;
+	FILE *f = fopen("tests/golden/pools.txt", "r");
+	char line[256];
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof line, f));
+	long long gallery, size, seed, direction, queries, n, x;
+	int cases = 0;
+	while (fscanf(f, " case %lld %lld %lld %lld %lld", &gallery, &size, &seed, &direction, &queries) == 5) {
+		int64_t query[256], row[256], pairs = 0, want[64][10];
+		for (long long q = 0; q < queries; q++) {
+			assert_int_equal(fscanf(f, "%lld", &n), 1);
+			while (n-- > 0) {
+				assert_int_equal(fscanf(f, "%lld", &x), 1);
+				query[pairs] = q;
+				row[pairs++] = x;
+			}
+			assert_int_equal(fscanf(f, "%lld", &n), 1);
+			want[q][0] = n;
+			for (int i = 0; n && i < 1 + ITR_MIN(n, 8); i++) {
+				assert_int_equal(fscanf(f, "%lld", &x), 1);
+				want[q][1 + i] = x;
+			}
+		}
+		itr_relevance *rel = itr_relevance_from_pairs(queries, gallery, query, row, pairs);
+		itr_pools *p = itr_pools_begin(rel, size, (uint64_t)seed, (int)direction);
+		int32_t *out = itr_xmalloc(sizeof *out * (size_t)itr_pools_width(p));
+		for (long long q = 0; q < queries; q++) {
+			int64_t got = itr_pools_next(p, out), sum = 0;
+			assert_int_equal(got, want[q][0]);
+			for (int64_t i = 0; i < got; i++)
+				sum += out[i] * (i + 1);
+			assert_true(got == 0 || sum == want[q][1]);
+			for (int64_t i = 0; i < ITR_MIN(got, 8); i++)
+				assert_int_equal(out[i], want[q][2 + i]);
+		}
+		free(out);
+		itr_pools_free(p);
+		itr_relevance_free(rel);
+		cases++;
+	}
+	assert_int_equal(cases, 5);
+	fclose(f);
+}
+
+static void test_relevance(void **state)
+{
+	(void)state;
+	itr_err err = ITR_ERR_INIT;
+	itr_relevance *r = itr_relevance_from_pairs(4, 9, (int64_t[]){ 2, 0, 2, 2, -1, 3 }, (int64_t[]){ 8, 1, 4, 8, 3, -1 }, 6);
+	assert_int_equal(itr_relevance_pairs(r), 3);
+	assert_int_equal(itr_relevance_count(r, 2), 2);
+	assert_int_equal(r->row[r->offset[2]], 4);
+	assert_true(itr_relevance_has(r, 2, 8));
+	assert_false(itr_relevance_has(r, 3, 8));
+	itr_relevance *inverse = itr_relevance_invert(r);
+	assert_int_equal(inverse->queries, 9);
+	assert_true(itr_relevance_has(inverse, 8, 2));
+	itr_relevance_free(inverse);
+	itr_relevance_free(r);
+	assert_int_equal(itr_relevance_check((int64_t[]){ 0, -1, 8 }, 3, 9, "ground_truth", &err), 0);
+	assert_int_equal(itr_relevance_check((int64_t[]){ 0, -2 }, 2, 9, "ground_truth", &err), -1);
+	assert_non_null(strstr(err.msg, "ground_truth[1] is -2"));
+	assert_int_equal(itr_relevance_check((int64_t[]){ 0, 9 }, 2, 9, "ground_truth", &err), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_enumeration),  cmocka_unit_test(test_blocks),           cmocka_unit_test(test_constant_is_chance),
+		cmocka_unit_test(test_pool_ranks),   cmocka_unit_test(test_pools_are_numpys), cmocka_unit_test(test_relevance),
+	};
+	return cmocka_run_group_tests_name("retrieval metrics", tests, NULL, NULL);
+}
