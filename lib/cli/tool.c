@@ -303,6 +303,10 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	t->force = s.force;
 	t->json = s.json;
 	t->quiet = s.quiet;
+	t->runs_dir = s.runs_dir;
+	t->experiment = s.experiment;
+	t->run_name = s.run_name;
+	t->parent_run = s.parent_run && *s.parent_run ? s.parent_run : NULL;
 	in->progress = s.quiet && s.progress == 0 ? ITR_PROGRESS_NEVER : s.progress;
 	t->provenance = itr_provenance_new(d->name, ITR_VERSION, argc, argv, t->seed, s.provenance);
 	catch_signals();

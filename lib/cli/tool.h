@@ -52,6 +52,8 @@ typedef struct itr_tool {
 	uint64_t seed;
 	const char *output;              /* -o, or NULL; may be "-" */
 	bool force, json, quiet;
+	const char *runs_dir;            /* --runs-dir; never NULL */
+	const char *experiment, *run_name, *parent_run;      /* as given, or NULL: for the tool that handles runs itself */
 	itr_provenance *provenance;      /* add inputs and `synthetic` here before writing outputs */
 	FILE *out;                       /* stdout */
 	struct itr_run *run;             /* the tracked run; NULL with --no-track */

@@ -8,6 +8,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "track/commands.h"
+#include "track/filter.h"
 
 typedef struct shown { itr_column c; char *name; } shown;
 typedef ITR_VEC(shown) columns;
@@ -51,14 +53,8 @@ static columns all_of(const itr_runs *rs, itr_column_kind kind)
 		for (int64_t k = 0; k < n; k++)
 			itr_map_add(seen, p[k].key, 0);
 	}
-	for (int64_t i = 0; i < itr_map_count(seen); i++) {
-		shown s = { .name = NULL };
-		columns one = ITR_VEC_INIT;
-		add(&one, kind, itr_map_key(seen, i));
-		s = one.v[0];
-		free(one.v);
-		ITR_VEC_PUSH(&cs, s);
-	}
+	for (int64_t i = 0; i < itr_map_count(seen); i++)
+		add(&cs, kind, itr_map_key(seen, i));
 	if (cs.n)
 		qsort(cs.v, cs.n, sizeof *cs.v, by_name);
 	itr_map_free(seen);
@@ -166,10 +162,31 @@ unsigned itr_report_needs(const itr_report_opts *o)
 	return needs;
 }
 
+static int add_mentioned(columns *cs, const itr_runs *rs, const itr_report_opts *o, itr_err *err)
+{
+	itr_filter *f = o->filter ? itr_filter_parse(o->filter, err) : NULL;
+	const char *names[64];
+	char *sort = o->sort ? itr_select_sort_column(o->sort, NULL) : NULL;
+	int n = f ? itr_filter_columns(f, names, ITR_LEN(names) - 1) : 0, rc = o->filter && !f ? -1 : 0;
+	if (sort)
+		names[n++] = sort;
+	for (int i = 0; rc == 0 && i < n; i++) {
+		itr_column c;
+		rc = itr_column_parse(&c, names[i], rs, err);
+		if (rc == 0)
+			add(cs, c.kind, c.key);
+	}
+	itr_filter_free(f);
+	free(sort);
+	return rc;
+}
+
 static int choose(columns *cs, const itr_runs *rs, const itr_report_opts *o, itr_err *err)
 {
 	for (int i = 0; (!o->n_columns || o->add_default) && i < ITR_LEN(default_columns); i++)
 		add(cs, ITR_COLUMN_ATTRIBUTE, default_columns[i]);
+	if (!o->n_columns && add_mentioned(cs, rs, o, err) < 0)
+		return -1;
 	for (int64_t i = 0; i < o->n_columns; i++) {
 		int group = kind_of_group(o->columns[i]);
 		itr_column c;
@@ -194,12 +211,11 @@ static int choose(columns *cs, const itr_runs *rs, const itr_report_opts *o, itr
 	return apply_patterns(cs, rs, o, err);
 }
 
-static itr_table *table_of(const columns *cs, bool transpose)
+static itr_table *table_of(const columns *cs)
 {
 	const char **names = itr_xcalloc(cs->n + 1, sizeof *names);
 	for (size_t i = 0; i < cs->n; i++)
 		names[i] = cs->v[i].name;
-	(void)transpose;
 	itr_table *t = itr_table_new((int)cs->n, names);
 	free(names);
 	return t;
@@ -210,10 +226,11 @@ itr_table *itr_report_list(const itr_runs *rs, const itr_report_opts *o, itr_err
 	columns cs = ITR_VEC_INIT;
 	itr_table *t = NULL;
 	itr_buf b = ITR_BUF_INIT;
-	if (choose(&cs, rs, o, err) == 0 && cs.n == 0)
-		itr_err_set(err, "no column is left to show");
-	else if (!err || !err->set) {
-		t = table_of(&cs, false);
+	int rc = choose(&cs, rs, o, err);
+	if (rc == 0 && cs.n == 0)
+		rc = itr_err_set(err, "no column is left to show");
+	if (rc == 0) {
+		t = table_of(&cs);
 		for (int64_t i = 0; i < rs->n; i++)
 			for (size_t k = 0; k < cs.n; k++) {
 				bool name = cs.v[k].c.kind == ITR_COLUMN_ATTRIBUTE && !strcmp(cs.v[k].c.key, "name");

@@ -11,6 +11,7 @@ typedef struct itr_report_opts {
 	bool add_default;                                  /* `columns` come behind the default ones */
 	const char *keep, *drop;                           /* POSIX extended regular expressions over column names ("metrics.x"): keep ADDS matching metrics and params, drop removes */
 	bool only_changed;                                 /* metrics and params whose values differ among these runs (and the default columns) */
+	const char *filter, *sort;                         /* what they mention is shown behind the default columns */
 	int digits;                                        /* of metrics; 0: all */
 	bool full_ids;
 } itr_report_opts;
