@@ -59,7 +59,8 @@ static const char *const examples[] = {
 
 static const itr_tool_desc runs_tool = {
 	.name = "runs", .purpose = "look at and change the store of tracked runs",
-	.synopsis = "runs [options] start | end ID | log ID KIND WHAT... | tag ID KEY=VALUE... | list | show ID [METRIC] | compare ID ID... | best METRIC | rm ID... | restore ID... | gc | export",
+	.synopsis = "runs [options] start | end ID | log ID KIND WHAT... | tag ID KEY=VALUE... | list | show ID [METRIC] | compare ID ID... | best METRIC |\n"
+	            "                      rm ID... | restore ID... | gc | export",
 	.options = options, .min_args = 1, .max_args = -1, .flags = ITR_TOOL_NO_TRACK | ITR_TOOL_OUTPUT, .examples = examples, .see_also = "analyze(1), evaluate(1)",
 };
 
@@ -88,8 +89,7 @@ static int deliver_table(itr_tool *t, itr_table *table, int format)
 static int deliver_json(itr_tool *t, itr_json *j)
 {
 	itr_buf b = ITR_BUF_INIT;
-	itr_json_print(&b, j, true);
-	itr_buf_putc(&b, '\n');
+	itr_json_print(&b, j, true), itr_buf_putc(&b, '\n');
 	itr_json_free(j);
 	return deliver(t, &b);
 }
@@ -109,11 +109,14 @@ static int select_runs(itr_tool *t, const struct opt *o, unsigned needs, const c
 
 static int do_list(itr_tool *t, const struct opt *o, bool whole)
 {
+	int format = whole && o->format == ITR_TABLE_TEXT ? ITR_TABLE_CSV : o->format;
 	itr_report_opts r = report_opts(o);
 	static const char *const everything[] = { "params", "metrics" };
+	r.raw = format == ITR_TABLE_CSV || format == ITR_TABLE_TSV;
+	r.full_ids = r.full_ids || r.raw;
 	if (whole && !r.n_columns) {
 		r.columns = everything, r.n_columns = 2, r.add_default = true;
-		r.full_ids = true, r.digits = 0;
+		r.digits = 0;
 	}
 	itr_runs rs;
 	if (select_runs(t, o, t->json ? ITR_RUNS_ALL : itr_report_needs(&r), o->sort, o->reverse, o->limit, &rs) < 0)
@@ -126,7 +129,7 @@ static int do_list(itr_tool *t, const struct opt *o, bool whole)
 			itr_json_push(a, itr_report_json(&rs.v[i], false));
 		rc = deliver_json(t, j);
 	} else {
-		rc = deliver_table(t, itr_report_list(&rs, &r, &t->err), whole && o->format == ITR_TABLE_TEXT ? ITR_TABLE_CSV : o->format);
+		rc = deliver_table(t, itr_report_list(&rs, &r, &t->err), format);
 	}
 	itr_runs_free(&rs);
 	return rc;
@@ -171,7 +174,7 @@ static int do_best(itr_tool *t, const struct opt *o)
 	bool down = o->maximum || (!o->minimum && !itr_commands_smaller_is_better(t->args[1]));
 	itr_column c;
 	itr_runs rs;
-	if (select_runs(t, o, ITR_RUNS_ALL, t->args[1], down, 0, &rs) < 0)
+	if (select_runs(t, o, t->json ? ITR_RUNS_ALL : 0, t->args[1], down, 0, &rs) < 0)
 		return -1;
 	int rc = itr_column_parse(&c, t->args[1], &rs, &t->err);
 	double v;

@@ -63,7 +63,13 @@ static columns all_of(const itr_runs *rs, itr_column_kind kind)
 
 static void cell_text(const itr_run_info *r, const itr_column *c, const itr_report_opts *o, itr_buf *b)
 {
+	double seconds;
 	itr_buf_clear(b);
+	if (o->raw && c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "duration")) {
+		if (itr_column_number(r, c, &seconds))
+			itr_buf_printf(b, "%.3f", seconds);
+		return;
+	}
 	if (!itr_column_text(r, c, o->digits, b)) {
 		if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "duration") && r->status == ITR_RUN_RUNNING && !r->stale && r->start) {
 			char room[32];
@@ -72,9 +78,9 @@ static void cell_text(const itr_run_info *r, const itr_column *c, const itr_repo
 		}
 		return;
 	}
-	if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "status") && r->stale)
+	if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "status") && r->stale && !o->raw)
 		itr_buf_puts(b, " (process gone)");
-	if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "status") && r->deleted)
+	if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "status") && r->deleted && !o->raw)
 		itr_buf_puts(b, " (deleted)");
 	bool id = c->kind == ITR_COLUMN_ATTRIBUTE && (!strcmp(c->key, "id") || !strcmp(c->key, "parent"));
 	if (id && !o->full_ids && b->len > 8)
@@ -233,7 +239,7 @@ itr_table *itr_report_list(const itr_runs *rs, const itr_report_opts *o, itr_err
 		t = table_of(&cs);
 		for (int64_t i = 0; i < rs->n; i++)
 			for (size_t k = 0; k < cs.n; k++) {
-				bool name = cs.v[k].c.kind == ITR_COLUMN_ATTRIBUTE && !strcmp(cs.v[k].c.key, "name");
+				bool name = !o->raw && cs.v[k].c.kind == ITR_COLUMN_ATTRIBUTE && !strcmp(cs.v[k].c.key, "name");
 				cell_text(&rs->v[i], &cs.v[k].c, o, &b);
 				itr_table_cellf(t, "%*s%s%s", name && rs->v[i].depth ? 2 * rs->v[i].depth - 2 : 0, "", name && rs->v[i].depth ? "- " : "", itr_buf_str(&b));
 			}

@@ -14,6 +14,7 @@ typedef struct itr_report_opts {
 	const char *filter, *sort;                         /* what they mention is shown behind the default columns */
 	int digits;                                        /* of metrics; 0: all */
 	bool full_ids;
+	bool raw;                                          /* for programs: durations in seconds, no marks of children, dead or deleted runs */
 } itr_report_opts;
 
 /* What must be loaded for these options (itr_runs_load_flags). */

@@ -1,0 +1,93 @@
+"""MLflow itself on a store that `runs` wrote: finds the runs, reads every value, edits them, migrates them. Argument: the folder with the programs."""
+import json, math, os, subprocess, sys, tempfile
+
+os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+for name in ("ITR_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
+    os.environ.pop(name, None)
+BIN = os.path.abspath(sys.argv[1])
+failed = 0
+
+
+def check(name, good, detail=""):
+    global failed
+    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
+    failed += not good
+
+
+def runs(*args, store, stdin=None):
+    out = subprocess.run([os.path.join(BIN, "runs"), *args, "--runs-dir", store], input=stdin, capture_output=True, text=True)
+    if out.returncode:
+        raise SystemExit("not ok - runs %s: %s" % (" ".join(args), out.stderr))
+    return out.stdout.strip()
+
+
+def main():
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    top = tempfile.mkdtemp(prefix="itr-mlflow.")
+    store = os.path.join(top, "runs of mine")
+    odd = "it's: a #name, \u00fc"
+    parent = runs("start", "--run-name", odd, "--experiment", "night", "--note", "two\nlines", store=store)
+    child = runs("start", "--parent-run", parent, "--run-name", "child", store=store)
+    runs("log", child, "metric", "recall@10=0.25", "loss=1e-300", "--step", "1", store=store)
+    runs("log", child, "metric", "recall@10=0.5", "t2i/mrr=0.3333333333333333", "--step", "2", store=store)
+    runs("log", child, "metric", "-", store=store, stdin="".join("curve %r %d\n" % (1 / (i + 1), i) for i in range(2500)))
+    runs("log", child, "metric", "bad=nan", store=store)
+    runs("log", child, "param", "model=cca", "empty=", "a:b=c", store=store)
+    runs("tag", child, "colour=gr\u00fcn", store=store)
+    note = os.path.join(top, "note.txt")
+    open(note, "w").write("hello\n")
+    runs("log", child, "artifact", note, store=store)
+    runs("end", child, "--status", "FINISHED", store=store)
+    runs("end", parent, "--status", "KILLED", store=store)
+
+    uri = "file://" + store.replace(" ", "%20")
+    mlflow.set_tracking_uri(uri)
+    client = MlflowClient()
+    names = {e.name: e.experiment_id for e in client.search_experiments()}
+    check("mlflow %s finds the experiments" % mlflow.__version__, set(names) == {"Default", "night"} and names["Default"] == "0", names)
+    found = client.search_runs(list(names.values()))
+    check("search_runs finds both runs", {r.info.run_id for r in found} == {parent, child}, found)
+    p, c = client.get_run(parent), client.get_run(child)
+    check("status, name, times", (p.info.status, c.info.status, p.info.run_name, c.info.run_name) == ("KILLED", "FINISHED", odd, "child")
+          and c.info.end_time >= c.info.start_time > 0, (p.info, c.info))
+    check("metrics: the latest value", c.data.metrics["recall_at_10"] == 0.5 and c.data.metrics["loss"] == 1e-300 and c.data.metrics["t2i/mrr"] == 1 / 3
+          and math.isnan(c.data.metrics["bad"]), c.data.metrics)
+    history = client.get_metric_history(child, "curve")
+    check("metric history, every digit", [(m.step, m.value) for m in history] == [(i, 1 / (i + 1)) for i in range(2500)], history[:3])
+    check("params", c.data.params == {"model": "cca", "empty": "", "a_b": "c"}, c.data.params)
+    check("tags", c.data.tags["mlflow.parentRunId"] == parent and c.data.tags["colour"] == "gr\u00fcn" and p.data.tags["mlflow.note.content"] == "two\nlines"
+          and c.data.tags["mlflow.source.name"] == "runs" and c.data.tags["mlflow.user"] == c.info.user_id, (c.data.tags, p.data.tags))
+    check("artifacts", [a.path for a in client.list_artifacts(child)] == ["note.txt"]
+          and open(client.download_artifacts(child, "note.txt")).read() == "hello\n", client.list_artifacts(child))
+    hit = client.search_runs([names["night"]], "metrics.recall_at_10 > 0.4 and params.model = 'cca'")
+    check("mlflow's own search", [r.info.run_id for r in hit] == [child], hit)
+    with mlflow.start_run(experiment_id=names["night"], run_name="from mlflow: %s" % ("long name " * 20)) as r:
+        mlflow.log_metric("recall_at_10", 0.75, step=3)
+        mlflow.log_param("model", "theirs")
+    client.set_tag(child, "mlflow.note.content", "edited")
+    client.update_run(child, name="renamed: 'by' \"mlflow\"")
+    client.delete_run(parent)
+    listed = {x["id"]: x for x in json.loads(runs("list", "--json", store=store))["runs"]}
+    check("runs reads what mlflow wrote", set(listed) == {child, r.info.run_id} and listed[child]["name"] == "renamed: 'by' \"mlflow\""
+          and listed[r.info.run_id]["name"] == r.info.run_name and listed[r.info.run_id]["metrics"] == {"recall_at_10": 0.75}
+          and listed[child]["tags"]["mlflow.note.content"] == "edited", listed)
+    runs("restore", parent, store=store)
+    check("restore is seen by mlflow", client.get_run(parent).info.lifecycle_stage == "active")
+    runs("rm", parent, store=store)
+    check("rm is seen by mlflow", {x.info.run_id for x in client.search_runs(list(names.values()))} == {child, r.info.run_id})
+    database = os.path.join(top, "mlflow.db")
+    out = subprocess.run([sys.executable, "-m", "mlflow", "migrate-filestore", "--source", store, "--target", "sqlite:///" + database], capture_output=True, text=True)
+    check("mlflow migrate-filestore", out.returncode == 0, (out.stdout + out.stderr)[-1500:])
+    if out.returncode == 0:
+        sql = MlflowClient("sqlite:///" + database)
+        m = sql.get_run(child)
+        check("the migrated run is whole", m.data.metrics["recall_at_10"] == 0.5 and m.data.params["model"] == "cca"
+              and len(sql.get_metric_history(child, "curve")) == 2500 and m.data.tags["mlflow.parentRunId"] == parent, m)
+
+
+main()
+sys.exit(1 if failed else 0)
