@@ -257,7 +257,7 @@ static void walk_back(itr_tape *t)
 	t->last = NULL;                  /* a tape is walked once */
 }
 
-static void seed_gradient(itr_tape *t, itr_var *v)
+static void need_gradient(itr_tape *t, itr_var *v)
 {
 	if (!v->needs_grad)
 		ITR_BUG("itr_backward: nothing behind this value needs a gradient");
@@ -270,7 +270,7 @@ void itr_backward(itr_tape *t, itr_var *loss, double scale)
 {
 	if (loss->count != 1)
 		ITR_BUG("itr_backward: the loss has %lld elements", (long long)loss->count);
-	seed_gradient(t, loss);
+	need_gradient(t, loss);
 	if (t->o.reference)
 		*(double *)loss->grad = scale;
 	else
@@ -278,10 +278,15 @@ void itr_backward(itr_tape *t, itr_var *loss, double scale)
 	walk_back(t);
 }
 
+void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad)
+{
+	need_gradient(t, out);
+	memcpy(out->grad, grad, (size_t)out->count * element(t));
+}
+
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad)
 {
-	seed_gradient(t, out);
-	memcpy(out->grad, grad, (size_t)out->count * element(t));
+	itr_seed_gradient(t, out, grad);
 	walk_back(t);
 }
 

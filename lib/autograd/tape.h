@@ -79,6 +79,8 @@ double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i);
 void itr_backward(itr_tape *t, itr_var *loss, double scale);
 /* The same from a given gradient of `out` (same shape, float or double as the tape): GradCache's second pass. */
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad);
+/* Sets out's gradient without walking: for the other outputs of a tape that is then walked back from one of them. */
+void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad);
 
 /* The first op whose output is not finite, in the order of the tape: its name, or NULL. For "loss is NaN: first bad tensor ...". */
 const char *itr_tape_first_bad(const itr_tape *t);

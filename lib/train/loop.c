@@ -1,0 +1,397 @@
+#include "train/loop.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "train/checkpoint.h"
+#include "train/validate.h"
+
+const char *const itr_train_metric_names[] = { "val_loss", "val_cosine", "val_t2i_recall_at_1", "val_t2i_recall_at_5", "val_t2i_recall_at_10", "val_t2i_mrr",
+	"val_i2t_recall_at_1", "val_i2t_recall_at_5", "val_i2t_recall_at_10", "val_i2t_mrr", "val_mean_recall_at_10", "train_loss", NULL };
+enum { TRAIN_LOSS = ITR_VAL_COUNT, ALL_METRICS };
+enum { WARM_STEPS = 5 };                /* left out of samples_per_second */
+
+bool itr_train_larger_is_better(const char *metric) { return !strstr(metric, "loss"); }
+
+/* One training run in flight. */
+struct run {
+	itr_model *m;
+	const itr_pair_data *d;
+	const itr_train_opts *o;
+	const itr_train_hooks *h;
+	const itr_loss_ops *loss;
+	itr_optim *optim;
+	itr_ema *ema;
+	itr_tape *tape;
+	itr_schedule schedule;
+	int64_t *train, n_train, *val, n_val, *order, steps_per_epoch;
+	float *x, *y, *embed_text, *embed_image, *grad_text, *grad_image;       /* a batch, packed; its embeddings for GradCache */
+	int64_t *image_of;
+	itr_train_state state;
+	float *best;
+	int monitor;
+	double metric[ALL_METRICS];
+	double busy, flops, last_checkpoint;    /* seconds and work of steady steps */
+	int64_t busy_samples, warm;
+	itr_err *err;
+};
+
+static int64_t global_step(const struct run *r) { return r->state.epoch * r->steps_per_epoch + r->state.step_in_epoch; }
+
+static void tell(const struct run *r, const char *key, double value, int64_t step)
+{
+	if (r->h->metric)
+		r->h->metric(r->h->ctx, key, value, step);
+}
+
+/* --- batches ------------------------------------------------------------------------------------------------------------------------ */
+
+struct packing { struct run *r; const int64_t *rows; };
+
+static void pack_row(void *ctx, int64_t i, int worker)
+{
+	const struct packing *p = ctx;
+	struct run *r = p->r;
+	const int64_t text = r->train[p->rows[i]], image = r->d->text_image[text];
+	(void)worker;
+	memcpy(r->x + i * r->d->text_dim, r->d->text + text * r->d->text_dim, (size_t)r->d->text_dim * sizeof *r->x);
+	memcpy(r->y + i * r->d->image_dim, r->d->image + image * r->d->image_dim, (size_t)r->d->image_dim * sizeof *r->y);
+	r->image_of[i] = image;
+}
+
+/* Packs batch `at` of the epoch's order; its size. */
+static int64_t next_batch(struct run *r, int64_t at)
+{
+	const int64_t first = at * r->o->batch_size, b = ITR_MIN(r->o->batch_size, r->n_train - first);
+	struct packing p = { r, r->order + first };
+	itr_parallel_for(r->o->threads, b, pack_row, &p);
+	return b;
+}
+
+static void new_order(struct run *r)
+{
+	itr_rng g;
+	itr_rng_init(&g, (uint64_t[]){ r->o->seed, (uint64_t)r->state.epoch }, 2);
+	itr_rng_permutation(&g, r->n_train, r->order);
+}
+
+/* --- one step ------------------------------------------------------------------------------------------------------------------------ */
+
+static itr_loss_opts loss_opts(const struct run *r)
+{
+	return (itr_loss_opts){ r->m->log_scale ? itr_leaf(r->tape, r->m->log_scale) : NULL, 1 / r->m->config.temperature, r->o->positives, r->o->symmetric, r->image_of };
+}
+
+static itr_var *batch_input(const struct run *r, const float *x, int64_t first, int64_t n, int64_t dim)
+{
+	return itr_input(r->tape, 2, (int64_t[]){ n, dim }, x + first * dim);
+}
+
+/* Forward and backward of a whole batch at once. Gradients are added, times `share`. */
+static double plain_batch(struct run *r, int64_t b, uint64_t number, double share)
+{
+	itr_tape_reset(r->tape, number);
+	itr_var *text = itr_model_text(r->tape, r->m, batch_input(r, r->x, 0, b, r->d->text_dim));
+	itr_var *image = itr_model_image(r->tape, r->m, batch_input(r, r->y, 0, b, r->d->image_dim));
+	itr_loss_opts lo = loss_opts(r);
+	itr_var *loss = r->loss->value(r->tape, text, image, &lo);
+	const double value = itr_var_item(r->tape, loss);
+	if (isfinite(value))
+		itr_backward(r->tape, loss, share);
+	r->flops += itr_tape_flops(r->tape);
+	return value;
+}
+
+/* Embeds rows [first, first + n) of the batch; the mask of dropout depends on `number` alone, so a second call sees the same. */
+static void embed_chunk(struct run *r, uint64_t number, int64_t first, int64_t n, itr_var **text, itr_var **image)
+{
+	itr_tape_reset(r->tape, number);
+	*text = itr_model_text(r->tape, r->m, batch_input(r, r->x, first, n, r->d->text_dim));
+	*image = itr_model_image(r->tape, r->m, batch_input(r, r->y, first, n, r->d->image_dim));
+}
+
+/* GradCache: embed by chunks, gradient of the loss at the embeddings, then each chunk again with that gradient from above. Memory of one chunk. */
+static double cached_batch(struct run *r, int64_t b, uint64_t number, double share)
+{
+	const int64_t c = r->o->cache_chunk, e = itr_model_embed_dim(r->m);
+	itr_var *text, *image;
+	for (int64_t i = 0; i < b; i += c) {
+		const int64_t n = ITR_MIN(c, b - i);
+		embed_chunk(r, number + (uint64_t)(i / c) * 0x100000000u, i, n, &text, &image);
+		memcpy(r->embed_text + i * e, text->data, (size_t)(n * e) * sizeof(float));
+		memcpy(r->embed_image + i * e, image->data, (size_t)(n * e) * sizeof(float));
+		r->flops += itr_tape_flops(r->tape);
+	}
+	itr_tape_reset(r->tape, number);
+	text = itr_input_grad(r->tape, 2, (int64_t[]){ b, e }, r->embed_text);
+	image = itr_input_grad(r->tape, 2, (int64_t[]){ b, e }, r->embed_image);
+	itr_loss_opts lo = loss_opts(r);
+	itr_var *loss = r->loss->value(r->tape, text, image, &lo);
+	const double value = itr_var_item(r->tape, loss);
+	if (!isfinite(value))
+		return value;
+	itr_backward(r->tape, loss, share);
+	memcpy(r->grad_text, text->grad, (size_t)(b * e) * sizeof(float));
+	memcpy(r->grad_image, image->grad, (size_t)(b * e) * sizeof(float));
+	r->flops += itr_tape_flops(r->tape);
+	for (int64_t i = 0; i < b; i += c) {
+		const int64_t n = ITR_MIN(c, b - i);
+		embed_chunk(r, number + (uint64_t)(i / c) * 0x100000000u, i, n, &text, &image);
+		/* both towers stand on one tape: seed the one, then walk back from the other */
+		if (image->needs_grad)
+			itr_seed_gradient(r->tape, image, r->grad_image + i * e);
+		itr_backward_from(r->tape, text, r->grad_text + i * e);
+		r->flops += itr_tape_flops(r->tape);
+	}
+	return value;
+}
+
+static int stop_for_bad_numbers(struct run *r, double value)
+{
+	const char *op = itr_tape_first_bad(r->tape), *weight = itr_params_first_bad(r->m->params, false), *grad = itr_params_first_bad(r->m->params, true);
+	if (weight)
+		return itr_err_set(r->err, "loss is %g at step %lld: the weights of '%s' are not finite (a smaller --lr or --clip may help)", value, (long long)global_step(r) + 1, weight);
+	if (op)
+		return itr_err_set(r->err, "loss is %g at step %lld: the first bad tensor is the output of '%s' (a smaller --lr or --clip may help)", value, (long long)global_step(r) + 1, op);
+	return itr_err_set(r->err, "loss is %g at step %lld: the first bad tensor is the gradient of '%s'", value, (long long)global_step(r) + 1, grad ? grad : "the loss");
+}
+
+/* One optimiser step: `accumulate` batches. 0, or -1 with err before any weight was touched. */
+static int one_step(struct run *r)
+{
+	const int64_t batches = (r->n_train + r->o->batch_size - 1) / r->o->batch_size, first = r->state.step_in_epoch * r->o->accumulate;
+	const int64_t last = ITR_MIN(first + r->o->accumulate, batches), step = global_step(r);
+	const double lr = itr_schedule_lr(&r->schedule, step), started = itr_clock_now();
+	double loss = 0, clip = 1, sum = 0;
+	int64_t samples = 0;
+	itr_params_zero_grad(r->m->params);
+	for (int64_t k = first; k < last; k++) {
+		const int64_t b = next_batch(r, k);
+		const uint64_t number = (uint64_t)(step * r->o->accumulate + (k - first));
+		const double v = r->o->cache_chunk > 0 ? cached_batch(r, b, number, 1.0 / (double)(last - first)) : plain_batch(r, b, number, 1.0 / (double)(last - first));
+		if (!isfinite(v))
+			return stop_for_bad_numbers(r, v);
+		loss += v / (double)(last - first);
+		sum += v * (double)b;
+		samples += b;
+	}
+	if (r->o->clip > 0) {
+		const double norm = itr_grad_norm(r->m->params, r->o->threads);
+		if (!isfinite(norm))
+			return stop_for_bad_numbers(r, norm);
+		clip = itr_clip_factor(norm, r->o->clip);
+		if (step % r->o->log_every == 0)
+			tell(r, "grad_norm", norm, step);
+	}
+	itr_optim_step(r->optim, lr, clip);
+	if (r->ema)
+		itr_ema_update(r->ema);
+	r->state.step_in_epoch++;
+	r->state.loss_sum += sum;
+	r->state.loss_weight += (double)samples;
+	if (r->warm++ >= WARM_STEPS) {
+		r->busy += itr_clock_now() - started;
+		r->busy_samples += samples;
+	} else {
+		r->flops = 0;
+	}
+	if (step % r->o->log_every == 0) {
+		tell(r, "train_loss_step", loss, step);
+		tell(r, "lr", lr, step);
+	}
+	if (r->h->progress)
+		r->h->progress(r->h->ctx, samples, loss, lr);
+	return 0;
+}
+
+/* --- between epochs --------------------------------------------------------------------------------------------------------------------- */
+
+static int save_checkpoint(struct run *r)
+{
+	if (!r->h->checkpoint_path)
+		return 0;
+	itr_checkpoint_parts p = { r->m, r->optim, r->ema, r->best, &r->state, r->h->resume_info };
+	r->last_checkpoint = itr_clock_now();
+	return itr_checkpoint_write(r->h->checkpoint_path, &p, r->err);
+}
+
+static int save_best(struct run *r)
+{
+	const size_t bytes = (size_t)itr_params_block(r->m->params) * sizeof(float);
+	if (!r->best)
+		r->best = itr_aligned_alloc(bytes);
+	memcpy(r->best, itr_params_values(r->m->params), bytes);
+	return r->h->model_path ? itr_model_save(r->m, r->h->model_path, r->d->synthetic, r->h->extra, r->h->provenance, r->err) : 0;
+}
+
+/* Validation with the averaged weights where there are any; the best model is written. */
+static int end_of_epoch(struct run *r)
+{
+	r->metric[TRAIN_LOSS] = r->state.loss_sum / r->state.loss_weight;
+	if (r->ema)
+		itr_ema_swap(r->ema);
+	itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->metric);
+	const double value = r->metric[r->monitor];
+	const bool larger = itr_train_larger_is_better(itr_train_metric_names[r->monitor]);
+	const bool better = isfinite(value) && (r->state.best_epoch == 0 || (larger ? value > r->state.best_value : value < r->state.best_value));
+	int rc = 0;
+	if (better) {
+		r->state.best_epoch = r->state.epoch + 1;
+		r->state.best_value = value;
+		r->state.stale_epochs = 0;
+		rc = save_best(r);
+	} else {
+		r->state.stale_epochs++;
+	}
+	if (r->ema)
+		itr_ema_swap(r->ema);
+	for (int i = 0; i < ALL_METRICS; i++)
+		if (isfinite(r->metric[i]))
+			tell(r, itr_train_metric_names[i], r->metric[i], r->state.epoch + 1);
+	if (r->m->log_scale)
+		tell(r, "temperature", itr_model_temperature(r->m), r->state.epoch + 1);
+	r->state.epoch++;
+	r->state.step_in_epoch = 0;
+	r->state.loss_sum = r->state.loss_weight = 0;
+	return rc < 0 ? rc : save_checkpoint(r);
+}
+
+static itr_train_end train_epochs(struct run *r)
+{
+	while (r->state.epoch < r->o->epochs) {
+		new_order(r);
+		while (r->state.step_in_epoch < r->steps_per_epoch) {
+			if (r->h->stop && *r->h->stop)
+				return save_checkpoint(r) < 0 ? ITR_TRAIN_FAILED : ITR_TRAIN_STOPPED;
+			if (one_step(r) < 0) {
+				itr_err keep = r->err ? *r->err : (itr_err)ITR_ERR_INIT;
+				if (save_checkpoint(r) == 0 && r->err) {        /* the state before the bad step */
+					*r->err = keep;
+					if (r->h->checkpoint_path)
+						itr_err_set(r->err, "%.1200s; the last good state is in '%.250s'", keep.msg, r->h->checkpoint_path);
+				}
+				return ITR_TRAIN_FAILED;
+			}
+			if (r->o->checkpoint_seconds > 0 && itr_clock_now() - r->last_checkpoint > r->o->checkpoint_seconds && save_checkpoint(r) < 0)
+				return ITR_TRAIN_FAILED;
+		}
+		if (end_of_epoch(r) < 0)
+			return ITR_TRAIN_FAILED;
+		if (r->o->patience > 0 && r->state.stale_epochs >= r->o->patience)
+			return ITR_TRAIN_EARLY;
+	}
+	return ITR_TRAIN_DONE;
+}
+
+/* --- set up ------------------------------------------------------------------------------------------------------------------------------ */
+
+static int find_monitor(struct run *r)
+{
+	int n = 0;
+	for (; itr_train_metric_names[n]; n++)
+		if (!strcmp(itr_train_metric_names[n], r->o->monitor)) {
+			r->monitor = n;
+			if (n != TRAIN_LOSS && r->n_val == 0)
+				return itr_err_set(r->err, "there are no validation pairs to monitor '%s' on: --monitor train_loss, or another split", r->o->monitor);
+			return 0;
+		}
+	return itr_err_set(r->err, "unknown metric '%s' to monitor: did you mean '%s'?", r->o->monitor, itr_nearest(r->o->monitor, itr_train_metric_names, n));
+}
+
+static int check_opts(const itr_train_opts *o, itr_err *err)
+{
+	if (o->epochs < 1 || o->batch_size < 1 || o->val_batch < 1 || o->accumulate < 1 || o->log_every < 1)
+		return itr_err_set(err, "epochs, batch sizes, accumulation and logging interval must be at least 1");
+	if (!(o->lr > 0) || o->weight_decay < 0 || o->clip < 0 || !(o->ema >= 0 && o->ema < 1))
+		return itr_err_set(err, "learning rate must be positive, weight decay and clip not negative, 0 <= ema < 1");
+	return 0;
+}
+
+static float *floats(int64_t rows, int64_t dim) { return itr_aligned_alloc((size_t)(rows * dim) * sizeof(float)); }
+
+static int set_up(struct run *r)
+{
+	const itr_train_opts *o = r->o;
+	if (check_opts(o, r->err) < 0 || !(r->loss = itr_loss_find(o->loss, r->err)))
+		return -1;
+	r->train = itr_pair_data_texts(r->d, ITR_TRAIN, &r->n_train);
+	r->val = itr_pair_data_texts(r->d, ITR_VAL, &r->n_val);
+	if (r->n_train == 0)
+		return itr_err_set(r->err, "no pair is in the part 'train'");
+	if (find_monitor(r) < 0)
+		return -1;
+	if (r->d->text_dim != r->m->config.text_dim || r->d->image_dim != r->m->config.image_dim)
+		return itr_err_set(r->err, "the data are %lld -> %lld, the model is %lld -> %lld", (long long)r->d->text_dim, (long long)r->d->image_dim,
+		                   (long long)r->m->config.text_dim, (long long)r->m->config.image_dim);
+	r->optim = itr_optim_new(o->optimizer, r->m->params, &(itr_optim_opts){ .lr = o->lr, .weight_decay = o->weight_decay, .decay_all = o->decay_all, .threads = o->threads }, r->err);
+	if (!r->optim)
+		return -1;
+	const int64_t b = ITR_MIN(o->batch_size, r->n_train), batches = (r->n_train + o->batch_size - 1) / o->batch_size;
+	r->steps_per_epoch = (batches + o->accumulate - 1) / o->accumulate;
+	r->schedule = (itr_schedule){ o->schedule, o->lr, o->min_lr, o->warmup, r->steps_per_epoch * o->epochs, o->by_epoch, r->steps_per_epoch };
+	r->order = itr_xmalloc((size_t)r->n_train * sizeof *r->order);
+	r->image_of = itr_xmalloc((size_t)b * sizeof *r->image_of);
+	r->x = floats(b, r->d->text_dim);
+	r->y = floats(b, r->d->image_dim);
+	if (o->cache_chunk > 0) {
+		const int64_t e = itr_model_embed_dim(r->m);
+		r->embed_text = floats(b, e), r->embed_image = floats(b, e), r->grad_text = floats(b, e), r->grad_image = floats(b, e);
+	}
+	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .seed = o->seed, .compute = o->compute });
+	r->ema = o->ema > 0 ? itr_ema_new(r->m->params, o->ema) : NULL;
+	r->last_checkpoint = itr_clock_now();
+	return 0;
+}
+
+static void tear_down(struct run *r)
+{
+	free(r->train);
+	free(r->val);
+	free(r->order);
+	free(r->image_of);
+	float *blocks[] = { r->x, r->y, r->embed_text, r->embed_image, r->grad_text, r->grad_image, r->best };
+	for (int i = 0; i < ITR_LEN(blocks); i++)
+		itr_aligned_free(blocks[i]);
+	itr_tape_free(r->tape);
+	itr_ema_free(r->ema);
+	itr_optim_free(r->optim);
+}
+
+static void fill_report(const struct run *r, itr_train_report *rep)
+{
+	*rep = (itr_train_report){ .epochs = r->state.epoch, .steps = itr_optim_steps(r->optim), .best_epoch = r->state.best_epoch, .best_value = r->state.best_value,
+	                           .tape_bytes = (int64_t)itr_tape_bytes(r->tape) };
+	for (int i = 0; i < ALL_METRICS; i++)
+		if (isfinite(r->metric[i])) {
+			rep->key[rep->n_metrics] = itr_train_metric_names[i];
+			rep->value[rep->n_metrics++] = r->metric[i];
+		}
+	if (r->busy > 0) {
+		rep->samples_per_second = (double)r->busy_samples / r->busy;
+		rep->gflops = r->flops / r->busy / 1e9;
+	}
+}
+
+itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume, itr_train_report *rep, itr_err *err)
+{
+	struct run r = { .m = m, .d = d, .o = o, .h = h, .err = err };
+	itr_train_end end = ITR_TRAIN_FAILED;
+	for (int i = 0; i < ALL_METRICS; i++)
+		r.metric[i] = NAN;
+	if (set_up(&r) == 0) {
+		itr_checkpoint_parts p = { m, r.optim, r.ema, NULL, &r.state, NULL };
+		int rc = resume ? itr_checkpoint_read(resume, &p, err) : 0;
+		r.best = p.best;
+		if (rc == 0)
+			end = train_epochs(&r);
+		fill_report(&r, rep);
+	}
+	tear_down(&r);
+	return end;
+}

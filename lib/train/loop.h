@@ -1,0 +1,72 @@
+/* loop.h - training a network on pairs of stored vectors: batches, steps, validation, early stopping, checkpoints, exact resumption.
+ *
+ * The same inputs, options and seed give the same weights, bit for bit, for any number of threads, and whether or not the run was interrupted: the order of an
+ * epoch is default_rng([seed, epoch]).permutation, dropout is counter-based, and a checkpoint holds everything else.
+ */
+#ifndef ITR_TRAIN_LOOP_H
+#define ITR_TRAIN_LOOP_H
+
+#include <signal.h>
+
+#include "data/pair_data.h"
+#include "io/provenance.h"
+#include "loss/loss.h"
+#include "model/model.h"
+#include "optim/optim.h"
+
+typedef struct itr_train_opts {
+	int64_t epochs, batch_size, val_batch;  /* val_batch: contrastive losses depend on it; 512 as published */
+	int64_t accumulate;             /* batches a step: gradients are averaged, negatives stay within a batch */
+	int64_t cache_chunk;            /* > 0: GradCache (Gao et al. 2021): the batch is embedded in chunks of this size, all of it negatives */
+	const char *optimizer, *loss, *monitor;
+	double lr, min_lr, weight_decay, clip, ema;
+	bool decay_all;
+	int schedule;                   /* itr_schedule_names */
+	bool by_epoch;
+	int64_t warmup;                 /* steps */
+	int64_t patience;               /* epochs without improvement; 0: never stop early */
+	itr_positives positives;
+	bool symmetric;
+	itr_compute compute;
+	uint64_t seed;
+	int threads;
+	double checkpoint_seconds;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
+	int64_t log_every;              /* steps between points of the per-step metrics */
+} itr_train_opts;
+
+/* What the loop tells and asks while it runs; any may be NULL. */
+typedef struct itr_train_hooks {
+	void *ctx;
+	void (*metric)(void *ctx, const char *key, double value, int64_t step);
+	void (*progress)(void *ctx, int64_t samples, double loss, double lr);
+	const volatile sig_atomic_t *stop;      /* set: a checkpoint is written and the loop returns ITR_TRAIN_STOPPED */
+	const char *model_path;         /* the best model so far, rewritten at each improvement */
+	const char *checkpoint_path;
+	const itr_json *extra;          /* goes into the model's config */
+	const itr_json *resume_info;    /* goes into the checkpoint: the options, the run id */
+	const char *provenance;
+} itr_train_hooks;
+
+typedef enum { ITR_TRAIN_FAILED = -1, ITR_TRAIN_DONE, ITR_TRAIN_EARLY, ITR_TRAIN_STOPPED } itr_train_end;
+
+enum { ITR_TRAIN_METRICS = 16 };
+typedef struct itr_train_report {
+	int64_t epochs, steps;
+	int n_metrics;                  /* of the last epoch */
+	const char *key[ITR_TRAIN_METRICS];
+	double value[ITR_TRAIN_METRICS];
+	int64_t best_epoch;             /* 1-based; 0: none yet */
+	double best_value;
+	double samples_per_second, gflops;      /* steady state, data loading included, validation and checkpoints apart */
+	int64_t tape_bytes;
+} itr_train_report;
+
+/* Names that --monitor accepts, NULL-terminated: val_loss, val_cosine, val_t2i_recall_at_10 ... */
+extern const char *const itr_train_metric_names[];
+/* Is larger better for this metric? */
+bool itr_train_larger_is_better(const char *metric);
+
+/* Trains m in place; at the end m holds the last weights and model_path the best. `resume` (may be NULL) continues from that checkpoint file. */
+itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume, itr_train_report *r, itr_err *err);
+
+#endif

@@ -1,0 +1,14 @@
+/* validate.h - inside of train: what a model is worth on held-out pairs. */
+#ifndef ITR_TRAIN_VALIDATE_H
+#define ITR_TRAIN_VALIDATE_H
+
+#include "train/loop.h"
+
+enum { ITR_VAL_LOSS, ITR_VAL_COSINE, ITR_VAL_T2I_R1, ITR_VAL_T2I_R5, ITR_VAL_T2I_R10, ITR_VAL_T2I_MRR, ITR_VAL_I2T_R1, ITR_VAL_I2T_R5, ITR_VAL_I2T_R10, ITR_VAL_I2T_MRR,
+       ITR_VAL_MEAN_R10, ITR_VAL_COUNT };
+
+/* Values in the order above: the loss in batches of o->val_batch texts in file order (the last, partial one weighted by its size), the mean cosine of texts to their own images,
+ * and full-gallery metrics (methods section 0) among the part's images. NaN without texts. */
+void itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, double value[ITR_VAL_COUNT]);
+
+#endif
