@@ -7,6 +7,8 @@
 #ifndef ITR_DATA_SCENES_H
 #define ITR_DATA_SCENES_H
 
+#include <signal.h>
+
 #include "base/buf.h"
 #include "data/manifest.h"
 #include "image/image.h"
@@ -33,6 +35,8 @@ typedef struct itr_scene {
 void itr_scene_make(itr_scene *s, uint64_t seed, int64_t index);
 /* size x size pixels, size in 32..4096; fills in box and area of the objects. */
 void itr_scene_render(itr_image *img, itr_scene *s, int size);
+/* The boxes and areas alone, as rendering sets them. */
+void itr_scene_measure(itr_scene *s, int size);
 /* Five captions, cleared and written: whole descriptions in different words, and partial ones that fit other scenes too. */
 void itr_scene_captions(const itr_scene *s, itr_buf captions[ITR_SCENE_CAPTIONS]);
 /* The instruction that turns `a` into `b` when they differ by exactly one edit: true with text; false otherwise. */
@@ -49,7 +53,7 @@ typedef struct itr_scenes_opts {
 	int threads;
 	void (*progress)(void *ctx, int64_t done);
 	void *progress_ctx;
-	volatile const int *interrupted;        /* non-zero: stop, keep what is whole; may be NULL */
+	const volatile sig_atomic_t *interrupted;       /* non-zero: stop, keep what is whole; may be NULL */
 } itr_scenes_opts;
 
 /* Writes DIR/images and DIR/annotations (captions_scenes.json, instances_scenes.json) and fills `m` (root DIR, no splits yet). Pictures that an interrupted

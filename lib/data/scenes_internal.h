@@ -18,6 +18,8 @@ int scene_sin(int angle);       /* UNIT * sin, any angle */
 int scene_cos(int angle);
 /* The outline of a shape at a centre and radius (256ths of a pixel), with `margin` pixels of room around it. The caller frees a. */
 void scene_shape_mask(mask *m, int shape, int cx, int cy, int radius, int angle, int margin);
+/* "x,y,x,y,..." in pixels: the first contour, at most 40 points (COCO's polygon form). */
+void scene_print_outline(itr_buf *b, const itr_scene_object *o, int size);
 /* Two box blurs of the given radius in place; `scratch` holds at least w * h + w + h bytes. */
 void scene_blur(mask *m, int radius, uint8_t *scratch);
 
@@ -27,6 +29,8 @@ void scene_background(itr_image *img, const itr_scene *s);
 rgb scene_colour(int colour);
 bool scene_colour_fits(int background, int colour);
 
+/* Thousandths of the side as 256ths of a pixel. */
+static inline int scene_length(int thousandths, int size) { return (int)((int64_t)thousandths * size * 256 / 1000); }
 static inline int scene_clamp(int v, int lo, int hi) { return v < lo ? lo : v > hi ? hi : v; }
 static inline uint32_t scene_hash(uint32_t x)
 {

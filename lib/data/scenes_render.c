@@ -89,11 +89,23 @@ static rgb shade(const brush *b, rgb c, int x, int y, int dx, int dy)
 	return (rgb){ c.r + ((255 - c.r) * shine >> 8), c.g + ((255 - c.g) * shine >> 8), c.b + ((255 - c.b) * shine >> 8) };
 }
 
-/* Returns the covered area and the box of what shows inside the picture. */
-static void paint(const brush *b, itr_scene_object *o)
+/* Area and box of the pixels that are at least half covered and inside the picture. */
+static void measure(const mask *m, int n, itr_scene_object *o)
 {
-	int pix = ITR_MAX((int)((int64_t)UNIT * 256 / b->radius), 1), lo_x = b->n, lo_y = b->n, hi_x = -1, hi_y = -1;
-	int64_t area = 0;
+	int lo_x = n, lo_y = n, hi_x = 0, hi_y = 0;
+	o->area = 0;
+	for (int y = ITR_MAX(m->y, 0); y < ITR_MIN(m->y + m->h, n); y++)
+		for (int x = ITR_MAX(m->x, 0); x < ITR_MIN(m->x + m->w, n); x++)
+			if (mask_at(m, x, y) >= 128) {
+				o->area++;
+				lo_x = ITR_MIN(lo_x, x), hi_x = ITR_MAX(hi_x, x + 1), lo_y = ITR_MIN(lo_y, y), hi_y = ITR_MAX(hi_y, y + 1);
+			}
+	o->box[0] = ITR_MIN(lo_x, hi_x), o->box[1] = ITR_MIN(lo_y, hi_y), o->box[2] = ITR_MAX(hi_x - lo_x, 0), o->box[3] = ITR_MAX(hi_y - lo_y, 0);
+}
+
+static void paint(const brush *b)
+{
+	int pix = ITR_MAX((int)((int64_t)UNIT * 256 / b->radius), 1);
 	for (int y = ITR_MAX(b->shape.y, 0); y < ITR_MIN(b->shape.y + b->shape.h, b->n); y++)
 		for (int x = ITR_MAX(b->shape.x, 0); x < ITR_MIN(b->shape.x + b->shape.w, b->n); x++) {
 			int a = mask_at(&b->shape, x, y);
@@ -111,13 +123,7 @@ static void paint(const brush *b, itr_scene_object *o)
 			p[0] = (uint8_t)scene_clamp(p[0] + (c.r - p[0]) * a / 255, 0, 255);
 			p[1] = (uint8_t)scene_clamp(p[1] + (c.g - p[1]) * a / 255, 0, 255);
 			p[2] = (uint8_t)scene_clamp(p[2] + (c.b - p[2]) * a / 255, 0, 255);
-			if (a >= 128) {
-				area++;
-				lo_x = ITR_MIN(lo_x, x), hi_x = ITR_MAX(hi_x, x), lo_y = ITR_MIN(lo_y, y), hi_y = ITR_MAX(hi_y, y);
-			}
 		}
-	o->area = area;
-	o->box[0] = lo_x, o->box[1] = lo_y, o->box[2] = hi_x + 1 - lo_x, o->box[3] = hi_y + 1 - lo_y;
 }
 
 /* A pattern's second colour: towards white, or towards black for light colours. */
@@ -131,7 +137,7 @@ static void draw_object(itr_image *img, itr_scene_object *o, int strength)
 {
 	int n = img->width, soft = ITR_MAX(n * 16 / 1000, 1), margin = 4 * soft + 2;
 	brush b = { .img = img, .n = n, .main = scene_colour(o->colour), .texture = o->texture,
-		.cx = o->x * n * 256 / 1000, .cy = o->y * n * 256 / 1000, .radius = o->radius * n * 256 / 1000, .cos = scene_cos(o->angle), .sin = scene_sin(o->angle) };
+		.cx = scene_length(o->x, n), .cy = scene_length(o->y, n), .radius = scene_length(o->radius, n), .cos = scene_cos(o->angle), .sin = scene_sin(o->angle) };
 	b.second = second_colour(b.main);
 	scene_shape_mask(&b.shape, o->shape, b.cx, b.cy, b.radius, o->angle, margin);
 	uint8_t *scratch = itr_xmalloc((size_t)ITR_MAX(b.shape.w, b.shape.h));
@@ -140,7 +146,8 @@ static void draw_object(itr_image *img, itr_scene_object *o, int strength)
 	scene_blur(&blurred, soft, scratch);
 	scene_blur(&b.bevel, ITR_MAX(n * 9 / 1000, 1), scratch);
 	shadow(&b, &blurred, n * 18 / 1000, n * 26 / 1000, strength);
-	paint(&b, o);
+	paint(&b);
+	measure(&b.shape, n, o);
 	free(scratch);
 	free(blurred.a);
 	free(b.bevel.a);
@@ -176,4 +183,15 @@ void itr_scene_render(itr_image *img, itr_scene *s, int size)
 	for (int i = 0; i < s->n; i++)
 		draw_object(img, &s->objects[i], 120);
 	expose(img, s);
+}
+
+void itr_scene_measure(itr_scene *s, int size)
+{
+	for (int i = 0; i < s->n; i++) {
+		itr_scene_object *o = &s->objects[i];
+		mask m;
+		scene_shape_mask(&m, o->shape, scene_length(o->x, size), scene_length(o->y, size), scene_length(o->radius, size), o->angle, 0);
+		measure(&m, size, o);
+		free(m.a);
+	}
 }

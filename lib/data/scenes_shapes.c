@@ -184,13 +184,13 @@ static void add_span(int *cover, int a, int b)
 	cover[last] += (b & 255) / SUB;
 }
 
-static void fill(mask *m, const point *p, const outline *o)
+static void fill(mask *m, const outline *o)
 {
 	struct row *rows = itr_xcalloc((size_t)m->h * SUB, sizeof *rows);
 	int *cover = itr_xmalloc((size_t)(m->w + 1) * sizeof *cover);
 	for (int i = 0; i < o->n; i++) {
 		int next = i + 1 == o->second ? 0 : i + 1 == o->n ? (o->second < o->n ? o->second : 0) : i + 1;
-		cross_edge(rows, m->h * SUB, p[i], p[next]);
+		cross_edge(rows, m->h * SUB, o->p[i], o->p[next]);
 	}
 	for (int y = 0; y < m->h; y++) {
 		memset(cover, 0, (size_t)(m->w + 1) * sizeof *cover);
@@ -207,25 +207,57 @@ static void fill(mask *m, const point *p, const outline *o)
 	free(rows);
 }
 
+/* The shape's outline on the canvas, in 256ths of a pixel. */
+static void place_outline(outline *o, int shape, int cx, int cy, int radius, int angle)
+{
+	int c = scene_cos(angle), s = scene_sin(angle);
+	o->n = 0;
+	o->second = MAX_POINTS;
+	outlines[shape](o);
+	o->second = ITR_MIN(o->second, o->n);
+	for (int i = 0; i < o->n; i++) {
+		point p = o->p[i];
+		o->p[i].x = cx + mul(radius, mul(p.x, c) - mul(p.y, s));
+		o->p[i].y = cy + mul(radius, mul(p.x, s) + mul(p.y, c));
+	}
+}
+
 void scene_shape_mask(mask *m, int shape, int cx, int cy, int radius, int angle, int margin)
 {
-	outline o = { .n = 0, .second = MAX_POINTS };
-	point p[MAX_POINTS];
-	int c = scene_cos(angle), s = scene_sin(angle), lo_x = INT32_MAX, lo_y = INT32_MAX, hi_x = INT32_MIN, hi_y = INT32_MIN;
-	outlines[shape](&o);
-	o.second = ITR_MIN(o.second, o.n);
+	outline o;
+	int lo_x = INT32_MAX, lo_y = INT32_MAX, hi_x = INT32_MIN, hi_y = INT32_MIN;
+	place_outline(&o, shape, cx, cy, radius, angle);
 	for (int i = 0; i < o.n; i++) {
-		p[i].x = cx + mul(radius, mul(o.p[i].x, c) - mul(o.p[i].y, s));
-		p[i].y = cy + mul(radius, mul(o.p[i].x, s) + mul(o.p[i].y, c));
-		lo_x = ITR_MIN(lo_x, p[i].x), hi_x = ITR_MAX(hi_x, p[i].x);
-		lo_y = ITR_MIN(lo_y, p[i].y), hi_y = ITR_MAX(hi_y, p[i].y);
+		lo_x = ITR_MIN(lo_x, o.p[i].x), hi_x = ITR_MAX(hi_x, o.p[i].x);
+		lo_y = ITR_MIN(lo_y, o.p[i].y), hi_y = ITR_MAX(hi_y, o.p[i].y);
 	}
 	m->x = (lo_x >> 8) - margin, m->y = (lo_y >> 8) - margin;
 	m->w = (hi_x >> 8) + margin + 1 - m->x, m->h = (hi_y >> 8) + margin + 1 - m->y;
 	m->a = itr_xmalloc((size_t)m->w * (size_t)m->h);
 	for (int i = 0; i < o.n; i++)
-		p[i].x -= m->x * 256, p[i].y -= m->y * 256;
-	fill(m, p, &o);
+		o.p[i].x -= m->x * 256, o.p[i].y -= m->y * 256;
+	fill(m, &o);
+}
+
+static void print_pixels(itr_buf *b, int v, int size)
+{
+	v = scene_clamp(v, 0, size * 256);
+	itr_buf_printf(b, "%d.%d", v >> 8, (v & 255) * 10 >> 8);
+}
+
+void scene_print_outline(itr_buf *b, const itr_scene_object *obj, int size)
+{
+	enum { MOST = 40 };
+	outline o;
+	place_outline(&o, obj->shape, scene_length(obj->x, size), scene_length(obj->y, size), scene_length(obj->radius, size), obj->angle);
+	int step = (o.second + MOST - 1) / MOST;
+	for (int i = 0; i < o.second; i += step) {
+		if (i)
+			itr_buf_putc(b, ',');
+		print_pixels(b, o.p[i].x, size);
+		itr_buf_putc(b, ',');
+		print_pixels(b, o.p[i].y, size);
+	}
 }
 
 /* --- blur ----------------------------------------------------------------------------------------------------------------------- */

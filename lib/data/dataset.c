@@ -1,0 +1,200 @@
+#include "data/dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic_file.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/rng.h"
+#include "data/split.h"
+
+enum { LIMIT_STREAM = 3 };
+
+static int claimed(const char *path, const char *description, itr_err *err)
+{
+	size_t n;
+	char *old = itr_path_read(path, 1 << 16, &n, err);
+	if (!old)
+		return -1;
+	while (n && old[n - 1] == '\n')
+		old[--n] = 0;
+	int same = !strcmp(old, description);
+	if (!same)
+		itr_err_set(err, "'%s' says that this folder holds '%s', not '%s'; name another folder with -o, or --force", path, old, description);
+	free(old);
+	return same;
+}
+
+int itr_dataset_claim(const char *dir, const char *description, bool force, itr_err *err)
+{
+	char *marker = itr_path_join(dir, "dataset.txt"), *manifest = itr_path_join(dir, "manifest.jsonl"), *line = itr_xasprintf("%s\n", description);
+	int rc = 0;
+	if (itr_path_exists(marker)) {
+		rc = claimed(marker, description, err);
+		if (rc == 0)
+			rc = force ? 0 : -1;
+	} else if (itr_path_exists(manifest) && !force) {
+		rc = itr_err_set(err, "'%s' is there already and nothing says what it lists; name another folder with -o, or --force", manifest);
+	}
+	if (rc == 0)
+		rc = itr_path_mkdirs(dir, err) < 0 || itr_atomic_write(marker, line, strlen(line), err) < 0 ? -1 : 0;
+	free(marker);
+	free(manifest);
+	free(line);
+	return rc;
+}
+
+int itr_split_parse(double f[3], const char *text, itr_err *err)
+{
+	const char *s = text;
+	for (int i = 0; i < 3; i++) {
+		char *end;
+		f[i] = strtod(s, &end);
+		if (end == s || (i < 2 ? *end != '/' && *end != ',' : *end != 0) || !(f[i] >= 0 && f[i] <= 1))
+			return itr_err_set(err, "split sizes '%s' are not of the form 0.6/0.2/0.2 (train/val/test)", text);
+		s = end + 1;
+	}
+	double sum = f[0] + f[1] + f[2];
+	if (sum < 1 - 1e-6 || sum > 1 + 1e-6)
+		return itr_err_set(err, "split sizes '%s' do not sum to 1", text);
+	return 0;
+}
+
+static const char **all_ids(const itr_manifest *m)
+{
+	const char **ids = itr_xmalloc((size_t)ITR_MAX(m->n, 1) * sizeof *ids);
+	for (int64_t i = 0; i < m->n; i++)
+		ids[i] = m->records[i].id;
+	return ids;
+}
+
+static int split_by_image(itr_manifest *m, const double fractions[3], uint64_t seed, itr_err *err)
+{
+	const char **ids = all_ids(m);
+	itr_split *part = itr_xmalloc((size_t)ITR_MAX(m->n, 1) * sizeof *part);
+	int rc = itr_split_assign(part, ids, m->n, fractions, seed, err);
+	for (int64_t i = 0; rc == 0 && i < m->n; i++)
+		m->records[i].split = itr_split_names[part[i]];
+	free(part);
+	free(ids);
+	return rc;
+}
+
+/* The records of `m` again, each cut into one record a part. */
+static void deal_out(itr_manifest *m, const itr_split *part)
+{
+	itr_record *old = m->records;
+	int64_t n = m->n, first = 0;
+	m->records = NULL;
+	m->n = m->n_captions = 0;
+	for (int64_t i = 0; i < n; first += old[i].n_captions, i++)
+		for (int p = ITR_TRAIN; p <= ITR_TEST; p++) {
+			itr_record *r = NULL;
+			for (int64_t k = 0; k < old[i].n_captions; k++) {
+				if (part[first + k] != (itr_split)p)
+					continue;
+				if (!r) {
+					char *id = itr_xasprintf("%s:%s", old[i].id, itr_split_names[p]);
+					r = itr_manifest_add(m, id, old[i].image);
+					const char *own = r->id;
+					*r = old[i];
+					r->id = own;
+					r->split = itr_split_names[p];
+					r->captions = NULL;
+					r->n_captions = 0;
+					free(id);
+				}
+				itr_record_add_caption(m, r, old[i].captions[k].id, old[i].captions[k].text);
+			}
+		}
+	free(old);
+}
+
+static int split_by_caption(itr_manifest *m, const double fractions[3], uint64_t seed, itr_err *err)
+{
+	int64_t n = 0;
+	const char **ids = itr_xmalloc((size_t)ITR_MAX(m->n_captions, 1) * sizeof *ids);
+	itr_split *part = itr_xmalloc((size_t)ITR_MAX(m->n_captions, 1) * sizeof *part);
+	for (int64_t i = 0; i < m->n; i++)
+		for (int64_t k = 0; k < m->records[i].n_captions; k++)
+			ids[n++] = m->records[i].captions[k].id;
+	int rc = itr_split_assign(part, ids, n, fractions, seed, err);
+	if (rc == 0)
+		deal_out(m, part);
+	free(part);
+	free(ids);
+	return rc;
+}
+
+int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err)
+{
+	for (int64_t i = 0; i < m->n; i++)
+		if (m->records[i].split)
+			return 0;       /* an official split wins */
+	return by_caption ? split_by_caption(m, fractions, seed, err) : split_by_image(m, fractions, seed, err);
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+void itr_dataset_limit(itr_manifest *m, int64_t limit, uint64_t seed)
+{
+	if (limit <= 0 || limit >= m->n)
+		return;
+	const char **ids = all_ids(m), **kept = itr_xmalloc((size_t)limit * sizeof *kept);
+	int64_t *p = itr_xmalloc((size_t)m->n * sizeof *p), out = 0;
+	itr_rng r;
+	qsort(ids, (size_t)m->n, sizeof *ids, by_text);
+	itr_rng_init(&r, (uint64_t[]){ seed, LIMIT_STREAM }, 2);
+	itr_rng_permutation(&r, m->n, p);
+	for (int64_t i = 0; i < limit; i++)
+		kept[i] = ids[p[i]];
+	qsort(kept, (size_t)limit, sizeof *kept, by_text);
+	m->n_captions = 0;
+	for (int64_t i = 0; i < m->n; i++)
+		if (bsearch(&m->records[i].id, kept, (size_t)limit, sizeof *kept, by_text)) {
+			m->records[out] = m->records[i];
+			m->n_captions += m->records[out++].n_captions;
+		}
+	m->n = out;
+	free(ids);
+	free(kept);
+	free(p);
+}
+
+int64_t itr_dataset_count(const itr_manifest *m, const char *split)
+{
+	int64_t n = 0;
+	for (int64_t i = 0; i < m->n; i++)
+		n += m->records[i].split && !strcmp(m->records[i].split, split);
+	return n;
+}
+
+char *itr_dataset_relative(const char *dir, const char *path)
+{
+	char *from = realpath(dir, NULL), *to = realpath(path, NULL);
+	if (!from || !to) {
+		free(from);
+		free(to);
+		return itr_path_absolute(path);
+	}
+	size_t same = 0;        /* length of the common folders, the slash included */
+	for (size_t i = 0; from[i] && from[i] == to[i]; i++)
+		if (from[i] == '/')
+			same = i + 1;
+	size_t n = strlen(from);
+	if (!strncmp(from, to, n) && to[n] == '/')
+		same = n + 1;
+	itr_buf b = ITR_BUF_INIT;
+	if (same <= 1) {
+		itr_buf_puts(&b, to);
+	} else {
+		if (same <= n)
+			for (const char *s = from + same - 1; s; s = strchr(s + 1, '/'))
+				itr_buf_puts(&b, "../");
+		itr_buf_puts(&b, to + same);
+	}
+	free(from);
+	free(to);
+	return itr_buf_detach(&b);
+}

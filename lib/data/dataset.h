@@ -1,0 +1,24 @@
+/* dataset.h - one folder, one data set: what fetch-coco and its readers share besides the manifest. */
+#ifndef ITR_DATA_DATASET_H
+#define ITR_DATA_DATASET_H
+
+#include "data/manifest.h"
+
+/* Makes `dir` and writes DIR/dataset.txt with `description` ("synthetic n=2000 seed=7 size=224"): the folder now belongs to that data set. A folder that belongs to another,
+ * or that holds a manifest of unknown origin, is refused unless `force`. 1 when the description was there already (an earlier run, perhaps interrupted),
+ * 0 when it is new, -1 with err. */
+ITR_MUST_USE int itr_dataset_claim(const char *dir, const char *description, bool force, itr_err *err);
+
+/* "0.6/0.2/0.2" (train/val/test) into f. -1 with err. */
+ITR_MUST_USE int itr_split_parse(double f[3], const char *text, itr_err *err);
+/* Gives every record without a split one by itr_split_assign; with `by_caption` the captions are dealt out instead: an image whose captions fall into several parts becomes
+ * several records "ID:train", "ID:test" of one picture (the leaky split of some documents, for comparison only). -1 with err. */
+ITR_MUST_USE int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err);
+/* Keeps `limit` records: those at the first places of default_rng([seed, 3]).permutation over the ids sorted bytewise; file order stays. Nothing when there are no more. */
+void itr_dataset_limit(itr_manifest *m, int64_t limit, uint64_t seed);
+int64_t itr_dataset_count(const itr_manifest *m, const char *split);
+
+/* `path` as seen from folder `dir`, both resolved: "../../shared/x.png"; absolute when they share nothing but the root. The caller frees. */
+char *itr_dataset_relative(const char *dir, const char *path);
+
+#endif

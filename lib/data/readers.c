@@ -1,0 +1,168 @@
+#include "data/readers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic_file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/parallel.h"
+#include "base/path.h"
+#include "data/dataset.h"
+#include "image/image.h"
+
+#define READER(descriptor) extern const itr_reader descriptor;
+#include "data/readers.def"
+#undef READER
+
+static const itr_reader *const readers[] = {
+#define READER(descriptor) &descriptor,
+#include "data/readers.def"
+#undef READER
+};
+
+const itr_reader *itr_reader_at(int i) { return i >= 0 && i < ITR_LEN(readers) ? readers[i] : NULL; }
+
+const itr_reader *itr_reader_find(const char *name, itr_err *err)
+{
+	const char *names[ITR_LEN(readers)];
+	itr_buf all = ITR_BUF_INIT;
+	for (int i = 0; i < ITR_LEN(readers); i++) {
+		if (!strcmp(readers[i]->name, name)) {
+			itr_buf_free(&all);
+			return readers[i];
+		}
+		names[i] = readers[i]->name;
+		itr_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+	}
+	itr_err_set(err, "unknown reader '%s': did you mean '%s'? There are: %s", name, itr_nearest(name, names, ITR_LEN(readers)), itr_buf_str(&all));
+	itr_buf_free(&all);
+	return NULL;
+}
+
+/* --- looking at the pictures --------------------------------------------------------------------------------------------------------- */
+
+enum { MAX_PICTURE = 1 << 30 };
+
+struct check {
+	itr_manifest *m;
+	const itr_check_opts *o;
+	struct seen {
+		char sha256[ITR_SHA256_HEX];
+		int width, height;
+		bool missing;
+		char *why;              /* NULL: it is whole */
+	} *seen;
+};
+
+static bool ends_well(const char *b, size_t n)
+{
+	static const char iend[] = "IEND\xAE\x42\x60\x82";
+	if (n > 4 && !memcmp(b, "\xFF\xD8\xFF", 3))
+		return memmem(b + ITR_MAX(n, 64) - 64, ITR_MIN(n, 64), "\xFF\xD9", 2) != NULL;
+	return n > 16 && !memcmp(b, "\x89PNG", 4) && memmem(b + n - ITR_MIN(n, 64), ITR_MIN(n, 64), iend, 8);
+}
+
+static void look(void *ctx, int64_t i, int worker)
+{
+	struct check *c = ctx;
+	struct seen *s = &c->seen[i];
+	itr_err err = ITR_ERR_INIT;
+	size_t n;
+	(void)worker;
+	if (c->o->interrupted && *c->o->interrupted)
+		return;
+	char *path = itr_manifest_image_path(c->m, &c->m->records[i]), *b = itr_path_read(path, MAX_PICTURE, &n, &err);
+	if (!b) {
+		s->missing = !itr_path_exists(path);
+		s->why = itr_xstrdup(err.msg);
+	} else {
+		itr_image img = { 0, 0, NULL };
+		itr_sha256_bytes(b, n, s->sha256);
+		if (c->o->decode && itr_image_decode(&img, b, n, path, NULL, &err) < 0)
+			s->why = itr_xstrdup(err.msg);
+		else if (!c->o->decode && !ends_well(b, n))
+			s->why = itr_xasprintf("'%s' does not end as a JPEG or PNG ends (%zu bytes)", path, n);
+		s->width = img.width;
+		s->height = img.height;
+		itr_image_free(&img);
+	}
+	free(b);
+	free(path);
+	if (c->o->progress)
+		c->o->progress(c->o->progress_ctx, 1);
+}
+
+int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings *f, itr_err *err)
+{
+	struct check c = { m, o, itr_xcalloc((size_t)ITR_MAX(m->n, 1), sizeof *c.seen) };
+	int64_t kept = 0, n = m->n;
+	itr_parallel_for(o->threads, n, look, &c);
+	bool stopped = o->interrupted && *o->interrupted;
+	m->n_captions = 0;
+	for (int64_t i = 0; i < n; i++) {
+		struct seen *s = &c.seen[i];
+		itr_record *r = &m->records[i];
+		if (s->why) {
+			itr_findings_add(f, s->missing ? "picture missing" : "picture damaged", "%s", s->why);
+			free(s->why);
+			continue;
+		}
+		r->sha256 = itr_manifest_str(m, s->sha256);
+		if (s->width)
+			r->width = s->width, r->height = s->height;
+		m->n_captions += r->n_captions;
+		m->records[kept++] = *r;
+	}
+	m->n = kept;
+	free(c.seen);
+	return stopped ? itr_err_set(err, "interrupted") : n - kept;
+}
+
+/* --- where the manifest finds them ----------------------------------------------------------------------------------------------------- */
+
+static int copy_file(const char *from, const char *to, itr_err *err)
+{
+	size_t n;
+	char *b = itr_path_read(from, MAX_PICTURE, &n, err);
+	int rc = b ? itr_atomic_write(to, b, n, err) : -1;
+	free(b);
+	return rc;
+}
+
+static int place_copy(itr_manifest *m, itr_record *r, const char *dir, const char *base, itr_err *err)
+{
+	size_t n = base ? strlen(base) : 0;
+	while (n && base[n - 1] == '/')
+		n--;
+	const char *name = n && !strncmp(r->image, base, n) && r->image[n] == '/' ? r->image + n + 1 : itr_path_basename(r->image);
+	char *below = itr_path_join("images", name), *to = itr_path_join(dir, below);
+	int rc = itr_path_is_safe(below) ? copy_file(r->image, to, err) : itr_err_set(err, "'%s' cannot be copied below '%s'", r->image, dir);
+	r->image = itr_manifest_str(m, below);
+	free(below);
+	free(to);
+	return rc;
+}
+
+int itr_dataset_place(itr_manifest *m, const char *dir, const char *base, bool copy, itr_err *err)
+{
+	if (itr_path_mkdirs(dir, err) < 0)
+		return -1;
+	for (int64_t i = 0; i < m->n; i++) {
+		itr_record *r = &m->records[i];
+		if (copy) {
+			if (place_copy(m, r, dir, base, err) < 0)
+				return -1;
+			continue;
+		}
+		char *relative = itr_dataset_relative(dir, r->image);
+		r->image = itr_manifest_str(m, relative);
+		free(relative);
+	}
+	free(m->root);
+	m->root = itr_xstrdup(dir);
+	return 0;
+}
