@@ -1,0 +1,223 @@
+/* fetch-coco - pictures with captions, from wherever they are, as one manifest.
+ * A source fills the manifest (fetch_synthetic, fetch_reader); checking, splitting, writing and the summary are the same for all. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "cli/progress.h"
+#include "cli/tool.h"
+#include "data/dataset.h"
+#include "data/readers.h"
+#include "data/scenes.h"
+
+enum { FALLBACK_SCENES = 1000 };
+enum { SPLIT_IMAGE, SPLIT_CAPTION };
+enum { FALLBACK_NONE, FALLBACK_SYNTHETIC };
+static const char *const split_by_names[] = { "image", "caption", NULL };
+static const char *const fallback_names[] = { "none", "synthetic", NULL };
+
+struct opt {
+	int64_t synthetic, size, limit, max_failed;
+	const char *from, *annotations_dir, *images_dir, *subset, *split_sizes;
+	int split_by, fallback;
+	bool copy;
+};
+
+static const itr_option options[] = {
+	ITR_OPT_HEADING("Where the pictures come from:"),
+	ITR_OPT_INT("synthetic", 0, struct opt, synthetic, "N", "draw N scenes of coloured shapes instead of reading pictures"),
+	ITR_OPT_INT("size", 0, struct opt, size, "PIXELS", "side of a synthetic scene"),
+	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE"),
+	ITR_OPT_STR("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017 or train2017"),
+	ITR_OPT_STR("annotations-dir", 0, struct opt, annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
+	ITR_OPT_STR("images-dir", 0, struct opt, images_dir, "DIR", "folder of the pictures"),
+	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are not there"),
+	ITR_OPT_HEADING("What becomes of them:"),
+	ITR_OPT_INT("limit", 0, struct opt, limit, "N", "keep N pictures, drawn with the seed; 0 is all"),
+	ITR_OPT_BOOL("copy", 0, struct opt, copy, "copy the pictures below the output folder instead of referring to them"),
+	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test"),
+	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out; 'caption' puts one picture into several parts (leaky)"),
+	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "missing or damaged pictures that are tolerated"),
+	ITR_OPT_END
+};
+
+static const char *const examples[] = {
+	"fetch-coco --synthetic 2000 --seed 7 -o data/scenes",
+	"fetch-coco --from sidecar photos -o data/photos",
+	"fetch-coco --from coco --annotations-dir coco/annotations --images-dir coco/val2017 --subset val2017 -o data/coco",
+	NULL
+};
+
+static const itr_tool_desc fetch_coco_tool = {
+	.name = "fetch-coco", .purpose = "pictures with captions as a manifest", .synopsis = "fetch-coco [options] [DIR] -o FOLDER", .options = options,
+	.max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "extract-features(1), evaluate(1)",
+};
+
+/* What a source gets and gives. `composed`: queries written, -1 where the source has none. */
+struct fetch {
+	itr_tool *t;
+	struct opt *o;
+	const itr_reader *reader;
+	itr_manifest m;
+	itr_findings *findings;
+	int64_t failed, composed;
+	double fractions[3];
+};
+
+static int deal_out(struct fetch *f) { return itr_dataset_split(&f->m, f->fractions, f->t->seed, f->o->split_by == SPLIT_CAPTION, &f->t->err); }
+
+static int fetch_synthetic(struct fetch *f)
+{
+	itr_tool *t = f->t;
+	itr_scenes_opts so = { .n = f->o->synthetic, .seed = t->seed, .size = (int)f->o->size, .threads = t->threads, .interrupted = &itr_interrupted };
+	char *what = itr_xasprintf("synthetic n=%lld seed=%llu size=%d", (long long)so.n, (unsigned long long)so.seed, so.size), *images = itr_path_join(t->output, "images");
+	int rc = itr_dataset_claim(t->output, what, t->force, &t->err);
+	if (rc == 0)
+		rc = itr_path_remove_tree(images, &t->err);     /* pictures of another data set under the same names */
+	if (rc >= 0) {
+		itr_progress *p = itr_progress_begin(t, "scenes", "scenes", so.n);
+		so.progress = itr_progress_tick;
+		so.progress_ctx = p;
+		itr_provenance_set_synthetic(t->provenance);
+		rc = itr_scenes_write(t->output, &so, &f->m, t->provenance, &t->err);
+		itr_progress_end(p);
+	}
+	if (rc == 0)
+		rc = deal_out(f);
+	if (rc == 0 && f->o->split_by == SPLIT_IMAGE) {
+		f->composed = itr_scenes_write_composed(t->output, &so, &f->m, t->provenance, &t->err);
+		rc = f->composed < 0 ? -1 : 0;
+	}
+	free(what);
+	free(images);
+	return rc;
+}
+
+static int fetch_reader(struct fetch *f)
+{
+	itr_tool *t = f->t;
+	const struct opt *o = f->o;
+	const char *source = t->n_args ? t->args[0] : NULL;
+	itr_reader_opts ro = { .source = source, .annotations_dir = o->annotations_dir, .images_dir = o->images_dir, .subset = o->subset };
+	char *what = itr_xasprintf("%s %s%s%s", f->reader->name, source ? source : o->annotations_dir ? o->annotations_dir : ".", o->subset ? " " : "", o->subset ? o->subset : "");
+	int rc = f->reader->read(&f->m, &ro, f->findings, &t->err);
+	if (rc == 0)
+		rc = itr_dataset_claim(t->output, what, t->force, &t->err);
+	free(what);
+	if (rc < 0)
+		return -1;
+	itr_dataset_limit(&f->m, o->limit, t->seed);
+	itr_progress *p = itr_progress_begin(t, "pictures", "pictures", f->m.n);
+	itr_check_opts co = { .decode = f->reader->decode, .threads = t->threads, .progress = itr_progress_tick, .progress_ctx = p, .interrupted = &itr_interrupted };
+	f->failed = itr_dataset_check(&f->m, &co, f->findings, &t->err);
+	itr_progress_end(p);
+	if (f->failed < 0 || deal_out(f) < 0)
+		return -1;
+	return itr_dataset_place(&f->m, t->output, o->images_dir ? o->images_dir : source, o->copy, &t->err);
+}
+
+/* The captions are not there and the user allowed scenes instead: say so twice, mark everything. */
+static int fetch_fallback(struct fetch *f)
+{
+	itr_warn("%s", f->t->err.msg);
+	itr_warn("USING SYNTHETIC SCENES INSTEAD (--fallback synthetic): every file made from them is marked synthetic, no figure says anything about real pictures");
+	f->t->err = (itr_err)ITR_ERR_INIT;
+	itr_manifest_free(&f->m);
+	itr_manifest_init(&f->m);
+	f->o->synthetic = f->o->limit > 0 ? f->o->limit : FALLBACK_SCENES;
+	return fetch_synthetic(f);
+}
+
+static int fetch(struct fetch *f)
+{
+	if (f->o->synthetic)
+		return fetch_synthetic(f);
+	f->reader = itr_reader_find(f->o->from ? f->o->from : "coco", &f->t->err);
+	if (!f->reader)
+		return -1;
+	int rc = fetch_reader(f);
+	return rc < 0 && f->o->fallback == FALLBACK_SYNTHETIC && !itr_interrupted ? fetch_fallback(f) : rc;
+}
+
+static int write_all(struct fetch *f)
+{
+	itr_tool *t = f->t;
+	char *manifest = itr_path_join(t->output, "manifest.jsonl"), *problems = itr_path_join(t->output, "problems.json");
+	bool echo = !t->quiet && !t->json && !isatty(STDOUT_FILENO);
+	itr_findings_warn(f->findings);
+	int rc = itr_findings_write(f->findings, problems, &t->err);
+	if (rc == 0 && itr_findings_count(f->findings, NULL))
+		itr_info("all of them are listed in '%s'", problems);
+	if (rc == 0 && f->m.n == 0)
+		rc = itr_err_set(&t->err, "no picture is left");
+	if (rc == 0)
+		rc = itr_manifest_write(&f->m, manifest, t->provenance, echo ? t->out : NULL, &t->err);
+	free(manifest);
+	free(problems);
+	return rc;
+}
+
+static void report(struct fetch *f)
+{
+	itr_tool *t = f->t;
+	int64_t train = itr_dataset_count(&f->m, "train") + itr_dataset_count(&f->m, "restval"), val = itr_dataset_count(&f->m, "val"), test = itr_dataset_count(&f->m, "test");
+	itr_info("%lld pictures, %lld captions (train %lld, val %lld, test %lld)%s -> %s/manifest.jsonl", (long long)f->m.n, (long long)f->m.n_captions, (long long)train,
+	         (long long)val, (long long)test, f->m.synthetic ? ", synthetic" : "", t->output);
+	if (f->o->split_by == SPLIT_CAPTION)
+		itr_warn("split by caption: the same pictures are in several parts, so test figures are leaky");
+	itr_tool_metric(t, "images", (double)f->m.n, 0);
+	itr_tool_metric(t, "captions", (double)f->m.n_captions, 0);
+	itr_tool_metric(t, "failed", (double)f->failed, 0);
+	if (!t->json)
+		return;
+	itr_json *j = itr_json_object();
+	itr_json_add_int(j, "images", f->m.n);
+	itr_json_add_int(j, "captions", f->m.n_captions);
+	itr_json_add_int(j, "failed", f->failed);
+	itr_json *s = itr_json_add_object(j, "split");
+	itr_json_add_int(s, "train", train);
+	itr_json_add_int(s, "val", val);
+	itr_json_add_int(s, "test", test);
+	if (f->composed >= 0)
+		itr_json_add_int(j, "composed", f->composed);
+	itr_json_add_bool(j, "synthetic", f->m.synthetic);
+	itr_json_add(j, "problems", itr_findings_json(f->findings));
+	itr_tool_print_json(t, j);
+}
+
+static const char *wrong_use(const itr_tool *t, const struct opt *o)
+{
+	if (o->synthetic < 0 || o->limit < 0 || o->max_failed < 0)
+		return "'--synthetic', '--limit' and '--max-failed' must not be negative";
+	if (o->size < 32 || o->size > 4096)
+		return "'--size' must lie between 32 and 4096";
+	if (o->synthetic && (o->from || t->n_args))
+		return "'--synthetic' draws pictures, '--from' reads them: choose one";
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2" };
+	itr_tool *t = itr_tool_begin(&fetch_coco_tool, &o, argc, argv);
+	struct fetch f = { .t = t, .o = &o, .composed = -1, .findings = itr_findings_new() };
+	const char *wrong = wrong_use(t, &o);
+	if (wrong)
+		return itr_tool_usage(t, "%s", wrong);
+	if (itr_split_parse(f.fractions, o.split_sizes, &t->err) < 0)
+		return itr_tool_usage(t, "%s", t->err.msg);
+	itr_manifest_init(&f.m);
+	int rc = fetch(&f);
+	if (rc == 0)
+		rc = write_all(&f);
+	if (rc == 0)
+		report(&f);
+	if (rc == 0 && f.failed > o.max_failed)
+		rc = itr_err_set(&t->err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others", (long long)f.failed, (long long)o.max_failed);
+	itr_findings_free(f.findings);
+	itr_manifest_free(&f.m);
+	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
+}
