@@ -88,7 +88,7 @@ static int fetch_synthetic(struct fetch *f)
 	if (rc == 0)
 		rc = deal_out(f);
 	if (rc == 0 && f->o->split_by == SPLIT_IMAGE) {
-		f->composed = itr_scenes_write_composed(t->output, &so, &f->m, t->provenance, &t->err);
+		f->composed = itr_scenes_write_composed(t->output, &so, &f->m, &t->err);
 		rc = f->composed < 0 ? -1 : 0;
 	}
 	free(what);

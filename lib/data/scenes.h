@@ -60,6 +60,6 @@ typedef struct itr_scenes_opts {
  * run of the same options left are kept. -1 with err. */
 ITR_MUST_USE int itr_scenes_write(const char *dir, const itr_scenes_opts *o, itr_manifest *m, const itr_provenance *p, itr_err *err);
 /* DIR/composed.jsonl from the splits in `m`: reference, target and the subset of six lie in one split. Returns the number of queries, or -1. */
-ITR_MUST_USE int64_t itr_scenes_write_composed(const char *dir, const itr_scenes_opts *o, const itr_manifest *m, const itr_provenance *p, itr_err *err);
+ITR_MUST_USE int64_t itr_scenes_write_composed(const char *dir, const itr_scenes_opts *o, const itr_manifest *m, itr_err *err);
 
 #endif

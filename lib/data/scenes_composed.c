@@ -59,18 +59,14 @@ static bool print_query(itr_buf *b, const struct query *q, int64_t number, itr_b
 	return true;
 }
 
-int64_t itr_scenes_write_composed(const char *dir, const itr_scenes_opts *o, const itr_manifest *m, const itr_provenance *p, itr_err *err)
+int64_t itr_scenes_write_composed(const char *dir, const itr_scenes_opts *o, const itr_manifest *m, itr_err *err)
 {
 	itr_scene *scenes = itr_xcalloc((size_t)ITR_MAX(m->n, 1), sizeof *scenes);
 	itr_buf b = ITR_BUF_INIT, text = ITR_BUF_INIT;
-	char *path = itr_path_join(dir, "composed.jsonl"), *made_by = p ? itr_provenance_text(p) : NULL;
+	char *path = itr_path_join(dir, "composed.jsonl");
 	int64_t n = 0;
 	for (int64_t i = 0; i < m->n; i++)
 		itr_scene_make(&scenes[i], o->seed, i);
-	itr_buf_puts(&b, "{\"itr_composed\":1,\"synthetic\":true");
-	if (made_by && made_by[0])
-		itr_buf_printf(&b, ",\"provenance\":%s", made_by);
-	itr_buf_puts(&b, "}\n");
 	for (int64_t i = 0; i < m->n; i++)
 		for (int64_t k = i - i % ITR_SCENE_FAMILY; k < ITR_MIN(i - i % ITR_SCENE_FAMILY + ITR_SCENE_FAMILY, m->n); k++) {
 			struct query q = { scenes, m, i, k };
@@ -80,7 +76,6 @@ int64_t itr_scenes_write_composed(const char *dir, const itr_scenes_opts *o, con
 	if (itr_atomic_write(path, b.data, b.len, err) < 0)
 		n = -1;
 	free(path);
-	free(made_by);
 	free(scenes);
 	itr_buf_free(&b);
 	itr_buf_free(&text);
