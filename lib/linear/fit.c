@@ -1,0 +1,97 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "linear/linear.h"
+
+#define ITR_LINEAR(name) extern const itr_linear_method itr_linear_##name;
+#include "linear/linear.def"
+#undef ITR_LINEAR
+
+const itr_linear_method *const itr_linear_methods[] = {
+#define ITR_LINEAR(name) &itr_linear_##name,
+#include "linear/linear.def"
+#undef ITR_LINEAR
+	NULL
+};
+
+static const double decades[] = { 1e-4, 1e-3, 1e-2, 1e-1, 1 };
+
+const itr_linear_method *itr_linear_method_find(const char *name)
+{
+	for (int i = 0; itr_linear_methods[i]; i++)
+		if (!strcmp(itr_linear_methods[i]->name, name))
+			return itr_linear_methods[i];
+	return NULL;
+}
+
+float *itr_linear_floats(const double *a, int64_t n)
+{
+	float *f = itr_aligned_alloc((size_t)n * sizeof *f);
+	for (int64_t i = 0; i < n; i++)
+		f[i] = (float)a[i];
+	return f;
+}
+
+float *itr_linear_transposed(const double *a, int64_t rows, int64_t cols)
+{
+	float *f = itr_aligned_alloc((size_t)(rows * cols) * sizeof *f);
+	for (int64_t i = 0; i < rows; i++)
+		for (int64_t j = 0; j < cols; j++)
+			f[j * rows + i] = (float)a[i * cols + j];
+	return f;
+}
+
+static int check(const itr_linear_data *d, itr_err *err)
+{
+	if (d->n_texts < 2 || d->n_images < 2)
+		return itr_err_set(err, "%lld captions of %lld images are too few to fit a model: both need at least 2", (long long)d->n_texts, (long long)d->n_images);
+	for (int64_t t = 0; t < d->n_texts; t++)
+		if (d->text_image[t] < 0 || d->text_image[t] >= d->n_images)
+			ITR_BUG("text %lld belongs to image %lld of %lld", (long long)t, (long long)d->text_image[t], (long long)d->n_images);
+	return 0;
+}
+
+itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear_data *data, const itr_linear_opts *opts, itr_linear_score score, void *ctx,
+                               itr_linear_trial *trials, int64_t *n_trials, itr_err *err)
+{
+	const double *r = opts->regularization ? opts->regularization : decades;
+	int64_t n = opts->regularization ? opts->n_regularization : ITR_LEN(decades), done = 0;
+	itr_projection *best = NULL;
+	double top = 0;
+	if (!method->regularized || !isnan(opts->lambda))
+		n = 1;                                             /* nothing to choose */
+	if (check(data, err) < 0)
+		return NULL;
+	if (n > 1 && !score) {
+		itr_err_set(err, "%lld strengths of regularization and nothing to choose by: give one, or a validation part", (long long)n);
+		return NULL;
+	}
+	itr_moments *m = itr_moments_new(data, method->needs, method->normalize, opts->threads);
+	for (int64_t i = 0; i < n; i++) {
+		itr_projection *p = method->fit(m, opts, method->regularized ? r[i] : 0, err);
+		double s = p && score ? score(ctx, p, err) : 0;
+		if (!p || isnan(s)) {
+			itr_projection_free(p);
+			itr_projection_free(best);
+			itr_moments_free(m);
+			return NULL;
+		}
+		if (trials)
+			trials[done] = (itr_linear_trial){ p->regularization, s };
+		done++;
+		if (!best || s > top) {
+			itr_projection_free(best);
+			best = p;
+			top = s;
+		} else {
+			itr_projection_free(p);
+		}
+	}
+	if (n_trials)
+		*n_trials = done;
+	itr_moments_free(m);
+	return best;
+}

@@ -1,0 +1,86 @@
+#include "linear/projection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "tensor/gemm.h"
+#include "tensor/rows.h"
+
+enum { BLOCK = 4096 };               /* rows that are centred at a time */
+
+itr_projection *itr_projection_new(const char *method, int64_t dim)
+{
+	itr_projection *p = itr_xcalloc(1, sizeof *p);
+	p->method = itr_xstrdup(method);
+	p->dim = dim;
+	for (int s = 0; s < 2; s++)
+		p->side[s].encoder = itr_xstrdup("");
+	return p;
+}
+
+void itr_projection_free(itr_projection *p)
+{
+	if (!p)
+		return;
+	for (int s = 0; s < 2; s++) {
+		itr_aligned_free(p->side[s].mean);
+		itr_aligned_free(p->side[s].weight);
+		itr_aligned_free(p->side[s].bias);
+		free(p->side[s].encoder);
+	}
+	itr_json_free(p->details);
+	free(p->method);
+	free(p);
+}
+
+static void add_rows(float *x, int64_t rows, int64_t dim, const float *v, float sign)
+{
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t i = 0; i < dim; i++)
+			x[r * dim + i] += sign * v[i];
+}
+
+int64_t itr_projection_apply(const itr_projection *p, itr_side which, const float *x, int64_t rows, float *out, int threads)
+{
+	const itr_projection_side *s = &p->side[which];
+	int64_t zero = 0, block = ITR_MIN((int64_t)BLOCK, ITR_MAX(rows, (int64_t)1));
+	if (!s->weight && s->in != p->dim)
+		ITR_BUG("itr_projection_apply: %lld wide without a map to %lld", (long long)s->in, (long long)p->dim);
+	itr_packed *packed = s->weight ? itr_pack_rows(s->weight, p->dim, s->in, s->in, threads) : NULL;
+	float *in = itr_aligned_alloc((size_t)(block * s->in) * sizeof *in);
+	for (int64_t r = 0; r < rows; r += block) {
+		int64_t n = ITR_MIN(block, rows - r);
+		float *o = out + r * p->dim;
+		memcpy(in, x + r * s->in, (size_t)(n * s->in) * sizeof *in);
+		if (s->normalize)
+			(void)itr_rows_normalize(in, n, s->in, threads);
+		if (s->mean)
+			add_rows(in, n, s->in, s->mean, -1);
+		if (packed)
+			itr_gemm_packed(n, in, s->in, packed, 0, p->dim, o, p->dim, threads);
+		else
+			memcpy(o, in, (size_t)(n * p->dim) * sizeof *o);
+		if (s->bias)
+			add_rows(o, n, p->dim, s->bias, 1);
+		zero += itr_rows_normalize(o, n, p->dim, threads);
+	}
+	itr_aligned_free(in);
+	itr_packed_free(packed);
+	return zero;
+}
+
+int itr_split_note_check(const itr_split_note *model, const char *const hash[3], const int64_t count[3], itr_err *err)
+{
+	static const char *const names[3] = { "train", "val", "test" };
+	if (!model->by[0])
+		return 0;
+	for (int i = 0; i < 3; i++)
+		if (model->hash[i][0] && strcmp(model->hash[i], hash[i]))
+			return itr_err_set(err, "part '%s' is not the one that the model was fitted with (%lld images here, %lld then; split by %s, seed %llu): "
+			                   "train and evaluate on the same feature store", names[i], (long long)count[i], (long long)model->count[i], model->by,
+			                   (unsigned long long)model->seed);
+	return 0;
+}
