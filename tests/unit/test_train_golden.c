@@ -1,0 +1,259 @@
+/* The engine against PyTorch: each op's output and gradients (ops.json), and whole training curves at true size (curves.json). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/op.h"
+#include "autograd/ops.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "io/json.h"
+#include "loss/loss.h"
+#include "model/model.h"
+#include "optim/optim.h"
+#include "tensor/rows.h"
+
+static itr_json *golden(const char *name)
+{
+	itr_err err = ITR_ERR_INIT;
+	const char *const folders[] = { "tests/golden", "../tests/golden", "../../tests/golden" };
+	for (int i = 0; i < ITR_LEN(folders); i++) {
+		char path[200];
+		snprintf(path, sizeof path, "%s/%s", folders[i], name);
+		itr_json *j = itr_json_read(path, &err);
+		if (j)
+			return j;
+	}
+	fail_msg("%s", err.msg);
+	return NULL;
+}
+
+static double *numbers(const itr_json *a, int64_t *n)
+{
+	*n = itr_json_count(a);
+	double *v = itr_xmalloc((size_t)(*n + 1) * sizeof *v);
+	int64_t i = 0;
+	for (const itr_json *c = itr_json_first(a); c; c = itr_json_next(c))
+		v[i++] = itr_json_num(c, NAN);
+	return v;
+}
+
+static int read_shape(const itr_json *j, int64_t shape[ITR_MAX_RANK])
+{
+	int rank = 0;
+	for (const itr_json *c = itr_json_first(j); c; c = itr_json_next(c))
+		shape[rank++] = itr_json_int(c, -1);
+	return rank;
+}
+
+static itr_var *call(itr_tape *t, const char *op, itr_var **x, int n, const double *attr, const int64_t *index, int64_t n_index)
+{
+	if (!strcmp(op, "linear")) return itr_op_linear_call(t, x[0], x[1], n > 2 ? x[2] : NULL);
+	if (!strcmp(op, "add")) return itr_add(t, x[0], x[1]);
+	if (!strcmp(op, "mul")) return itr_mul(t, x[0], x[1]);
+	if (!strcmp(op, "scale")) return itr_scale(t, x[0], attr[0]);
+	if (!strcmp(op, "relu")) return itr_relu(t, x[0]);
+	if (!strcmp(op, "gelu")) return itr_gelu(t, x[0]);
+	if (!strcmp(op, "layernorm")) return itr_op_layernorm_call(t, x[0], x[1], x[2], attr[0]);
+	if (!strcmp(op, "softmax")) return itr_softmax(t, x[0]);
+	if (!strcmp(op, "l2norm")) return itr_l2norm(t, x[0]);
+	if (!strcmp(op, "gather")) return itr_gather(t, x[0], index, n_index);
+	if (!strcmp(op, "concat")) return itr_concat(t, x[0], x[1]);
+	if (!strcmp(op, "scores")) return itr_scores(t, x[0], x[1], x[2], 0, ITR_LOG_SCALE_CEILING);
+	if (!strcmp(op, "infonce")) return itr_infonce(t, x[0], index, (itr_positives)attr[0], attr[1] != 0);
+	if (!strcmp(op, "cosine_loss")) return itr_cosine_loss(t, x[0], x[1]);
+	if (!strcmp(op, "mse")) return itr_mse(t, x[0], x[1]);
+	fail_msg("no call for '%s'", op);
+	return NULL;
+}
+
+static double worst(const itr_tape *t, const void *data, bool reference, const double *want, int64_t n)
+{
+	double top = 1e-12, error = 0;
+	(void)t;
+	for (int64_t i = 0; i < n; i++)
+		top = fmax(top, fabs(want[i]));
+	for (int64_t i = 0; i < n; i++)
+		error = fmax(error, fabs((reference ? ((const double *)data)[i] : (double)((const float *)data)[i]) - want[i]));
+	return error / top;
+}
+
+/* bound: double 1e-12 (torch computes in double too); float 1e-5 of the largest element. */
+static void check_case(const itr_json *c, bool reference)
+{
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .reference = reference });
+	const double bound = reference ? 1e-12 : 1e-5;
+	itr_var *x[ITR_OP_INPUTS];
+	int n = 0;
+	int64_t n_attr, n_index, count, shape[ITR_MAX_RANK];
+	double *attr = numbers(itr_json_get(c, "attr"), &n_attr), *index_values = numbers(itr_json_get(c, "index"), &n_index);
+	int64_t index[16];
+	for (int64_t i = 0; i < n_index; i++)
+		index[i] = (int64_t)index_values[i];
+	for (const itr_json *in = itr_json_first(itr_json_get(c, "inputs")); in; in = itr_json_next(in)) {
+		double *v = numbers(itr_json_get(in, "data"), &count);
+		int rank = read_shape(itr_json_get(in, "shape"), shape);
+		x[n++] = itr_input_owned(t, rank, shape, v);
+		free(v);
+	}
+	const char *op = itr_json_str(itr_json_get(c, "op"), "?");
+	itr_var *y = call(t, op, x, n, attr, n_index ? index : NULL, n_index);
+	double *want = numbers(itr_json_get(c, "output"), &count), *weight = numbers(itr_json_get(c, "weight"), &count);
+	assert_int_equal(y->count, count);
+	double e = worst(t, y->data, reference, want, count);
+	if (e > bound)
+		fail_msg("%s: output differs by %g of its largest element", op, e);
+	float *weight_f = itr_xmalloc((size_t)count * sizeof *weight_f);
+	for (int64_t i = 0; i < count; i++)
+		weight_f[i] = (float)weight[i];
+	itr_backward_from(t, y, reference ? (void *)weight : (void *)weight_f);
+	int k = 0;
+	for (const itr_json *in = itr_json_first(itr_json_get(c, "inputs")); in; in = itr_json_next(in), k++) {
+		double *g = numbers(itr_json_get(in, "grad"), &count);
+		e = worst(t, x[k]->grad, reference, g, count);
+		if (e > bound)
+			fail_msg("%s: gradient %d differs by %g of its largest element", op, k, e);
+		free(g);
+	}
+	free(weight_f);
+	free(weight);
+	free(want);
+	free(attr);
+	free(index_values);
+	itr_tape_free(t);
+}
+
+static void test_ops(void **state)
+{
+	itr_json *j = golden("ops.json");
+	int n = 0;
+	(void)state;
+	for (const itr_json *c = itr_json_first(itr_json_get(j, "cases")); c; c = itr_json_next(c), n++) {
+		check_case(c, true);
+		check_case(c, false);
+	}
+	assert_int_equal(n, 20);
+	itr_json_free(j);
+}
+
+/* --- curves ------------------------------------------------------------------------------------------------------------------------------ */
+enum { IN = 1024, OUT = 1536, BATCH = 256, ROWS = 2560, STEPS = 50, LATENT = 32 };
+
+static double *normal(uint64_t a, uint64_t b, int64_t n)
+{
+	itr_rng r;
+	double *v = itr_xmalloc((size_t)n * sizeof *v);
+	itr_rng_init(&r, (uint64_t[]){ a, b }, 2);
+	itr_rng_normals(&r, n, v);
+	return v;
+}
+
+/* unit(latent . map + 2 noise), as gen_curves.py. */
+static float *side(const double *latent, uint64_t map_key, uint64_t noise_key, int64_t dim)
+{
+	double *map = normal(5, map_key, LATENT * dim), *noise = normal(5, noise_key, ROWS * dim), *row = itr_xmalloc((size_t)dim * sizeof *row);
+	float *x = itr_aligned_alloc((size_t)(ROWS * dim) * sizeof *x);
+	for (int64_t i = 0; i < ROWS; i++) {
+		double squares = 0;
+		for (int64_t j = 0; j < dim; j++)
+			row[j] = 2 * noise[i * dim + j];
+		for (int64_t k = 0; k < LATENT; k++)
+			for (int64_t j = 0; j < dim; j++)
+				row[j] += latent[i * LATENT + k] * map[k * dim + j];
+		for (int64_t j = 0; j < dim; j++)
+			squares += row[j] * row[j];
+		for (int64_t j = 0; j < dim; j++)
+			x[i * dim + j] = (float)(row[j] / sqrt(squares));
+	}
+	free(map);
+	free(noise);
+	free(row);
+	return x;
+}
+
+static void fill(itr_params *p)
+{
+	for (int64_t i = 0; i < itr_params_count(p); i++) {
+		itr_param *q = itr_params_at(p, i);
+		double *v = normal(9, (uint64_t)i, q->count);
+		const bool norm = strstr(q->name, "norm") && strstr(q->name, "weight");
+		for (int64_t k = 0; k < q->count; k++)
+			q->data[k] = (float)(q->rank == 2 ? v[k] / sqrt((double)q->shape[1]) : norm ? 1 + 0.1 * v[k] : 0.1 * v[k]);
+		free(v);
+	}
+}
+
+static void curve(const itr_json *curves, const char *key, const char *model, int64_t hidden, const char *loss, const char *optimizer, const itr_optim_opts *oo, const float *x, const float *y)
+{
+	itr_err err = ITR_ERR_INIT;
+	int64_t n;
+	double *want = numbers(itr_json_get(curves, key), &n), worst_error = 0;
+	itr_model *m = itr_model_new(model, &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = hidden, .output_activation = true, .temperature = 0.07 }, 1, &err);
+	assert_non_null(m);
+	fill(m->params);
+	itr_optim *opt = itr_optim_new(optimizer, m->params, oo, &err);
+	const itr_loss_ops *l = itr_loss_find(loss, &err);
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2 });
+	assert_int_equal(n, STEPS);
+	for (int k = 0; k < STEPS; k++) {
+		const int64_t i = k * BATCH % ROWS;
+		itr_tape_reset(t, (uint64_t)k);
+		itr_params_zero_grad(m->params);
+		itr_var *p = itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN));
+		itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, false, NULL };
+		itr_var *v = l->value(t, p, itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT), &lo);
+		worst_error = fmax(worst_error, fabs(itr_var_item(t, v) / want[k] - 1));
+		itr_backward(t, v, 1);
+		itr_optim_step(opt, oo->lr, 1);
+	}
+	printf("# %s: %.4f -> %.4f, worst relative difference %.1e\n", key, want[0], want[STEPS - 1], worst_error);
+	assert_true(worst_error < 1e-4);
+	free(want);
+	itr_tape_free(t);
+	itr_optim_free(opt);
+	itr_model_free(m);
+}
+
+static void test_curves(void **state)
+{
+	itr_json *j = golden("curves.json");
+	const itr_json *c = itr_json_get(j, "curves");
+	double *latent = normal(5, 0, ROWS * LATENT);
+	float *x = side(latent, 1, 2, IN), *y = side(latent, 3, 4, OUT);
+	(void)state;
+	curve(c, "residual-mlp infonce adam", "residual-mlp", 2048, "infonce", "adam", &(itr_optim_opts){ .lr = 1e-4, .threads = 2 }, x, y);
+	curve(c, "mlp cosine adamw", "mlp", 512, "cosine", "adamw", &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.05, .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "mlp cosine sgd", "mlp", 512, "cosine", "sgd", &(itr_optim_opts){ .lr = 0.1, .weight_decay = 0.001, .momentum = 0.9, .decay_all = true, .threads = 2 }, x, y);
+	itr_aligned_free(x);
+	itr_aligned_free(y);
+	free(latent);
+	itr_json_free(j);
+}
+
+static void test_cosine_schedule(void **state)
+{
+	itr_json *j = golden("curves.json");
+	int64_t n;
+	double *want = numbers(itr_json_get(j, "cosine_lr"), &n);
+	itr_schedule s = { 1, 1e-4, 0, 0, 100, false, 0 };
+	(void)state;
+	for (int64_t k = 0; k < n; k++)
+		assert_true(fabs(itr_schedule_lr(&s, k) - want[k]) < 1e-12);      /* torch's recurrence rounds differently */
+	s.warmup = 10;
+	assert_true(fabs(itr_schedule_lr(&s, 0) - 1e-5) < 1e-18 && fabs(itr_schedule_lr(&s, 9) - 1e-4) < 1e-18);
+	free(want);
+	itr_json_free(j);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ops), cmocka_unit_test(test_curves), cmocka_unit_test(test_cosine_schedule) };
+	return cmocka_run_group_tests_name("train_golden", tests, NULL, NULL);
+}
