@@ -1,5 +1,5 @@
 /* npz.h - NumPy arrays in files. Reads .npy 1.0-3.0 and .npz (stored, deflated, zip64, keys with '/'), C and Fortran order, f2 f4 f8 i1..i8 u1..u8 bool <U |S
- * (big-endian too); refuses pickled objects, structured types, sizes that the file cannot hold, and bombs. Writes what numpy.load reads, same bytes each time. */
+ * (big-endian too); integers are read exactly or not at all; refuses pickled objects, structured types, sizes that the file cannot hold, and bombs. Writes what numpy.load reads, same bytes each time. */
 #ifndef ITR_IO_NPZ_H
 #define ITR_IO_NPZ_H
 
@@ -33,7 +33,9 @@ ITR_MUST_USE int itr_npz_info(itr_npz *z, const char *name, itr_array_info *info
 float *itr_npz_f32(itr_npz *z, const char *name, itr_array_info *info, itr_err *err);
 double *itr_npz_f64(itr_npz *z, const char *name, itr_array_info *info, itr_err *err);
 int64_t *itr_npz_i64(itr_npz *z, const char *name, itr_array_info *info, itr_err *err);
+void *itr_npz_raw(itr_npz *z, const char *name, itr_array_info *info, itr_err *err);      /* numbers as stored: info->dtype; itr_aligned_free */
 char **itr_npz_text(itr_npz *z, const char *name, itr_array_info *info, itr_err *err);    /* UTF-8 strings */
+void itr_npz_free_text(char **strings, int64_t count);                                    /* NULL is fine */
 void itr_npz_free_text(char **strings, int64_t count);
 
 /* Streams the rows (first axis) of a numeric C-order member without holding it: calls fn with blocks of raw elements of info->dtype in native byte order.

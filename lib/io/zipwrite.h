@@ -1,0 +1,21 @@
+/* zipwrite.h - a zip archive written from front to back: members go to the file as they come, nothing is kept but the directory. (libzip keeps every source until it
+ * closes: twice the archive in memory, or temporary files.) Times are 1980-01-01, so that equal members make equal bytes. zip64 where sizes need it. */
+#ifndef ITR_IO_ZIPWRITE_H
+#define ITR_IO_ZIPWRITE_H
+
+#include <stdio.h>
+
+#include "base/err.h"
+
+typedef struct itr_zipw itr_zipw;
+
+/* f must be seekable and stays the caller's; `path` is for messages. */
+itr_zipw *itr_zipw_new(FILE *f, const char *path, bool deflate);
+/* One member of exactly `size` bytes: begin, write as often as needed, end. */
+ITR_MUST_USE int itr_zipw_begin(itr_zipw *w, const char *name, int64_t size, itr_err *err);
+ITR_MUST_USE int itr_zipw_write(itr_zipw *w, const void *bytes, size_t n, itr_err *err);
+ITR_MUST_USE int itr_zipw_end(itr_zipw *w, itr_err *err);
+ITR_MUST_USE int itr_zipw_finish(itr_zipw *w, itr_err *err);              /* the directory; does not free */
+void itr_zipw_free(itr_zipw *w);
+
+#endif
