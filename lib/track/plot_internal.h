@@ -1,0 +1,42 @@
+/* plot_internal.h - a figure as plot.c builds it and plot_script.c writes it. */
+#ifndef ITR_TRACK_PLOT_INTERNAL_H
+#define ITR_TRACK_PLOT_INTERNAL_H
+
+#include "base/vec.h"
+#include "track/plot.h"
+
+typedef enum { SERIES_LINE, SERIES_SCATTER, SERIES_LABELS, SERIES_BARS, SERIES_BOX, SERIES_HLINE, SERIES_DIAGONAL, SERIES_HEAT } series_type;
+
+typedef struct series {
+	series_type type;
+	char *name;
+	int64_t n;                       /* points; heat: cells */
+	double *x, *y, *low, *high;      /* NULL when not given; hline: y[0] */
+	char **texts;                    /* labels */
+	int64_t rows, columns;           /* heat */
+	int digits;
+	int block;                       /* of the .dat file; -1 none */
+} series;
+
+typedef struct names { char **v; int64_t n; } names;
+
+struct itr_panel {
+	char *title, *x_label, *y_label;
+	bool log_x, log_y;
+	double x_low, x_high, y_low, y_high;
+	double *ticks;
+	int64_t n_ticks;
+	names categories, rows;
+	ITR_VEC(series) series;
+};
+
+struct itr_figure {
+	char *png, *title;
+	int rows, columns, width, height;
+	ITR_VEC(itr_panel *) panels;
+};
+
+/* The script and the data it plots, from the whole figure. */
+void itr_plot_script(itr_figure *f, itr_buf *gp, itr_buf *dat);
+
+#endif
