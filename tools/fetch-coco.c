@@ -100,8 +100,8 @@ static int fetch_reader(struct fetch *f)
 {
 	itr_tool *t = f->t;
 	const struct opt *o = f->o;
-	const char *source = t->n_args ? t->args[0] : NULL;
-	itr_reader_opts ro = { .source = source, .annotations_dir = o->annotations_dir, .images_dir = o->images_dir, .subset = o->subset };
+	const char *source = t->n_args ? t->args[0] : o->annotations_dir || o->from ? NULL : t->output;
+	itr_reader_opts ro = { .source = source, .annotations_dir = o->annotations_dir, .images_dir = o->images_dir, .subset = o->subset, .provenance = t->provenance };
 	char *what = itr_xasprintf("%s %s%s%s", f->reader->name, source ? source : o->annotations_dir ? o->annotations_dir : ".", o->subset ? " " : "", o->subset ? o->subset : "");
 	int rc = f->reader->read(&f->m, &ro, f->findings, &t->err);
 	if (rc == 0)
@@ -109,6 +109,8 @@ static int fetch_reader(struct fetch *f)
 	free(what);
 	if (rc < 0)
 		return -1;
+	if (f->m.synthetic)
+		itr_provenance_set_synthetic(t->provenance);
 	itr_dataset_limit(&f->m, o->limit, t->seed);
 	itr_progress *p = itr_progress_begin(t, "pictures", "pictures", f->m.n);
 	itr_check_opts co = { .decode = f->reader->decode, .threads = t->threads, .progress = itr_progress_tick, .progress_ctx = p, .interrupted = &itr_interrupted };

@@ -12,6 +12,7 @@ typedef struct itr_reader_opts {
 	const char *annotations_dir;    /* may be NULL: SOURCE/annotations */
 	const char *images_dir;         /* may be NULL: SOURCE */
 	const char *subset;             /* "val2017"; may be NULL: the only one there is */
+	itr_provenance *provenance;     /* annotation files are noted as inputs; may be NULL */
 } itr_reader_opts;
 
 typedef struct itr_reader {
