@@ -26,6 +26,20 @@ const itr_encoder_desc *itr_encoder_at(int i)
 	return table[i];
 }
 
+itr_json *itr_encoder_list(void)
+{
+	itr_json *all = itr_json_array();
+	for (int i = 0; i < ITR_LEN(table); i++) {
+		itr_json *e = itr_json_push(all, itr_json_object());
+		itr_json_add_str(e, "name", table[i]->name);
+		itr_json_add_bool(e, "image", table[i]->modality & ITR_MODALITY_IMAGE);
+		itr_json_add_bool(e, "text", table[i]->modality & ITR_MODALITY_TEXT);
+		itr_json_add_bool(e, "needs_weights", table[i]->needs_weights);
+		itr_json_add_str(e, "summary", table[i]->summary);
+	}
+	return all;
+}
+
 static const itr_encoder_desc *find(const char *name, enum itr_modality modality, itr_err *err)
 {
 	const char *what = modality == ITR_MODALITY_IMAGE ? "image" : "text";

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "image/image.h"
+#include "io/json.h"
 
 enum itr_modality { ITR_MODALITY_IMAGE = 1, ITR_MODALITY_TEXT = 2 };
 
@@ -53,6 +54,7 @@ struct itr_encoder {
 /* The table, in file order. */
 int itr_encoder_count(void);
 const itr_encoder_desc *itr_encoder_at(int i);
+itr_json *itr_encoder_list(void);        /* the table as a list of objects */
 
 /* Finds `name` for `modality`, checks weights against it and creates it. NULL with err (an unknown name gets the nearest). */
 itr_encoder *itr_encoder_new(const char *name, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err);

@@ -1,0 +1,37 @@
+/* verify.h - what can be wrong with vectors although the file is whole: NaN, zero, constant, repeated, of odd length, one side apart from the other. */
+#ifndef ITR_ENCODE_VERIFY_H
+#define ITR_ENCODE_VERIFY_H
+
+#include "base/buf.h"
+#include "data/features.h"
+
+enum { ITR_VERIFY_BINS = 8 };
+
+typedef struct itr_verify_side {
+	int64_t rows, dim;
+	int64_t bad_rows;                /* NaN or infinity */
+	int64_t first_bad;               /* row, or -1 */
+	int64_t zero_rows;
+	int64_t repeated_rows;           /* bit-equal to an earlier row */
+	int64_t constant_dims;           /* the same number in every row */
+	double norm_min, norm_max, norm_mean;
+	int64_t norm_count[ITR_VERIFY_BINS];     /* histogram of norms between norm_min and norm_max */
+	bool constant;                   /* all rows are one row */
+} itr_verify_side;
+
+typedef struct itr_verify {
+	itr_verify_side image, text;     /* rows 0: the store has no such vectors */
+	bool has_gap;                    /* both sides have one size */
+	double gap;                      /* distance of the means of the unit rows (Liang et al. 2022, "Mind the gap") */
+} itr_verify;
+
+/* Reads all pooled vectors, a block at a time. 0, or -1 with err. */
+ITR_MUST_USE int itr_verify_store(const itr_features *f, itr_verify *v, itr_err *err);
+/* True when nothing is wrong: no bad rows, not constant. Zero and repeated rows are worth a look but may be right (empty, repeated captions). */
+bool itr_verify_ok(const itr_verify *v);
+
+/* The findings for people and for programs. */
+void itr_verify_print(const itr_verify *v, itr_buf *out);
+void itr_verify_json(const itr_verify *v, itr_json *into);
+
+#endif

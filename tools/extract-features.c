@@ -1,0 +1,268 @@
+/* extract-features - pictures and captions to vectors; vectors to embeddings */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/nearest.h"
+#include "base/path.h"
+#include "cli/progress.h"
+#include "cli/tool.h"
+#include "encode/embed.h"
+#include "encode/extract.h"
+#include "encode/verify.h"
+
+static const char *const alpha_names[] = { "white", "drop", NULL };
+
+struct opt {
+	bool list, merge, verify, patches, tokens, normalize, exif, shuffle_queries;
+	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *root, *shard, *model, *split;
+	int64_t max_tokens, batch_size, max_failed;
+	int alpha;
+	itr_ints project, truncate;
+};
+
+static const itr_option options[] = {
+	ITR_OPT_HEADING("Manifest to feature store:"),
+	ITR_OPT_STR("image-encoder", 0, struct opt, image_encoder, "NAME", "encoder of the images (--list)"),
+	ITR_OPT_STR("text-encoder", 0, struct opt, text_encoder, "NAME", "encoder of the captions (--list)"),
+	ITR_OPT_STR("weights", 0, struct opt, weights, "PATH", "weights of both encoders"),
+	ITR_OPT_STR("image-weights", 0, struct opt, image_weights, "PATH", "weights of the image encoder"),
+	ITR_OPT_STR("text-weights", 0, struct opt, text_weights, "PATH", "weights of the text encoder"),
+	ITR_OPT_STR("pooling", 0, struct opt, pooling, "HOW", "cls or mean, where the encoder has a choice (default: the weights' own)"),
+	ITR_OPT_BOOL("patches", 0, struct opt, patches, "store a vector per patch too, as half floats"),
+	ITR_OPT_BOOL("tokens", 0, struct opt, tokens, "store a vector per token too, as half floats"),
+	ITR_OPT_INT("max-tokens", 0, struct opt, max_tokens, "N", "tokens stored a caption"),
+	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "store unit vectors instead of the encoder's own scale"),
+	ITR_OPT_STR("root", 0, struct opt, root, "DIR", "folder that image paths are relative to (default: the manifest's)"),
+	ITR_OPT_ENUM("alpha", 0, struct opt, alpha, alpha_names, "transparent pictures: put on white, or drop the channel as Pillow's convert does"),
+	ITR_OPT_BOOL("exif", 0, struct opt, exif, "turn pictures as their EXIF orientation says"),
+	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "bad pictures to accept; they are named and left out with their captions"),
+	ITR_OPT_INT("batch-size", 0, struct opt, batch_size, "N", "pictures a batch; 0 chooses"),
+	ITR_OPT_STR("shard", 0, struct opt, shard, "I/N", "only the I-th of N slices (from 0), as a store of its own"),
+	ITR_OPT_BOOL("merge", 0, struct opt, merge, "join the stores named as arguments (shards) into one"),
+	ITR_OPT_HEADING("Feature store to embeddings:"),
+	ITR_OPT_STR("model", 0, struct opt, model, "FILE", "model that maps both sides into one space (train)"),
+	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "only the rows of train, val, test or restval (default: all)"),
+	ITR_OPT_INTS("project", 0, struct opt, project, "D...", "sizes to write, by Gaussian projection (default: the model's own)"),
+	ITR_OPT_INTS("truncate", 0, struct opt, truncate, "D...", "sizes to write, by cutting off (Matryoshka)"),
+	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, shuffle_queries, "permute captions and ground truth together"),
+	ITR_OPT_HEADING("Other:"),
+	ITR_OPT_BOOL("verify", 0, struct opt, verify, "look for what is wrong with a store: NaN, zero, repeated and constant vectors"),
+	ITR_OPT_BOOL("list", 0, struct opt, list, "list the encoders"),
+	ITR_OPT_END
+};
+
+static const char *const examples[] = {
+	"extract-features --image-encoder classic --text-encoder hash data/scenes/manifest.jsonl -o features.h5",
+	"extract-features --model cca.h5 features.h5 --split test --project 256,512,1024 -o test.npz",
+	"extract-features --merge shard0.h5 shard1.h5 -o features.h5",
+	NULL
+};
+
+static const itr_tool_desc tool = {
+	.name = "extract-features",
+	.purpose = "turn images and captions into vectors, and vectors into embeddings",
+	.synopsis = "extract-features [options] MANIFEST|- -o FEATURES.h5\n"
+	            "       extract-features [--model MODEL] [options] FEATURES.h5 -o EMBEDDINGS.npz\n"
+	            "       extract-features --merge FEATURES.h5... -o FEATURES.h5\n"
+	            "       extract-features --verify FEATURES.h5",
+	.options = options,
+	.min_args = 0, .max_args = -1,
+	.flags = ITR_TOOL_OUTPUT,
+	.examples = examples,
+	.see_also = "fetch-coco(1), train(1), evaluate(1)",
+};
+
+static int list_encoders(itr_tool *t)
+{
+	for (int i = 0; i < itr_encoder_count() && !t->json; i++) {
+		const itr_encoder_desc *d = itr_encoder_at(i);
+		fprintf(t->out, "%-20s %-12s %s\n", d->name, d->modality == ITR_MODALITY_IMAGE ? "image" : d->modality == ITR_MODALITY_TEXT ? "text" : "image, text", d->summary);
+	}
+	if (t->json) {
+		itr_json *j = itr_json_object();
+		itr_json_add_int(j, "schema", 1);
+		itr_json_add(j, "encoders", itr_encoder_list());
+		itr_tool_print_json(t, j);
+	}
+	return itr_tool_end(t, true);
+}
+
+static int verify(itr_tool *t)
+{
+	itr_verify v;
+	itr_buf b = ITR_BUF_INIT;
+	itr_features *f = itr_features_open(t->args[0], &t->err);
+	int rc = f ? itr_verify_store(f, &v, &t->err) : -1;
+	itr_features_close(f);
+	if (rc < 0)
+		return itr_tool_fail(t);
+	itr_json *j = itr_json_object();
+	itr_json_add_int(j, "schema", 1);
+	itr_verify_json(&v, j);
+	itr_verify_print(&v, &b);
+	if (t->json)
+		itr_tool_print_json(t, j);
+	else {
+		fputs(itr_buf_str(&b), t->out);
+		itr_json_free(j);
+	}
+	itr_buf_free(&b);
+	return itr_tool_end(t, itr_verify_ok(&v));
+}
+
+/* What was written, for people (stderr), programs (--json) and the tracked run. */
+static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, itr_json *j)
+{
+	itr_info("'%s': %lld images, %lld captions%s", t->output, (long long)images, (long long)texts, itr_provenance_synthetic(t->provenance) ? " (synthetic)" : "");
+	itr_tool_metric(t, "images", (double)images, 0);
+	itr_tool_metric(t, "captions", (double)texts, 0);
+	itr_tool_metric(t, "failed", (double)failed, 0);
+	itr_tool_artifact(t, t->output);
+	itr_json_add_int(j, "schema", 1);
+	itr_json_add_str(j, "output", t->output);
+	itr_json_add_int(j, "images", images);
+	itr_json_add_int(j, "captions", texts);
+	itr_json_add_int(j, "failed", failed);
+	itr_json_add_bool(j, "synthetic", itr_provenance_synthetic(t->provenance));
+	if (t->json)
+		itr_tool_print_json(t, j);
+	else
+		itr_json_free(j);
+	return itr_tool_end(t, true);
+}
+
+static int parse_shard(itr_tool *t, const char *text, itr_extract_opts *x)
+{
+	char end;
+	long long i = 0, n = 0;
+	if (sscanf(text, "%lld/%lld%c", &i, &n, &end) != 2 || n < 1 || i < 0 || i >= n)
+		return itr_tool_usage(t, "--shard '%s' is not I/N with 0 <= I < N", text);
+	x->shard = i;
+	x->shards = n;
+	return 0;
+}
+
+static int extract(itr_tool *t, const struct opt *o)
+{
+	itr_extract_opts x = {
+		.image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling,
+		.image_weights = o->image_weights ? o->image_weights : o->weights, .text_weights = o->text_weights ? o->text_weights : o->weights,
+		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .batch = o->batch_size, .max_failed = o->max_failed,
+		.alpha = (itr_alpha)o->alpha, .exif = o->exif, .threads = t->threads, .interrupted = &itr_interrupted, .progress = itr_progress_tick,
+	};
+	itr_manifest m;
+	itr_extract_result r;
+	int usage = o->shard ? parse_shard(t, o->shard, &x) : 0;
+	if (usage)
+		return usage;
+	if (!o->image_encoder && !o->text_encoder)
+		return itr_tool_usage(t, "give --image-encoder, --text-encoder or both (--list shows them)");
+	if (o->max_tokens < 1 || o->max_tokens > 4096 || o->batch_size < 0 || o->batch_size > 65536)
+		return itr_tool_usage(t, "--max-tokens goes from 1 to 4096, --batch-size from 0 to 65536");
+	if (itr_manifest_read(&m, t->args[0], o->root, &t->err) < 0)
+		return itr_tool_fail(t);
+	itr_provenance_input(t->provenance, t->args[0]);
+	if (m.synthetic)
+		itr_provenance_set_synthetic(t->provenance);
+	itr_progress *bar = itr_progress_begin(t, "encoding", "images", itr_extract_count(&m, &x));
+	x.progress_ctx = bar;
+	int rc = itr_extract(&m, t->output, &x, t->provenance, &r, &t->err);
+	itr_progress_end(bar);
+	itr_manifest_free(&m);
+	if (rc < 0)
+		return itr_tool_fail(t);
+	if (r.failed)
+		itr_warn("%lld images failed and were left out with their captions", (long long)r.failed);
+	if (r.empty_texts)
+		itr_warn("%lld captions hold no words: their vectors are zero", (long long)r.empty_texts);
+	itr_json *j = itr_json_object();
+	itr_json_add_int(j, "image_dim", r.layout.image.dim);
+	itr_json_add_int(j, "text_dim", r.layout.text.dim);
+	itr_json_add_int(j, "empty_captions", r.empty_texts);
+	itr_json_add_int(j, "parts", r.parts);
+	itr_json_add_int(j, "parts_resumed", r.resumed);
+	return report(t, r.images, r.texts, r.failed, j);
+}
+
+static int merge(itr_tool *t)
+{
+	itr_features_layout l;
+	for (int i = 0; i < t->n_args; i++) {
+		itr_provenance_input(t->provenance, t->args[i]);
+		itr_features *f = itr_features_open(t->args[i], &t->err);
+		if (!f)
+			return itr_tool_fail(t);
+		if (f->synthetic)
+			itr_provenance_set_synthetic(t->provenance);
+		itr_features_close(f);
+	}
+	char *provenance = itr_provenance_text(t->provenance);
+	int rc = itr_features_merge(t->args, t->n_args, t->output, provenance, &l, &t->err);
+	free(provenance);
+	return rc < 0 ? itr_tool_fail(t) : report(t, l.n_images, l.n_texts, 0, itr_json_object());
+}
+
+static int embed(itr_tool *t, const struct opt *o)
+{
+	itr_embed_opts e = { .model = o->model, .has_split = o->split != NULL, .project = o->project.v, .n_project = o->project.n, .truncate = o->truncate.v,
+	                     .n_truncate = o->truncate.n, .shuffle_queries = o->shuffle_queries, .seed = t->seed, .threads = t->threads };
+	itr_embed_result r;
+	while (o->split && e.split < ITR_SPLIT_COUNT && strcmp(itr_split_names[e.split], o->split))
+		e.split++;
+	if (e.split == ITR_SPLIT_COUNT)
+		return itr_tool_usage(t, "unknown split '%s': did you mean '%s'?", o->split, itr_nearest(o->split, itr_split_names, ITR_SPLIT_COUNT));
+	if (o->image_encoder || o->text_encoder)
+		return itr_tool_usage(t, "'%s' is a feature store: it is encoded already; encoders go with a manifest", t->args[0]);
+	itr_features *f = itr_features_open(t->args[0], &t->err);
+	if (!f)
+		return itr_tool_fail(t);
+	itr_provenance_input(t->provenance, t->args[0]);
+	if (o->model)
+		itr_provenance_input(t->provenance, o->model);
+	if (f->synthetic)
+		itr_provenance_set_synthetic(t->provenance);
+	int rc = itr_embed(f, t->output, &e, t->provenance, &r, &t->err);
+	itr_features_close(f);
+	if (rc < 0)
+		return itr_tool_fail(t);
+	if (r.zero_texts + r.zero_images)
+		itr_warn("%lld captions and %lld images have the zero vector", (long long)r.zero_texts, (long long)r.zero_images);
+	itr_json *j = itr_json_object(), *dims = itr_json_add_array(j, "dims");
+	for (int64_t i = 0; i < r.n_dims; i++)
+		itr_json_push(dims, itr_json_new_int(r.dims[i]));
+	return report(t, r.images, r.texts, 0, j);
+}
+
+/* HDF5 files begin with these bytes; everything else is taken for a manifest. */
+static bool is_hdf5(const char *path)
+{
+	char head[8] = { 0 };
+	FILE *f = strcmp(path, "-") ? fopen(path, "rb") : NULL;
+	bool yes = f && fread(head, 1, 8, f) == 8 && !memcmp(head, "\211HDF\r\n\032\n", 8);
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+int main(int argc, char **argv)
+{
+	struct opt o = { .max_tokens = 32 };
+	itr_tool *t = itr_tool_begin(&tool, &o, argc, argv);
+	if (o.list)
+		return list_encoders(t);
+	if (t->n_args < 1)
+		return itr_tool_usage(t, "no manifest and no feature store given");
+	if (!o.merge && t->n_args > 1)
+		return itr_tool_usage(t, "one input at a time; several stores are joined with --merge");
+	if (o.verify)
+		return verify(t);
+	if (!t->output)
+		return itr_tool_usage(t, "-o FILE is missing");
+	if (itr_tool_check_output(t, true) < 0)
+		return itr_tool_fail(t);
+	if (o.merge)
+		return merge(t);
+	return is_hdf5(t->args[0]) || o.model ? embed(t, &o) : extract(t, &o);
+}
