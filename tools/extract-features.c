@@ -17,7 +17,7 @@ static const char *const alpha_names[] = { "white", "drop", NULL };
 struct opt {
 	bool list, merge, verify, patches, tokens, normalize, exif, shuffle_queries;
 	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *root, *shard, *model, *split;
-	int64_t max_tokens, batch_size, max_failed;
+	int64_t max_tokens, batch_size, part_rows, max_failed;
 	int alpha;
 	itr_ints project, truncate;
 };
@@ -39,6 +39,7 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("exif", 0, struct opt, exif, "turn pictures as their EXIF orientation says"),
 	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "bad pictures to accept; they are named and left out with their captions"),
 	ITR_OPT_INT("batch-size", 0, struct opt, batch_size, "N", "pictures a batch; 0 chooses"),
+	ITR_OPT_INT("part-rows", 0, struct opt, part_rows, "N", "images a part: what a killed run loses at most"),
 	ITR_OPT_STR("shard", 0, struct opt, shard, "I/N", "only the I-th of N slices (from 0), as a store of its own"),
 	ITR_OPT_BOOL("merge", 0, struct opt, merge, "join the stores named as arguments (shards) into one"),
 	ITR_OPT_HEADING("Feature store to embeddings:"),
@@ -149,7 +150,7 @@ static int extract(itr_tool *t, const struct opt *o)
 	itr_extract_opts x = {
 		.image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling,
 		.image_weights = o->image_weights ? o->image_weights : o->weights, .text_weights = o->text_weights ? o->text_weights : o->weights,
-		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .batch = o->batch_size, .max_failed = o->max_failed,
+		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .batch = o->batch_size, .part_rows = o->part_rows, .max_failed = o->max_failed,
 		.alpha = (itr_alpha)o->alpha, .exif = o->exif, .threads = t->threads, .interrupted = &itr_interrupted, .progress = itr_progress_tick,
 	};
 	itr_manifest m;
@@ -159,8 +160,8 @@ static int extract(itr_tool *t, const struct opt *o)
 		return usage;
 	if (!o->image_encoder && !o->text_encoder)
 		return itr_tool_usage(t, "give --image-encoder, --text-encoder or both (--list shows them)");
-	if (o->max_tokens < 1 || o->max_tokens > 4096 || o->batch_size < 0 || o->batch_size > 65536)
-		return itr_tool_usage(t, "--max-tokens goes from 1 to 4096, --batch-size from 0 to 65536");
+	if (o->max_tokens < 1 || o->max_tokens > 4096 || o->batch_size < 0 || o->batch_size > 65536 || o->part_rows < 1)
+		return itr_tool_usage(t, "--max-tokens goes from 1 to 4096, --batch-size from 0 to 65536, --part-rows from 1");
 	if (itr_manifest_read(&m, t->args[0], o->root, &t->err) < 0)
 		return itr_tool_fail(t);
 	itr_provenance_input(t->provenance, t->args[0]);
@@ -248,7 +249,7 @@ static bool is_hdf5(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .max_tokens = 32 };
+	struct opt o = { .max_tokens = 32, .part_rows = 4096 };
 	itr_tool *t = itr_tool_begin(&tool, &o, argc, argv);
 	if (o.list)
 		return list_encoders(t);

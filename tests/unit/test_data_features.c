@@ -1,0 +1,195 @@
+/* lib/data/features: what is written is read back, and stores that contradict themselves are refused with the row that is wrong */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "data/features.h"
+
+enum { N = 3, M = 4, D = 5, E = 6 };
+
+static char path[] = "/tmp/itr-test-features-XXXXXX";
+
+static const char *id[N], *split[N], *file[N], *text_id[M], *caption[M], *label[] = { "cat", "dog" };
+static int64_t text_image[M];
+static float image[N * D], text[M * E];
+static uint8_t matrix[N * 2];
+
+static void reset(void)
+{
+	static const char *const ids[] = { "a", "b", "c" }, *const tids[] = { "1", "2", "3", "4" };
+	static const char *const splits[] = { "train", "test", "test" };
+	for (int i = 0; i < N; i++) {
+		id[i] = ids[i];
+		split[i] = splits[i];
+		file[i] = "x.png";
+		matrix[2 * i] = (uint8_t)(i == 1);
+		matrix[2 * i + 1] = 1;
+	}
+	for (int i = 0; i < M; i++) {
+		text_id[i] = tids[i];
+		caption[i] = i ? "caf\xc3\xa9" : "";
+		text_image[i] = i < 2 ? i : 2;
+	}
+	for (int i = 0; i < N * D; i++)
+		image[i] = (float)i;
+	for (int i = 0; i < M * E; i++)
+		text[i] = (float)-i;
+}
+
+static int save(bool commit)
+{
+	itr_features_layout l = { .n_images = N, .n_texts = M, .image = { .encoder = "e", .preprocess = "p", .dim = D, .normalized = true }, .text = { .encoder = "f", .dim = E } };
+	itr_features_index x = { .image_id = id, .image_split = split, .image_path = file, .text_id = text_id, .caption = caption, .text_image = text_image,
+	                         .label = label, .n_labels = 2, .label_matrix = matrix, .config = "{}" };
+	itr_err err = ITR_ERR_INIT;
+	itr_h5 *h = itr_features_create(path, ITR_FEATURES_FORMAT, &l, &err);
+	assert_non_null(h);
+	assert_int_equal(itr_h5_write_rows(h, "/image/pooled", ITR_F32, 0, N, image, &err), 0);
+	assert_int_equal(itr_h5_write_rows(h, "/text/pooled", ITR_F32, 0, M, text, &err), 0);
+	assert_int_equal(itr_features_write_index(h, &l, &x, &err), 0);
+	if (!commit) {
+		itr_h5_close(h);
+		return 0;
+	}
+	return itr_h5_commit(h, &err);
+}
+
+static void refuse(const char *why)
+{
+	itr_err err = ITR_ERR_INIT;
+	assert_int_equal(save(true), 0);
+	itr_features *f = itr_features_open(path, &err);
+	if (f || !strstr(err.msg, why))
+		print_message("wanted '%s', got '%s'\n", why, f ? "no error" : err.msg);
+	assert_null(f);
+	assert_non_null(strstr(err.msg, why));
+	reset();
+}
+
+static void test_back(void **state)
+{
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	reset();
+	assert_int_equal(save(true), 0);
+	itr_features *f = itr_features_open(path, &err);
+	assert_non_null(f);
+	assert_true(f->n_images == N && f->n_texts == M && f->image_dim == D && f->text_dim == E && f->has_split && !f->synthetic);
+	assert_string_equal(f->caption[0], "");
+	assert_string_equal(f->caption[3], "caf\xc3\xa9");
+	assert_string_equal(f->image_encoder, "e");
+	float *all = itr_features_images(f, NULL, 0, &err);
+	assert_memory_equal(all, image, sizeof image);
+	itr_aligned_free(all);
+	float *some = itr_features_texts(f, (int64_t[]){ 3, 0, 1 }, 3, &err);
+	assert_memory_equal(some, text + 3 * E, E * sizeof *text);
+	assert_memory_equal(some + E, text, 2 * E * sizeof *text);
+	itr_aligned_free(some);
+	int64_t *images, *texts, ni, nt;
+	itr_features_select(f, ITR_TEST, &images, &ni, &texts, &nt);
+	assert_true(ni == 2 && nt == 3 && images[0] == 1 && texts[0] == 1 && texts[2] == 3);
+	free(images);
+	free(texts);
+	char **names;
+	int64_t k;
+	uint8_t *m;
+	assert_int_equal(itr_features_labels(f, &names, &k, &m, &err), 0);
+	assert_int_equal(k, 2);
+	assert_memory_equal(m, matrix, sizeof matrix);
+	free(names[0]), free(names[1]), free(names);
+	itr_aligned_free(m);
+	itr_features_layout l;
+	assert_int_equal(itr_features_read_layout(f, &l, &err), 0);
+	assert_true(l.image.normalized && !l.text.normalized && l.image.patch_dim == 0);
+	itr_features_layout_free(&l);
+	itr_features_close(f);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	reset();
+	id[2] = "a";
+	refuse("image id 'a' occurs twice");
+	text_id[3] = "1";
+	refuse("caption id '1' occurs twice");
+	id[0] = "";
+	refuse("empty id");
+	text_image[1] = N;
+	refuse("caption '2' belongs to image row 3 of 3");
+	text_image[1] = -1;
+	refuse("image row -1");
+	split[1] = "tset";
+	refuse("did you mean 'test'");
+	split[0] = "";
+	refuse("have no split");
+}
+
+static void test_no_split(void **state)
+{
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	reset();
+	split[0] = split[1] = split[2] = "";
+	assert_int_equal(save(true), 0);
+	itr_features *f = itr_features_open(path, &err);
+	assert_non_null(f);
+	assert_false(f->has_split);
+	assert_int_equal(f->image_split[0], ITR_TEST);
+	itr_features_close(f);
+}
+
+static void test_not_finite(void **state)
+{
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	reset();
+	image[D + 2] = NAN;
+	text[3 * E] = INFINITY;
+	assert_int_equal(save(true), 0);
+	itr_features *f = itr_features_open(path, &err);
+	assert_non_null(f);
+	assert_null(itr_features_images(f, NULL, 0, &err));
+	assert_non_null(strstr(err.msg, "vector of 'b' holds NaN"));
+	float *fine = itr_features_images(f, (int64_t[]){ 0, 2 }, 2, &err);
+	assert_non_null(fine);
+	itr_aligned_free(fine);
+	assert_null(itr_features_texts(f, (int64_t[]){ 3 }, 1, &err));
+	assert_non_null(strstr(err.msg, "'4' holds infinity"));
+	itr_features_close(f);
+}
+
+static void test_unfinished(void **state)
+{
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	reset();
+	assert_int_equal(save(true), 0);
+	image[0] = 77;
+	assert_int_equal(save(false), 0);               /* abandoned: the old store is still there */
+	itr_features *f = itr_features_open(path, &err);
+	float *x = itr_features_images(f, NULL, 0, &err);
+	assert_true(x[0] == 0);
+	itr_aligned_free(x);
+	itr_features_close(f);
+}
+
+static int clean(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_back), cmocka_unit_test(test_refused), cmocka_unit_test(test_no_split), cmocka_unit_test(test_not_finite),
+	                                    cmocka_unit_test(test_unfinished) };
+	close(mkstemp(path));
+	return cmocka_run_group_tests(tests, NULL, clean);
+}
