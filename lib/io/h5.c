@@ -99,6 +99,18 @@ static hid_t type_of(itr_dtype t, bool in_memory)
 	ITR_BUG("element type %d", (int)t);
 }
 
+/* The bits that the type claims lie within its bytes: libhdf5 (1.10, 1.14) converts by them unchecked and reads out of bounds when a file lies about them. */
+static bool sound(hid_t type)
+{
+	size_t bits = 8 * H5Tget_size(type), sign, exponent, exponent_bits, mantissa, mantissa_bits;
+	if (H5Tget_offset(type) != 0 || H5Tget_precision(type) != bits)
+		return false;
+	if (H5Tget_class(type) != H5T_FLOAT)
+		return true;
+	return H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) >= 0 && sign < bits && exponent < bits && exponent_bits <= bits - exponent &&
+	       exponent_bits > 0 && mantissa < bits && mantissa_bits <= bits - mantissa && mantissa_bits > 0;
+}
+
 /* What a stored type is to us: 0, or -1 when it is nothing we read. */
 static int dtype_of(hid_t type, itr_dtype *t)
 {
@@ -107,14 +119,16 @@ static int dtype_of(hid_t type, itr_dtype *t)
 	int log2 = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : size == 8 ? 3 : -1;
 	switch (H5Tget_class(type)) {
 	case H5T_INTEGER:
-		if (log2 < 0)
+		if (log2 < 0 || !sound(type))
 			return -1;
 		*t = sizes[H5Tget_sign(type) == H5T_SGN_2][log2];
 		return 0;
 	case H5T_ENUM:
 		*t = ITR_BOOL;
-		return size == 1 && H5Tget_nmembers(type) == 2 ? 0 : -1;
+		return size == 1 && H5Tget_nmembers(type) == 2 && sound(type) ? 0 : -1;
 	case H5T_FLOAT:
+		if (!sound(type))
+			return -1;
 		if (size == 2) {
 			hid_t bf = half_type(true);
 			*t = H5Tequal(type, bf) > 0 ? ITR_BF16 : ITR_F16;
