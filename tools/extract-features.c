@@ -222,8 +222,6 @@ static int embed(itr_tool *t, const struct opt *o)
 	itr_provenance_input(t->provenance, t->args[0]);
 	if (o->model)
 		itr_provenance_input(t->provenance, o->model);
-	if (f->synthetic)
-		itr_provenance_set_synthetic(t->provenance);
 	int rc = itr_embed(f, t->output, &e, t->provenance, &r, &t->err);
 	itr_features_close(f);
 	if (rc < 0)

@@ -1,60 +1,15 @@
 #include "encode/embed.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/parallel.h"
 #include "base/rng.h"
 #include "io/npz.h"
-#include "tensor/blas.h"
+#include "linear/project.h"
+#include "linear/projection.h"
 #include "tensor/rows.h"
-
-/* --- Gaussian projection ----------------------------------------------------------------------------------------------------------------- */
-
-enum { TILE = 64 };                     /* rows a product: always full (padded with zeros), so that every row takes the same path through the BLAS */
-
-struct gaussian {
-	const float *x;
-	float *out;
-	const double *g;
-	int64_t rows, base, dim;
-};
-
-static void project_tile(void *ctx, int64_t tile, int worker)
-{
-	const struct gaussian *p = ctx;
-	int64_t first = tile * TILE, n = ITR_MIN((int64_t)TILE, p->rows - first);
-	double *a = itr_aligned_calloc((size_t)(TILE * p->base) * sizeof *a), *c = itr_aligned_alloc((size_t)(TILE * p->dim) * sizeof *c);
-	(void)worker;
-	for (int64_t k = 0; k < n * p->base; k++)
-		a[k] = p->x[first * p->base + k];
-	itr_dgemm(false, false, TILE, p->dim, p->base, 1, a, p->base, p->g, p->dim, 0, c, p->dim);
-	for (int64_t k = 0; k < n * p->dim; k++)
-		p->out[first * p->dim + k] = (float)c[k];
-	itr_aligned_free(a);
-	itr_aligned_free(c);
-}
-
-void itr_gaussian_project(const float *x, int64_t rows, int64_t base, int64_t dim, uint64_t seed, int threads, float *out)
-{
-	if (dim == base) {
-		memcpy(out, x, (size_t)(rows * dim) * sizeof *x);
-	} else {
-		itr_rng r;
-		double *g = itr_aligned_alloc((size_t)(base * dim) * sizeof *g), scale = sqrt((double)base);
-		itr_rng_init(&r, (uint64_t[]){ seed, (uint64_t)dim }, 2);
-		itr_rng_normals(&r, base * dim, g);
-		for (int64_t k = 0; k < base * dim; k++)
-			g[k] /= scale;
-		struct gaussian p = { x, out, g, rows, base, dim };
-		itr_parallel_for(threads, (rows + TILE - 1) / TILE, project_tile, &p);
-		itr_aligned_free(g);
-	}
-	itr_rows_normalize(out, rows, dim, threads);
-}
 
 /* --- rows of a split ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -110,17 +65,50 @@ static int select_rows(const itr_features *f, const itr_embed_opts *o, struct ro
 	return 0;
 }
 
+/* The model applied to one side; x is freed. NULL with err. */
+static float *apply(const itr_projection *p, const char *model, itr_side side, const itr_features *f, float *x, int64_t rows, int64_t *zero, int threads, itr_err *err)
+{
+	const itr_projection_side *s = &p->side[side];
+	const char *what = side == ITR_SIDE_TEXT ? "text" : "image", *encoder = side == ITR_SIDE_TEXT ? f->text_encoder : f->image_encoder;
+	int64_t dim = side == ITR_SIDE_TEXT ? f->text_dim : f->image_dim;
+	float *out = NULL;
+	if (s->in != dim)
+		itr_err_set(err, "model '%s' takes %s vectors of %lld numbers, '%s' holds %lld", model, what, (long long)s->in, f->path, (long long)dim);
+	else if (s->encoder && s->encoder[0] && encoder && strcmp(s->encoder, encoder))
+		itr_err_set(err, "model '%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", model, what, s->encoder, f->path, encoder);
+	else {
+		out = itr_aligned_alloc((size_t)(rows * p->dim) * sizeof *out);
+		*zero = itr_projection_apply(p, side, x, rows, out, threads);
+	}
+	itr_aligned_free(x);
+	return out;
+}
+
 /* The vectors as the model gives them, unit rows. The base size, or -1. */
-static int64_t map_rows(const itr_features *f, const itr_embed_opts *o, struct rows *s, itr_err *err)
+static int64_t map_rows(const itr_features *f, const itr_embed_opts *o, struct rows *s, itr_provenance *provenance, itr_embed_result *r, itr_err *err)
 {
 	if (!f->image_dim || !f->text_dim)
 		return itr_err_set(err, "'%s' has no %s vectors", f->path, f->image_dim ? "text" : "image");
 	if (!o->model && f->image_dim != f->text_dim)
 		return itr_err_set(err, "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model (train makes one)", f->path,
 		                   (long long)f->image_dim, (long long)f->text_dim);
+	itr_projection *p = o->model ? itr_projection_load(o->model, err) : NULL;
+	if (o->model && !p)
+		return -1;
+	int64_t base = p ? p->dim : f->image_dim;
 	s->image = itr_features_images(f, s->images, s->n_images, err);
 	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
-	return s->text ? f->image_dim : -1;
+	if (p && s->text) {
+		s->image = apply(p, o->model, ITR_SIDE_IMAGE, f, s->image, s->n_images, &r->zero_images, o->threads, err);
+		s->text = s->image ? apply(p, o->model, ITR_SIDE_TEXT, f, s->text, s->n_texts, &r->zero_texts, o->threads, err) : (itr_aligned_free(s->text), NULL);
+	} else if (s->text) {
+		r->zero_images = itr_rows_normalize(s->image, s->n_images, base, o->threads);
+		r->zero_texts = itr_rows_normalize(s->text, s->n_texts, base, o->threads);
+	}
+	if (provenance && (f->synthetic || (p && p->synthetic)))
+		itr_provenance_set_synthetic(provenance);
+	itr_projection_free(p);
+	return s->text ? base : -1;
 }
 
 /* --- sizes and output ----------------------------------------------------------------------------------------------------------------------- */
@@ -147,15 +135,12 @@ static int choose_dims(const itr_embed_opts *o, itr_embed_result *r, itr_err *er
 	return r->n_dims ? 0 : add_dim(r, r->base, "--project", err);
 }
 
-static void resize(const float *x, int64_t rows, int64_t base, int64_t dim, bool cut, const itr_embed_opts *o, float *out)
+static void fit(const float *x, int64_t rows, int64_t base, int64_t dim, bool cut, const itr_embed_opts *o, float *out)
 {
-	if (!cut) {
-		itr_gaussian_project(x, rows, base, dim, o->seed, o->threads, out);
-		return;
-	}
-	for (int64_t i = 0; i < rows; i++)
-		memcpy(out + i * dim, x + i * base, (size_t)dim * sizeof *x);
-	itr_rows_normalize(out, rows, dim, o->threads);
+	if (cut)
+		itr_project_truncate(x, rows, base, dim, out, o->threads);
+	else
+		itr_project_gaussian(x, rows, base, dim, o->seed, out, o->threads);
 }
 
 static int put_size(itr_npz_writer *w, const struct rows *s, int64_t base, int64_t dim, bool cut, const itr_embed_opts *o, itr_err *err)
@@ -163,11 +148,11 @@ static int put_size(itr_npz_writer *w, const struct rows *s, int64_t base, int64
 	char name[40];
 	int64_t most = ITR_MAX(s->n_texts, s->n_images);
 	float *out = itr_aligned_alloc((size_t)(most * dim) * sizeof *out);
-	resize(s->text, s->n_texts, base, dim, cut, o, out);
+	fit(s->text, s->n_texts, base, dim, cut, o, out);
 	snprintf(name, sizeof name, "text_%lld", (long long)dim);
 	int rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->n_texts, dim }, out, err);
 	if (rc == 0) {
-		resize(s->image, s->n_images, base, dim, cut, o, out);
+		fit(s->image, s->n_images, base, dim, cut, o, out);
 		snprintf(name, sizeof name, "video_%lld", (long long)dim);
 		rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->n_images, dim }, out, err);
 	}
@@ -209,18 +194,16 @@ static int write_npz(const itr_features *f, const struct rows *s, const itr_embe
 	return -1;
 }
 
-int itr_embed(const itr_features *f, const char *out, const itr_embed_opts *o, const itr_provenance *p, itr_embed_result *r, itr_err *err)
+int itr_embed(const itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err)
 {
 	struct rows s = { 0 };
 	*r = (itr_embed_result){ 0 };
 	int rc = select_rows(f, o, &s, err);
 	if (rc == 0)
-		rc = (r->base = map_rows(f, o, &s, err)) < 0 ? -1 : choose_dims(o, r, err);
+		rc = (r->base = map_rows(f, o, &s, p, r, err)) < 0 ? -1 : choose_dims(o, r, err);
 	if (rc == 0) {
 		r->texts = s.n_texts;
 		r->images = s.n_images;
-		r->zero_texts = itr_rows_normalize(s.text, s.n_texts, r->base, o->threads);
-		r->zero_images = itr_rows_normalize(s.image, s.n_images, r->base, o->threads);
 		rc = write_npz(f, &s, o, r, out, p, err);
 	}
 	free(s.images);

@@ -24,11 +24,8 @@ typedef struct itr_embed_result {
 } itr_embed_result;
 
 /* Writes text_D, video_D (float32, unit rows), ground_truth (int64: row of the image), text_ids, video_ids, itr_provenance. No sizes given: the base size.
- * 0, or -1 with err and nothing written. */
-ITR_MUST_USE int itr_embed(const itr_features *f, const char *out, const itr_embed_opts *o, const itr_provenance *p, itr_embed_result *r, itr_err *err);
-
-/* x (rows, base) -> out (rows, dim): x . G in double, G = default_rng([seed, dim]).standard_normal((base, dim)) / sqrt(base), result float32, unit rows; dim == base
- * copies. Bit-equal rows give bit-equal rows wherever they sit. */
-void itr_gaussian_project(const float *x, int64_t rows, int64_t base, int64_t dim, uint64_t seed, int threads, float *out);
+ * p (may be NULL) is
+ * marked synthetic when the store or the model is. 0, or -1 with err and nothing written. */
+ITR_MUST_USE int itr_embed(const itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err);
 
 #endif
