@@ -75,18 +75,25 @@ static const itr_tool_desc tool = {
 	.see_also = "fetch-coco(1), train(1), evaluate(1)",
 };
 
+/* With --json, one object. Frees j. */
+static void print_json(itr_tool *t, itr_json *j)
+{
+	itr_json_add_int(j, "schema", 1);
+	if (t->json)
+		itr_tool_print_json(t, j);
+	else
+		itr_json_free(j);
+}
+
 static int list_encoders(itr_tool *t)
 {
 	for (int i = 0; i < itr_encoder_count() && !t->json; i++) {
 		const itr_encoder_desc *d = itr_encoder_at(i);
 		fprintf(t->out, "%-20s %-12s %s\n", d->name, d->modality == ITR_MODALITY_IMAGE ? "image" : d->modality == ITR_MODALITY_TEXT ? "text" : "image, text", d->summary);
 	}
-	if (t->json) {
-		itr_json *j = itr_json_object();
-		itr_json_add_int(j, "schema", 1);
-		itr_json_add(j, "encoders", itr_encoder_list());
-		itr_tool_print_json(t, j);
-	}
+	itr_json *j = itr_json_object();
+	itr_json_add(j, "encoders", itr_encoder_list());
+	print_json(t, j);
 	return itr_tool_end(t, true);
 }
 
@@ -100,16 +107,12 @@ static int verify(itr_tool *t)
 	if (rc < 0)
 		return itr_tool_fail(t);
 	itr_json *j = itr_json_object();
-	itr_json_add_int(j, "schema", 1);
 	itr_verify_json(&v, j);
 	itr_verify_print(&v, &b);
-	if (t->json)
-		itr_tool_print_json(t, j);
-	else {
+	if (!t->json)
 		fputs(itr_buf_str(&b), t->out);
-		itr_json_free(j);
-	}
 	itr_buf_free(&b);
+	print_json(t, j);
 	return itr_tool_end(t, itr_verify_ok(&v));
 }
 
@@ -121,16 +124,12 @@ static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, it
 	itr_tool_metric(t, "captions", (double)texts, 0);
 	itr_tool_metric(t, "failed", (double)failed, 0);
 	itr_tool_artifact(t, t->output);
-	itr_json_add_int(j, "schema", 1);
 	itr_json_add_str(j, "output", t->output);
 	itr_json_add_int(j, "images", images);
 	itr_json_add_int(j, "captions", texts);
 	itr_json_add_int(j, "failed", failed);
 	itr_json_add_bool(j, "synthetic", itr_provenance_synthetic(t->provenance));
-	if (t->json)
-		itr_tool_print_json(t, j);
-	else
-		itr_json_free(j);
+	print_json(t, j);
 	return itr_tool_end(t, true);
 }
 
@@ -190,18 +189,9 @@ static int extract(itr_tool *t, const struct opt *o)
 static int merge(itr_tool *t)
 {
 	itr_features_layout l;
-	for (int i = 0; i < t->n_args; i++) {
+	for (int i = 0; i < t->n_args; i++)
 		itr_provenance_input(t->provenance, t->args[i]);
-		itr_features *f = itr_features_open(t->args[i], &t->err);
-		if (!f)
-			return itr_tool_fail(t);
-		if (f->synthetic)
-			itr_provenance_set_synthetic(t->provenance);
-		itr_features_close(f);
-	}
-	char *provenance = itr_provenance_text(t->provenance);
-	int rc = itr_features_merge(t->args, t->n_args, t->output, provenance, &l, &t->err);
-	free(provenance);
+	int rc = itr_features_merge(t->args, t->n_args, t->output, t->provenance, &l, &t->err);
 	return rc < 0 ? itr_tool_fail(t) : report(t, l.n_images, l.n_texts, 0, itr_json_object());
 }
 

@@ -80,8 +80,9 @@ ITR_MUST_USE int itr_features_copy_rows(itr_h5 *to, int64_t *at, const itr_h5 *f
 ITR_MUST_USE int itr_features_copy_vectors(itr_h5 *to, int64_t *image, int64_t *text, const itr_h5 *from, const itr_features_layout *l, int64_t n_images,
                                            int64_t n_texts, const uint8_t *drop_image, const uint8_t *drop_text, itr_err *err);
 
-/* Joins stores (shards of one data set) into a new one, in the order given: same encoders, preprocessing and sizes, no id twice. provenance: text or NULL. */
-ITR_MUST_USE int itr_features_merge(char *const *paths, int n, const char *out, const char *provenance, itr_features_layout *merged, itr_err *err);
+/* Joins stores (shards of one data set) into a new one, in the order given: same encoders, preprocessing and sizes, no id twice. p (may be NULL) is
+ * marked synthetic when one of them is. */
+ITR_MUST_USE int itr_features_merge(char *const *paths, int n, const char *out, itr_provenance *p, itr_features_layout *merged, itr_err *err);
 
 /* Labels of an open store: names (NULL when it has none) and the (n_images, n_labels) matrix. The caller frees each name, the array, and the matrix (itr_aligned_free). */
 ITR_MUST_USE int itr_features_labels(const itr_features *f, char ***names, int64_t *n, uint8_t **matrix, itr_err *err);

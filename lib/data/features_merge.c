@@ -186,9 +186,12 @@ static void merge_labels(struct merging *g)
 	g->x.label_matrix = g->matrix;
 }
 
-static int write_merged(struct merging *g, const char *out, const char *provenance, itr_err *err)
+static int write_merged(struct merging *g, const char *out, itr_provenance *p, itr_err *err)
 {
 	int64_t image = 0, text = 0;
+	if (p && g->sum.synthetic)
+		itr_provenance_set_synthetic(p);
+	char *provenance = p ? itr_provenance_text(p) : NULL;
 	char *config = itr_h5_has(g->f[0]->h5, "/config") ? itr_h5_read_text(g->f[0]->h5, "/config", err) : itr_xstrdup("{}");
 	itr_h5 *h = config ? itr_features_create(out, ITR_FEATURES_FORMAT, &g->sum, err) : NULL;
 	int rc = h ? 0 : -1;
@@ -203,10 +206,11 @@ static int write_merged(struct merging *g, const char *out, const char *provenan
 	else
 		itr_h5_close(h);
 	free(config);
+	free(provenance);
 	return rc;
 }
 
-int itr_features_merge(char *const *paths, int n, const char *out, const char *provenance, itr_features_layout *merged, itr_err *err)
+int itr_features_merge(char *const *paths, int n, const char *out, itr_provenance *p, itr_features_layout *merged, itr_err *err)
 {
 	struct merging g = { .n = n };
 	g.f = itr_xcalloc((size_t)n, sizeof *g.f);
@@ -220,7 +224,7 @@ int itr_features_merge(char *const *paths, int n, const char *out, const char *p
 	if (rc == 0) {
 		build_index(&g);
 		merge_labels(&g);
-		rc = write_merged(&g, out, provenance, err);
+		rc = write_merged(&g, out, p, err);
 	}
 	*merged = g.sum;
 	merged->image.encoder = merged->text.encoder = NULL;            /* these die with the stores */
