@@ -133,17 +133,6 @@ static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, it
 	return itr_tool_end(t, true);
 }
 
-static int parse_shard(itr_tool *t, const char *text, itr_extract_opts *x)
-{
-	char end;
-	long long i = 0, n = 0;
-	if (sscanf(text, "%lld/%lld%c", &i, &n, &end) != 2 || n < 1 || i < 0 || i >= n)
-		return itr_tool_usage(t, "--shard '%s' is not I/N with 0 <= I < N", text);
-	x->shard = i;
-	x->shards = n;
-	return 0;
-}
-
 static int extract(itr_tool *t, const struct opt *o)
 {
 	itr_extract_opts x = {
@@ -154,9 +143,8 @@ static int extract(itr_tool *t, const struct opt *o)
 	};
 	itr_manifest m;
 	itr_extract_result r;
-	int usage = o->shard ? parse_shard(t, o->shard, &x) : 0;
-	if (usage)
-		return usage;
+	if (o->shard && itr_extract_shard(&x, o->shard, &t->err) < 0)
+		return itr_tool_usage(t, "--shard: %s", t->err.msg);
 	if (!o->image_encoder && !o->text_encoder)
 		return itr_tool_usage(t, "give --image-encoder, --text-encoder or both (--list shows them)");
 	if (o->max_tokens < 1 || o->max_tokens > 4096 || o->batch_size < 0 || o->batch_size > 65536 || o->part_rows < 1)
@@ -238,7 +226,11 @@ static bool is_hdf5(const char *path)
 int main(int argc, char **argv)
 {
 	struct opt o = { .max_tokens = 32, .part_rows = 4096 };
-	itr_tool *t = itr_tool_begin(&tool, &o, argc, argv);
+	itr_tool_desc desc = tool;
+	for (int i = 1; i < argc; i++)          /* looking is not worth a tracked run */
+		if (!strcmp(argv[i], "--list") || !strcmp(argv[i], "--verify"))
+			desc.flags |= ITR_TOOL_NO_TRACK;
+	itr_tool *t = itr_tool_begin(&desc, &o, argc, argv);
 	if (o.list)
 		return list_encoders(t);
 	if (t->n_args < 1)

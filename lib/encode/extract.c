@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,6 +16,17 @@
 #include "encode/part.h"
 
 enum { PART_ROWS = 4096, BATCH = 64 };
+
+int itr_extract_shard(itr_extract_opts *o, const char *text, itr_err *err)
+{
+	char end;
+	long long i = 0, n = 0;
+	if (sscanf(text, "%lld/%lld%c", &i, &n, &end) != 2 || n < 1 || n > 1 << 30 || i < 0 || i >= n)
+		return itr_err_set(err, "'%s' is not I/N with 0 <= I < N", text);
+	o->shard = i;
+	o->shards = n;
+	return 0;
+}
 
 static void shard_range(const itr_manifest *m, const itr_extract_opts *o, int64_t *first, int64_t *end)
 {

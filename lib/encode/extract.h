@@ -39,6 +39,9 @@ typedef struct itr_extract_result {
 	itr_features_layout layout;      /* strings die with the call */
 } itr_extract_result;
 
+/* "I/N", 0 <= I < N, into o->shard and o->shards. 0, or -1 with err. */
+ITR_MUST_USE int itr_extract_shard(itr_extract_opts *o, const char *text, itr_err *err);
+
 /* Records that this call works on (the shard's), for progress. */
 int64_t itr_extract_count(const itr_manifest *m, const itr_extract_opts *o);
 
