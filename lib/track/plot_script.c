@@ -317,7 +317,7 @@ static void put_series(itr_buf *gp, const series *s, const char *dat, int style,
 		itr_buf_printf(gp, "%s using 1:2:(%.4f) with boxes lc rgb '%s' fs solid %s border lc rgb '#444444'", source.data, 0.94 * bar_width(bars), colour, style % 2 ? "0.55" : "0.9");
 		put_title(gp, s->name);
 		if (s->low)
-			itr_buf_printf(gp, ", \\\n     %s using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt -1 notitle", source.data);
+			itr_buf_printf(gp, ", \\\n     %s using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 7 ps 0.5 notitle", source.data);
 		itr_buf_free(&source);
 		return;
 	case SERIES_BOX:
