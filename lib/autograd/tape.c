@@ -52,6 +52,7 @@ void itr_tape_reset(itr_tape *t, uint64_t step)
 
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
+itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }
 size_t itr_tape_bytes(const itr_tape *t) { return itr_arena_bytes(t->arena) + t->scratch_bytes; }
 double itr_tape_flops(const itr_tape *t) { return t->flops; }
 

@@ -59,6 +59,7 @@ void itr_tape_free(itr_tape *t);
 /* Forgets all variables; `step` numbers the dropout masks that follow. */
 void itr_tape_reset(itr_tape *t, uint64_t step);
 bool itr_tape_training(const itr_tape *t);
+itr_compute itr_tape_compute(const itr_tape *t);
 void itr_tape_set_inference(itr_tape *t, bool inference);
 size_t itr_tape_bytes(const itr_tape *t);                /* held by the arena: the peak of activations and their gradients */
 double itr_tape_flops(const itr_tape *t);                /* of matrix products since the last reset, forward and backward */

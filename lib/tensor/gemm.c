@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "tensor/dtype.h"
 #include "tensor/gemm_kernel.h"
 
 /* Cache blocking. None of these numbers can change a result: cutting K continues the same chain from memory, and the rest is only order of work. */
@@ -46,7 +47,7 @@ void itr_gemm_pack_plain(float *dst, int w, const float *src, int64_t row_stride
 	}
 }
 
-static const itr_gemm_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, plain_tile, itr_gemm_pack_plain };
+static const itr_gemm_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, plain_tile, itr_gemm_pack_plain, 1 };
 
 const itr_gemm_isa *itr_gemm_isa_get(void)
 {
@@ -62,6 +63,27 @@ const itr_gemm_isa *itr_gemm_isa_get(void)
 #endif
 	return &plain;
 }
+
+/* bfloat16 where the processor lacks the instruction: round while packing, then the fp32 kernel (products of bfloat16 are exact in fp32). */
+static void pack_rounded(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k)
+{
+	itr_gemm_isa_get()->pack(dst, w, src, row_stride, k_stride, rows, k);
+	for (int64_t i = 0; i < w * k; i++)
+		dst[i] = itr_bf16_to_f32(itr_bf16_from_f32(dst[i]));
+}
+
+static itr_gemm_isa bf16_isa(void)
+{
+	itr_gemm_isa g = *itr_gemm_isa_get();
+#if defined(__x86_64__)
+	if (itr_cpu_features() & ITR_CPU_AVX512_BF16)
+		return itr_gemm_avx512bf16;
+#endif
+	g.pack = pack_rounded;
+	return g;
+}
+
+const char *itr_gemm_bf16_kernel(void) { return itr_cpu_features() & ITR_CPU_AVX512_BF16 ? "avx512-bf16" : "rounded to bf16, fp32 kernel"; }
 
 const char *itr_gemm_kernel(void) { return itr_gemm_isa_get()->name; }
 
@@ -102,6 +124,9 @@ static void put(const struct output *c, int64_t i0, int64_t j0, int rows, int co
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/* Words of a panel's row for k elements. */
+static int64_t words(const itr_gemm_isa *g, int64_t k) { return div_up(k, g->k_unit); }
+
 struct packing {
 	const itr_gemm_isa *g;
 	struct operand x;
@@ -115,7 +140,7 @@ static void pack_panel(void *ctx, int64_t p, int worker)
 	const struct packing *q = ctx;
 	int64_t r = q->r0 + p * q->w;
 	(void)worker;
-	q->g->pack(q->dst + p * q->w * q->k, q->w, q->x.p + r * q->x.rs, q->x.rs, q->x.ks, (int)ITR_MIN((int64_t)q->w, q->x.rows - r), q->k);
+	q->g->pack(q->dst + p * q->w * words(q->g, q->k), q->w, q->x.p + r * q->x.rs, q->x.rs, q->x.ks, (int)ITR_MIN((int64_t)q->w, q->x.rows - r), q->k);
 }
 
 /* Rows r0 .. r0+n-1 of x as panels of width w, into dst. */
@@ -257,11 +282,11 @@ static int64_t chunk_rows(int64_t rows, int64_t k, int w)
 	return ITR_MIN(round_up(fit, w), round_up(rows, w));
 }
 
-static void product(const struct operand *a, const struct operand *b, int64_t k, const struct output *c, int threads)
+static void product(const itr_gemm_isa *g, const struct operand *a, const struct operand *b, int64_t k, const struct output *c, int threads)
 {
-	const itr_gemm_isa *g = itr_gemm_isa_get();
-	int64_t mc = chunk_rows(a->rows, k, g->mr), nc = chunk_rows(b->rows, k, g->nr);
-	float *ap = itr_aligned_alloc((size_t)(mc * k) * sizeof *ap), *bp = itr_aligned_alloc((size_t)(nc * k) * sizeof *bp);
+	const int64_t kw = words(g, k);
+	int64_t mc = chunk_rows(a->rows, kw, g->mr), nc = chunk_rows(b->rows, kw, g->nr);
+	float *ap = itr_aligned_alloc((size_t)(mc * kw) * sizeof *ap), *bp = itr_aligned_alloc((size_t)(nc * kw) * sizeof *bp);
 
 	for (int64_t j = 0; j < b->rows; j += nc) {
 		int64_t n = ITR_MIN(nc, b->rows - j);
@@ -270,7 +295,7 @@ static void product(const struct operand *a, const struct operand *b, int64_t k,
 			int64_t m = ITR_MIN(mc, a->rows - i);
 			if (j == 0 || a->rows > mc)             /* one chunk of A stays packed for all of B */
 				pack_rows(g, a, i, m, k, g->mr, ap, threads);
-			struct chunk q = { .g = g, .ap = ap, .bp = bp, .i0 = i, .m = m, .j0 = j, .n = n, .k = k, .c = *c };
+			struct chunk q = { .g = g, .ap = ap, .bp = bp, .i0 = i, .m = m, .j0 = j, .n = n, .k = kw, .c = *c };
 			chunk_run(&q, threads);
 		}
 	}
@@ -299,8 +324,20 @@ void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
 		struct stream q = { .g = itr_gemm_isa_get(), .b = y, .m = x.rows, .k = k, .n0 = 0, .n1 = y.rows, .c = out };
 		stream_run(&q, &x, threads);
 	} else {
-		product(&x, &y, k, &out, threads);
+		product(itr_gemm_isa_get(), &x, &y, k, &out, threads);
 	}
+}
+
+void itr_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                   const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, int threads)
+{
+	struct operand x = { a, trans_a ? 1 : lda, trans_a ? lda : 1, m }, y = { b, trans_b ? ldb : 1, trans_b ? 1 : ldb, n };
+	struct output out = { c, ldc, 1, alpha, beta };
+	const itr_gemm_isa g = bf16_isa();
+	if (m < 0 || n < 0 || k < 0 || ldc < n || lda < (trans_a ? m : k) || ldb < (trans_b ? k : n))
+		ITR_BUG("itr_gemm_bf16: impossible shape m %lld n %lld k %lld", (long long)m, (long long)n, (long long)k);
+	if (m > 0 && n > 0)
+		product(&g, &x, &y, k, &out, itr_threads_resolve(threads));
 }
 
 /* --- a packed right-hand side ------------------------------------------------------------------------------------------------------ */

@@ -17,6 +17,12 @@
 void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
               const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, int threads);
 
+/* The same with both operands rounded to bfloat16 and fp32 sums, for training and encoders. The order of sums is fixed for one instruction set (pairs with AVX512-BF16), so
+ * results do not depend on threads, but they do differ between machines with and without it. */
+void itr_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                   const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, int threads);
+const char *itr_gemm_bf16_kernel(void);
+
 /* A packed right-hand side, B (N rows of K, i.e. B^T as stored galleries and weights are), for many products with it. */
 typedef struct itr_packed itr_packed;
 itr_packed *itr_pack_rows(const float *b, int64_t n, int64_t k, int64_t ldb, int threads);   /* copies; free with itr_packed_free */

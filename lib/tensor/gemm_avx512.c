@@ -103,5 +103,5 @@ static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_
 		pack16(dst + r, w, w - r < 16 ? w - r : 16, src + ITR_MIN(r, rows) * row_stride, row_stride, rows - r < 16 ? rows - r : 16, k);
 }
 
-const itr_gemm_isa itr_gemm_avx512 = { "avx512", MR, NR, tile, pack };
+const itr_gemm_isa itr_gemm_avx512 = { "avx512", MR, NR, tile, pack, 1 };
 #endif

@@ -22,6 +22,7 @@ typedef struct itr_gemm_isa {
 	void (*tile)(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume);
 	/* dst[kk * w + r] = src[r * row_stride + kk * k_stride] for r < rows <= w, zeros up to w. One of the strides is 1. w is mr or nr. */
 	void (*pack)(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k);
+	int k_unit;             /* how many k one 4-byte word of a panel holds: 1, or 2 for bfloat16 pairs. `tile` counts k in words, `pack` in elements */
 } itr_gemm_isa;
 
 /* The best this processor has (ITR_CPU lowers it). */
@@ -36,7 +37,7 @@ int64_t itr_packed_dim(const itr_packed *b);
 void itr_gemm_pack_plain(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k);
 
 #if defined(__x86_64__)
-extern const itr_gemm_isa itr_gemm_avx512, itr_gemm_avx2;
+extern const itr_gemm_isa itr_gemm_avx512, itr_gemm_avx2, itr_gemm_avx512bf16;
 #elif defined(__aarch64__)
 extern const itr_gemm_isa itr_gemm_neon;
 #endif

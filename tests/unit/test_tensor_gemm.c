@@ -12,6 +12,8 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "tensor/gemm.h"
+#include "base/rng.h"
+#include "tensor/dtype.h"
 #include "tensor/gemm_kernel.h"
 
 static uint32_t state_ = 12345;
@@ -172,12 +174,46 @@ static void test_other_kernels(void **state)
 	}
 }
 
+/* bfloat16: equal to the float product of rounded operands within the rounding of the sums, at shapes that exercise tails of k, rows and columns. */
+static void bf16_case(bool ta, bool tb, int64_t m, int64_t n, int64_t k)
+{
+	const int64_t lda = ta ? m : k, ldb = tb ? k : n;
+	float *a = matrix(m, k), *b = matrix(n, k), *want = matrix(m, n), *one = matrix(m, n), *two = matrix(m, n);
+	for (int64_t i = 0; i < m * k; i++)
+		a[i] = itr_bf16_to_f32(itr_bf16_from_f32(a[i]));
+	for (int64_t i = 0; i < n * k; i++)
+		b[i] = itr_bf16_to_f32(itr_bf16_from_f32(b[i]));
+	itr_gemm_reference(ta, tb, m, n, k, a, lda, b, ldb, want, n);
+	itr_gemm_bf16(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, one, n, 1);
+	itr_gemm_bf16(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, two, n, 2);
+	assert_memory_equal(one, two, (size_t)(m * n) * sizeof *one);
+	for (int64_t i = 0; i < m * n; i++)
+		assert_true(fabsf(one[i] - want[i]) <= 2e-6f * sqrtf((float)k) + 1e-6f * fabsf(want[i]));
+	memset(a, 0, (size_t)(m * k) * sizeof *a);
+	a[0] = 1.00390625f;                      /* 1 + 2^-8: a tie, rounded to the even 1.0 */
+	for (int64_t i = 0; i < n * k; i++)
+		b[i] = 1;
+	itr_gemm_bf16(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, one, n, 2);
+	assert_true(one[0] == 1.0f);
+	free(a), free(b), free(want), free(one), free(two);
+}
+
+static void test_bf16(void **state)
+{
+	static const int64_t shapes[][3] = { { 1, 1, 1 }, { 3, 5, 7 }, { 14, 32, 33 }, { 29, 65, 64 }, { 100, 70, 515 }, { 17, 200, 1030 } };
+	(void)state;
+	for (int s = 0; s < ITR_LEN(shapes); s++)
+		for (int trans = 0; trans < 4; trans++)
+			bf16_case(trans & 1, trans & 2, shapes[s][0], shapes[s][1], shapes[s][2]);
+}
+
 int main(int argc, char **argv)
 {
 	void *self = argc > 0 ? argv[0] : NULL;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_odd_shapes), cmocka_unit_test(test_edges), cmocka_unit_test(test_packed), cmocka_unit_test(test_ties_are_bit_equal),
-		cmocka_unit_test(test_not_a_number_travels), cmocka_unit_test(test_kernel_interface), cmocka_unit_test_prestate(test_other_kernels, self)
+		cmocka_unit_test(test_not_a_number_travels), cmocka_unit_test(test_bf16),
+		cmocka_unit_test(test_kernel_interface), cmocka_unit_test_prestate(test_other_kernels, self)
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
