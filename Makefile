@@ -65,7 +65,7 @@ BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 LIB       := $(BUILD)/libitr.a
 
 .PHONY: all deps ensure-deps demo real check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
-        asan bench install uninstall clean help tests FORCE
+        asan bench bench-search install uninstall clean help tests FORCE
 
 ##@ Building
 all: check-modules $(TOOLS) stale-programs  ## programs in bin/ (the default)
@@ -144,6 +144,8 @@ check-docs: all  ## man pages against option tables
 	@tests/docs.sh $(BIN)
 bench: all $(BENCHES)  ## ours against the peers, as ratios (needs a virtualenv with the peers: see tests/bench/README.md)
 	@tests/bench/run
+bench-search: $(BUILD)/bench/bench_search  ## top-10 search at every precision against FAISS, PyTorch, ...: one JSON line a case
+	@$(BUILD)/bench/bench_search
 
 ##@ Installing
 MAN1 := $(wildcard tools/*.1)

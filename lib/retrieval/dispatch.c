@@ -6,7 +6,7 @@
 
 static const itr_isa *const best_first[] = {
 #if defined(__x86_64__)
-	&itr_isa_avx512vnni, &itr_isa_avx512vpopcnt, &itr_isa_avx512, &itr_isa_avx2,
+	&itr_isa_avx512bf16, &itr_isa_avx512vnni, &itr_isa_avx512vpopcnt, &itr_isa_avx512, &itr_isa_avx2,
 #elif defined(__aarch64__)
 	&itr_isa_neon,
 #endif
@@ -20,6 +20,15 @@ const itr_kernel *itr_kernel_for(int precision)
 		if (!(best_first[i]->needs & ~have) && best_first[i]->kernel[precision])
 			return best_first[i]->kernel[precision];
 	return itr_isa_scalar.kernel[precision];
+}
+
+const itr_rough_tile *itr_rough_for(int precision)
+{
+	unsigned have = itr_cpu_features();
+	for (int i = 0; i < ITR_LEN(best_first); i++)
+		if (!(best_first[i]->needs & ~have) && best_first[i]->rough[precision])
+			return best_first[i]->rough[precision];
+	return NULL;
 }
 
 const itr_scan *itr_scan_best(void)

@@ -172,6 +172,14 @@ static int64_t first_bad(itr_gallery *g, const float *x, int threads)
 	return bad;
 }
 
+static bool fits_half(const float *x, int64_t n)
+{
+	float m = 0;
+	for (int64_t i = 0; i < n; i++)
+		m = fabsf(x[i]) > m ? fabsf(x[i]) : m;
+	return m <= 65504;
+}
+
 static itr_gallery *new_gallery(int64_t n, int64_t dim, itr_precision precision)
 {
 	itr_gallery *g = itr_xcalloc(1, sizeof *g);
@@ -179,6 +187,7 @@ static itr_gallery *new_gallery(int64_t n, int64_t dim, itr_precision precision)
 	g->n = n;
 	g->dim = dim;
 	g->kernel = itr_kernel_for(precision);
+	g->rough = itr_rough_for(precision);
 	g->scan = itr_scan_best();
 	return g;
 }
@@ -205,6 +214,11 @@ itr_gallery *itr_gallery_pack(const float *vectors, int64_t n, int64_t dim, itr_
 	int64_t bad = first_bad(g, vectors, o->threads);
 	if (bad >= 0) {
 		itr_err_set(err, "gallery row %lld holds NaN or infinity", (long long)bad);
+		free(g);
+		return NULL;
+	}
+	if (precision == ITR_PREC_FP16 && !fits_half(vectors, n * dim)) {
+		itr_err_set(err, "a gallery value is beyond 65504, which float16 cannot hold: normalize the rows or choose bf16");
 		free(g);
 		return NULL;
 	}
@@ -238,12 +252,12 @@ void itr_gallery_free(itr_gallery *g)
 int64_t itr_gallery_rows(const itr_gallery *g) { return g->n; }
 int64_t itr_gallery_dim(const itr_gallery *g) { return g->dim; }
 itr_precision itr_gallery_precision(const itr_gallery *g) { return g->precision; }
-const char *itr_gallery_kernel(const itr_gallery *g) { return g->kernel->name; }
+const char *itr_gallery_kernel(const itr_gallery *g) { return g->rough ? g->rough->name : g->kernel->name; }
 
 bool itr_gallery_is_fallback(const itr_gallery *g)
 {
-	static const char *const best[ITR_PREC_COUNT] = { "avx512", "avx512", "avx512bf16", "avx512vnni", "avx512vnni", "avx512vpopcntdq" };
-	return strcmp(g->kernel->name, best[g->precision]) != 0 && strcmp(g->kernel->name, "neon") != 0;
+	static const char *const best[ITR_PREC_COUNT] = { "avx512+bf16", "avx512+bf16", "avx512+bf16", "avx512vnni", "avx512vnni", "avx512vpopcntdq" };
+	return strcmp(itr_gallery_kernel(g), best[g->precision]) != 0 && strcmp(g->kernel->name, "neon") != 0;
 }
 
 itr_gallery_memory itr_gallery_bytes(const itr_gallery *g)

@@ -117,6 +117,29 @@ static void decode_##name(const itr_krows *g, int64_t first, int mr, void *scrat
 	seen->stride = (size_t)g->k * sizeof *d; \
 }
 
+/* Lanes along the row, rows in memory order: as fast as memory delivers. Summation order differs from `few`. */
+#define ROUGH(name, type, load) \
+static void name(const itr_krows *g, const itr_kquery *q, int64_t first, int64_t n, float *out) \
+{ \
+	const float *x = q->data; \
+	for (int64_t i = 0; i < n; i++) { \
+		const type *p = (const type *)(const void *)(g->base + (size_t)(first + i) * g->stride); \
+		__m256 s = _mm256_setzero_ps(), t = s; \
+		for (int64_t k = 0; k < g->k; k += 16) { \
+			_mm_prefetch((const char *)(p + k) + AHEAD, _MM_HINT_T0); \
+			s = _mm256_fmadd_ps(load(p + k), _mm256_loadu_ps(x + k), s); \
+			t = _mm256_fmadd_ps(load(p + k + 8), _mm256_loadu_ps(x + k + 8), t); \
+		} \
+		s = _mm256_add_ps(s, t); \
+		__m128 u = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)); \
+		u = _mm_add_ps(u, _mm_movehl_ps(u, u)); \
+		out[i] = _mm_cvtss_f32(_mm_add_ss(u, _mm_movehdup_ps(u))); \
+	} \
+}
+
+ROUGH(rough_f32, float, _mm256_loadu_ps)
+ROUGH(rough_f16, uint16_t, widen_f16)
+ROUGH(rough_bf16, uint16_t, widen_bf16)
 FEW_HALF(f16, widen_f16)
 FEW_HALF(bf16, widen_bf16)
 
@@ -356,12 +379,12 @@ static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *
 }
 
 static const itr_scan scan = { above, above_tile, count_tile };
-static const itr_kernel fp32 = { "avx2", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0 };
-static const itr_kernel fp16 = { "avx2", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_f16, 4 };
-static const itr_kernel bf16 = { "avx2", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_bf16, 4 };
-static const itr_kernel int8 = { "avx2", few_int8, tile_int8, MR, NR, ITR_PANEL_I16X2, decode_int8, 2 };
-static const itr_kernel int4 = { "avx2", few_int4, tile_int4, MR, NR, ITR_PANEL_I16X2, decode_int4, 2 };
-static const itr_kernel binary = { "avx2", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0 };
+static const itr_kernel fp32 = { "avx2", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, rough_f32 };
+static const itr_kernel fp16 = { "avx2", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_f16, 4, rough_f16 };
+static const itr_kernel bf16 = { "avx2", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_bf16, 4, rough_bf16 };
+static const itr_kernel int8 = { "avx2", few_int8, tile_int8, MR, NR, ITR_PANEL_I16X2, decode_int8, 2, NULL };
+static const itr_kernel int4 = { "avx2", few_int4, tile_int4, MR, NR, ITR_PANEL_I16X2, decode_int4, 2, NULL };
+static const itr_kernel binary = { "avx2", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_avx2 = { ITR_CPU_AVX2, &scan, { &fp32, &fp16, &bf16, &int8, &int4, &binary } };
+const itr_isa itr_isa_avx2 = { ITR_CPU_AVX2, &scan, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
 #endif

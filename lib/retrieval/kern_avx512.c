@@ -6,7 +6,7 @@
 #include "retrieval/kernels.h"
 #include "retrieval/quantise.h"
 
-enum { ROWS = 16, MR = 12, NR = 32, CHUNK = 64 };
+enum { ROWS = 16, MR = 12, NR = 32, CHUNK = 64, AHEAD = 16384 };
 
 /* Four columns of 16 rows: c[j] = column j, row i in lane i. Three of four 128-bit pieces are merged by masked loads, which need no shuffle unit. */
 static inline void four_columns(const float *const p[ROWS], int64_t k, __m512 c[4])
@@ -45,25 +45,26 @@ static inline const uint8_t *row_pointer(const itr_krows *g, int64_t first, cons
 	return g->base + (size_t)row * g->stride;
 }
 
-/* 32 rows at a time: two chains hide half of the FMA's latency, and while they run the next 32 rows are asked for in order. */
+/* 32 rows at a time: two chains hide half of the FMA's latency. A cache line of each row is used up at once, since rows may share cache sets. */
 static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
 {
 	const float *x = q->data;
 	for (int64_t i = 0; i < n; i += 2 * ROWS) {
 		const float *p[2 * ROWS];
-		const char *next = (const char *)g->base + (size_t)(first + i + 2 * ROWS) * g->stride;
 		__m512 s0 = _mm512_setzero_ps(), s1 = s0, c[4];
 		for (int r = 0; r < 2 * ROWS; r++)
 			p[r] = (const float *)(const void *)row_pointer(g, first + i, idx ? idx + i : NULL, r, n - i);
-		for (int64_t k = 0; k < g->k; k += 4) {
-			if (!idx)
-#pragma GCC unroll 8
-				for (int l = 0; l < 8; l++)
-					_mm_prefetch(next + k * 128 + l * 64, _MM_HINT_T1);
-			four_columns(p, k, c);
-			s0 = chain4(s0, c, x + k);
-			four_columns(p + ROWS, k, c);
-			s1 = chain4(s1, c, x + k);
+		for (int64_t k = 0; k < g->k; k += 16) {
+#pragma GCC unroll 4
+			for (int j = 0; j < 16; j += 4) {
+				four_columns(p, k + j, c);
+				s0 = chain4(s0, c, x + k + j);
+			}
+#pragma GCC unroll 4
+			for (int j = 0; j < 16; j += 4) {
+				four_columns(p + ROWS, k + j, c);
+				s1 = chain4(s1, c, x + k + j);
+			}
 		}
 		store_some(out + i, s0, n - i);
 		if (n - i > ROWS)
@@ -96,9 +97,6 @@ static void name(const itr_krows *g, const itr_kquery *q, int64_t first, const i
 			for (int r = 0; r < 2 * ROWS; r++) { \
 				for (int64_t j = 0; j < m; j += 16) \
 					_mm512_store_ps(wide[r] + j, widen(h[r] + k + j)); \
-				if (!idx) \
-					for (int64_t j = 0; j < m; j += 32) \
-						_mm_prefetch((const char *)(h[r] + k + j) + 2 * ROWS * g->stride, _MM_HINT_T1); \
 			} \
 			for (int64_t j = 0; j < m; j += 4) { \
 				four_columns(p, j, c); \
@@ -125,6 +123,54 @@ static void decode_##name(const itr_krows *g, int64_t first, int mr, void *scrat
 	seen->stride = (size_t)g->k * sizeof *d; \
 }
 
+/* Sums the 16 lanes of each of 16 vectors: lane i of the result is the sum of a[i]. */
+static inline __m512 sum16(const __m512 a[ROWS])
+{
+	__m512 t[8], u[4], v[2];
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++)
+		t[i] = _mm512_add_ps(_mm512_unpacklo_ps(a[2 * i], a[2 * i + 1]), _mm512_unpackhi_ps(a[2 * i], a[2 * i + 1]));
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		__m512d x = _mm512_castps_pd(t[2 * i]), y = _mm512_castps_pd(t[2 * i + 1]);
+		u[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+	}
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++)
+		v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0x88), _mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0xdd));
+	return _mm512_add_ps(_mm512_shuffle_f32x4(v[0], v[1], 0x88), _mm512_shuffle_f32x4(v[0], v[1], 0xdd));
+}
+
+/* Lanes along the row, rows in memory order: as fast as memory delivers (the transposing kernel jumps from row to row and reaches 60 % of that).
+ * Summation order differs from `few`. */
+#define ROUGH(name, type, load) \
+static void name(const itr_krows *g, const itr_kquery *q, int64_t first, int64_t n, float *out) \
+{ \
+	const float *x = q->data; \
+	for (int64_t i = 0; i < n; i += ROWS) { \
+		__m512 a[ROWS]; \
+		_Pragma("GCC unroll 16") for (int r = 0; r < ROWS; r++) { \
+			const type *p = (const type *)(const void *)(g->base + (size_t)(first + i + r) * g->stride); \
+			__m512 s = _mm512_setzero_ps(), t = s; \
+			int64_t k = 0; \
+			for (; k + 32 <= g->k; k += 32) { \
+				_mm_prefetch((const char *)(p + k) + AHEAD, _MM_HINT_T0); \
+				if (sizeof *p == 4) \
+					_mm_prefetch((const char *)(p + k + 16) + AHEAD, _MM_HINT_T0); \
+				s = _mm512_fmadd_ps(load(p + k), _mm512_loadu_ps(x + k), s); \
+				t = _mm512_fmadd_ps(load(p + k + 16), _mm512_loadu_ps(x + k + 16), t); \
+			} \
+			if (k < g->k) \
+				s = _mm512_fmadd_ps(load(p + k), _mm512_loadu_ps(x + k), s); \
+			a[r] = _mm512_add_ps(s, t); \
+		} \
+		store_some(out + i, sum16(a), n - i); \
+	} \
+}
+
+ROUGH(rough_f32, float, _mm512_loadu_ps)
+ROUGH(rough_f16, uint16_t, widen_f16)
+ROUGH(rough_bf16, uint16_t, widen_bf16)
 FEW_HALF(few_f16, widen_f16)
 FEW_HALF(few_bf16, widen_bf16)
 
@@ -195,9 +241,9 @@ static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *
 }
 
 static const itr_scan scan = { above, above_tile, count_tile };
-static const itr_kernel fp32 = { "avx512", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0 };
-static const itr_kernel fp16 = { "avx512", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_f16, 4 };
-static const itr_kernel bf16 = { "avx512", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_bf16, 4 };
+static const itr_kernel fp32 = { "avx512", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, rough_f32 };
+static const itr_kernel fp16 = { "avx512", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_f16, 4, rough_f16 };
+static const itr_kernel bf16 = { "avx512", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_bf16, 4, rough_bf16 };
 
-const itr_isa itr_isa_avx512 = { ITR_CPU_AVX2 | ITR_CPU_AVX512, &scan, { [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 } };
+const itr_isa itr_isa_avx512 = { ITR_CPU_AVX2 | ITR_CPU_AVX512, &scan, { [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 }, { NULL } };
 #endif

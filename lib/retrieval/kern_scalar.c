@@ -128,11 +128,11 @@ static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *
 }
 
 static const itr_scan scan = { above, above_tile, count_tile };
-static const itr_kernel fp32 = { "scalar", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0 };
-static const itr_kernel fp16 = { "scalar", few_f16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0 };
-static const itr_kernel bf16 = { "scalar", few_bf16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0 };
-static const itr_kernel int8 = { "scalar", few_int8, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0 };
-static const itr_kernel int4 = { "scalar", few_int4, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0 };
-static const itr_kernel binary = { "scalar", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0 };
+static const itr_kernel fp32 = { "scalar", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, NULL };
+static const itr_kernel fp16 = { "scalar", few_f16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
+static const itr_kernel bf16 = { "scalar", few_bf16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
+static const itr_kernel int8 = { "scalar", few_int8, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
+static const itr_kernel int4 = { "scalar", few_int4, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
+static const itr_kernel binary = { "scalar", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_scalar = { 0, &scan, { &fp32, &fp16, &bf16, &int8, &int4, &binary } };
+const itr_isa itr_isa_scalar = { 0, &scan, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };

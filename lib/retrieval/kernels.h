@@ -51,7 +51,17 @@ typedef struct itr_kernel {
 	/* Where stored rows are no operands yet: unpacks mr rows from `first` into scratch; *seen is what tile then gets, with first = 0. NULL: not needed. */
 	void (*decode)(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen);
 	size_t decoded_size;            /* scratch bytes per element of k; 0 without decode */
+	/* Float precisions, may be NULL: scores of rows first.. to within itr_rough_bound of `few`, rows read in memory order. Search looks at them first and
+	 * asks `few` only about rows that might be among the best, so its results are those of `few`. */
+	void (*rough)(const itr_krows *g, const itr_kquery *q, int64_t first, int64_t n, float *out);
 } itr_kernel;
+
+/* A tile whose scores are near those of the exact one, for the same use: bfloat16 products. row_error: how far a row is moved, relative to its norm. */
+typedef struct itr_rough_tile {
+	itr_kernel kernel;              /* tile, mr, nr, panel, decode */
+	float row_error;
+	const char *name;               /* of exact kernel and filter together */
+} itr_rough_tile;
 
 /* Looking through scores; pos receives positions in order. */
 typedef struct itr_scan {
@@ -65,6 +75,7 @@ typedef struct itr_isa {
 	unsigned needs;                 /* itr_cpu bits */
 	const itr_scan *scan;           /* NULL: falls back too */
 	const itr_kernel *kernel[6];
+	const itr_rough_tile *rough[6];
 } itr_isa;
 
 extern const itr_isa itr_isa_scalar;
@@ -75,6 +86,7 @@ extern const itr_isa itr_isa_neon;
 #endif
 
 const itr_kernel *itr_kernel_for(int precision);      /* the best that this CPU (and ITR_CPU) allows */
+const itr_rough_tile *itr_rough_for(int precision);   /* NULL: none */
 const itr_scan *itr_scan_best(void);
 const itr_kernel *itr_kernel_scalar(int precision);   /* the reference */
 

@@ -12,6 +12,7 @@ struct itr_gallery {
 	itr_quantizer quantizer;
 	int64_t n, dim;
 	const itr_kernel *kernel;
+	const itr_rough_tile *rough;     /* filter for batches, or NULL */
 	const itr_scan *scan;
 	itr_krows rows;
 	void *codes, *scales;            /* owned blocks behind rows; codes NULL when borrowed */
@@ -31,24 +32,32 @@ typedef struct itr_queries {
 	size_t stride;
 	float *scale;                    /* [block + nr] */
 	int32_t *corr;                   /* [n][groups] */
-	uint8_t *panels;
-	size_t panel_bytes;
-	int32_t *panel_corr;             /* [panels][groups][nr] */
-	int64_t n_panels;
+	float *norm, *moved;             /* [n] float precisions: ||q||, and ||q - bf16(q)|| */
+	struct itr_panels {
+		const itr_kernel *kernel;
+		uint8_t *data;
+		size_t bytes;                /* a panel */
+		int32_t *corr;               /* [panels][groups][nr] */
+		int64_t n;
+	} panels[2];                     /* of the exact and of the rough tile */
 } itr_queries;
+
+enum { ITR_EXACT = 0, ITR_ROUGH = 1 };
 
 itr_queries *itr_queries_new(const itr_gallery *g, int64_t capacity);
 void itr_queries_free(itr_queries *q);
-/* n <= capacity rows of dim floats. with_panels: also the tile kernel's form. */
-void itr_queries_fill(itr_queries *q, const float *x, int64_t n, bool with_panels);
+/* n <= capacity rows of dim floats. panels: bits 1 << ITR_EXACT, 1 << ITR_ROUGH: also the tiles' forms, where there are such tiles. */
+void itr_queries_fill(itr_queries *q, const float *x, int64_t n, unsigned panels);
 itr_kquery itr_queries_one(const itr_queries *q, int64_t i);
-itr_kpanel itr_queries_panel(const itr_queries *q, int64_t p);
+itr_kpanel itr_queries_panel(const itr_queries *q, int which, int64_t p);
+/* How far a rough score (of the rough tile, or of `rough`) may be from the exact one. */
+float itr_rough_bound(const itr_queries *q, int64_t i, bool tile);
 
 /* -1 with the first query that has NaN or infinity. */
 ITR_MUST_USE int itr_queries_check(const float *x, int64_t n, int64_t dim, itr_err *err);
 
-/* A tile's scores for rows first..first+mr-1, decoding into scratch where the kernel needs it. itr_tile_scratch bytes of scratch, 64-byte aligned. */
+/* Rows first..first+mr-1 as the kernel's tile takes them, decoded into scratch where that is needed. itr_tile_scratch bytes, 64-byte aligned. */
 size_t itr_tile_scratch(const itr_gallery *g);
-const itr_krows *itr_tile_rows(const itr_gallery *g, int64_t *first, void *scratch, itr_krows *seen);
+const itr_krows *itr_tile_rows(const itr_gallery *g, const itr_kernel *kernel, int64_t *first, void *scratch, itr_krows *seen);
 
 #endif

@@ -9,24 +9,34 @@
 
 static bool is_integer(itr_precision p) { return p == ITR_PREC_INT8 || p == ITR_PREC_INT4; }
 
+static void new_panels(struct itr_panels *p, const itr_kernel *kernel, size_t k, size_t capacity, size_t groups)
+{
+	size_t nr = (size_t)kernel->nr, panels = (capacity + nr - 1) / nr;
+	size_t unit = kernel->panel == ITR_PANEL_F32 ? 4 : kernel->panel == ITR_PANEL_I8X4 ? 1 : 2;
+	p->kernel = kernel;
+	p->bytes = k * nr * unit;
+	p->data = itr_aligned_calloc(panels * p->bytes);
+	p->corr = itr_xcalloc(panels * groups * nr, sizeof *p->corr);
+}
+
 itr_queries *itr_queries_new(const itr_gallery *g, int64_t capacity)
 {
 	itr_queries *q = itr_xcalloc(1, sizeof *q);
-	size_t k = (size_t)g->rows.k, n = (size_t)capacity, nr = (size_t)ITR_MAX(g->kernel->nr, 1), panels = (n + nr - 1) / nr;
-	size_t unit = g->kernel->panel == ITR_PANEL_F32 ? 4 : g->kernel->panel == ITR_PANEL_I8X4 ? 1 : 2;
+	size_t k = (size_t)g->rows.k, n = (size_t)capacity;
 	q->g = g;
 	q->groups = g->precision == ITR_PREC_INT4 ? g->rows.groups : 1;
 	q->stride = is_integer(g->precision) ? k : g->precision == ITR_PREC_BINARY ? k * 8 : k * sizeof(float);
 	q->stride = (q->stride + 63) / 64 * 64;
 	q->data = itr_aligned_calloc(q->stride * n + 64);
 	q->wide = itr_aligned_calloc((size_t)ITR_MAX(g->dim, (int64_t)k) * sizeof(float));
-	q->scale = itr_xcalloc(n + nr, sizeof *q->scale);
+	q->scale = itr_xcalloc(n + ITR_TILE_NR_MAX, sizeof *q->scale);
+	q->norm = itr_xcalloc(n, sizeof *q->norm);
+	q->moved = itr_xcalloc(n, sizeof *q->moved);
 	q->corr = itr_xcalloc(n, (size_t)q->groups * sizeof *q->corr);
-	if (g->kernel->tile) {
-		q->panel_bytes = k * nr * unit;
-		q->panels = itr_aligned_calloc(panels * q->panel_bytes);
-		q->panel_corr = itr_xcalloc(panels * (size_t)q->groups * nr, sizeof *q->panel_corr);
-	}
+	if (g->kernel->tile && capacity > 1)
+		new_panels(&q->panels[ITR_EXACT], g->kernel, k, n, (size_t)q->groups);
+	if (g->rough && capacity > 1)
+		new_panels(&q->panels[ITR_ROUGH], &g->rough->kernel, k, n, (size_t)q->groups);
 	return q;
 }
 
@@ -36,10 +46,14 @@ void itr_queries_free(itr_queries *q)
 		return;
 	itr_aligned_free(q->data);
 	itr_aligned_free(q->wide);
-	itr_aligned_free(q->panels);
+	for (int i = 0; i < 2; i++) {
+		itr_aligned_free(q->panels[i].data);
+		free(q->panels[i].corr);
+	}
 	free(q->scale);
+	free(q->norm);
+	free(q->moved);
 	free(q->corr);
-	free(q->panel_corr);
 	free(q);
 }
 
@@ -98,45 +112,72 @@ static void fill_one(itr_queries *q, const float *x, int64_t i)
 		memcpy((char *)q->data + (size_t)i * q->stride, x, (size_t)g->dim * sizeof *x);
 }
 
-static void fill_panel(itr_queries *q, int64_t p)
+/* Lanes beyond the last query hold zeros. */
+static void fill_panel(const itr_queries *q, struct itr_panels *t, int64_t p)
 {
-	const itr_kernel *kernel = q->g->kernel;
 	const int64_t k = q->g->rows.k;
-	const int nr = kernel->nr;
-	uint8_t *panel = q->panels + (size_t)p * q->panel_bytes;
+	const int nr = t->kernel->nr;
+	uint8_t *panel = t->data + (size_t)p * t->bytes;
+	memset(panel, 0, t->bytes);
 	for (int j = 0; j < nr; j++) {
 		int64_t i = p * nr + j;
 		bool real = i < q->n;
-		const void *row = (const char *)q->data + (size_t)(real ? i : 0) * q->stride;
+		const float *f = (const float *)(const void *)((const char *)q->data + (size_t)i * q->stride);
+		const int8_t *c = (const int8_t *)f;
 		for (int64_t g = 0; g < q->groups; g++)
-			q->panel_corr[(p * q->groups + g) * nr + j] = real ? q->corr[i * q->groups + g] : 0;
+			t->corr[(p * q->groups + g) * nr + j] = real ? q->corr[i * q->groups + g] : 0;
 		if (!real)
-			q->scale[i] = 0;
-		for (int64_t e = 0; e < k; e++) {
-			const float *f = row;
-			const int8_t *c = row;
-			if (kernel->panel == ITR_PANEL_F32)
-				((float *)(void *)panel)[e * nr + j] = real ? f[e] : 0;
-			else if (kernel->panel == ITR_PANEL_I8X4)
-				((int8_t *)panel)[(e / 4 * nr + j) * 4 + e % 4] = real ? c[e] : 0;
-			else if (kernel->panel == ITR_PANEL_I16X2)
-				((int16_t *)(void *)panel)[(e / 2 * nr + j) * 2 + e % 2] = real ? c[e] : 0;
-			else
-				((uint16_t *)(void *)panel)[(e / 2 * nr + j) * 2 + e % 2] = real ? itr_bf16_from_f32(f[e]) : 0;
+			continue;
+		switch (t->kernel->panel) {
+		case ITR_PANEL_F32:
+			for (int64_t e = 0; e < k; e++)
+				((float *)(void *)panel)[e * nr + j] = f[e];
+			break;
+		case ITR_PANEL_I8X4:
+			for (int64_t e = 0; e < k; e += 4)
+				memcpy(panel + (e * nr + j * 4), c + e, 4);
+			break;
+		case ITR_PANEL_I16X2:
+			for (int64_t e = 0; e < k; e++)
+				((int16_t *)(void *)panel)[(e / 2 * nr + j) * 2 + e % 2] = c[e];
+			break;
+		default:
+			for (int64_t e = 0; e < k; e++)
+				((uint16_t *)(void *)panel)[(e / 2 * nr + j) * 2 + e % 2] = itr_bf16_from_f32(f[e]);
+			break;
 		}
 	}
 }
 
-void itr_queries_fill(itr_queries *q, const float *x, int64_t n, bool with_panels)
+/* Lengths that bound the error of rough scores. */
+static void fill_norms(itr_queries *q, int64_t i)
+{
+	const float *x = (const float *)(const void *)((const char *)q->data + (size_t)i * q->stride);
+	double sum = 0, moved = 0;
+	for (int64_t d = 0; d < q->g->dim; d++) {
+		double e = x[d] - itr_bf16_to_f32(itr_bf16_from_f32(x[d]));
+		sum += (double)x[d] * x[d];
+		moved += e * e;
+	}
+	q->norm[i] = (float)sqrt(sum);
+	q->moved[i] = (float)sqrt(moved);
+}
+
+void itr_queries_fill(itr_queries *q, const float *x, int64_t n, unsigned panels)
 {
 	q->n = n;
-	for (int64_t i = 0; i < n; i++)
+	memset(q->scale, 0, (size_t)(n + ITR_TILE_NR_MAX) * sizeof *q->scale);
+	for (int64_t i = 0; i < n; i++) {
 		fill_one(q, x + i * q->g->dim, i);
-	if (!with_panels || !q->g->kernel->tile)
-		return;
-	q->n_panels = (n + q->g->kernel->nr - 1) / q->g->kernel->nr;
-	for (int64_t p = 0; p < q->n_panels; p++)
-		fill_panel(q, p);
+		if (q->g->precision <= ITR_PREC_BF16)
+			fill_norms(q, i);
+	}
+	for (int w = 0; w < 2; w++) {
+		struct itr_panels *t = &q->panels[w];
+		t->n = t->kernel && panels >> w & 1 ? (n + t->kernel->nr - 1) / t->kernel->nr : 0;
+		for (int64_t p = 0; p < t->n; p++)
+			fill_panel(q, t, p);
+	}
 }
 
 itr_kquery itr_queries_one(const itr_queries *q, int64_t i)
@@ -144,10 +185,22 @@ itr_kquery itr_queries_one(const itr_queries *q, int64_t i)
 	return (itr_kquery){ (const char *)q->data + (size_t)i * q->stride, q->scale[i], q->corr + i * q->groups };
 }
 
-itr_kpanel itr_queries_panel(const itr_queries *q, int64_t p)
+itr_kpanel itr_queries_panel(const itr_queries *q, int which, int64_t p)
 {
-	const int nr = q->g->kernel->nr;
-	return (itr_kpanel){ q->panels + (size_t)p * q->panel_bytes, q->scale + p * nr, q->panel_corr + p * q->groups * nr };
+	const struct itr_panels *t = &q->panels[which];
+	return (itr_kpanel){ t->data + (size_t)p * t->bytes, q->scale + p * t->kernel->nr, t->corr + p * q->groups * t->kernel->nr };
+}
+
+/* Cauchy-Schwarz on what the bfloat16 roundings move, and the usual n*u for each of two sums of k products: u = 2^-24, twice for the tile, whose
+ * instruction rounds product and sum. 1 % on top covers norms and bounds that were themselves rounded, and stored rows a little longer than given ones. */
+float itr_rough_bound(const itr_queries *q, int64_t i, bool tile)
+{
+	double row = (double)q->g->max_norm * 1.01, k = (double)q->g->rows.k;
+	double sums = (tile ? 3 * k : 2 * k) + 64;
+	double bound = sums / 16777216 * q->norm[i] * row;
+	if (tile)
+		bound += q->moved[i] * row + q->g->rough->row_error * (q->norm[i] + q->moved[i]) * row;
+	return (float)(bound * 1.01 + k * 1e-37);
 }
 
 int itr_queries_check(const float *x, int64_t n, int64_t dim, itr_err *err)
@@ -166,17 +219,21 @@ int itr_queries_check(const float *x, int64_t n, int64_t dim, itr_err *err)
 	return 0;
 }
 
-size_t itr_tile_scratch(const itr_gallery *g)
+static size_t scratch_of(const itr_gallery *g, const itr_kernel *kernel)
 {
-	size_t k = (size_t)g->rows.k, mr = (size_t)ITR_MAX(g->kernel->mr, 1);
-	return g->kernel->decode ? mr * (k * g->kernel->decoded_size + (size_t)g->rows.groups * sizeof(float)) + 64 : 64;
+	return kernel->decode ? (size_t)kernel->mr * ((size_t)g->rows.k * kernel->decoded_size + (size_t)g->rows.groups * sizeof(float)) : 0;
 }
 
-const itr_krows *itr_tile_rows(const itr_gallery *g, int64_t *first, void *scratch, itr_krows *seen)
+size_t itr_tile_scratch(const itr_gallery *g)
 {
-	if (!g->kernel->decode)
+	return ITR_MAX(scratch_of(g, g->kernel), g->rough ? scratch_of(g, &g->rough->kernel) : 0) + 64;
+}
+
+const itr_krows *itr_tile_rows(const itr_gallery *g, const itr_kernel *kernel, int64_t *first, void *scratch, itr_krows *seen)
+{
+	if (!kernel->decode)
 		return &g->rows;
-	g->kernel->decode(&g->rows, *first, g->kernel->mr, scratch, seen);
+	kernel->decode(&g->rows, *first, kernel->mr, scratch, seen);
 	*first = 0;
 	return seen;
 }

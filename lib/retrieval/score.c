@@ -30,7 +30,7 @@ void itr_scorer_free(itr_scorer *s)
 
 void itr_scorer_rows(itr_scorer *s, const float *query, const int64_t *rows, int64_t n, float *out)
 {
-	itr_queries_fill(s->q, query, 1, false);
+	itr_queries_fill(s->q, query, 1, 0);
 	itr_kquery q = itr_queries_one(s->q, 0);
 	s->g->kernel->few(&s->g->rows, &q, 0, rows, n, out);
 }
@@ -57,9 +57,9 @@ static void pass_tiles(const struct pass *p, const itr_queries *q, int64_t at, i
 	for (int64_t row = 0; row < g->n; row += mr) {
 		itr_krows seen;
 		int64_t first = row;
-		const itr_krows *rows = itr_tile_rows(g, &first, p->scratch[worker], &seen);
-		for (int64_t i = 0; i < q->n_panels; i++) {
-			itr_kpanel panel = itr_queries_panel(q, i);
+		const itr_krows *rows = itr_tile_rows(g, g->kernel, &first, p->scratch[worker], &seen);
+		for (int64_t i = 0; i < q->panels[ITR_EXACT].n; i++) {
+			itr_kpanel panel = itr_queries_panel(q, ITR_EXACT, i);
 			g->kernel->tile(rows, &panel, first, p->scores[worker]);
 			p->use(p->ctx, at + i * nr, (int)ITR_MIN((int64_t)nr, n - i * nr), row, (int)ITR_MIN((int64_t)mr, g->n - row), p->scores[worker], nr);
 		}
@@ -74,7 +74,7 @@ static void pass_block(void *ctx, int64_t piece, int worker)
 	const itr_gallery *g = p->g;
 	int64_t at = piece * p->block, n = ITR_MIN(p->block, p->nq - at);
 	itr_queries *q = p->prepared[worker];
-	itr_queries_fill(q, p->queries + at * g->dim, n, true);
+	itr_queries_fill(q, p->queries + at * g->dim, n, 1 << ITR_EXACT);
 	if (g->kernel->tile) {
 		pass_tiles(p, q, at, n, worker);
 		return;
@@ -96,7 +96,7 @@ static void run_pass(struct pass *p, int threads)
 	p->scores = itr_xcalloc((size_t)workers, sizeof *p->scores);
 	p->scratch = itr_xcalloc((size_t)workers, sizeof *p->scratch);
 	for (int i = 0; i < workers; i++) {
-		p->prepared[i] = itr_queries_new(p->g, p->block);
+		p->prepared[i] = itr_queries_new(p->g, ITR_MAX(p->block, (int64_t)2));
 		p->scores[i] = itr_aligned_alloc(ITR_TILE_MR_MAX * ITR_TILE_NR_MAX * sizeof(float));
 		p->scratch[i] = itr_aligned_alloc(itr_tile_scratch(p->g));
 	}

@@ -12,19 +12,26 @@
 #include "retrieval/select.h"
 
 enum {
-	STREAM = 256,                   /* rows that one call of `few` scores */
+	STREAM = 256,                   /* rows that one call of `few` or `rough` scores */
 	TILE_FROM = 4,                  /* queries from which a panel beats one query at a time, for kernels whose lanes are rows */
+	TILE_FROM_ROUGH = 8,
 	TILE_FROM_INTEGER = 10,
 	PIECE_BYTES = 4 << 20,
+	PENDING = 32,                   /* rows of a query that wait for their exact scores */
+	WARM_ROWS = 96,                 /* scored exactly at first, so that the filter has limits to work with */
 };
 
 struct worker {
 	itr_select *select;             /* one a query of the block */
 	itr_hit *hits;
 	float *limit;                   /* their limits, in the order of the panels' lanes */
-	float *scores;
+	float *low;                     /* below it a rough score proves that the exact one is not above the limit */
+	float *scores, *exact;
 	int32_t *pos;
+	int64_t *pending;               /* [query][PENDING] */
+	int *n_pending;
 	void *scratch;
+	int64_t warm, looked, passed;   /* rows seen; scores filtered, and those let through */
 };
 
 struct search {
@@ -33,59 +40,121 @@ struct search {
 	int64_t nq, keep;               /* of this block; hits to keep before rescoring */
 	int64_t piece_rows, pieces;
 	bool tiles;
+	float bound[ITR_QUERY_BLOCK];   /* of rough scores; infinite: no filter for this query */
+	bool rough;
 	atomic_int_fast64_t next;
 	struct worker *workers;
 };
 
-static void take(struct search *s, struct worker *w, int64_t query, float score, int64_t row)
+static void take(const struct search *s, struct worker *w, int64_t query, float score, int64_t row)
 {
+	if (!(score > w->limit[query]))
+		return;
 	itr_select_add(&w->select[query], score, row);
 	w->limit[query] = w->select[query].limit;
-	(void)s;
+	w->low[query] = w->limit[query] - s->bound[query];
 }
 
-static void stream_rows(struct search *s, struct worker *w, int64_t from, int64_t to)
+static void exact_rows(const struct search *s, struct worker *w, int64_t query, const int64_t *rows, int64_t n)
+{
+	itr_kquery q = itr_queries_one(s->q, query);
+	s->g->kernel->few(&s->g->rows, &q, 0, rows, n, w->exact);
+	for (int64_t i = 0; i < n; i++)
+		take(s, w, query, w->exact[i], rows[i]);
+}
+
+static void stream_query(const struct search *s, struct worker *w, int64_t query, int64_t row, int64_t n)
 {
 	const itr_gallery *g = s->g;
-	/* One query: long calls. Several: a chunk of rows that stays in the first-level cache while every query passes over it. */
-	int64_t chunk = s->nq == 1 ? STREAM : ITR_MAX((int64_t)32, ITR_MIN((int64_t)STREAM, (int64_t)(24576 / g->rows.stride) / 32 * 32));
-	for (int64_t row = from; row < to; row += chunk) {
-		int64_t n = ITR_MIN(chunk, to - row);
-		for (int64_t i = 0; i < s->nq; i++) {
-			itr_kquery q = itr_queries_one(s->q, i);
-			g->kernel->few(&g->rows, &q, row, NULL, n, w->scores);
-			int64_t m = g->scan->above(w->scores, n, w->limit[i], w->pos);
-			for (int64_t j = 0; j < m; j++)
-				if (w->scores[w->pos[j]] > w->limit[i])
-					take(s, w, i, w->scores[w->pos[j]], row + w->pos[j]);
-		}
+	itr_kquery q = itr_queries_one(s->q, query);
+	if (s->rough) {
+		int64_t rows[STREAM];
+		g->kernel->rough(&g->rows, &q, row, n, w->scores);
+		int64_t m = g->scan->above(w->scores, n, w->low[query], w->pos);
+		for (int64_t j = 0; j < m; j++)
+			rows[j] = row + w->pos[j];
+		if (m)
+			exact_rows(s, w, query, rows, m);
+		return;
 	}
+	g->kernel->few(&g->rows, &q, row, NULL, n, w->scores);
+	int64_t m = g->scan->above(w->scores, n, w->limit[query], w->pos);
+	for (int64_t j = 0; j < m; j++)
+		take(s, w, query, w->scores[w->pos[j]], row + w->pos[j]);
 }
 
-static void tile_rows(struct search *s, struct worker *w, int64_t from, int64_t to)
+static void stream_rows(const struct search *s, struct worker *w, int64_t from, int64_t to)
+{
+	/* One query: long calls. Several: a chunk of rows that stays in the first-level cache while every query passes over it. */
+	int64_t chunk = s->nq == 1 ? STREAM : ITR_MAX((int64_t)32, ITR_MIN((int64_t)STREAM, (int64_t)(24576 / s->g->rows.stride) / 32 * 32));
+	for (int64_t row = from; row < to; row += chunk)
+		for (int64_t i = 0; i < s->nq; i++)
+			stream_query(s, w, i, row, ITR_MIN(chunk, to - row));
+}
+
+static void flush(const struct search *s, struct worker *w, int64_t query)
+{
+	if (w->n_pending[query])
+		exact_rows(s, w, query, w->pending + query * PENDING, w->n_pending[query]);
+	w->n_pending[query] = 0;
+}
+
+/* Rows that the filter lets through wait until there are enough of them to fill the exact kernel's lanes. */
+static void use_rough_tile(const struct search *s, struct worker *w, int64_t p, int64_t row, int real, int nr)
+{
+	int64_t m = s->g->scan->above_tile(w->scores, real, nr, w->low + p * nr, w->pos);
+	for (int64_t j = 0; j < m; j++) {
+		int64_t query = p * nr + w->pos[j] % nr;
+		w->pending[query * PENDING + w->n_pending[query]++] = row + w->pos[j] / nr;
+		if (w->n_pending[query] == PENDING)
+			flush(s, w, query);
+	}
+	w->looked += (int64_t)real * nr;
+	w->passed += m;
+}
+
+static void use_exact_tile(const struct search *s, struct worker *w, int64_t p, int64_t row, int real, int nr)
+{
+	int64_t m = s->g->scan->above_tile(w->scores, real, nr, w->limit + p * nr, w->pos);
+	for (int64_t j = 0; j < m; j++)
+		take(s, w, p * nr + w->pos[j] % nr, w->scores[w->pos[j]], row + w->pos[j] / nr);
+}
+
+/* Where many rows lie so close together that the filter tells few of them apart, it costs more than it saves. What is found is the same either way. */
+static bool filter_pays(const struct search *s, const struct worker *w)
+{
+	return s->rough && w->warm >= WARM_ROWS && (w->looked < 1 << 20 || w->passed < w->looked / 64);
+}
+
+static void tile_rows(const struct search *s, struct worker *w, int64_t from, int64_t to)
 {
 	const itr_gallery *g = s->g;
-	const int mr = g->kernel->mr, nr = g->kernel->nr;
-	for (int64_t row = from; row < to; row += mr) {
+	for (int64_t row = from; row < to;) {
+		const bool rough = filter_pays(s, w);
+		const itr_kernel *kernel = rough ? &g->rough->kernel : g->kernel;
+		const int which = rough ? ITR_ROUGH : ITR_EXACT, real = (int)ITR_MIN((int64_t)kernel->mr, to - row);
+		const uint8_t *next = g->rows.base + (size_t)(row + kernel->mr) * g->rows.stride;
 		itr_krows seen;
 		int64_t first = row;
-		const uint8_t *next = g->rows.base + (size_t)(row + mr) * g->rows.stride;
-		for (size_t b = 0; b < (size_t)mr * g->rows.stride; b += 64)
+		for (size_t b = 0; b < (size_t)kernel->mr * g->rows.stride; b += 64)
 			__builtin_prefetch(next + b, 0, 2);
-		const itr_krows *rows = itr_tile_rows(g, &first, w->scratch, &seen);
-		int real = (int)ITR_MIN((int64_t)mr, to - row);
-		for (int64_t p = 0; p < s->q->n_panels; p++) {
-			itr_kpanel panel = itr_queries_panel(s->q, p);
-			g->kernel->tile(rows, &panel, first, w->scores);
-			int64_t m = g->scan->above_tile(w->scores, real, nr, w->limit + p * nr, w->pos);
-			for (int64_t j = 0; j < m; j++) {
-				int64_t query = p * nr + w->pos[j] % nr;
-				float score = w->scores[w->pos[j]];
-				if (score > w->limit[query])
-					take(s, w, query, score, row + w->pos[j] / nr);
-			}
+		const itr_krows *rows = itr_tile_rows(g, kernel, &first, w->scratch, &seen);
+		for (int64_t p = 0; p < s->q->panels[which].n; p++) {
+			itr_kpanel panel = itr_queries_panel(s->q, which, p);
+			kernel->tile(rows, &panel, first, w->scores);
+			if (rough)
+				use_rough_tile(s, w, p, row, real, kernel->nr);
+			else
+				use_exact_tile(s, w, p, row, real, kernel->nr);
 		}
+		w->warm += real;
+		row += real;
+		if (rough && !filter_pays(s, w))
+			for (int64_t q = 0; q < s->nq; q++)
+				flush(s, w, q);
 	}
+	for (int64_t q = 0; s->rough && q < s->nq; q++)
+		flush(s, w, q);
 }
 
 /* Each worker takes pieces in rising order, as itr_select wants its rows; which worker has which piece does not matter to the result. */
@@ -109,12 +178,16 @@ static void work(void *ctx, int64_t i, int worker)
 static struct worker *new_workers(const itr_gallery *g, int n, int64_t block, int64_t keep)
 {
 	struct worker *w = itr_xcalloc((size_t)n, sizeof *w);
-	int64_t cap = itr_select_cap(keep), lanes = block + ITR_TILE_NR_MAX, buffer = ITR_MAX((int64_t)STREAM, (int64_t)ITR_TILE_MR_MAX * ITR_TILE_NR_MAX);
+	const int64_t cap = itr_select_cap(keep), lanes = block + ITR_TILE_NR_MAX, buffer = ITR_MAX((int64_t)STREAM, (int64_t)ITR_TILE_MR_MAX * ITR_TILE_NR_MAX);
 	for (int i = 0; i < n; i++) {
 		w[i].select = itr_xcalloc((size_t)block, sizeof *w[i].select);
 		w[i].hits = itr_xmalloc((size_t)(block * cap) * sizeof *w[i].hits);
 		w[i].limit = itr_xmalloc((size_t)lanes * sizeof *w[i].limit);
+		w[i].low = itr_xmalloc((size_t)lanes * sizeof *w[i].low);
 		w[i].scores = itr_aligned_alloc((size_t)buffer * sizeof *w[i].scores);
+		w[i].exact = itr_aligned_alloc(STREAM * sizeof *w[i].exact);
+		w[i].pending = itr_xmalloc((size_t)block * PENDING * sizeof *w[i].pending);
+		w[i].n_pending = itr_xcalloc((size_t)block, sizeof *w[i].n_pending);
 		w[i].pos = itr_xmalloc((size_t)buffer * sizeof *w[i].pos);
 		w[i].scratch = itr_aligned_alloc(itr_tile_scratch(g));
 	}
@@ -124,7 +197,8 @@ static struct worker *new_workers(const itr_gallery *g, int n, int64_t block, in
 static void reset_worker(struct worker *w, int64_t nq, int64_t block, int64_t keep)
 {
 	for (int64_t q = 0; q < block + ITR_TILE_NR_MAX; q++)
-		w->limit[q] = q < nq ? -INFINITY : INFINITY;        /* lanes beyond the last query take nothing */
+		w->low[q] = w->limit[q] = q < nq ? -INFINITY : INFINITY;        /* lanes beyond the last query take nothing */
+	w->warm = w->looked = w->passed = 0;
 	for (int64_t q = 0; q < nq; q++)
 		itr_select_init(&w->select[q], keep, w->hits + q * itr_select_cap(keep));
 }
@@ -135,7 +209,11 @@ static void free_workers(struct worker *w, int n)
 		free(w[i].select);
 		free(w[i].hits);
 		free(w[i].limit);
+		free(w[i].low);
+		free(w[i].pending);
+		free(w[i].n_pending);
 		itr_aligned_free(w[i].scores);
+		itr_aligned_free(w[i].exact);
 		free(w[i].pos);
 		itr_aligned_free(w[i].scratch);
 	}
@@ -196,19 +274,32 @@ static void merge_query(void *ctx, int64_t query, int worker)
 	free(all);
 }
 
+/* Bounds of rough scores; a query so long that its bound is not finite switches the filter off for the block. */
+static void plan_filter(struct search *s)
+{
+	const itr_gallery *g = s->g;
+	s->rough = s->tiles ? g->rough != NULL : g->kernel->rough != NULL;
+	for (int64_t i = 0; i < s->nq; i++) {
+		s->bound[i] = s->rough ? itr_rough_bound(s->q, i, s->tiles) : 0;
+		if (!(s->bound[i] < 1e30f))
+			s->rough = false;
+	}
+}
+
 static void search_block(struct search *s, const float *queries, itr_queries *q, int n_workers, const struct merge *how)
 {
-	const itr_kernel *kernel = s->g->kernel;
-	bool integer = s->g->precision == ITR_PREC_INT8 || s->g->precision == ITR_PREC_INT4;
+	const itr_gallery *g = s->g;
+	const bool integer = g->precision == ITR_PREC_INT8 || g->precision == ITR_PREC_INT4;
 	struct merge m = *how;
-	s->tiles = kernel->tile && s->nq >= (integer ? TILE_FROM_INTEGER : TILE_FROM);
-	itr_queries_fill(q, queries, s->nq, s->tiles);
+	s->tiles = g->kernel->tile && s->nq >= (integer ? TILE_FROM_INTEGER : g->kernel->rough ? TILE_FROM_ROUGH : TILE_FROM);
+	itr_queries_fill(q, queries, s->nq, s->tiles ? 1 << ITR_EXACT | 1 << ITR_ROUGH : 0);
 	s->q = q;
 	s->next = 0;
-	s->piece_rows = ITR_MAX((int64_t)1, (int64_t)(PIECE_BYTES / s->g->rows.stride) / STREAM) * STREAM;
+	plan_filter(s);
+	s->piece_rows = ITR_MAX((int64_t)1, (int64_t)(PIECE_BYTES / g->rows.stride) / STREAM) * STREAM;
 	if (s->tiles)
-		s->piece_rows = ITR_MAX((int64_t)1, ITR_MIN((int64_t)4096, s->piece_rows) / kernel->mr) * kernel->mr;
-	s->pieces = (s->g->n + s->piece_rows - 1) / s->piece_rows;
+		s->piece_rows = ITR_MAX((int64_t)1, ITR_MIN((int64_t)4096, s->piece_rows) / g->kernel->mr) * g->kernel->mr;
+	s->pieces = (g->n + s->piece_rows - 1) / s->piece_rows;
 	itr_parallel_for(n_workers, n_workers, work, s);
 	m.queries = queries;
 	itr_parallel_for(m.rescore ? n_workers : 1, s->nq, merge_query, &m);

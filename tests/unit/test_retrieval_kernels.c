@@ -17,7 +17,7 @@
 #include "tensor/gemm.h"
 
 #if defined(__x86_64__)
-static const itr_isa *const isas[] = { &itr_isa_avx2, &itr_isa_avx512, &itr_isa_avx512vnni, &itr_isa_avx512vpopcnt };
+static const itr_isa *const isas[] = { &itr_isa_avx2, &itr_isa_avx512, &itr_isa_avx512vnni, &itr_isa_avx512vpopcnt, &itr_isa_avx512bf16 };
 #elif defined(__aarch64__)
 static const itr_isa *const isas[] = { &itr_isa_neon };
 #else
@@ -57,11 +57,11 @@ static void check_tile(const itr_gallery *g, const itr_queries *q, int64_t nq, c
 	float *out = itr_aligned_alloc((size_t)(mr * nr) * sizeof *out);
 	void *scratch = itr_aligned_alloc(itr_tile_scratch(g));
 	for (int64_t row = 0; row < g->n; row += mr)
-		for (int64_t p = 0; p < q->n_panels; p++) {
+		for (int64_t p = 0; p < q->panels[ITR_EXACT].n; p++) {
 			itr_krows seen;
 			int64_t first = row;
-			const itr_krows *rows = itr_tile_rows(g, &first, scratch, &seen);
-			itr_kpanel panel = itr_queries_panel(q, p);
+			const itr_krows *rows = itr_tile_rows(g, g->kernel, &first, scratch, &seen);
+			itr_kpanel panel = itr_queries_panel(q, ITR_EXACT, p);
 			g->kernel->tile(rows, &panel, first, out);
 			for (int r = 0; r < mr && row + r < g->n; r++)
 				for (int64_t j = 0; j < nr && p * nr + j < nq; j++)
@@ -79,7 +79,7 @@ static void check_kernel(itr_gallery *g, const itr_kernel *kernel, const float *
 		idx[i] = (i * 7 + 3) % n;
 	g->kernel = kernel;
 	itr_queries *q = itr_queries_new(g, nq);
-	itr_queries_fill(q, queries, nq, true);
+	itr_queries_fill(q, queries, nq, 1 << ITR_EXACT);
 	for (int64_t i = 0; i < nq; i++) {
 		itr_kquery one = itr_queries_one(q, i);
 		itr_kernel_scalar(g->precision)->few(&g->rows, &one, 0, NULL, n, a);
@@ -352,6 +352,75 @@ static void test_rescoring(void **unused)
 	free(hits);
 }
 
+/* Rows that a bfloat16 filter cannot tell apart, next to rows that it can: batches and single queries must still agree to the bit. */
+static void test_filters_lose_nothing(void **unused)
+{
+	const int64_t n = 4000, nq = 48, dim = 80, k = 25;
+	float *x = rows_of(n, dim, 31), *y = rows_of(nq, dim, 32);
+	itr_hit *a = itr_xmalloc((size_t)(nq * k) * sizeof *a), *b = itr_xmalloc((size_t)k * sizeof *b);
+	(void)unused;
+	for (int64_t i = 0; i < n; i++)                                  /* half of the rows: one row, moved in its last bits */
+		for (int64_t d = 0; d < dim && i % 2; d++)
+			x[i * dim + d] = y[d] * (1 + (float)(itr_mix64((uint64_t)(i * dim + d)) % 64) * 1e-6f);
+	for (int64_t d = 0; d < dim; d++)                                  /* a query whose bound is infinite */
+		y[7 * dim + d] = d % 2 ? 1e30f : -1e30f;
+	for (int p = ITR_PREC_FP32; p <= ITR_PREC_BF16; p++) {
+		itr_gallery *g = itr_gallery_pack(x, n, dim, (itr_precision)p, NULL, NULL);
+		assert_int_equal(itr_topk_search(g, y, nq, k, a, NULL, NULL), 0);
+		expect_top(g, y, nq, k, a);
+		for (int64_t q = 0; q < nq; q++) {
+			assert_int_equal(itr_topk_search(g, y + q * dim, 1, k, b, NULL, NULL), 0);
+			for (int64_t i = 0; i < k; i++) {
+				assert_int_equal(a[q * k + i].row, b[i].row);
+				assert_memory_equal(&a[q * k + i].score, &b[i].score, sizeof(float));
+			}
+		}
+		itr_gallery_free(g);
+	}
+	free(x);
+	free(y);
+	free(a);
+	free(b);
+}
+
+/* The bounds that the filters rely on, against what the filters do. */
+static void test_rough_scores_keep_their_bound(void **unused)
+{
+	const int64_t n = 480, nq = 32, dims[] = { 16, 100, 512 };
+	(void)unused;
+	for (int d = 0; d < ITR_LEN(dims); d++)
+		for (int p = ITR_PREC_FP32; p <= ITR_PREC_BF16; p++) {
+			float *x = rows_of(n, dims[d], 41), *y = rows_of(nq, dims[d], 42), exact[480], rough[480], tile[ITR_TILE_MR_MAX * ITR_TILE_NR_MAX];
+			itr_gallery *g = itr_gallery_pack(x, n, dims[d], (itr_precision)p, NULL, NULL);
+			itr_queries *q = itr_queries_new(g, nq);
+			void *scratch = itr_aligned_alloc(itr_tile_scratch(g));
+			itr_queries_fill(q, y, nq, 1 << ITR_ROUGH);
+			for (int64_t i = 0; i < nq; i++) {
+				itr_kquery one = itr_queries_one(q, i);
+				g->kernel->few(&g->rows, &one, 0, NULL, n, exact);
+				if (g->kernel->rough) {
+					g->kernel->rough(&g->rows, &one, 0, n, rough);
+					for (int64_t r = 0; r < n; r++)
+						assert_true(fabsf(rough[r] - exact[r]) <= itr_rough_bound(q, i, false));
+				}
+				for (int64_t row = 0; g->rough && row + g->rough->kernel.mr <= n; row += g->rough->kernel.mr) {
+					itr_krows seen;
+					int64_t first = row;
+					const itr_krows *rows = itr_tile_rows(g, &g->rough->kernel, &first, scratch, &seen);
+					itr_kpanel panel = itr_queries_panel(q, ITR_ROUGH, 0);
+					g->rough->kernel.tile(rows, &panel, first, tile);
+					for (int r = 0; r < g->rough->kernel.mr; r++)
+						assert_true(fabsf(tile[r * g->rough->kernel.nr + i] - exact[row + r]) <= itr_rough_bound(q, i, true));
+				}
+			}
+			itr_aligned_free(scratch);
+			itr_queries_free(q);
+			itr_gallery_free(g);
+			free(x);
+			free(y);
+		}
+}
+
 static void test_bad_input(void **unused)
 {
 	float x[4 * 3] = { 0 };
@@ -377,7 +446,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernels_equal_the_scalar_one), cmocka_unit_test(test_scans_agree), cmocka_unit_test(test_search_finds_the_best),
 		cmocka_unit_test(test_equal_rows_one_score), cmocka_unit_test(test_fp32_is_gemm), cmocka_unit_test(test_rank_counts),
-		cmocka_unit_test(test_rescoring), cmocka_unit_test(test_bad_input),
+		cmocka_unit_test(test_rescoring), cmocka_unit_test(test_filters_lose_nothing),
+		cmocka_unit_test(test_rough_scores_keep_their_bound), cmocka_unit_test(test_bad_input),
 	};
 	return cmocka_run_group_tests_name("retrieval_kernels", tests, NULL, NULL);
 }
