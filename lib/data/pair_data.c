@@ -201,6 +201,8 @@ static int open_store(itr_pair_data *d, const char *path, int threads, itr_err *
 		return -1;
 	d->n_texts = f->n_texts, d->n_images = f->n_images, d->text_dim = f->text_dim, d->image_dim = f->image_dim;
 	d->synthetic = f->synthetic;
+	d->text_encoder = f->text_encoder ? itr_xstrdup(f->text_encoder) : NULL;
+	d->image_encoder = f->image_encoder ? itr_xstrdup(f->image_encoder) : NULL;
 	if (!f->text_dim || !f->image_dim)
 		itr_err_set(err, "'%s' lacks the vectors of %s", path, f->text_dim ? "images" : "texts");
 	else if ((d->text = itr_features_texts(f, NULL, 0, err)) && (d->image = itr_features_images(f, NULL, 0, err)))
@@ -296,6 +298,8 @@ void itr_pair_data_free(itr_pair_data *d)
 	free(d->text_image);
 	free_ids(d->text_id, d->n_texts);
 	free_ids(d->image_id, d->n_images);
+	free(d->text_encoder);
+	free(d->image_encoder);
 	free(d->text_split);
 	free(d->image_split);
 	memset(d, 0, sizeof *d);

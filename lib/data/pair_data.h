@@ -20,6 +20,7 @@ typedef struct itr_pair_data {
 	bool has_split;                 /* the file came with one (feature store): official splits win */
 	bool leaky;                     /* split by caption: an image may stand on both sides */
 	bool synthetic;
+	char *text_encoder, *image_encoder;     /* of a feature store; NULL otherwise */
 	int64_t zero_rows;              /* rows without direction, left as they are */
 } itr_pair_data;
 

@@ -61,6 +61,7 @@ static void set_side(itr_projection_side *side, int64_t d, const double *l, cons
 			w[i * dim + j] = directions[i * columns + j] * pow(correlation[j], power);
 	itr_trsm_lower(true, d, dim, l, w);
 	side->in = d;
+	side->normalize = true;
 	side->mean = itr_linear_floats(mean, d);
 	side->weight = itr_linear_transposed(w, d, dim);
 	itr_aligned_free(w);
@@ -105,5 +106,5 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 
 const itr_linear_method itr_linear_cca = {
 	.name = "cca", .summary = "canonical correlation analysis: both sides into a space where they correlate most",
-	.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .regularized = true, .fit = fit
+	.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .normalize = true, .regularized = true, .fit = fit
 };

@@ -46,11 +46,19 @@ float *itr_linear_transposed(const double *a, int64_t rows, int64_t cols)
 
 static int check(const itr_linear_data *d, itr_err *err)
 {
-	if (d->n_texts < 2 || d->n_images < 2)
-		return itr_err_set(err, "%lld captions of %lld images are too few to fit a model: both need at least 2", (long long)d->n_texts, (long long)d->n_images);
-	for (int64_t t = 0; t < d->n_texts; t++)
-		if (d->text_image[t] < 0 || d->text_image[t] >= d->n_images)
+	int64_t pairs = 0;
+	bool two = false;            /* images at least */
+	for (int64_t t = 0, last = -1; t < d->n_texts; t++) {
+		if (d->text_image[t] >= d->n_images)
 			ITR_BUG("text %lld belongs to image %lld of %lld", (long long)t, (long long)d->text_image[t], (long long)d->n_images);
+		if (d->text_image[t] < 0)
+			continue;
+		two = two || (last >= 0 && last != d->text_image[t]);
+		last = d->text_image[t];
+		pairs++;
+	}
+	if (!two)
+		return itr_err_set(err, "%lld captions of %s are too few to fit a model: it takes two images at least", (long long)pairs, pairs ? "one image" : "no image");
 	return 0;
 }
 

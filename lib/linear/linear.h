@@ -8,7 +8,8 @@
 
 #include "linear/projection.h"
 
-/* Pairs: text row i belongs to image row text_image[i]. Every row float32, finite. Images without a text count for nothing. Borrowed. */
+/* Pairs: text row i belongs to image row text_image[i]; negative: the text is left out (it belongs to another part). Every row float32, finite. Images without
+ * a text count for nothing. Borrowed. */
 typedef struct itr_linear_data {
 	const float *text, *image;
 	int64_t n_texts, text_dim, n_images, image_dim;

@@ -14,7 +14,7 @@ enum { BLOCK = 1024, TILE = 256 };
 struct side {
 	const float *x;
 	int64_t rows, dim;
-	const double *weight;        /* NULL: 1 */
+	const double *weight;
 	bool normalize;
 };
 
@@ -32,7 +32,7 @@ static double *mean_of(const struct side *s, double total)
 {
 	double *mean = itr_xcalloc((size_t)s->dim, sizeof *mean);
 	for (int64_t r = 0; r < s->rows; r++) {
-		double w = s->weight ? s->weight[r] : 1, scale;
+		double w = s->weight[r], scale;
 		const float *x = s->x + r * s->dim;
 		if (w == 0)
 			continue;
@@ -45,15 +45,13 @@ static double *mean_of(const struct side *s, double total)
 	return mean;
 }
 
-/* out (n, dim) = centred rows first .. first+n-1, times the square root of their weight when `root` (for a covariance with itself). */
-static void centred(const struct side *s, const double *mean, int64_t first, int64_t n, bool root, double *out)
+/* out (dim) = row r, centred, times w. */
+static void centred(const struct side *s, const double *mean, int64_t r, double w, double *out)
 {
-	for (int64_t r = 0; r < n; r++) {
-		const float *x = s->x + (first + r) * s->dim;
-		double w = root && s->weight ? sqrt(s->weight[first + r]) : 1, scale = row_scale(s, x);
-		for (int64_t i = 0; i < s->dim; i++)
-			out[r * s->dim + i] = w * (scale * (double)x[i] - mean[i]);
-	}
+	const float *x = s->x + r * s->dim;
+	double scale = row_scale(s, x);
+	for (int64_t i = 0; i < s->dim; i++)
+		out[i] = w * (scale * (double)x[i] - mean[i]);
 }
 
 struct update {
@@ -84,10 +82,13 @@ static void accumulate(const double *a, int64_t da, const double *b, int64_t db,
 static double *covariance(const struct side *s, const double *mean, double total, int threads)
 {
 	double *c = itr_aligned_calloc((size_t)(s->dim * s->dim) * sizeof *c), *block = itr_aligned_alloc((size_t)(BLOCK * s->dim) * sizeof *block);
-	for (int64_t r = 0; r < s->rows; r += BLOCK) {
-		int64_t n = ITR_MIN((int64_t)BLOCK, s->rows - r);
-		centred(s, mean, r, n, true, block);
-		accumulate(block, s->dim, block, s->dim, n, c, threads);
+	for (int64_t r = 0, n = 0; r < s->rows; r++) {             /* rows of weight 0 take no place in a block */
+		if (s->weight[r] > 0)
+			centred(s, mean, r, sqrt(s->weight[r]), block + n++ * s->dim);
+		if (n == BLOCK || (n > 0 && r == s->rows - 1)) {
+			accumulate(block, s->dim, block, s->dim, n, c, threads);
+			n = 0;
+		}
 	}
 	for (int64_t i = 0; i < s->dim; i++)
 		for (int64_t j = i; j < s->dim; j++)
@@ -103,17 +104,20 @@ static double *cross(const struct side *x, const struct side *y, const double *m
 {
 	double *c = itr_aligned_calloc((size_t)(x->dim * y->dim) * sizeof *c), *one = itr_xmalloc((size_t)x->dim * sizeof *one);
 	double *a = itr_aligned_alloc((size_t)(BLOCK * x->dim) * sizeof *a), *b = itr_aligned_alloc((size_t)(BLOCK * y->dim) * sizeof *b);
-	for (int64_t r = 0; r < y->rows; r += BLOCK) {
-		int64_t n = ITR_MIN((int64_t)BLOCK, y->rows - r);
-		memset(a, 0, (size_t)(n * x->dim) * sizeof *a);
-		for (int64_t i = 0; i < n; i++)
-			for (int64_t t = first[r + i]; t < first[r + i + 1]; t++) {
-				centred(x, mx, texts[t], 1, false, one);
+	for (int64_t i = 0, n = 0; i < y->rows; i++) {
+		if (y->weight[i] > 0) {
+			memset(a + n * x->dim, 0, (size_t)x->dim * sizeof *a);
+			for (int64_t t = first[i]; t < first[i + 1]; t++) {
+				centred(x, mx, texts[t], 1, one);
 				for (int64_t j = 0; j < x->dim; j++)
-					a[i * x->dim + j] += one[j];
+					a[n * x->dim + j] += one[j];
 			}
-		centred(y, my, r, n, false, b);
-		accumulate(a, x->dim, b, y->dim, n, c, threads);
+			centred(y, my, i, 1, b + n++ * y->dim);
+		}
+		if (n == BLOCK || (n > 0 && i == y->rows - 1)) {
+			accumulate(a, x->dim, b, y->dim, n, c, threads);
+			n = 0;
+		}
 	}
 	for (int64_t i = 0; i < x->dim * y->dim; i++)
 		c[i] /= total;
@@ -123,26 +127,41 @@ static double *cross(const struct side *x, const struct side *y, const double *m
 	return c;
 }
 
+/* Which texts an image has: texts[first[i]] .. texts[first[i+1]-1] in row order; weights: pairs a row stands for. */
+struct pairs {
+	int64_t n, *first, *texts;
+	double *text_weight, *image_weight;
+};
+
+static struct pairs pairs_of(const itr_linear_data *d)
+{
+	struct pairs p = { 0 };
+	p.first = itr_xcalloc((size_t)d->n_images + 2, sizeof *p.first);
+	p.texts = itr_xcalloc((size_t)d->n_texts + 1, sizeof *p.texts);
+	p.text_weight = itr_xcalloc((size_t)d->n_texts + 1, sizeof *p.text_weight);
+	p.image_weight = itr_xcalloc((size_t)d->n_images + 1, sizeof *p.image_weight);
+	for (int64_t t = 0; t < d->n_texts; t++)
+		if (d->text_image[t] >= 0) {
+			p.first[d->text_image[t] + 2]++;           /* two on: filling moves each start to the next one's place */
+			p.text_weight[t] = 1;
+			p.image_weight[d->text_image[t]]++;
+			p.n++;
+		}
+	for (int64_t i = 0; i < d->n_images; i++)
+		p.first[i + 2] += p.first[i + 1];
+	for (int64_t t = 0; t < d->n_texts; t++)
+		if (d->text_image[t] >= 0)
+			p.texts[p.first[d->text_image[t] + 1]++] = t;
+	return p;
+}
+
 itr_moments *itr_moments_new(const itr_linear_data *d, unsigned needs, bool normalize, int threads)
 {
 	itr_moments *m = itr_xcalloc(1, sizeof *m);
-	int64_t *first = itr_xcalloc((size_t)d->n_images + 1, sizeof *first), *texts = itr_xcalloc((size_t)ITR_MAX(d->n_texts, (int64_t)1), sizeof *texts);
-	double *weight = itr_xcalloc((size_t)ITR_MAX(d->n_images, (int64_t)1), sizeof *weight);
-	for (int64_t t = 0; t < d->n_texts; t++)
-		first[d->text_image[t] + 1]++;
-	for (int64_t i = 0; i < d->n_images; i++) {
-		weight[i] = (double)first[i + 1];
-		first[i + 1] += first[i];
-	}
-	for (int64_t t = d->n_texts - 1; t >= 0; t--)              /* from the end, so that first[] ends as the starts */
-		texts[--first[d->text_image[t] + 1]] = t;
-	for (int64_t i = 0; i < d->n_images; i++)
-		first[i] = first[i + 1];
-	first[d->n_images] = d->n_texts;
-
-	struct side x = { d->text, d->n_texts, d->text_dim, NULL, normalize }, y = { d->image, d->n_images, d->image_dim, weight, normalize };
-	double total = (double)d->n_texts;
-	m->n = d->n_texts;
+	struct pairs p = pairs_of(d);
+	struct side x = { d->text, d->n_texts, d->text_dim, p.text_weight, normalize }, y = { d->image, d->n_images, d->image_dim, p.image_weight, normalize };
+	double total = (double)p.n;
+	m->n = p.n;
 	m->dx = d->text_dim;
 	m->dy = d->image_dim;
 	m->mean_x = mean_of(&x, total);
@@ -152,8 +171,8 @@ itr_moments *itr_moments_new(const itr_linear_data *d, unsigned needs, bool norm
 	if (needs & ITR_MOMENT_YY)
 		m->cyy = covariance(&y, m->mean_y, total, threads);
 	if (needs & ITR_MOMENT_XY)
-		m->cxy = cross(&x, &y, m->mean_x, m->mean_y, first, texts, total, threads);
-	free(first), free(texts), free(weight);
+		m->cxy = cross(&x, &y, m->mean_x, m->mean_y, p.first, p.texts, total, threads);
+	free(p.first), free(p.texts), free(p.text_weight), free(p.image_weight);
 	return m;
 }
 

@@ -71,6 +71,12 @@ static void retrieval(const float *text, int64_t n, const float *image, int64_t 
 	itr_relevance_free(i2t);
 }
 
+void itr_validate_vectors(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim, int threads, double value[ITR_VAL_COUNT])
+{
+	value[ITR_VAL_COSINE] = mean_cosine(text, image, position, n, dim);
+	retrieval(text, n, image, n_images, position, dim, threads, value);
+}
+
 void itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, double value[ITR_VAL_COUNT])
 {
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
@@ -90,8 +96,7 @@ void itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *tex
 	value[ITR_VAL_LOSS] = mean_loss(m, text, image, position, n, dim, o, loss);
 	itr_rows_normalize(text, n, dim, o->threads);
 	itr_rows_normalize(image, n_images, dim, o->threads);
-	value[ITR_VAL_COSINE] = mean_cosine(text, image, position, n, dim);
-	retrieval(text, n, image, n_images, position, dim, o->threads, value);
+	itr_validate_vectors(text, n, image, n_images, position, dim, o->threads, value);
 	itr_aligned_free(text);
 	itr_aligned_free(image);
 	free(position);

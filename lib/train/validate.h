@@ -11,4 +11,7 @@ enum { ITR_VAL_LOSS, ITR_VAL_COSINE, ITR_VAL_T2I_R1, ITR_VAL_T2I_R5, ITR_VAL_T2I
  * and full-gallery metrics (methods section 0) among the part's images. NaN without texts. */
 void itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, double value[ITR_VAL_COUNT]);
 
+/* The same, without the loss, from unit rows: text i belongs to image position[i]. */
+void itr_validate_vectors(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim, int threads, double value[ITR_VAL_COUNT]);
+
 #endif

@@ -28,7 +28,8 @@ def l2(a):
 
 
 # CCA by the generalized eigenproblem, another road than Cholesky and SVD: Cxy Cyy^-1 Cyx w = rho^2 Cxx w
-x, y = X.astype(np.float64), Y.astype(np.float64)[ti]
+raw_x, raw_y = X.astype(np.float64), Y.astype(np.float64)
+x, y = l2(raw_x), l2(raw_y)[ti]
 mx, my = x.mean(0), y.mean(0)
 xc, yc = x - mx, y - my
 Cxx, Cyy, Cxy = xc.T @ xc / M, yc.T @ yc / M, xc.T @ yc / M
@@ -39,17 +40,17 @@ for r in (1e-4, 1e-1):
     out(f"cca.correlations.{r:g}", rho)
     a = a[:, ::-1][:, :6]
     b = np.linalg.solve(Ry, Cxy.T @ a) / rho[:6]
-    t, i = l2((x[:8] - mx) @ (a * rho[:6] ** 4)), l2((Y[:8].astype(np.float64) - my) @ (b * rho[:6] ** 4))
+    t, i = l2((x[:8] - mx) @ (a * rho[:6] ** 4)), l2((l2(raw_y)[:8] - my) @ (b * rho[:6] ** 4))
     out(f"cca.cosines.{r:g}", t @ i.T)                                   # signs of the directions cancel
 
-xn, yn = l2(x), l2(y)
+xn, yn = x, y
 m = Ridge(alpha=0.7).fit(xn, yn)
 out("ridge.forward", l2(m.predict(xn[:5])))
 m = Ridge(alpha=3.0).fit(yn, xn)
-out("ridge.backward", l2(m.predict(l2(Y[:5].astype(np.float64)))))
+out("ridge.backward", l2(m.predict(l2(raw_y)[:5])))
 
 # square: SciPy's solver; of different widths: by hand
-x9 = l2(x[:, :DY])
+x9 = l2(raw_x[:, :DY])
 x9c, ync = x9 - x9.mean(0), yn - yn.mean(0)
 W, _ = scipy.linalg.orthogonal_procrustes(x9c, ync)
 out("procrustes.square", l2(x9c[:5] @ W + yn.mean(0)))

@@ -262,6 +262,32 @@ static void test_moments_of_many_rows(void **state)
 	free(x), free(y), free(twice), free(map);
 }
 
+/* Rows of other parts, marked by a negative image, leave no trace. */
+static void test_other_parts_do_not_leak(void **state)
+{
+	(void)state;
+	static float text[2 * M * DX], image[2 * N * DY];
+	static int64_t map[2 * M];
+	for (int i = 0; i < 2 * M; i++) {
+		map[i] = i % 2 ? -1 : 2 * data.text_image[i / 2];
+		for (int j = 0; j < DX; j++)
+			text[i * DX + j] = i % 2 ? 100 : data.text[i / 2 * DX + j];
+	}
+	for (int i = 0; i < 2 * N; i++)
+		for (int j = 0; j < DY; j++)
+			image[i * DY + j] = i % 2 ? -50 : data.image[i / 2 * DY + j];
+	itr_linear_data mixed = { text, image, 2 * M, DX, 2 * N, DY, map };
+	for (int i = 0; itr_linear_methods[i]; i++) {
+		const double r[] = { 1e-3 };
+		itr_linear_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 };
+		itr_projection *a = fit(itr_linear_methods[i]->name, &data.all, o), *b = fit(itr_linear_methods[i]->name, &mixed, o);
+		for (int s = 0; s < 2; s++)
+			if (a->side[s].weight)
+				assert_memory_equal(a->side[s].weight, b->side[s].weight, (size_t)(a->dim * a->side[s].in) * sizeof(float));
+		itr_projection_free(a), itr_projection_free(b);
+	}
+}
+
 static void test_equal_rows_stay_equal(void **state)
 {
 	(void)state;
@@ -327,7 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cca), cmocka_unit_test(test_ridge), cmocka_unit_test(test_procrustes), cmocka_unit_test(test_choice_of_regularization),
-		cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_moments_of_many_rows), cmocka_unit_test(test_equal_rows_stay_equal),
+		cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_moments_of_many_rows), cmocka_unit_test(test_other_parts_do_not_leak), cmocka_unit_test(test_equal_rows_stay_equal),
 		cmocka_unit_test(test_projection_and_truncation), cmocka_unit_test(test_hopeless_data)
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
