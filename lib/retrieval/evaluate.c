@@ -1,0 +1,349 @@
+#include "retrieval/evaluate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { COCO_IMAGES = 5000, COCO_FOLDS = 5 };
+
+/* --- protocols ---------------------------------------------------------------------------------------------------------------------------- */
+
+int itr_protocol_parse(const char *text, itr_protocol *protocol, int64_t *pool, itr_err *err)
+{
+	char *end;
+	*pool = 0;
+	if (strcmp(text, "full") == 0)
+		*protocol = ITR_PROTOCOL_FULL;
+	else if (strcmp(text, "coco-1k") == 0)
+		*protocol = ITR_PROTOCOL_COCO_1K;
+	else if (strcmp(text, "coco-5k") == 0)
+		*protocol = ITR_PROTOCOL_COCO_5K;
+	else if (strncmp(text, "pool:", 5) == 0) {
+		*protocol = ITR_PROTOCOL_POOL;
+		*pool = strtoll(text + 5, &end, 10);
+		if (!text[5] || *end || *pool < 1)
+			return itr_err_set(err, "protocol '%s': the pool's size must be a number from 1, as in pool:100", text);
+	} else {
+		return itr_err_set(err, "unknown protocol '%s': full, pool:C, coco-1k or coco-5k", text);
+	}
+	return 0;
+}
+
+char *itr_protocol_text(itr_protocol protocol, int64_t pool)
+{
+	static const char *const names[] = { "full", "pool", "coco-1k", "coco-5k" };
+	return protocol == ITR_PROTOCOL_POOL ? itr_xasprintf("pool:%lld", (long long)pool) : itr_xstrdup(names[protocol]);
+}
+
+static int check_protocol(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
+{
+	if ((o->protocol == ITR_PROTOCOL_COCO_1K || o->protocol == ITR_PROTOCOL_COCO_5K) && p->n_image != COCO_IMAGES)
+		return itr_err_set(err, "protocol coco-%s is defined on the 5,000 test images; '%s' has %lld: use --protocol full or pool:C",
+		                   o->protocol == ITR_PROTOCOL_COCO_1K ? "1k" : "5k", p->name, (long long)p->n_image);
+	if (o->protocol == ITR_PROTOCOL_COCO_1K && (strncmp(p->relevance, "eccv:", 5) == 0 || strncmp(p->relevance, "cxc:", 4) == 0))
+		return itr_err_set(err, "coco-1k is defined on the original captions: use --relevance coco:DIR (folds in the judgements' order) or none");
+	return 0;
+}
+
+/* --- one direction's ranks become values, appended to a side ---------------------------------------------------------------------------------- */
+
+/* query_row, cluster: of the ranked queries, by index in the ranks (a fold knows only its own rows). */
+static void side_append(itr_eval_side *s, const itr_ranks *r, const itr_eval_opts *o, const int64_t *query_row, const int64_t *cluster)
+{
+	itr_metric_values *v = itr_metric_values_new(r, &o->set, o->ties, o->threads), *all = s->values;
+	size_t old = all ? (size_t)all->n : 0, n = old + (size_t)v->n, columns = (size_t)o->set.n;
+	s->best = itr_xrealloc(s->best, (n + 1) * sizeof *s->best);
+	s->relevant = itr_xrealloc(s->relevant, (n + 1) * sizeof *s->relevant);
+	s->pool = itr_xrealloc(s->pool, (n + 1) * sizeof *s->pool);
+	s->cluster = itr_xrealloc(s->cluster, (n + 1) * sizeof *s->cluster);
+	for (int64_t i = 0; i < v->n; i++) {
+		int64_t q = v->query[i];
+		s->best[old + (size_t)i] = itr_ranks_best(r, q);
+		s->relevant[old + (size_t)i] = r->relevant[q];
+		s->pool[old + (size_t)i] = r->pool[q];
+		s->cluster[old + (size_t)i] = cluster[q];
+		v->query[i] = query_row ? query_row[q] : q;
+	}
+	if (!all) {
+		s->values = v;
+		return;
+	}
+	all->query = itr_xrealloc(all->query, (n + 1) * sizeof *all->query);
+	all->value = itr_xrealloc(all->value, (n * columns + 1) * sizeof *all->value);
+	all->chance = itr_xrealloc(all->chance, (n * columns + 1) * sizeof *all->chance);
+	memcpy(all->query + old, v->query, (size_t)v->n * sizeof *v->query);
+	memcpy(all->value + old * columns, v->value, (size_t)v->n * columns * sizeof *v->value);
+	memcpy(all->chance + old * columns, v->chance, (size_t)v->n * columns * sizeof *v->chance);
+	all->n = (int64_t)n;
+	all->left_out += v->left_out;
+	all->tied += v->tied;
+	itr_metric_values_free(v);
+}
+
+static int64_t *identity(int64_t n)
+{
+	int64_t *x = itr_xmalloc(((size_t)n + 1) * sizeof *x);
+	for (int64_t i = 0; i < n; i++)
+		x[i] = i;
+	return x;
+}
+
+static void whole(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, itr_ranks *t2i, itr_ranks *i2t)
+{
+	int64_t *images = identity(p->n_image);
+	itr_ranks *r[] = { t2i, i2t };
+	itr_eval_side *side[] = { &e->t2i, &e->i2t };
+	for (int d = 0; d < 2; d++) {
+		if (!r[d])
+			continue;
+		side_append(side[d], r[d], o, NULL, d ? images : p->text_image);
+		itr_metric_summary(side[d]->values, &o->set, r[d]->gallery, &side[d]->result);
+	}
+	free(images);
+}
+
+/* --- coco-1k: five blocks of 1,000 images, each with its own captions, figures averaged ------------------------------------------------------ */
+
+struct fold {
+	int64_t n_text, n_image;
+	int64_t *text, *image;          /* rows */
+	float *tv, *iv;
+	itr_relevance *t2i, *i2t;
+	int64_t *cluster;               /* per text: row of its image */
+};
+
+static void fold_make(struct fold *f, const itr_pairs *p, const int64_t *order, int k)
+{
+	int64_t size = p->n_image / COCO_FOLDS, d = p->dim;
+	int64_t *place = itr_xmalloc(((size_t)p->n_image + 1) * sizeof *place), *map = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *map);
+	*f = (struct fold){ .n_image = size };
+	for (int64_t i = 0; i < p->n_image; i++)
+		place[i] = -1;
+	f->image = itr_xmalloc((size_t)size * sizeof *f->image);
+	for (int64_t i = 0; i < size; i++)
+		place[f->image[i] = order ? order[k * size + i] : k * size + i] = i;
+	f->text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *f->text);
+	f->cluster = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *f->cluster);
+	for (int64_t i = 0; i < p->n_text; i++)
+		if (p->text_image[i] >= 0 && place[p->text_image[i]] >= 0) {
+			map[f->n_text] = place[p->text_image[i]];
+			f->cluster[f->n_text] = p->text_image[i];
+			f->text[f->n_text++] = i;
+		}
+	f->tv = itr_aligned_alloc((size_t)(f->n_text * d + 1) * sizeof *f->tv);
+	f->iv = itr_aligned_alloc((size_t)(size * d) * sizeof *f->iv);
+	for (int64_t i = 0; i < f->n_text; i++)
+		memcpy(f->tv + i * d, p->text + f->text[i] * d, (size_t)d * sizeof *f->tv);
+	for (int64_t i = 0; i < size; i++)
+		memcpy(f->iv + i * d, p->image + f->image[i] * d, (size_t)d * sizeof *f->iv);
+	f->t2i = itr_relevance_from_map(f->n_text, size, map);
+	f->i2t = itr_relevance_invert(f->t2i);
+	free(place);
+	free(map);
+}
+
+static void fold_free(struct fold *f)
+{
+	free(f->text);
+	free(f->image);
+	free(f->cluster);
+	itr_aligned_free(f->tv);
+	itr_aligned_free(f->iv);
+	itr_relevance_free(f->t2i);
+	itr_relevance_free(f->i2t);
+}
+
+static void add_fold(itr_metric_result *sum, const itr_ranks *r, const itr_eval_opts *o, int columns)
+{
+	itr_metric_result one;
+	itr_metrics(r, &o->set, o->ties, &one);
+	for (int j = 0; j < columns; j++) {
+		sum->value[j] += one.value[j] / COCO_FOLDS;
+		sum->chance[j] += one.chance[j] / COCO_FOLDS;
+	}
+	sum->tie_fraction += one.tie_fraction / COCO_FOLDS;
+	sum->n_queries += one.n_queries;
+	sum->left_out += one.left_out;
+	sum->n_gallery = ITR_MAX(sum->n_gallery, one.n_gallery);
+}
+
+static void coco_1k(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, int32_t *fold_of)
+{
+	for (int k = 0; k < COCO_FOLDS; k++) {
+		struct fold f;
+		itr_ranks *t2i, *i2t;
+		fold_make(&f, p, p->fold_order, k);
+		itr_rank_both(f.tv, f.n_text, f.iv, f.n_image, p->dim, f.t2i, f.i2t, o->ties == ITR_TIES_STABLE, o->threads, &t2i, &i2t);
+		side_append(&e->t2i, t2i, o, f.text, f.cluster);
+		side_append(&e->i2t, i2t, o, f.image, f.image);
+		add_fold(&e->t2i.result, t2i, o, o->set.n);
+		add_fold(&e->i2t.result, i2t, o, o->set.n);
+		for (int64_t i = 0; i < f.n_image; i++)
+			fold_of[f.image[i]] = k;
+		itr_ranks_free(t2i);
+		itr_ranks_free(i2t);
+		fold_free(&f);
+	}
+}
+
+/* --- what the figures show ------------------------------------------------------------------------------------------------------------------- */
+
+static const int64_t rsum_k[] = { 1, 5, 10 };
+
+/* Sum of the six recalls in x (a side's metrics at x and x + columns), or NaN. */
+static double rsum_of(const itr_metric_set *s, const double *t2i, const double *i2t)
+{
+	double sum = 0;
+	for (int k = 0; k < 3; k++) {
+		char key[32];
+		snprintf(key, sizeof key, "recall@%lld", (long long)rsum_k[k]);
+		int j = itr_metric_find(s, key);
+		if (j < 0)
+			return NAN;
+		sum += t2i[j] + i2t[j];
+	}
+	return 100 * sum;
+}
+
+static void intervals(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, const int32_t *fold, int folds)
+{
+	itr_eval_side *side[] = { &e->t2i, &e->i2t };
+	itr_boot_side boot[2];
+	int n = 0, place[2] = { -1, -1 }, columns = e->set.n;
+	for (int d = 0; d < 2; d++)
+		for (int j = 0; j < columns; j++)
+			side[d]->ci[j] = (itr_interval){ NAN, NAN };
+	e->rsum_ci = (itr_interval){ NAN, NAN };
+	for (int d = 0; d < 2; d++)
+		if (side[d]->values) {
+			place[d] = n;
+			boot[n++] = (itr_boot_side){ side[d]->values, side[d]->cluster };
+		}
+	if (!o->resamples || !n)
+		return;
+	double *x = itr_bootstrap(boot, n, &e->set, p->n_image, fold, folds, o->resamples, o->seed, o->threads);
+	for (int d = 0; d < 2; d++)
+		for (int j = 0; place[d] >= 0 && j < columns; j++)
+			side[d]->ci[j] = itr_interval_95(x + place[d] * columns + j, o->resamples, n * columns);
+	if (n == 2) {
+		double *sum = itr_xmalloc((size_t)o->resamples * sizeof *sum);
+		for (int b = 0; b < o->resamples; b++)
+			sum[b] = rsum_of(&e->set, x + (size_t)b * 2 * (size_t)columns, x + ((size_t)b * 2 + 1) * (size_t)columns);
+		e->rsum_ci = itr_interval_95(sum, o->resamples, 1);
+		free(sum);
+	}
+	free(x);
+}
+
+static void warn(itr_json *list, const char *format, ...) ITR_PRINTF(2, 3);
+static void warn(itr_json *list, const char *format, ...)
+{
+	itr_buf b = ITR_BUF_INIT;
+	va_list ap;
+	va_start(ap, format);
+	itr_buf_vprintf(&b, format, ap);
+	va_end(ap);
+	itr_json_push(list, itr_json_new_str(itr_buf_str(&b)));
+	itr_buf_free(&b);
+}
+
+static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
+{
+	if (!s->values)
+		return;
+	const itr_metric_result *r = &s->result;
+	if (r->tie_fraction >= 0.05)
+		warn(e->warnings, "degenerate: in %s the best positive of %.1f %% of the queries shares its score with rows that are no positives (ties: %s)", name,
+		     100 * r->tie_fraction, itr_ties_names[e->ties]);
+	for (int j = e->set.n - 1; j >= 0; j--) {           /* the largest cut-off is the most telling one */
+		if (e->set.m[j].kind != ITR_METRIC_RECALL)
+			continue;
+		itr_interval ci = s->ci[j];
+		if (!isnan(ci.low) && ci.low <= r->chance[j] && r->chance[j] < 1)
+			warn(e->warnings, "at chance: %s %s is %.4g [%.4g, %.4g], a random order gives %.4g", name, e->set.m[j].key, r->value[j], ci.low, ci.high, r->chance[j]);
+		break;
+	}
+	if (r->left_out)
+		warn(e->warnings, "%s: %lld of %lld queries have no positive%s: left out", name, (long long)r->left_out, (long long)(r->left_out + r->n_queries),
+		     strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
+}
+
+static itr_eval *finish(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, const int32_t *fold, int folds, itr_err *err)
+{
+	if ((e->t2i.values ? e->t2i.values->n : 0) + (e->i2t.values ? e->i2t.values->n : 0) == 0) {
+		itr_err_set(err, "'%s': no query has a positive in the gallery (relevance: %s)", p->name, p->relevance);
+		itr_eval_free(e);
+		return NULL;
+	}
+	e->rsum = e->t2i.values && e->i2t.values ? rsum_of(&e->set, e->t2i.result.value, e->i2t.result.value) : NAN;
+	intervals(e, p, o, fold, folds);
+	itr_pairs_warnings(p, e->warnings);
+	side_warnings(e, &e->t2i, "t2i");
+	side_warnings(e, &e->i2t, "i2t");
+	return e;
+}
+
+static itr_eval *eval_new(const itr_eval_opts *o)
+{
+	itr_eval *e = itr_xcalloc(1, sizeof *e);
+	e->set = o->set;
+	e->ties = o->ties;
+	e->protocol = itr_protocol_text(o->protocol, o->pool);
+	e->warnings = itr_json_array();
+	return e;
+}
+
+itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, const itr_eval_opts *o, itr_err *err)
+{
+	itr_eval *e = eval_new(o);
+	whole(e, p, o, t2i, i2t);
+	itr_ranks_free(t2i);
+	itr_ranks_free(i2t);
+	return finish(e, p, o, NULL, 1, err);
+}
+
+itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
+{
+	bool stable = o->ties == ITR_TIES_STABLE;
+	itr_ranks *t2i = NULL, *i2t = NULL;
+	if (check_protocol(p, o, err) < 0)
+		return NULL;
+	if (o->protocol == ITR_PROTOCOL_COCO_1K) {
+		itr_eval *e = eval_new(o);
+		int32_t *fold = itr_xcalloc((size_t)p->n_image, sizeof *fold);
+		coco_1k(e, p, o, fold);
+		e = finish(e, p, o, fold, COCO_FOLDS, err);
+		free(fold);
+		return e;
+	}
+	if (o->protocol == ITR_PROTOCOL_POOL) {
+		t2i = itr_rank_pools(p->text, p->image, p->dim, p->t2i, o->pool, o->seed, 0, stable, o->threads);
+		i2t = itr_rank_pools(p->image, p->text, p->dim, p->i2t, o->pool, o->seed, 1, stable, o->threads);
+	} else {
+		itr_rank_both(p->text, p->n_text, p->image, p->n_image, p->dim, p->t2i, p->i2t, stable, o->threads, &t2i, &i2t);
+	}
+	return itr_evaluate_ranks(p, t2i, i2t, o, err);
+}
+
+static void side_free(itr_eval_side *s)
+{
+	itr_metric_values_free(s->values);
+	free(s->best);
+	free(s->relevant);
+	free(s->pool);
+	free(s->cluster);
+}
+
+void itr_eval_free(itr_eval *e)
+{
+	if (!e)
+		return;
+	side_free(&e->t2i);
+	side_free(&e->i2t);
+	free(e->protocol);
+	itr_json_free(e->warnings);
+	free(e);
+}

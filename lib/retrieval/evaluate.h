@@ -1,0 +1,64 @@
+/* evaluate.h - pairs in, a report out: both directions under a protocol, chance beside each figure, intervals, warnings (methods.md section 0). */
+#ifndef ITR_RETRIEVAL_EVALUATE_H
+#define ITR_RETRIEVAL_EVALUATE_H
+
+#include "retrieval/bootstrap.h"
+#include "retrieval/pairs.h"
+
+typedef enum itr_protocol { ITR_PROTOCOL_FULL, ITR_PROTOCOL_POOL, ITR_PROTOCOL_COCO_1K, ITR_PROTOCOL_COCO_5K } itr_protocol;
+
+typedef struct itr_eval_opts {
+	itr_metric_set set;
+	itr_ties ties;
+	itr_protocol protocol;
+	int64_t pool;                   /* of ITR_PROTOCOL_POOL */
+	int resamples;                  /* 0: no intervals */
+	uint64_t seed;
+	int threads;
+} itr_eval_opts;
+
+/* "full", "pool:100", "coco-1k", "coco-5k". */
+ITR_MUST_USE int itr_protocol_parse(const char *text, itr_protocol *protocol, int64_t *pool, itr_err *err);
+char *itr_protocol_text(itr_protocol protocol, int64_t pool);       /* the caller frees */
+
+/* One direction. Everything per query is in the order of values->query: rows of the texts (t2i) or of the images (i2t). */
+typedef struct itr_eval_side {
+	itr_metric_result result;
+	itr_interval ci[ITR_METRIC_MAX];       /* NaN without resamples */
+	itr_metric_values *values;
+	itr_tie_group *best;                   /* [values->n]: g, n, m as scored */
+	int64_t *relevant, *pool, *cluster;    /* [values->n]: R; rows ranked; row of the image (-1: none) */
+} itr_eval_side;
+
+typedef struct itr_eval {
+	itr_metric_set set;
+	itr_ties ties;
+	char *protocol;
+	itr_eval_side t2i, i2t;
+	double rsum;                           /* 100 * (recall@1 + @5 + @10, both directions); NaN when one of them is not computed */
+	itr_interval rsum_ci;
+	itr_json *warnings;                    /* array of sentences: those of the pairs, and what the figures themselves show */
+} itr_eval;
+
+/* NULL with err: a protocol that does not fit the data, no query with a positive. */
+itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err);
+/* From ranks that somebody else made (a TREC run); either may be NULL. Takes them over. */
+itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, const itr_eval_opts *o, itr_err *err);
+void itr_eval_free(itr_eval *e);
+
+/* {"t2i": {...}, "i2t": {...}, "rsum", "rsum_ci95", "ties", "protocol", "warnings", "synthetic"}: the caller adds schema, provenance, per_query and frees. */
+itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p);
+/* Metric by metric for people: value, interval, chance. */
+void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *out);      /* format: itr_table_format */
+
+/* --- per-query files --------------------------------------------------------------------------------------------------------------------- */
+
+/* NPZ: for d in t2i, i2t: d_query_id, d_image_id (what is resampled together; "" = none), d_g, d_n, d_m (tie group of the best positive), d_relevant (R), d_pool, d_values
+ * [queries, metrics]; metrics (their keys), ties, protocol, itr_provenance. */
+ITR_MUST_USE int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance, itr_err *err);
+
+/* Paired comparison of two such files: queries joined by id, images resampled. Prints as JSON: {"a", "b", "t2i": {metric: {"a", "b", "difference", "ci95", "p", "p_holm"}},
+ * "i2t", "n_images", "warnings"}; difference = b - a. NULL with err. */
+itr_json *itr_eval_compare(const char *a, const char *b, uint64_t seed, int threads, itr_err *err);
+
+#endif

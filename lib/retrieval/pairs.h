@@ -1,0 +1,61 @@
+/* pairs.h - what an evaluation starts from: texts, images, and which belong together, wherever they come from (formats.md).
+ *
+ *   x.npz, x.h5          text_D, video_D, ground_truth, text_ids, video_ids, itr_provenance
+ *   folder               clip-retrieval: text_emb/text_emb_*.npy and img_emb/img_emb_*.npy
+ *   t.npy and i.npy      own vectors, opts.text and opts.image
+ *   features.h5 + model  a feature store mapped by a projection; refused when the store's split is not the one that the model was fitted beside
+ *
+ * Rows must be finite; they are made unit length unless opts.normalize is false. What is not as it should be but can be lived with is counted here and warned about by
+ * itr_pairs_warnings; the rest is an error.
+ */
+#ifndef ITR_RETRIEVAL_PAIRS_H
+#define ITR_RETRIEVAL_PAIRS_H
+
+#include "base/err.h"
+#include "io/json.h"
+#include "io/provenance.h"
+#include "retrieval/relevance.h"
+
+typedef struct itr_pairs {
+	char *name;                     /* as the user knows it */
+	int64_t n_text, n_image, dim;
+	float *text, *image;            /* (n, dim), itr_aligned_alloc'd; NULL when there are ids only (a TREC run is evaluated) */
+	char **text_id, **image_id;     /* unique; row numbers where the source has none */
+	bool has_ids;
+	int64_t *text_image;            /* [n_text]: row of its image, -1: none. What is resampled together; also the relevance unless that is replaced */
+	itr_relevance *t2i, *i2t;
+	char *relevance;                /* "ground_truth", "one to one", "5 captions an image", or what replaced it: "eccv:DIR" */
+	int64_t *fold_order;            /* [n_image]: image rows in the order that coco-1k cuts; NULL: as they are */
+	bool synthetic;
+	int64_t unanswered;             /* texts with ground truth -1 */
+	int64_t not_unit_text, not_unit_image, zero_text, zero_image;
+	bool normalized_here, constant_text, constant_image;
+	int64_t outside;                /* judged positives that are not in the gallery */
+	int64_t unknown_queries;        /* judged queries that are not among the rows */
+} itr_pairs;
+
+typedef struct itr_pairs_opts {
+	int64_t dim;                    /* which text_D, video_D; 0: the only size, or the largest */
+	const char *text, *image;       /* own vectors (.npy) */
+	const char *ground_truth;       /* .npy ([M] image rows, or [P,2] pairs) or .csv (image row a line, or text,image), replaces what the file holds */
+	int64_t captions_per_image;     /* 0: not said */
+	const char *model, *split;      /* of a feature store; split NULL: every row */
+	bool no_normalize;
+	int threads;
+} itr_pairs_opts;
+
+/* path may be NULL when opts has text and image. Inputs are noted in p (may be NULL), `synthetic` too. NULL with err. */
+itr_pairs *itr_pairs_open(const char *path, const itr_pairs_opts *o, itr_provenance *p, itr_err *err);
+void itr_pairs_free(itr_pairs *p);
+
+/* Replaces relevance by judgements, matched by id:
+ *   eccv:DIR cxc:DIR coco:DIR   DIR/{eccv,cxc,original}_{caption_to_image,image_to_caption}.json as ECCV Caption ships them; coco_test_ids.npy there fixes the order of coco-1k
+ *   FILE.json                   {"t2i": {text: [image, ...]}, "i2t": {...}}, or one map {text: [image, ...]} and its inverse
+ *   FILE                        TREC qrels: QUERY 0 DOCUMENT RELEVANCE; a query is "t2i:ID" or "i2t:ID", or a plain id where only one reading is possible
+ * Positives that are not in the gallery are counted in R and in pairs->outside; queries that are not there in pairs->unknown_queries. 0, or -1 with err. */
+ITR_MUST_USE int itr_pairs_judge(itr_pairs *p, const char *spec, itr_provenance *provenance, itr_err *err);
+
+/* Sentences for the user, pushed on a JSON array. */
+void itr_pairs_warnings(const itr_pairs *p, itr_json *warnings);
+
+#endif

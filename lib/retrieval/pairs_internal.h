@@ -1,0 +1,17 @@
+/* pairs_internal.h - inside of retrieval: what the readers of pairs share. */
+#ifndef ITR_RETRIEVAL_PAIRS_INTERNAL_H
+#define ITR_RETRIEVAL_PAIRS_INTERNAL_H
+
+#include "base/map.h"
+#include "retrieval/pairs.h"
+
+/* Row numbers as ids. */
+char **itr_pairs_number_ids(int64_t n);
+/* id -> row; NULL with err on a repeat, naming `what` and the file. */
+itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *file, itr_err *err);
+/* Ground truth from --ground-truth, --captions-per-image or the rows' own order: fills text_image, t2i, i2t, relevance. `stored`: what the file holds (n_text entries), or NULL. */
+ITR_MUST_USE int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored, itr_provenance *provenance, itr_err *err);
+/* Both relevance lists from pairs of rows; text_image becomes each text's first image. */
+void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, int64_t n);
+
+#endif

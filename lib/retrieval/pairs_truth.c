@@ -1,0 +1,173 @@
+/* Which text belongs to which image: stored, given in a file, or by the order of the rows. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/vec.h"
+#include "io/npz.h"
+#include "io/table.h"
+#include "retrieval/pairs_internal.h"
+
+char **itr_pairs_number_ids(int64_t n)
+{
+	char **ids = itr_xcalloc((size_t)n + 1, sizeof *ids);
+	for (int64_t i = 0; i < n; i++)
+		ids[i] = itr_xasprintf("%lld", (long long)i);
+	return ids;
+}
+
+itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *file, itr_err *err)
+{
+	itr_map *m = itr_map_new();
+	for (int64_t i = 0; i < n; i++)
+		if (!itr_map_add(m, ids[i], i)) {
+			itr_err_set(err, "'%s': %s '%s' stands at rows %lld and %lld", file, what, ids[i], (long long)itr_map_get(m, ids[i], 0), (long long)i);
+			itr_map_free(m);
+			return NULL;
+		}
+	return m;
+}
+
+void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, int64_t n)
+{
+	p->text_image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *p->text_image);
+	for (int64_t i = 0; i < p->n_text; i++)
+		p->text_image[i] = -1;
+	for (int64_t k = n - 1; k >= 0; k--)          /* backwards, so that the first image stays */
+		if (image[k] >= 0)
+			p->text_image[text[k]] = image[k];
+	for (int64_t i = 0; i < p->n_text; i++)
+		p->unanswered += p->text_image[i] < 0;
+	p->t2i = itr_relevance_from_pairs(p->n_text, p->n_image, text, image, n);
+	p->i2t = itr_relevance_invert(p->t2i);
+}
+
+static void relate_map(itr_pairs *p, const int64_t *image)
+{
+	int64_t *text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *text);
+	for (int64_t i = 0; i < p->n_text; i++)
+		text[i] = i;
+	itr_pairs_relate(p, text, image, p->n_text);
+	free(text);
+}
+
+typedef ITR_VEC(int64_t) rows;
+
+static int check_and_relate(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
+{
+	if (itr_relevance_check(image->v, (int64_t)image->n, p->n_image, "image row", err) < 0 || itr_relevance_check(text->v, (int64_t)text->n, p->n_text, "text row", err) < 0)
+		return itr_err_prefix(err, "'%s': ", path);
+	for (size_t i = 0; i < text->n; i++)
+		if (text->v[i] < 0)
+			return itr_err_set(err, "'%s': text row %lld", path, (long long)text->v[i]);
+	itr_pairs_relate(p, text->v, image->v, (int64_t)text->n);
+	return 0;
+}
+
+static int truth_npy(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
+{
+	itr_array_info info;
+	itr_npz *z = itr_npz_open(path, err);
+	int64_t *x = z ? itr_npz_i64(z, "", &info, err) : NULL;
+	int rc = x ? 0 : -1;
+	if (x && info.rank == 1 && info.shape[0] == p->n_text)
+		for (int64_t i = 0; i < info.shape[0]; i++) {
+			ITR_VEC_PUSH(text, i);
+			ITR_VEC_PUSH(image, x[i]);
+		}
+	else if (x && info.rank == 2 && info.shape[1] == 2)
+		for (int64_t i = 0; i < info.shape[0]; i++) {
+			ITR_VEC_PUSH(text, x[2 * i]);
+			ITR_VEC_PUSH(image, x[2 * i + 1]);
+		}
+	else if (x)
+		rc = itr_err_set(err, "'%s' must be [%lld] image rows, one a text, or [pairs, 2]", path, (long long)p->n_text);
+	itr_aligned_free(x);
+	if (z)
+		itr_npz_close(z);
+	return rc;
+}
+
+static bool number(const char *s, int64_t *out)
+{
+	char *end;
+	long long v = strtoll(s, &end, 10);
+	while (*end == ' ')
+		end++;
+	*out = v;
+	return *s && !*end;
+}
+
+static int truth_csv(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
+{
+	FILE *f = fopen(path, "r");
+	itr_buf scratch = ITR_BUF_INIT;
+	char *field[3];
+	int n, rc = 0;
+	int64_t line = 0, a = 0, b = 0;
+	if (!f)
+		return itr_err_errno(err, "cannot open '%s'", path);
+	while (rc == 0 && (n = itr_csv_read(f, &scratch, field, 3)) > 0) {
+		bool ok = n <= 2 && number(field[0], &a) && (n == 1 || number(field[1], &b));
+		line++;
+		if (!ok && line == 1)                       /* a header */
+			continue;
+		if (!ok)
+			rc = itr_err_set(err, "'%s': record %lld is neither an image row nor 'text row,image row'", path, (long long)line);
+		else {
+			int64_t row = n == 1 ? (int64_t)text->n : a;
+			ITR_VEC_PUSH(image, n == 1 ? a : b);
+			ITR_VEC_PUSH(text, row);
+		}
+	}
+	fclose(f);
+	itr_buf_free(&scratch);
+	if (rc == 0 && text->n == 0)
+		rc = itr_err_set(err, "'%s' holds no pairs", path);
+	(void)p;
+	return rc;
+}
+
+static int truth_file(itr_pairs *p, const char *path, itr_provenance *provenance, itr_err *err)
+{
+	rows text = ITR_VEC_INIT, image = ITR_VEC_INIT;
+	int rc = itr_path_has_suffix(path, ".npy") || itr_path_has_suffix(path, ".npz") ? truth_npy(p, path, &text, &image, err) : truth_csv(p, path, &text, &image, err);
+	if (rc == 0)
+		rc = check_and_relate(p, path, &text, &image, err);
+	if (rc == 0)
+		p->relevance = itr_xstrdup(path);
+	if (provenance)
+		itr_provenance_input(provenance, path);
+	ITR_VEC_FREE(&text);
+	ITR_VEC_FREE(&image);
+	return rc;
+}
+
+int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored, itr_provenance *provenance, itr_err *err)
+{
+	int64_t k = o->captions_per_image ? o->captions_per_image : 1;
+	if (o->ground_truth)
+		return truth_file(p, o->ground_truth, provenance, err);
+	if (stored) {
+		if (itr_relevance_check(stored, p->n_text, p->n_image, "ground_truth", err) < 0)
+			return itr_err_prefix(err, "'%s': ", p->name);
+		relate_map(p, stored);
+		p->relevance = itr_xstrdup("ground_truth");
+		return 0;
+	}
+	if (k < 1 || p->n_image > INT64_MAX / k || p->n_text != k * p->n_image) {
+		if (o->captions_per_image)
+			return itr_err_set(err, "%lld texts are not %lld for each of %lld images", (long long)p->n_text, (long long)k, (long long)p->n_image);
+		return itr_err_set(err, "'%s' has %lld texts and %lld images and no ground truth: give --ground-truth FILE%s", p->name, (long long)p->n_text,
+		                   (long long)p->n_image, p->n_image && p->n_text % p->n_image == 0 ? " or --captions-per-image" : "");
+	}
+	int64_t *image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *image);
+	for (int64_t i = 0; i < p->n_text; i++)
+		image[i] = i / k;
+	relate_map(p, image);
+	free(image);
+	p->relevance = k == 1 ? itr_xstrdup("row by row") : itr_xasprintf("%lld captions an image", (long long)k);
+	return 0;
+}

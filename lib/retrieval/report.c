@@ -1,0 +1,123 @@
+/* An evaluation as JSON and as a table. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "io/table.h"
+#include "retrieval/evaluate.h"
+
+static void add_interval(itr_json *object, const char *key, itr_interval i)
+{
+	itr_json *pair = itr_json_add_array(object, key);
+	itr_json_push(pair, itr_json_new_num(i.low));
+	itr_json_push(pair, itr_json_new_num(i.high));
+}
+
+static void side_json(itr_json *root, const char *name, const itr_eval *e, const itr_eval_side *s)
+{
+	if (!s->values || s->values->n == 0) {
+		itr_json_add(root, name, itr_json_new_null());
+		return;
+	}
+	itr_json *j = itr_json_add_object(root, name);
+	for (int i = 0; i < e->set.n; i++)
+		itr_json_add_num(j, e->set.m[i].key, s->result.value[i]);
+	itr_json_add_int(j, "n_queries", s->result.n_queries);
+	itr_json_add_int(j, "n_gallery", s->result.n_gallery);
+	itr_json_add_num(j, "tie_fraction", s->result.tie_fraction);
+	itr_json *chance = itr_json_add_object(j, "chance"), *ci = itr_json_add_object(j, "ci95");
+	for (int i = 0; i < e->set.n; i++) {
+		itr_json_add_num(chance, e->set.m[i].key, s->result.chance[i]);
+		if (!isnan(s->ci[i].low))
+			add_interval(ci, e->set.m[i].key, s->ci[i]);
+	}
+}
+
+itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
+{
+	itr_json *j = itr_json_object();
+	side_json(j, "t2i", e, &e->t2i);
+	side_json(j, "i2t", e, &e->i2t);
+	itr_json_add_num(j, "rsum", e->rsum);
+	if (!isnan(e->rsum_ci.low))
+		add_interval(j, "rsum_ci95", e->rsum_ci);
+	itr_json_add_str(j, "ties", itr_ties_names[e->ties]);
+	itr_json_add_str(j, "protocol", e->protocol);
+	itr_json_add_str(j, "relevance", p->relevance);
+	itr_json_add_int(j, "n_texts", p->n_text);
+	itr_json_add_int(j, "n_images", p->n_image);
+	if (p->dim)
+		itr_json_add_int(j, "dim", p->dim);
+	itr_json_add(j, "warnings", itr_json_copy(e->warnings));
+	itr_json_add_bool(j, "synthetic", p->synthetic);
+	return j;
+}
+
+static bool is_rank(const itr_metric_def *m)
+{
+	return m->kind == ITR_METRIC_MEDIAN_RANK || m->kind == ITR_METRIC_MEAN_RANK;
+}
+
+static void side_cells(itr_table *t, const itr_eval *e, const itr_eval_side *s, int i, bool machine)
+{
+	int digits = is_rank(&e->set.m[i]) && !machine ? 1 : machine ? 6 : 4;
+	if (!s->values || s->values->n == 0) {
+		for (int k = 0; k < (machine ? 4 : 3); k++)
+			itr_table_cell(t, "");
+		return;
+	}
+	itr_table_cellf(t, "%.*f", digits, s->result.value[i]);
+	if (machine) {
+		itr_table_cellf(t, "%.*f", digits, s->ci[i].low);
+		itr_table_cellf(t, "%.*f", digits, s->ci[i].high);
+	} else if (isnan(s->ci[i].low)) {
+		itr_table_cell(t, "");
+	} else {
+		itr_table_cellf(t, "[%.*f, %.*f]", digits, s->ci[i].low, digits, s->ci[i].high);
+	}
+	itr_table_cellf(t, "%.*f", digits, s->result.chance[i]);
+}
+
+static void heading(const itr_eval *e, const itr_pairs *p, itr_buf *out)
+{
+	itr_buf_printf(out, "%s: %lld texts, %lld images", p->name, (long long)p->n_text, (long long)p->n_image);
+	if (p->dim)
+		itr_buf_printf(out, ", %lld numbers", (long long)p->dim);
+	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, p->relevance, itr_ties_names[e->ties], p->synthetic ? "; SYNTHETIC DATA" : "");
+	if (e->t2i.values && e->t2i.values->n)
+		itr_buf_printf(out, "t2i: %lld texts each against %lld images, tied %.2f %%\n", (long long)e->t2i.result.n_queries, (long long)e->t2i.result.n_gallery,
+		               100 * e->t2i.result.tie_fraction);
+	if (e->i2t.values && e->i2t.values->n)
+		itr_buf_printf(out, "i2t: %lld images each against %lld texts, tied %.2f %%\n", (long long)e->i2t.result.n_queries, (long long)e->i2t.result.n_gallery,
+		               100 * e->i2t.result.tie_fraction);
+	itr_buf_putc(out, '\n');
+}
+
+void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *out)
+{
+	static const char *const people[] = { "metric", "t2i", "95 % CI", "chance", "i2t", "95 % CI", "chance" };
+	static const char *const machines[] = { "metric", "t2i", "t2i_low", "t2i_high", "t2i_chance", "i2t", "i2t_low", "i2t_high", "i2t_chance" };
+	bool machine = format == ITR_TABLE_CSV || format == ITR_TABLE_TSV;
+	itr_table *t = machine ? itr_table_new(ITR_LEN(machines), machines) : itr_table_new(ITR_LEN(people), people);
+	for (int i = 0; i < e->set.n; i++) {
+		itr_table_cell(t, e->set.m[i].key);
+		side_cells(t, e, &e->t2i, i, machine);
+		side_cells(t, e, &e->i2t, i, machine);
+	}
+	if (format == ITR_TABLE_TEXT)
+		heading(e, p, out);
+	itr_table_print(t, (itr_table_format)format, out);
+	itr_table_free(t);
+	if (format != ITR_TABLE_TEXT)
+		return;
+	if (!isnan(e->rsum)) {
+		itr_buf_printf(out, "\nrsum %.1f", e->rsum);
+		if (!isnan(e->rsum_ci.low))
+			itr_buf_printf(out, "  [%.1f, %.1f]", e->rsum_ci.low, e->rsum_ci.high);
+		itr_buf_putc(out, '\n');
+	}
+	for (const itr_json *w = itr_json_first(e->warnings); w; w = itr_json_next(w))
+		itr_buf_printf(out, "warning: %s\n", itr_json_str(w, ""));
+}
