@@ -59,6 +59,8 @@ ITR_MUST_USE int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, c
 
 /* Paired comparison of two such files: queries joined by id, images resampled. Prints as JSON: {"a", "b", "t2i": {metric: {"a", "b", "difference", "ci95", "p", "p_holm"}},
  * "i2t", "n_images", "warnings"}; difference = b - a. NULL with err. */
-itr_json *itr_eval_compare(const char *a, const char *b, uint64_t seed, int threads, itr_err *err);
+itr_json *itr_eval_compare(const char *a, const char *b, int resamples, uint64_t seed, int threads, itr_err *err);
+/* The same as a table for people; format: itr_table_format. */
+void itr_eval_compare_table(const itr_json *comparison, int format, itr_buf *out);
 
 #endif

@@ -54,8 +54,8 @@ static double recall(itr_tie_group g, int64_t k)
 {
 	int64_t t = ITR_MAX(0, ITR_MIN(k - g.above, g.n)), few = ITR_MIN(t, g.m), many = ITR_MAX(t, g.m);
 	double miss = 1;
-	if (g.m == 1)
-		return (double)t / (double)g.n;          /* the same without a rounding */
+	if (few == 1)
+		return (double)many / (double)g.n;       /* the same without a rounding */
 	for (int64_t i = 0; i < few && miss > 0; i++)
 		miss *= (double)ITR_MAX(0, g.n - many - i) / (double)(g.n - i);
 	return 1 - miss;

@@ -1,14 +1,11 @@
 #include "retrieval/pairs.h"
 
-#include <dirent.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/path.h"
-#include "data/features.h"
 #include "io/h5.h"
 #include "io/npz.h"
 #include "retrieval/pairs_internal.h"
@@ -348,6 +345,18 @@ static int finish(itr_pairs *p, const itr_pairs_opts *o, itr_err *err)
 	return check_rows(p, p->image, p->n_image, p->image_id, "image", !o->no_normalize, o->threads, &p->zero_image, &p->not_unit_image, &p->constant_image, err);
 }
 
+static bool is_store(const char *path)
+{
+	itr_err ignored = ITR_ERR_INIT;
+	itr_h5 *h = itr_path_has_suffix(path, ".h5") || itr_path_has_suffix(path, ".hdf5") ? itr_h5_open(path, NULL, &ignored) : NULL;
+	char *format = h ? itr_h5_attr_text(h, "/", "format") : NULL;
+	bool store = format && strcmp(format, "itr-features") == 0;
+	free(format);
+	if (h)
+		itr_h5_close(h);
+	return store;
+}
+
 itr_pairs *itr_pairs_open(const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err)
 {
 	itr_pairs *p = itr_xcalloc(1, sizeof *p);
@@ -357,6 +366,8 @@ itr_pairs *itr_pairs_open(const char *path, const itr_pairs_opts *o, itr_provena
 		itr_provenance_input(provenance, path);
 	if (!path || itr_path_is_dir(path))
 		rc = read_vectors(p, path, o, provenance, err);
+	else if (o->model || o->split || is_store(path))
+		rc = itr_pairs_read_store(p, path, o, provenance, err);
 	else
 		rc = read_file(p, path, o, provenance, err);
 	if (rc < 0 || finish(p, o, err) < 0) {
@@ -408,6 +419,8 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 {
 	if (p->synthetic)
 		warn(w, "synthetic data: these figures say nothing about real pictures");
+	if (p->all_parts)
+		warn(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
 	if (p->constant_text)
 		warn(w, "degenerate: all %lld text vectors are equal", (long long)p->n_text);
 	if (p->constant_image)

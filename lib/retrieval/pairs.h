@@ -29,6 +29,7 @@ typedef struct itr_pairs {
 	bool synthetic;
 	int64_t unanswered;             /* texts with ground truth -1 */
 	int64_t not_unit_text, not_unit_image, zero_text, zero_image;
+	bool all_parts;                 /* a model is applied to every split, its training rows included */
 	bool normalized_here, constant_text, constant_image;
 	int64_t outside;                /* judged positives that are not in the gallery */
 	int64_t unknown_queries;        /* judged queries that are not among the rows */
@@ -41,6 +42,7 @@ typedef struct itr_pairs_opts {
 	int64_t captions_per_image;     /* 0: not said */
 	const char *model, *split;      /* of a feature store; split NULL: every row */
 	bool no_normalize;
+	uint64_t seed;                  /* of the Gaussian map, when a store's vectors are asked for in another size */
 	int threads;
 } itr_pairs_opts;
 

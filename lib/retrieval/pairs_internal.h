@@ -11,6 +11,8 @@ char **itr_pairs_number_ids(int64_t n);
 itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *file, itr_err *err);
 /* Ground truth from --ground-truth, --captions-per-image or the rows' own order: fills text_image, t2i, i2t, relevance. `stored`: what the file holds (n_text entries), or NULL. */
 ITR_MUST_USE int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored, itr_provenance *provenance, itr_err *err);
+/* A feature store, mapped by o->model. */
+ITR_MUST_USE int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
 /* Both relevance lists from pairs of rows; text_image becomes each text's first image. */
 void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, int64_t n);
 

@@ -1,0 +1,245 @@
+/* evaluate - score text and image embeddings against each other: both directions, ties exact, chance and intervals beside every figure. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic_file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "cli/tool.h"
+#include "io/table.h"
+#include "retrieval/condition.h"
+#include "retrieval/evaluate.h"
+
+enum { SCHEMA = 1, NDCG_K = 10 };
+
+struct opt {
+	itr_pairs_opts pairs;
+	bool normalize, compare;
+	itr_ints k;
+	int ties, format;
+	int64_t bootstrap;
+	const char *protocol, *relevance, *per_query;
+	itr_strs fail_if;
+};
+
+static const itr_option options[] = {
+	ITR_OPT_HEADING("What is evaluated:"),
+	ITR_OPT_INT("dim", 'd', struct opt, pairs.dim, "D", "embedding size to read (text_D, video_D); 0 is the largest"),
+	ITR_OPT_STR("text", 0, struct opt, pairs.text, "FILE.npy", "own text vectors, with --image instead of EMBEDDINGS"),
+	ITR_OPT_STR("image", 0, struct opt, pairs.image, "FILE.npy", "own image vectors"),
+	ITR_OPT_STR("ground-truth", 0, struct opt, pairs.ground_truth, "FILE", "image row of each text, or text,image pairs (.npy, .csv)"),
+	ITR_OPT_INT("captions-per-image", 0, struct opt, pairs.captions_per_image, "K", "without ground truth: texts come in runs of K, in the images' order"),
+	ITR_OPT_STR("model", 0, struct opt, pairs.model, "FILE", "projection that maps a feature store"),
+	ITR_OPT_STR("split", 0, struct opt, pairs.split, "NAME", "rows of a feature store: train, val, test (default: all)"),
+	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
+	ITR_OPT_STR("relevance", 0, struct opt, relevance, "WHAT", "judgements instead of the ground truth: eccv:DIR, cxc:DIR, coco:DIR, FILE.json, or TREC qrels"),
+	ITR_OPT_HEADING("How:"),
+	ITR_OPT_STR("protocol", 0, struct opt, protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),
+	ITR_OPT_INTS("recall-k", 'k', struct opt, k, "K...", "cut-offs of recall"),
+	ITR_OPT_ENUM("ties", 0, struct opt, ties, itr_ties_names, "how equal scores are ranked"),
+	ITR_OPT_INT("bootstrap", 0, struct opt, bootstrap, "N", "resamples of images for the 95 % intervals; 0 leaves them out"),
+	ITR_OPT_HEADING("What comes out:"),
+	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "of the table"),
+	ITR_OPT_STR("per-query", 0, struct opt, per_query, "FILE.npz", "each query's rank and values; 'none' writes none (default: beside the result or the input)"),
+	ITR_OPT_STRS("fail-if", 0, struct opt, fail_if, "CONDITION", "exit 1 when it holds, as 'i2t.recall@1<0.3'"),
+	ITR_OPT_BOOL("compare", 0, struct opt, compare, "the arguments are two per-query files (or results that name them): paired differences B - A"),
+	ITR_OPT_END
+};
+
+static const char *const examples[] = {
+	"evaluate test.npz --dim 512 --json",
+	"evaluate --model cca.h5 features.h5 --split test",
+	"evaluate --text t.npy --image i.npy --captions-per-image 5",
+	"evaluate emb.npz --protocol pool:100 --recall-k 1 10",
+	"evaluate --compare a.per_query.npz b.per_query.npz",
+	NULL
+};
+
+static const itr_tool_desc evaluate_tool = {
+	.name = "evaluate", .purpose = "retrieval metrics of text and image embeddings", .synopsis = "evaluate [options] [EMBEDDINGS]", .options = options,
+	.max_args = 2, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "extract-features(1), train(1), runs(1)",
+};
+
+/* Wrong use that the option table cannot see: the exit code, or -1. */
+static int check_use(itr_tool *t, struct opt *o)
+{
+	if (o->compare)
+		return t->n_args == 2 ? -1 : itr_tool_usage(t, "--compare takes two per-query files");
+	if (!!o->pairs.text != !!o->pairs.image)
+		return itr_tool_usage(t, "--text and --image go together");
+	if ((t->n_args == 1) == !!o->pairs.text)
+		return itr_tool_usage(t, t->n_args ? "EMBEDDINGS or --text and --image, not both" : "give one EMBEDDINGS file or folder, or --text and --image");
+	if (t->n_args > 1)
+		return itr_tool_usage(t, "one input at a time ('%s' is another)", t->args[1]);
+	for (int64_t i = 0; i < o->k.n; i++) {
+		if (o->k.v[i] < 1)
+			return itr_tool_usage(t, "--recall-k counts from 1");
+		for (int64_t j = 0; j < i; j++)
+			if (o->k.v[i] == o->k.v[j])
+				return itr_tool_usage(t, "--recall-k names %lld twice", (long long)o->k.v[i]);
+	}
+	if (o->bootstrap < 0 || o->bootstrap > 1000000)
+		return itr_tool_usage(t, "--bootstrap is a number of resamples up to 1000000");
+	if (o->pairs.dim < 0 || o->pairs.captions_per_image < 0)
+		return itr_tool_usage(t, "--dim and --captions-per-image count from 1");
+	return -1;
+}
+
+/* Beside the result, or beside the input with what tells this evaluation from others of the same file. NULL: none is wanted. */
+static char *per_query_path(const itr_tool *t, const struct opt *o, const itr_pairs *p)
+{
+	if (o->per_query)
+		return strcmp(o->per_query, "none") == 0 ? NULL : itr_xstrdup(o->per_query);
+	if (t->output && strcmp(t->output, "-") != 0)
+		return itr_path_replace_extension(t->output, ".per_query.npz");
+	const char *input = t->n_args ? t->args[0] : o->pairs.text;
+	char *protocol = itr_xstrdup(o->protocol), *suffix, *path;
+	for (char *c = protocol; *c; c++)
+		*c = *c == ':' ? '-' : *c;
+	suffix = itr_xasprintf(".dim%lld%s%s%s%.*s.per_query.npz", (long long)p->dim, strcmp(o->protocol, "full") ? "." : "", strcmp(o->protocol, "full") ? protocol : "",
+	                       o->relevance ? "." : "", o->relevance ? (int)strcspn(o->relevance, ":/.") : 0, o->relevance ? o->relevance : "");
+	path = itr_path_is_dir(input) ? itr_xasprintf("%s/%s", input, suffix + 1) : itr_path_replace_extension(input, suffix);
+	free(protocol);
+	free(suffix);
+	return path;
+}
+
+static void track(itr_tool *t, const itr_eval *e)
+{
+	for (int i = 0; i < e->set.n; i++) {
+		char *key = itr_xasprintf("t2i_%s", e->set.m[i].key);
+		bool both = e->t2i.values && e->i2t.values;
+		if (e->t2i.values)
+			itr_tool_metric(t, key, e->t2i.result.value[i], 0);
+		key[0] = 'i', key[2] = 't';
+		if (e->i2t.values)
+			itr_tool_metric(t, key, e->i2t.result.value[i], 0);
+		free(key);
+		key = itr_xasprintf("mean_%s", e->set.m[i].key);
+		if (both && e->set.m[i].kind == ITR_METRIC_RECALL)
+			itr_tool_metric(t, key, (e->t2i.result.value[i] + e->i2t.result.value[i]) / 2, 0);
+		free(key);
+	}
+}
+
+/* The result as JSON, complete; NULL with t->err. */
+static itr_json *result_json(itr_tool *t, const itr_eval *e, const itr_pairs *p, const char *per_query)
+{
+	itr_json *j = itr_eval_json(e, p);
+	itr_json_add_int(j, "schema", SCHEMA);
+	itr_json_add(j, "provenance", itr_provenance_json(t->provenance));
+	if (per_query && itr_eval_write_queries(e, p, per_query, t->provenance, &t->err) < 0) {
+		itr_json_free(j);
+		return NULL;
+	}
+	itr_json_add_str(j, "per_query", per_query);
+	if (per_query)
+		itr_tool_artifact(t, per_query);
+	return j;
+}
+
+/* 1: a condition holds (said on stderr), 0: none, -1 with t->err. */
+static int failed_conditions(itr_tool *t, const struct opt *o, const itr_json *result)
+{
+	int failed = 0;
+	for (int64_t i = 0; i < o->fail_if.n; i++) {
+		double value;
+		int holds = itr_condition(result, o->fail_if.v[i], &value, &t->err);
+		if (holds < 0)
+			return -1;
+		if (holds)
+			itr_error("failed: %s (it is %.6g)", o->fail_if.v[i], value);
+		failed |= holds;
+	}
+	return failed;
+}
+
+static int write_output(itr_tool *t, const itr_json *j)
+{
+	if (!t->output || strcmp(t->output, "-") == 0)
+		return 0;
+	if (itr_json_write(t->output, j, &t->err) < 0)
+		return -1;
+	itr_tool_artifact(t, t->output);
+	return 0;
+}
+
+static int compare(itr_tool *t, const struct opt *o)
+{
+	itr_json *j = itr_eval_compare(t->args[0], t->args[1], (int)o->bootstrap, t->seed, t->threads, &t->err);
+	if (!j)
+		return itr_tool_fail(t);
+	itr_json_add_int(j, "schema", SCHEMA);
+	itr_json_add(j, "provenance", itr_provenance_json(t->provenance));
+	int failed = failed_conditions(t, o, j);
+	if (failed < 0 || write_output(t, j) < 0) {
+		itr_json_free(j);
+		return itr_tool_fail(t);
+	}
+	if (t->json) {
+		itr_tool_print_json(t, j);
+		return itr_tool_end(t, !failed);
+	}
+	itr_buf table = ITR_BUF_INIT;
+	itr_eval_compare_table(j, o->format, &table);
+	fputs(itr_buf_str(&table), t->out);
+	itr_buf_free(&table);
+	itr_json_free(j);
+	return itr_tool_end(t, !failed);
+}
+
+static int evaluate(itr_tool *t, struct opt *o)
+{
+	itr_eval_opts eo = { .ties = (itr_ties)o->ties, .resamples = (int)o->bootstrap, .seed = t->seed, .threads = t->threads };
+	itr_json *j = NULL;
+	itr_eval *e = NULL;
+	int failed = -1;
+	o->pairs.threads = t->threads;
+	o->pairs.seed = t->seed;
+	o->pairs.no_normalize = !o->normalize;
+	itr_metric_set_default(&eo.set, o->k.v, (int)o->k.n, NDCG_K);
+	if (itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, &t->err) < 0 || itr_tool_check_output(t, false) < 0)
+		return itr_tool_fail(t);
+	itr_pairs *p = itr_pairs_open(t->n_args ? t->args[0] : NULL, &o->pairs, t->provenance, &t->err);
+	if (p && o->relevance && itr_pairs_judge(p, o->relevance, t->provenance, &t->err) < 0) {
+		itr_pairs_free(p);
+		p = NULL;
+	}
+	e = p ? itr_evaluate(p, &eo, &t->err) : NULL;
+	if (e) {
+		char *per_query = per_query_path(t, o, p);
+		j = result_json(t, e, p, per_query);
+		free(per_query);
+	}
+	if (j && write_output(t, j) == 0)
+		failed = failed_conditions(t, o, j);
+	if (failed >= 0) {
+		track(t, e);
+		for (const itr_json *w = t->json ? itr_json_first(itr_json_get(j, "warnings")) : NULL; w; w = itr_json_next(w))
+			itr_warn("%s", itr_json_str(w, ""));
+		itr_buf table = ITR_BUF_INIT;
+		if (!t->json)
+			itr_eval_table(e, p, o->format, &table);
+		fputs(itr_buf_str(&table), t->out);
+		itr_buf_free(&table);
+		if (t->json) {
+			itr_tool_print_json(t, j);
+			j = NULL;
+		}
+	}
+	itr_json_free(j);
+	itr_eval_free(e);
+	itr_pairs_free(p);
+	return failed < 0 ? itr_tool_fail(t) : itr_tool_end(t, !failed);
+}
+
+int main(int argc, char **argv)
+{
+	struct opt o = { .normalize = true, .k = { 3, { 1, 5, 10 } }, .bootstrap = ITR_BOOT_RESAMPLES, .protocol = "full" };
+	itr_tool *t = itr_tool_begin(&evaluate_tool, &o, argc, argv);
+	int wrong = check_use(t, &o);
+	if (wrong >= 0)
+		return wrong;
+	return o.compare ? compare(t, &o) : evaluate(t, &o);
+}
