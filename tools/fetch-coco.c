@@ -12,6 +12,7 @@
 #include "data/dataset.h"
 #include "data/readers.h"
 #include "data/scenes.h"
+#include "data/translation.h"
 
 enum { FALLBACK_SCENES = 1000 };
 enum { SPLIT_IMAGE, SPLIT_CAPTION };
@@ -23,13 +24,14 @@ struct opt {
 	int64_t synthetic, size, limit, max_failed;
 	const char *from, *annotations_dir, *images_dir, *subset, *split_sizes;
 	int split_by, fallback;
-	bool copy;
+	bool copy, as_embeddings;
 };
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Where the pictures come from:"),
 	ITR_OPT_INT("synthetic", 0, struct opt, synthetic, "N", "draw N scenes of coloured shapes instead of reading pictures"),
 	ITR_OPT_INT("size", 0, struct opt, size, "PIXELS", "side of a synthetic scene"),
+	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings, "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
 	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE"),
 	ITR_OPT_STR("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017 or train2017"),
 	ITR_OPT_STR("annotations-dir", 0, struct opt, annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
@@ -190,10 +192,24 @@ static void report(struct fetch *f)
 	itr_tool_print_json(t, j);
 }
 
+/* The translation task's two files (document 003): N images, 5 N captions, 1,500 test captions. */
+static int write_embeddings(itr_tool *t, int64_t images)
+{
+	itr_progress *p = itr_progress_begin(t, "vectors", "rows", images * 6 + ITR_TRANSLATION_TEST);
+	itr_provenance_set_synthetic(t->provenance);
+	int rc = itr_translation_write(t->output, images, t->seed, t->provenance, t->threads, itr_progress_tick, p, &t->err);
+	itr_progress_end(p);
+	if (rc == 0)
+		itr_info("%lld images, %lld captions, %d test captions, synthetic -> %s/train.npz, test.clean.npz", (long long)images, (long long)images * 5, ITR_TRANSLATION_TEST, t->output);
+	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
+}
+
 static const char *wrong_use(const itr_tool *t, const struct opt *o)
 {
 	if (o->synthetic < 0 || o->limit < 0 || o->max_failed < 0)
 		return "'--synthetic', '--limit' and '--max-failed' must not be negative";
+	if (o->as_embeddings && !o->synthetic)
+		return "'--as-embeddings' needs '--synthetic N'";
 	if (o->size < 32 || o->size > 4096)
 		return "'--size' must lie between 32 and 4096";
 	if (o->synthetic && (o->from || t->n_args))
@@ -212,6 +228,8 @@ int main(int argc, char **argv)
 	if (itr_split_parse(f.fractions, o.split_sizes, &t->err) < 0)
 		return itr_tool_usage(t, "%s", t->err.msg);
 	itr_manifest_init(&f.m);
+	if (o.as_embeddings)
+		return write_embeddings(t, o.synthetic);
 	int rc = fetch(&f);
 	if (rc == 0)
 		rc = write_all(&f);
