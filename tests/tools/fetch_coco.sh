@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# fetch-coco: the README's commands, the same bytes again, what is refused, what is counted.
+. "$(dirname "$0")/../lib.sh"
+F=$BIN/fetch-coco
+
+t "scenes are drawn" "$F" --synthetic 60 --seed 7 -o scenes --size 64 -j 2 -q
+t "the folder holds pictures, annotations, queries and the manifest" sh -c '[ $(ls scenes/images | wc -l) = 60 ] && [ -s scenes/annotations/captions_scenes.json ] &&
+	[ -s scenes/annotations/instances_scenes.json ] && [ -s scenes/composed.jsonl ] && [ $(wc -l < scenes/manifest.jsonl) = 61 ]'
+t "every record is marked synthetic" sh -c '[ $(grep -c "\"synthetic\":true" scenes/manifest.jsonl) = 61 ]'
+t "split 60/20/20" sh -c '[ $(grep -c "\"split\":\"test\"" scenes/manifest.jsonl) = 12 ] && [ $(grep -c "\"split\":\"val\"" scenes/manifest.jsonl) = 12 ]'
+t "the same bytes on one thread" sh -c '"$0" --synthetic 60 --seed 7 -o one --size 64 -j 1 -q && (cd scenes && sha256sum images/* annotations/* composed.jsonl) > a &&
+	(cd one && sha256sum images/* annotations/* composed.jsonl) > b && cmp a b && sed "1s/\"root\":\"one\"/\"root\":\"scenes\"/" one/manifest.jsonl | cmp - scenes/manifest.jsonl' "$F"
+t "the same command again changes nothing" sh -c 'cp scenes/manifest.jsonl before && "$0" --synthetic 60 --seed 7 -o scenes --size 64 -q && cmp before scenes/manifest.jsonl' "$F"
+expect_err "holds 'synthetic n=60 seed=7" "another data set in the same folder is refused" "$F" --synthetic 60 --seed 8 -o scenes --size 64
+t "and replaced with --force" sh -c '"$0" --synthetic 30 --seed 8 -o one --size 64 -f -q && [ $(ls one/images | wc -l) = 30 ]' "$F"
+t "composed queries name pictures of one split" sh -c 'jq -e -n --slurpfile m scenes/manifest.jsonl "[\$m[] | select(.id) | {(.id): .split}] | add as \$s | [inputs] | length > 0 and
+	all(.[]; . as \$q | (\$q.subset | length) == 6 and (\$q.subset | index(\$q.target)) and all(\$q.subset[]; \$s[.] == \$q.split) and \$q.reference != \$q.target)" scenes/composed.jsonl'
+t "boxes lie inside the pictures" sh -c 'jq -e "all(.annotations[]; .bbox[0] >= 0 and .bbox[1] >= 0 and .bbox[0] + .bbox[2] <= 64 and .bbox[1] + .bbox[3] <= 64 and .area > 0)" scenes/annotations/instances_scenes.json'
+t "the manifest goes down a pipe, readable from here" sh -c '"$0" --synthetic 60 --seed 7 -o scenes --size 64 2>/dev/null | jq -r "select(.id) | .image" | head -5 | xargs ls' "$F"
+
+t "the scenes are read back as COCO, same captions, labels and split, still synthetic" sh -c '"$0" --from coco scenes --seed 7 -o back -q &&
+	jq -c "select(.id) | [.id, .split, .captions, .labels, .sha256, .synthetic]" scenes/manifest.jsonl > a && jq -c "select(.id) | [.id, .split, .captions, .labels, .sha256, .synthetic]" back/manifest.jsonl > b && cmp a b' "$F"
+t "--limit keeps so many, the same ones each time" sh -c '"$0" --from coco scenes --limit 10 -o l1 -q && "$0" --from coco scenes --limit 10 -o l2 -q && [ $(grep -c "\"id\":\"[0-9]*\",\"image\"" l1/manifest.jsonl) = 10 ] &&
+	cut -d, -f1 l1/manifest.jsonl | tail -10 > a && cut -d, -f1 l2/manifest.jsonl | tail -10 > b && cmp a b' "$F"
+t "--split-by caption warns that it leaks" sh -c '"$0" --from coco scenes --split-by caption -o leaky 2>&1 >/dev/null | grep -q leaky' "$F"
+
+expect_err "annotations_trainval2017.zip" "without captions: the official command" "$F" --subset val2017 -o coco
+expect_err "annotations_trainval2017.zip" "the same for --from coco" "$F" --from coco nowhere -o coco
+t "--fallback synthetic goes on, loudly and marked" sh -c '"$0" --subset val2017 -o coco --fallback synthetic --limit 8 --size 32 2>err >/dev/null && grep -q "USING SYNTHETIC" err && [ $(grep -c "\"synthetic\":true" coco/manifest.jsonl) = 9 ]' "$F"
+
+mkdir -p photos/cats; cp scenes/images/000000000001.jpg photos/cats/tom.jpg; cp "$ROOT/tests/data/images/cmyk.jpg" "$ROOT/tests/data/images/palette_trns.png" "$ROOT/tests/data/images/grey16.png" photos/
+for n in cats/tom cmyk palette_trns grey16; do echo "A picture of $n." > photos/$n.txt; done
+t "a folder of captioned pictures" sh -c '"$0" --from sidecar photos -o p1 -q && [ $(wc -l < p1/manifest.jsonl) = 5 ] && grep -q "\"labels\":\[\"cats\"\]" p1/manifest.jsonl && grep -q "\.\./photos/cats/tom\.jpg" p1/manifest.jsonl' "$F"
+t "--copy brings the pictures along" sh -c '"$0" --from sidecar photos --copy -o p2 -q && cmp p2/images/cats/tom.jpg photos/cats/tom.jpg' "$F"
+head -c 300 photos/cats/tom.jpg > photos/half.jpg; echo "Half." > photos/half.txt; cp photos/cmyk.jpg photos/alone.jpg
+expect_err "1 pictures are missing or damaged" "a damaged picture makes the exit 1" "$F" --from sidecar photos -o p3
+t "the rest is in the manifest, the damage is listed" sh -c '[ $(wc -l < p3/manifest.jsonl) = 5 ] && jq -e ".[\"picture damaged\"].count == 1 and .[\"picture without a caption (left out)\"].count == 1" p3/problems.json'
+t "--max-failed 1 tolerates it" "$F" --from sidecar photos -o p3 --max-failed 1 -q
+expect_err "no captioned pictures" "an empty folder is a failure" sh -c 'mkdir -p empty && "$0" --from sidecar empty -o p4' "$F"
+
+expect_exit 2 "--size out of range" "$F" --synthetic 5 --size 8 -o x
+expect_exit 2 "split sizes that do not sum to 1" "$F" --synthetic 5 --split-sizes 0.6/0.2/0.3 -o x
+expect_exit 2 "two sources" "$F" --synthetic 5 --from sidecar photos -o x
+expect_exit 2 "an unknown option" "$F" --synthetics 5 -o x
+expect_err "did you mean 'sidecar'" "an unknown reader names the nearest" "$F" --from sidecars photos -o x
+expect_exit 1 "a full standard output" sh -c '"$0" --synthetic 4 --size 32 -o full > /dev/full' "$F"
+
+"$F" --synthetic 3000 --seed 1 -o killed -q & pid=$!
+sleep 0.4; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
+t "after kill -9 no picture is half there" sh -c '[ ! -e killed/manifest.jsonl ] && for f in killed/images/*.jpg; do [ ! -e "$f" ] || tail -c 2 "$f" | od -An -tx1 | grep -q "ff d9" || exit 1; done'
+
+if [ -d "$SHARED/data/stamps" ]; then
+	t "the stamps: 538 pictures, none damaged" sh -c '"$0" --from sidecar "$1" -o stamps --json | jq -e ".images == 538 and .failed == 0"' "$F" "$SHARED/data/stamps"
+else
+	skip "the stamps" "no $SHARED/data/stamps"
+fi
