@@ -22,7 +22,7 @@ static int table_size(const itr_option *t)
 
 void itr_optset_init(itr_optset *s, const itr_option *tool, void *tool_base, const itr_option *standard, void *standard_base)
 {
-	*s = (itr_optset){ { tool, standard }, { tool_base, standard_base }, { NULL, NULL } };
+	*s = (itr_optset){ { tool, standard }, { tool_base, standard_base }, { NULL, NULL }, NULL };
 	for (int k = 0; k < ITR_OPT_TABLES; k++)
 		s->seen[k] = itr_xcalloc((size_t)table_size(s->table[k]) + 1, sizeof(bool));
 }
@@ -53,6 +53,7 @@ typedef struct found {
 	void *field;
 	bool *seen;
 	bool negated;           /* --no-NAME of a bool */
+	itr_arena *strings;
 } found;
 
 static found find_in(itr_optset *s, const char *name, size_t n, int letter)
@@ -66,9 +67,9 @@ static found find_in(itr_optset *s, const char *name, size_t n, int letter)
 			bool no = !letter && o->type == ITR_OPT_T_BOOL && n > 3 && !strncmp(name, "no", 2) && (name[2] == '-' || name[2] == '_') &&
 			          same_name(o->name, name + 3, n - 3);
 			if (plain || no)
-				return (found){ o, (char *)s->base[k] + o->offset, &s->seen[k][i], no && !plain };
+				return (found){ o, (char *)s->base[k] + o->offset, &s->seen[k][i], no && !plain, s->strings };
 		}
-	return (found){ NULL, NULL, NULL, false };
+	return (found){ .o = NULL };
 }
 
 static int unknown_option(itr_optset *s, const char *name, size_t n, itr_err *err)
@@ -95,6 +96,12 @@ static int unknown_option(itr_optset *s, const char *name, size_t n, itr_err *er
 }
 
 /* --- one value ------------------------------------------------------------------------------------------------------------------ */
+
+/* A text value outlives the parsing: with the tool's strings, or (tests) on the heap. */
+static char *keep(const found *f, const char *text)
+{
+	return f->strings ? itr_arena_strdup(f->strings, text) : itr_xstrdup(text);
+}
 
 static bool parse_int(const char *text, int64_t *out)
 {
@@ -178,7 +185,7 @@ static int set_element(const found *f, const char *text, itr_err *err)
 		ints->v[ints->n++] = enum_index(f->o, text);
 		return 0;
 	default:
-		strs->v[strs->n++] = itr_xstrdup(text);          /* lives as long as the options: the program */
+		strs->v[strs->n++] = keep(f, text);
 		return 0;
 	}
 }
@@ -220,7 +227,7 @@ static int set_value(const found *f, const char *text, itr_err *err)
 		*(int *)f->field = enum_index(f->o, text);
 		return 0;
 	default:
-		*(const char **)f->field = itr_xstrdup(text);
+		*(const char **)f->field = keep(f, text);
 		return 0;
 	}
 }

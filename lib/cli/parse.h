@@ -2,6 +2,7 @@
 #ifndef ITR_CLI_PARSE_H
 #define ITR_CLI_PARSE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "cli/opts.h"
 
@@ -11,6 +12,7 @@ typedef struct itr_optset {
 	const itr_option *table[ITR_OPT_TABLES];      /* the tool's, then the standard ones; the first that knows a name wins */
 	void *base[ITR_OPT_TABLES];
 	bool *seen[ITR_OPT_TABLES];                   /* given in the present source: a list that comes again is added to, not replaced */
+	itr_arena *strings;                           /* owns the text values, which live as long as the options; borrowed, set after init; NULL: the heap */
 } itr_optset;
 
 void itr_optset_init(itr_optset *s, const itr_option *tool, void *tool_base, const itr_option *standard, void *standard_base);

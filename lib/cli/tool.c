@@ -187,6 +187,7 @@ static int parse_all(itr_tool *t, void *opt, struct standard *s, int argc, char 
 {
 	itr_optset set;
 	itr_optset_init(&set, t->desc->options, opt, standard_table(t->desc), s);
+	set.strings = ((struct itr_tool_internals *)t->internals)->strings;
 	const char *config = find_config(argc, argv);
 	int rc = config ? itr_opts_config(&set, config, &t->err) : 0;
 	for (int i = 1; rc == 0 && i < argc && strcmp(argv[i], "--"); i++) {
@@ -291,6 +292,7 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	t->args = itr_xcalloc((size_t)argc + 1, sizeof *t->args);
 	struct itr_tool_internals *in = t->internals = itr_xcalloc(1, sizeof *in);
 	in->started = itr_clock_now();
+	in->strings = itr_arena_new(1 << 12);
 	early_help(d, opt, &s, argc, argv);
 	if (parse_all(t, opt, &s, argc, argv) < 0)
 		usage_exit(d, t->err.msg);
@@ -318,6 +320,7 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 static void release(itr_tool *t)
 {
 	itr_provenance_free(t->provenance);
+	itr_arena_free(((struct itr_tool_internals *)t->internals)->strings);
 	free(t->internals);
 	free(t->args);
 	free(t);

@@ -26,11 +26,11 @@ static void make_store(void)
 {
 	itr_features_layout l = { .synthetic = true, .n_images = N, .n_texts = M, .image = { .encoder = "e", .dim = D }, .text = { .encoder = "e", .dim = D } };
 	const char *id[N], *split[N], *file[N], *text_id[M], *caption[M];
-	static char names[N + M][8];
+	static char names[N + M][16];
 	int64_t text_image[M];
 	itr_err err = ITR_ERR_INIT;
 	for (int i = 0; i < N; i++) {
-		snprintf(names[i], 8, "i%d", i);
+		snprintf(names[i], 16, "i%d", i);
 		id[i] = names[i];
 		split[i] = itr_split_names[i % 3];
 		file[i] = "x";
@@ -38,7 +38,7 @@ static void make_store(void)
 			image[i * D + k] = k == i ? 2 : 0.125f * (float)(i == 3 ? 1 : k % 3);
 	}
 	for (int i = 0; i < M; i++) {
-		snprintf(names[N + i], 8, "t%d", i);
+		snprintf(names[N + i], 16, "t%d", i);
 		text_id[i] = caption[i] = names[N + i];
 		text_image[i] = i / 2;
 		memcpy(text + i * D, image + i / 2 * D, D * sizeof *text);
