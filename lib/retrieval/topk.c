@@ -19,6 +19,8 @@ enum {
 	PIECE_BYTES = 4 << 20,
 	PENDING = 32,                   /* rows of a query that wait for their exact scores */
 	WARM_ROWS = 96,                 /* scored exactly at first, so that the filter has limits to work with */
+	SETTLED = 4096,                 /* rows after which few enough pass to judge the filter by their share */
+	WINDOW = 1 << 18,               /* scores over which it is judged */
 };
 
 struct worker {
@@ -31,7 +33,9 @@ struct worker {
 	int64_t *pending;               /* [query][PENDING] */
 	int *n_pending;
 	void *scratch;
-	int64_t warm, looked, passed;   /* rows seen; scores filtered, and those let through */
+	int64_t warm;                   /* rows seen */
+	int64_t looked, passed;         /* of the present window: scores filtered, and those let through */
+	bool filter_off;
 };
 
 struct search {
@@ -106,7 +110,7 @@ static void use_rough_tile(const struct search *s, struct worker *w, int64_t p, 
 	for (int64_t j = 0; j < m; j++) {
 		int64_t query = p * nr + w->pos[j] % nr;
 		w->pending[query * PENDING + w->n_pending[query]++] = row + w->pos[j] / nr;
-		if (w->n_pending[query] == PENDING)
+		if (w->n_pending[query] == (w->warm < SETTLED ? PENDING / 4 : PENDING))     /* early limits rise quickly: do not wait long for them */
 			flush(s, w, query);
 	}
 	w->looked += (int64_t)real * nr;
@@ -121,16 +125,23 @@ static void use_exact_tile(const struct search *s, struct worker *w, int64_t p, 
 }
 
 /* Where many rows lie so close together that the filter tells few of them apart, it costs more than it saves. What is found is the same either way. */
-static bool filter_pays(const struct search *s, const struct worker *w)
+static void judge_filter(const struct search *s, struct worker *w)
 {
-	return s->rough && w->warm >= WARM_ROWS && (w->looked < 1 << 20 || w->passed < w->looked / 64);
+	if (w->looked < WINDOW)
+		return;
+	if (w->warm >= 2 * SETTLED && w->passed > w->looked / 64) {
+		w->filter_off = true;
+		for (int64_t q = 0; q < s->nq; q++)
+			flush(s, w, q);
+	}
+	w->looked = w->passed = 0;
 }
 
 static void tile_rows(const struct search *s, struct worker *w, int64_t from, int64_t to)
 {
 	const itr_gallery *g = s->g;
 	for (int64_t row = from; row < to;) {
-		const bool rough = filter_pays(s, w);
+		const bool rough = s->rough && w->warm >= WARM_ROWS && !w->filter_off;
 		const itr_kernel *kernel = rough ? &g->rough->kernel : g->kernel;
 		const int which = rough ? ITR_ROUGH : ITR_EXACT, real = (int)ITR_MIN((int64_t)kernel->mr, to - row);
 		const uint8_t *next = g->rows.base + (size_t)(row + kernel->mr) * g->rows.stride;
@@ -149,9 +160,7 @@ static void tile_rows(const struct search *s, struct worker *w, int64_t from, in
 		}
 		w->warm += real;
 		row += real;
-		if (rough && !filter_pays(s, w))
-			for (int64_t q = 0; q < s->nq; q++)
-				flush(s, w, q);
+		judge_filter(s, w);
 	}
 	for (int64_t q = 0; s->rough && q < s->nq; q++)
 		flush(s, w, q);
@@ -199,6 +208,7 @@ static void reset_worker(struct worker *w, int64_t nq, int64_t block, int64_t ke
 	for (int64_t q = 0; q < block + ITR_TILE_NR_MAX; q++)
 		w->low[q] = w->limit[q] = q < nq ? -INFINITY : INFINITY;        /* lanes beyond the last query take nothing */
 	w->warm = w->looked = w->passed = 0;
+	w->filter_off = false;
 	for (int64_t q = 0; q < nq; q++)
 		itr_select_init(&w->select[q], keep, w->hits + q * itr_select_cap(keep));
 }
