@@ -1,0 +1,289 @@
+#include "search/lookup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "data/manifest.h"
+#include "encode/encoder.h"
+#include "io/npz.h"
+#include "linear/projection.h"
+#include "search/lookup_internal.h"
+#include "tensor/rows.h"
+
+const char *const itr_lookup_kind_names[] = { "text", "image", NULL };
+
+/* --- opening ---------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t rows_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->n_text : l->pairs->n_image; }
+static const float *vectors_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->text : l->pairs->image; }
+static char *const *ids_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->text_id : l->pairs->image_id; }
+
+int64_t itr_lookup_queries(const itr_lookup *l) { return rows_of(l, l->o.from); }
+int64_t itr_lookup_size(const itr_lookup *l) { return rows_of(l, l->o.to); }
+const itr_pairs *itr_lookup_pairs(const itr_lookup *l) { return l->pairs; }
+const char *itr_lookup_kernel(const itr_lookup *l) { return itr_gallery_kernel(l->gallery); }
+
+/* Words of captions and records of pictures by id. A manifest that knows none of the ids is the wrong one. */
+static int read_manifest(itr_lookup *l, itr_provenance *p, itr_err *err)
+{
+	int64_t known = 0;
+	l->manifest = itr_xcalloc(1, sizeof *l->manifest);
+	if (itr_manifest_read(l->manifest, l->o.manifest, l->o.root, err) < 0) {
+		free(l->manifest);
+		l->manifest = NULL;
+		return -1;
+	}
+	if (p)
+		itr_provenance_input(p, l->o.manifest);
+	l->image_record = itr_map_new();
+	l->caption_text = itr_map_new();
+	for (int64_t i = 0; i < l->manifest->n; i++) {
+		const itr_record *r = &l->manifest->records[i];
+		itr_map_add(l->image_record, r->id, i);
+		for (int64_t c = 0; c < r->n_captions; c++)
+			itr_map_add(l->caption_text, r->captions[c].id, (int64_t)(intptr_t)r->captions[c].text);
+	}
+	for (int64_t i = 0; i < l->pairs->n_image; i++)
+		known += itr_map_has(l->image_record, l->pairs->image_id[i]);
+	if (known < l->pairs->n_image)
+		return itr_err_set(err, "'%s' knows %lld of the %lld pictures of '%s': the first unknown ids suggest another manifest", l->o.manifest, (long long)known,
+		                   (long long)l->pairs->n_image, l->pairs->name);
+	return 0;
+}
+
+static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
+{
+	const char *path = l->o.text_model ? l->o.text_model : l->o.pairs.model;
+	if (!path)
+		return 0;
+	l->model = itr_projection_load(path, err);
+	if (!l->model)
+		return -1;
+	if (p && l->o.text_model)
+		itr_provenance_input(p, path);
+	if (!l->o.pairs.dim && !l->o.pairs.model)
+		l->o.pairs.dim = l->model->dim;                 /* of several sizes in a file, the one that words can be asked in */
+	return 0;
+}
+
+static int pack(itr_lookup *l, itr_err *err)
+{
+	itr_pack_opts po = { .copy = l->o.rescore ? ITR_COPY_BORROW : ITR_COPY_NONE, .threads = l->o.threads };
+	if (!vectors_of(l, l->o.to) || !vectors_of(l, l->o.from))
+		return itr_err_set(err, "'%s' holds no vectors to search", l->pairs->name);
+	l->gallery = itr_gallery_pack(vectors_of(l, l->o.to), itr_lookup_size(l), l->pairs->dim, l->o.precision, &po, err);
+	l->query_row = itr_map_new();
+	for (int64_t i = 0; l->gallery && i < itr_lookup_queries(l); i++)
+		itr_map_add(l->query_row, ids_of(l, l->o.from)[i], i);
+	return l->gallery ? 0 : -1;
+}
+
+itr_lookup *itr_lookup_open(const char *path, const itr_lookup_opts *o, itr_provenance *p, itr_err *err)
+{
+	itr_lookup *l = itr_xcalloc(1, sizeof *l);
+	l->o = *o;
+	int rc = read_model(l, p, err);
+	if (rc == 0)
+		rc = (l->pairs = itr_pairs_open(path, &l->o.pairs, p, err)) ? 0 : -1;
+	if (rc == 0)
+		rc = pack(l, err);
+	if (rc == 0 && o->manifest)
+		rc = read_manifest(l, p, err);
+	if (rc == 0)
+		return l;
+	itr_lookup_close(l);
+	return NULL;
+}
+
+void itr_lookup_close(itr_lookup *l)
+{
+	if (!l)
+		return;
+	if (l->manifest)
+		itr_manifest_free(l->manifest);
+	free(l->manifest);
+	if (l->image_record)
+		itr_map_free(l->image_record);
+	if (l->caption_text)
+		itr_map_free(l->caption_text);
+	if (l->query_row)
+		itr_map_free(l->query_row);
+	if (l->model)
+		itr_projection_free(l->model);
+	if (l->gallery)
+		itr_gallery_free(l->gallery);
+	if (l->pairs)
+		itr_pairs_free(l->pairs);
+	free(l);
+}
+
+/* --- queries ------------------------------------------------------------------------------------------------------------------------------------------- */
+
+void itr_lookup_query_free(itr_lookup_query *q)
+{
+	free(q->id);
+	free(q->text);
+	free(q->vector);
+	memset(q, 0, sizeof *q);
+}
+
+void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q)
+{
+	size_t bytes = (size_t)l->pairs->dim * sizeof(float);
+	const char *id = ids_of(l, l->o.from)[row];
+	const char *words = l->caption_text && l->o.from == ITR_LOOKUP_TEXT ? (const char *)(intptr_t)itr_map_get(l->caption_text, id, 0) : NULL;
+	*q = (itr_lookup_query){ .id = itr_xstrdup(id), .text = words ? itr_xstrdup(words) : NULL, .row = row, .vector = itr_xmalloc(bytes) };
+	memcpy(q->vector, vectors_of(l, l->o.from) + row * l->pairs->dim, bytes);
+}
+
+int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, itr_err *err)
+{
+	int64_t row = itr_map_get(l->query_row, id, -1), n = ITR_MIN(itr_lookup_queries(l), 20000);
+	if (row >= 0) {
+		itr_lookup_by_row(l, row, q);
+		return 0;
+	}
+	const char *near = itr_nearest(id, (const char *const *)ids_of(l, l->o.from), (int)n);
+	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_lookup_kind_names[l->o.from], id, l->pairs->name, near ? ": the nearest id is '" : "", near ? near : "", near ? "'" : "");
+}
+
+int itr_lookup_text(const itr_lookup *l, const char *text, itr_lookup_query *q, itr_err *err)
+{
+	if (!l->model)
+		return itr_err_set(err, "words need the model that made these vectors: --model FILE");
+	const itr_projection_side *side = &l->model->side[ITR_SIDE_TEXT];
+	if (l->model->dim != l->pairs->dim)
+		return itr_err_set(err, "the model makes %lld numbers, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim, l->pairs->name, (long long)l->pairs->dim, (long long)l->model->dim);
+	itr_encoder_opts eo = { .threads = l->o.threads };
+	itr_encoder *e = itr_encoder_new(side->encoder && *side->encoder ? side->encoder : "hash", ITR_MODALITY_TEXT, &eo, err);
+	if (!e)
+		return -1;
+	int64_t length = 0;
+	float *raw = itr_aligned_calloc((size_t)e->dim * sizeof *raw);
+	*q = (itr_lookup_query){ .text = itr_xstrdup(text), .row = -1, .vector = itr_xcalloc((size_t)l->pairs->dim, sizeof(float)) };
+	int rc = e->dim == side->in ? e->desc->encode_texts(e, &text, 1, l->o.threads, raw, NULL, 0, &length, err)
+	       : itr_err_set(err, "the model wants %lld numbers a text, encoder '%s' makes %lld", (long long)side->in, e->desc->name, (long long)e->dim);
+	if (rc == 0 && itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, q->vector, 1) > 0)
+		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
+	itr_aligned_free(raw);
+	itr_encoder_free(e);
+	if (rc < 0)
+		itr_lookup_query_free(q);
+	return rc;
+}
+
+itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64_t *n, itr_err *err)
+{
+	itr_npz *z = itr_npz_open(npy, err);
+	itr_array_info info;
+	float *x = z && itr_npz_count(z) > 0 ? itr_npz_f32(z, itr_npz_name(z, 0), &info, err) : NULL;
+	itr_lookup_query *q = NULL;
+	if (z)
+		itr_npz_close(z);
+	if (!x)
+		return NULL;
+	int64_t dim = info.rank ? info.shape[info.rank - 1] : 0;
+	*n = info.rank == 1 ? 1 : info.rank == 2 ? info.shape[0] : 0;
+	itr_rows_check c = *n > 0 && dim == l->pairs->dim ? itr_rows_inspect(x, *n, dim, 1) : (itr_rows_check){ .bad_row = -1 };
+	if (*n < 1 || dim != l->pairs->dim) {
+		itr_err_set(err, "'%s': rows of %lld numbers are wanted", npy, (long long)l->pairs->dim);
+	} else if (c.bad_row >= 0 || c.zero_rows) {
+		itr_err_set(err, "'%s': %s", npy, c.bad_row >= 0 ? "NaN or infinity in a row" : "a row of zeros has no direction");
+	} else {
+		if (!l->o.pairs.no_normalize)
+			itr_rows_normalize(x, *n, dim, 1);
+		q = itr_xcalloc((size_t)*n, sizeof *q);
+		for (int64_t i = 0; i < *n; i++) {
+			q[i] = (itr_lookup_query){ .row = -1, .vector = itr_xmalloc((size_t)dim * sizeof(float)) };
+			memcpy(q[i].vector, x + i * dim, (size_t)dim * sizeof(float));
+		}
+	}
+	itr_aligned_free(x);
+	return q;
+}
+
+/* --- answers --------------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Do query row and found row belong together? */
+static bool belongs(const itr_lookup *l, int64_t query, int64_t row)
+{
+	const int64_t *image = l->pairs->text_image;
+	if (query < 0 || row < 0 || !image)
+		return false;
+	int64_t a = l->o.from == ITR_LOOKUP_TEXT ? image[query] : query, b = l->o.to == ITR_LOOKUP_TEXT ? image[row] : row;
+	return a >= 0 && a == b;
+}
+
+/* Rank of the best row that belongs to each query: rows before it, plus one. */
+static int first_ranks(const itr_lookup *l, const itr_lookup_query *q, const float *vectors, int64_t n, itr_lookup_result *r, itr_err *err)
+{
+	ITR_VEC(int64_t) rows = ITR_VEC_INIT;
+	int64_t *offset = itr_xcalloc((size_t)n + 1, sizeof *offset);
+	for (int64_t i = 0; i < n; i++) {
+		int64_t own = l->o.from == ITR_LOOKUP_TEXT && q[i].row >= 0 && l->pairs->text_image ? l->pairs->text_image[q[i].row] : -1;
+		if (l->o.to == ITR_LOOKUP_IMAGE && l->o.from == ITR_LOOKUP_TEXT) {
+			if (own >= 0)
+				ITR_VEC_PUSH(&rows, own);
+		} else if (l->o.from != l->o.to && q[i].row >= 0) {
+			for (int64_t t = 0; t < l->pairs->n_text; t++)
+				if (belongs(l, q[i].row, t))
+					ITR_VEC_PUSH(&rows, t);
+		}
+		offset[i + 1] = (int64_t)rows.n;
+	}
+	int32_t *more = itr_xcalloc(rows.n + 1, sizeof *more), *equal = itr_xcalloc(rows.n + 1, sizeof *equal);
+	int rc = rows.n ? itr_gallery_rank(l->gallery, vectors, n, offset, rows.v, more, equal, NULL, l->o.threads, err) : 0;
+	for (int64_t i = 0; rc == 0 && i < n; i++)
+		for (int64_t k = offset[i]; k < offset[i + 1]; k++)
+			if (!r[i].rank || more[k] + 1 < r[i].rank)
+				r[i].rank = more[k] + 1;
+	free(rows.v);
+	free(offset);
+	free(more);
+	free(equal);
+	return rc;
+}
+
+itr_lookup_result *itr_lookup_run(const itr_lookup *l, const itr_lookup_query *q, int64_t n, int64_t k, itr_err *err)
+{
+	bool own = l->o.from == l->o.to;                        /* one more is asked for: the query itself leaves */
+	int64_t wide = k + own, dim = l->pairs->dim;
+	float *vectors = itr_aligned_alloc((size_t)ITR_MAX(n, 1) * (size_t)dim * sizeof *vectors);
+	itr_hit *hits = itr_xcalloc((size_t)(n * wide + 1), sizeof *hits);
+	itr_lookup_result *r = itr_xcalloc((size_t)n + 1, sizeof *r);
+	for (int64_t i = 0; i < n; i++)
+		memcpy(vectors + i * dim, q[i].vector, (size_t)dim * sizeof *vectors);
+	int rc = itr_topk_search(l->gallery, vectors, n, wide, hits, &(itr_search_opts){ .rescore = l->o.rescore, .threads = l->o.threads }, err);
+	for (int64_t i = 0; rc == 0 && i < n; i++) {
+		int64_t kept = 0;
+		r[i].hits = itr_xcalloc((size_t)k + 1, sizeof *r[i].hits);
+		r[i].correct = itr_xcalloc((size_t)k + 1, sizeof *r[i].correct);
+		for (int64_t c = 0; c < wide && kept < k; c++) {
+			itr_hit h = hits[i * wide + c];
+			if (own && h.row >= 0 && h.row == q[i].row)
+				continue;
+			r[i].hits[kept] = h;
+			r[i].correct[kept++] = belongs(l, q[i].row, h.row);
+		}
+	}
+	if (rc == 0)
+		rc = first_ranks(l, q, vectors, n, r, err);
+	itr_aligned_free(vectors);
+	free(hits);
+	if (rc == 0)
+		return r;
+	itr_lookup_results_free(r, n);
+	return NULL;
+}
+
+void itr_lookup_results_free(itr_lookup_result *r, int64_t n)
+{
+	for (int64_t i = 0; r && i < n; i++) {
+		free(r[i].hits);
+		free(r[i].correct);
+	}
+	free(r);
+}

@@ -1,0 +1,76 @@
+/* lookup.h - a collection of pictures and captions that is asked questions: by id, by vector, by text, one side looking for the other (or for its own).
+ *
+ *	itr_lookup *l = itr_lookup_open("test.npz", &opts, provenance, &err);
+ *	itr_lookup_query q[2];  itr_lookup_by_id(l, "123", &q[0], &err);  itr_lookup_text(l, "a red circle", &q[1], &err);
+ *	itr_lookup_result *r = itr_lookup_run(l, q, 2, 10, &err);
+ *
+ * Scoring is exact over the whole collection in the chosen precision (retrieval/topk.h).
+ */
+#ifndef ITR_SEARCH_LOOKUP_H
+#define ITR_SEARCH_LOOKUP_H
+
+#include "io/json.h"
+#include "retrieval/pairs.h"
+#include "retrieval/topk.h"
+
+typedef enum { ITR_LOOKUP_TEXT, ITR_LOOKUP_IMAGE } itr_lookup_kind;
+extern const char *const itr_lookup_kind_names[];     /* "text" "image" NULL */
+
+typedef struct itr_lookup_opts {
+	itr_pairs_opts pairs;             /* dim, model, split, own vectors, threads */
+	const char *text_model;           /* model whose text side turns words into vectors; NULL: pairs.model */
+	const char *manifest, *root;      /* pictures' paths and captions' words; NULL: ids only */
+	itr_lookup_kind from, to;         /* what the ids of queries are, what is looked for */
+	itr_precision precision;
+	int64_t rescore;                  /* 0: none */
+	int threads;
+} itr_lookup_opts;
+
+typedef struct itr_lookup itr_lookup;
+
+typedef struct itr_lookup_query {
+	char *id;                         /* NULL: not of the collection */
+	char *text;                       /* caption, or what was asked; NULL unknown */
+	int64_t row;                      /* in the collection, -1 none */
+	float *vector;                    /* unit length */
+} itr_lookup_query;
+
+typedef struct itr_lookup_result {
+	itr_hit *hits;                    /* k; row -1: the collection is smaller */
+	bool *correct;                    /* k: belongs together; all false when unknown */
+	int64_t rank;                     /* of the first that belongs to the query in the whole collection, 1-based; 0: none or not known */
+} itr_lookup_result;
+
+/* path NULL: opts.pairs.text and .image name own vectors. NULL with err. */
+itr_lookup *itr_lookup_open(const char *path, const itr_lookup_opts *o, itr_provenance *p, itr_err *err);
+void itr_lookup_close(itr_lookup *l);
+const itr_pairs *itr_lookup_pairs(const itr_lookup *l);
+int64_t itr_lookup_queries(const itr_lookup *l);        /* rows that may ask */
+int64_t itr_lookup_size(const itr_lookup *l);           /* rows that are searched */
+const char *itr_lookup_kernel(const itr_lookup *l);
+
+/* Filling a query; the caller frees it with itr_lookup_query_free. An unknown id names the nearest. */
+ITR_MUST_USE int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, itr_err *err);
+void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q);
+/* Words through the model's text encoder and projection; without a model, or with one of another size: -1 and what to do. */
+ITR_MUST_USE int itr_lookup_text(const itr_lookup *l, const char *text, itr_lookup_query *q, itr_err *err);
+/* Every row of a .npy file; *n queries, the caller frees the array too. NULL with err. */
+itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64_t *n, itr_err *err);
+void itr_lookup_query_free(itr_lookup_query *q);
+
+/* The k best for each of n queries; a query is never its own answer. NULL with err; free with itr_lookup_results_free. */
+itr_lookup_result *itr_lookup_run(const itr_lookup *l, const itr_lookup_query *q, int64_t n, int64_t k, itr_err *err);
+void itr_lookup_results_free(itr_lookup_result *r, int64_t n);
+
+/* --- showing --------------------------------------------------------------------------------------------------------------------------------------- */
+
+const char *itr_lookup_id(const itr_lookup *l, int64_t row);          /* of a row that was found */
+const char *itr_lookup_words(const itr_lookup *l, int64_t row);       /* a found caption's words; NULL unknown or a picture */
+char *itr_lookup_path(const itr_lookup *l, int64_t row);              /* a found picture's file; NULL unknown; the caller frees */
+/* {"query":{"id","text"},"rank":…,"results":[{"rank","id","path","text","score","correct"}]} */
+itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k);
+void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_buf *out);
+/* The retrieval picture (sheet/sheet.h): captions asking for pictures. Needs a manifest. */
+ITR_MUST_USE int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k, const char *png, itr_err *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* lookup_internal.h - what lookup.c and show.c share. */
+#ifndef ITR_SEARCH_LOOKUP_INTERNAL_H
+#define ITR_SEARCH_LOOKUP_INTERNAL_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "data/manifest.h"
+#include "linear/projection.h"
+#include "search/lookup.h"
+
+struct itr_lookup {
+	itr_lookup_opts o;
+	itr_pairs *pairs;
+	itr_gallery *gallery;
+	itr_projection *model;           /* NULL: words cannot be asked */
+	itr_manifest *manifest;          /* NULL: no paths, no words */
+	itr_map *image_record;           /* picture id -> record */
+	itr_map *caption_text;           /* caption id -> its words (borrowed from the manifest) */
+	itr_map *query_row;
+};
+
+#endif

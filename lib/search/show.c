@@ -1,0 +1,127 @@
+/* show.c - answers as text, JSON and picture. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "search/lookup_internal.h"
+#include "sheet/sheet.h"
+
+const char *itr_lookup_id(const itr_lookup *l, int64_t row)
+{
+	return l->o.to == ITR_LOOKUP_TEXT ? l->pairs->text_id[row] : l->pairs->image_id[row];
+}
+
+const char *itr_lookup_words(const itr_lookup *l, int64_t row)
+{
+	if (l->o.to != ITR_LOOKUP_TEXT || !l->caption_text)
+		return NULL;
+	return (const char *)(intptr_t)itr_map_get(l->caption_text, l->pairs->text_id[row], 0);
+}
+
+static char *picture_path(const itr_lookup *l, const char *id)
+{
+	int64_t record = l->image_record ? itr_map_get(l->image_record, id, -1) : -1;
+	return record < 0 ? NULL : itr_manifest_image_path(l->manifest, &l->manifest->records[record]);
+}
+
+char *itr_lookup_path(const itr_lookup *l, int64_t row)
+{
+	return l->o.to == ITR_LOOKUP_IMAGE ? picture_path(l, l->pairs->image_id[row]) : NULL;
+}
+
+itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k)
+{
+	itr_json *j = itr_json_object(), *query = itr_json_add_object(j, "query"), *a;
+	itr_json_add_str(query, "id", q->id);
+	itr_json_add_str(query, "text", q->text);
+	itr_json_add(j, "rank", r->rank ? itr_json_new_int(r->rank) : itr_json_new_null());
+	a = itr_json_add_array(j, "results");
+	for (int64_t i = 0; i < k && r->hits[i].row >= 0; i++) {
+		int64_t row = r->hits[i].row;
+		itr_json *h = itr_json_object();
+		char *path = itr_lookup_path(l, row);
+		itr_json_add_int(h, "rank", i + 1);
+		itr_json_add_str(h, "id", itr_lookup_id(l, row));
+		itr_json_add_str(h, "path", path);
+		if (l->o.to == ITR_LOOKUP_TEXT)
+			itr_json_add_str(h, "text", itr_lookup_words(l, row));
+		itr_json_add_num(h, "score", (double)r->hits[i].score);
+		itr_json_add(h, "correct", q->row >= 0 && l->pairs->text_image ? itr_json_new_bool(r->correct[i]) : itr_json_new_null());
+		itr_json_push(a, h);
+		free(path);
+	}
+	return j;
+}
+
+void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_buf *out)
+{
+	itr_buf_printf(out, "%s%s%s\n", q->id ? q->id : "", q->id && q->text ? ": " : "", q->text ? q->text : q->id ? "" : "vector");
+	for (int64_t i = 0; i < k && r->hits[i].row >= 0; i++) {
+		char *path = itr_lookup_path(l, r->hits[i].row);
+		const char *words = itr_lookup_words(l, r->hits[i].row);
+		itr_buf_printf(out, "  %2lld  %7.4f  %s %-14s %s\n", (long long)i + 1, (double)r->hits[i].score, r->correct[i] ? "*" : " ", itr_lookup_id(l, r->hits[i].row),
+		               path ? path : words ? words : "");
+		free(path);
+	}
+	if (r->rank > k)
+		itr_buf_printf(out, "      the right one is at rank %lld of %lld\n", (long long)r->rank, (long long)itr_lookup_size(l));
+}
+
+/* --- the picture ------------------------------------------------------------------------------------------------------------------------------------------ */
+
+static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_sheet_row *row, char **owned, itr_err *err)
+{
+	*row = (itr_sheet_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
+	bool found = false;
+	for (int64_t i = 0; i < ITR_MIN(k, ITR_SHEET_HITS) && r->hits[i].row >= 0; i++) {
+		owned[i] = itr_lookup_path(l, r->hits[i].row);
+		if (!owned[i])
+			return itr_err_set(err, "the manifest has no picture '%s'", itr_lookup_id(l, r->hits[i].row));
+		row->hits[row->n_hits++] = (itr_sheet_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, r->correct[i] };
+		found = found || r->correct[i];
+	}
+	int64_t truth = q->row >= 0 && l->o.from == ITR_LOOKUP_TEXT && l->pairs->text_image ? l->pairs->text_image[q->row] : -1;
+	if (!found && truth >= 0) {
+		owned[ITR_SHEET_HITS] = itr_lookup_path(l, truth);
+		owned[ITR_SHEET_HITS + 1] = itr_xasprintf("found at rank %lld of %lld", (long long)r->rank, (long long)itr_lookup_size(l));
+		row->truth = owned[ITR_SHEET_HITS];
+		row->truth_name = owned[ITR_SHEET_HITS + 1];
+	}
+	return 0;
+}
+
+int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k, const char *png, itr_err *err)
+{
+	enum { OWNED = ITR_SHEET_HITS + 2 };
+	if (!l->manifest || l->o.to != ITR_LOOKUP_IMAGE)
+		return itr_err_set(err, "a picture of the answers needs pictures: --to image and --manifest FILE");
+	itr_sheet_row *rows = itr_xcalloc((size_t)n + 1, sizeof *rows);
+	char **owned = itr_xcalloc((size_t)(n + 1) * OWNED, sizeof *owned);
+	int64_t hits = 0, judged = 0;
+	int rc = 0;
+	for (int64_t i = 0; i < n && rc == 0; i++) {
+		rc = fill_row(l, &q[i], &r[i], k, &rows[i], owned + i * OWNED, err);
+		judged += q[i].row >= 0;
+		for (int c = 0; c < rows[i].n_hits; c++)
+			if (rows[i].hits[c].hit) {
+				hits++;
+				break;
+			}
+	}
+	itr_buf line = ITR_BUF_INIT;
+	if (judged)
+		itr_buf_printf(&line, "%lld of these %lld queries find their picture among the first %d; guessing would find %.2g (gallery of %lld)", (long long)hits, (long long)judged,
+		               (int)ITR_MIN(k, ITR_SHEET_HITS), (double)judged * (double)ITR_MIN(k, ITR_SHEET_HITS) / (double)itr_lookup_size(l), (long long)itr_lookup_size(l));
+	else
+		itr_buf_printf(&line, "gallery of %lld pictures", (long long)itr_lookup_size(l));
+	if (l->pairs->synthetic)
+		itr_buf_puts(&line, "   synthetic data");
+	if (rc == 0)
+		rc = itr_sheet_render(png, "What the queries find", line.data, rows, n, l->o.threads, err);
+	itr_buf_free(&line);
+	for (int64_t i = 0; i < n * OWNED; i++)
+		free(owned[i]);
+	free(owned);
+	free(rows);
+	return rc;
+}

@@ -1,0 +1,197 @@
+/* search - asks a collection of pictures and captions: by id, by words, by vector. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic_file.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/rng.h"
+#include "base/vec.h"
+#include "cli/tool.h"
+#include "search/lookup.h"
+
+struct opt {
+	const char *database, *text, *vector, *model, *split, *manifest, *root, *sheet, *ground_truth;
+	itr_strs query;
+	int64_t k, dim, random, rescore, captions_per_image;
+	int from, to, precision;
+	bool all, normalize;
+};
+
+static const itr_option options[] = {
+	ITR_OPT_HEADING("What is searched:"),
+	ITR_OPT_STR("database", 0, struct opt, database, "FILE", "embeddings (.npz, .h5) or a feature store with --model; may also be the argument"),
+	ITR_OPT_INT("dim", 'd', struct opt, dim, "D", "which size of several; 0 is the model's, or the largest"),
+	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model: maps a feature store, and turns --text into a vector"),
+	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "rows of a feature store"),
+	ITR_OPT_STR("ground-truth", 0, struct opt, ground_truth, "FILE", "which image belongs to each text, for files that do not say"),
+	ITR_OPT_INT("captions-per-image", 0, struct opt, captions_per_image, "N", "texts in groups of N, one group an image"),
+	ITR_OPT_ENUM("to", 0, struct opt, to, itr_lookup_kind_names, "what is looked for"),
+	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, "how the vectors are stored"),
+	ITR_OPT_INT("rescore", 0, struct opt, rescore, "N", "rank the N best again in fp32"),
+	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
+	ITR_OPT_HEADING("What is asked:"),
+	ITR_OPT_STRS("query", 0, struct opt, query, "ID...", "ids of the collection"),
+	ITR_OPT_ENUM("from", 0, struct opt, from, itr_lookup_kind_names, "what those ids are"),
+	ITR_OPT_STR("text", 0, struct opt, text, "WORDS", "words, turned into a vector by --model"),
+	ITR_OPT_STR("vector", 0, struct opt, vector, "FILE.npy", "one vector a row"),
+	ITR_OPT_INT("random", 0, struct opt, random, "N", "N random queries of the collection (--seed)"),
+	ITR_OPT_BOOL("all", 0, struct opt, all, "every query of the collection"),
+	ITR_OPT_HEADING("What comes out:"),
+	ITR_OPT_INT("top", 'k', struct opt, k, "K", "answers a query"),
+	ITR_OPT_STR("manifest", 0, struct opt, manifest, "FILE", "paths of pictures and words of captions"),
+	ITR_OPT_STR("root", 0, struct opt, root, "DIR", "where the manifest's pictures are, if not beside it"),
+	ITR_OPT_STR("sheet", 0, struct opt, sheet, "FILE.png", "a picture of queries and their top 5, hit or miss (6 random queries unless others are named)"),
+	ITR_OPT_END
+};
+
+static const char *const examples[] = {
+	"search test.npz --query 139 --top 5 --manifest data/scenes/manifest.jsonl",
+	"search test.npz --model cca.h5 --text 'a small red circle' --manifest data/scenes/manifest.jsonl",
+	"search test.npz --random 6 --manifest data/scenes/manifest.jsonl --sheet retrieval.png",
+	NULL
+};
+
+static const itr_tool_desc search_tool = {
+	.name = "search", .purpose = "ask a collection of pictures and captions", .synopsis = "search [options] EMBEDDINGS", .options = options, .min_args = 0, .max_args = 1,
+	.flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "extract-features(1), evaluate(1)",
+};
+
+typedef ITR_VEC(itr_lookup_query) queries;
+
+static int add_ids(const itr_lookup *l, const struct opt *o, queries *q, itr_err *err)
+{
+	for (int64_t i = 0; i < o->query.n; i++) {
+		itr_lookup_query one;
+		if (itr_lookup_by_id(l, o->query.v[i], &one, err) < 0)
+			return -1;
+		ITR_VEC_PUSH(q, one);
+	}
+	return 0;
+}
+
+static int add_vectors(const itr_lookup *l, const char *path, queries *q, itr_err *err)
+{
+	int64_t n = 0;
+	itr_lookup_query *v = itr_lookup_vectors(l, path, &n, err);
+	for (int64_t i = 0; v && i < n; i++)
+		ITR_VEC_PUSH(q, v[i]);
+	free(v);
+	return v ? 0 : -1;
+}
+
+/* `random` rows without repetition, or all. */
+static void add_rows(const itr_lookup *l, int64_t random, bool all, uint64_t seed, queries *q)
+{
+	int64_t total = itr_lookup_queries(l), n = all ? total : ITR_MIN(random, total);
+	int64_t *rows = itr_xcalloc((size_t)n + 1, sizeof *rows);
+	itr_rng rng;
+	itr_rng_seed(&rng, seed);
+	if (!all)
+		itr_rng_choice(&rng, total, n, rows);
+	for (int64_t i = 0; i < n; i++) {
+		itr_lookup_query one;
+		itr_lookup_by_row(l, all ? i : rows[i], &one);
+		ITR_VEC_PUSH(q, one);
+	}
+	free(rows);
+}
+
+static int collect(itr_tool *t, const itr_lookup *l, const struct opt *o, queries *q)
+{
+	int64_t random = o->random ? o->random : o->sheet && !o->query.n && !o->text && !o->vector && !o->all ? 6 : 0;
+	itr_lookup_query one;
+	if (add_ids(l, o, q, &t->err) < 0 || (o->vector && add_vectors(l, o->vector, q, &t->err) < 0))
+		return -1;
+	if (o->text) {
+		if (itr_lookup_text(l, o->text, &one, &t->err) < 0)
+			return -1;
+		ITR_VEC_PUSH(q, one);
+	}
+	if (random || o->all)
+		add_rows(l, random, o->all, t->seed, q);
+	return q->n ? 0 : itr_err_set(&t->err, "nothing is asked: --query ID, --text WORDS, --vector FILE.npy, --random N or --all");
+}
+
+/* Text, or one JSON object: {"query","results"} for one query, {"queries":[...]} for several. */
+static int show(itr_tool *t, const itr_lookup *l, const struct opt *o, const queries *q, const itr_lookup_result *r)
+{
+	itr_buf b = ITR_BUF_INIT;
+	if (t->json) {
+		itr_json *j = q->n == 1 ? itr_lookup_json(l, &q->v[0], &r[0], o->k) : itr_json_object(), *a = q->n == 1 ? NULL : itr_json_add_array(j, "queries");
+		for (size_t i = 0; a && i < q->n; i++)
+			itr_json_push(a, itr_lookup_json(l, &q->v[i], &r[i], o->k));
+		itr_json_add_int(j, "schema", 1);
+		itr_json_add_bool(j, "synthetic", itr_lookup_pairs(l)->synthetic);
+		itr_json_add_str(j, "kernel", itr_lookup_kernel(l));
+		itr_json *p = itr_provenance_json(t->provenance);
+		if (p)
+			itr_json_add(j, "provenance", p);
+		itr_json_print(&b, j, true);
+		itr_buf_putc(&b, '\n');
+		itr_json_free(j);
+	} else {
+		for (size_t i = 0; i < q->n; i++)
+			itr_lookup_print(l, &q->v[i], &r[i], o->k, &b);
+	}
+	int rc = t->output && strcmp(t->output, "-") ? itr_atomic_write(t->output, itr_buf_str(&b), b.len, &t->err) : 0;
+	if (rc == 0 && !(t->output && strcmp(t->output, "-")))
+		fwrite(itr_buf_str(&b), 1, b.len, t->out);
+	itr_buf_free(&b);
+	return rc;
+}
+
+static int run(itr_tool *t, const struct opt *o, itr_lookup *l, queries *q)
+{
+	int64_t k = o->sheet ? ITR_MAX(o->k, 5) : o->k, hits = 0, judged = 0;
+	if (collect(t, l, o, q) < 0)
+		return -1;
+	itr_lookup_result *r = itr_lookup_run(l, q->v, (int64_t)q->n, k, &t->err);
+	if (!r)
+		return -1;
+	int rc = show(t, l, o, q, r);
+	if (rc == 0 && o->sheet) {
+		rc = itr_lookup_sheet(l, q->v, r, (int64_t)q->n, k, o->sheet, &t->err);
+		if (rc == 0)
+			itr_tool_artifact(t, o->sheet);
+	}
+	for (size_t i = 0; i < q->n; i++) {
+		judged += r[i].rank > 0;
+		hits += r[i].rank > 0 && r[i].rank <= o->k;
+	}
+	itr_tool_metric(t, "queries", (double)q->n, 0);
+	if (judged)
+		itr_tool_metric(t, "found_in_top_k", (double)hits / (double)judged, 0);
+	itr_lookup_results_free(r, (int64_t)q->n);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct opt o = { .k = 10, .to = ITR_LOOKUP_IMAGE, .normalize = true };
+	itr_tool *t = itr_tool_begin(&search_tool, &o, argc, argv);
+	const char *path = t->n_args ? t->args[0] : o.database;
+	queries q = ITR_VEC_INIT;
+	if (!path || (t->n_args && o.database))
+		return itr_tool_usage(t, path ? "the collection is named twice, as '%s' and by --database" : "which collection is searched?", path);
+	if (o.k < 1 || o.k > 10000)
+		return itr_tool_usage(t, "--top is 1 to 10000");
+	if (itr_tool_check_output(t, false) < 0)
+		return itr_tool_fail(t);
+	if (o.sheet && itr_path_exists(o.sheet) && !t->force) {
+		itr_err_set(&t->err, "'%s' exists: --force replaces it", o.sheet);
+		return itr_tool_fail(t);
+	}
+	bool store = o.split || (o.model && itr_path_has_suffix(path, ".h5"));
+	itr_lookup_opts lo = { .pairs = { .dim = o.dim, .ground_truth = o.ground_truth, .captions_per_image = o.captions_per_image, .split = o.split, .model = store ? o.model : NULL,
+	                                  .no_normalize = !o.normalize, .threads = t->threads },
+	                       .text_model = o.model, .manifest = o.manifest, .root = o.root, .from = (itr_lookup_kind)o.from, .to = (itr_lookup_kind)o.to,
+	                       .precision = (itr_precision)o.precision, .rescore = o.rescore, .threads = t->threads };
+	itr_lookup *l = itr_lookup_open(path, &lo, t->provenance, &t->err);
+	int rc = l ? run(t, &o, l, &q) : -1;
+	for (size_t i = 0; i < q.n; i++)
+		itr_lookup_query_free(&q.v[i]);
+	free(q.v);
+	itr_lookup_close(l);
+	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
+}
