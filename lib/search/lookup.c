@@ -166,7 +166,10 @@ int itr_lookup_text(const itr_lookup *l, const char *text, itr_lookup_query *q, 
 	*q = (itr_lookup_query){ .text = itr_xstrdup(text), .row = -1, .vector = itr_xcalloc((size_t)l->pairs->dim, sizeof(float)) };
 	int rc = e->dim == side->in ? e->desc->encode_texts(e, &text, 1, l->o.threads, raw, NULL, 0, &length, err)
 	       : itr_err_set(err, "the model wants %lld numbers a text, encoder '%s' makes %lld", (long long)side->in, e->desc->name, (long long)e->dim);
-	if (rc == 0 && itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, q->vector, 1) > 0)
+	bool says = false;                                      /* a text without words is the zero vector: centred it would still find something */
+	for (int64_t i = 0; rc == 0 && i < e->dim; i++)
+		says = says || raw[i] != 0;
+	if (rc == 0 && (!says || itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, q->vector, 1) > 0))
 		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
 	itr_aligned_free(raw);
 	itr_encoder_free(e);

@@ -59,7 +59,7 @@ void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_
 	for (int64_t i = 0; i < k && r->hits[i].row >= 0; i++) {
 		char *path = itr_lookup_path(l, r->hits[i].row);
 		const char *words = itr_lookup_words(l, r->hits[i].row);
-		itr_buf_printf(out, "  %2lld  %7.4f  %s %-14s %s\n", (long long)i + 1, (double)r->hits[i].score, r->correct[i] ? "*" : " ", itr_lookup_id(l, r->hits[i].row),
+		itr_buf_printf(out, path || words ? "  %2lld  %7.4f  %s %-14s %s\n" : "  %2lld  %7.4f  %s %s%s\n", (long long)i + 1, (double)r->hits[i].score, r->correct[i] ? "*" : " ", itr_lookup_id(l, r->hits[i].row),
 		               path ? path : words ? words : "");
 		free(path);
 	}

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+. "$(dirname "$0")/../lib.sh"
+S=$BIN/search
+{ $BIN/fetch-coco --synthetic 60 --seed 3 -q -o scenes && $BIN/extract-features --image-encoder classic --text-encoder hash scenes/manifest.jsonl -q -o features.h5 &&
+  $BIN/train --model cca --dims 32 features.h5 -q -o cca.h5 && $BIN/extract-features --model cca.h5 features.h5 -q -o all.npz; } > /dev/null 2> .setup || { cat .setup; echo "not ok - search: data to work on"; exit 1; }
+M=scenes/manifest.jsonl
+first=$(jq -r 'select(.id) | .captions[0].id' $M | head -n 1); image=$(jq -r 'select(.id) | .id' $M | head -n 1); words=$(jq -r 'select(.id) | .captions[0].text' $M | head -n 1)
+
+q() { $S all.npz --json "$@" | jq -e "$FILTER" > /dev/null; }
+FILTER=".query.id == \"$first\" and .query.text == $(jq -n --arg w "$words" '$w') and (.results | length) == 5 and .results[0].rank == 1 and (.results[0].path | test(\"scenes/.*jpg\")) and .synthetic"
+t "a caption asks for pictures" q --query "$first" -k 5 --manifest $M
+FILTER='[.results[].score] == ([.results[].score] | sort | reverse)'
+t "the best comes first" q --query "$first" -k 60
+FILTER='(.results | length) == 60 and ([.results[] | select(.correct)] | length) == 1 and .rank == ([.results[] | select(.correct)][0].rank)'
+t "one picture is right, at the rank that is told" q --query "$first" -k 100
+FILTER='([.results[] | select(.correct)] | length) == 5'
+t "a picture asks for captions: five are right" q --from image --to text --query "$image" -k 300
+FILTER="[.results[].id] | index(\"$image\") == null and length == 59"
+t "a picture is not its own neighbour" q --from image --to image --query "$image" -k 60
+FILTER='(.queries | length) == 300'
+t "all" q --all -k 1
+FILTER='(.queries | length) == 4'
+t "random" q --random 4 -k 1
+t "random: the seed decides" bash -c "[ \"\$($S all.npz --random 4 -k 1)\" = \"\$($S all.npz --random 4 -k 1 -j 1)\" ] && [ \"\$($S all.npz --random 4 -k 1)\" != \"\$($S all.npz --random 4 -k 1 --seed 7)\" ]"
+t "words give the same vector as the caption did" bash -c "[ \"\$($S all.npz --query $first -k 5 --manifest $M --json | jq -c '[.results[].id]')\" = \"\$($S all.npz --model cca.h5 --text \"\$(jq -r 'select(.id) | .captions[0].text' $M | head -n 1)\" -k 5 --manifest $M --json | jq -c '[.results[].id]')\" ]"
+t "a feature store through its model gives the same answers" bash -c "[ \"\$($S all.npz --query $first -k 5 --json | jq -c .results)\" = \"\$($S features.h5 --model cca.h5 --query $first -k 5 --json | jq -c .results)\" ]"
+t "int8 rescored by fp32 is fp32" bash -c "[ \"\$($S all.npz --query $first -k 5)\" = \"\$($S all.npz --query $first -k 5 --precision int8 --rescore 60)\" ]"
+
+expect_err "no text 'nix'" "an unknown id" $S all.npz --query nix
+expect_err "nothing is asked" "no question" $S all.npz
+expect_err "words need the model" "words without a model" $S all.npz --text 'a circle'
+expect_err "has no word" "words that say nothing" $S all.npz --model cca.h5 --text ' '
+expect_exit 2 "no collection" $S
+head -n 5 $M > part.jsonl
+expect_err "knows [0-9]+ of the 60 pictures" "a manifest of something else" $S all.npz --query "$first" --manifest part.jsonl
+expect_err "needs pictures" "a sheet without a manifest" $S all.npz --random 1 --sheet x.png
+printf '\x93NUMPY\x01\x00' > bad.npy
+expect_err "bad.npy" "vectors from a broken file" $S all.npz --vector bad.npy
+
+if command -v gnuplot > /dev/null; then
+	t "a sheet" $S all.npz --manifest $M --sheet out/sheet.png
+	t "its script and tiles stay" test -s out/sheet.png -a -s out/sheet.gp -a -s out/sheet.tiles.png
+	cp out/sheet.png first.png; rm out/sheet.png
+	t "anybody can draw it again" gnuplot out/sheet.gp
+	t "and gets the same picture" cmp first.png out/sheet.png
+	expect_err "exists: --force" "a sheet is not overwritten" $S all.npz --manifest $M --sheet out/sheet.png
+else
+	skip "a sheet" "gnuplot is not installed"
+fi
+mkdir -p empty
+expect_err "gnuplot is not installed.*apt-get install gnuplot-nox" "without gnuplot: what to do" "$(command -v env)" PATH="$PWD/empty" $S all.npz --manifest $M --sheet later.png
+t "without gnuplot: the script is there for later" test -s later.gp
