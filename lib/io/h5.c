@@ -103,6 +103,7 @@ itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err)
 	}
 	itr_h5 *h = new_h5(path);
 	hid_t access = access_plist();
+	itr_h5_reading_driver(access);
 	h->file = H5Fopen(path, H5F_ACC_RDONLY, access);
 	H5Pclose(access);
 	if (h->file < 0) {

@@ -1,5 +1,5 @@
-/* h5_internal.h - what the three files behind h5.h share, and the only place that includes hdf5.h: h5.c (files, names, attributes), h5data.c (datasets of
- * numbers), h5text.c (strings). */
+/* h5_internal.h - what the files behind h5.h share, and the only place that includes hdf5.h: h5.c (files, names, attributes), h5data.c (datasets of
+ * numbers), h5text.c (strings), h5driver.c (bounds). */
 #ifndef ITR_IO_H5_INTERNAL_H
 #define ITR_IO_H5_INTERNAL_H
 
@@ -28,6 +28,8 @@ typedef struct itr_h5_set {
 /* The message, the file, and what HDF5 says was the first thing to go wrong. Returns -1. */
 int itr_h5_fail(const itr_h5 *h, itr_err *err, const char *format, ...) ITR_PRINTF(3, 4);
 
+/* Makes files that are opened with this access list use the driver of h5driver.c. */
+void itr_h5_reading_driver(hid_t access);
 /* The type in the file, or in memory: the same number in the machine's byte order; the caller closes it. */
 hid_t itr_h5_type_of(itr_dtype t, bool in_memory);
 /* What a stored type is to us: 0, or -1 when it is nothing we read. */
