@@ -186,7 +186,7 @@ static int64_t positives_of(const itr_node *n, int64_t i, int64_t length)
 	return count;
 }
 
-static void infonce_rows_back(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void infonce_rows_back(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t b = n->in[0]->shape[0], m = n->in[0]->shape[1];
 	const bool both = n->attr.i[1] != 0, plain = n->attr.i[0] == ITR_POSITIVES_DIAGONAL;

@@ -29,7 +29,7 @@ static uint32_t threshold(const itr_node *n) { return (uint32_t)(n->attr.f[0] * 
 		} \
 	} while (0)
 
-static void forward_piece(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void forward_piece(itr_node *n, int64_t begin, int64_t end)
 {
 	const float *x = itr_in(n, 0);
 	float *y = itr_out(n);
@@ -44,7 +44,7 @@ static void forward(itr_node *n)
 		memcpy(itr_out(n), itr_in(n, 0), (size_t)n->out->count * sizeof(float));
 }
 
-static void backward_piece(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void backward_piece(itr_node *n, int64_t begin, int64_t end)
 {
 	const float *g = itr_dout(n);
 	float *d = itr_din(n, 0);

@@ -29,7 +29,7 @@ static itr_var *any_input(itr_case *c)
 }
 
 #define FORWARD(name, expression) \
-	static void name##_piece(itr_node *n, int64_t begin, int64_t end) \
+	ITR_CLONES static void name##_piece(itr_node *n, int64_t begin, int64_t end) \
 	{ \
 		const float *a = itr_in(n, 0), *b = n->in[1] ? itr_in(n, 1) : NULL; \
 		float *y = itr_out(n), f = (float)n->attr.f[0]; \
@@ -49,7 +49,7 @@ static itr_var *any_input(itr_case *c)
 
 /* Gradient of input k: `expression` in terms of g (the output's gradient), a, b, f. The float pieces read beta from attr.f[3 - k], set by the caller. */
 #define BACKWARD(name, k, expression) \
-	static void name##_back##k(itr_node *n, int64_t begin, int64_t end) \
+	ITR_CLONES static void name##_back##k(itr_node *n, int64_t begin, int64_t end) \
 	{ \
 		const float *a = itr_in(n, 0), *b = n->in[1] ? itr_in(n, 1) : NULL, *g = itr_dout(n); \
 		float *d = itr_din(n, k), f = (float)n->attr.f[0]; \
@@ -103,7 +103,7 @@ BACKWARD(relu, 0, a[i] > 0 ? g[i] : 0)
 ONE_INPUT(relu)
 
 /* gelu(x) = x Phi(x); d = Phi(x) + x phi(x). Its own loops: float and double differ in erf and exp. */
-static void gelu_piece(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void gelu_piece(itr_node *n, int64_t begin, int64_t end)
 {
 	const float *x = itr_in(n, 0);
 	float *y = itr_out(n);
@@ -111,13 +111,13 @@ static void gelu_piece(itr_node *n, int64_t begin, int64_t end)
 		y[i] = 0.5f * x[i] * (1.0f + itr_verf(x[i] * 0.70710678118654752f));
 }
 
-static float gelu_slope(float x)
+static inline __attribute__((always_inline)) float gelu_slope(float x)
 {
 	float cdf = 0.5f * (1.0f + itr_verf(x * 0.70710678118654752f));
 	return cdf + x * 0.39894228040143268f * itr_vexp(-0.5f * x * x);
 }
 
-static void gelu_back(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void gelu_back(itr_node *n, int64_t begin, int64_t end)
 {
 	const float *x = itr_in(n, 0), *g = itr_dout(n);
 	float *d = itr_din(n, 0);

@@ -20,7 +20,7 @@ static int64_t rows_of(const itr_node *n) { return n->in[0]->count / n->in[1]->s
 
 static double flops(const itr_node *n) { return 2.0 * (double)n->in[0]->count * (double)n->in[1]->shape[0]; }
 
-static void add_bias(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void add_bias(itr_node *n, int64_t begin, int64_t end)
 {
 	int64_t o = n->in[1]->shape[0];
 	const float *b = itr_in(n, 2);
@@ -38,7 +38,7 @@ static void forward(itr_node *n)
 }
 
 /* Column sums, in row order: pieces of columns, never of rows, so that the order is fixed. */
-static void bias_gradient(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void bias_gradient(itr_node *n, int64_t begin, int64_t end)
 {
 	int64_t o = n->in[1]->shape[0], m = rows_of(n);
 	float *d = itr_din(n, 2);

@@ -29,7 +29,7 @@ static void layernorm_shape(itr_node *n)
 	n->saved_count = 2 * (x->count / itr_last_dim(x));
 }
 
-static void layernorm_rows(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void layernorm_rows(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
 	const float *gamma = itr_in(n, 1), *beta = itr_in(n, 2);
@@ -49,7 +49,7 @@ static void layernorm_rows(itr_node *n, int64_t begin, int64_t end)
 
 static void layernorm_forward(itr_node *n) { by_rows(n, layernorm_rows); }
 
-static void layernorm_dx(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void layernorm_dx(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
 	const float *gamma = itr_in(n, 1);
@@ -70,7 +70,7 @@ static void layernorm_dx(itr_node *n, int64_t begin, int64_t end)
 }
 
 /* gamma's and beta's gradients for a piece of columns; rows in order, so that the sum's order is fixed. */
-static void layernorm_columns(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void layernorm_columns(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
 	float *dg = itr_din(n, 1), *db = itr_din(n, 2);
@@ -158,7 +158,7 @@ static void row_shape(itr_node *n)
 	itr_shape_like(n, n->in[0]);
 }
 
-static void softmax_rows(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void softmax_rows(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
 	for (int64_t r = begin; r < end; r++) {
@@ -173,7 +173,7 @@ static void softmax_rows(itr_node *n, int64_t begin, int64_t end)
 	}
 }
 
-static void softmax_dx(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void softmax_dx(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
 	for (int64_t r = begin; r < end; r++) {
@@ -236,7 +236,7 @@ static void l2norm_shape(itr_node *n)
 	n->saved_count = rows_of(n);
 }
 
-static void l2norm_rows(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void l2norm_rows(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
 	for (int64_t r = begin; r < end; r++) {
@@ -249,7 +249,7 @@ static void l2norm_rows(itr_node *n, int64_t begin, int64_t end)
 	}
 }
 
-static void l2norm_dx(itr_node *n, int64_t begin, int64_t end)
+ITR_CLONES static void l2norm_dx(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
 	for (int64_t r = begin; r < end; r++) {

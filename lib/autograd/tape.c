@@ -246,14 +246,14 @@ static void walk_back(itr_tape *t)
 			itr_var *x = n->in[k];
 			if (!x || !x->needs_grad)
 				continue;
-			products++;
+			products += k < 2;              /* of a product op the first two inputs are its factors */
 			if (!x->grad)
 				x->grad = itr_arena_alloc(t->arena, (size_t)x->count * element(t));
 		}
 		take_scratch(n);
 		(t->o.reference ? n->op->ref_backward : n->op->backward)(n);
 		if (n->op->flops)
-			t->flops += n->op->flops(n) * ITR_MIN(products, 2);
+			t->flops += n->op->flops(n) * products;
 	}
 	t->last = NULL;                  /* a tape is walked once */
 }

@@ -3,7 +3,7 @@
 
 #include "optim/optim.h"
 
-static void update(const itr_optim_opts *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n, float *restrict w, const float *restrict g,
+ITR_CLONES static void update(const itr_optim_opts *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n, float *restrict w, const float *restrict g,
                    float *restrict m, float *restrict v)
 {
 	const double c1 = 1 - pow(o->beta1, (double)step), c2 = 1 - pow(o->beta2, (double)step);

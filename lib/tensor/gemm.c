@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/scratch.h"
 #include "tensor/dtype.h"
 #include "tensor/gemm_kernel.h"
 
@@ -215,9 +216,9 @@ static void chunk_run(struct chunk *q, int threads)
 	int64_t pieces = div_up(q->m, q->tile_m) * q->tiles_n;
 	if ((double)q->m * (double)q->n * (double)q->k < 2e5)
 		threads = 1;
-	q->sums = itr_aligned_alloc((size_t)(ITR_MIN((int64_t)threads, pieces) * q->tile_m * q->tile_n) * sizeof *q->sums);
+	q->sums = itr_scratch_take((size_t)(ITR_MIN((int64_t)threads, pieces) * q->tile_m * q->tile_n) * sizeof *q->sums);
 	itr_parallel_for(threads, pieces, chunk_piece, q);
-	itr_aligned_free(q->sums);
+	itr_scratch_give(q->sums);
 }
 
 /* --- few rows: the right operand is read once, packed panel by panel in passing ------------------------------------------------------ */
@@ -261,16 +262,16 @@ static void stream_panel(void *ctx, int64_t i, int worker)
 static void stream_run(struct stream *q, const struct operand *a, int threads)
 {
 	int64_t base = q->packed ? q->n0 / q->g->nr * q->g->nr : q->n0;
-	float *ap = itr_aligned_alloc((size_t)(round_up(q->m, q->g->mr) * q->k) * sizeof *ap);
+	float *ap = itr_scratch_take((size_t)(round_up(q->m, q->g->mr) * q->k) * sizeof *ap);
 	if ((double)q->m * (double)(q->n1 - q->n0) * (double)q->k < 2e5)
 		threads = 1;
 	q->scratch_size = q->packed ? 0 : q->k * q->g->nr;
-	q->scratch = itr_aligned_alloc((size_t)(q->scratch_size * threads) * sizeof *q->scratch);
+	q->scratch = itr_scratch_take((size_t)(q->scratch_size * threads) * sizeof *q->scratch);
 	pack_rows(q->g, a, 0, q->m, q->k, q->g->mr, ap, 1);
 	q->ap = ap;
 	itr_parallel_for(threads, div_up(q->n1 - base, q->g->nr), stream_panel, q);
-	itr_aligned_free(q->scratch);
-	itr_aligned_free(ap);
+	itr_scratch_give(q->scratch);
+	itr_scratch_give(ap);
 }
 
 /* --- the product ------------------------------------------------------------------------------------------------------------------- */
@@ -286,7 +287,7 @@ static void product(const itr_gemm_isa *g, const struct operand *a, const struct
 {
 	const int64_t kw = words(g, k);
 	int64_t mc = chunk_rows(a->rows, kw, g->mr), nc = chunk_rows(b->rows, kw, g->nr);
-	float *ap = itr_aligned_alloc((size_t)(mc * kw) * sizeof *ap), *bp = itr_aligned_alloc((size_t)(nc * kw) * sizeof *bp);
+	float *ap = itr_scratch_take((size_t)(mc * kw) * sizeof *ap), *bp = itr_scratch_take((size_t)(nc * kw) * sizeof *bp);
 
 	for (int64_t j = 0; j < b->rows; j += nc) {
 		int64_t n = ITR_MIN(nc, b->rows - j);
@@ -299,8 +300,8 @@ static void product(const itr_gemm_isa *g, const struct operand *a, const struct
 			chunk_run(&q, threads);
 		}
 	}
-	itr_aligned_free(bp);
-	itr_aligned_free(ap);
+	itr_scratch_give(bp);
+	itr_scratch_give(ap);
 }
 
 void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
@@ -388,13 +389,13 @@ void itr_gemm_packed(int64_t m, const float *a, int64_t lda, const itr_packed *b
 		return;
 	}
 	int64_t mc = chunk_rows(m, b->k, g->mr);
-	float *ap = itr_aligned_alloc((size_t)(mc * b->k) * sizeof *ap);
+	float *ap = itr_scratch_take((size_t)(mc * b->k) * sizeof *ap);
 	for (int64_t i = 0; i < m; i += mc) {
 		struct chunk q = { .g = g, .ap = ap, .bp = b->panels + n0 * b->k, .i0 = i, .m = ITR_MIN(mc, m - i), .j0 = 0, .n = n1 - n0, .k = b->k, .c = out };
 		pack_rows(g, &x, i, q.m, b->k, g->mr, ap, threads);
 		chunk_run(&q, threads);
 	}
-	itr_aligned_free(ap);
+	itr_scratch_give(ap);
 }
 
 /* --- reference --------------------------------------------------------------------------------------------------------------------- */

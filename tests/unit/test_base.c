@@ -24,6 +24,7 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "base/scratch.h"
 #include "base/vec.h"
 
 static void test_err(void **state)
@@ -237,12 +238,31 @@ static void test_vec_and_sizes(void **state)
 	assert_true(itr_cpu_count() >= 1 && itr_threads_resolve(0) == itr_cpu_count() && itr_threads_resolve(3) == 3);
 }
 
+static void test_scratch(void **state)
+{
+	void *p[40];
+	(void)state;
+	void *first = itr_scratch_take(1000);
+	itr_scratch_give(first);
+	assert_ptr_equal(itr_scratch_take(900), first);       /* the block that fits comes back */
+	itr_scratch_give(first);
+	for (int i = 0; i < 40; i++) {
+		p[i] = itr_scratch_take((size_t)(i + 1) * 5000);
+		assert_int_equal((uintptr_t)p[i] % 64, 0);
+		memset(p[i], i, (size_t)(i + 1) * 5000);
+	}
+	for (int i = 0; i < 40; i++)
+		itr_scratch_give(p[i]);
+	itr_scratch_give(NULL);
+	itr_scratch_release();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_err), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena_keeps_blocks), cmocka_unit_test(test_map),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_hash), cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_proc), cmocka_unit_test(test_parallel), cmocka_unit_test(test_vec_and_sizes),
+		cmocka_unit_test(test_proc), cmocka_unit_test(test_parallel), cmocka_unit_test(test_vec_and_sizes), cmocka_unit_test(test_scratch),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
