@@ -34,8 +34,8 @@ ITR_MUST_USE int itr_image_encode_jpeg(const itr_image *img, int quality, uint8_
 
 typedef enum { ITR_BILINEAR, ITR_BICUBIC, ITR_BOX } itr_filter;
 /* Pillow's Image.resize with antialiasing, bit-exact (8-bit two-pass fixed point, bicubic a = -0.5). dst is allocated; it must not be src.
- * Horizontal pass first, always: what Pillow did up to version 12, when the public weights were trained. 13 turns the order round for pictures that shrink much more in
- * height than in width (python-pillow/Pillow#9549), which moves single values by one. */
+ * The order of the passes is that of Pillow 13: horizontal first, except where the height shrinks by more than twice as many pixels as the width
+ * (python-pillow/Pillow#9549). Up to version 12 horizontal was always first; on such pictures single values differ by one between the two. */
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter);
 void itr_image_crop(itr_image *dst, const itr_image *src, int left, int top, int width, int height);   /* outside = black */
 

@@ -1,5 +1,5 @@
 /* resize.c - Pillow's antialiased resampling (libImaging/Resample.c, 8 bits per channel), bit for bit: double coefficients normalised to sum 1, rounded to
- * 22-bit fixed point, horizontal pass first, each pass rounded and clipped to 8 bits. Only the rows that the vertical pass reads are resampled horizontally. */
+ * 22-bit fixed point, two passes, each rounded and clipped to 8 bits. Only the rows that the vertical pass reads are resampled horizontally. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,33 +141,49 @@ static void horizontal_pass(itr_image *dst, const itr_image *src, int top, int r
 	axis_free(&a);
 }
 
+/* src holds the rows from `top` on of the picture that `a` was made for. */
+static void vertical_pass(itr_image *dst, const itr_image *src, int top, int height, const struct axis *a)
+{
+	size_t stride = (size_t)src->width * 3;
+	itr_image_alloc(dst, src->width, height);
+	for (int y = 0; y < height; y++)
+		vertical_row(dst->rgb + (size_t)y * stride, src->rgb + (size_t)(a->first[y] - top) * stride, stride, a->k + (size_t)y * (size_t)a->taps, a->count[y]);
+}
+
+static void resize_both(itr_image *dst, const itr_image *src, int width, int height, const struct filter *f)
+{
+	struct axis a;
+	itr_image between;
+	axis_init(&a, src->height, height, f);
+	/* Pillow 13 (python-pillow/Pillow#9549); up to 12 the horizontal pass was always the first */
+	if (src->height > height && (int64_t)src->height - height > 2 * ((int64_t)src->width - width)) {
+		vertical_pass(&between, src, 0, height, &a);
+		horizontal_pass(dst, &between, 0, height, width, f);
+	} else {
+		int top = a.first[0], end = a.first[height - 1] + a.count[height - 1];
+		horizontal_pass(&between, src, top, end - top, width, f);
+		vertical_pass(dst, &between, top, height, &a);
+	}
+	itr_image_free(&between);
+	axis_free(&a);
+}
+
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter)
 {
 	if (width <= 0 || height <= 0 || (unsigned)filter >= sizeof filters / sizeof *filters)
 		ITR_BUG("itr_image_resize: to %d x %d, filter %d", width, height, (int)filter);
 	const struct filter *f = &filters[filter];
-	struct axis a;
-	axis_init(&a, src->height, height, f);
-	itr_image wide = *src, out;
-	int top = 0;
-	if (width != src->width) {
-		top = height == src->height ? 0 : a.first[0];
-		int end = height == src->height ? height : a.first[height - 1] + a.count[height - 1];
-		horizontal_pass(&wide, src, top, end - top, width, f);
-	}
-	if (height != src->height) {
-		size_t stride = (size_t)width * 3;
-		itr_image_alloc(&out, width, height);
-		for (int y = 0; y < height; y++)
-			vertical_row(out.rgb + (size_t)y * stride, wide.rgb + (size_t)(a.first[y] - top) * stride, stride, a.k + (size_t)y * (size_t)a.taps, a.count[y]);
-		if (wide.rgb != src->rgb)
-			itr_image_free(&wide);
-	} else if (wide.rgb != src->rgb) {
-		out = wide;
+	if (width != src->width && height != src->height) {
+		resize_both(dst, src, width, height, f);
+	} else if (width != src->width) {
+		horizontal_pass(dst, src, 0, height, width, f);
+	} else if (height != src->height) {
+		struct axis a;
+		axis_init(&a, src->height, height, f);
+		vertical_pass(dst, src, 0, height, &a);
+		axis_free(&a);
 	} else {
-		itr_image_alloc(&out, width, height);
-		memcpy(out.rgb, src->rgb, (size_t)width * (size_t)height * 3);
+		itr_image_alloc(dst, width, height);
+		memcpy(dst->rgb, src->rgb, (size_t)width * (size_t)height * 3);
 	}
-	axis_free(&a);
-	*dst = out;
 }
