@@ -10,13 +10,14 @@
 
 #include "base/atomic_file.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/vec.h"
 #include "io/json.h"
 
-enum { FLUSH_BYTES = 32 << 10 };
+enum { FLUSH_BYTES = 32 << 10, DROPPED = -1 };
 static const size_t MAX_FILE = (size_t)1 << 30;
 
 struct itr_pins {
@@ -44,6 +45,12 @@ static bool parse_line(itr_pins *p, const char *line, size_t n)
 	itr_json *j = itr_json_parse(line, n, "a line", NULL);
 	const char *file = itr_json_str(itr_json_get(j, "file"), NULL), *sha = itr_json_str(itr_json_get(j, "sha256"), ""), *phash = itr_json_str(itr_json_get(j, "phash"), NULL);
 	itr_pin pin = { .bytes = itr_json_int(itr_json_get(j, "bytes"), -1) };
+	if (file && itr_json_bool(itr_json_get(j, "dropped"), false)) {
+		pin.bytes = DROPPED;
+		remember(p, file, &pin);
+		itr_json_free(j);
+		return true;
+	}
 	bool ok = file && strlen(sha) == 64 && pin.bytes >= 0 && strspn(sha, "0123456789abcdef") == 64;
 	if (ok) {
 		memcpy(pin.sha256, sha, ITR_SHA256_HEX);
@@ -107,7 +114,8 @@ void itr_pins_close(itr_pins *p)
 {
 	if (!p)
 		return;
-	(void)itr_pins_flush(p, NULL);
+	if (itr_pins_flush(p, NULL) < 0)
+		itr_debug("the last checksums of '%s' could not be written", p->dir);   /* those files are hashed again next time */
 	if (p->fd >= 0)
 		close(p->fd);
 	if (p->lock >= 0)
@@ -122,12 +130,12 @@ void itr_pins_close(itr_pins *p)
 
 int64_t itr_pins_count(const itr_pins *p) { return (int64_t)p->pins.n; }
 const char *itr_pins_file(const itr_pins *p, int64_t i) { return itr_map_key(p->index, i); }
-itr_pin *itr_pins_at(itr_pins *p, int64_t i) { return &p->pins.v[i]; }
+const itr_pin *itr_pins_at(const itr_pins *p, int64_t i) { return p->pins.v[i].bytes == DROPPED ? NULL : &p->pins.v[i]; }
 
-itr_pin *itr_pins_find(itr_pins *p, const char *file)
+const itr_pin *itr_pins_find(const itr_pins *p, const char *file)
 {
 	int64_t i = itr_map_get(p->index, file, -1);
-	return i < 0 ? NULL : &p->pins.v[i];
+	return i < 0 ? NULL : itr_pins_at(p, i);
 }
 
 static void print_line(itr_buf *b, const char *file, const itr_pin *pin)
@@ -143,12 +151,28 @@ static void print_line(itr_buf *b, const char *file, const itr_pin *pin)
 	itr_buf_puts(b, "}\n");
 }
 
+static int flush_sometimes(itr_pins *p, itr_err *err)
+{
+	return p->pending.len >= FLUSH_BYTES || itr_clock_now() - p->flushed >= 1 ? itr_pins_flush(p, err) : 0;
+}
+
 int itr_pins_add(itr_pins *p, const char *file, const itr_pin *pin, itr_err *err)
 {
 	remember(p, file, pin);
 	print_line(&p->pending, file, pin);
-	double now = itr_clock_now();
-	return p->pending.len >= FLUSH_BYTES || now - p->flushed >= 1 ? itr_pins_flush(p, err) : 0;
+	return flush_sometimes(p, err);
+}
+
+int itr_pins_drop(itr_pins *p, const char *file, itr_err *err)
+{
+	itr_pin none = { .bytes = DROPPED };
+	if (!itr_pins_find(p, file))
+		return 0;
+	remember(p, file, &none);
+	itr_buf_puts(&p->pending, "{\"file\":");
+	itr_json_print_string(&p->pending, file);
+	itr_buf_puts(&p->pending, ",\"dropped\":true}\n");
+	return flush_sometimes(p, err);
 }
 
 int itr_pins_flush(itr_pins *p, itr_err *err)
@@ -182,8 +206,10 @@ int itr_pins_save(itr_pins *p, itr_err *err)
 	size_t n = p->pins.n;
 	line *lines = itr_xmalloc(ITR_MAX(n, 1) * sizeof *lines);
 	itr_buf b = ITR_BUF_INIT;
-	for (size_t i = 0; i < n; i++)
-		lines[i] = (line){ itr_map_key(p->index, (int64_t)i), &p->pins.v[i] };
+	n = 0;
+	for (size_t i = 0; i < p->pins.n; i++)
+		if (p->pins.v[i].bytes != DROPPED)
+			lines[n++] = (line){ itr_map_key(p->index, (int64_t)i), &p->pins.v[i] };
 	qsort(lines, n, sizeof *lines, by_file);
 	itr_atomic_file *a = itr_atomic_open(p->path, err);
 	int rc = a && itr_atomic_stream(a) ? 0 : -1;

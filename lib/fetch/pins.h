@@ -25,11 +25,13 @@ void itr_pins_close(itr_pins *p);
 
 int64_t itr_pins_count(const itr_pins *p);
 const char *itr_pins_file(const itr_pins *p, int64_t i);        /* its name below DIR; borrowed */
-itr_pin *itr_pins_at(itr_pins *p, int64_t i);                   /* may be changed in place; valid until the next itr_pins_add */
-itr_pin *itr_pins_find(itr_pins *p, const char *file);          /* NULL: not pinned */
+const itr_pin *itr_pins_at(const itr_pins *p, int64_t i);       /* valid until the next itr_pins_add; NULL: dropped */
+const itr_pin *itr_pins_find(const itr_pins *p, const char *file);         /* NULL: not pinned */
 
 /* A new pin, or other values for one: remembered and appended to the file (within a second, or with itr_pins_flush). 0, or -1 with err. */
 ITR_MUST_USE int itr_pins_add(itr_pins *p, const char *file, const itr_pin *pin, itr_err *err);
+/* Forgets a pin (its file turned out to be damaged); a line {"file","dropped":true} says so. */
+ITR_MUST_USE int itr_pins_drop(itr_pins *p, const char *file, itr_err *err);
 ITR_MUST_USE int itr_pins_flush(itr_pins *p, itr_err *err);
 /* The whole file anew, sorted by name, atomic. */
 ITR_MUST_USE int itr_pins_save(itr_pins *p, itr_err *err);

@@ -1,0 +1,48 @@
+/* coco_internal.h - between the files of fetch that make up itr_coco_fetch. */
+#ifndef ITR_FETCH_COCO_INTERNAL_H
+#define ITR_FETCH_COCO_INTERNAL_H
+
+#include "base/vec.h"
+#include "fetch/coco.h"
+
+typedef enum { COCO_MISSING, COCO_PRESENT, COCO_FOUND, COCO_FETCHED, COCO_FAILED, COCO_SKIPPED } coco_state;
+
+typedef struct coco_failure {
+	int64_t row;
+	char reason[32];
+	long status;
+	int attempts;
+	char *message;
+} coco_failure;
+
+typedef struct coco_run {
+	const itr_coco_opts *o;
+	itr_manifest *m;
+	itr_findings *f;
+	itr_coco_report *r;
+	itr_pins *pins;
+	coco_state *state;              /* per row of m */
+	ITR_VEC(coco_failure) failures;
+	int64_t limit;                  /* of this run, or of the run that retry_failed continues */
+	uint64_t seed;
+	const char *split;
+	struct itr_map *retry;          /* files to try again; NULL: all that are missing */
+	itr_json *last;                 /* failures.json of the last run, which `split` and others may point into */
+} coco_run;
+
+/* The picture's name below DIR: "val2017/000000000139.jpg". Borrowed. */
+const char *coco_file(const coco_run *c, const itr_record *r);
+void coco_fail(coco_run *c, int64_t row, const char *reason, long status, int attempts, const char *message);
+bool coco_stopped(const coco_run *c);
+
+/* coco_images.c: fetches what is missing. 0, or -1 with err. */
+ITR_MUST_USE int coco_fetch_images(coco_run *c, itr_err *err);
+/* coco_look.c: decodes what has not been looked at yet; pins what was found; damaged files become failures (those that were fetched are removed). */
+ITR_MUST_USE int coco_look(coco_run *c, itr_err *err);
+/* coco_look.c: pairs across parts, to DIR/near_duplicates.jsonl. */
+ITR_MUST_USE int coco_near(coco_run *c, itr_err *err);
+/* coco_failures.c: DIR/failures.json. */
+ITR_MUST_USE int coco_failures_write(coco_run *c, itr_err *err);
+ITR_MUST_USE int coco_failures_read(coco_run *c, itr_err *err);
+
+#endif
