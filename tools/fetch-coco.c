@@ -13,6 +13,7 @@
 #include "data/readers.h"
 #include "data/scenes.h"
 #include "data/translation.h"
+#include "fetch/coco.h"
 
 enum { FALLBACK_SCENES = 1000 };
 enum { SPLIT_IMAGE, SPLIT_CAPTION };
@@ -22,9 +23,12 @@ static const char *const fallback_names[] = { "none", "synthetic", NULL };
 
 struct opt {
 	int64_t synthetic, size, limit, max_failed;
-	const char *from, *annotations_dir, *images_dir, *subset, *split_sizes;
+	int64_t connections, retries, near;
+	double timeout;
+	const char *from, *annotations_dir, *images_dir, *split_sizes, *base_url, *annotations_url, *karpathy, *split, *proxy;
+	itr_strs subset;
 	int split_by, fallback;
-	bool copy, as_embeddings;
+	bool copy, as_embeddings, retry_failed, verify;
 };
 
 static const itr_option options[] = {
@@ -33,10 +37,22 @@ static const itr_option options[] = {
 	ITR_OPT_INT("size", 0, struct opt, size, "PIXELS", "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings, "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
 	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE"),
-	ITR_OPT_STR("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017 or train2017"),
+	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
 	ITR_OPT_STR("annotations-dir", 0, struct opt, annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
 	ITR_OPT_STR("images-dir", 0, struct opt, images_dir, "DIR", "folder of the pictures"),
 	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are not there"),
+	ITR_OPT_HEADING("Fetching COCO:"),
+	ITR_OPT_STR("base-url", 0, struct opt, base_url, "URL", "above SUBSET/NAME.jpg"),
+	ITR_OPT_STR("annotations-url", 0, struct opt, annotations_url, "URL", "zip of the annotations"),
+	ITR_OPT_STR("karpathy", 0, struct opt, karpathy, "FILE", "dataset_coco.json, whose split is applied"),
+	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "only this part of Karpathy's split"),
+	ITR_OPT_BOOL("retry-failed", 0, struct opt, retry_failed, "only what failed last time"),
+	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash what is there again, fetch nothing"),
+	ITR_OPT_INT("connections", 0, struct opt, connections, "N", "transfers at once"),
+	ITR_OPT_INT("retries", 0, struct opt, retries, "N", "attempts after the first"),
+	ITR_OPT_NUM("timeout", 0, struct opt, timeout, "SECONDS", "for a connection, and for a transfer that stands still"),
+	ITR_OPT_STR("proxy", 0, struct opt, proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
+	ITR_OPT_INT("near-duplicates", 0, struct opt, near, "BITS", "report pictures in different parts that differ in so few of 128 bits; -1 does not look"),
 	ITR_OPT_HEADING("What becomes of them:"),
 	ITR_OPT_INT("limit", 0, struct opt, limit, "N", "keep N pictures, drawn with the seed; 0 is all"),
 	ITR_OPT_BOOL("copy", 0, struct opt, copy, "copy the pictures below the output folder instead of referring to them"),
@@ -48,6 +64,7 @@ static const itr_option options[] = {
 
 static const char *const examples[] = {
 	"fetch-coco --synthetic 2000 --seed 7 -o data/scenes",
+	"fetch-coco --subset val2017 --limit 1000 -o data/coco",
 	"fetch-coco --from sidecar photos -o data/photos",
 	"fetch-coco --from coco --annotations-dir coco/annotations --images-dir coco/val2017 --subset val2017 -o data/coco",
 	NULL
@@ -67,6 +84,7 @@ struct fetch {
 	itr_findings *findings;
 	int64_t failed, composed;
 	double fractions[3];
+	itr_json *transfers;            /* of a fetch over the network */
 };
 
 static int deal_out(struct fetch *f) { return itr_dataset_split(&f->m, f->fractions, f->t->seed, f->o->split_by == SPLIT_CAPTION, &f->t->err); }
@@ -103,8 +121,9 @@ static int fetch_reader(struct fetch *f)
 	itr_tool *t = f->t;
 	const struct opt *o = f->o;
 	const char *source = t->n_args ? t->args[0] : o->annotations_dir || o->from ? NULL : t->output;
-	itr_reader_opts ro = { .source = source, .annotations_dir = o->annotations_dir, .images_dir = o->images_dir, .subset = o->subset, .provenance = t->provenance };
-	char *what = itr_xasprintf("%s %s%s%s", f->reader->name, source ? source : o->annotations_dir ? o->annotations_dir : ".", o->subset ? " " : "", o->subset ? o->subset : "");
+	const char *subset = o->subset.n ? o->subset.v[0] : NULL;
+	itr_reader_opts ro = { .source = source, .annotations_dir = o->annotations_dir, .images_dir = o->images_dir, .subset = subset, .provenance = t->provenance };
+	char *what = itr_xasprintf("%s %s%s%s", f->reader->name, source ? source : o->annotations_dir ? o->annotations_dir : ".", subset ? " " : "", subset ? subset : "");
 	int rc = f->reader->read(&f->m, &ro, f->findings, &t->err);
 	if (rc == 0)
 		rc = itr_dataset_claim(t->output, what, t->force, &t->err);
@@ -123,6 +142,76 @@ static int fetch_reader(struct fetch *f)
 	return itr_dataset_place(&f->m, t->output, o->images_dir ? o->images_dir : source, o->copy, &t->err);
 }
 
+static void *show_begin(void *t, const char *what, const char *unit, int64_t total) { return itr_progress_begin(t, what, unit, total); }
+static void show_note(void *p, const char *text) { itr_progress_note(p, "%s", text); }
+static void show_end(void *p) { itr_progress_end(p); }
+
+static itr_coco_opts network_opts(const struct fetch *f)
+{
+	const struct opt *o = f->o;
+	itr_coco_opts c = { .dir = f->t->output, .base_url = o->base_url, .annotations_url = o->annotations_url, .karpathy = o->karpathy, .split = o->split, .limit = o->limit,
+	                    .seed = f->t->seed, .by_caption = o->split_by == SPLIT_CAPTION, .retry_failed = o->retry_failed, .near = (int)o->near, .threads = f->t->threads,
+	                    .progress = { f->t, show_begin, itr_progress_tick, show_note, show_end }, .stop = &itr_interrupted, .provenance = f->t->provenance };
+	c.n_subsets = (int)ITR_MIN(o->subset.n, ITR_COCO_SUBSETS);
+	memcpy(c.subsets, o->subset.v, (size_t)c.n_subsets * sizeof *c.subsets);
+	memcpy(c.fractions, f->fractions, sizeof c.fractions);
+	itr_http_opts_default(&c.http);
+	c.http.connections = (int)o->connections;
+	c.http.retries = (int)o->retries;
+	c.http.connect_timeout = c.http.stall_timeout = o->timeout;
+	c.http.proxy = o->proxy;
+	c.http.seed = f->t->seed;
+	c.http.stop = &itr_interrupted;
+	return c;
+}
+
+static int fetch_network(struct fetch *f)
+{
+	itr_tool *t = f->t;
+	itr_coco_opts co = network_opts(f);
+	itr_coco_report r;
+	itr_buf what = ITR_BUF_INIT;
+	itr_buf_puts(&what, "fetched");
+	for (int i = 0; i < co.n_subsets; i++)
+		itr_buf_printf(&what, " %s", co.subsets[i]);
+	int rc = itr_dataset_claim(t->output, what.data, t->force, &t->err);
+	itr_buf_free(&what);
+	if (rc < 0)
+		return -1;
+	rc = itr_coco_fetch(&co, &f->m, f->findings, &r, &t->err);
+	if (r.wanted)
+		itr_info("%lld pictures: %lld were there, %lld fetched (%.1f MB, %lld requests), %lld failed, %lld not tried", (long long)r.wanted, (long long)(r.present + r.found),
+		         (long long)r.fetched, (double)r.received / 1e6, (long long)r.attempts, (long long)r.failed, (long long)r.skipped);
+	if (r.failed)
+		itr_info("which and why: '%s/failures.json'; again with --retry-failed", t->output);
+	f->failed = r.failed + r.skipped;
+	f->transfers = itr_coco_report_json(&r);
+	itr_json_free(r.reasons);
+	return rc;
+}
+
+static void say_file(void *t, const char *what, const char *file) { fprintf(((itr_tool *)t)->out, "%s\t%s\n", what, file); }
+static void say_nothing(void *t, const char *what, const char *file) { (void)t, (void)what, (void)file; }
+
+static int verify(struct fetch *f)
+{
+	itr_tool *t = f->t;
+	itr_coco_opts co = network_opts(f);
+	itr_verify_report r;
+	if (itr_coco_verify(&co, t->json ? say_nothing : say_file, t, &r, &t->err) < 0)
+		return -1;
+	itr_info("%lld files hashed: %lld changed, %lld missing; %lld files have no checksum", (long long)r.checked, (long long)r.changed, (long long)r.missing, (long long)r.unpinned);
+	if (t->json) {
+		itr_json *j = itr_json_object();
+		itr_json_add_int(j, "checked", r.checked);
+		itr_json_add_int(j, "changed", r.changed);
+		itr_json_add_int(j, "missing", r.missing);
+		itr_json_add_int(j, "unpinned", r.unpinned);
+		itr_tool_print_json(t, j);
+	}
+	return r.changed + r.missing ? itr_err_set(&t->err, "%lld files are not what was fetched first", (long long)(r.changed + r.missing)) : 0;
+}
+
 /* The captions are not there and the user allowed scenes instead: say so twice, mark everything. */
 static int fetch_fallback(struct fetch *f)
 {
@@ -135,6 +224,8 @@ static int fetch_fallback(struct fetch *f)
 	return fetch_synthetic(f);
 }
 
+static bool from_network(const struct fetch *f) { return f->o->subset.n && !f->o->from && !f->t->n_args && !f->o->annotations_dir && !f->o->images_dir; }
+
 static int fetch(struct fetch *f)
 {
 	if (f->o->synthetic)
@@ -142,7 +233,7 @@ static int fetch(struct fetch *f)
 	f->reader = itr_reader_find(f->o->from ? f->o->from : "coco", &f->t->err);
 	if (!f->reader)
 		return -1;
-	int rc = fetch_reader(f);
+	int rc = from_network(f) ? fetch_network(f) : fetch_reader(f);
 	return rc < 0 && f->o->fallback == FALLBACK_SYNTHETIC && !itr_interrupted ? fetch_fallback(f) : rc;
 }
 
@@ -188,6 +279,9 @@ static void report(struct fetch *f)
 	if (f->composed >= 0)
 		itr_json_add_int(j, "composed", f->composed);
 	itr_json_add_bool(j, "synthetic", f->m.synthetic);
+	if (f->transfers)
+		itr_json_add(j, "transfers", f->transfers);
+	f->transfers = NULL;
 	itr_json_add(j, "problems", itr_findings_json(f->findings));
 	itr_tool_print_json(t, j);
 }
@@ -212,6 +306,10 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 		return "'--as-embeddings' needs '--synthetic N'";
 	if (o->size < 32 || o->size > 4096)
 		return "'--size' must lie between 32 and 4096";
+	if (o->subset.n > ITR_COCO_SUBSETS || o->near > ITR_PHASH_MAX_DISTANCE || o->near < -1)
+		return "at most 4 subsets, and '--near-duplicates' from -1 to 7";
+	if ((o->verify || o->retry_failed || o->karpathy || o->base_url != itr_coco_base_url || o->annotations_url != itr_coco_annotations_url) && (!o->subset.n || o->from || o->annotations_dir || o->images_dir || t->n_args))
+		return "these options are about fetching: they need '--subset', without '--from' and without folders";
 	if (o->synthetic && (o->from || t->n_args))
 		return "'--synthetic' draws pictures, '--from' reads them: choose one";
 	return NULL;
@@ -219,7 +317,8 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2" };
+	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2", .connections = 16, .retries = 5, .timeout = 30, .near = 4,
+	                 .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url };
 	itr_tool *t = itr_tool_begin(&fetch_coco_tool, &o, argc, argv);
 	struct fetch f = { .t = t, .o = &o, .composed = -1, .findings = itr_findings_new() };
 	const char *wrong = wrong_use(t, &o);
@@ -230,7 +329,9 @@ int main(int argc, char **argv)
 	itr_manifest_init(&f.m);
 	if (o.as_embeddings)
 		return write_embeddings(t, o.synthetic);
-	int rc = fetch(&f);
+	int rc = o.verify ? verify(&f) : fetch(&f);
+	if (o.verify)
+		return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 	if (rc == 0)
 		rc = write_all(&f);
 	if (rc == 0)
@@ -238,6 +339,7 @@ int main(int argc, char **argv)
 	if (rc == 0 && f.failed > o.max_failed)
 		rc = itr_err_set(&t->err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others", (long long)f.failed, (long long)o.max_failed);
 	itr_findings_free(f.findings);
+	itr_json_free(f.transfers);
 	itr_manifest_free(&f.m);
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }

@@ -77,11 +77,14 @@ static int get_annotations(coco_run *c, itr_http *client, const char *dir, itr_e
 
 static void append(itr_manifest *to, const itr_manifest *from)
 {
+	to->synthetic |= from->synthetic;
 	for (int64_t i = 0; i < from->n; i++) {
 		const itr_record *r = &from->records[i];
 		itr_record *n = itr_manifest_add(to, r->id, r->image);
 		n->width = r->width;
 		n->height = r->height;
+		n->split = itr_manifest_str(to, r->split);
+		n->synthetic = r->synthetic;
 		for (int64_t k = 0; k < r->n_captions; k++)
 			itr_record_add_caption(to, n, r->captions[k].id, r->captions[k].text);
 		for (int64_t k = 0; k < r->n_labels; k++)
@@ -101,7 +104,7 @@ static void set_urls(itr_manifest *m, const char *base, int64_t first)
 static int read_subset(coco_run *c, const itr_reader *reader, const char *annotations, const char *subset, itr_err *err)
 {
 	char *images = itr_path_join(c->o->dir, subset);
-	itr_reader_opts ro = { .annotations_dir = annotations, .images_dir = images, .subset = subset };
+	itr_reader_opts ro = { .annotations_dir = annotations, .images_dir = images, .subset = subset, .provenance = c->o->provenance };
 	itr_manifest one;
 	int64_t first = c->m->n;
 	itr_manifest_init(&one);
@@ -209,6 +212,10 @@ static int read_records(coco_run *c, const char *annotations, itr_err *err)
 		rc = apply_karpathy(c, err);
 	if (rc < 0)
 		return -1;
+	if (c->m->synthetic)
+		itr_provenance_set_synthetic(c->o->provenance);
+	if (c->o->karpathy)
+		itr_provenance_input(c->o->provenance, c->o->karpathy);
 	itr_dataset_limit(c->m, c->limit, c->seed);
 	count_captions(c);
 	expect_counts(c);

@@ -42,6 +42,7 @@ typedef struct itr_coco_opts {
 	itr_http_opts http;
 	itr_fetch_progress progress;
 	const volatile sig_atomic_t *stop;
+	itr_provenance *provenance;                     /* the annotation files are noted here; may be NULL */
 } itr_coco_opts;
 
 extern const char itr_coco_base_url[], itr_coco_annotations_url[];

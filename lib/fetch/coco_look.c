@@ -81,8 +81,10 @@ static int take(coco_run *c, seen *s, itr_err *err)
 	}
 	if (r->width > 0 && r->height > 0 && (r->width != s->width || r->height != s->height))
 		itr_findings_add(c->f, "picture of another size than its annotation says", "%s: %dx%d, not %lldx%lld", file, s->width, s->height, (long long)r->width, (long long)r->height);
-	r->width = s->width;
-	r->height = s->height;
+	if (r->width <= 0 || r->height <= 0) {
+		r->width = s->width;
+		r->height = s->height;
+	}
 	return itr_pins_add(c->pins, file, &s->pin, err);
 }
 

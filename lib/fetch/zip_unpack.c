@@ -1,11 +1,11 @@
-/* The only file that knows zlib: a member of a zip, unpacked as it is read. (libzip, behind lib/io, wants the whole archive at hand; here only a slice of it is.) */
+/* A member of a zip, unpacked as it is read. (libzip, behind lib/io/zip.c, wants the whole archive at hand; here only a slice of it is.) */
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "base/atomic_file.h"
 #include "base/mem.h"
 #include "fetch/zip_dir.h"
+#include "io/zipwrite.h"
 
 enum { CHUNK = 256 << 10 };
 
@@ -15,15 +15,16 @@ typedef struct unpacking {
 	FILE *out;
 	const char *target;
 	int64_t written;
-	uLong crc;
+	uint32_t crc;
 } unpacking;
 
-static int put(unpacking *u, const uint8_t *bytes, size_t n, itr_err *err)
+static int put(void *ctx, const void *bytes, size_t n, itr_err *err)
 {
+	unpacking *u = ctx;
 	u->written += (int64_t)n;
 	if (u->written > u->e->size)
 		return itr_err_set(err, "'%s': a member is larger than its directory says", u->s->name);
-	u->crc = crc32(u->crc, bytes, (uInt)n);
+	u->crc = itr_crc32(u->crc, bytes, n);
 	if (n && fwrite(bytes, 1, n, u->out) != n)
 		return itr_err_errno(err, "cannot write '%s'", u->target);
 	return 0;
@@ -41,32 +42,10 @@ static int copy_stored(unpacking *u, int64_t offset, uint8_t *in, itr_err *err)
 	return 0;
 }
 
-/* One chunk of packed bytes through the decompressor: 1 at its end, 0 for more, -1 with err. */
-static int inflate_chunk(unpacking *u, z_stream *z, uint8_t *out, itr_err *err)
-{
-	do {
-		z->next_out = out;
-		z->avail_out = CHUNK;
-		int rc = inflate(z, Z_NO_FLUSH);
-		if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
-			return itr_err_set(err, "'%s': a member is damaged: %s", u->s->name, z->msg ? z->msg : "inflate failed");
-		if (put(u, out, CHUNK - z->avail_out, err) < 0)
-			return -1;
-		if (rc == Z_STREAM_END)
-			return 1;
-	} while (z->avail_in || !z->avail_out);
-	return 0;
-}
-
 static int copy_deflated(unpacking *u, int64_t offset, uint8_t *in, itr_err *err)
 {
-	z_stream z = { 0 };
-	uint8_t *out = itr_xmalloc(CHUNK);
+	itr_inflate *z = itr_inflate_new();
 	int rc = 0;
-	if (inflateInit2(&z, -MAX_WBITS) != Z_OK) {
-		free(out);
-		return itr_err_set(err, "zlib cannot start");
-	}
 	for (int64_t left = u->e->packed; left && rc == 0; ) {
 		size_t n = (size_t)ITR_MIN(left, CHUNK);
 		rc = u->s->read(u->s->ctx, offset, n, in, err);
@@ -74,15 +53,12 @@ static int copy_deflated(unpacking *u, int64_t offset, uint8_t *in, itr_err *err
 			break;
 		offset += (int64_t)n;
 		left -= (int64_t)n;
-		z.next_in = in;
-		z.avail_in = (uInt)n;
-		rc = inflate_chunk(u, &z, out, err);
+		rc = itr_inflate_feed(z, in, n, put, u, err);
 	}
-	inflateEnd(&z);
-	free(out);
+	itr_inflate_free(z);
 	if (rc == 0)
 		return itr_err_set(err, "'%s': a member is cut off", u->s->name);
-	return rc < 0 ? -1 : 0;
+	return rc < 0 ? itr_err_prefix(err, "'%s': ", u->s->name) : 0;
 }
 
 static int unpack(unpacking *u, int64_t offset, itr_err *err)
@@ -106,7 +82,7 @@ int itr_zip_unpack(const itr_zip_source *s, const itr_zip_entry *e, int64_t offs
 	itr_atomic_file *a = itr_atomic_open(target, err);
 	if (!a)
 		return -1;
-	unpacking u = { s, e, itr_atomic_stream(a), target, 0, crc32(0, NULL, 0) };
+	unpacking u = { s, e, itr_atomic_stream(a), target, 0, 0 };
 	int rc = u.out ? unpack(&u, offset, err) : itr_err_errno(err, "cannot write '%s'", target);
 	if (rc < 0) {
 		itr_atomic_abort(a);

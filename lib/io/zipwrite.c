@@ -241,3 +241,47 @@ int itr_zipw_finish(itr_zipw *w, itr_err *err)
 	put(b, 0, 2);
 	return put_file(w, b->data, b->len, err);
 }
+
+/* --- the other direction -------------------------------------------------------------------------------------------------------- */
+
+enum { UNPACKED = 256 << 10 };
+
+struct itr_inflate {
+	z_stream z;
+	unsigned char out[UNPACKED];
+};
+
+itr_inflate *itr_inflate_new(void)
+{
+	itr_inflate *i = itr_xcalloc(1, sizeof *i);
+	if (inflateInit2(&i->z, -MAX_WBITS) != Z_OK)
+		ITR_BUG("inflateInit2 failed");
+	return i;
+}
+
+int itr_inflate_feed(itr_inflate *i, const void *bytes, size_t n, int (*sink)(void *ctx, const void *bytes, size_t n, itr_err *err), void *ctx, itr_err *err)
+{
+	i->z.next_in = (unsigned char *)(uintptr_t)bytes;       /* zlib does not write there */
+	i->z.avail_in = (uInt)n;
+	do {
+		i->z.next_out = i->out;
+		i->z.avail_out = UNPACKED;
+		int state = inflate(&i->z, Z_NO_FLUSH);
+		if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
+			return itr_err_set(err, "deflated data are damaged: %s", i->z.msg ? i->z.msg : "inflate failed");
+		if (i->z.avail_out < UNPACKED && sink(ctx, i->out, UNPACKED - i->z.avail_out, err) < 0)
+			return -1;
+		if (state == Z_STREAM_END)
+			return 1;
+	} while (i->z.avail_in || !i->z.avail_out);
+	return 0;
+}
+
+void itr_inflate_free(itr_inflate *i)
+{
+	if (i)
+		inflateEnd(&i->z);
+	free(i);
+}
+
+uint32_t itr_crc32(uint32_t crc, const void *bytes, size_t n) { return (uint32_t)crc32(crc, bytes, (uInt)n); }

@@ -18,4 +18,12 @@ ITR_MUST_USE int itr_zipw_end(itr_zipw *w, itr_err *err);
 ITR_MUST_USE int itr_zipw_finish(itr_zipw *w, itr_err *err);              /* the directory; does not free */
 void itr_zipw_free(itr_zipw *w);
 
+/* The other direction, for a reader that holds only a slice of an archive (lib/fetch): raw deflate, chunk by chunk. */
+typedef struct itr_inflate itr_inflate;
+itr_inflate *itr_inflate_new(void);
+/* Gives what n more packed bytes unpack to, in pieces: 1 at the end of the stream, 0 for more, -1 with err (damaged, or `sink` failed). */
+ITR_MUST_USE int itr_inflate_feed(itr_inflate *z, const void *bytes, size_t n, int (*sink)(void *ctx, const void *bytes, size_t n, itr_err *err), void *ctx, itr_err *err);
+void itr_inflate_free(itr_inflate *z);
+uint32_t itr_crc32(uint32_t crc, const void *bytes, size_t n);             /* begins with 0 */
+
 #endif
