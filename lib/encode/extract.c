@@ -115,8 +115,38 @@ static char *part_path(const char *folder, int64_t index)
 	return itr_xasprintf("%s/%05lld.h5", folder, (long long)index);
 }
 
-/* Takes the folder for this process. The descriptor (closing it gives the folder free), or -1 with err. Temporaries of a killed run are removed. */
-static int lock_folder(const char *folder, itr_err *err)
+/* The process that made temporary `file` (.NAME.PID.XXXXXX, base/atomic_file.h) of `name`, or of any name when it is empty; 0 when it is something else. */
+static long temporary_of(const char *file, const char *name)
+{
+	const char *last = strrchr(file, '.'), *before = last;
+	if (file[0] != '.' || strlen(last) != 7)
+		return 0;
+	while (before > file && *--before != '.')
+		;
+	char *end;
+	long pid = strtol(before + 1, &end, 10);
+	bool fits = !name[0] || (before - file == (ptrdiff_t)strlen(name) + 1 && !strncmp(file + 1, name, strlen(name)));
+	return before > file && end == last && fits ? pid : 0;
+}
+
+/* Removes what killed runs were writing in `folder`. */
+static void remove_stale(const char *folder, const char *name)
+{
+	DIR *d = opendir(folder);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		long pid = temporary_of(e->d_name, name);
+		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH) {
+			char *stale = itr_path_join(folder, e->d_name);
+			unlink(stale);
+			free(stale);
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Takes the folder for this process. The descriptor (closing it gives the folder free), or -1 with err. */
+static int lock_folder(const char *folder, const char *out, itr_err *err)
 {
 	if (itr_path_mkdirs(folder, err) < 0)
 		return -1;
@@ -127,15 +157,10 @@ static int lock_folder(const char *folder, itr_err *err)
 		close(fd);
 		return itr_err_set(err, "'%s' is in use: another extract-features is writing the same output", folder);
 	}
-	DIR *d = opendir(folder);
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (e->d_name[0] == '.' && strstr(e->d_name, ".h5.")) {
-			char *stale = itr_path_join(folder, e->d_name);
-			unlink(stale);
-			free(stale);
-		}
-	if (d)
-		closedir(d);
+	char *parent = itr_path_dirname(out);
+	remove_stale(folder, "");
+	remove_stale(parent, itr_path_basename(out));
+	free(parent);
 	return fd;
 }
 
@@ -382,7 +407,7 @@ int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *
 	char *folder = itr_xasprintf("%s.parts", out);
 	int lock = -1, rc = plan(&j, err);
 	if (rc == 0)
-		rc = lock = lock_folder(folder, err);
+		rc = lock = lock_folder(folder, out, err);
 	if (rc >= 0)
 		rc = run_job(&j, folder, out, p, err);
 	if (lock >= 0) {

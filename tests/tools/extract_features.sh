@@ -67,12 +67,19 @@ interrupted() {
 }
 t "a signal: finished parts stay, no temporaries, the message says how to go on" interrupted
 t "and it goes on" eval 'run big.jsonl -o c.h5 --part-rows 100 && cmp c.h5 whole.h5'
-other() { mkdir -p o.h5.parts && cp a.h5 o.h5.parts/00000.h5 && echo junk > o.h5.parts/00001.h5 && echo old > o.h5.parts/.00001.h5.1.abcdef && run m.jsonl -o o.h5 --part-rows 30 && cmp o.h5 a.h5 && [ ! -e o.h5.parts ]; }
+other() { mkdir -p o.h5.parts && cp a.h5 o.h5.parts/00000.h5 && echo junk > o.h5.parts/00001.h5 && echo old > o.h5.parts/.00001.h5.4194305.abcdef && echo old > .o.h5.4194305.abcdef && echo other > .oo.h5.4194305.abcdef && run m.jsonl -o o.h5 --part-rows 30 && cmp o.h5 a.h5 && [ ! -e o.h5.parts ] && [ ! -e .o.h5.4194305.abcdef ] && [ -e .oo.h5.4194305.abcdef ]; }
 t "parts that do not belong (another file, junk, temporaries of the dead) are made again" other
 $X $ENC --root "$IMAGES" big.jsonl -o q.h5 --part-rows 100 -j 1 & pid=$!
 while [ ! -e q.h5.parts ]; do sleep 0.01; done
 expect_err 'another extract-features is writing' "two at once on one output" run big.jsonl -o q.h5 --part-rows 100
 kill -9 $pid; wait $pid 2> /dev/null
+
+# --- no room: 100,000 captions of 4,096 half-float tokens are 0.6 TB, refused before anything is written
+python3 -c 'import json; print(json.dumps({"id":"a","image":"rgb.png","captions":[{"id":str(i),"text":"x"} for i in range(100000)],"synthetic":False}))' > huge.jsonl
+if [ "$(df --output=avail -B1G . | tail -n 1)" -lt 1100 ]; then
+	expect_err 'the disk has .* --tokens' "a store that the disk cannot hold is refused" run --tokens --max-tokens 4096 huge.jsonl -o huge.h5
+	t "and nothing was begun" test ! -e huge.h5 -a ! -e huge.h5.parts
+else skip "a store that the disk cannot hold is refused" "this disk holds it"; fi
 
 # --- bad pictures
 mkdir -p pics && cp "$IMAGES"/rgb.png "$IMAGES"/grey.jpg pics/ && head -c $(($(stat -c %s "$IMAGES/ycc420.jpg") / 2)) "$IMAGES/ycc420.jpg" > pics/cut.jpg && echo hello > pics/text.png
@@ -88,6 +95,21 @@ t "a repaired picture makes its part new" repaired
 { line a gone1.jpg; line b gone2.jpg; } > pics/none.jsonl
 expect_err 'none of 2 pictures could be used' "nothing processed is a failure whatever --max-failed says" $X $ENC pics/none.jsonl -o none.h5 --max-failed 9
 t "which leaves nothing behind" test ! -e none.h5 -a ! -e none.h5.parts
+
+# --- embeddings (the model's own tests are train's)
+expect_err 'give --model' "sizes that differ need a model" $X a.h5 -o e.npz
+expect_err 'No such file' "a model that is not there" $X a.h5 --model nowhere.h5 -o e.npz
+expect_err 'itr-model' "a store is not a model" $X a.h5 --model a.h5 -o e.npz
+expect_exit 2 "an unknown split" $X a.h5 --split tset -o e.npz
+expect_exit 2 "encoders go with a manifest" $X a.h5 --text-encoder hash -o e.npz
+expect_err 'binary|terminal|standard output' "a binary format has no standard output" $X a.h5 --model a.h5 -o -
+if [ -x "$BIN/train" ]; then
+	$X $ENC --root "$IMAGES" m.jsonl -o f.h5 && "$BIN/train" --no-track -q --model cca f.h5 -o cca.h5
+	t "--model, --split, --project" $X --model cca.h5 f.h5 --split test --project 8,16 -o e.npz
+	t "threads 1: same bytes" eval '$X --model cca.h5 f.h5 --split test --project 8,16 -o e1.npz -j 1 && cmp e.npz e1.npz'
+	expect_err 'the vectors have' "--truncate to more than there is" $X --model cca.h5 f.h5 --truncate 100000 -o e2.npz
+	expect_err 'twice' "one size twice" $X --model cca.h5 f.h5 --project 8 --truncate 8 -o e2.npz
+fi
 
 # --- bad manifests and usage
 { line a rgb.png; line a grey.jpg; } > pics/twice.jsonl
