@@ -248,17 +248,25 @@ static void put_range(itr_buf *gp, const char *axis, double low, double high)
 	itr_buf_puts(gp, "]\n");
 }
 
-/* Title, ticks' names, label and key below share the room under the axis. */
-static void put_key(itr_buf *gp, const itr_panel *p, bool slanted)
+/* Ticks' names, the label and the key share the room under the axis. */
+static void put_key(itr_buf *gp, const itr_panel *p, bool slanted, int panel_width)
 {
 	int named = 0;
-	size_t longest = 0;
+	size_t longest = 0, widest = 0;
 	for (size_t i = 0; i < p->series.n; i++)
-		named += p->series.v[i].name != NULL;
+		if (p->series.v[i].name) {
+			named++;
+			widest = ITR_MAX(widest, strlen(p->series.v[i].name));
+		}
 	for (int64_t i = 0; slanted && i < p->categories.n; i++)
 		longest = ITR_MAX(longest, strlen(p->categories.v[i]));
-	double below = 2.2 + (slanted ? 0.35 * (double)ITR_MIN(longest, (size_t)24) : 0) + (p->x_label && *p->x_label ? 1.6 : 0) + (named ? 1.6 + 1.2 * ((named - 1) / 4) : 0);
-	itr_buf_printf(gp, "set bmargin %.1f\n%s\n", below, named ? "set key bottom outside center horizontal Left reverse samplen 2.5 spacing 1.1 maxcols 4" : "unset key");
+	int columns = (int)ITR_MAX(1, ITR_MIN(4, (size_t)(panel_width - 60) / (9 * (widest + 7)))), lines = (named + columns - 1) / columns;
+	double below = 2.2 + (slanted ? 0.35 * (double)ITR_MIN(longest, (size_t)24) : 0) + (p->x_label && *p->x_label ? 1.6 : 0) + (named ? 0.4 + 1.2 * lines : 0);
+	itr_buf_printf(gp, "set bmargin %.1f\n", below);
+	if (named)
+		itr_buf_printf(gp, "set key bottom outside center horizontal Left reverse samplen 2.5 spacing 1.1 maxcols %d\n", columns);
+	else
+		itr_buf_puts(gp, "unset key\n");
 }
 
 static void put_axes(itr_buf *gp, itr_panel *p, int panel_width)
@@ -287,7 +295,7 @@ static void put_axes(itr_buf *gp, itr_panel *p, int panel_width)
 		put_range(gp, "y", p->y_low, p->y_high);
 		itr_buf_puts(gp, "set grid ytics back lc rgb '#cccccc' lw 1 dt 1\nset border 3\nset tics scale 0.6\n");
 	}
-	put_key(gp, p, slanted);
+	put_key(gp, p, slanted, panel_width);
 }
 
 static void put_title(itr_buf *gp, const char *name)
