@@ -2,24 +2,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "cli/tool.h"
 #include "io/table.h"
+#include "retrieval/anchors.h"
 #include "retrieval/condition.h"
 #include "retrieval/evaluate.h"
+#include "retrieval/trec.h"
 
 enum { SCHEMA = 1, NDCG_K = 10 };
 
 struct opt {
 	itr_pairs_opts pairs;
-	bool normalize, compare;
+	bool normalize, compare, anchors;
 	itr_ints k;
 	int ties, format;
-	int64_t bootstrap;
-	const char *protocol, *relevance, *per_query;
+	int64_t bootstrap, run_depth;
+	const char *protocol, *relevance, *per_query, *run, *run_out, *qrels_out;
 	itr_strs fail_if;
 };
 
@@ -34,6 +35,7 @@ static const itr_option options[] = {
 	ITR_OPT_STR("split", 0, struct opt, pairs.split, "NAME", "rows of a feature store: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
 	ITR_OPT_STR("relevance", 0, struct opt, relevance, "WHAT", "judgements instead of the ground truth: eccv:DIR, cxc:DIR, coco:DIR, FILE.json, or TREC qrels"),
+	ITR_OPT_STR("run", 0, struct opt, run, "FILE", "a TREC run instead of vectors; needs --relevance"),
 	ITR_OPT_HEADING("How:"),
 	ITR_OPT_STR("protocol", 0, struct opt, protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),
 	ITR_OPT_INTS("recall-k", 'k', struct opt, k, "K...", "cut-offs of recall"),
@@ -42,6 +44,10 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("What comes out:"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "of the table"),
 	ITR_OPT_STR("per-query", 0, struct opt, per_query, "FILE.npz", "each query's rank and values; 'none' writes none (default: beside the result or the input)"),
+	ITR_OPT_STR("run-out", 0, struct opt, run_out, "FILE", "write the rankings as a TREC run"),
+	ITR_OPT_INT("run-depth", 0, struct opt, run_depth, "N", "ranks of each query in the run; 0 is the whole gallery"),
+	ITR_OPT_STR("qrels-out", 0, struct opt, qrels_out, "FILE", "write the relevance as TREC qrels"),
+	ITR_OPT_BOOL("anchors", 0, struct opt, anchors, "put published figures of the same test set beside the result"),
 	ITR_OPT_STRS("fail-if", 0, struct opt, fail_if, "CONDITION", "exit 1 when it holds, as 'i2t.recall@1<0.3'"),
 	ITR_OPT_BOOL("compare", 0, struct opt, compare, "the arguments are two per-query files (or results that name them): paired differences B - A"),
 	ITR_OPT_END
@@ -68,10 +74,14 @@ static int check_use(itr_tool *t, struct opt *o)
 		return t->n_args == 2 ? -1 : itr_tool_usage(t, "--compare takes two per-query files");
 	if (!!o->pairs.text != !!o->pairs.image)
 		return itr_tool_usage(t, "--text and --image go together");
-	if ((t->n_args == 1) == !!o->pairs.text)
-		return itr_tool_usage(t, t->n_args ? "EMBEDDINGS or --text and --image, not both" : "give one EMBEDDINGS file or folder, or --text and --image");
 	if (t->n_args > 1)
 		return itr_tool_usage(t, "one input at a time ('%s' is another)", t->args[1]);
+	if (t->n_args + !!o->pairs.text + !!o->run != 1)
+		return itr_tool_usage(t, "give one of EMBEDDINGS (a file or folder), --text with --image, or --run");
+	if (o->run && (!o->relevance || o->run_out || strcmp(o->protocol, "full")))
+		return itr_tool_usage(t, o->relevance ? "a run is evaluated as it is: no --protocol, no --run-out" : "--run needs --relevance");
+	if (o->run_depth < 0)
+		return itr_tool_usage(t, "--run-depth counts from 0");
 	for (int64_t i = 0; i < o->k.n; i++) {
 		if (o->k.v[i] < 1)
 			return itr_tool_usage(t, "--recall-k counts from 1");
@@ -86,45 +96,20 @@ static int check_use(itr_tool *t, struct opt *o)
 	return -1;
 }
 
-/* Beside the result, or beside the input with what tells this evaluation from others of the same file. NULL: none is wanted. */
+/* NULL: none is wanted. */
 static char *per_query_path(const itr_tool *t, const struct opt *o, const itr_pairs *p)
 {
 	if (o->per_query)
 		return strcmp(o->per_query, "none") == 0 ? NULL : itr_xstrdup(o->per_query);
 	if (t->output && strcmp(t->output, "-") != 0)
 		return itr_path_replace_extension(t->output, ".per_query.npz");
-	const char *input = t->n_args ? t->args[0] : o->pairs.text;
-	char *protocol = itr_xstrdup(o->protocol), *suffix, *path;
-	for (char *c = protocol; *c; c++)
-		*c = *c == ':' ? '-' : *c;
-	suffix = itr_xasprintf(".dim%lld%s%s%s%.*s.per_query.npz", (long long)p->dim, strcmp(o->protocol, "full") ? "." : "", strcmp(o->protocol, "full") ? protocol : "",
-	                       o->relevance ? "." : "", o->relevance ? (int)strcspn(o->relevance, ":/.") : 0, o->relevance ? o->relevance : "");
-	path = itr_path_is_dir(input) ? itr_xasprintf("%s/%s", input, suffix + 1) : itr_path_replace_extension(input, suffix);
-	free(protocol);
-	free(suffix);
-	return path;
+	return itr_eval_queries_path(t->n_args ? t->args[0] : o->run ? o->run : o->pairs.text, p, o->protocol);
 }
 
-static void track(itr_tool *t, const itr_eval *e)
-{
-	for (int i = 0; i < e->set.n; i++) {
-		char *key = itr_xasprintf("t2i_%s", e->set.m[i].key);
-		bool both = e->t2i.values && e->i2t.values;
-		if (e->t2i.values)
-			itr_tool_metric(t, key, e->t2i.result.value[i], 0);
-		key[0] = 'i', key[2] = 't';
-		if (e->i2t.values)
-			itr_tool_metric(t, key, e->i2t.result.value[i], 0);
-		free(key);
-		key = itr_xasprintf("mean_%s", e->set.m[i].key);
-		if (both && e->set.m[i].kind == ITR_METRIC_RECALL)
-			itr_tool_metric(t, key, (e->t2i.result.value[i] + e->i2t.result.value[i]) / 2, 0);
-		free(key);
-	}
-}
+static void track(void *tool, const char *key, double value) { itr_tool_metric(tool, key, value, 0); }
 
 /* The result as JSON, complete; NULL with t->err. */
-static itr_json *result_json(itr_tool *t, const itr_eval *e, const itr_pairs *p, const char *per_query)
+static itr_json *result_json(itr_tool *t, const struct opt *o, const itr_eval *e, const itr_pairs *p, const char *per_query)
 {
 	itr_json *j = itr_eval_json(e, p);
 	itr_json_add_int(j, "schema", SCHEMA);
@@ -134,6 +119,9 @@ static itr_json *result_json(itr_tool *t, const itr_eval *e, const itr_pairs *p,
 		return NULL;
 	}
 	itr_json_add_str(j, "per_query", per_query);
+	const char *set = o->anchors ? itr_anchor_set(o->protocol, p->n_image) : NULL;
+	if (o->anchors)
+		itr_json_add(j, "anchors", itr_anchors_json(set ? set : ""));
 	if (per_query)
 		itr_tool_artifact(t, per_query);
 	return j;
@@ -189,54 +177,95 @@ static int compare(itr_tool *t, const struct opt *o)
 	return itr_tool_end(t, !failed);
 }
 
-static int evaluate(itr_tool *t, struct opt *o)
+/* Vectors, or ids and lists of a run; relevance replaced; NULL with t->err. *lists is the run's. */
+static itr_pairs *open_input(itr_tool *t, struct opt *o, itr_trec_run **lists)
 {
-	itr_eval_opts eo = { .ties = (itr_ties)o->ties, .resamples = (int)o->bootstrap, .seed = t->seed, .threads = t->threads };
-	itr_json *j = NULL;
-	itr_eval *e = NULL;
-	int failed = -1;
 	o->pairs.threads = t->threads;
 	o->pairs.seed = t->seed;
 	o->pairs.no_normalize = !o->normalize;
+	*lists = o->run ? itr_trec_read_run(o->run, t->provenance, &t->err) : NULL;
+	if (o->run && !*lists)
+		return NULL;
+	itr_pairs *p = o->run ? itr_trec_pairs(*lists) : itr_pairs_open(t->n_args ? t->args[0] : NULL, &o->pairs, t->provenance, &t->err);
+	if (!p || !o->relevance || itr_pairs_judge(p, o->relevance, t->provenance, &t->err) == 0)
+		return p;
+	itr_pairs_free(p);
+	return NULL;
+}
+
+static itr_eval *measure(itr_tool *t, const struct opt *o, const itr_pairs *p, const itr_trec_run *lists)
+{
+	itr_eval_opts eo = { .ties = (itr_ties)o->ties, .resamples = (int)o->bootstrap, .seed = t->seed, .threads = t->threads };
+	itr_ranks *t2i, *i2t;
+	bool truncated;
 	itr_metric_set_default(&eo.set, o->k.v, (int)o->k.n, NDCG_K);
-	if (itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, &t->err) < 0 || itr_tool_check_output(t, false) < 0)
-		return itr_tool_fail(t);
-	itr_pairs *p = itr_pairs_open(t->n_args ? t->args[0] : NULL, &o->pairs, t->provenance, &t->err);
-	if (p && o->relevance && itr_pairs_judge(p, o->relevance, t->provenance, &t->err) < 0) {
-		itr_pairs_free(p);
-		p = NULL;
+	if (itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, &t->err) < 0)
+		return NULL;
+	if (!lists)
+		return itr_evaluate(p, &eo, &t->err);
+	itr_trec_ranks(lists, p, eo.ties == ITR_TIES_STABLE, &t2i, &i2t, &truncated);
+	return itr_evaluate_ranks(p, t2i, i2t, truncated, &eo, &t->err);
+}
+
+static int write_trec(itr_tool *t, const struct opt *o, const itr_pairs *p)
+{
+	if (o->qrels_out && itr_trec_write_qrels(p, o->qrels_out, &t->err) < 0)
+		return -1;
+	return o->run_out ? itr_trec_write_run(p, o->run_out, o->run_depth ? o->run_depth : INT32_MAX, t->threads, &t->err) : 0;
+}
+
+/* stdout: the JSON (j is consumed) or the table; warnings go to stderr where the table does not show them. */
+static void show(itr_tool *t, const struct opt *o, const itr_eval *e, const itr_pairs *p, itr_json *j)
+{
+	const char *set = o->anchors ? itr_anchor_set(o->protocol, p->n_image) : NULL;
+	if (o->anchors && !set)
+		itr_warn("no published figures belong to %lld images under protocol %s", (long long)p->n_image, o->protocol);
+	for (const itr_json *w = t->json || o->format != ITR_TABLE_TEXT ? itr_json_first(e->warnings) : NULL; w; w = itr_json_next(w))
+		itr_warn("%s", itr_json_str(w, ""));
+	if (t->json) {
+		itr_tool_print_json(t, j);
+		return;
 	}
-	e = p ? itr_evaluate(p, &eo, &t->err) : NULL;
-	if (e) {
+	itr_buf table = ITR_BUF_INIT;
+	itr_eval_table(e, p, o->format, &table);
+	if (set)
+		itr_anchors_table(j, set, o->format, &table);
+	fputs(itr_buf_str(&table), t->out);
+	itr_buf_free(&table);
+	itr_json_free(j);
+}
+
+static int evaluate(itr_tool *t, struct opt *o)
+{
+	itr_trec_run *lists = NULL;
+	itr_json *j = NULL;
+	int failed = -1;
+	if (itr_tool_check_output(t, false) < 0)
+		return itr_tool_fail(t);
+	itr_pairs *p = open_input(t, o, &lists);
+	itr_eval *e = p ? measure(t, o, p, lists) : NULL;
+	if (e && write_trec(t, o, p) == 0) {
 		char *per_query = per_query_path(t, o, p);
-		j = result_json(t, e, p, per_query);
+		j = result_json(t, o, e, p, per_query);
 		free(per_query);
 	}
 	if (j && write_output(t, j) == 0)
 		failed = failed_conditions(t, o, j);
 	if (failed >= 0) {
-		track(t, e);
-		for (const itr_json *w = t->json ? itr_json_first(itr_json_get(j, "warnings")) : NULL; w; w = itr_json_next(w))
-			itr_warn("%s", itr_json_str(w, ""));
-		itr_buf table = ITR_BUF_INIT;
-		if (!t->json)
-			itr_eval_table(e, p, o->format, &table);
-		fputs(itr_buf_str(&table), t->out);
-		itr_buf_free(&table);
-		if (t->json) {
-			itr_tool_print_json(t, j);
-			j = NULL;
-		}
+		itr_eval_track(e, track, t);
+		show(t, o, e, p, j);
+	} else {
+		itr_json_free(j);
 	}
-	itr_json_free(j);
 	itr_eval_free(e);
 	itr_pairs_free(p);
+	itr_trec_free(lists);
 	return failed < 0 ? itr_tool_fail(t) : itr_tool_end(t, !failed);
 }
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .normalize = true, .k = { 3, { 1, 5, 10 } }, .bootstrap = ITR_BOOT_RESAMPLES, .protocol = "full" };
+	struct opt o = { .normalize = true, .k = { 3, { 1, 5, 10 } }, .bootstrap = ITR_BOOT_RESAMPLES, .run_depth = 100, .protocol = "full" };
 	itr_tool *t = itr_tool_begin(&evaluate_tool, &o, argc, argv);
 	int wrong = check_use(t, &o);
 	if (wrong >= 0)

@@ -255,7 +255,7 @@ static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 	if (!s->values)
 		return;
 	const itr_metric_result *r = &s->result;
-	if (r->tie_fraction >= 0.05)
+	if (r->tie_fraction >= 0.05 && !e->truncated)
 		warn(e->warnings, "degenerate: in %s the best positive of %.1f %% of the queries shares its score with rows that are no positives (ties: %s)", name,
 		     100 * r->tie_fraction, itr_ties_names[e->ties]);
 	for (int j = e->set.n - 1; j >= 0; j--) {           /* the largest cut-off is the most telling one */
@@ -267,7 +267,7 @@ static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 		break;
 	}
 	if (r->left_out)
-		warn(e->warnings, "%s: %lld of %lld queries have no positive%s: left out", name, (long long)r->left_out, (long long)(r->left_out + r->n_queries),
+		warn(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name, (long long)r->left_out, (long long)(r->left_out + r->n_queries),
 		     strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
 }
 
@@ -296,13 +296,29 @@ static itr_eval *eval_new(const itr_eval_opts *o)
 	return e;
 }
 
-itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, const itr_eval_opts *o, itr_err *err)
+/* Where the first positive stands is not known when lists end before it. */
+static void forget_ranks(itr_eval *e)
+{
+	itr_eval_side *side[] = { &e->t2i, &e->i2t };
+	for (int j = 0; j < e->set.n; j++)
+		for (int d = 0; d < 2 && (e->set.m[j].kind == ITR_METRIC_MEDIAN_RANK || e->set.m[j].kind == ITR_METRIC_MEAN_RANK); d++) {
+			side[d]->result.value[j] = NAN;
+			side[d]->ci[j] = (itr_interval){ NAN, NAN };
+		}
+	warn(e->warnings, "truncated lists: median_rank and mean_rank need whole rankings and are left out; documents that a list lacks tie behind it");
+}
+
+itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err)
 {
 	itr_eval *e = eval_new(o);
+	e->truncated = truncated;
 	whole(e, p, o, t2i, i2t);
 	itr_ranks_free(t2i);
 	itr_ranks_free(i2t);
-	return finish(e, p, o, NULL, 1, err);
+	e = finish(e, p, o, NULL, 1, err);
+	if (e && truncated)
+		forget_ranks(e);
+	return e;
 }
 
 itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
@@ -325,7 +341,7 @@ itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 	} else {
 		itr_rank_both(p->text, p->n_text, p->image, p->n_image, p->dim, p->t2i, p->i2t, stable, o->threads, &t2i, &i2t);
 	}
-	return itr_evaluate_ranks(p, t2i, i2t, o, err);
+	return itr_evaluate_ranks(p, t2i, i2t, false, o, err);
 }
 
 static void side_free(itr_eval_side *s)

@@ -37,13 +37,15 @@ typedef struct itr_eval {
 	itr_eval_side t2i, i2t;
 	double rsum;                           /* 100 * (recall@1 + @5 + @10, both directions); NaN when one of them is not computed */
 	itr_interval rsum_ci;
+	bool truncated;                        /* ranks came from lists that lack part of the gallery */
 	itr_json *warnings;                    /* array of sentences: those of the pairs, and what the figures themselves show */
 } itr_eval;
 
 /* NULL with err: a protocol that does not fit the data, no query with a positive. */
 itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err);
-/* From ranks that somebody else made (a TREC run); either may be NULL. Takes them over. */
-itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, const itr_eval_opts *o, itr_err *err);
+/* From ranks that somebody else made (a TREC run); either may be NULL. Takes them over. truncated: lists that lack part of the gallery; median_rank and mean_rank need
+ * it all and become NaN, with a warning. */
+itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err);
 void itr_eval_free(itr_eval *e);
 
 /* {"t2i": {...}, "i2t": {...}, "rsum", "rsum_ci95", "ties", "protocol", "warnings", "synthetic"}: the caller adds schema, provenance, per_query and frees. */
@@ -51,11 +53,17 @@ itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p);
 /* Metric by metric for people: value, interval, chance. */
 void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *out);      /* format: itr_table_format */
 
+/* Every figure as a tracked metric: t2i_recall@10, i2t_recall@10, mean_recall@10, ... */
+void itr_eval_track(const itr_eval *e, void (*metric)(void *ctx, const char *key, double value), void *ctx);
+
 /* --- per-query files --------------------------------------------------------------------------------------------------------------------- */
 
 /* NPZ: for d in t2i, i2t: d_query_id, d_image_id (what is resampled together; "" = none), d_g, d_n, d_m (tie group of the best positive), d_relevant (R), d_pool, d_values
  * [queries, metrics]; metrics (their keys), ties, protocol, itr_provenance. */
 ITR_MUST_USE int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance, itr_err *err);
+
+/* The default name: beside the input, with what tells this evaluation from others of the same input (size, protocol, relevance). The caller frees. */
+char *itr_eval_queries_path(const char *input, const itr_pairs *p, const char *protocol);
 
 /* Paired comparison of two such files: queries joined by id, images resampled. Prints as JSON: {"a", "b", "t2i": {metric: {"a", "b", "difference", "ci95", "p", "p_holm"}},
  * "i2t", "n_images", "warnings"}; difference = b - a. NULL with err. */

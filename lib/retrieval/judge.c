@@ -11,16 +11,18 @@
 
 /* One direction while it is collected. */
 struct judged {
-	const itr_map *query, *gallery;
+	const itr_map *query;
+	itr_map *gallery;
+	bool grow;                      /* ids are all there is (a TREC run): a judged document that no list has joins the gallery */
 	ITR_VEC(int64_t) q, row;
-	int64_t *outside;               /* [queries] */
+	int64_t queries, *outside;      /* [queries], as many as there were at the start */
 	itr_map *counted;               /* "query<TAB>positive" seen outside the gallery: a repeat counts once */
 	int64_t known, unknown, stray;
 };
 
-static void judged_init(struct judged *j, const itr_map *query, const itr_map *gallery)
+static void judged_init(struct judged *j, const itr_map *query, itr_map *gallery, bool grow)
 {
-	*j = (struct judged){ .query = query, .gallery = gallery, .counted = itr_map_new() };
+	*j = (struct judged){ .query = query, .gallery = gallery, .counted = itr_map_new(), .grow = grow, .queries = itr_map_count(query) };
 	j->outside = itr_xcalloc((size_t)itr_map_count(query) + 1, sizeof *j->outside);
 }
 
@@ -35,6 +37,8 @@ static void judged_free(struct judged *j)
 static void judged_add(struct judged *j, int64_t q, const char *positive)
 {
 	int64_t row = itr_map_get(j->gallery, positive, -1);
+	if (row < 0 && j->grow)
+		itr_map_add(j->gallery, positive, row = itr_map_count(j->gallery));
 	if (row >= 0) {
 		ITR_VEC_PUSH(&j->q, q);
 		ITR_VEC_PUSH(&j->row, row);
@@ -51,7 +55,7 @@ static void judged_add(struct judged *j, int64_t q, const char *positive)
 static itr_relevance *judged_relevance(const struct judged *j)
 {
 	itr_relevance *r = itr_relevance_from_pairs(itr_map_count(j->query), itr_map_count(j->gallery), j->q.v, j->row.v, (int64_t)j->q.n);
-	memcpy(r->outside, j->outside, (size_t)r->queries * sizeof *r->outside);
+	memcpy(r->outside, j->outside, (size_t)j->queries * sizeof *r->outside);
 	return r;
 }
 
@@ -244,7 +248,7 @@ static int64_t *image_order(const itr_pairs *p, const itr_map *texts, const int6
 	for (int64_t i = 0; i < n; i++) {
 		char id[32];
 		snprintf(id, sizeof id, "%lld", (long long)ids[i]);
-		int64_t text = itr_map_get(texts, id, -1), image = text >= 0 ? p->text_image[text] : -1;
+		int64_t text = itr_map_get(texts, id, -1), image = text >= 0 && p->text_image ? p->text_image[text] : -1;
 		if (image >= 0 && !met[image]) {
 			met[image] = true;
 			order[k++] = image;
@@ -273,6 +277,22 @@ static int judge_packaged(itr_pairs *p, struct both *b, int kind, const char *di
 	return rc;
 }
 
+static char **grown(char **ids, int64_t *n, const itr_map *m)
+{
+	int64_t all = itr_map_count(m);
+	ids = itr_xrealloc(ids, ((size_t)all + 1) * sizeof *ids);
+	for (int64_t i = *n; i < all; i++)
+		ids[i] = itr_xstrdup(itr_map_key(m, i));
+	*n = all;
+	return ids;
+}
+
+static void grow_ids(itr_pairs *p, const itr_map *texts, const itr_map *images)
+{
+	p->text_id = grown(p->text_id, &p->n_text, texts);
+	p->image_id = grown(p->image_id, &p->n_image, images);
+}
+
 int itr_pairs_judge(itr_pairs *p, const char *spec, itr_provenance *provenance, itr_err *err)
 {
 	struct both b = { .has_t2i = false };
@@ -281,8 +301,8 @@ int itr_pairs_judge(itr_pairs *p, const char *spec, itr_provenance *provenance, 
 	int rc = -1;
 	if (images) {
 		int kind = 0;
-		judged_init(&b.t2i, texts, images);
-		judged_init(&b.i2t, images, texts);
+		judged_init(&b.t2i, texts, images, !p->text);
+		judged_init(&b.i2t, images, texts, !p->text);
 		while (kind < ITR_LEN(packaged) && strncmp(spec, packaged[kind].prefix, strlen(packaged[kind].prefix)) != 0)
 			kind++;
 		if (kind < ITR_LEN(packaged))
@@ -291,8 +311,12 @@ int itr_pairs_judge(itr_pairs *p, const char *spec, itr_provenance *provenance, 
 			rc = judge_json(&b, spec, provenance, err);
 		else
 			rc = judge_qrels(&b, spec, provenance, err);
+		if (rc == 0 && !p->text)
+			grow_ids(p, texts, images);
 		if (rc == 0)
 			rc = adopt(p, &b, spec, err);
+		if (rc == 0 && !p->text)
+			itr_pairs_own_images(p);
 		judged_free(&b.t2i);
 		judged_free(&b.i2t);
 	}

@@ -13,6 +13,8 @@ itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *f
 ITR_MUST_USE int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored, itr_provenance *provenance, itr_err *err);
 /* A feature store, mapped by o->model. */
 ITR_MUST_USE int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
+/* text_image from the relevance itself: each text's first positive, or the image that has it as one. For ids without vectors. */
+void itr_pairs_own_images(itr_pairs *p);
 /* Both relevance lists from pairs of rows; text_image becomes each text's first image. */
 void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, int64_t n);
 

@@ -44,6 +44,20 @@ void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, i
 	p->i2t = itr_relevance_invert(p->t2i);
 }
 
+void itr_pairs_own_images(itr_pairs *p)
+{
+	free(p->text_image);
+	p->text_image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *p->text_image);
+	for (int64_t i = 0; i < p->n_text; i++)
+		p->text_image[i] = -1;
+	for (int64_t q = p->i2t->queries - 1; q >= 0; q--)
+		for (int64_t k = p->i2t->offset[q]; k < p->i2t->offset[q + 1]; k++)
+			p->text_image[p->i2t->row[k]] = q;
+	for (int64_t i = 0; i < p->n_text; i++)
+		if (itr_relevance_count(p->t2i, i))
+			p->text_image[i] = p->t2i->row[p->t2i->offset[i]];
+}
+
 static void relate_map(itr_pairs *p, const int64_t *image)
 {
 	int64_t *text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *text);
@@ -106,7 +120,7 @@ static int truth_csv(itr_pairs *p, const char *path, rows *text, rows *image, it
 	itr_buf scratch = ITR_BUF_INIT;
 	char *field[3];
 	int n, rc = 0;
-	int64_t line = 0, a = 0, b = 0;
+	int64_t line = 0, single = 0, a = 0, b = 0;
 	if (!f)
 		return itr_err_errno(err, "cannot open '%s'", path);
 	while (rc == 0 && (n = itr_csv_read(f, &scratch, field, 3)) > 0) {
@@ -118,6 +132,7 @@ static int truth_csv(itr_pairs *p, const char *path, rows *text, rows *image, it
 			rc = itr_err_set(err, "'%s': record %lld is neither an image row nor 'text row,image row'", path, (long long)line);
 		else {
 			int64_t row = n == 1 ? (int64_t)text->n : a;
+			single += n == 1;
 			ITR_VEC_PUSH(image, n == 1 ? a : b);
 			ITR_VEC_PUSH(text, row);
 		}
@@ -126,7 +141,8 @@ static int truth_csv(itr_pairs *p, const char *path, rows *text, rows *image, it
 	itr_buf_free(&scratch);
 	if (rc == 0 && text->n == 0)
 		rc = itr_err_set(err, "'%s' holds no pairs", path);
-	(void)p;
+	if (rc == 0 && single && (single != (int64_t)text->n || single != p->n_text))
+		rc = itr_err_set(err, "'%s' has %lld image rows for %lld texts (pairs are written 'text row,image row')", path, (long long)single, (long long)p->n_text);
 	return rc;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "io/npz.h"
 #include "retrieval/evaluate.h"
 
@@ -64,4 +65,23 @@ int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *pa
 		return itr_npz_finish(w, err);
 	itr_npz_abandon(w);
 	return -1;
+}
+
+char *itr_eval_queries_path(const char *input, const itr_pairs *p, const char *protocol)
+{
+	static const char *const packaged[] = { "eccv:", "cxc:", "coco:" };
+	char *plain = itr_xstrdup(protocol), *suffix, *path;
+	const char *relevance = "";
+	for (char *c = plain; *c; c++)
+		*c = *c == ':' ? '-' : *c;
+	for (int i = 0; i < ITR_LEN(packaged); i++)
+		if (strncmp(p->relevance, packaged[i], strlen(packaged[i])) == 0)
+			relevance = packaged[i];
+	bool full = strcmp(protocol, "full") == 0;
+	suffix = itr_xasprintf(".dim%lld%s%s%s%.*s.per_query.npz", (long long)p->dim, full ? "" : ".", full ? "" : plain, relevance[0] ? "." : "",
+	                       (int)strcspn(relevance, ":"), relevance);
+	path = itr_path_is_dir(input) ? itr_path_join(input, suffix + 1) : itr_path_replace_extension(input, suffix);
+	free(plain);
+	free(suffix);
+	return path;
 }

@@ -1,10 +1,7 @@
 /* An evaluation as JSON and as a table. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/mem.h"
 #include "io/table.h"
 #include "retrieval/evaluate.h"
 
@@ -68,7 +65,10 @@ static void side_cells(itr_table *t, const itr_eval *e, const itr_eval_side *s, 
 			itr_table_cell(t, "");
 		return;
 	}
-	itr_table_cellf(t, "%.*f", digits, s->result.value[i]);
+	if (isnan(s->result.value[i]))
+		itr_table_cell(t, "");
+	else
+		itr_table_cellf(t, "%.*f", digits, s->result.value[i]);
 	if (machine) {
 		itr_table_cellf(t, "%.*f", digits, s->ci[i].low);
 		itr_table_cellf(t, "%.*f", digits, s->ci[i].high);
@@ -120,4 +120,23 @@ void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *
 	}
 	for (const itr_json *w = itr_json_first(e->warnings); w; w = itr_json_next(w))
 		itr_buf_printf(out, "warning: %s\n", itr_json_str(w, ""));
+}
+
+void itr_eval_track(const itr_eval *e, void (*metric)(void *ctx, const char *key, double value), void *ctx)
+{
+	const itr_eval_side *side[] = { &e->t2i, &e->i2t };
+	static const char *const names[] = { "t2i", "i2t" };
+	char key[64];
+	for (int i = 0; i < e->set.n; i++) {
+		for (int d = 0; d < 2; d++) {
+			snprintf(key, sizeof key, "%s_%s", names[d], e->set.m[i].key);
+			if (side[d]->values && !isnan(side[d]->result.value[i]))
+				metric(ctx, key, side[d]->result.value[i]);
+		}
+		snprintf(key, sizeof key, "mean_%s", e->set.m[i].key);
+		if (e->set.m[i].kind == ITR_METRIC_RECALL && e->t2i.values && e->i2t.values)
+			metric(ctx, key, (e->t2i.result.value[i] + e->i2t.result.value[i]) / 2);
+	}
+	if (!isnan(e->rsum))
+		metric(ctx, "rsum", e->rsum);
 }

@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# evaluate: figures equal NumPy's, every way in, ties, protocols, judgements, TREC files, comparison, conditions, and what is refused.
+. "$(dirname "$0")/../lib.sh"
+G=$ROOT/tests/golden; E=$BIN/evaluate
+cp "$G/evaluate.npz" e.npz
+# npz NAME KEY=SHAPE:EXPRESSION...: float32 arrays from Python expressions of row i and column k (python3's standard library only); int64 for KEY ending in "ground_truth", text for ids
+cat > npz.py <<'PY'
+import struct, sys, zipfile
+def npy(descr, shape, raw):
+    h = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (descr, repr(tuple(shape)))
+    h += " " * (-(len(h) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(h)) + h.encode() + raw
+def array(key, spec):
+    shape, expr = spec.split(":", 1)
+    shape = [int(x) for x in shape.split("x")]
+    cells = [eval(expr, {"i": i, "k": k}) for i in range(shape[0]) for k in range(shape[1] if len(shape) > 1 else 1)]
+    if key.endswith("_ids"):
+        w = max(len(c) for c in cells)
+        return npy("<U%d" % w, shape, b"".join(c.ljust(w, "\0").encode("utf-32-le") for c in cells))
+    f = "q" if key.endswith("ground_truth") else "f"
+    return npy("<i8" if f == "q" else "<f4", shape, struct.pack("<%d%s" % (len(cells), f), *cells))
+out, items = sys.argv[1], [a.split("=", 1) for a in sys.argv[2:]]
+if out.endswith(".npy"):
+    open(out, "wb").write(array(*items[0]))
+else:
+    with zipfile.ZipFile(out, "w") as z:
+        for k, v in items:
+            z.writestr(k + ".npy", array(k, v))
+PY
+npz() { python3 npz.py "$@"; }
+json() { "$E" "$@" --json -q > r.json; }
+close='def close($a; $b): ($a - $b | fabs) <= 1e-12 * ([1, ($b | fabs)] | max);'      # the same doubles, summed in another order
+
+golden() {
+	json e.npz --dim 6 --recall-k 1 3 10 && jq -n --slurpfile r r.json --slurpfile g "$G/evaluate.json" "$close"'
+	[("t2i", "i2t") as $d | $g[0][$d] | to_entries[] | if .key == "ci95" then .value | to_entries[] | close($r[0][$d].ci95[.key][0]; .value[0]), close($r[0][$d].ci95[.key][1]; .value[1])
+	else close($r[0][$d][.key]; .value) end] | length == 56 and all' | grep -qx true
+}
+keys() {
+	json e.npz && jq -e '(.t2i, .i2t) | (has("recall@1") and has("recall@5") and has("recall@10") and has("mrr") and has("ndcg@10") and has("map_at_r") and has("r_precision") and has("median_rank")
+	and has("mean_rank") and has("n_queries") and has("n_gallery") and has("tie_fraction") and (.chance | has("recall@10")) and (.ci95["recall@10"] | length == 2))' r.json &&
+	jq -e 'has("rsum") and .ties == "expected" and (.warnings | length > 0) and .synthetic == false and .schema == 1 and .provenance.tool == "evaluate" and (.per_query | test("per_query.npz$"))' r.json
+}
+rsum() { jq -e '(([.t2i, .i2t | .["recall@1"], .["recall@5"], .["recall@10"]] | add * 100) - .rsum | fabs) < 1e-9' r.json; }
+threads() { for j in 1 2; do "$E" e.npz --json -q -j $j -o out.json -f > stdout.$j && mv out.json out.$j && mv out.per_query.npz pq.$j || return 1; done; cmp out.1 out.2 && cmp pq.1 pq.2 && cmp stdout.1 stdout.2; }
+constant() {
+	npz c.npz text_4=503x4:0.5 video_4=203x4:0.5 "ground_truth=503:i%203"
+	for p in full pool:50; do for j in 1 2; do
+		json c.npz --protocol $p -j $j --per-query none && jq -e '(.t2i, .i2t) | .tie_fraction == 1 and ([.chance | keys[]] | length == 9) and (. as $s | [.chance | keys[] | $s[.] == $s.chance[.]] | all)' r.json || return 1
+		jq -e '.warnings | map(test("degenerate")) | any' r.json || return 1
+	done; done
+}
+tie_rules() {     # three equal texts and a better one that is wrong: ranks 2, 3, 4
+	npz t.npz "text_2=1x2:1-k" "video_2=4x2:[[1,0],[.6,.8],[.6,.8],[.6,.8]][i][k]" ground_truth=1:2
+	for rule in expected:3 pessimistic:4 optimistic:2 stable:3; do json t.npz --ties ${rule%:*} --per-query none && jq -e ".t2i.mean_rank == ${rule#*:}" r.json || return 1; done
+	json t.npz --per-query none && jq -e '(.t2i.mrr - (1/2 + 1/3 + 1/4) / 3 | fabs) < 1e-15' r.json
+}
+pools() { json e.npz --protocol pool:12 --seed 5 --per-query none && cp r.json p.json && json e.npz --protocol pool:12 --seed 5 -j 1 --per-query none && cmp r.json p.json && jq -e '.t2i.chance["recall@1"] * 12 - 1 | fabs < 1e-14' r.json &&
+	json e.npz --protocol pool:12 --seed 6 --per-query none && ! cmp -s r.json p.json; }
+own() { npz t.npy "text=12x3:(i*5+k*k)%7-3" && npz i.npy "image=4x3:(i*3+k)%5-2" && npz gt.npy "ground_truth=12:i//3" && printf 'text,image\n' > gt.csv && for i in 0 1 2 3 4 5 6 7 8 9 10 11; do echo "$i,$((i / 3))"; done >> gt.csv
+	json --text t.npy --image i.npy --captions-per-image 3 && jq 'del(.provenance, .relevance)' r.json > a && json --text t.npy --image i.npy --ground-truth gt.npy && jq 'del(.provenance, .relevance)' r.json > b &&
+	json --text t.npy --image i.npy --ground-truth gt.csv && jq 'del(.provenance, .relevance)' r.json > c && cmp a b && cmp a c && jq -e '.warnings | map(test("unit length")) | any' r.json &&
+	json --text t.npy --image i.npy --captions-per-image 3 --no-normalize && ! jq 'del(.provenance, .relevance)' r.json | cmp -s - a; }
+folder() { mkdir -p clip/text_emb clip/img_emb && for p in 0 1; do npz clip/text_emb/text_emb_$p.npy "x=5x4:((i+5*$p)*7+k*3)%11" && npz clip/img_emb/img_emb_$p.npy "x=5x4:((i+5*$p)*7+k*3)%11"; done && json clip && jq -e '.t2i.n_queries == 10 and .t2i["recall@1"] == 1' r.json && [ -f clip/dim4.per_query.npz ]; }
+trec() { json e.npz --run-out run.txt --run-depth 0 --qrels-out qrels.txt && cp r.json a.json && json --run run.txt --relevance qrels.txt &&
+	jq -s -e '[.[] | [.t2i, .i2t | del(.ci95, .n_gallery, .chance, .left_out)]] | .[0][0]["recall@5"] == .[1][0]["recall@5"] and .[0][0].mrr == .[1][0].mrr and (.[0][1].map_at_r - .[1][1].map_at_r | fabs) < 1e-12 and .[0][1].mean_rank == .[1][1].mean_rank' a.json r.json; }
+truncated() { json e.npz --run-out run5.txt --run-depth 5 && json --run run5.txt --relevance qrels.txt && jq -s -e '.[0].t2i["recall@5"] == .[1].t2i["recall@5"] and .[1].t2i.mean_rank == null and (.[1].warnings | map(test("truncated")) | any)' a.json r.json; }
+judged() { printf '{"t2i": {"t0": ["v1", "v2", "elsewhere"], "nobody": ["v1"]}}' > j.json && json e.npz --relevance j.json --per-query none && jq -e '.t2i.n_queries == 1 and .i2t.n_queries == 2 and (.warnings | map(test("1 judged positives are not in the gallery")) | any)
+	and (.warnings | map(test("1 judged queries")) | any)' r.json; }
+plain_qrels() { printf 't0 0 v1 1\nt0 0 v2 0\nt3 0 v3 2\n' > q.txt && json e.npz --relevance q.txt --per-query none && jq -e '.t2i.n_queries == 2 and .i2t.n_queries == 2' r.json; }
+against_itself() { json e.npz -o a1.json -f && "$E" --compare a1.json a1.per_query.npz --json -q > c.json && jq -e '(.t2i, .i2t) | [to_entries[] | select(.value | type == "object") | .value] | length == 9 and all(.difference == 0 and .p == 1 and .p_holm == 1)' c.json; }
+better() {
+	npz b1.npz "text_8=300x8:((i*31+k*17)%23)/23-.5+(0 if (i*7+k)%5 else .5)" "video_8=100x8:((i*3*31+k*17)%23)/23-.5" "ground_truth=300:i//3" && npz b2.npz "text_8=300x8:((i//3*3*31+k*17)%23)/23-.5+(0 if (i*7+k)%5 else .1)" "video_8=100x8:((i*3*31+k*17)%23)/23-.5" "ground_truth=300:i//3" &&
+	json b1.npz && json b2.npz && "$E" --compare b1.dim8.per_query.npz b2.dim8.per_query.npz --json -q > c.json && jq -e '.t2i.mrr | .difference > 0 and .ci95[0] > 0 and .p_holm < 0.05 and .p_holm >= .p' c.json && "$E" --compare b1.dim8.per_query.npz b2.dim8.per_query.npz | grep -q "p (Holm)"
+}
+formats() { for f in text csv tsv md latex; do "$E" e.npz --format $f -q --per-query none > out.$f || return 1; done; head -n 1 out.csv | grep -qx 'metric,t2i,t2i_low,t2i_high,t2i_chance,i2t,i2t_low,i2t_high,i2t_chance' && grep -q '&' out.latex && grep -q '^|' out.md && grep -q chance out.text; }
+tracked() { "$E" e.npz -q --per-query none --runs-dir tr > /dev/null && cat tr/*/*/metrics/t2i_recall_at_10 tr/*/*/metrics/i2t_recall_at_10 tr/*/*/metrics/mean_recall_at_10 | grep -c . | grep -qx 3; }
+flat() { [ "$(ls tr/*/*/params | grep -cx dim)" = 1 ]; }
+
+t "figures and intervals equal NumPy's" golden
+t "the JSON has every key" keys
+t "rsum is the six recalls" rsum
+t "same bytes for 1 and 2 threads" threads
+t "a constant model is exactly at chance, and said to be degenerate" constant
+t "the four rules for ties" tie_rules
+t "pools are the seed's" pools
+t "own vectors, ground truth three ways, normalised or not" own
+t "a clip-retrieval folder in parts" folder
+t "TREC run and qrels out and in" trec
+t "a truncated run keeps what it can tell" truncated
+t "judgements as JSON: strays are counted" judged
+t "plain qrels" plain_qrels
+t "compared with itself nothing differs" against_itself
+t "a better model is found better" better
+t "tables" formats
+t "tracked metrics" tracked
+t "tracked options" flat
+expect_exit 1 "--fail-if fails" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1<0.999' --fail-if 'rsum>1000'
+expect_exit 0 "--fail-if passes" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1>0.999'
+expect_err "did you mean 't2i.recall@10'" "an unknown figure names the nearest" "$E" e.npz -q --per-query none --fail-if 't2i.recal@10<1'
+expect_err "no condition" "a condition must be one" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1'
+expect_exit 2 "two inputs exit 2" "$E" e.npz t.npz
+expect_exit 2 "no input exits 2" "$E"
+expect_exit 2 "--recall-k 0 exits 2" "$E" e.npz --recall-k 0
+expect_exit 2 "an unknown rule for ties exits 2" "$E" e.npz --ties fair
+expect_exit 2 "an unknown option exits 2" "$E" e.npz --dimm 6
+expect_err "pool:C" "an unknown protocol" "$E" e.npz --protocol pol:3
+expect_err "5,000" "coco-1k needs the 5,000 test images" "$E" e.npz --protocol coco-1k
+expect_err "text_7.*did you mean 'text_6'" "a size that is not there" "$E" e.npz --dim 7
+expect_err "exists" "an existing result is not overwritten" "$E" e.npz -q -o a1.json
+expect_err "judge|relevance|none of its" "judgements for other ids" "$E" c.npz -q --relevance j.json
+t "a failed evaluation leaves no per-query file" test ! -e t.dim6.per_query.npz
+expect_exit 1 "a full disk is noticed" bash -c "\"$E\" e.npz -q --per-query none > /dev/full"
+
+if [ -d "$SHARED/data/coco5k" ]; then
+	ids() { python3 - "$SHARED/data/coco5k" <<'PY'
+import json, struct, sys
+sys.argv = ["", sys.argv[1]]
+d = sys.argv[1]; t2i = json.load(open(d + "/original_caption_to_image.json"))
+open("coco.ids", "w").write("\n".join("%s %s" % (c, i[0]) for c, i in t2i.items()))
+PY
+	}
+	coco() {     # a matrix of zeros is exactly at chance whatever is judged
+		ids && images=$(cut -d' ' -f2 coco.ids | sort -u) && [ "$(echo "$images" | wc -l)" = 5000 ] && cp coco.ids c.ids && echo "$images" > i.ids &&
+		npz coco.npz "text_2=25000x2:1-k" "video_2=5000x2:1-k" "text_ids=25000:__import__('linecache').getline('c.ids',i+1).split()[0]" "video_ids=5000:__import__('linecache').getline('i.ids',i+1).strip()" \
+			"ground_truth=25000:__import__('builtins').__dict__.setdefault('R',{l.strip():n for n,l in enumerate(open('i.ids'))})[__import__('linecache').getline('c.ids',i+1).split()[1]]" &&
+		for r in eccv cxc coco; do json coco.npz --relevance $r:"$SHARED/data/coco5k" --per-query none --bootstrap 50 && jq -e '(.t2i, .i2t) | . as $s | [.chance | keys[] | $s[.] == $s.chance[.]] | all' r.json || return 1; done
+		json coco.npz --protocol coco-1k --per-query none --bootstrap 50 && jq -e '(.t2i["recall@1"] - 0.001 | fabs) < 1e-12 and .t2i.n_gallery == 1000 and .i2t.n_gallery == 5000 and .t2i.n_queries == 25000' r.json
+	}
+	t "ECCV Caption, CxC, COCO 5K and 1K on the real judgements" coco
+	t "anchors for the 5,000 images" bash -c "'$E' coco.npz -q --per-query none --bootstrap 0 --anchors | grep -q 'ViT-B/32 (OpenAI)'"
+	expect_err "coco-1k is defined on the original captions" "coco-1k takes no ECCV judgements" "$E" coco.npz --protocol coco-1k --relevance eccv:"$SHARED/data/coco5k"
+else
+	skip "ECCV Caption, CxC, COCO 5K and 1K" "$SHARED/data/coco5k is absent"
+fi
+
+if { "$BIN/fetch-coco" --synthetic 120 --size 96 --seed 7 -q -o data && "$BIN/extract-features" --image-encoder classic --text-encoder hash data/manifest.jsonl -q -o f.h5 && "$BIN/train" --model cca f.h5 -q -o cca.h5 &&
+	"$BIN/extract-features" --model cca.h5 f.h5 --split test -q -o test.npz; } > prepare.log 2>&1; then
+	store() { json test.npz --per-query none && jq -S '{t2i, i2t}' r.json > a && json --model cca.h5 f.h5 --split test --per-query none && jq -S '{t2i, i2t}' r.json > b && cmp a b && jq -e '.synthetic and (.warnings | map(test("synthetic")) | any)' r.json; }
+	other() { "$BIN/fetch-coco" --synthetic 130 --size 96 --seed 7 -q -o data2 && "$BIN/extract-features" --image-encoder classic --text-encoder hash data2/manifest.jsonl -q -o g.h5; }
+	t "a store with its model equals its embeddings" store
+	t "(another store)" other
+	expect_err "fitted beside another split" "a store whose parts differ is refused" "$E" --model cca.h5 g.h5 --split test
+	expect_err "give --model" "a store of unequal sizes needs a model" "$E" f.h5
+	expect_err "did you mean 'test'" "an unknown split" "$E" --model cca.h5 f.h5 --split tset
+else
+	tail -n 5 prepare.log; echo "not ok - features to evaluate"; FAILED=1
+fi
