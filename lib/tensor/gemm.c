@@ -14,11 +14,10 @@
 
 /* Cache blocking. None of these numbers can change a result: cutting K continues the same chain from memory, and the rest is only order of work. */
 enum {
-	K_BLOCK = 512,               /* a right panel of 32 x K_BLOCK (64 KB) and a left one (28 KB) stay near the core */
-	TILE_ROWS_BYTES = 384 << 10, /* left panels of one piece of work: they stay in L2 while the right panels pass */
-	TILE_COLS = 512,
-	CHUNK_BYTES = 8 << 20,       /* packed operand that is alive at one time */
-	SMALL_ROWS = 64              /* up to here the right operand is packed in passing, in private scratch, and never stored */
+	K_BLOCK = 256,               /* a right panel of 32 x 256 (32 KB) and a left one (14 KB) fit the first-level cache */
+	K_CHUNK = 4096,              /* beyond, the product is done in several passes over C */
+	SCRATCH_BYTES = 256 << 10,   /* panels that one worker packs in passing: they stay in the second-level cache */
+	SHARED_BYTES = 8 << 20       /* packed operand that all workers read */
 };
 
 /* --- the plain kernel: what the others must equal --------------------------------------------------------------------------------- */
@@ -93,7 +92,7 @@ const char *itr_gemm_kernel(void) { return itr_gemm_isa_get()->name; }
 /* `rows` vectors of length k: element (r, kk) at p[r * rs + kk * ks]. Both operands of a product look like this; the right one is B^T. */
 struct operand {
 	const float *p;
-	int64_t rs, ks, rows;
+	int64_t rs, ks, rows, k;
 };
 
 struct output {
@@ -124,184 +123,176 @@ static void put(const struct output *c, int64_t i0, int64_t j0, int rows, int co
 }
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 
 /* Words of a panel's row for k elements. */
 static int64_t words(const itr_gemm_isa *g, int64_t k) { return div_up(k, g->k_unit); }
 
+/* Panels of rows r0 .. r0+n-1 and of kb words from word k0 on, one behind the other. Where rows lie next to each other in memory (a transposed operand) all
+ * panels advance together, so that a line of memory that is fetched is used up. */
+static void pack_panels(const itr_gemm_isa *g, const struct operand *x, int64_t r0, int64_t n, int64_t k0, int64_t kb, int w, float *dst)
+{
+	int64_t u = g->k_unit, step = x->ks == 1 ? kb : 64;
+	for (int64_t kk = 0; kk < kb; kk += step)
+		for (int64_t r = 0; r < n; r += w)
+			g->pack(dst + r * kb + kk * w, w, x->p + (r0 + r) * x->rs + (k0 + kk) * u * x->ks, x->rs, x->ks, (int)ITR_MIN((int64_t)w, n - r),
+			        ITR_MIN(ITR_MIN(step, kb - kk) * u, x->k - (k0 + kk) * u));
+}
+
 struct packing {
 	const itr_gemm_isa *g;
 	struct operand x;
-	int64_t r0, k;
+	int64_t r0, n, k0, kb, group;
 	int w;
 	float *dst;
 };
 
-static void pack_panel(void *ctx, int64_t p, int worker)
+static void pack_piece(void *ctx, int64_t i, int worker)
 {
 	const struct packing *q = ctx;
-	int64_t r = q->r0 + p * q->w;
+	int64_t r = i * q->group * q->w;
 	(void)worker;
-	q->g->pack(q->dst + p * q->w * words(q->g, q->k), q->w, q->x.p + r * q->x.rs, q->x.rs, q->x.ks, (int)ITR_MIN((int64_t)q->w, q->x.rows - r), q->k);
+	pack_panels(q->g, &q->x, q->r0 + r, ITR_MIN(q->group * q->w, q->n - r), q->k0, q->kb, q->w, q->dst + r * q->kb);
 }
 
-/* Rows r0 .. r0+n-1 of x as panels of width w, into dst. */
-static void pack_rows(const itr_gemm_isa *g, const struct operand *x, int64_t r0, int64_t n, int64_t k, int w, float *dst, int threads)
+static void pack_shared(const itr_gemm_isa *g, const struct operand *x, int64_t r0, int64_t n, int64_t k0, int64_t kb, int w, float *dst, int threads)
 {
-	struct packing q = { g, *x, r0, k, w, dst };
-	q.x.rows = r0 + n;
-	itr_parallel_for(n * k < 1 << 15 ? 1 : threads, div_up(n, w), pack_panel, &q);
+	struct packing q = { g, *x, r0, n, k0, kb, 8, w, dst };
+	itr_parallel_for(n * kb < 1 << 16 ? 1 : threads, div_up(n, 8 * w), pack_piece, &q);
 }
 
-/* --- one chunk: packed panels on both sides, pieces of TILE rows x TILE columns ------------------------------------------------------ */
+/* --- the work: one operand is packed once and shared, the other is packed in passing, a few panels at a time, by whoever multiplies them ---- */
 
-struct chunk {
-	const itr_gemm_isa *g;
-	const float *ap, *bp;        /* panels of the rows i0 .. i0+m-1 and of the columns j0 .. j0+n-1 */
-	int64_t i0, m, j0, n, k;
-	int64_t tile_m, tile_n, tiles_n;
-	struct output c;
-	float *sums;                 /* a private tile_m x tile_n a worker, when C cannot hold unfinished chains */
+/* Packed panels of an operand: panel p of width w starts at p * w * k. */
+struct panels {
+	const float *p;
+	int64_t k, k0;               /* how long the panels are, and where in them this pass begins */
 };
 
-/* Unfinished chains live in C itself where a whole micro-tile fits there, else in the worker's scratch. */
-static void chunk_piece(void *ctx, int64_t piece, int worker)
-{
-	const struct chunk *q = ctx;
-	const itr_gemm_isa *g = q->g;
-	int64_t im = piece / q->tiles_n * q->tile_m, jn = piece % q->tiles_n * q->tile_n;
-	int64_t m = ITR_MIN(q->tile_m, q->m - im), n = ITR_MIN(q->tile_n, q->n - jn);
-	float *sums = q->sums + worker * q->tile_m * q->tile_n;
-	bool direct = assigns(&q->c) && q->c.cs == 1;
+struct work {
+	const itr_gemm_isa *g;
+	bool stream_right;           /* the right operand is the one that is packed in passing */
+	struct panels shared;
+	int64_t c0, cn;              /* which of its rows: they count in C from c0 */
+	struct operand stream;
+	struct panels ready;         /* the streamed operand where it is packed already; p NULL: it is not */
+	int64_t s0, sn;              /* its rows s0 .. s0+sn-1 count in C from 0 */
+	int64_t k0, k, k_block, group;
+	bool resume;                 /* C holds unfinished chains of an earlier pass */
+	struct output c;
+	float *scratch;
+	int64_t scratch_size;
+};
 
-	for (int64_t k0 = 0; k0 == 0 || k0 < q->k; k0 += K_BLOCK) {
-		int64_t kb = ITR_MIN((int64_t)K_BLOCK, q->k - k0);
-		bool last = k0 + kb >= q->k;
-		for (int64_t j = 0; j < n; j += g->nr) {
-			const float *bp = q->bp + (jn + j) * q->k + k0 * g->nr;
-			int cols = (int)ITR_MIN((int64_t)g->nr, n - j);
-			for (int64_t i = 0; i < m; i += g->mr) {
-				const float *ap = q->ap + (im + i) * q->k + k0 * g->mr;
-				int rows = (int)ITR_MIN((int64_t)g->mr, m - i);
-				if (direct && cols == g->nr) {
-					g->tile(rows, kb, ap, bp, q->c.p + (q->i0 + im + i) * q->c.rs + q->j0 + jn + j, q->c.rs, k0 > 0);
-				} else {
-					float *s = sums + i * q->tile_n + j;
-					g->tile(rows, kb, ap, bp, s, q->tile_n, k0 > 0);
-					if (last)
-						put(&q->c, q->i0 + im + i, q->j0 + jn + j, rows, cols, s, q->tile_n);
-				}
+/* One micro-tile. C itself holds the chain between blocks of K; ragged or strided places go through a buffer. */
+static void micro_tile(const struct work *q, const float *ap, const float *bp, int64_t kb, int64_t i, int64_t j, int rows, int cols, bool resume)
+{
+	const itr_gemm_isa *g = q->g;
+	float s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64)));
+	float *c = q->c.p + i * q->c.rs + j * q->c.cs;
+	if (cols == g->nr && q->c.cs == 1 && assigns(&q->c)) {
+		g->tile(rows, kb, ap, bp, c, q->c.rs, resume);
+		return;
+	}
+	if (resume)
+		for (int r = 0; r < rows; r++)
+			for (int l = 0; l < g->nr; l++)
+				s[r * g->nr + l] = l < cols ? c[r * q->c.rs + l * q->c.cs] : 0.0f;
+	g->tile(rows, kb, ap, bp, s, g->nr, resume);
+	put(&q->c, i, j, rows, cols, s, g->nr);
+}
+
+static void work_piece(void *ctx, int64_t piece, int worker)
+{
+	const struct work *q = ctx;
+	const itr_gemm_isa *g = q->g;
+	int sw = q->stream_right ? g->nr : g->mr, cw = q->stream_right ? g->mr : g->nr;
+	int64_t r0 = piece * q->group * sw, rn = ITR_MIN(q->group * sw, q->sn - r0);
+	float *scratch = q->scratch + worker * q->scratch_size;
+
+	for (int64_t k = 0; k == 0 || k < q->k; k += q->k_block) {
+		int64_t kb = ITR_MIN(q->k_block, q->k - k), stride = q->ready.p ? q->ready.k : kb;
+		const float *sp = q->ready.p ? q->ready.p + (q->s0 + r0) * q->ready.k + (q->ready.k0 + k) * sw : scratch;
+		if (!q->ready.p)
+			pack_panels(g, &q->stream, q->s0 + r0, rn, q->k0 + k, kb, sw, scratch);
+		for (int64_t c = 0; c < q->cn; c += cw) {
+			const float *cp = q->shared.p + c * q->shared.k + (q->shared.k0 + k) * cw;
+			int cm = (int)ITR_MIN((int64_t)cw, q->cn - c);
+			for (int64_t r = 0; r < rn; r += sw) {
+				int rm = (int)ITR_MIN((int64_t)sw, rn - r);
+				if (q->stream_right)
+					micro_tile(q, cp, sp + r * stride, kb, q->c0 + c, r0 + r, cm, rm, q->resume || k > 0);
+				else
+					micro_tile(q, sp + r * stride, cp, kb, r0 + r, q->c0 + c, rm, cm, q->resume || k > 0);
 			}
 		}
 	}
 }
 
-static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
-
-/* Piece sizes: as large as the caches like, but several pieces a thread. */
-static void chunk_run(struct chunk *q, int threads)
+/* Group size: as many panels as the scratch holds, but several pieces a thread. */
+static void work_run(struct work *q, int threads)
 {
-	int mr = q->g->mr, nr = q->g->nr;
-	int64_t kb = ITR_MAX(ITR_MIN(q->k, (int64_t)K_BLOCK), (int64_t)1);
-	q->tile_m = ITR_MIN(round_up(ITR_MAX(TILE_ROWS_BYTES / 4 / kb, (int64_t)mr), mr), round_up(q->m, mr));
-	q->tile_n = ITR_MIN(round_up(TILE_COLS, nr), round_up(q->n, nr));
-	while (threads > 1 && div_up(q->m, q->tile_m) * div_up(q->n, q->tile_n) < 4 * threads) {
-		if (q->tile_n > 4 * nr)
-			q->tile_n = round_up(q->tile_n / 2, nr);
-		else if (q->tile_m > 2 * mr)
-			q->tile_m = round_up(q->tile_m / 2, mr);
-		else
-			break;
-	}
-	q->tiles_n = div_up(q->n, q->tile_n);
-	int64_t pieces = div_up(q->m, q->tile_m) * q->tiles_n;
-	if ((double)q->m * (double)q->n * (double)q->k < 2e5)
+	int sw = q->stream_right ? q->g->nr : q->g->mr;
+	int64_t panels = div_up(q->sn, sw);
+	if ((double)q->sn * (double)q->cn * (double)q->k < 1e6)       /* a few microseconds: less than it takes to wake a thread */
 		threads = 1;
-	q->sums = itr_scratch_take((size_t)(ITR_MIN((int64_t)threads, pieces) * q->tile_m * q->tile_n) * sizeof *q->sums);
-	itr_parallel_for(threads, pieces, chunk_piece, q);
-	itr_scratch_give(q->sums);
-}
-
-/* --- few rows: the right operand is read once, packed panel by panel in passing ------------------------------------------------------ */
-
-struct stream {
-	const itr_gemm_isa *g;
-	const float *ap;
-	struct operand b;
-	const float *packed;         /* or the right panels, when they are packed already */
-	int64_t m, k, n0, n1;        /* columns n0 .. n1-1 of b; panels are counted from 0 */
-	struct output c;
-	float *scratch;              /* a worker: one right panel, then m x nr sums */
-	int64_t scratch_size;
-};
-
-static void stream_panel(void *ctx, int64_t i, int worker)
-{
-	const struct stream *q = ctx;
-	const itr_gemm_isa *g = q->g;
-	float *panel = q->scratch + worker * q->scratch_size;
-	const float *bp = panel;
-	int64_t base = q->packed ? q->n0 / g->nr * g->nr : q->n0;
-	int64_t r = base + i * g->nr, end = ITR_MIN(r + g->nr, q->n1), begin = ITR_MAX(r, q->n0);
-	float s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64)));
-
-	if (q->packed)
-		bp = q->packed + r * q->k;
-	else
-		g->pack(panel, g->nr, q->b.p + r * q->b.rs, q->b.rs, q->b.ks, (int)(end - r), q->k);
-	for (int64_t m = 0; m < q->m; m += g->mr) {
-		int rows = (int)ITR_MIN((int64_t)g->mr, q->m - m);
-		if (assigns(&q->c) && q->c.cs == 1 && end - begin == g->nr) {
-			g->tile(rows, q->k, q->ap + m * q->k, bp, q->c.p + m * q->c.rs + (begin - q->n0), q->c.rs, false);
-			continue;
-		}
-		g->tile(rows, q->k, q->ap + m * q->k, bp, s, g->nr, false);
-		put(&q->c, m, begin - q->n0, rows, (int)(end - begin), s + (begin - r), g->nr);
-	}
-}
-
-static void stream_run(struct stream *q, const struct operand *a, int threads)
-{
-	int64_t base = q->packed ? q->n0 / q->g->nr * q->g->nr : q->n0;
-	float *ap = itr_scratch_take((size_t)(round_up(q->m, q->g->mr) * q->k) * sizeof *ap);
-	if ((double)q->m * (double)(q->n1 - q->n0) * (double)q->k < 2e5)
-		threads = 1;
-	q->scratch_size = q->packed ? 0 : q->k * q->g->nr;
+	q->k_block = assigns(&q->c) ? K_BLOCK : K_CHUNK;                /* alpha and beta want finished chains */
+	q->group = ITR_MAX((int64_t)SCRATCH_BYTES / 4 / sw / ITR_MAX(ITR_MIN(q->k_block, q->k), (int64_t)1), (int64_t)1);
+	q->group = ITR_MIN(q->group, 64 / ITR_MIN(q->cn, (int64_t)4));
+	while (threads > 1 && q->group > 2 && div_up(panels, q->group) < 4 * threads)
+		q->group--;
+	q->scratch_size = q->ready.p ? 0 : q->group * sw * ITR_MIN(q->k_block, q->k);
 	q->scratch = itr_scratch_take((size_t)(q->scratch_size * threads) * sizeof *q->scratch);
-	pack_rows(q->g, a, 0, q->m, q->k, q->g->mr, ap, 1);
-	q->ap = ap;
-	itr_parallel_for(threads, div_up(q->n1 - base, q->g->nr), stream_panel, q);
+	itr_parallel_for(threads, div_up(panels, q->group), work_piece, q);
 	itr_scratch_give(q->scratch);
-	itr_scratch_give(ap);
 }
 
-/* --- the product ------------------------------------------------------------------------------------------------------------------- */
-
-/* Rows that a chunk takes, so that its packed form stays within CHUNK_BYTES: at least one piece of work. */
-static int64_t chunk_rows(int64_t rows, int64_t k, int w)
+/* C = x . y^T where the chains may be cut (alpha 1, beta 0) or k <= K_CHUNK words. right: y packed already, its rows n0 .. (n0 a multiple of nr); else NULL. */
+static void multiply(const itr_gemm_isa *g, const struct operand *x, const struct operand *y, const float *right, int64_t n0, const struct output *c, int threads)
 {
-	int64_t fit = ITR_MAX((int64_t)CHUNK_BYTES / 4 / ITR_MAX(k, (int64_t)1), (int64_t)TILE_COLS);
-	return ITR_MIN(round_up(fit, w), round_up(rows, w));
-}
-
-static void product(const itr_gemm_isa *g, const struct operand *a, const struct operand *b, int64_t k, const struct output *c, int threads)
-{
-	const int64_t kw = words(g, k);
-	int64_t mc = chunk_rows(a->rows, kw, g->mr), nc = chunk_rows(b->rows, kw, g->nr);
-	float *ap = itr_scratch_take((size_t)(mc * kw) * sizeof *ap), *bp = itr_scratch_take((size_t)(nc * kw) * sizeof *bp);
-
-	for (int64_t j = 0; j < b->rows; j += nc) {
-		int64_t n = ITR_MIN(nc, b->rows - j);
-		pack_rows(g, b, j, n, k, g->nr, bp, threads);
-		for (int64_t i = 0; i < a->rows; i += mc) {
-			int64_t m = ITR_MIN(mc, a->rows - i);
-			if (j == 0 || a->rows > mc)             /* one chunk of A stays packed for all of B */
-				pack_rows(g, a, i, m, k, g->mr, ap, threads);
-			struct chunk q = { .g = g, .ap = ap, .bp = bp, .i0 = i, .m = m, .j0 = j, .n = n, .k = kw, .c = *c };
-			chunk_run(&q, threads);
+	int64_t k = words(g, x->k);
+	bool stream_right = x->rows <= y->rows;
+	const struct operand *shared = stream_right ? x : y, *stream = stream_right ? y : x;
+	int w = stream_right ? g->mr : g->nr;
+	bool pack = !right || stream_right;                             /* the shared operand needs packing */
+	for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += K_CHUNK) {
+		int64_t kb = ITR_MIN((int64_t)K_CHUNK, k - k0);
+		int64_t fit = ITR_MAX((int64_t)SHARED_BYTES / 4 / ITR_MAX(kb, (int64_t)1), (int64_t)256);
+		int64_t step = pack ? ITR_MIN(round_up(fit, w), round_up(shared->rows, w)) : shared->rows;
+		float *panels = pack ? itr_scratch_take((size_t)(step * kb) * sizeof *panels) : NULL;
+		for (int64_t c0 = 0; c0 < shared->rows; c0 += step) {
+			struct work q = {
+				.g = g, .stream_right = stream_right, .c0 = c0, .cn = ITR_MIN(step, shared->rows - c0), .stream = *stream, .sn = stream->rows,
+				.k0 = k0, .k = kb, .resume = k0 > 0, .c = *c,
+			};
+			q.shared = pack ? (struct panels){ panels, kb, 0 } : (struct panels){ right + n0 * k, k, k0 };
+			if (right && stream_right) {
+				q.ready = (struct panels){ right, k, k0 };
+				q.s0 = n0;
+			}
+			if (pack)
+				pack_shared(g, shared, c0, q.cn, k0, kb, w, panels, threads);
+			work_run(&q, threads);
 		}
+		itr_scratch_give(panels);
 	}
-	itr_scratch_give(bp);
-	itr_scratch_give(ap);
+}
+
+/* As multiply, for any alpha and beta. */
+static void product(const itr_gemm_isa *g, const struct operand *x, const struct operand *y, const struct output *c, int threads)
+{
+	if (assigns(c) || words(g, x->k) <= K_CHUNK) {
+		multiply(g, x, y, NULL, 0, c, threads);
+		return;
+	}
+	struct output sums = { itr_scratch_take((size_t)(x->rows * y->rows) * sizeof(float)), y->rows, 1, 1.0f, 0.0f };
+	multiply(g, x, y, NULL, 0, &sums, threads);
+	for (int64_t i = 0; i < x->rows; i++)
+		for (int64_t j = 0; j < y->rows; j++) {
+			float *at = c->p + i * c->rs + j * c->cs;
+			*at = finished(c, sums.p[i * y->rows + j], c->beta == 0.0f ? 0.0f : *at);
+		}
+	itr_scratch_give(sums.p);
 }
 
 void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
@@ -313,7 +304,7 @@ void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
 	if (m == 0 || n == 0)
 		return;
 	threads = itr_threads_resolve(threads);
-	struct operand x = { a, trans_a ? 1 : lda, trans_a ? lda : 1, m }, y = { b, trans_b ? ldb : 1, trans_b ? 1 : ldb, n };
+	struct operand x = { a, trans_a ? 1 : lda, trans_a ? lda : 1, m, k }, y = { b, trans_b ? ldb : 1, trans_b ? 1 : ldb, n, k };
 	struct output out = { c, ldc, 1, alpha, beta };
 	/* a column or two: the product the other way round, each sum being the same chain (multiplication commutes exactly) */
 	if (n < 4 && n < m) {
@@ -321,24 +312,19 @@ void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
 		x = y, y = t;
 		out.rs = 1, out.cs = ldc;
 	}
-	if (x.rows <= SMALL_ROWS && (y.rows > x.rows || x.rows == 1)) {
-		struct stream q = { .g = itr_gemm_isa_get(), .b = y, .m = x.rows, .k = k, .n0 = 0, .n1 = y.rows, .c = out };
-		stream_run(&q, &x, threads);
-	} else {
-		product(itr_gemm_isa_get(), &x, &y, k, &out, threads);
-	}
+	product(itr_gemm_isa_get(), &x, &y, &out, threads);
 }
 
 void itr_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
                    const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, int threads)
 {
-	struct operand x = { a, trans_a ? 1 : lda, trans_a ? lda : 1, m }, y = { b, trans_b ? ldb : 1, trans_b ? 1 : ldb, n };
+	struct operand x = { a, trans_a ? 1 : lda, trans_a ? lda : 1, m, k }, y = { b, trans_b ? ldb : 1, trans_b ? 1 : ldb, n, k };
 	struct output out = { c, ldc, 1, alpha, beta };
 	const itr_gemm_isa g = bf16_isa();
 	if (m < 0 || n < 0 || k < 0 || ldc < n || lda < (trans_a ? m : k) || ldb < (trans_b ? k : n))
 		ITR_BUG("itr_gemm_bf16: impossible shape m %lld n %lld k %lld", (long long)m, (long long)n, (long long)k);
 	if (m > 0 && n > 0)
-		product(&g, &x, &y, k, &out, itr_threads_resolve(threads));
+		product(&g, &x, &y, &out, itr_threads_resolve(threads));
 }
 
 /* --- a packed right-hand side ------------------------------------------------------------------------------------------------------ */
@@ -352,12 +338,12 @@ struct itr_packed {
 itr_packed *itr_pack_rows(const float *b, int64_t n, int64_t k, int64_t ldb, int threads)
 {
 	itr_packed *p = itr_xcalloc(1, sizeof *p);
-	struct operand x = { b, ldb, 1, n };
+	struct operand x = { b, ldb, 1, n, k };
 	p->g = itr_gemm_isa_get();
 	p->n = n;
 	p->k = k;
 	p->panels = itr_aligned_alloc((size_t)(round_up(n, p->g->nr) * k) * sizeof *p->panels);
-	pack_rows(p->g, &x, 0, n, k, p->g->nr, p->panels, itr_threads_resolve(threads));
+	pack_shared(p->g, &x, 0, n, 0, k, p->g->nr, p->panels, itr_threads_resolve(threads));
 	return p;
 }
 
@@ -373,29 +359,38 @@ const float *itr_packed_panel(const itr_packed *b, int64_t p) { return b->panels
 int64_t itr_packed_rows(const itr_packed *b) { return b->n; }
 int64_t itr_packed_dim(const itr_packed *b) { return b->k; }
 
+/* Columns of C that begin inside a panel: `lead` of them from row n0 of b on. */
+static void leading_columns(const struct operand *x, const itr_packed *b, int64_t n0, int64_t lead, const struct output *c)
+{
+	const itr_gemm_isa *g = b->g;
+	float s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64))), *ap = itr_scratch_take((size_t)(g->mr * b->k) * sizeof *ap);
+	for (int64_t i = 0; i < x->rows; i += g->mr) {
+		int rows = (int)ITR_MIN((int64_t)g->mr, x->rows - i);
+		g->pack(ap, g->mr, x->p + i * x->rs, x->rs, 1, rows, b->k);
+		g->tile(rows, b->k, ap, b->panels + n0 / g->nr * g->nr * b->k, s, g->nr, false);
+		put(c, i, 0, rows, (int)lead, s + n0 % g->nr, g->nr);
+	}
+	itr_scratch_give(ap);
+}
+
 void itr_gemm_packed(int64_t m, const float *a, int64_t lda, const itr_packed *b, int64_t n0, int64_t n1, float *c, int64_t ldc, int threads)
 {
 	const itr_gemm_isa *g = b->g;
-	struct operand x = { a, lda, 1, m };
+	struct operand x = { a, lda, 1, m, b->k };
 	struct output out = { c, ldc, 1, 1.0f, 0.0f };
 	if (n0 < 0 || n1 > b->n || n0 > n1 || ldc < n1 - n0 || lda < b->k)
 		ITR_BUG("itr_gemm_packed: columns %lld..%lld of %lld, lda %lld, ldc %lld", (long long)n0, (long long)n1, (long long)b->n, (long long)lda, (long long)ldc);
 	if (m <= 0 || n0 == n1)
 		return;
 	threads = itr_threads_resolve(threads);
-	if (m <= SMALL_ROWS || n0 % g->nr) {
-		struct stream q = { .g = g, .packed = b->panels, .m = m, .k = b->k, .n0 = n0, .n1 = n1, .c = out };
-		stream_run(&q, &x, threads);
-		return;
-	}
-	int64_t mc = chunk_rows(m, b->k, g->mr);
-	float *ap = itr_scratch_take((size_t)(mc * b->k) * sizeof *ap);
-	for (int64_t i = 0; i < m; i += mc) {
-		struct chunk q = { .g = g, .ap = ap, .bp = b->panels + n0 * b->k, .i0 = i, .m = ITR_MIN(mc, m - i), .j0 = 0, .n = n1 - n0, .k = b->k, .c = out };
-		pack_rows(g, &x, i, q.m, b->k, g->mr, ap, threads);
-		chunk_run(&q, threads);
-	}
-	itr_scratch_give(ap);
+	/* columns before the first whole panel, one panel on its own; then the rest */
+	int64_t lead = n0 % g->nr ? ITR_MIN(g->nr - n0 % g->nr, n1 - n0) : 0;
+	if (lead)
+		leading_columns(&x, b, n0, lead, &out);
+	struct operand y = { NULL, 0, 1, n1 - n0 - lead, b->k };
+	out.p += lead;
+	if (y.rows > 0)
+		multiply(g, &x, &y, b->panels, n0 + lead, &out, threads);
 }
 
 /* --- reference --------------------------------------------------------------------------------------------------------------------- */

@@ -76,8 +76,10 @@ static void pack16(float *dst, int w, int keep, const float *src, int64_t stride
 		int n = k - kk < 16 ? (int)(k - kk) : 16;
 		__mmask16 in = (__mmask16)((1u << n) - 1);
 		__m512 v[16];
-		for (int r = 0; r < 16; r++)
+		for (int r = 0; r < 16; r++) {
 			v[r] = r < rows ? _mm512_maskz_loadu_ps(in, src + r * stride + kk) : _mm512_setzero_ps();
+			_mm_prefetch((const char *)(src + (r + w) * stride + kk), _MM_HINT_T1);       /* the next panel's rows: too many streams for the hardware's eye */
+		}
 		transpose16(v);
 		if (n == 16) {
 #pragma GCC unroll 16
@@ -96,7 +98,13 @@ static void pack16(float *dst, int w, int keep, const float *src, int64_t stride
 static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k)
 {
 	if (k_stride != 1) {
-		itr_gemm_pack_plain(dst, w, src, row_stride, k_stride, rows, k);
+		__mmask16 lo = (__mmask16)((1u << ITR_MIN(rows, 16)) - 1), hi = (__mmask16)((1u << ITR_MAX(rows - 16, 0)) - 1);
+		__mmask16 keep = (__mmask16)((1u << ITR_MIN(w, 16)) - 1);
+		for (int64_t kk = 0; kk < k; kk++, dst += w, src += k_stride) {
+			_mm512_mask_storeu_ps(dst, keep, _mm512_maskz_loadu_ps(lo, src));
+			if (w > 16)
+				_mm512_storeu_ps(dst + 16, _mm512_maskz_loadu_ps(hi, src + 16));
+		}
 		return;
 	}
 	for (int r = 0; r < w; r += 16)

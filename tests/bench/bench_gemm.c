@@ -1,4 +1,5 @@
-/* itr_gemm against OpenBLAS on the shapes that matter: GFLOP/s, best of a few repeats, for 1 and 2 threads. Prints one JSON object a line. */
+/* itr_gemm against OpenBLAS on the shapes that matter: GFLOP/s, best of a few repeats, for 1 and 2 threads. Prints one JSON object a line.
+ * bench_gemm [SHAPE [cpu]]: one shape by number (-1: all); "cpu": one thread only, by its CPU time, for a machine that is not idle. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -10,10 +11,12 @@ void sgemm_(const char *, const char *, const int *, const int *, const int *, c
             float *, const int *);
 void openblas_set_num_threads(int);
 
+static clockid_t clock_used = CLOCK_MONOTONIC;
+
 static double now(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock_used, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -51,19 +54,21 @@ static double best(const struct shape *s, int who, int threads, const float *a, 
 
 int main(int argc, char **argv)
 {
-	const char *only = argc > 1 ? argv[1] : NULL;
+	int only = argc > 1 ? atoi(argv[1]) : -1;
+	if (argc > 2)
+		clock_used = CLOCK_THREAD_CPUTIME_ID;
 	for (int i = 0; i < ITR_LEN(shapes); i++) {
 		const struct shape *s = shapes + i;
 		size_t na = (size_t)s->m * (size_t)s->k, nb = (size_t)s->n * (size_t)s->k, nc = (size_t)s->m * (size_t)s->n;
 		float *a = itr_aligned_alloc(na * 4), *b = itr_aligned_alloc(nb * 4), *c = itr_aligned_calloc(nc * 4);
-		if (only && atoi(only) != i)
+		if (only >= 0 && only != i)
 			continue;
 		for (size_t j = 0; j < na; j++)
 			a[j] = (float)(j % 31) - 15;
 		for (size_t j = 0; j < nb; j++)
 			b[j] = (float)(j % 29) - 14;
 		itr_packed *p = s->tb && !s->ta ? itr_pack_rows(b, s->n, s->k, s->k, 0) : NULL;
-		for (int threads = 1; threads <= 2; threads++)
+		for (int threads = 1; threads <= (argc > 2 ? 1 : 2); threads++)
 			printf("{\"shape\": \"%s\", \"m\": %d, \"n\": %d, \"k\": %d, \"threads\": %d, \"itr_gflops\": %.1f, \"itr_packed_gflops\": %.1f, \"openblas_gflops\": %.1f}\n",
 			       s->what, s->m, s->n, s->k, threads, best(s, OURS, threads, a, b, NULL, c), p ? best(s, PACKED, threads, a, b, p, c) : 0,
 			       best(s, OPENBLAS, threads, a, b, NULL, c));
