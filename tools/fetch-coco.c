@@ -36,7 +36,7 @@ static const itr_option options[] = {
 	ITR_OPT_INT("synthetic", 0, struct opt, synthetic, "N", "draw N scenes of coloured shapes instead of reading pictures"),
 	ITR_OPT_INT("size", 0, struct opt, size, "PIXELS", "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings, "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
-	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE"),
+	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE, flickr DIR"),
 	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
 	ITR_OPT_STR("annotations-dir", 0, struct opt, annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
 	ITR_OPT_STR("images-dir", 0, struct opt, images_dir, "DIR", "folder of the pictures"),

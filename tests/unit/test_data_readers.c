@@ -301,6 +301,39 @@ static void test_karpathy(void **state)
 	free(annotations);
 }
 
+static void test_flickr(void **state)
+{
+	(void)state;
+	puts_file("captions.txt", "image,caption\na.jpg,A dog , running .\na.jpg,\"Two dogs, \"\"playing\"\".\"\nb.jpg,\nb.jpg,A boat\nno picture here\n../x.jpg,evil\nc.jpg,caf\xE9");
+	picture("Images/a.jpg");
+	itr_reader_opts o = { .source = dir };
+	struct result r = run("flickr", &o);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(r.m.n, 3);
+	assert_string_equal(r.m.records[0].captions[0].text, "A dog , running .");
+	assert_string_equal(r.m.records[0].captions[1].text, "Two dogs, \"playing\".");
+	assert_string_equal(r.m.records[0].captions[1].id, "a.jpg#1");
+	assert_string_equal(r.m.records[2].captions[0].text, "caf\xEF\xBF\xBD");
+	assert_non_null(strstr(r.m.records[0].image, "/Images/a.jpg"));
+	assert_null(r.m.records[0].split);
+	assert_int_equal(itr_findings_count(r.f, NULL), 4);
+	done(&r);
+	puts_file("token/Flickr8k.token.txt", "a.jpg#0\tA dog .\na.jpg#1\tA # dog, again .\nb.jpg.1#0\tA boat .\nc.jpg#0\tA cat .\n");
+	puts_file("token/Flickr_8k.trainImages.txt", "a.jpg\n");
+	puts_file("token/Flickr_8k.testImages.txt", "c.jpg\n");
+	char *token = itr_path_join(dir, "token");
+	o.source = token;
+	r = run("flickr", &o);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(r.m.n, 2);
+	assert_string_equal(r.m.records[0].captions[1].text, "A # dog, again .");
+	assert_string_equal(r.m.records[0].split, "train");
+	assert_string_equal(r.m.records[1].split, "test");
+	assert_int_equal(itr_findings_count(r.f, "picture in no official list (left out)"), 1);
+	done(&r);
+	free(token);
+}
+
 static void test_relative_paths(void **state)
 {
 	(void)state;
@@ -344,7 +377,7 @@ static void test_one_folder_one_data_set(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_unknown_reader), TEST(test_sidecar), TEST(test_check_drops_damaged_pictures), TEST(test_coco),
-		TEST(test_long_caption_is_kept_and_said), TEST(test_coco_refusals), TEST(test_every_truncation_is_an_error), TEST(test_karpathy), TEST(test_relative_paths),
+		TEST(test_long_caption_is_kept_and_said), TEST(test_coco_refusals), TEST(test_every_truncation_is_an_error), TEST(test_karpathy), TEST(test_flickr), TEST(test_relative_paths),
 		TEST(test_one_folder_one_data_set) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
