@@ -24,9 +24,9 @@ t "--limit keeps so many, the same ones each time" sh -c '"$0" --from coco scene
 	cut -d, -f1 l1/manifest.jsonl | tail -10 > a && cut -d, -f1 l2/manifest.jsonl | tail -10 > b && cmp a b' "$F"
 t "--split-by caption warns that it leaks" sh -c '"$0" --from coco scenes --split-by caption -o leaky 2>&1 >/dev/null | grep -q leaky' "$F"
 
-expect_err "annotations_trainval2017.zip" "without captions: the official command" "$F" --subset val2017 -o coco
+expect_err "annotations_trainval2017.zip" "without captions: the official command" "$F" --subset val2017 --annotations-dir nowhere --images-dir nowhere -o coco
 expect_err "annotations_trainval2017.zip" "the same for --from coco" "$F" --from coco nowhere -o coco
-t "--fallback synthetic goes on, loudly and marked" sh -c '"$0" --subset val2017 -o coco --fallback synthetic --limit 8 --size 32 2>err >/dev/null && grep -q "USING SYNTHETIC" err && [ $(grep -c "\"synthetic\":true" coco/manifest.jsonl) = 9 ]' "$F"
+t "--fallback synthetic goes on, loudly and marked" sh -c '"$0" --from coco nowhere -o coco --fallback synthetic --limit 8 --size 32 2>err >/dev/null && grep -q "USING SYNTHETIC" err && [ $(grep -c "\"synthetic\":true" coco/manifest.jsonl) = 9 ]' "$F"
 
 mkdir -p photos/cats; cp scenes/images/000000000001.jpg photos/cats/tom.jpg; cp "$ROOT/tests/data/images/cmyk.jpg" "$ROOT/tests/data/images/palette_trns.png" "$ROOT/tests/data/images/grey16.png" photos/
 for n in cats/tom cmyk palette_trns grey16; do echo "A picture of $n." > photos/$n.txt; done
