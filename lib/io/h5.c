@@ -123,6 +123,8 @@ itr_h5 *itr_h5_create(const char *path, const char *format, bool synthetic, itr_
 	h->atomic = itr_atomic_open(path, err);
 	if (h->atomic) {
 		hid_t access = access_plist(), create = H5Pcreate(H5P_FILE_CREATE);
+		/* HDF5 1.8's structures (2008) carry checksums, the oldest ones do not: libhdf5 then notices damage before it follows it */
+		H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
 		H5Pset_obj_track_times(create, false);
 		h->file = H5Fcreate(itr_atomic_path(h->atomic), H5F_ACC_TRUNC, create, access);
 		H5Pclose(create);

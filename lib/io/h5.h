@@ -1,4 +1,4 @@
-/* h5.h - HDF5 files as this project uses them; hdf5.h lives behind h5.c alone. Object times off, library messages off (they go into err), file
+/* h5.h - HDF5 files as this project uses them; hdf5.h lives behind h5_internal.h alone. Structures of HDF5 1.8 (checksums), object times off, library messages off (they go into err), file
  * locking off (NFS), reads and writes checked. Paths look like "/image/pooled". A file carries the root attributes `format`, `version`, `complete`,
  * `synthetic`. HDF5 IS NOT THREAD-SAFE, not even for two different files: callers make every call of this header from one thread at a time.
  * Conversions between types refuse damage: an integer that does not fit and a fraction read as an integer are errors. itr_h5_open refuses a file of another format or an incomplete one.

@@ -174,6 +174,28 @@ int itr_h5_info_of(const itr_h5 *h, const char *path, itr_h5_info *info, itr_err
 	return 0;
 }
 
+/* The groups above a dataset, one by one: those that HDF5 makes by itself record the time. */
+static int make_groups(itr_h5 *h, const char *path, hid_t links)
+{
+	hid_t create = H5Pcreate(H5P_GROUP_CREATE);
+	H5Pset_obj_track_times(create, false);
+	char *p = itr_xstrdup(path);
+	int rc = 0;
+	for (char *s = p + (p[0] == '/'); (s = strchr(s, '/')) && rc == 0; s++) {
+		*s = 0;
+		if (H5Lexists(h->file, p, H5P_DEFAULT) <= 0) {
+			hid_t g = H5Gcreate2(h->file, p, links, create, H5P_DEFAULT);
+			rc = g < 0 ? -1 : 0;
+			if (g >= 0)
+				H5Gclose(g);
+		}
+		*s = '/';
+	}
+	H5Pclose(create);
+	free(p);
+	return rc;
+}
+
 int itr_h5_set_create(itr_h5 *h, const char *path, hid_t type, int rank, const int64_t *shape, int64_t chunk_rows, itr_h5_set *s, itr_err *err)
 {
 	hsize_t dims[ITR_H5_MAX_RANK + 1], chunk = (hsize_t)chunk_rows;
@@ -184,7 +206,6 @@ int itr_h5_set_create(itr_h5 *h, const char *path, hid_t type, int rank, const i
 	for (int i = 0; i < rank; i++)
 		dims[i] = (hsize_t)(s->info.shape[i] = shape[i]);
 	hid_t links = H5Pcreate(H5P_LINK_CREATE), create = H5Pcreate(H5P_DATASET_CREATE);
-	H5Pset_create_intermediate_group(links, 1);
 	H5Pset_char_encoding(links, H5T_CSET_UTF8);
 	H5Pset_obj_track_times(create, false);
 	if (chunk_rows > 0) {
@@ -192,7 +213,7 @@ int itr_h5_set_create(itr_h5 *h, const char *path, hid_t type, int rank, const i
 		H5Pset_deflate(create, 1);
 	}
 	s->space = rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, dims, NULL);
-	s->id = H5Dcreate2(h->file, path, type, s->space, links, create, H5P_DEFAULT);
+	s->id = make_groups(h, path, links) < 0 ? -1 : H5Dcreate2(h->file, path, type, s->space, links, create, H5P_DEFAULT);
 	H5Pclose(links);
 	H5Pclose(create);
 	if (s->id >= 0)

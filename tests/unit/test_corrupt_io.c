@@ -488,9 +488,9 @@ static void test_h5_flips(void **state)
 		bytes[at] = was;
 	}
 	print_message("# HDF5 flips: %d harmless, %d clean errors, %d died, %d bad messages\n", verdicts[0], verdicts[1], verdicts[2], verdicts[3]);
+	free(bytes);
 	assert_int_equal(verdicts[2] + verdicts[3], 0);
 	assert_true(verdicts[1] > 100);
-	free(bytes);
 }
 
 static int setup(void **state)
