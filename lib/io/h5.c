@@ -18,12 +18,16 @@ enum { MAX_ATTR = 60000 };
 
 static herr_t innermost(unsigned n, const H5E_error2_t *e, void *text)
 {
-	if (n == 0)
-		snprintf(text, 256, "%s", e->desc ? e->desc : "");
+	/* "file write failed: time = ..., error message = 'No space left on device', ...": the system's words are what the user needs */
+	const char *desc = e->desc ? e->desc : "", *system = strstr(desc, "error message = '");
+	if (n == 0 && system)
+		snprintf(text, 256, "%.*s", (int)strcspn(system + 17, "'"), system + 17);
+	else if (n == 0)
+		snprintf(text, 256, "%s", desc);
 	return 0;
 }
 
-/* The message, the file, and what HDF5 says was the first thing to go wrong. */
+/* The message, the file, and what HDF5 says was the first thing to go wrong: to be called before any other call of the library, which would clear that. */
 int itr_h5_fail(const itr_h5 *h, itr_err *err, const char *format, ...)
 {
 	char library[256] = "", what[512];
@@ -36,6 +40,14 @@ int itr_h5_fail(const itr_h5 *h, itr_err *err, const char *format, ...)
 	return itr_err_set(err, "'%s': %s%s%s", h->path, what, library[0] ? ": " : "", library);
 }
 
+void itr_h5_close_id(herr_t (*close_it)(hid_t), hid_t id)
+{
+	hid_t reasons = H5Eget_current_stack();
+	close_it(id);
+	if (reasons >= 0)
+		H5Eset_current_stack(reasons);
+}
+
 /* --- opening and closing -------------------------------------------------------------------------------------------------- */
 
 static itr_h5 *new_h5(const char *path)
@@ -43,6 +55,8 @@ static itr_h5 *new_h5(const char *path)
 	itr_h5 *h = itr_xcalloc(1, sizeof *h);
 	h->path = itr_xstrdup(path);
 	h->file = -1;
+	/* Every file is closed here; at exit libhdf5 would try again to flush one that the disk had no room for, and crash. Heeded on the first call only. */
+	H5dont_atexit();
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);          /* messages go into err, not to standard error */
 	return h;
 }
@@ -105,10 +119,10 @@ itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err)
 	hid_t access = access_plist();
 	itr_h5_reading_driver(access);
 	h->file = H5Fopen(path, H5F_ACC_RDONLY, access);
-	H5Pclose(access);
-	if (h->file < 0) {
+	if (h->file < 0)
 		itr_h5_fail(h, err, "cannot open this HDF5 file; it is cut short or damaged");
-	} else if (!format || check_root(h, format, err) == 0) {
+	H5Pclose(access);
+	if (h->file >= 0 && (!format || check_root(h, format, err) == 0)) {
 		h->synthetic = itr_h5_attr_int(h, "/", "synthetic", 0) != 0;
 		return h;
 	}
@@ -127,11 +141,11 @@ itr_h5 *itr_h5_create(const char *path, const char *format, bool synthetic, itr_
 		H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
 		H5Pset_obj_track_times(create, false);
 		h->file = H5Fcreate(itr_atomic_path(h->atomic), H5F_ACC_TRUNC, create, access);
-		H5Pclose(create);
-		H5Pclose(access);
 		if (h->file < 0)
 			itr_h5_fail(h, err, "cannot be written");
-		else if (itr_h5_set_attr_text(h, "/", "format", format, err) == 0 && itr_h5_set_attr_int(h, "/", "version", 1, err) == 0 &&
+		H5Pclose(create);
+		H5Pclose(access);
+		if (h->file >= 0 && itr_h5_set_attr_text(h, "/", "format", format, err) == 0 && itr_h5_set_attr_int(h, "/", "version", 1, err) == 0 &&
 		         itr_h5_set_attr_int(h, "/", "synthetic", synthetic, err) == 0 && itr_h5_set_attr_int(h, "/", "complete", 0, err) == 0)
 			return h;
 	}
@@ -144,10 +158,11 @@ int itr_h5_commit(itr_h5 *h, itr_err *err)
 	if (!h->atomic)
 		ITR_BUG("commit of '%s', which is open for reading", h->path);
 	int rc = itr_h5_set_attr_int(h, "/", "complete", 1, err);
-	if (rc == 0 && H5Fclose(h->file) < 0)           /* flushes; a full disk often shows only here */
-		rc = itr_h5_fail(h, err, "cannot be written");
-	else if (rc == 0)
-		h->file = -1;
+	if (rc == 0) {
+		if (H5Fclose(h->file) < 0)              /* flushes; a full disk often shows only here */
+			rc = itr_h5_fail(h, err, "cannot be written");
+		h->file = -1;                           /* closed or not: a second H5Fclose of a file that could not be flushed crashes */
+	}
 	if (rc == 0) {
 		rc = itr_atomic_commit(h->atomic, err);
 		h->atomic = NULL;

@@ -27,6 +27,8 @@ typedef struct itr_h5_set {
 
 /* The message, the file, and what HDF5 says was the first thing to go wrong. Returns -1. */
 int itr_h5_fail(const itr_h5 *h, itr_err *err, const char *format, ...) ITR_PRINTF(3, 4);
+/* Closes an id between a failure and itr_h5_fail: any other call would clear the reasons. */
+void itr_h5_close_id(herr_t (*close_it)(hid_t), hid_t id);
 
 /* Makes files that are opened with this access list use the driver of h5driver.c. */
 void itr_h5_reading_driver(hid_t access);

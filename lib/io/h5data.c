@@ -214,12 +214,11 @@ int itr_h5_set_create(itr_h5 *h, const char *path, hid_t type, int rank, const i
 	}
 	s->space = rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, dims, NULL);
 	s->id = make_groups(h, path, links) < 0 ? -1 : H5Dcreate2(h->file, path, type, s->space, links, create, H5P_DEFAULT);
+	int rc = s->id < 0 ? itr_h5_fail(h, err, "cannot write dataset '%s'", path) : 0;
 	H5Pclose(links);
 	H5Pclose(create);
-	if (s->id >= 0)
-		return 0;
-	int rc = itr_h5_fail(h, err, "cannot write dataset '%s'", path);
-	itr_h5_set_close(s);
+	if (rc < 0)
+		itr_h5_set_close(s);
 	return rc;
 }
 
@@ -248,7 +247,7 @@ int itr_h5_transfer(const itr_h5_set *s, hid_t type, int64_t first, int64_t rows
 	herr_t rc = s->info.rank == 0 ? 0 : H5Sselect_hyperslab(s->space, H5S_SELECT_SET, start, NULL, count, NULL);
 	if (rc >= 0)
 		rc = in ? H5Dread(s->id, type, memory, s->space, H5P_DEFAULT, in) : H5Dwrite(s->id, type, memory, s->space, H5P_DEFAULT, out);
-	H5Sclose(memory);
+	itr_h5_close_id(H5Sclose, memory);
 	return rc < 0 ? -1 : 0;
 }
 

@@ -52,9 +52,9 @@ static int read_variable(const itr_h5_set *s, int64_t first, int64_t n, char **o
 	int rc = itr_h5_transfer(s, type, first, n, raw, NULL);
 	for (int64_t i = 0; i < n && rc == 0; i++)
 		out[i] = raw[i] ? itr_h5_clean(raw[i], strlen(raw[i])) : itr_xstrdup("");
+	itr_h5_close_id(H5Tclose, type);
 	for (int64_t i = 0; i < n; i++)
-		H5free_memory(raw[i]);
-	H5Tclose(type);
+		free(raw[i]);                           /* libhdf5 took them from malloc; H5free_memory would clear the reasons of a failure */
 	free(raw);
 	return rc;
 }

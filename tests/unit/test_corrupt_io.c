@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -493,6 +494,73 @@ static void test_h5_flips(void **state)
 	assert_true(verdicts[1] > 100);
 }
 
+/* --- a disk without room ---------------------------------------------------------------------------------------------------- */
+
+/* Files may not grow beyond 64 KiB: every writer must say so, and the file that was there must be as it was. The number of things wrong. */
+static int write_without_room(void)
+{
+	enum { N = 40000 };
+	static float x[N];
+	itr_err err = ITR_ERR_INIT;
+	int bad = 0;
+	uint64_t seed = 23;
+	for (int i = 0; i < N; i++)
+		x[i] = (float)(next_random(&seed) >> 40);
+	struct rlimit limit = { 1 << 16, 1 << 16 };
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+#define WRONG(call) do { err.set = 0; err.msg[0] = 0; if ((call) != -1 || !strstr(err.msg, damaged) || !strstr(err.msg, "File too large")) { \
+		fprintf(stderr, "# line %d: %s\n", __LINE__, err.msg); bad++; } } while (0)
+	for (int deflate = 0; deflate < 2; deflate++) {
+		itr_npz_writer *w = itr_npz_create(damaged, deflate, &err);
+		int rc = itr_npz_put(w, "x", ITR_F32, 1, (int64_t[]){ N }, x, &err);
+		if (rc == 0)
+			WRONG(itr_npz_finish(w, &err));
+		else {
+			bad += !strstr(err.msg, "File too large");
+			itr_npz_abandon(w);
+		}
+	}
+	WRONG(itr_npy_write(damaged, ITR_F32, 1, (int64_t[]){ N }, x, &err));
+	itr_json *j = itr_json_array();
+	for (int i = 0; i < N; i++)
+		itr_json_push(j, itr_json_new_num((double)x[i]));
+	WRONG(itr_json_write(damaged, j, &err));
+	itr_json_free(j);
+	itr_h5 *h = itr_h5_create(damaged, "itr-features", false, &err);
+	WRONG(itr_h5_write(h, "/g/x", ITR_F32, 1, (int64_t[]){ N }, x, &err));
+	itr_h5_close(h);
+	h = itr_h5_create(damaged, "itr-features", false, &err);
+	for (int i = 0; i < 1000; i++) {                /* structures are kept in memory until the end: the commit finds out */
+		char name[32];
+		snprintf(name, sizeof name, "/g/%d", i);
+		bad += itr_h5_write_text(h, name, "hello", &err) != 0;
+	}
+	WRONG(itr_h5_commit(h, &err));
+	return bad;
+}
+
+static void test_disk_full(void **state)
+{
+	(void)state;
+	save("what was there", 14);
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		alarm(60);
+		_exit(ITR_MIN(write_without_room(), 100));
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	size_t n;
+	char *now = slurp(damaged, &n);
+	assert_string_equal(now, "what was there");
+	free(now);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -513,6 +581,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_npz_cut), cmocka_unit_test(test_npz_flips), cmocka_unit_test(test_npz_claims), cmocka_unit_test(test_zip_bomb),
 		cmocka_unit_test(test_json_flips), cmocka_unit_test(test_jsonl_damage), cmocka_unit_test(test_h5_cut), cmocka_unit_test(test_h5_flips),
+		cmocka_unit_test(test_disk_full),
 	};
 	return cmocka_run_group_tests_name("corrupt_io", tests, setup, teardown);
 }
