@@ -306,8 +306,8 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 		return "'--as-embeddings' needs '--synthetic N'";
 	if (o->size < 32 || o->size > 4096)
 		return "'--size' must lie between 32 and 4096";
-	if (o->subset.n > ITR_COCO_SUBSETS || o->near > ITR_PHASH_MAX_DISTANCE || o->near < -1)
-		return "at most 4 subsets, and '--near-duplicates' from -1 to 7";
+	if (o->subset.n > ITR_COCO_SUBSETS || o->near < -1 || o->near > ITR_PHASH_MAX_DISTANCE || o->connections > 256 || o->retries > 100)
+		return "at most 4 subsets, 256 connections, 100 retries; '--near-duplicates' from -1 to 7";
 	if ((o->verify || o->retry_failed || o->karpathy || o->base_url != itr_coco_base_url || o->annotations_url != itr_coco_annotations_url) && (!o->subset.n || o->from || o->annotations_dir || o->images_dir || t->n_args))
 		return "these options are about fetching: they need '--subset', without '--from' and without folders";
 	if (o->synthetic && (o->from || t->n_args))
@@ -326,6 +326,9 @@ int main(int argc, char **argv)
 		return itr_tool_usage(t, "%s", wrong);
 	if (itr_split_parse(f.fractions, o.split_sizes, &t->err) < 0)
 		return itr_tool_usage(t, "%s", t->err.msg);
+	itr_coco_opts network = network_opts(&f);
+	if ((o.verify || from_network(&f)) && (wrong = itr_coco_opts_check(&network)))
+		return itr_tool_usage(t, "%s", wrong);
 	itr_manifest_init(&f.m);
 	if (o.as_embeddings)
 		return write_embeddings(t, o.synthetic);
