@@ -83,6 +83,7 @@ static void append(itr_manifest *to, const itr_manifest *from)
 		itr_record *n = itr_manifest_add(to, r->id, r->image);
 		n->width = r->width;
 		n->height = r->height;
+		n->url = itr_manifest_str(to, r->url);
 		n->split = itr_manifest_str(to, r->split);
 		n->synthetic = r->synthetic;
 		for (int64_t k = 0; k < r->n_captions; k++)
@@ -92,33 +93,36 @@ static void append(itr_manifest *to, const itr_manifest *from)
 	}
 }
 
-static void set_urls(itr_manifest *m, const char *base, int64_t first)
+/* Where the pictures of a subset lie, whatever the reader found elsewhere: here there is one place. */
+static void set_places(coco_run *c, itr_manifest *m, const char *subset)
 {
-	for (int64_t i = first; i < m->n; i++) {
-		char *url = itr_http_join(base, m->records[i].image + strlen(m->root) + 1);
-		m->records[i].url = itr_manifest_str(m, url);
+	const char *base = c->o->base_url ? c->o->base_url : itr_coco_base_url;
+	for (int64_t i = 0; i < m->n; i++) {
+		itr_record *r = &m->records[i];
+		char *file = itr_xasprintf("%s/%s", subset, itr_path_basename(r->image)), *image = itr_xasprintf("%s/%s", c->o->dir, file), *url = itr_http_join(base, file);
+		r->image = itr_manifest_str(m, image);
+		r->url = itr_manifest_str(m, url);
+		free(file);
+		free(image);
 		free(url);
 	}
 }
 
+/* The first subset goes into the manifest itself: train2017's captions are not held twice. */
 static int read_subset(coco_run *c, const itr_reader *reader, const char *annotations, const char *subset, itr_err *err)
 {
 	char *images = itr_path_join(c->o->dir, subset);
 	itr_reader_opts ro = { .annotations_dir = annotations, .images_dir = images, .subset = subset, .provenance = c->o->provenance };
-	itr_manifest one;
-	int64_t first = c->m->n;
-	itr_manifest_init(&one);
-	int rc = reader->read(&one, &ro, c->f, err);
-	if (rc == 0) {
-		for (int64_t i = 0; i < one.n; i++) {           /* the reader may find a picture elsewhere; here there is one place */
-			char *image = itr_xasprintf("%s/%s/%s", c->m->root, subset, itr_path_basename(one.records[i].image));
-			one.records[i].image = itr_manifest_str(&one, image);
-			free(image);
-		}
-		append(c->m, &one);
-		set_urls(c->m, c->o->base_url ? c->o->base_url : itr_coco_base_url, first);
-	}
-	itr_manifest_free(&one);
+	itr_manifest other, *m = c->m->n ? &other : c->m;
+	if (m == &other)
+		itr_manifest_init(m);
+	int rc = reader->read(m, &ro, c->f, err);
+	if (rc == 0)
+		set_places(c, m, subset);
+	if (rc == 0 && m == &other)
+		append(c->m, m);
+	if (m == &other)
+		itr_manifest_free(m);
 	free(images);
 	return rc;
 }
