@@ -29,7 +29,7 @@ GIT       := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 # Debian's names for everything that building, testing and plotting need; `make deps` installs them.
 DEPS_BUILD := gcc pkg-config libopenblas-openmp-dev libhdf5-dev libcurl4-openssl-dev libzip-dev libpng-dev \
               libjpeg62-turbo-dev libutf8proc-dev libssl-dev zlib1g-dev gnuplot-nox fonts-dejavu-core
-DEPS_TEST  := libcmocka-dev jq python3 python3-venv
+DEPS_TEST  := libcmocka-dev jq python3 python3-venv nginx-light
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST)
 
 have_module = $(shell pkg-config --exists $(1) 2>/dev/null && echo $(1))

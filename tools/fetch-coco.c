@@ -247,7 +247,8 @@ static int write_all(struct fetch *f)
 	if (rc == 0 && itr_findings_count(f->findings, NULL))
 		itr_info("all of them are listed in '%s'", problems);
 	if (rc == 0 && f->m.n == 0)
-		rc = itr_err_set(&t->err, "none of the %lld pictures is there and whole; --images-dir says where they are", (long long)f->failed);
+		rc = itr_err_set(&t->err, "none of the %lld pictures is there and whole; %s", (long long)f->failed,
+		                 f->transfers ? "failures.json says why" : "--images-dir says where they are");
 	if (rc == 0)
 		rc = itr_manifest_write(&f->m, manifest, t->provenance, echo ? t->out : NULL, &t->err);
 	free(manifest);
