@@ -20,7 +20,7 @@ struct opt {
 	itr_ints k;
 	int ties, format;
 	int64_t bootstrap, run_depth;
-	const char *protocol, *relevance, *per_query, *run, *run_out, *qrels_out;
+	const char *protocol, *relevance, *per_query, *baseline, *run, *run_out, *qrels_out;
 	itr_strs fail_if;
 };
 
@@ -49,6 +49,7 @@ static const itr_option options[] = {
 	ITR_OPT_STR("qrels-out", 0, struct opt, qrels_out, "FILE", "write the relevance as TREC qrels"),
 	ITR_OPT_BOOL("anchors", 0, struct opt, anchors, "put published figures of the same test set beside the result"),
 	ITR_OPT_STRS("fail-if", 0, struct opt, fail_if, "CONDITION", "exit 1 when it holds, as 'i2t.recall@1<0.3'"),
+	ITR_OPT_STR("baseline", 0, struct opt, baseline, "FILE", "also compare with this per-query file (or result that names one): paired differences"),
 	ITR_OPT_BOOL("compare", 0, struct opt, compare, "the arguments are two per-query files (or results that name them): paired differences B - A"),
 	ITR_OPT_END
 };
@@ -80,6 +81,8 @@ static int check_use(itr_tool *t, struct opt *o)
 		return itr_tool_usage(t, "give one of EMBEDDINGS (a file or folder), --text with --image, or --run");
 	if (o->run && (!o->relevance || o->run_out || strcmp(o->protocol, "full")))
 		return itr_tool_usage(t, o->relevance ? "a run is evaluated as it is: no --protocol, no --run-out" : "--run needs --relevance");
+	if (o->baseline && o->per_query && !strcmp(o->per_query, "none"))
+		return itr_tool_usage(t, "--baseline compares per-query files: leave out --per-query none");
 	if (o->run_depth < 0)
 		return itr_tool_usage(t, "--run-depth counts from 0");
 	for (int64_t i = 0; i < o->k.n; i++) {
@@ -106,25 +109,41 @@ static char *per_query_path(const itr_tool *t, const struct opt *o, const itr_pa
 	return itr_eval_queries_path(t->n_args ? t->args[0] : o->run ? o->run : o->pairs.text, p, o->protocol);
 }
 
-static void track(void *tool, const char *key, double value) { itr_tool_metric(tool, key, value, 0); }
+static void track(void *tool, const char *key, double value)
+{
+	itr_tool_metric(tool, key, value, 0);
+}
 
 /* The result as JSON, complete; NULL with t->err. */
-static itr_json *result_json(itr_tool *t, const struct opt *o, const itr_eval *e, const itr_pairs *p, const char *per_query)
+static itr_json *result_json(itr_tool *t, const struct opt *o, const itr_eval *e, const itr_pairs *p)
 {
-	itr_json *j = itr_eval_json(e, p);
+	char *per_query = per_query_path(t, o, p);
+	const char *set = o->anchors ? itr_anchor_set(o->protocol, p->n_image) : NULL;
+	itr_json *j = itr_eval_json(e, p), *versus = NULL;
+	int rc = per_query ? itr_eval_write_queries(e, p, per_query, t->provenance, &t->err) : 0;
+	if (rc < 0 && !o->per_query && !t->output && !o->baseline) {          /* nobody asked for it: an input that cannot be written beside is no failure */
+		itr_warn("no per-query file: %s", t->err.msg);
+		t->err = (itr_err)ITR_ERR_INIT;
+		free(per_query);
+		per_query = NULL;
+		rc = 0;
+	}
 	itr_json_add_int(j, "schema", SCHEMA);
 	itr_json_add(j, "provenance", itr_provenance_json(t->provenance));
-	if (per_query && itr_eval_write_queries(e, p, per_query, t->provenance, &t->err) < 0) {
-		itr_json_free(j);
-		return NULL;
-	}
 	itr_json_add_str(j, "per_query", per_query);
-	const char *set = o->anchors ? itr_anchor_set(o->protocol, p->n_image) : NULL;
 	if (o->anchors)
 		itr_json_add(j, "anchors", itr_anchors_json(set ? set : ""));
-	if (per_query)
+	if (rc == 0 && per_query)
 		itr_tool_artifact(t, per_query);
-	return j;
+	if (rc == 0 && o->baseline && !(versus = itr_eval_compare(o->baseline, per_query, (int)o->bootstrap, t->seed, t->threads, &t->err)))
+		rc = -1;
+	if (versus)
+		itr_json_add(j, "baseline", versus);
+	free(per_query);
+	if (rc == 0)
+		return j;
+	itr_json_free(j);
+	return NULL;
 }
 
 /* 1: a condition holds (said on stderr), 0: none, -1 with t->err. */
@@ -141,40 +160,6 @@ static int failed_conditions(itr_tool *t, const struct opt *o, const itr_json *r
 		failed |= holds;
 	}
 	return failed;
-}
-
-static int write_output(itr_tool *t, const itr_json *j)
-{
-	if (!t->output || strcmp(t->output, "-") == 0)
-		return 0;
-	if (itr_json_write(t->output, j, &t->err) < 0)
-		return -1;
-	itr_tool_artifact(t, t->output);
-	return 0;
-}
-
-static int compare(itr_tool *t, const struct opt *o)
-{
-	itr_json *j = itr_eval_compare(t->args[0], t->args[1], (int)o->bootstrap, t->seed, t->threads, &t->err);
-	if (!j)
-		return itr_tool_fail(t);
-	itr_json_add_int(j, "schema", SCHEMA);
-	itr_json_add(j, "provenance", itr_provenance_json(t->provenance));
-	int failed = failed_conditions(t, o, j);
-	if (failed < 0 || write_output(t, j) < 0) {
-		itr_json_free(j);
-		return itr_tool_fail(t);
-	}
-	if (t->json) {
-		itr_tool_print_json(t, j);
-		return itr_tool_end(t, !failed);
-	}
-	itr_buf table = ITR_BUF_INIT;
-	itr_eval_compare_table(j, o->format, &table);
-	fputs(itr_buf_str(&table), t->out);
-	itr_buf_free(&table);
-	itr_json_free(j);
-	return itr_tool_end(t, !failed);
 }
 
 /* Vectors, or ids and lists of a run; relevance replaced; NULL with t->err. *lists is the run's. */
@@ -214,53 +199,71 @@ static int write_trec(itr_tool *t, const struct opt *o, const itr_pairs *p)
 	return o->run_out ? itr_trec_write_run(p, o->run_out, o->run_depth ? o->run_depth : INT32_MAX, t->threads, &t->err) : 0;
 }
 
-/* stdout: the JSON (j is consumed) or the table; warnings go to stderr where the table does not show them. */
-static void show(itr_tool *t, const struct opt *o, const itr_eval *e, const itr_pairs *p, itr_json *j)
+/* What people read; j is the result. e and p NULL: a comparison. */
+static void show_table(itr_tool *t, const struct opt *o, const itr_eval *e, const itr_pairs *p, const itr_json *j)
 {
-	const char *set = o->anchors ? itr_anchor_set(o->protocol, p->n_image) : NULL;
-	if (o->anchors && !set)
-		itr_warn("no published figures belong to %lld images under protocol %s", (long long)p->n_image, o->protocol);
-	for (const itr_json *w = t->json || o->format != ITR_TABLE_TEXT ? itr_json_first(e->warnings) : NULL; w; w = itr_json_next(w))
-		itr_warn("%s", itr_json_str(w, ""));
-	if (t->json) {
-		itr_tool_print_json(t, j);
-		return;
-	}
+	const itr_json *versus = e ? itr_json_get(j, "baseline") : j;
+	const char *set = e && o->anchors ? itr_anchor_set(o->protocol, p->n_image) : NULL;
 	itr_buf table = ITR_BUF_INIT;
-	itr_eval_table(e, p, o->format, &table);
+	if (e)
+		itr_eval_table(e, p, o->format, &table);
 	if (set)
 		itr_anchors_table(j, set, o->format, &table);
+	else if (e && o->anchors)
+		itr_warn("no published figures belong to %lld images under protocol %s", (long long)p->n_image, o->protocol);
+	if (e && versus)
+		itr_buf_putc(&table, '\n');
+	if (versus)
+		itr_eval_compare_table(versus, o->format, &table);
 	fputs(itr_buf_str(&table), t->out);
 	itr_buf_free(&table);
-	itr_json_free(j);
+}
+
+/* Output file, conditions, tracked figures, stdout, exit code. Frees j (NULL: it failed before). */
+static int conclude(itr_tool *t, const struct opt *o, const itr_eval *e, const itr_pairs *p, itr_json *j)
+{
+	bool file = t->output && strcmp(t->output, "-") != 0;
+	int failed = j && (!file || itr_json_write(t->output, j, &t->err) == 0) ? failed_conditions(t, o, j) : -1;
+	if (failed < 0) {
+		itr_json_free(j);
+		return itr_tool_fail(t);
+	}
+	if (file)
+		itr_tool_artifact(t, t->output);
+	if (e)
+		itr_eval_track(e, track, t);
+	for (const itr_json *w = t->json || o->format != ITR_TABLE_TEXT ? itr_json_first(itr_json_get(j, "warnings")) : NULL; w; w = itr_json_next(w))
+		itr_warn("%s", itr_json_str(w, ""));          /* the table for people shows them itself */
+	if (t->json) {
+		itr_tool_print_json(t, j);
+	} else {
+		show_table(t, o, e, p, j);
+		itr_json_free(j);
+	}
+	return itr_tool_end(t, !failed);
+}
+
+static int compare(itr_tool *t, const struct opt *o)
+{
+	itr_json *j = itr_tool_check_output(t, false) < 0 ? NULL : itr_eval_compare(t->args[0], t->args[1], (int)o->bootstrap, t->seed, t->threads, &t->err);
+	if (j) {
+		itr_json_add_int(j, "schema", SCHEMA);
+		itr_json_add(j, "provenance", itr_provenance_json(t->provenance));
+	}
+	return conclude(t, o, NULL, NULL, j);
 }
 
 static int evaluate(itr_tool *t, struct opt *o)
 {
 	itr_trec_run *lists = NULL;
-	itr_json *j = NULL;
-	int failed = -1;
-	if (itr_tool_check_output(t, false) < 0)
-		return itr_tool_fail(t);
-	itr_pairs *p = open_input(t, o, &lists);
+	itr_pairs *p = itr_tool_check_output(t, false) < 0 ? NULL : open_input(t, o, &lists);
 	itr_eval *e = p ? measure(t, o, p, lists) : NULL;
-	if (e && write_trec(t, o, p) == 0) {
-		char *per_query = per_query_path(t, o, p);
-		j = result_json(t, o, e, p, per_query);
-		free(per_query);
-	}
-	if (j && write_output(t, j) == 0)
-		failed = failed_conditions(t, o, j);
-	if (failed >= 0) {
-		itr_eval_track(e, track, t);
-		show(t, o, e, p, j);
-	} else {
-		itr_json_free(j);
-	}
+	itr_json *j = e && write_trec(t, o, p) == 0 ? result_json(t, o, e, p) : NULL;
+	int code = conclude(t, o, e, p, j);
 	itr_eval_free(e);
 	itr_pairs_free(p);
 	itr_trec_free(lists);
-	return failed < 0 ? itr_tool_fail(t) : itr_tool_end(t, !failed);
+	return code;
 }
 
 int main(int argc, char **argv)

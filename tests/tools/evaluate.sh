@@ -73,6 +73,7 @@ better() {
 	npz b1.npz "text_8=300x8:((i*31+k*17)%23)/23-.5+(0 if (i*7+k)%5 else .5)" "video_8=100x8:((i*3*31+k*17)%23)/23-.5" "ground_truth=300:i//3" && npz b2.npz "text_8=300x8:((i//3*3*31+k*17)%23)/23-.5+(0 if (i*7+k)%5 else .1)" "video_8=100x8:((i*3*31+k*17)%23)/23-.5" "ground_truth=300:i//3" &&
 	json b1.npz && json b2.npz && "$E" --compare b1.dim8.per_query.npz b2.dim8.per_query.npz --json -q > c.json && jq -e '.t2i.mrr | .difference > 0 and .ci95[0] > 0 and .p_holm < 0.05 and .p_holm >= .p' c.json && "$E" --compare b1.dim8.per_query.npz b2.dim8.per_query.npz | grep -q "p (Holm)"
 }
+baseline() { json b2.npz --baseline b1.dim8.per_query.npz && jq -s -e '.[0].baseline.t2i.mrr == .[1].t2i.mrr' r.json c.json && "$E" b2.npz -q --baseline b1.dim8.per_query.npz | grep -q "p (Holm)"; }
 formats() { for f in text csv tsv md latex; do "$E" e.npz --format $f -q --per-query none > out.$f || return 1; done; head -n 1 out.csv | grep -qx 'metric,t2i,t2i_low,t2i_high,t2i_chance,i2t,i2t_low,i2t_high,i2t_chance' && grep -q '&' out.latex && grep -q '^|' out.md && grep -q chance out.text; }
 tracked() { "$E" e.npz -q --per-query none --runs-dir tr > /dev/null && cat tr/*/*/metrics/t2i_recall_at_10 tr/*/*/metrics/i2t_recall_at_10 tr/*/*/metrics/mean_recall_at_10 | grep -c . | grep -qx 3; }
 flat() { [ "$(ls tr/*/*/params | grep -cx dim)" = 1 ]; }
@@ -92,6 +93,11 @@ t "judgements as JSON: strays are counted" judged
 t "plain qrels" plain_qrels
 t "compared with itself nothing differs" against_itself
 t "a better model is found better" better
+t "the same against a baseline" baseline
+beside() { mkdir sub && cp e.npz sub/ && json sub/e.npz && jq -e '.per_query == "sub/e.dim6.per_query.npz"' r.json && [ -s sub/e.dim6.per_query.npz ]; }
+blocked() { rm sub/*.per_query.npz && mkdir sub/e.dim6.per_query.npz && json sub/e.npz && jq -e '.per_query == null' r.json; }
+t "the per-query file is beside the input" beside
+t "where it cannot be, the figures come all the same" blocked
 t "tables" formats
 t "tracked metrics" tracked
 t "tracked options" flat

@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 
+#include "base/cpu.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "retrieval/kern_count.h"
 #include "retrieval/metrics.h"
 #include "retrieval/pools.h"
 #include "tensor/gemm.h"
@@ -292,6 +294,55 @@ static void test_pool_ranks(void **state)
 	itr_aligned_free(b);
 }
 
+/* Every counting kernel that this processor has, against loops; lengths around the vector length, thresholds that are absent (NaN). */
+static void test_count_kernels(void **state)
+{
+	(void)state;
+	enum { ROWS = 37, LD = 40, SLOTS = 3 };
+	const itr_count_kernel *kernel[3] = { &itr_count_plain };
+	int n = 1;
+#if defined(__x86_64__)
+	if (itr_cpu_features() & ITR_CPU_AVX2)
+		kernel[n++] = &itr_count_avx2;
+	if (itr_cpu_features() & ITR_CPU_AVX512)
+		kernel[n++] = &itr_count_avx512;
+#endif
+	float s[ROWS * LD], t[SLOTS * ITR_COUNT_LANES];
+	int32_t limit[SLOTS * ITR_COUNT_LANES];
+	itr_rng rng;
+	itr_rng_seed(&rng, 6);
+	for (int i = 0; i < ROWS * LD; i++)
+		s[i] = (float)itr_rng_integers(&rng, -2, 3);
+	for (int i = 0; i < SLOTS * ITR_COUNT_LANES; i++) {
+		t[i] = i % 7 == 3 ? NAN : (float)itr_rng_integers(&rng, -2, 3);
+		limit[i] = (int32_t)itr_rng_integers(&rng, 0, 200);
+	}
+	for (int k = 0; k < n; k++) {
+		for (int64_t len = 0; len <= LD; len++) {
+			int64_t above = 5, equal = 7, want_above = 5, want_equal = 7;
+			kernel[k]->row(s, len, 1, &above, &equal);
+			for (int64_t i = 0; i < len; i++) {
+				want_above += s[i] > 1;
+				want_equal += s[i] == 1;
+			}
+			assert_true(above == want_above && equal == want_equal);
+		}
+		int32_t above[SLOTS * ITR_COUNT_LANES] = { 0 }, equal[SLOTS * ITR_COUNT_LANES] = { 0 }, before[SLOTS * ITR_COUNT_LANES] = { 0 };
+		kernel[k]->columns(s + 1, LD, ROWS, SLOTS, t, above, equal, 90, limit, before);
+		kernel[k]->columns(s + 1, LD, ROWS, SLOTS, t, above, equal, 90, NULL, NULL);
+		for (int j = 0; j < SLOTS * ITR_COUNT_LANES; j++) {
+			int32_t a = 0, e = 0, b = 0;
+			for (int i = 0; i < ROWS; i++) {
+				float v = s[1 + i * LD + j % ITR_COUNT_LANES];
+				a += v > t[j];
+				e += v == t[j];
+				b += v == t[j] && 90 + i < limit[j];
+			}
+			assert_true(above[j] == 2 * a && equal[j] == 2 * e && before[j] == b);
+		}
+	}
+}
+
 static void test_pools_are_numpys(void **state)
 {
 	(void)state;
@@ -364,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_enumeration),  cmocka_unit_test(test_blocks),           cmocka_unit_test(test_constant_is_chance),
 		cmocka_unit_test(test_pool_ranks),   cmocka_unit_test(test_pools_are_numpys), cmocka_unit_test(test_relevance),
+		cmocka_unit_test(test_count_kernels),
 	};
 	return cmocka_run_group_tests_name("retrieval metrics", tests, NULL, NULL);
 }
