@@ -249,6 +249,7 @@ void itr_gallery_free(itr_gallery *g)
 	free(g);
 }
 
+const itr_gallery *itr_gallery_fine(const itr_gallery *g) { return g->fine; }
 int64_t itr_gallery_rows(const itr_gallery *g) { return g->n; }
 int64_t itr_gallery_dim(const itr_gallery *g) { return g->dim; }
 itr_precision itr_gallery_precision(const itr_gallery *g) { return g->precision; }

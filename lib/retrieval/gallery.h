@@ -63,6 +63,12 @@ void itr_scorer_free(itr_scorer *s);
 /* out[i] = score of row rows[i]. rows NULL: rows 0..n-1. The query must be finite. */
 void itr_scorer_rows(itr_scorer *s, const float *query, const int64_t *rows, int64_t n, float *out);
 
+/* A scorer for up to `block` queries at a time, and their scores for all rows: out[q*ld + row]. One thread; each thread wants its own. */
+itr_scorer *itr_scorer_new_block(const itr_gallery *g, int64_t block);
+void itr_scorer_block(itr_scorer *s, const float *queries, int64_t nq, float *out, int64_t ld);
+/* The gallery's finer copy, a gallery too; NULL without one. Borrowed. */
+const itr_gallery *itr_gallery_fine(const itr_gallery *g);
+
 /* All scores of nq queries: out[q*ld + row]. For matrices that fit; search and rank never hold one. -1: a query is not finite. */
 ITR_MUST_USE int itr_gallery_scores(const itr_gallery *g, const float *queries, int64_t nq, float *out, int64_t ld, int threads, itr_err *err);
 

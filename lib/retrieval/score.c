@@ -1,4 +1,4 @@
-/* Scores without selection: chosen rows, whole matrices, and ranks of positives. */
+/* Whole matrices of scores, and ranks of positives. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,33 +7,6 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "retrieval/packed.h"
-
-struct itr_scorer {
-	const itr_gallery *g;
-	itr_queries *q;
-};
-
-itr_scorer *itr_scorer_new(const itr_gallery *g)
-{
-	itr_scorer *s = itr_xmalloc(sizeof *s);
-	*s = (itr_scorer){ g, itr_queries_new(g, 1) };
-	return s;
-}
-
-void itr_scorer_free(itr_scorer *s)
-{
-	if (!s)
-		return;
-	itr_queries_free(s->q);
-	free(s);
-}
-
-void itr_scorer_rows(itr_scorer *s, const float *query, const int64_t *rows, int64_t n, float *out)
-{
-	itr_queries_fill(s->q, query, 1, 0);
-	itr_kquery q = itr_queries_one(s->q, 0);
-	s->g->kernel->few(&s->g->rows, &q, 0, rows, n, out);
-}
 
 /* --- blocks of queries against all rows, tile by tile: what a tile's scores are used for is `use`. -------------------------------------------------- */
 

@@ -1,0 +1,206 @@
+/* Intervals for a whole group of cells from one set of resamples. The resamples are those of retrieval/bootstrap.h (same generator, same order of draws), but as a
+ * matrix of weights: all columns of all cells are then one product, instead of a pass over the queries a resample and cell. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "experiment/grid_internal.h"
+#include "tensor/blas.h"
+
+enum { ROWS = 125 };            /* resamples of one product */
+
+static bool has_interval(const itr_metric_def *m)
+{
+	return m->kind == ITR_METRIC_RECALL || m->kind == ITR_METRIC_MRR || m->kind == ITR_METRIC_NDCG;
+}
+
+static int64_t cluster_of(const itr_grid *g, int direction, int64_t query)
+{
+	return direction == T2V ? g->base->text_image[query] : query;
+}
+
+static void draw(itr_grid *g, int64_t clusters)
+{
+	itr_weights *w = &g->weights;
+	itr_rng rng;
+	if (w->clusters == clusters)
+		return;
+	free(w->count);
+	w->clusters = clusters;
+	w->resamples = g->o.resamples;
+	w->count = itr_xcalloc((size_t)(w->resamples * clusters) + 1, sizeof *w->count);
+	itr_rng_init(&rng, (uint64_t[]){ g->o.seed, 1 }, 2);
+	for (int64_t b = 0; b < w->resamples; b++)
+		for (int64_t i = 0; i < clusters; i++) {
+			uint16_t *c = &w->count[b * clusters + itr_rng_integers(&rng, 0, clusters)];
+			*c = *c < UINT16_MAX ? *c + 1 : *c;
+		}
+}
+
+/* Images that have a ranked query in either direction, numbered closely: number[image], or -1. */
+static int64_t number_images(const itr_grid *g, itr_metric_values *const pair[2], int64_t *number)
+{
+	int64_t n = 0, images = g->base->n_image;
+	memset(number, 0xff, (size_t)images * sizeof *number);
+	for (int d = 0; d < 2; d++)
+		for (int64_t i = 0; i < pair[d]->n; i++)
+			number[cluster_of(g, d, pair[d]->query[i])] = 0;
+	for (int64_t c = 0; c < images; c++)
+		if (number[c] == 0)
+			number[c] = n++;
+	return n;
+}
+
+/* One pair's columns of the matrix of sums: per direction the number of queries, then the sums of its metrics. */
+static int fill(const itr_grid *g, itr_metric_values *const pair[2], const int64_t *number, double *sum, int64_t ld, int at)
+{
+	for (int d = 0; d < 2; d++) {
+		const itr_metric_values *v = pair[d];
+		for (int64_t i = 0; i < v->n; i++) {
+			double *row = sum + number[cluster_of(g, d, v->query[i])] * ld + at;
+			*row++ += 1;
+			for (int j = 0; j < g->set.n; j++)
+				if (has_interval(&g->set.m[j]))
+					*row++ += v->value[i * v->columns + j];
+		}
+		at++;
+		for (int j = 0; j < g->set.n; j++)
+			at += has_interval(&g->set.m[j]);
+	}
+	return at;
+}
+
+struct product {
+	const itr_weights *w;
+	const double *sum;
+	double *out;                    /* [resamples][columns] */
+	int64_t columns;
+	double **weight;                /* a worker's block */
+};
+
+static void multiply(void *ctx, int64_t block, int worker)
+{
+	const struct product *p = ctx;
+	int64_t first = block * ROWS, rows = ITR_MIN(p->w->resamples - first, (int64_t)ROWS), n = p->w->clusters;
+	const uint16_t *count = p->w->count + first * n;
+	for (int64_t i = 0; i < rows * n; i++)
+		p->weight[worker][i] = count[i];
+	itr_dgemm(false, false, rows, p->columns, n, 1, p->weight[worker], n, p->sum, p->columns, 0, p->out + first * p->columns, p->columns);
+}
+
+/* The k-th smallest (from 0) of n values; what is smaller comes before it. */
+static double kth(double *x, int64_t n, int64_t k)
+{
+	int64_t lo = 0, hi = n - 1;
+	while (lo < hi) {
+		double pivot = x[lo + (hi - lo) / 2];
+		int64_t i = lo, j = hi;
+		while (i <= j) {
+			while (x[i] < pivot)
+				i++;
+			while (pivot < x[j])
+				j--;
+			if (i <= j) {
+				double t = x[i];
+				x[i++] = x[j];
+				x[j--] = t;
+			}
+		}
+		if (k <= j)
+			hi = j;
+		else if (k >= i)
+			lo = i;
+		else
+			break;
+	}
+	return x[k];
+}
+
+/* np.percentile(x, 100 * share), linear between order statistics as NumPy's lerp does it. */
+static double percentile(double *x, int64_t n, double share)
+{
+	double at = share * (double)(n - 1), part = at - floor(at);
+	int64_t i = (int64_t)floor(at);
+	double low = kth(x, n, i);
+	if (i + 1 >= n)
+		return low;
+	double high = x[i + 1];
+	for (int64_t k = i + 2; k < n; k++)
+		high = x[k] < high ? x[k] : high;
+	return part >= 0.5 ? high - (high - low) * (1 - part) : low + (high - low) * part;
+}
+
+struct edges {
+	const itr_grid *g;
+	const double *out;
+	int64_t columns;
+	int per_side, metric[ITR_METRIC_MAX];
+	itr_interval *interval;
+};
+
+static void edge(void *ctx, int64_t i, int worker)
+{
+	const struct edges *e = ctx;
+	int64_t side = i / e->per_side, j = i % e->per_side, n = e->g->weights.resamples, at = side * (e->per_side + 1);
+	double *x = itr_xmalloc((size_t)n * sizeof *x);
+	bool empty = false;
+	(void)worker;
+	for (int64_t b = 0; b < n; b++) {
+		double count = e->out[b * e->columns + at];
+		empty |= count == 0;
+		x[b] = e->out[b * e->columns + at + 1 + j] / count;
+	}
+	if (!empty)
+		e->interval[side * ITR_METRIC_MAX + e->metric[j]] = (itr_interval){ percentile(x, n, 0.025), percentile(x, n, 0.975) };
+	free(x);
+}
+
+/* Pairs that rank the same images share one product; normally these are all. */
+static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, const int64_t *number, int64_t clusters, itr_interval *out)
+{
+	struct edges e = { .g = g, .interval = out };
+	int workers = itr_threads_resolve(g->o.threads), at = 0;
+	for (int j = 0; j < g->set.n; j++)
+		if (has_interval(&g->set.m[j]))
+			e.metric[e.per_side++] = j;
+	struct product p = { &g->weights, NULL, NULL, (int64_t)n * 2 * (e.per_side + 1), itr_xcalloc((size_t)workers, sizeof *p.weight) };
+	double *sum = itr_xcalloc((size_t)(clusters * p.columns) + 1, sizeof *sum);
+	draw(g, clusters);
+	for (int i = 0; i < n; i++)
+		at = fill(g, values + 2 * i, number, sum, p.columns, at);
+	p.sum = sum;
+	p.out = itr_xmalloc((size_t)(g->o.resamples * p.columns + 1) * sizeof *p.out);
+	for (int i = 0; i < workers; i++)
+		p.weight[i] = itr_aligned_alloc((size_t)(ROWS * clusters) * sizeof(double));
+	itr_parallel_for(workers, (g->o.resamples + ROWS - 1) / ROWS, multiply, &p);
+	e.out = p.out;
+	e.columns = p.columns;
+	itr_parallel_for(workers, (int64_t)n * 2 * e.per_side, edge, &e);
+	for (int i = 0; i < workers; i++)
+		itr_aligned_free(p.weight[i]);
+	free(p.weight);
+	free(p.out);
+	free(sum);
+}
+
+void itr_grid_intervals(itr_grid *g, itr_metric_values *const *values, int n, itr_interval *out)
+{
+	int64_t images = g->base->n_image, *first = itr_xmalloc((size_t)(images + 1) * sizeof *first), *number = itr_xmalloc((size_t)(images + 1) * sizeof *number);
+	for (int64_t i = 0; i < (int64_t)n * 2 * ITR_METRIC_MAX; i++)
+		out[i] = (itr_interval){ NAN, NAN };
+	for (int i = 0, next; i < n && g->o.resamples > 0; i = next) {
+		int64_t clusters = number_images(g, values + 2 * i, first);
+		for (next = i + 1; next < n; next++) {
+			number_images(g, values + 2 * next, number);
+			if (memcmp(first, number, (size_t)images * sizeof *first))
+				break;
+		}
+		intervals_of(g, values + 2 * i, next - i, first, clusters, out + (int64_t)i * 2 * ITR_METRIC_MAX);
+	}
+	free(first);
+	free(number);
+}

@@ -1,0 +1,165 @@
+/* Data of the grid: vectors of each size, pairs, candidate pools. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "experiment/grid_internal.h"
+#include "linear/project.h"
+#include "retrieval/pools.h"
+#include "tensor/rows.h"
+
+static bool in_list(const itr_grid_list *l, int64_t v)
+{
+	for (int i = 0; i < l->n; i++)
+		if (l->v[i] == v)
+			return true;
+	return false;
+}
+
+static itr_pairs *open_size(const itr_grid *g, int64_t dim, itr_provenance *p, itr_err *err)
+{
+	itr_pairs_opts o = { .dim = dim, .no_normalize = g->o.no_normalize, .seed = g->o.seed, .threads = g->o.threads };
+	return itr_pairs_open(g->o.data, &o, p, err);
+}
+
+/* The permutation moves texts, their ids and their answers together; images stay. */
+static void shuffle(itr_grid *g)
+{
+	itr_pairs *p = g->base;
+	int64_t n = p->n_text, *image = itr_xmalloc(((size_t)n + 1) * sizeof *image);
+	char **id = itr_xmalloc(((size_t)n + 1) * sizeof *id);
+	itr_rng rng;
+	g->order = itr_xmalloc(((size_t)n + 1) * sizeof *g->order);
+	itr_rng_seed(&rng, g->o.seed);
+	itr_rng_permutation(&rng, n, g->order);
+	for (int64_t i = 0; i < n; i++) {
+		image[i] = p->text_image[g->order[i]];
+		id[i] = p->text_id[g->order[i]];
+	}
+	free(p->text_image);
+	free(p->text_id);
+	p->text_image = image;
+	p->text_id = id;
+	itr_relevance_free(p->t2i);
+	itr_relevance_free(p->i2t);
+	p->t2i = itr_relevance_from_map(n, p->n_image, image);
+	p->i2t = itr_relevance_invert(p->t2i);
+}
+
+/* The first size that can be read gives ids and ground truth; that a listed size is missing is its cells' failure, not the grid's. */
+int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
+{
+	itr_err first = ITR_ERR_INIT;
+	bool made = g->o.project.n || g->o.truncate.n;
+	for (int i = 0; i < g->o.dims.n && !g->base; i++)
+		if (!in_list(&g->o.project, g->o.dims.v[i]) && !in_list(&g->o.truncate, g->o.dims.v[i])) {
+			g->base = open_size(g, g->o.dims.v[i], p, first.set ? NULL : &first);
+			p = g->base ? NULL : p;
+		}
+	if (!g->base && (made || !first.set))
+		g->base = open_size(g, 0, p, err);
+	if (!g->base) {
+		if (first.set)
+			itr_err_set(err, "%s", first.msg);
+		return -1;
+	}
+	itr_aligned_free(g->base->text);          /* vectors are read again size by size: only one size is held at a time */
+	itr_aligned_free(g->base->image);
+	g->base->text = g->base->image = NULL;
+	if (g->o.shuffle)
+		shuffle(g);
+	g->rel[T2V] = g->base->t2i;
+	g->rel[V2T] = g->base->i2t;
+	g->n_queries[T2V] = g->n_gallery[V2T] = g->base->n_text;
+	g->n_queries[V2T] = g->n_gallery[T2V] = g->base->n_image;
+	return itr_relevance_pairs(g->base->t2i) ? 0 : itr_err_set(err, "'%s': no text has an answer (ground_truth is -1 throughout)", g->o.data);
+}
+
+static float *permuted(const itr_grid *g, float *x, int64_t dim)
+{
+	if (!g->order)
+		return x;
+	float *y = itr_aligned_alloc((size_t)(g->base->n_text * dim) * sizeof *y);
+	for (int64_t i = 0; i < g->base->n_text; i++)
+		memcpy(y + i * dim, x + g->order[i] * dim, (size_t)dim * sizeof *y);
+	itr_aligned_free(x);
+	return y;
+}
+
+int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err)
+{
+	bool project = in_list(&g->o.project, dim), made = project || in_list(&g->o.truncate, dim);
+	itr_pairs *p = open_size(g, made ? 0 : dim, NULL, err);
+	*out = (itr_vectors){ .dim = dim };
+	if (!p)
+		return -1;
+	if (p->n_text != g->base->n_text || p->n_image != g->base->n_image) {
+		itr_err_set(err, "'%s': size %lld has %lld texts and %lld images, the first size %lld and %lld", g->o.data, (long long)dim, (long long)p->n_text,
+		            (long long)p->n_image, (long long)g->base->n_text, (long long)g->base->n_image);
+	} else if (!made && p->dim != dim) {
+		itr_err_set(err, "'%s' has vectors of %lld numbers, not %lld; --project or --truncate makes other sizes", g->o.data, (long long)p->dim, (long long)dim);
+	} else if (made && !project && dim > p->dim) {
+		itr_err_set(err, "cannot cut vectors of %lld numbers to %lld", (long long)p->dim, (long long)dim);
+	} else {
+		float *x[2] = { p->text, p->image };
+		int64_t rows[2] = { p->n_text, p->n_image };
+		p->text = p->image = NULL;
+		for (int s = 0; s < 2; s++) {
+			if (made && dim != p->dim) {
+				float *y = itr_aligned_alloc((size_t)(rows[s] * dim) * sizeof *y);
+				if (project)
+					itr_project_gaussian(x[s], rows[s], p->dim, dim, g->o.seed, y, g->o.threads);
+				else
+					itr_project_truncate(x[s], rows[s], p->dim, dim, y, g->o.threads);
+				itr_aligned_free(x[s]);
+				x[s] = y;
+			}
+			out->x[s] = x[s];
+		}
+		out->x[0] = permuted(g, out->x[0], dim);
+	}
+	itr_pairs_free(p);
+	return out->x[0] ? 0 : -1;
+}
+
+void itr_vectors_free(itr_vectors *v)
+{
+	itr_aligned_free(v->x[0]);
+	itr_aligned_free(v->x[1]);
+	v->x[0] = v->x[1] = NULL;
+}
+
+/* --- pools ------------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void draw_one(void *ctx, int64_t i, int worker)
+{
+	itr_grid *g = ctx;
+	int direction = (int)(i % 2), size = (int)(i / 2 % ITR_MAX(1, g->o.sizes.n)), seed = (int)(i / 2 / ITR_MAX(1, g->o.sizes.n));
+	itr_drawn *d = &g->pools[i];
+	int64_t n = g->n_queries[direction];
+	(void)worker;
+	if (g->o.sizes.v[size] >= g->n_gallery[direction])
+		return;
+	itr_pools *p = itr_pools_begin(g->rel[direction], g->o.sizes.v[size], (uint64_t)g->o.seeds.v[seed], direction);
+	d->width = itr_pools_width(p);
+	d->row = itr_xmalloc((size_t)(n * d->width + 1) * sizeof *d->row);
+	d->n = itr_xmalloc((size_t)(n + 1) * sizeof *d->n);
+	for (int64_t q = 0; q < n; q++)
+		d->n[q] = (int32_t)itr_pools_next(p, d->row + q * d->width);
+	itr_pools_free(p);
+}
+
+/* Each stream has its own generator, so they can be drawn side by side. */
+void itr_grid_draw(itr_grid *g)
+{
+	int64_t n = (int64_t)g->o.seeds.n * g->o.sizes.n * 2;
+	g->pools = itr_xcalloc((size_t)n + 1, sizeof *g->pools);
+	itr_parallel_for(g->o.threads, n, draw_one, g);
+}
+
+const itr_drawn *itr_grid_pool(const itr_grid *g, int seed, int size, int direction)
+{
+	return size < g->o.sizes.n ? &g->pools[((int64_t)seed * g->o.sizes.n + size) * 2 + direction] : NULL;
+}
