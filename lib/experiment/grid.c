@@ -33,15 +33,20 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* A value that is there twice counts once. */
 static int check_list(itr_grid_list *l, const char *name, int64_t low, int64_t high, itr_err *err)
 {
+	int n = 0;
 	for (int i = 0; i < l->n; i++) {
+		bool again = false;
 		if (l->v[i] < low || l->v[i] > high)
 			return itr_err_set(err, "--%s: %lld is not between %lld and %lld", name, (long long)l->v[i], (long long)low, (long long)high);
-		for (int j = 0; j < i; j++)
-			if (l->v[i] == l->v[j])
-				return itr_err_set(err, "--%s: %lld is given twice", name, (long long)l->v[i]);
+		for (int j = 0; j < n; j++)
+			again |= l->v[j] == l->v[i];
+		if (!again)
+			l->v[n++] = l->v[i];
 	}
+	l->n = n;
 	return 0;
 }
 

@@ -50,7 +50,9 @@ static int write_meta(const itr_grid *g, const itr_provenance *p, itr_err *err)
 	itr_json *j = itr_json_object(), *failed;
 	int64_t n = 0;
 	itr_json_add_int(j, "schema", SCHEMA);
-	itr_json_add(j, "provenance", p ? itr_provenance_json(p) : NULL);
+	itr_json *provenance = p ? itr_provenance_json(p) : NULL;
+	if (provenance)
+		itr_json_add(j, "provenance", provenance);
 	itr_json_add_bool(j, "synthetic", g->base->synthetic);
 	itr_json_add(j, "config", config_json(g));
 	itr_json_add_int(j, "num_texts", g->base->n_text);

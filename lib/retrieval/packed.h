@@ -42,11 +42,12 @@ typedef struct itr_queries {
 	} panels[2];                     /* of the exact and of the rough tile */
 } itr_queries;
 
-enum { ITR_EXACT = 0, ITR_ROUGH = 1 };
+enum { ITR_EXACT = 0, ITR_ROUGH = 1, ITR_BOUNDS = 2 };
 
 itr_queries *itr_queries_new(const itr_gallery *g, int64_t capacity);
 void itr_queries_free(itr_queries *q);
-/* n <= capacity rows of dim floats. panels: bits 1 << ITR_EXACT, 1 << ITR_ROUGH: also the tiles' forms, where there are such tiles. */
+/* n <= capacity rows of dim floats. panels: bits 1 << ITR_EXACT, 1 << ITR_ROUGH: also the tiles' forms, where there are such tiles;
+ * 1 << ITR_BOUNDS: what itr_rough_bound needs. */
 void itr_queries_fill(itr_queries *q, const float *x, int64_t n, unsigned panels);
 itr_kquery itr_queries_one(const itr_queries *q, int64_t i);
 itr_kpanel itr_queries_panel(const itr_queries *q, int which, int64_t p);

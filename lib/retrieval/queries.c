@@ -169,7 +169,7 @@ void itr_queries_fill(itr_queries *q, const float *x, int64_t n, unsigned panels
 	memset(q->scale, 0, (size_t)(n + ITR_TILE_NR_MAX) * sizeof *q->scale);
 	for (int64_t i = 0; i < n; i++) {
 		fill_one(q, x + i * q->g->dim, i);
-		if (q->g->precision <= ITR_PREC_BF16)
+		if (panels >> ITR_BOUNDS & 1 && q->g->precision <= ITR_PREC_BF16)
 			fill_norms(q, i);
 	}
 	for (int w = 0; w < 2; w++) {

@@ -302,7 +302,7 @@ static void search_block(struct search *s, const float *queries, itr_queries *q,
 	const bool integer = g->precision == ITR_PREC_INT8 || g->precision == ITR_PREC_INT4;
 	struct merge m = *how;
 	s->tiles = g->kernel->tile && s->nq >= (integer ? TILE_FROM_INTEGER : g->kernel->rough ? TILE_FROM_ROUGH : TILE_FROM);
-	itr_queries_fill(q, queries, s->nq, s->tiles ? 1 << ITR_EXACT | 1 << ITR_ROUGH : 0);
+	itr_queries_fill(q, queries, s->nq, (s->tiles ? 1 << ITR_EXACT | 1 << ITR_ROUGH : 0) | 1 << ITR_BOUNDS);
 	s->q = q;
 	s->next = 0;
 	plan_filter(s);

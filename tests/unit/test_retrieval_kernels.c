@@ -394,7 +394,7 @@ static void test_rough_scores_keep_their_bound(void **unused)
 			itr_gallery *g = itr_gallery_pack(x, n, dims[d], (itr_precision)p, NULL, NULL);
 			itr_queries *q = itr_queries_new(g, nq);
 			void *scratch = itr_aligned_alloc(itr_tile_scratch(g));
-			itr_queries_fill(q, y, nq, 1 << ITR_ROUGH);
+			itr_queries_fill(q, y, nq, 1 << ITR_ROUGH | 1 << ITR_BOUNDS);
 			for (int64_t i = 0; i < nq; i++) {
 				itr_kquery one = itr_queries_one(q, i);
 				g->kernel->few(&g->rows, &one, 0, NULL, n, exact);
