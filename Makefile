@@ -64,7 +64,7 @@ TESTS     := $(TEST_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 LIB       := $(BUILD)/libitr.a
 
-.PHONY: all deps ensure-deps demo real check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
+.PHONY: all deps ensure-deps demo real coco check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
         asan bench bench-search install uninstall clean help tests FORCE
 
 ##@ Building
@@ -130,6 +130,8 @@ demo: deps  ## the main job on embedded data: scenes -> features -> CCA -> metri
 	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk demo
 real: deps  ## the same on real pictures: make real DATA=folder of captioned images
 	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk real DATA='$(DATA)'
+coco: deps  ## COCO fetched, described, scored; resumable: make coco [LIMIT=1000] [SUBSET=val2017] [BASE_URL=... ANNOTATIONS_URL=...]
+	@$(MAKE) all && $(MAKE) -f pipelines/coco.mk coco
 
 ##@ Testing
 check: deps  ## unit, tool, corrupt-input, pipeline and interop tests; ends with "N passed, N failed"
