@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "experiment/grid_internal.h"
+#include "retrieval/select.h"
 
 enum { BLOCK = 64 };
 
@@ -15,6 +16,7 @@ struct lane {                           /* a worker's scratch */
 	float *scores;                   /* [BLOCK][gallery] */
 	float *pool, *again;             /* [gallery] */
 	int64_t *row;
+	itr_hit *hit;
 };
 
 struct pass {
@@ -27,45 +29,42 @@ struct pass {
 	struct lane *lanes;
 };
 
-struct place { float coarse, fine; int64_t row, at; };
-
-static int by_coarse(const void *a, const void *b)
+/* The m best of the pool by its own scores, best first, as row << 32 | position: the row decides between equal scores. */
+static void best_of(struct lane *l, const int32_t *candidate, int64_t n, int64_t m)
 {
-	const struct place *x = a, *y = b;
-	if (x->coarse != y->coarse)
-		return x->coarse > y->coarse ? -1 : 1;
-	return (x->row > y->row) - (x->row < y->row);
+	itr_select s;
+	if (candidate) {
+		for (int64_t i = 0; i < n; i++)
+			l->hit[i] = (itr_hit){ (int64_t)candidate[i] << 32 | i, l->pool[i] };
+		itr_hits_cut(l->hit, n, m);
+		itr_hits_sort(l->hit, m);
+		return;
+	}
+	itr_select_init(&s, m, l->hit);
+	for (int64_t i = 0; i < n; i++)
+		if (l->pool[i] > s.limit)
+			itr_select_add(&s, l->pool[i], i << 32 | i);
+	itr_select_finish(&s);
 }
 
-static int by_fine(const void *a, const void *b)
-{
-	const struct place *x = a, *y = b;
-	if (x->fine != y->fine)
-		return x->fine > y->fine ? -1 : 1;
-	return by_coarse(a, b);
-}
-
-/* Scores of the pool become places, as whole numbers: the N best by float32's order, the rest behind them by their own; equal scores stay equal within each part. */
+/* The N best are put in float32's order, above all others: their scores become whole multiples of something beyond any of the rest. Equal float32 scores stay equal. */
 static void rescore(const struct pass *p, struct lane *l, int64_t query, const int32_t *candidate, int64_t n)
 {
-	int64_t m = ITR_MIN(n, p->g->o.rescore);
-	struct place *s = itr_xmalloc((size_t)n * sizeof *s);
+	int64_t m = ITR_MIN(n, p->g->o.rescore), dense = m;
+	float beyond = 1;
+	best_of(l, candidate, n, m);
 	for (int64_t i = 0; i < n; i++)
-		s[i] = (struct place){ l->pool[i], 0, candidate ? candidate[i] : i, i };
-	qsort(s, (size_t)n, sizeof *s, by_coarse);
+		beyond = fabsf(l->pool[i]) > beyond ? fabsf(l->pool[i]) : beyond;
 	for (int64_t i = 0; i < m; i++)
-		l->row[i] = s[i].row;
+		l->row[i] = l->hit[i].row >> 32;
 	itr_scorer_rows(l->fine, p->queries + query * itr_gallery_dim(p->gallery), l->row, m, l->again);
 	for (int64_t i = 0; i < m; i++)
-		s[i].fine = l->again[i];
-	qsort(s, (size_t)m, sizeof *s, by_fine);
-	float place = (float)n;
-	for (int64_t i = 0; i < n; i++) {
-		bool same = i > 0 && (i < m ? s[i].fine == s[i - 1].fine : i > m && s[i].coarse == s[i - 1].coarse);
-		place -= same ? 0 : 1;
-		l->pool[s[i].at] = place;
+		l->hit[i].score = l->again[i];
+	itr_hits_sort(l->hit, m);
+	for (int64_t i = 0; i < m; i++) {
+		dense -= i > 0 && l->hit[i].score < l->hit[i - 1].score;
+		l->pool[l->hit[i].row & INT32_MAX] = 2 * beyond * (float)(dense + 1);
 	}
-	free(s);
 }
 
 static void rank_query(const struct pass *p, struct lane *l, const float *score, int64_t query)
@@ -120,6 +119,7 @@ void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *q
 		l->pool = itr_xmalloc((size_t)n * sizeof *l->pool);
 		l->again = itr_xmalloc((size_t)n * sizeof *l->again);
 		l->row = itr_xmalloc((size_t)n * sizeof *l->row);
+		l->hit = itr_xmalloc((size_t)ITR_MAX(n, itr_select_cap(ITR_MIN(n, g->o.rescore))) * sizeof *l->hit);
 	}
 	itr_parallel_for(workers, (g->n_queries[direction] + BLOCK - 1) / BLOCK, rank_block, &p);
 	for (int i = 0; i < workers; i++) {
@@ -130,6 +130,7 @@ void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *q
 		free(l->pool);
 		free(l->again);
 		free(l->row);
+		free(l->hit);
 	}
 	free(p.lanes);
 }

@@ -253,13 +253,7 @@ const itr_gallery *itr_gallery_fine(const itr_gallery *g) { return g->fine; }
 int64_t itr_gallery_rows(const itr_gallery *g) { return g->n; }
 int64_t itr_gallery_dim(const itr_gallery *g) { return g->dim; }
 itr_precision itr_gallery_precision(const itr_gallery *g) { return g->precision; }
-const char *itr_gallery_kernel(const itr_gallery *g) { return g->rough ? g->rough->name : g->kernel->name; }
-
-bool itr_gallery_is_fallback(const itr_gallery *g)
-{
-	static const char *const best[ITR_PREC_COUNT] = { "avx512+bf16", "avx512+bf16", "avx512+bf16", "avx512vnni", "avx512vnni", "avx512vpopcntdq" };
-	return strcmp(itr_gallery_kernel(g), best[g->precision]) != 0 && strcmp(g->kernel->name, "neon") != 0;
-}
+const char *itr_gallery_kernel(const itr_gallery *g) { return g->kernel->name; }
 
 itr_gallery_memory itr_gallery_bytes(const itr_gallery *g)
 {

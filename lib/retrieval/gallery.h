@@ -40,10 +40,8 @@ void itr_gallery_free(itr_gallery *g);
 int64_t itr_gallery_rows(const itr_gallery *g);
 int64_t itr_gallery_dim(const itr_gallery *g);
 itr_precision itr_gallery_precision(const itr_gallery *g);
-/* What runs on this machine: "avx512vnni", "avx512", "avx2", "neon", "scalar", ... Borrowed. */
+/* What scores rows on this machine: "avx512vnni", "avx512", "avx2", "neon", "scalar", ... Borrowed. (topk.h: itr_topk_kernel) */
 const char *itr_gallery_kernel(const itr_gallery *g);
-/* A word on fallbacks: whether the best kernel that this project has for the precision runs. */
-bool itr_gallery_is_fallback(const itr_gallery *g);
 
 typedef struct itr_gallery_memory {
 	size_t codes;                    /* rows with their padding */

@@ -24,7 +24,7 @@ void itr_hits_sort(itr_hit *h, int64_t n)
 }
 
 /* Hoare's selection: the k best come first, in any order. The order is total (rows differ), so the outcome is unique. */
-static void cut(itr_hit *h, int64_t n, int64_t k)
+void itr_hits_cut(itr_hit *h, int64_t n, int64_t k)
 {
 	int64_t lo = 0, hi = n - 1;
 	while (lo < hi) {
@@ -61,7 +61,7 @@ static void shrink(itr_select *s)
 {
 	if (s->n <= s->k)
 		return;
-	cut(s->hits, s->n, s->k);
+	itr_hits_cut(s->hits, s->n, s->k);
 	s->n = s->k;
 	s->limit = s->hits[0].score;
 	for (int64_t i = 1; i < s->k; i++)

@@ -16,5 +16,6 @@ void itr_select_init(itr_select *s, int64_t k, itr_hit *hits);
 void itr_select_add(itr_select *s, float score, int64_t row);    /* score > limit */
 void itr_select_finish(itr_select *s);             /* at most k hits, best first */
 void itr_hits_sort(itr_hit *h, int64_t n);         /* best first */
+void itr_hits_cut(itr_hit *h, int64_t n, int64_t k);   /* the k best come first, in any order; k <= n */
 
 #endif

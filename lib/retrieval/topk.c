@@ -315,6 +315,14 @@ static void search_block(struct search *s, const float *queries, itr_queries *q,
 	itr_parallel_for(m.rescore ? n_workers : 1, s->nq, merge_query, &m);
 }
 
+const char *itr_topk_kernel(const itr_gallery *g) { return g->rough ? g->rough->name : g->kernel->name; }
+
+bool itr_topk_is_fallback(const itr_gallery *g)
+{
+	static const char *const best[ITR_PREC_COUNT] = { "avx512+bf16", "avx512+bf16", "avx512+bf16", "avx512vnni", "avx512vnni", "avx512vpopcntdq" };
+	return strcmp(itr_topk_kernel(g), best[g->precision]) != 0 && strcmp(g->kernel->name, "neon") != 0;
+}
+
 int itr_topk_search(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, itr_hit *hits, const itr_search_opts *opts, itr_err *err)
 {
 	const itr_search_opts none = { 0 }, *o = opts ? opts : &none;

@@ -259,8 +259,8 @@ static void print_case(const struct bench *b, const struct bench_case *c, const 
 	itr_json_add(j, "ratio", qps > 0 ? itr_json_new_num(f.median / qps) : itr_json_new_null());
 	itr_json_add(j, "limit", limit > 0 ? itr_json_new_num(limit) : itr_json_new_null());
 	itr_json_add(j, "of_limit", limit > 0 ? itr_json_new_num(f.median / limit) : itr_json_new_null());
-	itr_json_add_str(j, "kernel", itr_gallery_kernel(g));
-	itr_json_add_bool(j, "fallback", itr_gallery_is_fallback(g));
+	itr_json_add_str(j, "kernel", itr_topk_kernel(g));
+	itr_json_add_bool(j, "fallback", itr_topk_is_fallback(g));
 	itr_json_add_num(j, "gb_per_s", b->gbs);
 	itr_json_add_int(j, "threads", b->threads);
 	itr_json_print(&out, j, false);
