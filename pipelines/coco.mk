@@ -14,7 +14,7 @@ TEXT        ?= hash
 PROTOCOL    ?= full
 PIPELINE    := coco
 OUT         ?= data/coco
-DIMS        := 512
+DIMS        ?= 512
 include pipelines/common.mk
 
 .PHONY: coco FORCE
