@@ -1,4 +1,4 @@
-/* train - fit a model to stored text and image vectors. */
+/* train - fit a model to stored text and image vectors: closed forms in seconds, networks by steps. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,26 +6,35 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
+#include "cli/keep.h"
 #include "cli/progress.h"
-#include "cli/tool.h"
-#include "data/dataset.h"
-#include "train/closed.h"
+#include "track/run.h"
+#include "train/checkpoint.h"
+#include "train/network.h"
+#include "train/recipe.h"
+#include "train/report.h"
 
 enum { SPLIT_IMAGE, SPLIT_CAPTION };
-enum { TEXT_TO_IMAGE, IMAGE_TO_TEXT };
-static const char *const split_by_names[] = { "image", "caption", NULL };
-static const char *const direction_names[] = { "text-to-image", "image-to-text", NULL };
+static const char *const split_by_names[] = { "image", "caption", NULL }, *const direction_names[] = { "text-to-image", "image-to-text", NULL };
+static const char *const activation_names[] = { "gelu", "relu", NULL }, *const output_names[] = { "gelu", "none", NULL }, *const precision_names[] = { "fp32", "bf16", NULL };
+static const char *const positives_names[] = { "diagonal", "mask", "all", NULL };
 
 struct opt {
-	const char *model, *split_sizes;
-	int split_by, direction;
+	const char *model, *split_sizes, *resume;
+	int split_by, direction, precision, positives, activation, output_activation;
 	int64_t dims;
-	double power, lambda;
+	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
+	bool check_grad;
+	itr_train_opts net;
+	itr_model_config config;
 };
 
+#define NETWORKS "Networks (0, or nothing: as 'man train' says for each model):"
 static const itr_option options[] = {
-	ITR_OPT_STR("model", 'm', struct opt, model, "NAME", "what is fitted: cca, ridge, procrustes"),
+	ITR_OPT_STR("model", 'm', struct opt, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
+	ITR_OPT_STR("resume", 0, struct opt, resume, "FILE", "go on from a checkpoint; every option, the data and the output come from it"),
+	ITR_OPT_BOOL("check-grad", 0, struct opt, check_grad, "check every op's gradient by finite differences, print the table, train nothing"),
 	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test where the input has no split"),
 	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out then; 'caption' puts one image into several parts (leaky)"),
@@ -35,161 +44,249 @@ static const itr_option options[] = {
 	ITR_OPT_NUMS("regularization", 'r', struct opt, regularization, "R...", "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
 	ITR_OPT_NUM("lambda", 0, struct opt, lambda, "L", "ridge: this absolute value instead; negative: choose"),
 	ITR_OPT_ENUM("direction", 0, struct opt, direction, direction_names, "ridge, procrustes: which side is mapped onto the other"),
+	ITR_OPT_HEADING(NETWORKS),
+	ITR_OPT_INT("epochs", 'e', struct opt, net.epochs, "N", "passes over the train part"),
+	ITR_OPT_INT("batch-size", 'b', struct opt, net.batch_size, "N", "pairs a batch"),
+	ITR_OPT_INT("val-batch", 0, struct opt, net.val_batch, "N", "pairs a batch of the val loss, which depends on it"),
+	ITR_OPT_INT("accumulate", 0, struct opt, net.accumulate, "N", "batches a step; each has its own negatives"),
+	ITR_OPT_INT("grad-cache", 0, struct opt, net.cache_chunk, "N", "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
+	ITR_OPT_STR("optimizer", 0, struct opt, net.optimizer, "NAME", "adam, adamw or sgd"),
+	ITR_OPT_NUM("lr", 0, struct opt, net.lr, "X", "learning rate"),
+	ITR_OPT_NUM("min-lr", 0, struct opt, net.min_lr, "X", "where the schedule ends"),
+	ITR_OPT_NUM("weight-decay", 0, struct opt, net.weight_decay, "X", "of weights; biases, norms and the temperature are left out unless --decay-all"),
+	ITR_OPT_BOOL("decay-all", 0, struct opt, net.decay_all, "decay every parameter, as PyTorch's default"),
+	ITR_OPT_ENUM("schedule", 0, struct opt, net.schedule, itr_schedule_names, "how the learning rate goes on"),
+	ITR_OPT_BOOL("schedule-by-epoch", 0, struct opt, net.by_epoch, "change it between epochs only"),
+	ITR_OPT_INT("warmup", 0, struct opt, net.warmup, "STEPS", "steps of linear warm-up"),
+	ITR_OPT_NUM("clip", 0, struct opt, net.clip, "X", "longest gradient, all parameters together; 0: as it comes"),
+	ITR_OPT_NUM("ema", 0, struct opt, net.ema, "DECAY", "validate and keep a moving average of the weights; 0: none"),
+	ITR_OPT_INT("patience", 0, struct opt, net.patience, "N", "stop after N epochs without a better --monitor; 0: never"),
+	ITR_OPT_STR("monitor", 0, struct opt, net.monitor, "METRIC", "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
+	ITR_OPT_STR("loss", 0, struct opt, net.loss, "NAME", "infonce, cosine or mse"),
+	ITR_OPT_ENUM("positives", 0, struct opt, positives, positives_names, "infonce: captions of one image in a batch: negatives, left out, or positives too"),
+	ITR_OPT_BOOL("symmetric", 0, struct opt, net.symmetric, "infonce: image to text as well"),
+	ITR_OPT_NUM("temperature", 0, struct opt, config.temperature, "T", "infonce"),
+	ITR_OPT_BOOL("learn-temperature", 0, struct opt, config.learn_scale, "train it too, at 0.01 at least"),
+	ITR_OPT_NUM("dropout", 0, struct opt, config.dropout, "P", "share of hidden values dropped"),
+	ITR_OPT_INT("hidden", 0, struct opt, config.hidden, "N", "width of the hidden layer"),
+	ITR_OPT_INT("embed-dim", 0, struct opt, config.embed_dim, "N", "heads: width of the shared space"),
+	ITR_OPT_ENUM("activation", 0, struct opt, activation, activation_names, "mlp: of the hidden layer"),
+	ITR_OPT_ENUM("output-activation", 0, struct opt, output_activation, output_names, "residual-mlp: 'none' frees the half of the space that GELU cannot reach"),
+	ITR_OPT_ENUM("precision", 0, struct opt, precision, precision_names, "of matrix products; weights, sums and the rest stay fp32"),
+	ITR_OPT_NUM("checkpoint-minutes", 0, struct opt, checkpoint_minutes, "M", "between checkpoints inside an epoch; every epoch ends with one"),
+	ITR_OPT_INT("log-every", 0, struct opt, net.log_every, "STEPS", "between points of the per-step metrics"),
 	ITR_OPT_END
 };
 
 static const char *const examples[] = {
 	"train --model cca features.h5 -o cca.h5",
 	"train --model cca --dims 128 --regularization 0.01,0.1,1 features.h5 -o cca.h5",
-	"train --model ridge --lambda 10 train.npz -o ridge.h5",
+	"train --model residual-mlp train.npz --epochs 2 --batch-size 256 --lr 1e-4 --seed 42 -o model.h5 --json",
+	"train --resume model.ckpt.h5",
 	NULL
-};
-
-static const itr_tool_desc train_tool = {
-	.name = "train", .purpose = "fit a model to stored text and image vectors", .synopsis = "train [options] --model NAME FEATURES -o MODEL", .options = options,
-	.min_args = 1, .max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples,
-	.see_also = "extract-features(1), evaluate(1), runs(1)",
 };
 
 struct training {
 	itr_tool *t;
-	const struct opt *o;
+	struct opt *o;
 	itr_progress *progress;
 	itr_pair_data d;
-	itr_closed_report report;
-	itr_projection *model;
+	double sizes[3];
 };
 
-static const char *wrong_use(const struct opt *o, const itr_linear_method **method, itr_err *err)
+/* Options of the group under `heading` that were given: the first one's name, or NULL. */
+static const char *given_under(const itr_tool *t, const char *heading)
 {
-	if (!o->model)
-		return "'--model' is required: cca, ridge or procrustes";
-	if (!(*method = itr_linear_method_find(o->model))) {
-		const char *names[16];
-		int n = 0;
-		for (; itr_linear_methods[n] && n < ITR_LEN(names); n++)
-			names[n] = itr_linear_methods[n]->name;
-		itr_err_set(err, "unknown model '%s'; did you mean '%s'?", o->model, itr_nearest(o->model, names, n));
-		return err->msg;
-	}
-	if (o->dims < 1)
-		return "'--dims' must be at least 1";
-	for (int64_t i = 0; i < o->regularization.n; i++)
-		if (!(o->regularization.v[i] >= 0) || isinf(o->regularization.v[i]))
-			return "'--regularization' must not be negative";
+	bool inside = false;
+	for (const itr_option *o = options; o->type != ITR_OPT_T_END; o++)
+		if (o->type == ITR_OPT_T_HEADING)
+			inside = !strcmp(o->name, heading);
+		else if (inside && itr_tool_given(t, o->name))
+			return o->name;
 	return NULL;
 }
+
+static bool is_given(void *t, const char *option) { return itr_tool_given(t, option); }
+
+static int wrong(itr_tool *t, const char *format, const char *name)
+{
+	itr_err_set(&t->err, format, name);
+	return ITR_EXIT_USAGE;
+}
+
+static int take_up(itr_tool *t, struct opt *o)
+{
+	static const char *const loose[] = { "resume", "checkpoint-minutes", NULL };
+	itr_json *info = itr_checkpoint_info(o->resume, &t->err);
+	const int rc = info ? itr_tool_adopt(t, o, info, o->resume, loose) : -1;
+	itr_json_free(info);
+	return rc < 0 ? ITR_EXIT_FAIL : 0;
+}
+
+/* Everything about the command line that the option table cannot say. */
+static int complete(itr_tool *t, void *opt)
+{
+	struct opt *o = opt;
+	const char *names[32], *foreign;
+	const int n = itr_trainable_names(names);
+	if (o->check_grad)
+		return t->n_args ? wrong(t, "--check-grad takes no input ('%s')", t->args[0]) : 0;
+	if (o->resume && take_up(t, o) != 0)
+		return ITR_EXIT_FAIL;
+	if (!o->model)
+		return wrong(t, "%s", "'--model' is required: cca, ridge, procrustes, mlp, residual-mlp or heads");
+	const itr_recipe *r = itr_recipe_find(o->model);
+	if (!r && !itr_linear_method_find(o->model)) {
+		itr_err_set(&t->err, "unknown model '%s'; did you mean '%s'?", o->model, itr_nearest(o->model, names, n));
+		return ITR_EXIT_USAGE;
+	}
+	if (!o->resume && (foreign = given_under(t, r ? "Closed forms:" : NETWORKS)))
+		return wrong(t, r ? "'--%s' belongs to closed forms, not to networks" : "'--%s' belongs to networks, not to closed forms", foreign);
+	if (!t->n_args || !t->output)
+		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
+	if (o->dims < 1)
+		return wrong(t, "%s", "'--dims' must be at least 1");
+	for (int64_t i = 0; i < o->regularization.n; i++)
+		if (!(o->regularization.v[i] >= 0) || isinf(o->regularization.v[i]))
+			return wrong(t, "%s", "'--regularization' must not be negative");
+	if (!r && !itr_tool_given(t, "split-sizes"))
+		o->split_sizes = "0.6/0.2/0.2";
+	if (r && !o->resume)
+		itr_recipe_apply(r, &o->net, &o->config, &o->split_sizes, is_given, t);
+	return 0;
+}
+
+static const itr_tool_desc train_tool = {
+	.name = "train", .purpose = "fit a model to stored text and image vectors", .synopsis = "train [options] --model NAME FEATURES -o MODEL", .options = options,
+	.max_args = 1, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "extract-features(1), evaluate(1), predict(1), runs(1)", .complete = complete,
+};
+
+/* --- closed forms ------------------------------------------------------------------------------------------------------------------------ */
 
 static void tried(void *ctx, double r, const double value[ITR_VAL_COUNT], int64_t step)
 {
 	struct training *w = ctx;
 	itr_tool_metric(w->t, "regularization", r, step);
-	if (!isnan(value[ITR_VAL_MEAN_R10]))
-		for (int i = ITR_VAL_COSINE; i < ITR_VAL_COUNT; i++)
-			itr_tool_metric(w->t, itr_train_metric_names[i], value[i], step);
+	for (int i = ITR_VAL_COSINE; i < ITR_VAL_COUNT && !isnan(value[ITR_VAL_MEAN_R10]); i++)
+		itr_tool_metric(w->t, itr_train_metric_names[i], value[i], step);
 	itr_progress_add(w->progress, 1);
 }
+
+/* The report as JSON, or NULL with t->err. */
+static itr_json *fit_closed(struct training *w)
+{
+	itr_tool *t = w->t;
+	const struct opt *o = w->o;
+	itr_closed_report r;
+	itr_closed_opts c = {
+		.method = itr_linear_method_find(o->model), .sizes = { w->sizes[0], w->sizes[1], w->sizes[2] }, .seed = t->seed, .monitor = ITR_VAL_MEAN_R10, .threads = t->threads,
+		.stop = &itr_interrupted, .tried = tried, .ctx = w,
+		.linear = { .dims = o->dims, .power = o->power, .lambda = o->lambda >= 0 ? o->lambda : NAN, .image_to_text = o->direction == 1, .threads = t->threads,
+		            .regularization = o->regularization.n ? o->regularization.v : NULL, .n_regularization = o->regularization.n },
+	};
+	itr_json *j = NULL;
+	w->progress = itr_progress_begin(t, "fit", "fits", 0);
+	itr_projection *p = itr_train_closed(&w->d, &c, &r, &t->err);
+	itr_progress_end(w->progress);
+	if (p && itr_projection_save(p, t->output, t->provenance, &t->err) == 0) {
+		itr_tool_metric(t, "best_regularization", p->regularization, 0);
+		itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images", p->method, (long long)p->dim, p->regularization, (long long)r.train_texts,
+		         (long long)r.train_images);
+		j = itr_closed_json(p, &r);
+	}
+	itr_projection_free(p);
+	return j;
+}
+
+/* --- networks ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void on_metric(void *ctx, const char *key, double value, int64_t step) { itr_tool_metric(((struct training *)ctx)->t, key, value, step); }
+
+static void on_progress(void *ctx, int64_t samples, double loss, double lr)
+{
+	struct training *w = ctx;
+	itr_progress_note(w->progress, "loss %.4f, lr %.2g", loss, lr);
+	itr_progress_add(w->progress, samples);
+}
+
+static itr_json *fit_network(struct training *w)
+{
+	itr_tool *t = w->t;
+	struct opt *o = w->o;
+	itr_network_job job = {
+		.model = o->model, .config = o->config, .opts = o->net, .data = &w->d, .sizes = { w->sizes[0], w->sizes[1], w->sizes[2] }, .output = t->output, .resume = o->resume,
+		.provenance = t->provenance, .info = itr_tool_options(t, o),
+		.hooks = { .ctx = w, .metric = on_metric, .progress = on_progress, .stop = &itr_interrupted },
+	};
+	job.config.relu = o->activation == 1;
+	job.config.output_activation = o->output_activation == 0;
+	job.opts.positives = (itr_positives)o->positives;
+	job.opts.compute = o->precision ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32;
+	job.opts.seed = t->seed;
+	job.opts.threads = t->threads;
+	job.opts.checkpoint_seconds = 60 * o->checkpoint_minutes;
+	w->progress = itr_progress_begin(t, "train", "pairs", itr_network_samples(&job));
+	itr_json *j = itr_network_fit(&job, &t->err);
+	itr_progress_end(w->progress);
+	itr_json_free(job.info);
+	for (const itr_json *a = itr_json_first(itr_json_get(j, "artifacts")); a; a = itr_json_next(a))
+		itr_tool_artifact(t, itr_json_str(a, ""));
+	return j;
+}
+
+/* --- verdict ------------------------------------------------------------------------------------------------------------------------------- */
 
 static int load(struct training *w)
 {
 	itr_tool *t = w->t;
-	double sizes[3];
-	if (itr_split_parse(sizes, w->o->split_sizes, &t->err) < 0 || itr_pair_data_open(&w->d, t->args[0], t->threads, &t->err) < 0)
+	if (itr_network_data(&w->d, t->args[0], w->o->split_sizes, w->o->split_by == SPLIT_CAPTION, t->seed, t->threads, w->sizes, &t->err) < 0)
 		return -1;
 	itr_provenance_input(t->provenance, t->args[0]);
 	if (w->d.synthetic)
 		itr_provenance_set_synthetic(t->provenance);
-	if (!w->d.image)
-		return itr_err_set(&t->err, "'%s' holds queries only, no images to fit to", t->args[0]);
 	if (w->d.zero_rows)
 		itr_warn("%lld rows of '%s' are zero", (long long)w->d.zero_rows, t->args[0]);
-	return itr_pair_data_split(&w->d, sizes, t->seed, w->o->split_by == SPLIT_CAPTION, &t->err);
-}
-
-static int fit(struct training *w, const itr_linear_method *method)
-{
-	itr_tool *t = w->t;
-	const struct opt *o = w->o;
-	itr_closed_opts c = {
-		.method = method, .seed = t->seed, .monitor = ITR_VAL_MEAN_R10, .threads = t->threads, .stop = &itr_interrupted, .tried = tried, .ctx = w,
-		.linear = { .dims = o->dims, .power = o->power, .lambda = o->lambda >= 0 ? o->lambda : NAN, .image_to_text = o->direction == IMAGE_TO_TEXT, .threads = t->threads,
-		            .regularization = o->regularization.n ? o->regularization.v : NULL, .n_regularization = o->regularization.n },
-	};
-	int rc = itr_split_parse(c.sizes, o->split_sizes, &t->err);
-	w->progress = itr_progress_begin(t, "fit", "fits", 0);
-	if (rc == 0)
-		w->model = itr_train_closed(&w->d, &c, &w->report, &t->err);
-	itr_progress_end(w->progress);
-	return w->model ? itr_projection_save(w->model, t->output, t->provenance, &t->err) : -1;
-}
-
-static void values_json(itr_json *object, const double value[ITR_VAL_COUNT])
-{
-	for (int i = ITR_VAL_COSINE; i < ITR_VAL_COUNT; i++)
-		if (!isnan(value[i]))
-			itr_json_add_num(object, itr_train_metric_names[i], value[i]);
-}
-
-static itr_json *report_json(const struct training *w)
-{
-	const itr_closed_report *r = &w->report;
-	const itr_projection *p = w->model;
-	itr_json *j = itr_json_object(), *trials, *best;
-	itr_json_add_str(j, "model", p->method);
-	itr_json_add_str(j, "output", w->t->output);
-	itr_json_add_int(j, "dim", p->dim);
-	itr_json_add_int(j, "train_texts", r->train_texts);
-	itr_json_add_int(j, "train_images", r->train_images);
-	itr_json_add_int(j, "val_texts", r->val_texts);
-	itr_json_add_int(j, "val_images", r->val_images);
-	values_json(itr_json_add_object(j, "final"), r->value[r->best]);
-	best = itr_json_add_object(j, "best");
-	itr_json_add_num(best, "regularization", p->regularization);
-	if (p->lambda > 0)
-		itr_json_add_num(best, "lambda", p->lambda);
-	trials = itr_json_add_array(j, "trials");
-	for (int64_t i = 0; i < r->n_trials; i++) {
-		itr_json *one = itr_json_push(trials, itr_json_object());
-		itr_json_add_num(one, "regularization", r->r[i]);
-		values_json(one, r->value[i]);
-	}
-	itr_json_add_bool(j, "synthetic", p->synthetic);
-	return j;
-}
-
-static void report(const struct training *w)
-{
-	const itr_closed_report *r = &w->report;
-	const double *v = r->value[r->best];
-	itr_tool_metric(w->t, "best_regularization", w->model->regularization, 0);
 	if (w->d.leaky)
 		itr_warn("split by caption: the same images are in several parts, so val and test figures are leaky");
-	if (!isnan(v[ITR_VAL_MEAN_R10]) && !w->t->quiet)
-		itr_info("val, %lld captions of %lld images: t2i recall@10 %.4f, i2t recall@10 %.4f%s", (long long)r->val_texts, (long long)r->val_images, v[ITR_VAL_T2I_R10],
-		         v[ITR_VAL_I2T_R10], w->model->synthetic ? " (synthetic data)" : "");
-	itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images -> %s", w->model->method, (long long)w->model->dim, w->model->regularization,
-	         (long long)r->train_texts, (long long)r->train_images, w->t->output);
-	if (w->t->json)
-		itr_tool_print_json(w->t, report_json(w));
+	return 0;
+}
+
+static int check_gradients(itr_tool *t)
+{
+	itr_buf table = ITR_BUF_INIT;
+	const int failed = itr_check_gradients(&table, t->seed, t->threads);
+	fputs(itr_buf_str(&table), t->out);
+	itr_buf_free(&table);
+	if (failed)
+		itr_error("%d ops fail", failed);
+	return itr_tool_end(t, !failed);
 }
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .split_sizes = "0.6/0.2/0.2", .dims = 512, .power = 4, .lambda = -1, .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } } };
+	struct opt o = { .dims = 512, .power = 4, .lambda = -1, .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } }, .checkpoint_minutes = 10,
+	                 .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 }, .config = { .temperature = 0.07 } };
 	itr_tool *t = itr_tool_begin(&train_tool, &o, argc, argv);
 	struct training w = { .t = t, .o = &o };
-	const itr_linear_method *method = NULL;
-	const char *wrong = wrong_use(&o, &method, &t->err);
-	if (wrong)
-		return itr_tool_usage(t, "%s", wrong);
-	int rc = itr_tool_check_output(t, true);
-	if (rc == 0)
-		rc = load(&w);
-	if (rc == 0)
-		rc = fit(&w, method);
-	if (rc == 0)
-		report(&w);
-	itr_projection_free(w.model);
+	if (o.check_grad)
+		return check_gradients(t);
+	itr_json *j = NULL;
+	int rc = o.resume ? 0 : itr_tool_check_output(t, true);
+	if (rc == 0 && load(&w) == 0)
+		j = itr_recipe_find(o.model) ? fit_network(&w) : fit_closed(&w);
 	itr_pair_data_free(&w.d);
-	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
+	if (!j)
+		return itr_tool_fail(t);
+	const itr_json *final = itr_json_get(j, "final");
+	itr_info("val: t2i recall@10 %.4f, i2t recall@10 %.4f%s -> %s", itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN),
+	         itr_json_num(itr_json_get(final, "val_i2t_recall_at_10"), NAN), itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "", t->output);
+	if (t->json) {
+		itr_json_add_str(j, "output", t->output);
+		itr_json_add_str(j, "run_id", t->run ? itr_run_id(t->run) : NULL);
+		itr_json_add_bool(j, "synthetic", itr_provenance_synthetic(t->provenance));
+		itr_tool_print_json(t, j);
+	} else {
+		itr_json_free(j);
+	}
+	return itr_tool_end(t, true);
 }

@@ -3,6 +3,7 @@
 #define ITR_CLI_INTERNAL_H
 
 #include "base/arena.h"
+#include "cli/parse.h"
 
 enum { ITR_PROGRESS_AUTO, ITR_PROGRESS_ALWAYS, ITR_PROGRESS_NEVER };
 
@@ -10,6 +11,9 @@ struct itr_tool_internals {
 	double started;
 	int progress;
 	itr_arena *strings;     /* text values of options */
+	itr_optset options;     /* the tool's and the standard ones, and which were given */
+	const char *continue_run;               /* id of the run that is appended to instead of a new one */
+	bool untracked;
 };
 
 #endif

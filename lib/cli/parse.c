@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "io/json.h"
@@ -22,15 +23,19 @@ static int table_size(const itr_option *t)
 
 void itr_optset_init(itr_optset *s, const itr_option *tool, void *tool_base, const itr_option *standard, void *standard_base)
 {
-	*s = (itr_optset){ { tool, standard }, { tool_base, standard_base }, { NULL, NULL }, NULL };
-	for (int k = 0; k < ITR_OPT_TABLES; k++)
+	*s = (itr_optset){ { tool, standard }, { tool_base, standard_base }, { NULL, NULL }, { NULL, NULL }, NULL };
+	for (int k = 0; k < ITR_OPT_TABLES; k++) {
 		s->seen[k] = itr_xcalloc((size_t)table_size(s->table[k]) + 1, sizeof(bool));
+		s->given[k] = itr_xcalloc((size_t)table_size(s->table[k]) + 1, sizeof(bool));
+	}
 }
 
 void itr_optset_free(itr_optset *s)
 {
-	for (int k = 0; k < ITR_OPT_TABLES; k++)
+	for (int k = 0; k < ITR_OPT_TABLES; k++) {
 		free(s->seen[k]);
+		free(s->given[k]);
+	}
 }
 
 static void forget_seen(itr_optset *s)
@@ -51,7 +56,7 @@ static bool same_name(const char *a, const char *b, size_t n)
 typedef struct found {
 	const itr_option *o;
 	void *field;
-	bool *seen;
+	bool *seen, *given;
 	bool negated;           /* --no-NAME of a bool */
 	itr_arena *strings;
 } found;
@@ -67,7 +72,7 @@ static found find_in(itr_optset *s, const char *name, size_t n, int letter)
 			bool no = !letter && o->type == ITR_OPT_T_BOOL && n > 3 && !strncmp(name, "no", 2) && (name[2] == '-' || name[2] == '_') &&
 			          same_name(o->name, name + 3, n - 3);
 			if (plain || no)
-				return (found){ o, (char *)s->base[k] + o->offset, &s->seen[k][i], no && !plain, s->strings };
+				return (found){ o, (char *)s->base[k] + o->offset, &s->seen[k][i], &s->given[k][i], no && !plain, s->strings };
 		}
 	return (found){ .o = NULL };
 }
@@ -206,6 +211,7 @@ static int set_list(const found *f, const char *text, itr_err *err)
 
 static int set_value(const found *f, const char *text, itr_err *err)
 {
+	*f->given = true;
 	if (is_list(f->o))
 		return set_list(f, text, err);
 	*f->seen = true;
@@ -331,6 +337,23 @@ static int config_value(const found *f, const itr_json *v, itr_err *err)
 	rc = set_value(f, itr_buf_str(&b), err);
 	itr_buf_free(&b);
 	return rc;
+}
+
+int itr_opts_json(itr_optset *s, const char *name, const itr_json *value, itr_err *err)
+{
+	found f = find_in(s, name, strlen(name), 0);
+	if (!f.o)
+		return unknown_option(s, name, strlen(name), err);
+	*f.seen = false;                                 /* a list is replaced */
+	return config_value(&f, value, err);
+}
+
+bool itr_optset_given(const itr_optset *s, const char *name)
+{
+	found f = find_in((itr_optset *)s, name, strlen(name), 0);
+	if (!f.o)
+		ITR_BUG("option '%s' stands in no table", name);
+	return *f.given;
 }
 
 int itr_opts_config(itr_optset *s, const char *path, itr_err *err)

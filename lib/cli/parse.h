@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "cli/opts.h"
+#include "io/json.h"
 
 enum { ITR_OPT_TABLES = 2 };
 
@@ -12,6 +13,7 @@ typedef struct itr_optset {
 	const itr_option *table[ITR_OPT_TABLES];      /* the tool's, then the standard ones; the first that knows a name wins */
 	void *base[ITR_OPT_TABLES];
 	bool *seen[ITR_OPT_TABLES];                   /* given in the present source: a list that comes again is added to, not replaced */
+	bool *given[ITR_OPT_TABLES];                  /* given anywhere: command line, config file, --set */
 	itr_arena *strings;                           /* owns the text values, which live as long as the options; borrowed, set after init; NULL: the heap */
 } itr_optset;
 
@@ -24,6 +26,11 @@ ITR_MUST_USE int itr_opts_argv(itr_optset *s, int argc, char **argv, char **args
 ITR_MUST_USE int itr_opts_config(itr_optset *s, const char *path, itr_err *err);
 /* Applies "name=value". */
 ITR_MUST_USE int itr_opts_pair(itr_optset *s, const char *pair, itr_err *err);
+
+/* Was the option named? Same name rules as on the command line; an unknown name is a programming error. */
+bool itr_optset_given(const itr_optset *s, const char *name);
+/* Sets an option from a JSON value, as a config file does. -1 with err. */
+ITR_MUST_USE int itr_opts_json(itr_optset *s, const char *name, const itr_json *value, itr_err *err);
 
 /* The value as text ("1,5,10"); `field` = base + offset. */
 void itr_opt_text(const itr_option *o, const void *field, itr_buf *out);

@@ -185,20 +185,20 @@ static const char *find_config(int argc, char **argv)
 
 static int parse_all(itr_tool *t, void *opt, struct standard *s, int argc, char **argv)
 {
-	itr_optset set;
-	itr_optset_init(&set, t->desc->options, opt, standard_table(t->desc), s);
-	set.strings = ((struct itr_tool_internals *)t->internals)->strings;
+	struct itr_tool_internals *in = t->internals;
+	itr_optset *set = &in->options;
+	itr_optset_init(set, t->desc->options, opt, standard_table(t->desc), s);
+	set->strings = in->strings;
 	const char *config = find_config(argc, argv);
-	int rc = config ? itr_opts_config(&set, config, &t->err) : 0;
+	int rc = config ? itr_opts_config(set, config, &t->err) : 0;
 	for (int i = 1; rc == 0 && i < argc && strcmp(argv[i], "--"); i++) {
 		if (!strncmp(argv[i], "--set=", 6))
-			rc = itr_opts_pair(&set, argv[i] + 6, &t->err);
+			rc = itr_opts_pair(set, argv[i] + 6, &t->err);
 		else if (!strcmp(argv[i], "--set") && i + 1 < argc)
-			rc = itr_opts_pair(&set, argv[i + 1], &t->err);
+			rc = itr_opts_pair(set, argv[i + 1], &t->err);
 	}
 	if (rc == 0)
-		rc = itr_opts_argv(&set, argc, argv, t->args, &t->n_args, &t->err);
-	itr_optset_free(&set);
+		rc = itr_opts_argv(set, argc, argv, t->args, &t->n_args, &t->err);
 	if (rc == 0 && t->n_args < t->desc->min_args)
 		rc = itr_err_set(&t->err, t->n_args ? "too few arguments" : "what to work on is missing");
 	if (rc == 0 && t->desc->max_args >= 0 && t->n_args > t->desc->max_args)
@@ -245,13 +245,15 @@ static int open_run(itr_tool *t, const void *opt, const struct standard *s, int 
 	itr_buf line = ITR_BUF_INIT;
 	for (int i = 0; i < argc; i++)
 		itr_buf_printf(&line, "%s%s", i ? " " : "", argv[i]);
+	const struct itr_tool_internals *in = t->internals;
 	itr_run_opts o = { .runs_dir = s->runs_dir, .experiment = s->experiment, .name = s->run_name, .source = t->desc->name,
 	                   .parent = s->parent_run && *s->parent_run ? s->parent_run : NULL, .argv_text = itr_buf_str(&line) };
-	t->run = itr_run_start(&o, &t->err);
+	t->run = in->continue_run ? itr_run_reopen(s->runs_dir, in->continue_run, &t->err) : itr_run_start(&o, &t->err);
 	itr_buf_free(&line);
 	if (!t->run)
 		return itr_err_prefix(&t->err, "no run can be tracked (--no-track works without): ");
-	log_params(t, opt, s);
+	if (!in->continue_run)
+		log_params(t, opt, s);
 	return 0;
 }
 
@@ -312,7 +314,11 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	in->progress = s.quiet && s.progress == 0 ? ITR_PROGRESS_NEVER : s.progress;
 	t->provenance = itr_provenance_new(d->name, ITR_VERSION, argc, argv, t->seed, s.provenance);
 	catch_signals();
-	if (s.track && !(d->flags & ITR_TOOL_NO_TRACK) && open_run(t, opt, &s, argc, argv) < 0)
+	int wrong = d->complete ? d->complete(t, opt) : 0;
+	if (wrong)
+		exit(wrong == ITR_EXIT_USAGE ? itr_tool_usage(t, "%s", t->err.msg) : itr_tool_fail(t));
+	in->options.base[1] = memcpy(itr_arena_alloc(in->strings, sizeof s), &s, sizeof s);     /* s ends with this call, questions about what was given do not */
+	if (s.track && !in->untracked && !(d->flags & ITR_TOOL_NO_TRACK) && open_run(t, opt, &s, argc, argv) < 0)
 		exit(itr_tool_fail(t));
 	return t;
 }
@@ -320,7 +326,9 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 static void release(itr_tool *t)
 {
 	itr_provenance_free(t->provenance);
-	itr_arena_free(((struct itr_tool_internals *)t->internals)->strings);
+	struct itr_tool_internals *in = t->internals;
+	itr_arena_free(in->strings);
+	itr_optset_free(&in->options);
 	free(t->internals);
 	free(t->args);
 	free(t);

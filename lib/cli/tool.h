@@ -32,6 +32,8 @@ enum itr_tool_flags {
 	ITR_TOOL_NO_TRACK = 1 << 2,      /* writes no run by itself (runs) */
 };
 
+struct itr_tool;
+
 typedef struct itr_tool_desc {
 	const char *name;                /* "evaluate" */
 	const char *purpose;             /* one line */
@@ -41,6 +43,9 @@ typedef struct itr_tool_desc {
 	unsigned flags;
 	const char *const *examples;     /* NULL-terminated runnable lines */
 	const char *see_also;
+	/* Called once options are parsed and before a run is opened: defaults that depend on other options, options taken up from a file (keep.h), wrong use.
+	 * 0, or the exit code (ITR_EXIT_FAIL, ITR_EXIT_USAGE) with t->err. May be NULL. */
+	int (*complete)(struct itr_tool *t, void *opt);
 } itr_tool_desc;
 
 typedef struct itr_tool {

@@ -79,8 +79,8 @@ int itr_split_note_check(const itr_split_note *model, const char *const hash[3],
 		return 0;
 	for (int i = 0; i < 3; i++)
 		if (model->hash[i][0] && strcmp(model->hash[i], hash[i]))
-			return itr_err_set(err, "part '%s' is not the one that the model was fitted with (%lld images here, %lld then; split by %s, seed %llu): "
-			                   "train and evaluate on the same feature store", names[i], (long long)count[i], (long long)model->count[i], model->by,
+			return itr_err_set(err, "part '%s' is not the one that the model was fitted with (%lld %s here, %lld then; split by %s, seed %llu): "
+			                   "train and evaluate on the same file", names[i], (long long)count[i], strcmp(model->by, "caption") ? "images" : "captions", (long long)model->count[i], model->by,
 			                   (unsigned long long)model->seed);
 	return 0;
 }

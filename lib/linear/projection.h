@@ -20,7 +20,7 @@ typedef struct itr_projection_side {
 	char *encoder;                  /* the feature store's encoder name; "" when unknown */
 } itr_projection_side;
 
-/* Who was train, val and test when the model was fitted (methods section 0): evaluate refuses a store whose parts differ. */
+/* Who was train, val and test when the model was fitted (methods section 0): evaluate refuses a store whose parts differ. Split by caption: counts and hashes are of captions. */
 typedef struct itr_split_note {
 	char by[16];                    /* "image", "caption" (leaky), "file" (official); "" when there was no split */
 	double sizes[3];                /* train, val, test; zeros for "file" */
@@ -50,6 +50,10 @@ int64_t itr_projection_apply(const itr_projection *p, itr_side side, const float
 ITR_MUST_USE int itr_projection_save(const itr_projection *p, const char *path, const itr_provenance *provenance, itr_err *err);
 /* Refuses files of another kind of model (saying which), wrong shapes, NaN. NULL with err. */
 itr_projection *itr_projection_load(const char *path, itr_err *err);
+
+/* The note as member "split" of a model's config, and back; a config without one: by "". */
+void itr_split_note_put(itr_json *config, const itr_split_note *n);
+void itr_split_note_get(const itr_json *config, itr_split_note *n);
 
 /* 0 when the parts are those the model was fitted with (or the model knows none); else -1 and a message that names the first part that differs. */
 ITR_MUST_USE int itr_split_note_check(const itr_split_note *model, const char *const hash[3], const int64_t count[3], itr_err *err);

@@ -13,7 +13,7 @@ static const char *const part_names[3] = { "train", "val", "test" };
 
 /* --- the config as JSON ---------------------------------------------------------------------------------------------------------------- */
 
-static void put_split(itr_json *config, const itr_split_note *n)
+void itr_split_note_put(itr_json *config, const itr_split_note *n)
 {
 	itr_json *s = itr_json_add_object(config, "split"), *sizes, *count, *hash;
 	char seed[32];
@@ -32,8 +32,10 @@ static void put_split(itr_json *config, const itr_split_note *n)
 	}
 }
 
-static void get_split(const itr_json *s, itr_split_note *n)
+void itr_split_note_get(const itr_json *config, itr_split_note *n)
 {
+	const itr_json *s = itr_json_get(config, "split");
+	*n = (itr_split_note){ .seed = 0 };
 	snprintf(n->by, sizeof n->by, "%s", itr_json_str(itr_json_get(s, "by"), ""));
 	n->seed = strtoull(itr_json_str(itr_json_get(s, "seed"), "0"), NULL, 10);
 	for (int i = 0; i < 3; i++) {
@@ -60,7 +62,7 @@ static char *config_text(const itr_projection *p)
 	itr_json_add_num(c, "lambda", p->lambda);
 	if (p->details)
 		itr_json_add(c, "details", itr_json_copy(p->details));
-	put_split(c, &p->split);
+	itr_split_note_put(c, &p->split);
 	itr_json_print(&b, c, false);
 	itr_json_free(c);
 	return itr_buf_detach(&b);
@@ -174,7 +176,7 @@ static itr_projection *get_all(const itr_h5 *h, const itr_json *config, itr_err 
 	p->lambda = itr_json_num(itr_json_get(config, "lambda"), 0);
 	if (itr_json_get(config, "details"))
 		p->details = itr_json_copy(itr_json_get(config, "details"));
-	get_split(itr_json_get(config, "split"), &p->split);
+	itr_split_note_get(config, &p->split);
 	p->synthetic = itr_h5_is_synthetic(h);
 	return p;
 }

@@ -53,6 +53,9 @@ static int write_parts(itr_h5 *h, const itr_checkpoint_parts *p, itr_err *err)
 		return -1;
 	if (p->best && itr_h5_write(h, "/best", ITR_F32, 1, &n, p->best, err) < 0)
 		return -1;
+	const int64_t shape[2] = { p->state->epoch, p->metrics };
+	if (p->state->epoch > 0 && itr_h5_write(h, "/state/history", ITR_F64, 2, shape, p->history, err) < 0)
+		return -1;
 	return p->info ? write_text_json(h, "/info", p->info, err) : 0;
 }
 
@@ -104,7 +107,24 @@ static int read_block(const itr_h5 *h, const char *path, float *dst, int64_t n, 
 	return itr_h5_read_rows(h, path, ITR_F32, 0, n, dst, err);
 }
 
-int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, itr_err *err)
+/* Metrics of the epochs so far; the counts come from a file and are looked at before they are used. */
+static int read_history(const itr_h5 *h, itr_checkpoint_parts *p, int64_t max_epochs, itr_err *err)
+{
+	itr_h5_info info;
+	const itr_train_state *s = p->state;
+	if (s->epoch < 0 || s->epoch > max_epochs || s->step_in_epoch < 0 || s->best_epoch < 0 || s->best_epoch > s->epoch || s->stale_epochs < 0)
+		return itr_err_set(err, "'%s' stands at epoch %lld, step %lld: that is outside of a run of %lld epochs", itr_h5_path(h), (long long)s->epoch, (long long)s->step_in_epoch,
+		                   (long long)max_epochs);
+	if (s->epoch == 0)
+		return 0;
+	if (itr_h5_info_of(h, "/state/history", &info, err) < 0)
+		return -1;
+	if (info.rank != 2 || info.shape[0] != s->epoch || info.shape[1] != p->metrics)
+		return itr_err_set(err, "'%s': '/state/history' does not hold the metrics of %lld epochs", itr_h5_path(h), (long long)s->epoch);
+	return itr_h5_read_rows(h, "/state/history", ITR_F64, 0, s->epoch, p->history, err);
+}
+
+int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, int64_t max_epochs, itr_err *err)
 {
 	itr_h5 *h = open_checkpoint(path, err);
 	const int64_t n = itr_params_block(p->model->params);
@@ -115,6 +135,8 @@ int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, itr_err *err)
 		rc = itr_optim_load(p->optim, h, err);
 	if (rc == 0)
 		rc = read_state(h, p->state, err);
+	if (rc == 0)
+		rc = read_history(h, p, max_epochs, err);
 	if (rc == 0 && p->ema)
 		rc = read_block(h, "/ema", itr_ema_values(p->ema), n, err);
 	if (rc == 0 && itr_h5_has(h, "/best")) {

@@ -19,12 +19,14 @@ typedef struct itr_checkpoint_parts {
 	itr_ema *ema;                           /* NULL: none */
 	float *best;                            /* block of the best weights; NULL before there are any */
 	itr_train_state *state;
+	double *history;                        /* state->epoch rows of `metrics` numbers; on reading room for max_epochs rows */
+	int metrics;
 	const itr_json *info;                   /* written; NULL on reading */
 } itr_checkpoint_parts;
 
 ITR_MUST_USE int itr_checkpoint_write(const char *path, const itr_checkpoint_parts *p, itr_err *err);
-/* Fills the parts (model, optim, ema must exist; best is allocated when the file has it). A broken file: -1, and err names the previous checkpoint when that one is whole. */
-ITR_MUST_USE int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, itr_err *err);
+/* Fills the parts (model, optim, ema must exist; best is allocated when the file has it). A position behind max_epochs is refused. A broken file: -1, and err names the previous checkpoint when that one is whole. */
+ITR_MUST_USE int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, int64_t max_epochs, itr_err *err);
 /* The info object alone, to know the options before anything is built. NULL with err (naming the previous checkpoint when it is whole). */
 itr_json *itr_checkpoint_info(const char *path, itr_err *err);
 char *itr_checkpoint_previous(const char *path);        /* "m.ckpt.h5" -> "m.ckpt.1.h5"; the caller frees */

@@ -1,11 +1,11 @@
 #include "train/closed.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/note.h"
 
 /* The val part, as the scorer of candidates needs it. */
 struct val {
@@ -68,23 +68,6 @@ static double score(void *ctx, const itr_projection *p, itr_err *err)
 	return s;
 }
 
-/* What evaluate compares with the store it is given. */
-static void note_split(itr_split_note *n, const itr_pair_data *d, const itr_closed_opts *o)
-{
-	snprintf(n->by, sizeof n->by, "%s", d->has_split ? "file" : d->leaky ? "caption" : "image");
-	if (!d->has_split) {
-		memcpy(n->sizes, o->sizes, sizeof n->sizes);
-		n->seed = o->seed;
-	}
-	if (d->leaky)
-		return;
-	for (int part = ITR_TRAIN; part <= ITR_TEST; part++) {
-		for (int64_t i = 0; i < d->n_images; i++)
-			n->count[part] += d->image_split[i] == (itr_split)part;
-		itr_split_hash((const char *const *)d->image_id, d->image_split, d->n_images, (itr_split)part, n->hash[part]);
-	}
-}
-
 static void set_encoder(itr_projection_side *side, const char *name)
 {
 	if (!name)
@@ -126,7 +109,7 @@ itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *
 	else
 		p = itr_linear_fit(o->method, &data, &o->linear, score, &v, NULL, NULL, err);
 	if (p) {
-		note_split(&p->split, d, o);
+		itr_split_note_of(&p->split, d, o->sizes, o->seed);
 		set_encoder(&p->side[ITR_SIDE_TEXT], d->text_encoder);
 		set_encoder(&p->side[ITR_SIDE_IMAGE], d->image_encoder);
 		p->synthetic = d->synthetic;

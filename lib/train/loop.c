@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/parallel.h"
+#include "base/path.h"
 #include "base/rng.h"
 #include "train/checkpoint.h"
 #include "train/validate.h"
@@ -17,6 +18,7 @@ const char *const itr_train_metric_names[] = { "val_loss", "val_cosine", "val_t2
 enum { TRAIN_LOSS = ITR_VAL_COUNT, ALL_METRICS };
 enum { WARM_STEPS = 5 };                /* left out of samples_per_second */
 
+int itr_train_metric_count(void) { return ALL_METRICS; }
 bool itr_train_larger_is_better(const char *metric) { return !strstr(metric, "loss"); }
 
 /* One training run in flight. */
@@ -35,6 +37,7 @@ struct run {
 	int64_t *image_of;
 	itr_train_state state;
 	float *best;
+	double *history;                /* rows of ALL_METRICS, one a finished epoch */
 	int monitor;
 	double metric[ALL_METRICS];
 	double busy, flops, last_checkpoint;    /* seconds and work of steady steps */
@@ -216,7 +219,7 @@ static int save_checkpoint(struct run *r)
 {
 	if (!r->h->checkpoint_path)
 		return 0;
-	itr_checkpoint_parts p = { r->m, r->optim, r->ema, r->best, &r->state, r->h->resume_info };
+	itr_checkpoint_parts p = { r->m, r->optim, r->ema, r->best, &r->state, r->history, ALL_METRICS, r->h->resume_info };
 	r->last_checkpoint = itr_clock_now();
 	return itr_checkpoint_write(r->h->checkpoint_path, &p, r->err);
 }
@@ -256,6 +259,7 @@ static int end_of_epoch(struct run *r)
 			tell(r, itr_train_metric_names[i], r->metric[i], r->state.epoch + 1);
 	if (r->m->log_scale)
 		tell(r, "temperature", itr_model_temperature(r->m), r->state.epoch + 1);
+	memcpy(r->history + r->state.epoch * ALL_METRICS, r->metric, sizeof r->metric);
 	r->state.epoch++;
 	r->state.step_in_epoch = 0;
 	r->state.loss_sum = r->state.loss_weight = 0;
@@ -265,6 +269,8 @@ static int end_of_epoch(struct run *r)
 static itr_train_end train_epochs(struct run *r)
 {
 	while (r->state.epoch < r->o->epochs) {
+		if (r->state.step_in_epoch == 0 && r->o->patience > 0 && r->state.stale_epochs >= r->o->patience)
+			return ITR_TRAIN_EARLY;
 		new_order(r);
 		while (r->state.step_in_epoch < r->steps_per_epoch) {
 			if (r->h->stop && *r->h->stop)
@@ -283,10 +289,8 @@ static itr_train_end train_epochs(struct run *r)
 		}
 		if (end_of_epoch(r) < 0)
 			return ITR_TRAIN_FAILED;
-		if (r->o->patience > 0 && r->state.stale_epochs >= r->o->patience)
-			return ITR_TRAIN_EARLY;
 	}
-	return ITR_TRAIN_DONE;
+	return r->o->patience > 0 && r->state.stale_epochs >= r->o->patience ? ITR_TRAIN_EARLY : ITR_TRAIN_DONE;
 }
 
 /* --- set up ------------------------------------------------------------------------------------------------------------------------------ */
@@ -306,8 +310,8 @@ static int find_monitor(struct run *r)
 
 static int check_opts(const itr_train_opts *o, itr_err *err)
 {
-	if (o->epochs < 1 || o->batch_size < 1 || o->val_batch < 1 || o->accumulate < 1 || o->log_every < 1)
-		return itr_err_set(err, "epochs, batch sizes, accumulation and logging interval must be at least 1");
+	if (o->epochs < 1 || o->epochs > 1000000 || o->batch_size < 1 || o->val_batch < 1 || o->accumulate < 1 || o->log_every < 1)
+		return itr_err_set(err, "epochs, batch sizes, accumulation and logging interval must be at least 1 (and epochs a million at most)");
 	if (!(o->lr > 0) || o->weight_decay < 0 || o->clip < 0 || !(o->ema >= 0 && o->ema < 1))
 		return itr_err_set(err, "learning rate must be positive, weight decay and clip not negative, 0 <= ema < 1");
 	return 0;
@@ -355,6 +359,7 @@ static void tear_down(struct run *r)
 	free(r->val);
 	free(r->order);
 	free(r->image_of);
+	free(r->history);
 	float *blocks[] = { r->x, r->y, r->embed_text, r->embed_image, r->grad_text, r->grad_image, r->best };
 	for (int i = 0; i < ITR_LEN(blocks); i++)
 		itr_aligned_free(blocks[i]);
@@ -363,10 +368,11 @@ static void tear_down(struct run *r)
 	itr_optim_free(r->optim);
 }
 
-static void fill_report(const struct run *r, itr_train_report *rep)
+static void fill_report(struct run *r, itr_train_report *rep)
 {
 	*rep = (itr_train_report){ .epochs = r->state.epoch, .steps = itr_optim_steps(r->optim), .best_epoch = r->state.best_epoch, .best_value = r->state.best_value,
-	                           .tape_bytes = (int64_t)itr_tape_bytes(r->tape) };
+	                           .tape_bytes = (int64_t)itr_tape_bytes(r->tape), .history = r->history };
+	r->history = NULL;
 	for (int i = 0; i < ALL_METRICS; i++)
 		if (isfinite(r->metric[i])) {
 			rep->key[rep->n_metrics] = itr_train_metric_names[i];
@@ -378,17 +384,46 @@ static void fill_report(const struct run *r, itr_train_report *rep)
 	}
 }
 
+/* Goes on from a checkpoint; the best model is put back where it was, if it went. */
+static int take_up(struct run *r, const char *path)
+{
+	itr_checkpoint_parts p = { r->m, r->optim, r->ema, NULL, &r->state, r->history, ALL_METRICS, NULL };
+	const int rc = itr_checkpoint_read(path, &p, r->o->epochs, r->err);
+	r->best = p.best;
+	if (rc < 0)
+		return -1;
+	if (r->state.step_in_epoch > r->steps_per_epoch)
+		return itr_err_set(r->err, "'%s' is of other data: it stands at step %lld of an epoch of %lld", path, (long long)r->state.step_in_epoch, (long long)r->steps_per_epoch);
+	if (r->state.epoch > 0)
+		memcpy(r->metric, r->history + (r->state.epoch - 1) * ALL_METRICS, sizeof r->metric);
+	if (!r->best || !r->h->model_path || itr_path_exists(r->h->model_path))
+		return 0;
+	const size_t bytes = (size_t)itr_params_block(r->m->params) * sizeof(float);
+	float *now = itr_aligned_alloc(bytes);
+	memcpy(now, itr_params_values(r->m->params), bytes);
+	memcpy(itr_params_values(r->m->params), r->best, bytes);
+	const int saved = itr_model_save(r->m, r->h->model_path, r->d->synthetic, r->h->extra, r->h->provenance, r->err);
+	memcpy(itr_params_values(r->m->params), now, bytes);
+	itr_aligned_free(now);
+	return saved;
+}
+
+void itr_train_report_free(itr_train_report *r)
+{
+	free(r->history);
+	r->history = NULL;
+}
+
 itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume, itr_train_report *rep, itr_err *err)
 {
 	struct run r = { .m = m, .d = d, .o = o, .h = h, .err = err };
 	itr_train_end end = ITR_TRAIN_FAILED;
+	*rep = (itr_train_report){ .epochs = 0 };
 	for (int i = 0; i < ALL_METRICS; i++)
 		r.metric[i] = NAN;
 	if (set_up(&r) == 0) {
-		itr_checkpoint_parts p = { m, r.optim, r.ema, NULL, &r.state, NULL };
-		int rc = resume ? itr_checkpoint_read(resume, &p, err) : 0;
-		r.best = p.best;
-		if (rc == 0)
+		r.history = itr_xmalloc((size_t)o->epochs * sizeof r.metric);
+		if (!resume || take_up(&r, resume) == 0)
 			end = train_epochs(&r);
 		fill_report(&r, rep);
 	}

@@ -59,10 +59,13 @@ typedef struct itr_train_report {
 	double best_value;
 	double samples_per_second, gflops;      /* steady state, data loading included, validation and checkpoints apart */
 	int64_t tape_bytes;
+	double *history;                /* [epochs][itr_train_metric_count()]: every metric after every epoch, those before a resumption included; NaN where there is none. Freed by itr_train_report_free */
 } itr_train_report;
+void itr_train_report_free(itr_train_report *r);
 
 /* Names that --monitor accepts, NULL-terminated: val_loss, val_cosine, val_t2i_recall_at_10 ... */
 extern const char *const itr_train_metric_names[];
+int itr_train_metric_count(void);
 /* Is larger better for this metric? */
 bool itr_train_larger_is_better(const char *metric);
 

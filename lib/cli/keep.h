@@ -1,0 +1,25 @@
+/* keep.h - options that outlive the program: a long job writes them into its checkpoint, a later call takes them up again.
+ *
+ *	itr_json *info = itr_tool_options(t, &o);                          // into the checkpoint
+ *	...
+ *	static int complete(itr_tool *t, void *opt)                         // --resume: before a run is opened
+ *	{ ... itr_tool_adopt(t, opt, info, "model.ckpt.h5", free_to_differ) ... }
+ */
+#ifndef ITR_CLI_KEEP_H
+#define ITR_CLI_KEEP_H
+
+#include "cli/tool.h"
+
+/* Was the option given: on the command line, in --config, by --set? */
+bool itr_tool_given(const itr_tool *t, const char *option);
+
+/* {"options": {name: value}, "arguments": [...], "output", "seed", "run", "provenance"}: every option of the tool's own table, and what of the standard ones changes results.
+ * The caller frees. */
+itr_json *itr_tool_options(const itr_tool *t, const void *opt);
+
+/* The way back, from desc->complete only: every option that was not given takes its kept value, output, seed, arguments and the recorded command line too, and the run that
+ * was written is continued under its own id (none, if none was). An option given with another value than the kept one is refused by name, unless it is one of `loose`
+ * (NULL-terminated; may be NULL), where what is given wins. `where` names the file in messages. 0, or -1 with t->err. */
+ITR_MUST_USE int itr_tool_adopt(itr_tool *t, void *opt, const itr_json *kept, const char *where, const char *const *loose);
+
+#endif

@@ -1,0 +1,136 @@
+#include "train/network.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "data/dataset.h"
+#include "train/checkpoint.h"
+#include "train/note.h"
+#include "train/report.h"
+
+int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, bool by_caption, uint64_t seed, int threads, double sizes[3], itr_err *err)
+{
+	memset(d, 0, sizeof *d);
+	if (itr_split_parse(sizes, sizes_text, err) < 0 || itr_pair_data_open(d, path, threads, err) < 0)
+		return -1;
+	int rc = d->image ? itr_pair_data_split(d, sizes, seed, by_caption, err) : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);
+	if (rc < 0)
+		itr_pair_data_free(d);
+	return rc;
+}
+
+int64_t itr_network_samples(const itr_network_job *job)
+{
+	int64_t n;
+	free(itr_pair_data_texts(job->data, ITR_TRAIN, &n));
+	return n * job->opts.epochs;
+}
+
+static const char *data_hash(const itr_json *info) { return itr_json_str(itr_json_path(info, "data_sha256"), NULL); }
+
+/* The contents of the data, as provenance has hashed them, so that a checkpoint goes on with the same or not at all. */
+static int note_data(itr_network_job *job, itr_err *err)
+{
+	itr_json *p = itr_provenance_json(job->provenance);
+	const char *hash = itr_json_str(itr_json_get(itr_json_at(itr_json_get(p, "inputs"), 0), "sha256"), NULL);
+	int rc = 0;
+	if (hash)
+		itr_json_add_str(job->info, "data_sha256", hash);
+	itr_json_free(p);
+	if (job->resume) {
+		itr_json *before = itr_checkpoint_info(job->resume, err);
+		const char *a = data_hash(before), *b = data_hash(job->info);
+		if (!before)
+			rc = -1;
+		else if (a && b && strcmp(a, b))
+			rc = itr_err_set(err, "the data are not those that '%s' was trained on: their SHA-256 differs", job->resume);
+		itr_json_free(before);
+	}
+	return rc;
+}
+
+/* Beside the model: what evaluate and predict need to know. */
+static itr_json *model_config(const itr_network_job *job)
+{
+	itr_split_note note;
+	itr_json *j = itr_json_object(), *training = itr_json_add_object(j, "training");
+	itr_split_note_of(&note, job->data, job->sizes, job->opts.seed);
+	itr_split_note_put(j, &note);
+	itr_json_add_str(j, "text_encoder", job->data->text_encoder);
+	itr_json_add_str(j, "image_encoder", job->data->image_encoder);
+	itr_json_add_str(training, "loss", job->opts.loss);
+	itr_json_add_str(training, "optimizer", job->opts.optimizer);
+	itr_json_add_num(training, "lr", job->opts.lr);
+	itr_json_add_int(training, "batch_size", job->opts.batch_size);
+	itr_json_add_str(training, "monitor", job->opts.monitor);
+	return j;
+}
+
+static void say_failure(const itr_network_job *job, const itr_train_report *r, itr_train_end end, const char *checkpoint, itr_err *err)
+{
+	if (end == ITR_TRAIN_STOPPED)
+		itr_err_set(err, "interrupted after %lld steps (%lld of %lld epochs); everything is in '%s': train --resume %s goes on from there", (long long)r->steps, (long long)r->epochs,
+		            (long long)job->opts.epochs, checkpoint, checkpoint);
+	else if (!err->set)
+		itr_err_set(err, "training failed");
+}
+
+static void draw_curve(const itr_network_job *job, const itr_train_report *r, itr_json *artifacts)
+{
+	itr_err err = ITR_ERR_INIT;
+	char *png = itr_path_replace_extension(job->output, ".curves.png");
+	char *title = itr_xasprintf("%s, %lld epochs%s", job->model, (long long)r->epochs, job->data->synthetic ? " (synthetic data)" : "");
+	if (itr_learning_curve(png, &job->opts, r, title, &err) < 0)
+		itr_warn("no learning curve: %s", err.msg);
+	else
+		itr_json_push(artifacts, itr_json_new_str(png));
+	free(title);
+	free(png);
+}
+
+static itr_json *run(itr_network_job *job, itr_model *m, const char *checkpoint, itr_err *err)
+{
+	itr_train_report r;
+	itr_json *config = model_config(job), *j = NULL;
+	char *provenance = itr_provenance_text(job->provenance);
+	itr_train_hooks h = job->hooks;
+	h.model_path = job->output;
+	h.checkpoint_path = checkpoint;
+	h.extra = config;
+	h.resume_info = job->info;
+	h.provenance = provenance;
+	itr_train_end end = itr_train_network(m, job->data, &job->opts, &h, job->resume, &r, err);
+	if (end == ITR_TRAIN_DONE || end == ITR_TRAIN_EARLY) {
+		j = itr_network_json(m, &job->opts, &r, end);
+		itr_json *artifacts = itr_json_add_array(j, "artifacts");
+		draw_curve(job, &r, artifacts);
+		itr_json_push(artifacts, itr_json_new_str(checkpoint));
+		if (r.best_epoch)
+			itr_json_push(artifacts, itr_json_new_str(job->output));
+		else
+			itr_warn("'%s' was never a number: no model is written; the last weights are in '%s'", job->opts.monitor, checkpoint);
+	} else {
+		say_failure(job, &r, end, checkpoint, err);
+	}
+	itr_train_report_free(&r);
+	free(provenance);
+	itr_json_free(config);
+	return j;
+}
+
+itr_json *itr_network_fit(itr_network_job *job, itr_err *err)
+{
+	job->config.text_dim = job->data->text_dim;
+	job->config.image_dim = job->data->image_dim;
+	itr_model *m = itr_model_new(job->model, &job->config, job->opts.seed, err);
+	char *checkpoint = itr_path_replace_extension(job->output, ".ckpt.h5");
+	itr_json *j = NULL;
+	if (m && note_data(job, err) == 0)
+		j = run(job, m, checkpoint, err);
+	free(checkpoint);
+	itr_model_free(m);
+	return j;
+}

@@ -1,0 +1,30 @@
+/* network.h - a network from stored pairs to a model file: split, loop, checkpoints, learning curve, report. What `train --model mlp|residual-mlp|heads` is. */
+#ifndef ITR_TRAIN_NETWORK_H
+#define ITR_TRAIN_NETWORK_H
+
+#include "train/loop.h"
+
+typedef struct itr_network_job {
+	const char *model;
+	itr_model_config config;        /* text_dim and image_dim come from the data */
+	itr_train_opts opts;
+	const itr_pair_data *data;      /* split already, with: */
+	double sizes[3];
+	const char *output;             /* MODEL.h5; MODEL.ckpt.h5 and MODEL.curves.png are written beside it */
+	const char *resume;             /* checkpoint to go on from; NULL: from the start */
+	itr_provenance *provenance;
+	itr_json *info;                 /* goes into checkpoints: the options. "data_sha256" is added; on resumption compared with the checkpoint's */
+	itr_train_hooks hooks;          /* metric, progress, stop and ctx; the rest is filled in */
+} itr_network_job;
+
+/* Opens pairs and splits them ("0.9/0.1/0") where the file has no split; `sizes` receives the shares. Files of queries only are refused. 0, or -1 with err and d empty. */
+ITR_MUST_USE int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, bool by_caption, uint64_t seed, int threads, double sizes[3], itr_err *err);
+
+/* Pairs that a whole run goes through, for a progress line. */
+int64_t itr_network_samples(const itr_network_job *job);
+
+/* Trains. The report (report.h) with "artifacts": the files beside the model; the caller frees. NULL with err: a failure, or an interruption, whose message says how to go on.
+ * A curve that cannot be drawn is a warning, not a failure. */
+itr_json *itr_network_fit(itr_network_job *job, itr_err *err);
+
+#endif
