@@ -150,7 +150,7 @@ static itr_coco_opts network_opts(const struct fetch *f)
 {
 	const struct opt *o = f->o;
 	itr_coco_opts c = { .dir = f->t->output, .base_url = o->base_url, .annotations_url = o->annotations_url, .karpathy = o->karpathy, .split = o->split, .limit = o->limit,
-	                    .seed = f->t->seed, .by_caption = o->split_by == SPLIT_CAPTION, .retry_failed = o->retry_failed, .near = (int)o->near, .threads = f->t->threads,
+	                    .seed = f->t->seed, .by_caption = o->split_by == SPLIT_CAPTION, .retry_failed = o->retry_failed, .near = (int)o->near, .threads = f->t->threads, .force = f->t->force,
 	                    .progress = { f->t, show_begin, itr_progress_tick, show_note, show_end }, .stop = &itr_interrupted, .provenance = f->t->provenance };
 	c.n_subsets = (int)ITR_MIN(o->subset.n, ITR_COCO_SUBSETS);
 	memcpy(c.subsets, o->subset.v, (size_t)c.n_subsets * sizeof *c.subsets);
@@ -167,23 +167,9 @@ static itr_coco_opts network_opts(const struct fetch *f)
 
 static int fetch_network(struct fetch *f)
 {
-	itr_tool *t = f->t;
 	itr_coco_opts co = network_opts(f);
 	itr_coco_report r;
-	itr_buf what = ITR_BUF_INIT;
-	itr_buf_puts(&what, "fetched");
-	for (int i = 0; i < co.n_subsets; i++)
-		itr_buf_printf(&what, " %s", co.subsets[i]);
-	int rc = itr_dataset_claim(t->output, what.data, t->force, &t->err);
-	itr_buf_free(&what);
-	if (rc < 0)
-		return -1;
-	rc = itr_coco_fetch(&co, &f->m, f->findings, &r, &t->err);
-	if (r.wanted)
-		itr_info("%lld pictures: %lld were there, %lld fetched (%.1f MB, %lld requests), %lld failed, %lld not tried", (long long)r.wanted, (long long)(r.present + r.found),
-		         (long long)r.fetched, (double)r.received / 1e6, (long long)r.attempts, (long long)r.failed, (long long)r.skipped);
-	if (r.failed)
-		itr_info("which and why: '%s/failures.json'; again with --retry-failed", t->output);
+	int rc = itr_coco_fetch(&co, &f->m, f->findings, &r, &f->t->err);
 	f->failed = r.failed + r.skipped;
 	f->transfers = itr_coco_report_json(&r);
 	itr_json_free(r.reasons);
@@ -191,24 +177,16 @@ static int fetch_network(struct fetch *f)
 }
 
 static void say_file(void *t, const char *what, const char *file) { fprintf(((itr_tool *)t)->out, "%s\t%s\n", what, file); }
-static void say_nothing(void *t, const char *what, const char *file) { (void)t, (void)what, (void)file; }
 
 static int verify(struct fetch *f)
 {
 	itr_tool *t = f->t;
 	itr_coco_opts co = network_opts(f);
 	itr_verify_report r;
-	if (itr_coco_verify(&co, t->json ? say_nothing : say_file, t, &r, &t->err) < 0)
+	if (itr_coco_verify(&co, t->json ? NULL : say_file, t, &r, &t->err) < 0)
 		return -1;
-	itr_info("%lld files hashed: %lld changed, %lld missing; %lld files have no checksum", (long long)r.checked, (long long)r.changed, (long long)r.missing, (long long)r.unpinned);
-	if (t->json) {
-		itr_json *j = itr_json_object();
-		itr_json_add_int(j, "checked", r.checked);
-		itr_json_add_int(j, "changed", r.changed);
-		itr_json_add_int(j, "missing", r.missing);
-		itr_json_add_int(j, "unpinned", r.unpinned);
-		itr_tool_print_json(t, j);
-	}
+	if (t->json)
+		itr_tool_print_json(t, itr_verify_report_json(&r));
 	return r.changed + r.missing ? itr_err_set(&t->err, "%lld files are not what was fetched first", (long long)(r.changed + r.missing)) : 0;
 }
 
@@ -240,28 +218,14 @@ static int fetch(struct fetch *f)
 static int write_all(struct fetch *f)
 {
 	itr_tool *t = f->t;
-	char *manifest = itr_path_join(t->output, "manifest.jsonl"), *problems = itr_path_join(t->output, "problems.json");
 	bool echo = !t->quiet && !t->json && !isatty(STDOUT_FILENO);
-	itr_findings_warn(f->findings);
-	int rc = itr_findings_write(f->findings, problems, &t->err);
-	if (rc == 0 && itr_findings_count(f->findings, NULL))
-		itr_info("all of them are listed in '%s'", problems);
-	if (rc == 0 && f->m.n == 0)
-		rc = itr_err_set(&t->err, "none of the %lld pictures is there and whole; %s", (long long)f->failed,
-		                 f->transfers ? "failures.json says why" : "--images-dir says where they are");
-	if (rc == 0)
-		rc = itr_manifest_write(&f->m, manifest, t->provenance, echo ? t->out : NULL, &t->err);
-	free(manifest);
-	free(problems);
-	return rc;
+	return itr_dataset_write(&f->m, t->output, f->findings, f->transfers ? "failures.json says why" : "--images-dir says where they are", t->provenance,
+	                         echo ? t->out : NULL, &t->err);
 }
 
 static void report(struct fetch *f)
 {
 	itr_tool *t = f->t;
-	int64_t train = itr_dataset_count(&f->m, "train") + itr_dataset_count(&f->m, "restval"), val = itr_dataset_count(&f->m, "val"), test = itr_dataset_count(&f->m, "test");
-	itr_info("%lld pictures, %lld captions (train %lld, val %lld, test %lld)%s -> %s/manifest.jsonl", (long long)f->m.n, (long long)f->m.n_captions, (long long)train,
-	         (long long)val, (long long)test, f->m.synthetic ? ", synthetic" : "", t->output);
 	if (f->o->split_by == SPLIT_CAPTION)
 		itr_warn("split by caption: the same pictures are in several parts, so test figures are leaky");
 	itr_tool_metric(t, "images", (double)f->m.n, 0);
@@ -269,21 +233,13 @@ static void report(struct fetch *f)
 	itr_tool_metric(t, "failed", (double)f->failed, 0);
 	if (!t->json)
 		return;
-	itr_json *j = itr_json_object();
-	itr_json_add_int(j, "images", f->m.n);
-	itr_json_add_int(j, "captions", f->m.n_captions);
+	itr_json *j = itr_dataset_json(&f->m, f->findings);
 	itr_json_add_int(j, "failed", f->failed);
-	itr_json *s = itr_json_add_object(j, "split");
-	itr_json_add_int(s, "train", train);
-	itr_json_add_int(s, "val", val);
-	itr_json_add_int(s, "test", test);
 	if (f->composed >= 0)
 		itr_json_add_int(j, "composed", f->composed);
-	itr_json_add_bool(j, "synthetic", f->m.synthetic);
 	if (f->transfers)
 		itr_json_add(j, "transfers", f->transfers);
 	f->transfers = NULL;
-	itr_json_add(j, "problems", itr_findings_json(f->findings));
 	itr_tool_print_json(t, j);
 }
 

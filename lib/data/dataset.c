@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/atomic_file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rng.h"
@@ -197,4 +198,39 @@ char *itr_dataset_relative(const char *dir, const char *path)
 	free(from);
 	free(to);
 	return itr_buf_detach(&b);
+}
+
+static int64_t count_train(const itr_manifest *m) { return itr_dataset_count(m, "train") + itr_dataset_count(m, "restval"); }
+
+int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings *f, const char *hint, const itr_provenance *p, FILE *echo, itr_err *err)
+{
+	char *manifest = itr_path_join(dir, "manifest.jsonl"), *problems = itr_path_join(dir, "problems.json");
+	itr_findings_warn(f);
+	int rc = itr_findings_write(f, problems, err);
+	if (rc == 0 && itr_findings_count(f, NULL))
+		itr_info("all of them are listed in '%s'", problems);
+	if (rc == 0 && m->n == 0)
+		rc = itr_err_set(err, "none of the pictures is there and whole; %s", hint);
+	if (rc == 0)
+		rc = itr_manifest_write(m, manifest, p, echo, err);
+	if (rc == 0)
+		itr_info("%lld pictures, %lld captions (train %lld, val %lld, test %lld)%s -> %s", (long long)m->n, (long long)m->n_captions, (long long)count_train(m),
+		         (long long)itr_dataset_count(m, "val"), (long long)itr_dataset_count(m, "test"), m->synthetic ? ", synthetic" : "", manifest);
+	free(manifest);
+	free(problems);
+	return rc;
+}
+
+itr_json *itr_dataset_json(const itr_manifest *m, const itr_findings *f)
+{
+	itr_json *j = itr_json_object();
+	itr_json_add_int(j, "images", m->n);
+	itr_json_add_int(j, "captions", m->n_captions);
+	itr_json *s = itr_json_add_object(j, "split");
+	itr_json_add_int(s, "train", count_train(m));
+	itr_json_add_int(s, "val", itr_dataset_count(m, "val"));
+	itr_json_add_int(s, "test", itr_dataset_count(m, "test"));
+	itr_json_add_bool(j, "synthetic", m->synthetic);
+	itr_json_add(j, "problems", itr_findings_json(f));
+	return j;
 }

@@ -239,11 +239,6 @@ static void keep_present(coco_run *c)
 	for (int64_t i = 0; i < c->m->n; i++) {
 		itr_record *r = &c->m->records[i];
 		coco_state s = c->state[i];
-		c->r->present += s == COCO_PRESENT;
-		c->r->found += s == COCO_FOUND;
-		c->r->fetched += s == COCO_FETCHED;
-		c->r->failed += s == COCO_FAILED;
-		c->r->skipped += s == COCO_SKIPPED;
 		const char *file = coco_file(c, r);
 		const itr_pin *pin = itr_pins_find(c->pins, file);
 		if ((s != COCO_PRESENT && s != COCO_FOUND && s != COCO_FETCHED) || !pin)
@@ -251,10 +246,21 @@ static void keep_present(coco_run *c)
 		r->sha256 = itr_manifest_str(c->m, pin->sha256);
 		r->image = file;
 		c->m->n_captions += r->n_captions;
-		c->state[kept] = s;
 		c->m->records[kept++] = *r;
 	}
 	c->m->n = kept;
+}
+
+static void count_states(coco_run *c)
+{
+	for (int64_t i = 0; c->state && i < c->r->wanted; i++) {
+		coco_state s = c->state[i];
+		c->r->present += s == COCO_PRESENT;
+		c->r->found += s == COCO_FOUND;
+		c->r->fetched += s == COCO_FETCHED;
+		c->r->failed += s == COCO_FAILED;
+		c->r->skipped += s == COCO_SKIPPED;
+	}
 }
 
 static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *err)
@@ -282,6 +288,18 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 	return c->o->near >= 0 && !c->o->by_caption ? coco_near(c, err) : 0;
 }
 
+/* The folder belongs to these subsets, whatever --limit: it may grow. */
+static int claim(const itr_coco_opts *o, itr_err *err)
+{
+	itr_buf what = ITR_BUF_INIT;
+	itr_buf_puts(&what, "fetched");
+	for (int i = 0; i < o->n_subsets; i++)
+		itr_buf_printf(&what, " %s", o->subsets[i]);
+	int rc = itr_dataset_claim(o->dir, what.data, o->force, err);
+	itr_buf_free(&what);
+	return rc < 0 ? -1 : 0;
+}
+
 int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_findings *f, itr_coco_report *r, itr_err *err)
 {
 	coco_run c = { .o = o, .m = m, .f = f, .r = r, .limit = o->limit, .seed = o->seed, .split = o->split };
@@ -289,10 +307,14 @@ int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_findings *f, itr
 	*r = (itr_coco_report){ .reasons = itr_json_object() };
 	if (wrong)
 		return itr_err_set(err, "%s", wrong);
+	if (claim(o, err) < 0)
+		return -1;
 	itr_http *client = itr_http_new(&o->http, err);
 	char *annotations = itr_path_join(o->dir, "annotations");
 	c.pins = client ? itr_pins_open(o->dir, err) : NULL;
 	int rc = c.pins ? run(&c, client, annotations, err) : -1;
+	count_states(&c);
+	coco_say(&c);
 	itr_pins_close(c.pins);
 	itr_http_free(client);
 	for (size_t i = 0; i < c.failures.n; i++)
@@ -304,26 +326,4 @@ int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_findings *f, itr
 	free(c.state);
 	free(annotations);
 	return rc;
-}
-
-itr_json *itr_coco_report_json(const itr_coco_report *r)
-{
-	itr_json *j = itr_json_object();
-	itr_json_add_int(j, "wanted", r->wanted);
-	itr_json_add_int(j, "present", r->present);
-	itr_json_add_int(j, "found", r->found);
-	itr_json_add_int(j, "fetched", r->fetched);
-	itr_json_add_int(j, "refetched", r->refetched);
-	itr_json_add_int(j, "failed", r->failed);
-	itr_json_add_int(j, "skipped", r->skipped);
-	itr_json_add_int(j, "requests", r->attempts);
-	itr_json_add_int(j, "bytes", r->received);
-	itr_json_add_num(j, "seconds", r->seconds);
-	itr_json_add_num(j, "bytes_per_second", r->seconds > 0 ? (double)r->received / r->seconds : 0);
-	itr_json_add_int(j, "annotation_bytes", r->annotations.received);
-	itr_json_add_bool(j, "annotations_by_ranges", r->annotations.by_ranges);
-	itr_json_add_int(j, "captions_if_five_an_image", r->five);
-	itr_json_add_int(j, "near_duplicates", r->near);
-	itr_json_add(j, "reasons", itr_json_copy(r->reasons));
-	return j;
 }

@@ -37,6 +37,7 @@ typedef struct itr_coco_opts {
 	uint64_t seed;
 	double fractions[3];                            /* split where there is no official one */
 	bool by_caption, retry_failed;
+	bool force;                                     /* take over a folder that holds another data set (itr_dataset_claim) */
 	int near;                                       /* report near-duplicates across parts up to this distance (phash.h); -1: do not look */
 	int threads;
 	itr_http_opts http;
@@ -70,7 +71,9 @@ typedef struct itr_verify_report {
 	int64_t checked, changed, missing, unpinned;
 } itr_verify_report;
 
-/* Hashes every pinned file of the subsets (and their annotations) again; no network. `say` gets "changed" / "missing" and the file's name, in order of name.
+itr_json *itr_verify_report_json(const itr_verify_report *r);
+
+/* Hashes every pinned file of the subsets (and their annotations) again; no network. `say` (may be NULL) gets "changed" / "missing" and the file's name, in order of name.
  * Files that lie there without a pin are only counted. 0, or -1 with err (nothing was ever fetched there; interrupted). */
 ITR_MUST_USE int itr_coco_verify(const itr_coco_opts *o, void (*say)(void *ctx, const char *what, const char *file), void *ctx, itr_verify_report *r, itr_err *err);
 

@@ -35,6 +35,8 @@ const char *coco_file(const coco_run *c, const itr_record *r);
 void coco_fail(coco_run *c, int64_t row, const char *reason, long status, int attempts, const char *message);
 bool coco_stopped(const coco_run *c);
 
+/* coco_report.c: the summary, by itr_info. */
+void coco_say(const coco_run *c);
 /* coco_images.c: fetches what is missing. 0, or -1 with err. */
 ITR_MUST_USE int coco_fetch_images(coco_run *c, itr_err *err);
 /* coco_look.c: decodes what has not been looked at yet; pins what was found; damaged files become failures (those that were fetched are removed). */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/map.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/path.h"
@@ -90,10 +90,13 @@ static int verify(const itr_coco_opts *o, itr_pins *pins, void (*say)(void *ctx,
 		r->checked++;
 		r->changed += v.items[i].verdict == CHANGED;
 		r->missing += v.items[i].verdict == MISSING;
-		if (v.items[i].verdict != SAME)
+		if (say && v.items[i].verdict != SAME)
 			say(ctx, v.items[i].verdict == CHANGED ? "changed" : "missing", v.items[i].file);
 	}
 	r->unpinned = count_unpinned(o, pins);
+	if (rc == 0)
+		itr_info("%lld files hashed: %lld changed, %lld missing; %lld files have no checksum", (long long)r->checked, (long long)r->changed, (long long)r->missing,
+		         (long long)r->unpinned);
 	free(v.items);
 	return rc;
 }
