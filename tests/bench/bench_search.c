@@ -153,7 +153,7 @@ static const itr_json *peer_row(struct bench *b, const char *method)
 		if (!strcmp(b->peer_names[i], method))
 			return itr_json_at(itr_json_get(b->peers[i], "rows"), 0);
 	itr_err err = ITR_ERR_INIT;
-	const char *argv[] = { b->python, b->script, "--n", n, "--threads", threads, "--methods", name, "--json", NULL };
+	const char *argv[] = { b->python, "tests/bench/run_peer.py", b->script, "--n", n, "--threads", threads, "--methods", name, "--json", NULL };
 	out = itr_xcalloc(1, 1 << 16);
 	itr_json *j = itr_proc_run(argv, NULL, out, (1 << 16) - 1, &err) < 0 ? NULL : itr_json_parse(out, strlen(out), name, &err);
 	free(out);
