@@ -14,6 +14,9 @@
 enum { LATENT = 64, CAPTIONS = 5, BLOCK = 500 };        /* rows that one generator draws: a multiple of CAPTIONS */
 enum { MAP_TEXT = 1, MAP_IMAGE = 2, ROWS_IMAGE = 3, ROWS_TEXT = 4 };
 
+/* What a caption says about its picture: 1/sqrt(1 + BLUR^2) = 0.45 is the correlation of their latents, which leaves the best possible search far from perfect. */
+static const float BLUR = 2;
+
 struct side {
 	bool text;
 	uint64_t seed;
@@ -40,7 +43,7 @@ static void draw_row(const struct side *s, int64_t row, float z[LATENT], float *
 	latent_of(s->seed, s->text ? row / CAPTIONS : row, z);
 	itr_rng_init(&r, (uint64_t[]){ s->seed, ROWS_TEXT, (uint64_t)row, s->text }, 4);
 	for (int k = 0; s->text && k < LATENT; k++)
-		z[k] += 0.5f * (float)itr_rng_normal(&r);
+		z[k] += BLUR * (float)itr_rng_normal(&r);
 	for (int64_t j = 0; j < s->dim; j++)
 		noise[j] = (float)itr_rng_normal(&r);
 }
@@ -53,7 +56,8 @@ static void one_block(void *ctx, int64_t b, int worker)
 	(void)worker;
 	for (int64_t i = 0; i < n; i++)
 		draw_row(s, s->first + first + i, z + i * LATENT, x + i * s->dim);
-	itr_gemm(false, false, n, s->dim, LATENT, 0.25f, z, LATENT, s->map, s->dim, 1, x, s->dim, 1);      /* signal of variance 64 / 16 = 4 over noise of variance 1 */
+	/* signal of variance 4 (64 / 16 for images, 64 (1 + BLUR^2) / 80 for captions) over noise of variance 1 */
+	itr_gemm(false, false, n, s->dim, LATENT, s->text ? 0.1118034f : 0.25f, z, LATENT, s->map, s->dim, 1, x, s->dim, 1);
 	itr_rows_normalize(x, n, s->dim, 1);
 	free(z);
 	if (s->progress)

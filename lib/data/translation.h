@@ -1,7 +1,7 @@
 /* translation.h - a synthetic stand-in for the translation competition's files (document 003): same keys, shapes and dtypes, marked synthetic.
  *
- * Image i has a latent z ~ N(0, I_64); its vector is unit(z B + noise), a caption's is unit((z + 0.5 u) A + noise), u its own: two random maps of one low-rank space (so that the two
- * spaces are rotations of each other up to noise), five captions an image that do not say quite the same. A and B, and every row's draws, come from default_rng([seed, ...]).
+ * Image i has a latent z ~ N(0, I_64); its vector is unit(z B + noise), a caption's is unit((z + 2 u) A + noise), u its own: two random maps of one low-rank space (so that the two
+ * spaces are rotations of each other up to noise), five captions an image that each say only a part, so that no model can be perfect. A and B, and every row's draws, come from default_rng([seed, ...]).
  */
 #ifndef ITR_DATA_TRANSLATION_H
 #define ITR_DATA_TRANSLATION_H
