@@ -272,12 +272,31 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 	return NULL;
 }
 
+/* Pictures from somewhere, as a manifest, with a verdict. */
+static int make_manifest(struct fetch *f)
+{
+	f->findings = itr_findings_new();
+	itr_manifest_init(&f->m);
+	int rc = fetch(f);
+	if (rc == 0)
+		rc = write_all(f);
+	if (rc == 0)
+		report(f);
+	if (rc == 0 && f->failed > f->o->max_failed)
+		rc = itr_err_set(&f->t->err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others", (long long)f->failed,
+		                 (long long)f->o->max_failed);
+	itr_findings_free(f->findings);
+	itr_json_free(f->transfers);
+	itr_manifest_free(&f->m);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2", .connections = 16, .retries = 5, .timeout = 30, .near = 4,
 	                 .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url };
 	itr_tool *t = itr_tool_begin(&fetch_coco_tool, &o, argc, argv);
-	struct fetch f = { .t = t, .o = &o, .composed = -1, .findings = itr_findings_new() };
+	struct fetch f = { .t = t, .o = &o, .composed = -1 };
 	const char *wrong = wrong_use(t, &o);
 	if (wrong)
 		return itr_tool_usage(t, "%s", wrong);
@@ -286,20 +305,8 @@ int main(int argc, char **argv)
 	itr_coco_opts network = network_opts(&f);
 	if ((o.verify || from_network(&f)) && (wrong = itr_coco_opts_check(&network)))
 		return itr_tool_usage(t, "%s", wrong);
-	itr_manifest_init(&f.m);
 	if (o.as_embeddings)
 		return write_embeddings(t, o.synthetic);
-	int rc = o.verify ? verify(&f) : fetch(&f);
-	if (o.verify)
-		return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
-	if (rc == 0)
-		rc = write_all(&f);
-	if (rc == 0)
-		report(&f);
-	if (rc == 0 && f.failed > o.max_failed)
-		rc = itr_err_set(&t->err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others", (long long)f.failed, (long long)o.max_failed);
-	itr_findings_free(f.findings);
-	itr_json_free(f.transfers);
-	itr_manifest_free(&f.m);
+	int rc = o.verify ? verify(&f) : make_manifest(&f);
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }
