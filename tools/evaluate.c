@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/distances.h"
+#include "apply/mapped.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -16,7 +18,7 @@ enum { SCHEMA = 1, NDCG_K = 10 };
 
 struct opt {
 	itr_pairs_opts pairs;
-	bool normalize, compare, anchors;
+	bool normalize, compare, anchors, distances;
 	itr_ints k;
 	int ties, format;
 	int64_t bootstrap, run_depth;
@@ -31,8 +33,8 @@ static const itr_option options[] = {
 	ITR_OPT_STR("image", 0, struct opt, pairs.image, "FILE.npy", "own image vectors"),
 	ITR_OPT_STR("ground-truth", 0, struct opt, pairs.ground_truth, "FILE", "image row of each text, or text,image pairs (.npy, .csv)"),
 	ITR_OPT_INT("captions-per-image", 0, struct opt, pairs.captions_per_image, "K", "without ground truth: texts come in runs of K, in the images' order"),
-	ITR_OPT_STR("model", 0, struct opt, pairs.model, "FILE", "projection that maps a feature store"),
-	ITR_OPT_STR("split", 0, struct opt, pairs.split, "NAME", "rows of a feature store: train, val, test (default: all)"),
+	ITR_OPT_STR("model", 0, struct opt, pairs.model, "FILE", "model of train that maps a feature store or the pairs of an NPZ"),
+	ITR_OPT_STR("split", 0, struct opt, pairs.split, "NAME", "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
 	ITR_OPT_STR("relevance", 0, struct opt, relevance, "WHAT", "judgements instead of the ground truth: eccv:DIR, cxc:DIR, coco:DIR, FILE.json, or TREC qrels"),
 	ITR_OPT_STR("run", 0, struct opt, run, "FILE", "a TREC run instead of vectors; needs --relevance"),
@@ -48,6 +50,7 @@ static const itr_option options[] = {
 	ITR_OPT_INT("run-depth", 0, struct opt, run_depth, "N", "ranks of each query in the run; 0 is the whole gallery"),
 	ITR_OPT_STR("qrels-out", 0, struct opt, qrels_out, "FILE", "write the relevance as TREC qrels"),
 	ITR_OPT_BOOL("anchors", 0, struct opt, anchors, "put published figures of the same test set beside the result"),
+	ITR_OPT_BOOL("distances", 0, struct opt, distances, "with --model: distance to the own and to a random image too, with two pictures"),
 	ITR_OPT_STRS("fail-if", 0, struct opt, fail_if, "CONDITION", "exit 1 when it holds, as 'i2t.recall@1<0.3'"),
 	ITR_OPT_STR("baseline", 0, struct opt, baseline, "FILE", "also compare with this per-query file (or result that names one): paired differences"),
 	ITR_OPT_BOOL("compare", 0, struct opt, compare, "the arguments are two per-query files (or results that name them): paired differences B - A"),
@@ -57,6 +60,7 @@ static const itr_option options[] = {
 static const char *const examples[] = {
 	"evaluate test.npz --dim 512 --json",
 	"evaluate --model cca.h5 features.h5 --split test",
+	"evaluate --model model.h5 train.npz --split val --distances",
 	"evaluate --text t.npy --image i.npy --captions-per-image 5",
 	"evaluate emb.npz --protocol pool:100 --recall-k 1 10",
 	"evaluate --compare a.per_query.npz b.per_query.npz",
@@ -106,12 +110,31 @@ static char *per_query_path(const itr_tool *t, const struct opt *o, const itr_pa
 		return strcmp(o->per_query, "none") == 0 ? NULL : itr_xstrdup(o->per_query);
 	if (t->output && strcmp(t->output, "-") != 0)
 		return itr_path_replace_extension(t->output, ".per_query.npz");
+	if (t->n_args && itr_mapped_wanted(t->args[0], o->pairs.model))         /* many models are judged on one file */
+		return itr_eval_queries_path(o->pairs.model, p, o->protocol);
 	return itr_eval_queries_path(t->n_args ? t->args[0] : o->run ? o->run : o->pairs.text, p, o->protocol);
 }
 
 static void track(void *tool, const char *key, double value)
 {
 	itr_tool_metric(tool, key, value, 0);
+}
+
+/* What a translation into the images' space is judged by besides its rankings. 0, or -1 with t->err. */
+static int add_distances(itr_tool *t, const struct opt *o, const itr_pairs *p, itr_json *j)
+{
+	if (o->pairs.model)
+		itr_json_add_num(j, "mean_cosine", itr_mean_cosine(p));
+	if (!o->distances)
+		return 0;
+	char *stem = itr_path_replace_extension(t->output && strcmp(t->output, "-") ? t->output : o->pairs.model ? o->pairs.model : p->name, "");
+	itr_json *d = itr_distances(p, t->seed, t->threads, stem, &t->err);
+	free(stem);
+	for (const itr_json *f = itr_json_first(itr_json_get(d, "figures")); f; f = itr_json_next(f))
+		itr_tool_artifact(t, itr_json_str(f, ""));
+	if (d)
+		itr_json_add(j, "distances", d);
+	return d ? 0 : -1;
 }
 
 /* The result as JSON, complete; NULL with t->err. */
@@ -140,6 +163,8 @@ static itr_json *result_json(itr_tool *t, const struct opt *o, const itr_eval *e
 	if (versus)
 		itr_json_add(j, "baseline", versus);
 	free(per_query);
+	if (rc == 0)
+		rc = add_distances(t, o, p, j);
 	if (rc == 0)
 		return j;
 	itr_json_free(j);
@@ -171,7 +196,9 @@ static itr_pairs *open_input(itr_tool *t, struct opt *o, itr_trec_run **lists)
 	*lists = o->run ? itr_trec_read_run(o->run, t->provenance, &t->err) : NULL;
 	if (o->run && !*lists)
 		return NULL;
-	itr_pairs *p = o->run ? itr_trec_pairs(*lists) : itr_pairs_open(t->n_args ? t->args[0] : NULL, &o->pairs, t->provenance, &t->err);
+	const char *path = t->n_args ? t->args[0] : NULL;
+	itr_pairs *p = o->run ? itr_trec_pairs(*lists) : itr_mapped_wanted(path, o->pairs.model) ? itr_mapped_pairs(path, &o->pairs, t->provenance, &t->err) :
+	               itr_pairs_open(path, &o->pairs, t->provenance, &t->err);
 	if (!p || !o->relevance || itr_pairs_judge(p, o->relevance, t->provenance, &t->err) == 0)
 		return p;
 	itr_pairs_free(p);
@@ -207,6 +234,10 @@ static void show_table(itr_tool *t, const struct opt *o, const itr_eval *e, cons
 	itr_buf table = ITR_BUF_INIT;
 	if (e)
 		itr_eval_table(e, p, o->format, &table);
+	if (itr_json_get(j, "mean_cosine"))
+		itr_buf_printf(&table, "mean cosine of texts to their own images: %.4f\n", itr_json_num(itr_json_get(j, "mean_cosine"), 0));
+	if (itr_json_get(j, "distances"))
+		itr_distances_table(itr_json_get(j, "distances"), &table);
 	if (set)
 		itr_anchors_table(j, set, o->format, &table);
 	else if (e && o->anchors)

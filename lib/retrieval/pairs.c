@@ -379,6 +379,17 @@ itr_pairs *itr_pairs_open(const char *path, const itr_pairs_opts *o, itr_provena
 	return p;
 }
 
+itr_pairs *itr_pairs_of(itr_pairs *p, const int64_t *image, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err)
+{
+	if (itr_pairs_truth(p, o, image, provenance, err) < 0 || finish(p, o, err) < 0) {
+		itr_pairs_free(p);
+		return NULL;
+	}
+	if (p->synthetic && provenance)
+		itr_provenance_set_synthetic(provenance);
+	return p;
+}
+
 static void free_ids(char **ids, int64_t n)
 {
 	for (int64_t i = 0; ids && i < n; i++)
@@ -421,6 +432,8 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 		warn(w, "synthetic data: these figures say nothing about real pictures");
 	if (p->all_parts)
 		warn(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
+	if (p->leaky)
+		warn(w, "leaky: the split is by caption, so the model was trained on images of this part");
 	if (p->constant_text)
 		warn(w, "degenerate: all %lld text vectors are equal", (long long)p->n_text);
 	if (p->constant_image)

@@ -30,6 +30,7 @@ typedef struct itr_pairs {
 	int64_t unanswered;             /* texts with ground truth -1 */
 	int64_t not_unit_text, not_unit_image, zero_text, zero_image;
 	bool all_parts;                 /* a model is applied to every split, its training rows included */
+	bool leaky;                     /* split by caption: images of the training part are in this one too */
 	bool normalized_here, constant_text, constant_image;
 	int64_t outside;                /* judged positives that are not in the gallery */
 	int64_t unknown_queries;        /* judged queries that are not among the rows */
@@ -49,6 +50,10 @@ typedef struct itr_pairs_opts {
 /* path may be NULL when opts has text and image. Inputs are noted in p (may be NULL), `synthetic` too. NULL with err. */
 itr_pairs *itr_pairs_open(const char *path, const itr_pairs_opts *o, itr_provenance *p, itr_err *err);
 void itr_pairs_free(itr_pairs *p);
+/* Pairs from arrays: `draft` (from calloc) has name, n_text, n_image, dim, text, image, and may have ids, synthetic and all_parts; image[i] is the row that text i belongs to.
+ * Takes draft over, checks and normalises its rows as itr_pairs_open does. NULL with err, draft freed. */
+itr_pairs *itr_pairs_of(itr_pairs *draft, const int64_t *image, const itr_pairs_opts *o, itr_provenance *p, itr_err *err);
+
 
 /* Replaces relevance by judgements, matched by id:
  *   eccv:DIR cxc:DIR coco:DIR   DIR/{eccv,cxc,original}_{caption_to_image,image_to_caption}.json as ECCV Caption ships them; coco_test_ids.npy there fixes the order of coco-1k

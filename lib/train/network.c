@@ -82,7 +82,7 @@ static void draw_curve(const itr_network_job *job, const itr_train_report *r, it
 {
 	itr_err err = ITR_ERR_INIT;
 	char *png = itr_path_replace_extension(job->output, ".curves.png");
-	char *title = itr_xasprintf("%s, %lld epochs%s", job->model, (long long)r->epochs, job->data->synthetic ? " (synthetic data)" : "");
+	char *title = itr_xasprintf("%s, %lld epoch%s%s", job->model, (long long)r->epochs, r->epochs == 1 ? "" : "s", job->data->synthetic ? " (synthetic data)" : "");
 	if (itr_learning_curve(png, &job->opts, r, title, &err) < 0)
 		itr_warn("no learning curve: %s", err.msg);
 	else

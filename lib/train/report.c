@@ -101,6 +101,7 @@ int itr_learning_curve(const char *png, const itr_train_opts *o, const itr_train
 		if (any)
 			itr_panel_line(panel[lines[l].panel], lines[l].name, n, x, y, NULL, NULL);
 	}
+	itr_panel_y_range(panel[1], 0, 1);
 	free(label);
 	free(x);
 	free(y);

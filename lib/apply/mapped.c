@@ -1,0 +1,137 @@
+#include "apply/mapped.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/mapper.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/path.h"
+#include "train/note.h"
+
+bool itr_mapped_wanted(const char *path, const char *model)
+{
+	return model && path && (itr_path_has_suffix(path, ".npz") || itr_model_is_network(model));
+}
+
+/* Rows of texts in the part; every row where none is named. NULL with err. */
+static int64_t *part_rows(const itr_pair_data *d, const char *path, const char *split, int64_t *n, itr_err *err)
+{
+	int part = 0;
+	int64_t *rows = NULL;
+	if (!split) {
+		rows = itr_xmalloc((size_t)(d->n_texts + 1) * sizeof *rows);
+		for (*n = 0; *n < d->n_texts; (*n)++)
+			rows[*n] = *n;
+		return rows;
+	}
+	while (part < ITR_SPLIT_COUNT && strcmp(split, itr_split_names[part]))
+		part++;
+	if (part == ITR_SPLIT_COUNT)
+		itr_err_set(err, "unknown split '%s': did you mean '%s'?", split, itr_nearest(split, itr_split_names, ITR_SPLIT_COUNT));
+	else if (rows = itr_pair_data_texts(d, (itr_split)part, n), *n == 0) {
+		itr_err_set(err, "'%s': no caption is in split '%s'", path, split);
+		free(rows);
+		rows = NULL;
+	}
+	return rows;
+}
+
+static float *map_rows(const itr_mapper *m, itr_side side, const float *x, int64_t in, const int64_t *rows, int64_t n, bool normalize, int threads)
+{
+	float *part = itr_aligned_alloc((size_t)(n * in) * sizeof *part), *y = itr_aligned_alloc((size_t)(n * m->dim) * sizeof *y);
+	for (int64_t i = 0; i < n; i++)
+		memcpy(part + i * in, x + rows[i] * in, (size_t)in * sizeof *part);
+	itr_mapper_apply(m, side, part, n, y, normalize, threads);
+	itr_aligned_free(part);
+	return y;
+}
+
+static char **copy_ids(char *const *ids, const int64_t *rows, int64_t n)
+{
+	char **copy = itr_xcalloc((size_t)n + 1, sizeof *copy);
+	for (int64_t i = 0; i < n; i++)
+		copy[i] = itr_xstrdup(ids[rows[i]]);
+	return copy;
+}
+
+static itr_pairs *map_part(const itr_mapper *m, const itr_pair_data *d, const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err)
+{
+	int64_t n, n_images, *position;
+	int64_t *texts = part_rows(d, path, o->split, &n, err);
+	if (!texts)
+		return NULL;
+	int64_t *images = itr_pair_data_images(d, texts, n, &position, &n_images);
+	itr_pairs *p = itr_xcalloc(1, sizeof *p);
+	p->name = itr_xstrdup(path);
+	p->n_text = n;
+	p->n_image = n_images;
+	p->dim = m->dim;
+	p->text = map_rows(m, ITR_SIDE_TEXT, d->text, d->text_dim, texts, n, !o->no_normalize, o->threads);
+	p->image = map_rows(m, ITR_SIDE_IMAGE, d->image, d->image_dim, images, n_images, !o->no_normalize, o->threads);
+	p->text_id = copy_ids(d->text_id, texts, n);
+	p->image_id = copy_ids(d->image_id, images, n_images);
+	p->synthetic = d->synthetic || m->synthetic;
+	p->all_parts = !o->split;
+	p->leaky = d->leaky;
+	p = itr_pairs_of(p, position, o, provenance, err);
+	free(texts);
+	free(images);
+	free(position);
+	return p;
+}
+
+static int check_fit(const itr_mapper *m, const itr_pair_data *d, const char *path, const itr_pairs_opts *o, itr_err *err)
+{
+	if (!d->image)
+		return itr_err_set(err, "'%s' holds queries only, no images to find: predict writes their vectors", path);
+	if (d->text_dim != m->in[ITR_SIDE_TEXT] || d->image_dim != m->in[ITR_SIDE_IMAGE])
+		return itr_err_set(err, "'%s' maps texts of %lld and images of %lld numbers, '%s' holds %lld and %lld", m->path, (long long)m->in[ITR_SIDE_TEXT],
+		                   (long long)m->in[ITR_SIDE_IMAGE], path, (long long)d->text_dim, (long long)d->image_dim);
+	if (o->dim && o->dim != m->dim)
+		return itr_err_set(err, "'%s' maps into %lld dimensions, not %lld", m->path, (long long)m->dim, (long long)o->dim);
+	return 0;
+}
+
+itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err)
+{
+	itr_pair_data d;
+	itr_pairs *p = NULL;
+	itr_mapper *m = itr_mapper_open(o->model, err);
+	if (!m)
+		return NULL;
+	if (itr_pair_data_open(&d, path, o->threads, err) == 0) {
+		if (provenance) {
+			itr_provenance_input(provenance, path);
+			itr_provenance_input(provenance, o->model);
+		}
+		if (check_fit(m, &d, path, o, err) == 0) {
+			if (!o->split && !m->split.by[0] && !d.has_split)
+				p = map_part(m, &d, path, o, provenance, err);
+			else if (itr_split_note_apply(&m->split, &d, err) == 0)
+				p = map_part(m, &d, path, o, provenance, err);
+			else
+				itr_err_prefix(err, "'%s' with '%s': ", path, m->path);
+		}
+		itr_pair_data_free(&d);
+	}
+	itr_mapper_close(m);
+	return p;
+}
+
+double itr_mean_cosine(const itr_pairs *p)
+{
+	double sum = 0;
+	int64_t n = 0;
+	for (int64_t i = 0; i < p->n_text; i++) {
+		if (p->text_image[i] < 0)
+			continue;
+		const float *a = p->text + i * p->dim, *b = p->image + p->text_image[i] * p->dim;
+		double s = 0;
+		for (int64_t k = 0; k < p->dim; k++)
+			s += (double)a[k] * (double)b[k];
+		sum += s;
+		n++;
+	}
+	return n ? sum / (double)n : 0;
+}

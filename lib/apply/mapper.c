@@ -1,0 +1,66 @@
+#include "apply/mapper.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+static int open_network(itr_mapper *m, const char *path, itr_err *err)
+{
+	itr_json *config = NULL;
+	m->network = itr_model_load(path, &config, err);
+	if (!m->network)
+		return -1;
+	m->name = itr_xstrdup(m->network->ops->name);
+	m->in[ITR_SIDE_TEXT] = m->network->config.text_dim;
+	m->in[ITR_SIDE_IMAGE] = m->network->config.image_dim;
+	m->dim = itr_model_embed_dim(m->network);
+	itr_split_note_get(config, &m->split);
+	itr_json_free(config);
+	itr_h5 *h = itr_h5_open(path, "itr-model", err);
+	m->synthetic = h && itr_h5_is_synthetic(h);
+	itr_h5_close(h);
+	return h ? 0 : -1;
+}
+
+static int open_projection(itr_mapper *m, const char *path, itr_err *err)
+{
+	m->projection = itr_projection_load(path, err);
+	if (!m->projection)
+		return -1;
+	m->name = itr_xstrdup(m->projection->method);
+	for (int s = 0; s < 2; s++)
+		m->in[s] = m->projection->side[s].in;
+	m->dim = m->projection->dim;
+	m->split = m->projection->split;
+	m->synthetic = m->projection->synthetic;
+	return 0;
+}
+
+itr_mapper *itr_mapper_open(const char *path, itr_err *err)
+{
+	itr_mapper *m = itr_xcalloc(1, sizeof *m);
+	m->path = itr_xstrdup(path);
+	if ((itr_model_is_network(path) ? open_network(m, path, err) : open_projection(m, path, err)) == 0)
+		return m;
+	itr_mapper_close(m);
+	return NULL;
+}
+
+void itr_mapper_close(itr_mapper *m)
+{
+	if (!m)
+		return;
+	itr_projection_free(m->projection);
+	itr_model_free(m->network);
+	free(m->path);
+	free(m->name);
+	free(m);
+}
+
+void itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize, int threads)
+{
+	if (m->network)
+		itr_model_encode(m->network, side == ITR_SIDE_IMAGE, x, rows, y, normalize, threads);
+	else
+		itr_projection_apply(m->projection, side, x, rows, y, threads);
+}

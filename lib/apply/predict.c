@@ -1,0 +1,164 @@
+#include "apply/predict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic_file.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "data/pair_data.h"
+#include "io/npz.h"
+
+int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o, itr_provenance *p, itr_err *err)
+{
+	itr_pair_data d;
+	itr_mapper *m = itr_mapper_open(o->model, err);
+	int rc = -1;
+	memset(out, 0, sizeof *out);
+	if (!m)
+		return -1;
+	if (itr_pair_data_open(&d, path, o->threads, err) < 0) {
+		itr_mapper_close(m);
+		return -1;
+	}
+	itr_provenance_input(p, path);
+	itr_provenance_input(p, o->model);
+	const bool image = o->side == ITR_SIDE_IMAGE;
+	const float *x = image ? d.image : d.text;
+	const int64_t in = image ? d.image_dim : d.text_dim;
+	if (!x) {
+		itr_err_set(err, "'%s' holds no images", path);
+	} else if (in != m->in[o->side]) {
+		itr_err_set(err, "'%s' maps %s of %lld numbers, '%s' holds %lld", o->model, image ? "images" : "texts", (long long)m->in[o->side], path, (long long)in);
+	} else {
+		out->rows = image ? d.n_images : d.n_texts;
+		out->dim = m->dim;
+		out->synthetic = d.synthetic || m->synthetic;
+		out->model = itr_xstrdup(m->name);
+		out->y = itr_aligned_alloc((size_t)(out->rows * out->dim) * sizeof *out->y);
+		itr_mapper_apply(m, o->side, x, out->rows, out->y, o->normalize, o->threads);
+		out->id = itr_xcalloc((size_t)out->rows + 1, sizeof *out->id);
+		for (int64_t i = 0; i < out->rows; i++)
+			out->id[i] = itr_xstrdup((image ? d.image_id : d.text_id)[i]);
+		if (out->synthetic)
+			itr_provenance_set_synthetic(p);
+		rc = 0;
+	}
+	itr_pair_data_free(&d);
+	itr_mapper_close(m);
+	return rc;
+}
+
+void itr_prediction_free(itr_prediction *r)
+{
+	for (int64_t i = 0; r->id && i < r->rows; i++)
+		free(r->id[i]);
+	free(r->id);
+	free(r->model);
+	itr_aligned_free(r->y);
+	memset(r, 0, sizeof *r);
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* The shortest decimal that strtof reads back to v. */
+static void put_float(itr_buf *b, float v)
+{
+	char text[32];
+	for (int digits = 6; digits <= 9; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, (double)v);
+		if (strtof(text, NULL) == v)
+			break;
+	}
+	itr_buf_puts(b, text);
+}
+
+static void put_csv_id(itr_buf *b, const char *id)
+{
+	if (!strpbrk(id, ",\"\n\r")) {
+		itr_buf_puts(b, id);
+		return;
+	}
+	itr_buf_putc(b, '"');
+	for (; *id; id++) {
+		if (*id == '"')
+			itr_buf_putc(b, '"');
+		itr_buf_putc(b, *id);
+	}
+	itr_buf_putc(b, '"');
+}
+
+static int print_csv(const itr_prediction *r, FILE *f, const char *name, itr_err *err)
+{
+	itr_buf b = ITR_BUF_INIT;
+	bool bad = fputs("id,embedding\n", f) < 0;
+	for (int64_t i = 0; i < r->rows && !bad; i++) {
+		b.len = 0;
+		put_csv_id(&b, r->id[i]);
+		itr_buf_puts(&b, ",\"[");
+		for (int64_t k = 0; k < r->dim; k++) {
+			if (k)
+				itr_buf_puts(&b, ", ");
+			put_float(&b, r->y[i * r->dim + k]);
+		}
+		itr_buf_puts(&b, "]\"\n");
+		bad = fwrite(b.data, 1, b.len, f) != b.len;
+	}
+	itr_buf_free(&b);
+	return bad ? itr_err_errno(err, "cannot write '%s'", name) : 0;
+}
+
+static int write_csv(const itr_prediction *r, const char *path, itr_err *err)
+{
+	itr_atomic_file *a = itr_atomic_open(path, err);
+	FILE *f = a ? itr_atomic_stream(a) : NULL;
+	int rc = f ? print_csv(r, f, path, err) : a ? itr_err_errno(err, "cannot write '%s'", path) : -1;
+	if (rc == 0)
+		return itr_atomic_commit(a, err);
+	itr_atomic_abort(a);
+	return -1;
+}
+
+static int write_npz(const itr_prediction *r, const char *path, const char *provenance, itr_err *err)
+{
+	itr_npz_writer *w = itr_npz_create(path, false, err);
+	if (!w)
+		return -1;
+	if (itr_npz_put_text(w, "ids", (const char *const *)r->id, r->rows, err) == 0 &&
+	    itr_npz_put(w, "embeddings", ITR_F32, 2, (int64_t[]){ r->rows, r->dim }, r->y, err) == 0 &&
+	    (!provenance[0] || itr_npz_put_string(w, "itr_provenance", provenance, err) == 0))
+		return itr_npz_finish(w, err);
+	itr_npz_abandon(w);
+	return -1;
+}
+
+static int write_h5(const itr_prediction *r, const char *path, const char *provenance, itr_err *err)
+{
+	itr_h5 *h = itr_h5_create(path, "itr-predictions", r->synthetic, err);
+	if (!h)
+		return -1;
+	if (itr_h5_write_texts(h, "/ids", (const char *const *)r->id, r->rows, err) == 0 &&
+	    itr_h5_write(h, "/embeddings", ITR_F32, 2, (int64_t[]){ r->rows, r->dim }, r->y, err) == 0 &&
+	    (!provenance[0] || itr_h5_write_text(h, "/provenance", provenance, err) == 0))
+		return itr_h5_commit(h, err);
+	itr_h5_close(h);
+	return -1;
+}
+
+int itr_prediction_write(const itr_prediction *r, const char *path, FILE *standard_output, const itr_provenance *p, itr_err *err)
+{
+	if (!strcmp(path, "-"))
+		return print_csv(r, standard_output, "standard output", err);
+	if (itr_path_has_suffix(path, ".csv"))
+		return write_csv(r, path, err);
+	char *provenance = itr_provenance_text(p);
+	int rc;
+	if (itr_path_has_suffix(path, ".npz"))
+		rc = write_npz(r, path, provenance, err);
+	else if (itr_path_has_suffix(path, ".h5") || itr_path_has_suffix(path, ".hdf5"))
+		rc = write_h5(r, path, provenance, err);
+	else
+		rc = itr_err_set(err, "'%s': the ending says the format, .csv, .npz or .h5", path);
+	free(provenance);
+	return rc;
+}
