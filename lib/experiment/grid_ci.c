@@ -55,23 +55,23 @@ static int64_t number_images(const itr_grid *g, itr_metric_values *const pair[2]
 	return n;
 }
 
-/* One pair's columns of the matrix of sums: per direction the number of queries, then the sums of its metrics. */
-static int fill(const itr_grid *g, itr_metric_values *const pair[2], const int64_t *number, double *sum, int64_t ld, int at)
+/* Columns of the matrix of sums: first the number of queries of either direction, then per pair and direction the sums of the metrics. */
+static void fill(const itr_grid *g, itr_metric_values *const *values, int n, const int64_t *number, double *sum, int64_t ld)
 {
-	for (int d = 0; d < 2; d++) {
-		const itr_metric_values *v = pair[d];
+	int at = 2;
+	for (int k = 0; k < 2 * n; k++) {
+		const itr_metric_values *v = values[k];
+		int next = at;
 		for (int64_t i = 0; i < v->n; i++) {
-			double *row = sum + number[cluster_of(g, d, v->query[i])] * ld + at;
-			*row++ += 1;
+			double *row = sum + number[cluster_of(g, k % 2, v->query[i])] * ld;
+			row[k % 2] += k < 2;
+			next = at;
 			for (int j = 0; j < g->set.n; j++)
 				if (has_interval(&g->set.m[j]))
-					*row++ += v->value[i * v->columns + j];
+					row[next++] += v->value[i * v->columns + j];
 		}
-		at++;
-		for (int j = 0; j < g->set.n; j++)
-			at += has_interval(&g->set.m[j]);
+		at = next;
 	}
-	return at;
 }
 
 struct product {
@@ -145,33 +145,32 @@ struct edges {
 static void edge(void *ctx, int64_t i, int worker)
 {
 	const struct edges *e = ctx;
-	int64_t side = i / e->per_side, j = i % e->per_side, n = e->g->weights.resamples, at = side * (e->per_side + 1);
+	int64_t side = i / e->per_side, j = i % e->per_side, n = e->g->weights.resamples;
 	double *x = itr_xmalloc((size_t)n * sizeof *x);
 	bool empty = false;
 	(void)worker;
 	for (int64_t b = 0; b < n; b++) {
-		double count = e->out[b * e->columns + at];
+		double count = e->out[b * e->columns + side % 2];
 		empty |= count == 0;
-		x[b] = e->out[b * e->columns + at + 1 + j] / count;
+		x[b] = e->out[b * e->columns + 2 + i] / count;
 	}
 	if (!empty)
 		e->interval[side * ITR_METRIC_MAX + e->metric[j]] = (itr_interval){ percentile(x, n, 0.025), percentile(x, n, 0.975) };
 	free(x);
 }
 
-/* Pairs that rank the same images share one product; normally these are all. */
+/* Pairs that rank the same queries share one product; normally these are all. */
 static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, const int64_t *number, int64_t clusters, itr_interval *out)
 {
 	struct edges e = { .g = g, .interval = out };
-	int workers = itr_threads_resolve(g->o.threads), at = 0;
+	int workers = itr_threads_resolve(g->o.threads);
 	for (int j = 0; j < g->set.n; j++)
 		if (has_interval(&g->set.m[j]))
 			e.metric[e.per_side++] = j;
-	struct product p = { &g->weights, NULL, NULL, (int64_t)n * 2 * (e.per_side + 1), itr_xcalloc((size_t)workers, sizeof *p.weight) };
+	struct product p = { &g->weights, NULL, NULL, (int64_t)n * 2 * e.per_side + 2, itr_xcalloc((size_t)workers, sizeof *p.weight) };
 	double *sum = itr_xcalloc((size_t)(clusters * p.columns) + 1, sizeof *sum);
 	draw(g, clusters);
-	for (int i = 0; i < n; i++)
-		at = fill(g, values + 2 * i, number, sum, p.columns, at);
+	fill(g, values, n, number, sum, p.columns);
 	p.sum = sum;
 	p.out = itr_xmalloc((size_t)(g->o.resamples * p.columns + 1) * sizeof *p.out);
 	for (int i = 0; i < workers; i++)
@@ -187,20 +186,24 @@ static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, c
 	free(sum);
 }
 
+static bool same_queries(itr_metric_values *const a[2], itr_metric_values *const b[2])
+{
+	for (int d = 0; d < 2; d++)
+		if (a[d]->n != b[d]->n || memcmp(a[d]->query, b[d]->query, (size_t)a[d]->n * sizeof *a[d]->query))
+			return false;
+	return true;
+}
+
 void itr_grid_intervals(itr_grid *g, itr_metric_values *const *values, int n, itr_interval *out)
 {
-	int64_t images = g->base->n_image, *first = itr_xmalloc((size_t)(images + 1) * sizeof *first), *number = itr_xmalloc((size_t)(images + 1) * sizeof *number);
+	int64_t *number = itr_xmalloc((size_t)(g->base->n_image + 1) * sizeof *number);
 	for (int64_t i = 0; i < (int64_t)n * 2 * ITR_METRIC_MAX; i++)
 		out[i] = (itr_interval){ NAN, NAN };
 	for (int i = 0, next; i < n && g->o.resamples > 0; i = next) {
-		int64_t clusters = number_images(g, values + 2 * i, first);
-		for (next = i + 1; next < n; next++) {
-			number_images(g, values + 2 * next, number);
-			if (memcmp(first, number, (size_t)images * sizeof *first))
-				break;
-		}
-		intervals_of(g, values + 2 * i, next - i, first, clusters, out + (int64_t)i * 2 * ITR_METRIC_MAX);
+		int64_t clusters = number_images(g, values + 2 * i, number);
+		for (next = i + 1; next < n && same_queries(values + 2 * i, values + 2 * next);)
+			next++;
+		intervals_of(g, values + 2 * i, next - i, number, clusters, out + (int64_t)i * 2 * ITR_METRIC_MAX);
 	}
-	free(first);
 	free(number);
 }

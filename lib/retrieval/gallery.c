@@ -53,8 +53,7 @@ static void pack_int8(const struct pack *p, const float *x, int64_t row, int8_t 
 	} else {
 		scale[row] = itr_quantise_int8(x, g->dim, code);
 	}
-	for (int64_t k = 0; k < g->rows.k; k++)
-		d[k] = (uint8_t)((k < g->dim ? code[k] : 0) + 128);
+	itr_code_shift(d, code, g->dim, g->offset);         /* the padding holds zero codes already */
 }
 
 static void pack_int4(const struct pack *p, const float *x, int64_t row, int8_t *code)
@@ -72,8 +71,7 @@ static void pack_int4(const struct pack *p, const float *x, int64_t row, int8_t 
 			scale[j * 16] = itr_quantise_int4(x + at, m, code + at);
 		}
 	}
-	for (int64_t k = 0; k < g->rows.k; k += 2)
-		d[k / 2] = (uint8_t)((code[k] + g->offset) | (code[k + 1] + g->offset) << 4);
+	itr_code_nibbles(d, code, g->rows.k, g->offset);
 }
 
 static void pack_row(const struct pack *p, int64_t row, float *x, int8_t *code)
@@ -82,7 +80,7 @@ static void pack_row(const struct pack *p, int64_t row, float *x, int8_t *code)
 	void *d = (uint8_t *)g->codes + (size_t)row * g->rows.stride;
 	switch (g->precision) {
 	case ITR_PREC_FP32: memcpy(d, x, (size_t)g->dim * sizeof *x); break;
-	case ITR_PREC_FP16: itr_f16_from_f32_n(d, x, g->dim); break;
+	case ITR_PREC_FP16: g->scan->to_f16(d, x, g->dim); break;
 	case ITR_PREC_BF16: itr_bf16_from_f32_n(d, x, g->dim); break;
 	case ITR_PREC_INT8: pack_int8(p, x, row, code); break;
 	case ITR_PREC_INT4: pack_int4(p, x, row, code); break;
@@ -134,11 +132,7 @@ static void pack_all(itr_gallery *g, const float *x, int threads)
 	if (g->factor)
 		g->scales_bytes += (size_t)g->dim * sizeof(float);
 	if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
-		p.lo = p.hi = x[0];
-		for (int64_t i = 1; i < g->n * g->dim; i++) {
-			p.lo = x[i] < p.lo ? x[i] : p.lo;
-			p.hi = x[i] > p.hi ? x[i] : p.hi;
-		}
+		itr_extent(x, g->n * g->dim, &p.lo, &p.hi);
 	}
 	p.norm = itr_xcalloc((size_t)pieces, sizeof *p.norm);
 	itr_parallel_for(threads, pieces, pack_piece, &p);
@@ -174,10 +168,9 @@ static int64_t first_bad(itr_gallery *g, const float *x, int threads)
 
 static bool fits_half(const float *x, int64_t n)
 {
-	float m = 0;
-	for (int64_t i = 0; i < n; i++)
-		m = fabsf(x[i]) > m ? fabsf(x[i]) : m;
-	return m <= 65504;
+	float lo, hi;
+	itr_extent(x, n, &lo, &hi);
+	return lo >= -65504 && hi <= 65504;
 }
 
 static itr_gallery *new_gallery(int64_t n, int64_t dim, itr_precision precision)

@@ -378,7 +378,16 @@ static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *
 	}
 }
 
-static const itr_scan scan = { above, above_tile, count_tile };
+static void to_f16(uint16_t *d, const float *x, int64_t n)
+{
+	int64_t i = 0;
+	for (; i + 8 <= n; i += 8)
+		_mm_storeu_si128((__m128i *)(void *)(d + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+	for (; i < n; i++)
+		d[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static const itr_scan scan = { above, above_tile, to_f16, count_tile };
 static const itr_kernel fp32 = { "avx2", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, rough_f32 };
 static const itr_kernel fp16 = { "avx2", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_f16, 4, rough_f16 };
 static const itr_kernel bf16 = { "avx2", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_bf16, 4, rough_bf16 };

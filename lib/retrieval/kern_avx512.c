@@ -240,7 +240,15 @@ static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *
 	}
 }
 
-static const itr_scan scan = { above, above_tile, count_tile };
+static void to_f16(uint16_t *d, const float *x, int64_t n)
+{
+	for (int64_t i = 0; i < n; i += 16) {
+		__mmask16 in = n - i >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n - i)) - 1);
+		_mm256_mask_storeu_epi16(d + i, in, _mm512_cvtps_ph(_mm512_maskz_loadu_ps(in, x + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+	}
+}
+
+static const itr_scan scan = { above, above_tile, to_f16, count_tile };
 static const itr_kernel fp32 = { "avx512", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, rough_f32 };
 static const itr_kernel fp16 = { "avx512", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_f16, 4, rough_f16 };
 static const itr_kernel bf16 = { "avx512", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_bf16, 4, rough_bf16 };

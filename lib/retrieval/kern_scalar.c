@@ -127,7 +127,7 @@ static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *
 		}
 }
 
-static const itr_scan scan = { above, above_tile, count_tile };
+static const itr_scan scan = { above, above_tile, itr_f16_from_f32_n, count_tile };
 static const itr_kernel fp32 = { "scalar", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, NULL };
 static const itr_kernel fp16 = { "scalar", few_f16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 static const itr_kernel bf16 = { "scalar", few_bf16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };

@@ -63,10 +63,11 @@ typedef struct itr_rough_tile {
 	const char *name;               /* of exact kernel and filter together */
 } itr_rough_tile;
 
-/* Looking through scores; pos receives positions in order. */
+/* Looking through scores (pos receives positions in order), and rounding to half floats. */
 typedef struct itr_scan {
 	int64_t (*above)(const float *s, int64_t n, float limit, int32_t *pos);                                /* s[i] > limit */
 	int64_t (*above_tile)(const float *s, int mr, int nr, const float *limit, int32_t *pos);               /* s[r*nr+j] > limit[j] */
+	void (*to_f16)(uint16_t *d, const float *x, int64_t n);
 	void (*count_tile)(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal);     /* += per j: s > x[j], s == x[j] */
 } itr_scan;
 

@@ -55,7 +55,10 @@ int64_t itr_pools_next(itr_pools *p, int32_t *out)
 			p->drawn[i] = i;
 	else
 		itr_rng_choice(&p->rng, gallery - n, p->size - n, p->drawn);
-	for (int64_t i = 0; i < width - n; i++)
+	if (n == 1)
+		for (int64_t i = 0; i < width - 1; i++)
+			out[1 + i] = (int32_t)(p->drawn[i] + (p->drawn[i] >= positive[0]));
+	for (int64_t i = 0; i < width - n && n > 1; i++)
 		out[n + i] = (int32_t)kth_negative(positive, n, p->drawn[i]);
 	return width;
 }

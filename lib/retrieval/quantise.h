@@ -28,4 +28,11 @@ void itr_quantise_minmax(const float *x, int64_t n, float lo, float hi, int leve
 /* Per-dimension factors from a sample (rows x dim): max|x_d|, scaled to a mean of 1; dimensions that are never used get 1. A gallery is divided by them, a query multiplied. */
 void itr_calibrate(const float *sample, int64_t rows, int64_t dim, float *factor);
 
+/* Loops of packing and of preparing queries. */
+bool itr_all_finite(const float *x, int64_t n);
+int32_t itr_code_sum(const int8_t *code, int64_t n);
+void itr_extent(const float *x, int64_t n, float *lo, float *hi);              /* n >= 1 */
+void itr_code_shift(uint8_t *d, const int8_t *code, int64_t n, int offset);    /* d = code + offset */
+void itr_code_nibbles(uint8_t *d, const int8_t *code, int64_t n, int offset);  /* two a byte, low nibble first; n even */
+
 #endif

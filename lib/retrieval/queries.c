@@ -75,11 +75,8 @@ static void fill_integer(itr_queries *q, const float *x, int64_t i)
 	const itr_gallery *g = q->g;
 	int8_t *code = (int8_t *)q->data + (size_t)i * q->stride;
 	if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
-		float lo = x[0], hi = x[0];
-		for (int64_t d = 1; d < g->dim; d++) {
-			lo = x[d] < lo ? x[d] : lo;
-			hi = x[d] > hi ? x[d] : hi;
-		}
+		float lo, hi;
+		itr_extent(x, g->dim, &lo, &hi);
 		itr_quantise_minmax(x, g->dim, lo, hi, g->precision == ITR_PREC_INT8 ? 255 : 15, code);
 		q->scale[i] = 1;
 	} else {
@@ -88,11 +85,8 @@ static void fill_integer(itr_queries *q, const float *x, int64_t i)
 	if (g->precision == ITR_PREC_INT4)
 		even_odd(code, g->rows.k);
 	for (int64_t j = 0; j < q->groups; j++) {
-		int32_t sum = 0;
 		int64_t len = g->rows.k / q->groups;
-		for (int64_t k = 0; k < len; k++)
-			sum += code[j * len + k];
-		q->corr[i * q->groups + j] = -g->offset * sum;
+		q->corr[i * q->groups + j] = -g->offset * itr_code_sum(code + j * len, len);
 	}
 }
 
@@ -205,17 +199,9 @@ float itr_rough_bound(const itr_queries *q, int64_t i, bool tile)
 
 int itr_queries_check(const float *x, int64_t n, int64_t dim, itr_err *err)
 {
-	for (int64_t i = 0; i < n; i++) {
-		uint32_t worst = 0;
-		for (int64_t d = 0; d < dim; d++) {
-			uint32_t b;
-			memcpy(&b, &x[i * dim + d], sizeof b);
-			b &= 0x7fffffff;
-			worst = b > worst ? b : worst;
-		}
-		if (worst >= 0x7f800000)
+	for (int64_t i = 0; i < n; i++)
+		if (!itr_all_finite(x + i * dim, dim))
 			return itr_err_set(err, "query row %lld holds NaN or infinity", (long long)i);
-	}
 	return 0;
 }
 

@@ -1,3 +1,4 @@
+/* A kernel by its name only: the loops over rows are compiled for each instruction set (and at -O3), the results are the same. */
 #include "retrieval/quantise.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 const char *const itr_precision_names[] = { "fp32", "fp16", "bf16", "int8", "int4", "binary", NULL };
 const char *const itr_quantizer_names[] = { "symmetric", "minmax-wrap", NULL };
 
-static float max_abs(const float *x, int64_t n)
+ITR_CLONES static float max_abs(const float *x, int64_t n)
 {
 	float m = 0;
 	for (int64_t i = 0; i < n; i++) {
@@ -25,7 +26,7 @@ static inline float round_even(float x)
 	return (x + magic) - magic;
 }
 
-static void codes(const float *x, int64_t n, float s, float limit, int8_t *code)
+ITR_CLONES static void codes(const float *x, int64_t n, float s, float limit, int8_t *code)
 {
 	for (int64_t i = 0; i < n; i++) {
 		float c = round_even(x[i] / s);
@@ -57,7 +58,7 @@ uint16_t itr_quantise_int4(const float *x, int64_t n, int8_t *code)
 	return h;
 }
 
-void itr_quantise_binary(const float *x, int64_t n, uint64_t *bits)
+ITR_CLONES void itr_quantise_binary(const float *x, int64_t n, uint64_t *bits)
 {
 	for (int64_t w = 0; w * 64 < n; w++) {
 		uint64_t b = 0;
@@ -68,7 +69,7 @@ void itr_quantise_binary(const float *x, int64_t n, uint64_t *bits)
 	}
 }
 
-void itr_quantise_minmax(const float *x, int64_t n, float lo, float hi, int levels, int8_t *code)
+ITR_CLONES void itr_quantise_minmax(const float *x, int64_t n, float lo, float hi, int levels, int8_t *code)
 {
 	float s = (hi - lo) / (float)levels;
 	for (int64_t i = 0; i < n; i++) {
@@ -96,4 +97,49 @@ void itr_calibrate(const float *sample, int64_t rows, int64_t dim, float *factor
 	float scale = used ? (float)((double)used / sum) : 1;
 	for (int64_t d = 0; d < dim; d++)
 		factor[d] = factor[d] > 0 && isfinite(factor[d] * scale) && factor[d] * scale > 1e-30f ? factor[d] * scale : 1;
+}
+
+ITR_CLONES bool itr_all_finite(const float *x, int64_t n)
+{
+	uint32_t worst = 0;
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t b;
+		memcpy(&b, &x[i], sizeof b);
+		b &= 0x7fffffff;
+		worst = b > worst ? b : worst;
+	}
+	return worst < 0x7f800000;
+}
+
+ITR_CLONES int32_t itr_code_sum(const int8_t *code, int64_t n)
+{
+	int32_t sum = 0;
+	for (int64_t i = 0; i < n; i++)
+		sum += code[i];
+	return sum;
+}
+
+/* min and max of n values, n >= 1. */
+ITR_CLONES void itr_extent(const float *x, int64_t n, float *lo, float *hi)
+{
+	float a = x[0], b = x[0];
+	for (int64_t i = 1; i < n; i++) {
+		a = x[i] < a ? x[i] : a;
+		b = x[i] > b ? x[i] : b;
+	}
+	*lo = a;
+	*hi = b;
+}
+
+/* code + offset, as galleries store them. */
+ITR_CLONES void itr_code_shift(uint8_t *d, const int8_t *code, int64_t n, int offset)
+{
+	for (int64_t i = 0; i < n; i++)
+		d[i] = (uint8_t)(code[i] + offset);
+}
+
+ITR_CLONES void itr_code_nibbles(uint8_t *d, const int8_t *code, int64_t n, int offset)
+{
+	for (int64_t i = 0; i < n / 2; i++)
+		d[i] = (uint8_t)((code[2 * i] + offset) | (code[2 * i + 1] + offset) << 4);
 }
