@@ -29,7 +29,7 @@ GIT       := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 # Debian's names for everything that building, testing and plotting need; `make deps` installs them.
 DEPS_BUILD := gcc pkg-config libopenblas-openmp-dev libhdf5-dev libcurl4-openssl-dev libzip-dev libpng-dev \
               libjpeg62-turbo-dev libutf8proc-dev libssl-dev zlib1g-dev gnuplot-nox fonts-dejavu-core
-DEPS_TEST  := libcmocka-dev jq python3 python3-venv nginx-light
+DEPS_TEST  := clang libomp-dev libcmocka-dev jq python3 python3-venv nginx-light
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST)
 
 have_module = $(shell pkg-config --exists $(1) 2>/dev/null && echo $(1))
@@ -64,7 +64,7 @@ TESTS     := $(TEST_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 LIB       := $(BUILD)/libitr.a
 
-.PHONY: all deps ensure-deps demo real coco check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
+.PHONY: all deps deps-build ensure-deps demo real coco check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
         asan bench bench-search install uninstall clean help tests FORCE
 
 ##@ Building
@@ -77,7 +77,8 @@ check-modules:
 	@bad=0; for m in $(PC) $(if $(HDF5_PC),,hdf5) $(if $(BLAS_PC),,openblas); do pkg-config --exists $$m || { bad=1; case $$m in \
 	  openblas*) p=libopenblas-openmp-dev;; hdf5*) p=libhdf5-dev;; libcurl) p=libcurl4-openssl-dev;; libzip) p=libzip-dev;; \
 	  libpng) p=libpng-dev;; libjpeg) p=libjpeg62-turbo-dev;; libutf8proc) p=libutf8proc-dev;; libcrypto) p=libssl-dev;; zlib) p=zlib1g-dev;; *) p=$$m;; esac; \
-	  echo "make: library '$$m' is missing: Debian package $$p. Run: make deps" >&2; }; done; exit $$bad
+	  echo "make: library '$$m' is missing: Debian package $$p. Run: make deps" >&2; }; done; \
+	echo '#include <omp.h>' | $(CC) -fopenmp -E - >/dev/null 2>&1 || { bad=1; echo "make: $(CC) finds no omp.h: Debian package gcc, or libomp-dev for clang" >&2; }; exit $$bad
 
 stale-programs:                        # a renamed tool must not leave its old program behind
 	@for p in $(filter-out $(TOOLS),$(wildcard $(BIN)/*)); do [ -f "$$p" ] && rm -f "$$p"; done; true
@@ -113,8 +114,11 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIB)
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(TOOL_SRC:%.c=$(BUILD)/%.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(BENCH_SRC:%.c=$(BUILD)/%.d)
 
-deps:  ## install what building, plotting and testing need (Debian 12), as root or with sudo
-	@missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || echo $$p; done); \
+# What the pipelines need is less than what the tests need.
+deps: WANT = $(DEPS)
+deps-build: WANT = $(DEPS_BUILD)
+deps deps-build:  ## install what building, plotting and testing need (Debian 12), as root or with sudo
+	@missing=$$(for p in $(WANT); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || echo $$p; done); \
 	[ -n "$$missing" ] || exit 0; line="apt-get install -y --no-install-recommends $$(echo $$missing)"; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; \
 	else echo "make: these packages are missing; as root, run:"; echo "  $$line"; exit 1; fi; \
@@ -126,11 +130,11 @@ asan:  ## the same programs with AddressSanitizer and UBSan, in build/asan/bin
 
 ##@ Running
 # A goal that may install packages first starts a second make, so that pkg-config is asked only afterwards.
-demo: deps  ## the main job on embedded data: scenes -> features -> CCA -> metrics and a picture (under 90 s)
+demo: deps-build  ## the main job on embedded data: scenes -> features -> CCA -> metrics and a picture (under 90 s)
 	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk demo
-real: deps  ## the same on real pictures: make real DATA=folder of captioned images
+real: deps-build  ## the same on real pictures: make real DATA=folder of captioned images
 	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk real DATA='$(DATA)'
-coco: deps  ## COCO fetched, described, scored; resumable: make coco [LIMIT=1000] [SUBSET=val2017] [BASE_URL=... ANNOTATIONS_URL=...]
+coco: deps-build  ## COCO fetched, described, scored; resumable: make coco [LIMIT=1000] [SUBSET=val2017] [BASE_URL=... ANNOTATIONS_URL=...]
 	@$(MAKE) all && $(MAKE) -f pipelines/coco.mk coco
 
 ##@ Testing
@@ -164,6 +168,6 @@ uninstall:  ## removes what install put there
 clean:  ## build/ and bin/; data and runs stay
 	rm -rf build bin
 help:  ## this list
-	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*##/ { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z -]+:.*##/ { sub(" .*", "", $$1); printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nKnobs: CC=clang DEVELOPER=1 NATIVE=1 SANITIZE=address,undefined DNNL=0 V=1\n'
 FORCE:

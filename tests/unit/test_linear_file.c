@@ -62,7 +62,7 @@ static void test_round_trip(void **state)
 {
 	(void)state;
 	itr_err err = ITR_ERR_INIT;
-	itr_projection *p = sample(), *q;
+	itr_projection *p = sample(), *q = NULL;
 	if (itr_projection_save(p, path, NULL, &err) < 0 || !(q = itr_projection_load(path, &err)))
 		fail_msg("%s", err.msg);
 	assert_string_equal(q->method, "ridge");

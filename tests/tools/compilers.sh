@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The whole tree under clang, warnings being errors; and what both compilers' programs write is the same, byte for byte.
+. "$(dirname "$0")/../lib.sh"
+printf '#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n' > omp.c
+if ! command -v clang >/dev/null || ! clang -fopenmp omp.c -o omp 2>/dev/null; then skip "clang" "clang or libomp-dev is not installed"; exit 0; fi
+C=$TMP/clang
+build() { make -C "$ROOT" -j2 CC=clang DEVELOPER=1 BUILD="$C" BIN="$C/bin" all; }
+t "clang builds everything without a warning" build
+[ -x "$C/bin/evaluate" ] || exit 1
+chain() { b=$1; d=$2; mkdir -p $d; (cd $d && $b/fetch-coco --synthetic 60 --seed 7 -o data -q --no-track && $b/extract-features --image-encoder classic --text-encoder hash data/manifest.jsonl -o f.h5 -q --no-track &&
+	$b/train --model cca --dims 16 f.h5 -o m.h5 -q --no-track && $b/extract-features --model m.h5 f.h5 --split test -o t.npz -q --no-track && $b/evaluate t.npz --json -q --no-track > e.json); }
+t "the chain runs, built by clang" chain "$C/bin" by_clang
+t "the chain runs, built by gcc" chain "$BIN" by_gcc
+t "scenes are the same bytes" diff -r by_clang/data by_gcc/data
+t "features are the same bytes" cmp by_clang/f.h5 by_gcc/f.h5
+t "figures are the same bytes" cmp by_clang/e.json by_gcc/e.json
