@@ -132,9 +132,23 @@ static void print_version(const itr_tool_desc *d)
 	       compiler, itr_cpu_names(), itr_cpu_count());
 }
 
+/* Everything that was printed has arrived: 0, or -1 with errno. A write that failed long ago has lost its errno to later calls, so one more byte is tried: what is there is
+ * cut already. */
+static int close_stdout(void)
+{
+	if (ferror(stdout)) {
+		errno = 0;
+		clearerr(stdout);
+		(void)(fputc('\n', stdout) == EOF || fflush(stdout));
+		errno = errno ? errno : EIO;
+		return -1;
+	}
+	return fflush(stdout) != 0 || fclose(stdout) != 0 ? -1 : 0;
+}
+
 ITR_NORETURN static void leave(int code)
 {
-	if (fflush(stdout) != 0 || ferror(stdout) || fclose(stdout) != 0) {
+	if (close_stdout() < 0) {
 		itr_error("cannot write standard output: %s", strerror(errno));
 		code = ITR_EXIT_FAIL;
 	}
@@ -369,7 +383,7 @@ int itr_tool_usage(itr_tool *t, const char *format, ...)
 int itr_tool_end(itr_tool *t, bool ok)
 {
 	int code = ok ? ITR_EXIT_OK : ITR_EXIT_FAIL;
-	if (fflush(stdout) != 0 || ferror(stdout) || fclose(stdout) != 0) {
+	if (close_stdout() < 0) {
 		if (errno != EPIPE)
 			itr_error("cannot write standard output: %s", strerror(errno));
 		code = ITR_EXIT_FAIL;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 enum { COCO_IMAGES = 5000, COCO_FOLDS = 5 };
@@ -325,6 +327,7 @@ itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 {
 	bool stable = o->ties == ITR_TIES_STABLE;
 	itr_ranks *t2i = NULL, *i2t = NULL;
+	double start = itr_clock_now();
 	if (check_protocol(p, o, err) < 0)
 		return NULL;
 	if (o->protocol == ITR_PROTOCOL_COCO_1K) {
@@ -341,6 +344,7 @@ itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 	} else {
 		itr_rank_both(p->text, p->n_text, p->image, p->n_image, p->dim, p->t2i, p->i2t, stable, o->threads, &t2i, &i2t);
 	}
+	itr_debug("ranking both directions took %.3f s", itr_clock_now() - start);
 	return itr_evaluate_ranks(p, t2i, i2t, false, o, err);
 }
 

@@ -23,9 +23,9 @@ static inline float itr_vexp(float x)
 	p = p * r + 1.6666665459e-1f;
 	p = p * r + 5.0000001201e-1f;
 	float y = p * (r * r) + r + 1.0f;
-	int32_t bits, e = (int32_t)k;
+	uint32_t bits;                                   /* unsigned: shifting a negative exponent is undefined in int */
 	memcpy(&bits, &y, sizeof bits);
-	bits += e << 23;
+	bits += (uint32_t)(int32_t)k << 23;
 	memcpy(&y, &bits, sizeof y);
 	return x < -87.0f ? 0.0f : y;
 }

@@ -19,3 +19,20 @@ for path in "$BIN"/*; do
 	t "$p --version > /dev/full exits 1" full "$p" --version
 done
 t "none of these left a run behind" no_traces
+
+# Real results on a full disk, short ones and ones longer than any buffer
+{ "$BIN/fetch-coco" --synthetic 60 --size 64 --seed 1 -q -o s && "$BIN/extract-features" -q --image-encoder classic --text-encoder hash s/manifest.jsonl -o f.h5 && "$BIN/train" -q --model cca f.h5 -o cca.h5 &&
+	"$BIN/extract-features" -q --model cca.h5 f.h5 -o e.npz; } > prepare.log 2>&1 || { cat prepare.log; echo "not ok - something to print"; FAILED=1; }
+onto_full() { "$@" > /dev/full 2> err; [ $? = 1 ] && grep -q 'cannot write .*standard output: No space left' err; }
+t "evaluate > /dev/full" onto_full "$BIN/evaluate" e.npz -q
+t "evaluate --json > /dev/full" onto_full "$BIN/evaluate" e.npz --json -q
+t "search > /dev/full" onto_full "$BIN/search" e.npz --random 3
+t "search --json > /dev/full, a long one" onto_full "$BIN/search" e.npz --random 300 -k 50 --json
+t "extract-features --list > /dev/full" onto_full "$BIN/extract-features" --list
+t "extract-features --verify > /dev/full" onto_full "$BIN/extract-features" --verify f.h5
+t "fetch-coco, the manifest on > /dev/full" onto_full "$BIN/fetch-coco" --synthetic 300 --size 32 -o s2
+t "train --json > /dev/full" onto_full "$BIN/train" --model ridge f.h5 -o r.h5 --json
+for c in list "list --json" "compare e e" "best t2i_recall_at_10" export; do
+	[ "$c" = "compare e e" ] && c="compare $("$BIN/runs" list --json | jq -r '.runs[0:2][].id' | tr '\n' ' ')"
+	t "runs ${c%% [0-9a-f][0-9a-f][0-9a-f]*} > /dev/full" onto_full "$BIN/runs" $c
+done

@@ -59,6 +59,7 @@ static void test_the_documents_own_command(void **state)
 	assert_int_equal(o.k, 10);
 	assert_int_equal(n, 1);                     /* the first word that is no precision */
 	assert_string_equal(args[0], "out");
+	free((char *)(uintptr_t)o.data);
 }
 
 static void test_forms(void **state)

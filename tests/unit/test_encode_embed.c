@@ -147,6 +147,7 @@ static itr_projection *random_model(const char *encoder)
 	itr_rng_seed(&rng, 1);
 	for (int s = 0; s < 2; s++) {
 		p->side[s].in = D;
+		free(p->side[s].encoder);
 		p->side[s].encoder = itr_xstrdup(encoder);
 		p->side[s].weight = itr_aligned_alloc(R * D * sizeof(float));
 		if (s)
