@@ -22,7 +22,6 @@ Q         := $(if $(filter 1,$(V)),,@)
 SAY        = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
 MODULES   := openblas hdf5 libcurl libzip libpng libjpeg libutf8proc libcrypto zlib
-DNNL      ?= auto
 VERSION   := $(shell sed -n 's/^\#\# \([0-9.]*\).*/\1/p' NEWS.md 2>/dev/null | head -n 1)
 GIT       := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
@@ -38,15 +37,14 @@ BLAS_PC   := $(or $(call have_module,openblas-openmp),$(call have_module,openbla
 PC        := $(patsubst openblas,$(BLAS_PC),$(patsubst hdf5,$(HDF5_PC),$(MODULES)))
 PC_CFLAGS  = $(shell pkg-config --cflags $(PC) 2>/dev/null)
 PC_LIBS    = $(shell pkg-config --libs $(PC) 2>/dev/null)
-HAVE_DNNL := $(if $(filter 0,$(DNNL)),,$(shell printf '\#include <dnnl.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo 1))
 
 WARN      := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wvla \
              $(if $(DEVELOPER),-Werror)
 CFLAGS    ?= -g $(OPT)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARN) -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Ilib -I$(BUILD) $(PC_CFLAGS) \
-             $(if $(NATIVE),-march=native) $(if $(HAVE_DNNL),-DITR_HAVE_DNNL=1) \
+             $(if $(NATIVE),-march=native) \
              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-LIBS       = $(PC_LIBS) $(if $(HAVE_DNNL),-ldnnl) -lm
+LIBS       = $(PC_LIBS) -lm
 
 X86       := $(filter x86_64 amd64,$(shell uname -m))
 isa_flags  = $(if $(X86),$(if $(filter %_avx2,$(1)),-mavx2 -mfma -mf16c)$(if $(filter %_avx512,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq)$(if \
@@ -169,5 +167,5 @@ clean:  ## build/ and bin/; data and runs stay
 	rm -rf build bin
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z -]+:.*##/ { sub(" .*", "", $$1); printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nKnobs: CC=clang DEVELOPER=1 NATIVE=1 SANITIZE=address,undefined DNNL=0 V=1\n'
+	@printf '\nKnobs: CC=clang DEVELOPER=1 NATIVE=1 SANITIZE=address,undefined V=1\n'
 FORCE:
