@@ -33,9 +33,6 @@ struct bench {
 	itr_hit *truth;                 /* fp32's hits of the 256 queries */
 	double gbs;
 	const char *python, *script, *dir;
-	itr_json *peers[64];            /* what each run of the peer script printed */
-	const char *peer_names[64];
-	int n_peers;
 };
 
 static double env_number(const char *name, double otherwise)
@@ -135,45 +132,33 @@ static void open_data(struct bench *b)
 
 /* --- peers ------------------------------------------------------------------------------------------------------------------------------------------- */
 
-/* The row that peer_search.py prints for a method; NULL without peers or when the method failed. Run once, in the minute of the case that asks first. */
-static const itr_json *peer_row(struct bench *b, const char *method)
+/* Queries a second of a peer at this batch size, median, run now; 0 without peers or when it failed. "faiss_flat@1": with one thread. */
+static double peer_qps(const struct bench *b, const char *method, int batch, double *recall)
 {
-	char name[64], n[32], threads[16], *out;
+	char name[64], n[32], threads[16], size[16], path[32];
+	itr_err err = ITR_ERR_INIT;
+	*recall = 0;
+	if (!b->python)
+		return 0;
 	snprintf(name, sizeof name, "%s", method);
 	snprintf(n, sizeof n, "%lld", (long long)b->n);
-	snprintf(threads, sizeof threads, "%d", b->threads);
-	char *one = strstr(name, "@1");                          /* "faiss_flat@1": with one thread */
-	if (one) {
+	snprintf(size, sizeof size, "%d", batch);
+	char *one = strstr(name, "@1");
+	snprintf(threads, sizeof threads, "%d", one ? 1 : b->threads);
+	if (one)
 		*one = 0;
-		strcpy(threads, "1");
-	}
-	if (!b->python)
-		return NULL;
-	for (int i = 0; i < b->n_peers; i++)
-		if (!strcmp(b->peer_names[i], method))
-			return itr_json_at(itr_json_get(b->peers[i], "rows"), 0);
-	itr_err err = ITR_ERR_INIT;
-	const char *argv[] = { b->python, "tests/bench/run_peer.py", b->script, "--n", n, "--threads", threads, "--methods", name, "--json", NULL };
-	out = itr_xcalloc(1, 1 << 16);
+	const char *argv[] = { b->python, "tests/bench/run_peer.py", b->script, "--n", n, "--threads", threads, "--methods", name, "--batches", size, "--json", NULL };
+	char *out = itr_xcalloc(1, 1 << 16);
 	itr_json *j = itr_proc_run(argv, NULL, out, (1 << 16) - 1, &err) < 0 ? NULL : itr_json_parse(out, strlen(out), name, &err);
-	free(out);
-	if (!j)
-		fprintf(stderr, "bench_search: peer %s: %s\n", method, err.msg);
-	b->peer_names[b->n_peers] = method;
-	b->peers[b->n_peers++] = j;
-	return j ? itr_json_at(itr_json_get(j, "rows"), 0) : NULL;
-}
-
-static double peer_qps(struct bench *b, const char *method, int batch, double *recall)
-{
-	char path[64];
-	const itr_json *row = method ? peer_row(b, method) : NULL;
+	const itr_json *row = itr_json_at(itr_json_get(j, "rows"), 0);
 	snprintf(path, sizeof path, "b%d", batch);
-	const itr_json *at = itr_json_get(row, path);
+	double qps = itr_json_num(itr_json_get(itr_json_get(row, path), "qps_median"), 0);
 	*recall = itr_json_num(itr_json_get(row, "recall10"), 0);
-	if (row && !at)
-		fprintf(stderr, "bench_search: peer %s: %s\n", method, itr_json_str(itr_json_get(row, "error"), "no figure"));
-	return itr_json_num(itr_json_get(at, "qps_median"), 0);
+	if (qps <= 0)
+		fprintf(stderr, "bench_search: peer %s: %s\n", method, j ? itr_json_str(itr_json_get(row, "error"), "no figure") : err.msg);
+	itr_json_free(j);
+	free(out);
+	return qps;
 }
 
 /* --- ours -------------------------------------------------------------------------------------------------------------------------------------------- */
@@ -184,36 +169,36 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-struct figure { double median, best, worst, recall; };
+enum { MOST = 800 };
+struct figure { double t[MOST], median, best, worst, recall; int runs; };
 
-static struct figure measure(struct bench *b, const itr_gallery *g, int batch, int64_t rescore)
+/* Adds runs of half the time of a case: one half before the peer, one behind it, so that both see the same machine. */
+static void measure(const struct bench *b, const itr_gallery *g, int batch, int64_t rescore, struct figure *f)
 {
-	enum { MOST = 400 };
-	static double t[MOST];
 	itr_hit *hits = itr_xmalloc(QUERIES * K * sizeof *hits);
 	itr_search_opts o = { .rescore = rescore, .threads = b->threads };
-	int runs = 0;
-	double end = itr_clock_now() + b->seconds;
-	struct figure f = { 0 };
-	for (int i = 0; (itr_clock_now() < end && runs < MOST) || runs < 3; i++) {
+	double end = itr_clock_now() + b->seconds / 2, sorted[MOST];
+	int first = f->runs, most = ITR_MIN(MOST, first + MOST / 2);
+	for (int i = 0; (itr_clock_now() < end && f->runs < most) || f->runs < first + 3; i++) {
 		const float *q = b->queries + (batch == 1 ? i % QUERIES : 0) * DIM;
 		double s = itr_clock_now();
 		if (itr_topk_search(g, q, batch, K, hits, &o, NULL) < 0)
 			exit(1);
 		if (i)                                               /* the first is the warm-up */
-			t[runs++] = itr_clock_now() - s;
+			f->t[f->runs++] = itr_clock_now() - s;
 	}
-	qsort(t, (size_t)runs, sizeof *t, by_value);
-	f.median = batch / t[runs / 2];
-	f.best = batch / t[0];
-	f.worst = batch / t[runs * 9 / 10];
+	memcpy(sorted, f->t, (size_t)f->runs * sizeof *sorted);
+	qsort(sorted, (size_t)f->runs, sizeof *sorted, by_value);
+	f->median = batch / sorted[f->runs / 2];
+	f->best = batch / sorted[0];
+	f->worst = batch / sorted[f->runs * 9 / 10];
 	if (itr_topk_search(g, b->queries, QUERIES, K, hits, &o, NULL) < 0)
 		exit(1);
+	f->recall = 0;
 	for (int i = 0; i < QUERIES * K; i++)
 		for (int j = 0; j < K; j++)
-			f.recall += (hits[i].row == b->truth[i / K * K + j].row) / (double)(QUERIES * K);
+			f->recall += (hits[i].row == b->truth[i / K * K + j].row) / (double)(QUERIES * K);
 	free(hits);
-	return f;
 }
 
 struct bench_case {
@@ -244,21 +229,21 @@ static const struct bench_case cases[] = {
 	{ "binary + rescore 600 batch 256", ITR_PREC_BINARY, 256, 600, ITR_COPY_BORROW, LIMIT_READ, { "faiss_rabitq" } },
 };
 
-static void print_case(const struct bench *b, const struct bench_case *c, const itr_gallery *g, struct figure f, double limit, const char *peer, double qps, double recall)
+static void print_case(const struct bench *b, const struct bench_case *c, const itr_gallery *g, const struct figure *f, double limit, const char *peer, double qps, double recall)
 {
 	itr_json *j = itr_json_object();
 	itr_buf out = ITR_BUF_INIT;
 	itr_json_add_str(j, "case", c->name);
-	itr_json_add_num(j, "ours", f.median);
-	itr_json_add_num(j, "best", f.best);
-	itr_json_add_num(j, "slow_decile", f.worst);
-	itr_json_add_num(j, "recall10", f.recall);
+	itr_json_add_num(j, "ours", f->median);
+	itr_json_add_num(j, "best", f->best);
+	itr_json_add_num(j, "slow_decile", f->worst);
+	itr_json_add_num(j, "recall10", f->recall);
 	itr_json_add_str(j, "peer_name", peer);
 	itr_json_add(j, "peer", qps > 0 ? itr_json_new_num(qps) : itr_json_new_null());
 	itr_json_add(j, "peer_recall10", qps > 0 ? itr_json_new_num(recall) : itr_json_new_null());
-	itr_json_add(j, "ratio", qps > 0 ? itr_json_new_num(f.median / qps) : itr_json_new_null());
+	itr_json_add(j, "ratio", qps > 0 ? itr_json_new_num(f->median / qps) : itr_json_new_null());
 	itr_json_add(j, "limit", limit > 0 ? itr_json_new_num(limit) : itr_json_new_null());
-	itr_json_add(j, "of_limit", limit > 0 ? itr_json_new_num(f.median / limit) : itr_json_new_null());
+	itr_json_add(j, "of_limit", limit > 0 ? itr_json_new_num(f->median / limit) : itr_json_new_null());
 	itr_json_add_str(j, "kernel", itr_topk_kernel(g));
 	itr_json_add_bool(j, "fallback", itr_topk_is_fallback(g));
 	itr_json_add_num(j, "gb_per_s", b->gbs);
@@ -270,32 +255,42 @@ static void print_case(const struct bench *b, const struct bench_case *c, const 
 	itr_json_free(j);
 }
 
+static double limit_now(struct bench *b, const struct bench_case *c, const itr_gallery *g)
+{
+	itr_gallery_memory m = itr_gallery_bytes(g);
+	if (c->peak != LIMIT_READ)
+		return limit_peak(c->peak, b->threads) * 1e9 / (2.0 * (double)b->n * DIM);
+	b->gbs = limit_read_gbs(b->threads);
+	return c->batch == 1 ? b->gbs * 1e9 / (double)(m.codes + m.scales) : 0;
+}
+
 static void run_case(struct bench *b, const struct bench_case *c, const itr_gallery *g)
 {
-	double recall = 0, limit;
-	struct figure f;
-	if (c->peak == LIMIT_READ) {
-		b->gbs = limit_read_gbs(b->threads);
-		f = measure(b, g, c->batch, c->rescore);
-		double passes = (double)(c->batch > 1 ? 1 : c->batch), again = limit_read_gbs(b->threads);
-		b->gbs = again > b->gbs ? again : b->gbs;
-		itr_gallery_memory m = itr_gallery_bytes(g);
-		limit = c->batch == 1 ? b->gbs * 1e9 / (double)(m.codes + m.scales) / passes : 0;
-	} else {
-		double peak = limit_peak(c->peak, b->threads);
-		f = measure(b, g, c->batch, c->rescore);
-		double again = limit_peak(c->peak, b->threads);
-		limit = (again > peak ? again : peak) * 1e9 / (2.0 * (double)b->n * DIM);
-	}
-	if (!c->peers[0])
-		print_case(b, c, g, f, limit, NULL, 0, 0);
-	for (int i = 0; i < ITR_LEN(c->peers) && c->peers[i]; i++) {
-		double qps = peer_qps(b, c->peers[i], c->batch, &recall);
-		print_case(b, c, g, f, limit, c->peers[i], qps, recall);
+	for (int i = 0; i == 0 || (b->python && i < ITR_LEN(c->peers) && c->peers[i]); i++) {
+		struct figure f = { .runs = 0 };
+		double recall = 0, limit = limit_now(b, c, g);
+		measure(b, g, c->batch, c->rescore, &f);
+		double qps = c->peers[i] ? peer_qps(b, c->peers[i], c->batch, &recall) : 0;
+		measure(b, g, c->batch, c->rescore, &f);
+		double again = limit_now(b, c, g);
+		print_case(b, c, g, &f, again > limit ? again : limit, c->peers[i], qps, recall);
 	}
 }
 
-int main(void)
+/* The same cases once more with AVX2 alone, as a machine without AVX-512 runs them: a process's instruction set is fixed once it has been asked for. */
+static int fallbacks(char **argv)
+{
+	const char *cap = getenv("ITR_CPU");
+	if ((cap && *cap) || !(itr_cpu_features() & ITR_CPU_AVX512))
+		return 0;
+	setenv("ITR_CPU", "avx2", 1);
+	unsetenv("PEERS_PYTHON");
+	execv("/proc/self/exe", argv);
+	perror("bench_search");
+	return 1;
+}
+
+int main(int argc, char **argv)
 {
 	struct bench b = { .n = (int64_t)env_number("BENCH_N", 1e6), .threads = (int)env_number("BENCH_THREADS", 2), .seconds = env_number("BENCH_SECONDS", 3) };
 	const char *shared = getenv("ITR_SHARED"), *only = getenv("BENCH_CASES"), *dir = getenv("PEERS_DIR");
@@ -306,6 +301,7 @@ int main(void)
 		b.python = NULL;
 	b.script = script;
 	setenv("PEERS_DIR", b.dir, 1);
+	(void)argc;
 	open_data(&b);
 	b.truth = itr_xmalloc(QUERIES * K * sizeof *b.truth);
 	itr_gallery *g = itr_gallery_pack(b.x, b.n, DIM, ITR_PREC_FP32, NULL, NULL);
@@ -324,11 +320,9 @@ int main(void)
 		run_case(&b, c, g);
 	}
 	itr_gallery_free(g);
-	for (int i = 0; i < b.n_peers; i++)
-		itr_json_free(b.peers[i]);
 	itr_aligned_free(b.own_x);
 	itr_aligned_free(b.own_queries);
 	free(b.truth);
 	free(script);
-	return 0;
+	return fallbacks(argv);
 }
