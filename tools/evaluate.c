@@ -234,9 +234,9 @@ static void show_table(itr_tool *t, const struct opt *o, const itr_eval *e, cons
 	itr_buf table = ITR_BUF_INIT;
 	if (e)
 		itr_eval_table(e, p, o->format, &table);
-	if (itr_json_get(j, "mean_cosine"))
+	if (itr_json_get(j, "mean_cosine") && o->format == ITR_TABLE_TEXT)
 		itr_buf_printf(&table, "mean cosine of texts to their own images: %.4f\n", itr_json_num(itr_json_get(j, "mean_cosine"), 0));
-	if (itr_json_get(j, "distances"))
+	if (itr_json_get(j, "distances") && o->format == ITR_TABLE_TEXT)
 		itr_distances_table(itr_json_get(j, "distances"), &table);
 	if (set)
 		itr_anchors_table(j, set, o->format, &table);
