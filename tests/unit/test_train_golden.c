@@ -207,8 +207,9 @@ static void curve(const itr_json *curves, const char *key, const char *model, in
 		itr_tape_reset(t, (uint64_t)k);
 		itr_params_zero_grad(m->params);
 		itr_var *p = itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN));
-		itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, false, NULL };
-		itr_var *v = l->value(t, p, itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT), &lo);
+		itr_var *q = itr_model_image(t, m, itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT));
+		itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, !strcmp(model, "heads"), NULL };
+		itr_var *v = l->value(t, p, q, &lo);
 		worst_error = fmax(worst_error, fabs(itr_var_item(t, v) / want[k] - 1));
 		itr_backward(t, v, 1);
 		itr_optim_step(opt, oo->lr, 1);
@@ -221,6 +222,49 @@ static void curve(const itr_json *curves, const char *key, const char *model, in
 	itr_model_free(m);
 }
 
+/* Other masks than PyTorch's, from the same distribution: the mean over our seeds of the loss at a step lies within 5 standard errors of the difference of both means, and the
+ * spread over seeds is of the same size (a factor of 3 each way: 4 and 12 seeds estimate it coarsely). Without dropout, or scaled wrongly, the curves lie hundreds of errors apart. */
+static void with_dropout(const itr_json *j, const float *x, const float *y)
+{
+	enum { SEEDS = 4, FROM = 5 };
+	const itr_json *d = itr_json_get(j, "dropout");
+	int64_t n;
+	double *mean = numbers(itr_json_get(d, "mean"), &n), *std = numbers(itr_json_get(d, "std"), &n), sum[STEPS] = { 0 }, square[STEPS] = { 0 }, worst_distance = 0, ratio = 0;
+	const double peers = itr_json_num(itr_json_get(d, "seeds"), 0);
+	itr_err err = ITR_ERR_INIT;
+	const itr_loss_ops *l = itr_loss_find("cosine", &err);
+	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		itr_model *m = itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 512, .dropout = 0.5, .temperature = 0.07 }, 1, &err);
+		fill(m->params);
+		itr_optim *opt = itr_optim_new("adam", m->params, &(itr_optim_opts){ .lr = 1e-3, .threads = 2 }, &err);
+		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .seed = seed });
+		for (int k = 0; k < STEPS; k++) {
+			const int64_t i = k * BATCH % ROWS;
+			itr_tape_reset(t, (uint64_t)k);
+			itr_params_zero_grad(m->params);
+			itr_loss_opts lo = { .scale = 1 };
+			itr_var *v = l->value(t, itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN)), itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT), &lo);
+			sum[k] += itr_var_item(t, v);
+			square[k] += itr_var_item(t, v) * itr_var_item(t, v);
+			itr_backward(t, v, 1);
+			itr_optim_step(opt, 1e-3, 1);
+		}
+		itr_tape_free(t);
+		itr_optim_free(opt);
+		itr_model_free(m);
+	}
+	for (int k = FROM; k < STEPS; k++) {
+		const double ours = sum[k] / SEEDS, error = std[k] * sqrt(1.0 / SEEDS + 1.0 / peers);
+		worst_distance = fmax(worst_distance, fabs(ours - mean[k]) / error);
+		ratio += sqrt(fmax(0, square[k] / SEEDS - ours * ours) * SEEDS / (SEEDS - 1)) / std[k] / (STEPS - FROM);
+	}
+	printf("# dropout: %.4f -> %.4f, at most %.1f standard errors from PyTorch's mean, spread %.2f of PyTorch's\n", sum[0] / SEEDS, sum[STEPS - 1] / SEEDS, worst_distance, ratio);
+	assert_true(worst_distance < 5);
+	assert_true(ratio > 1.0 / 3 && ratio < 3);
+	free(mean);
+	free(std);
+}
+
 static void test_curves(void **state)
 {
 	itr_json *j = golden("curves.json");
@@ -231,6 +275,8 @@ static void test_curves(void **state)
 	curve(c, "residual-mlp infonce adam", "residual-mlp", 2048, "infonce", "adam", &(itr_optim_opts){ .lr = 1e-4, .threads = 2 }, x, y);
 	curve(c, "mlp cosine adamw", "mlp", 512, "cosine", "adamw", &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.05, .decay_all = true, .threads = 2 }, x, y);
 	curve(c, "mlp cosine sgd", "mlp", 512, "cosine", "sgd", &(itr_optim_opts){ .lr = 0.1, .weight_decay = 0.001, .momentum = 0.9, .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "heads infonce adamw", "heads", 0, "infonce", "adamw", &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.01, .decay_all = true, .threads = 2 }, x, y);
+	with_dropout(j, x, y);
 	itr_aligned_free(x);
 	itr_aligned_free(y);
 	free(latent);
