@@ -107,7 +107,7 @@ static int take_fingerprint(itr_grid *g, const itr_provenance *p, itr_err *err)
 	if (!hex[0] && !itr_path_is_dir(g->o.data) && itr_sha256_file(g->o.data, hex, err) < 0)
 		return -1;
 	itr_sha256 *h = itr_sha256_new();
-	int64_t numbers[] = { g->o.shuffle, g->o.no_normalize, g->o.calibrate, g->o.ties, g->o.rescore, g->o.quantizer, g->o.resamples, (int64_t)g->o.seed };
+	int64_t numbers[] = { g->o.shuffle, g->o.no_normalize, g->o.calibrate, g->o.ties, g->o.rescore, g->o.quantizer, g->o.resamples, (int64_t)g->o.seed, g->o.rotate };
 	itr_sha256_add(h, hex, strlen(hex));
 	itr_sha256_add(h, numbers, sizeof numbers);
 	add_list(h, &g->o.seeds);

@@ -116,6 +116,12 @@ int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *
 				itr_aligned_free(x[s]);
 				x[s] = y;
 			}
+			if (g->o.rotate) {
+				float *y = itr_aligned_alloc((size_t)(rows[s] * dim) * sizeof *y);
+				itr_project_rotate(x[s], rows[s], dim, g->o.seed, y, g->o.threads);
+				itr_aligned_free(x[s]);
+				x[s] = y;
+			}
 			out->x[s] = x[s];
 		}
 		out->x[0] = permuted(g, out->x[0], dim);

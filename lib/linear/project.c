@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "tensor/blas.h"
 #include "tensor/rows.h"
 
 /* A block of rows times all of G: 4 rows by 8 columns of sums at a time. Multiply, then add, k in order: the same chain for every row, which a BLAS
@@ -68,6 +69,29 @@ void itr_project_gaussian(const float *x, int64_t rows, int64_t base, int64_t di
 	itr_parallel_for(threads, (rows + ROWS - 1) / ROWS, piece, &q);
 	itr_aligned_free(g);
 	(void)itr_rows_normalize(out, rows, dim, threads);
+}
+
+void itr_project_rotate(const float *x, int64_t rows, int64_t dim, uint64_t seed, float *out, int threads)
+{
+	const size_t bytes = (size_t)(dim * dim) * sizeof(double);
+	double *g = itr_aligned_alloc(bytes), *qt = itr_aligned_alloc(bytes), *l = itr_aligned_alloc(bytes), *panels = itr_aligned_calloc((size_t)((dim + C - 1) / C * C * dim) * sizeof(double));
+	itr_err err = ITR_ERR_INIT;
+	itr_rng rng;
+	itr_rng_init(&rng, (uint64_t[]){ seed, (uint64_t)dim, 1 }, 3);
+	itr_rng_normals(&rng, dim * dim, g);
+	itr_dsyrk(dim, dim, 1, g, dim, 0, l, dim);
+	if (itr_cholesky(l, dim, &err) < 0)              /* a Gaussian matrix is singular with probability zero */
+		ITR_BUG("itr_project_rotate: %s", err.msg);
+	for (int64_t j = 0; j < dim; j++)
+		for (int64_t k = 0; k < dim; k++)
+			qt[j * dim + k] = g[k * dim + j];
+	itr_trsm_lower(false, dim, dim, l, qt);
+	for (int64_t j = 0; j < dim; j++)
+		for (int64_t k = 0; k < dim; k++)
+			panels[j / C * dim * C + k * C + j % C] = qt[j * dim + k];
+	struct projection q = { x, panels, out, rows, dim, dim };
+	itr_parallel_for(threads, (rows + ROWS - 1) / ROWS, piece, &q);
+	itr_aligned_free(g), itr_aligned_free(qt), itr_aligned_free(l), itr_aligned_free(panels);
 }
 
 void itr_project_truncate(const float *x, int64_t rows, int64_t base, int64_t dim, float *out, int threads)

@@ -326,6 +326,16 @@ static void test_projection_and_truncation(void **state)
 	assert_memory_equal(out, x, sizeof x);
 	itr_project_truncate(x, ROWS, BASE, BASE, out, 2);
 	assert_memory_equal(out, x, sizeof x);
+	itr_project_rotate(x, ROWS, BASE, 5, out, 2);
+	for (int i = 0; i < ROWS; i++)
+		for (int j = 0; j <= i; j++) {           /* a rotation keeps all inner products, and is not the identity */
+			double before = 0, after = 0;
+			for (int k = 0; k < BASE; k++) {
+				before += (double)x[i * BASE + k] * (double)x[j * BASE + k];
+				after += (double)out[i * BASE + k] * (double)out[j * BASE + k];
+			}
+			assert_true(fabs(before - after) < 1e-4 && fabs((double)(out[i * BASE] - x[i * BASE])) > 1e-6);
+		}
 	itr_project_truncate(x, ROWS, BASE, 3, out, 2);
 	for (int i = 0; i < ROWS; i++) {
 		double norm = sqrt(v[i * BASE] * v[i * BASE] + v[i * BASE + 1] * v[i * BASE + 1] + v[i * BASE + 2] * v[i * BASE + 2]);
