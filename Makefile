@@ -46,7 +46,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARN) -fo
              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LIBS       = $(PC_LIBS) -lm
 
-X86       := $(filter x86_64 amd64,$(shell uname -m))
+# The compiler's target, not this machine: make CC=aarch64-linux-gnu-gcc builds for arm64 on an x86-64.
+X86       := $(filter x86_64-% amd64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 isa_flags  = $(if $(X86),$(if $(filter %_avx2,$(1)),-mavx2 -mfma -mf16c)$(if $(filter %_avx512,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq)$(if \
              $(filter %_avx512vnni,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vpopcntdq)$(if \
              $(filter %_avx512bf16,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16))
@@ -76,7 +77,9 @@ check-modules:
 	  openblas*) p=libopenblas-openmp-dev;; hdf5*) p=libhdf5-dev;; libcurl) p=libcurl4-openssl-dev;; libzip) p=libzip-dev;; \
 	  libpng) p=libpng-dev;; libjpeg) p=libjpeg62-turbo-dev;; libutf8proc) p=libutf8proc-dev;; libcrypto) p=libssl-dev;; zlib) p=zlib1g-dev;; *) p=$$m;; esac; \
 	  echo "make: library '$$m' is missing: Debian package $$p. Run: make deps" >&2; }; done; \
-	echo '#include <omp.h>' | $(CC) -fopenmp -E - >/dev/null 2>&1 || { bad=1; echo "make: $(CC) finds no omp.h: Debian package gcc, or libomp-dev for clang" >&2; }; exit $$bad
+	command -v $(firstword $(CC)) >/dev/null || { echo "make: compiler '$(firstword $(CC))' is missing: Debian package $(notdir $(firstword $(CC)))" >&2; exit 1; }; \
+	echo '#include <omp.h>' | $(CC) -fopenmp -E - >/dev/null 2>&1 || { bad=1; \
+	  echo "make: $(CC) cannot compile '#include <omp.h>' with -fopenmp: Debian package $(if $(findstring clang,$(CC)),libomp-dev,gcc)" >&2; }; exit $$bad
 
 stale-programs:                        # a renamed tool must not leave its old program behind
 	@for p in $(filter-out $(TOOLS),$(wildcard $(BIN)/*)); do [ -f "$$p" ] && rm -f "$$p"; done; true

@@ -70,7 +70,7 @@ typedef struct itr_http_result {
 	int64_t total;                  /* size of the remote file as the server told it; -1 unknown */
 	char sha256[ITR_SHA256_HEX];
 	char etag[256];
-	char message[512];              /* why it failed */
+	char message[sizeof ((itr_err *)0)->msg];      /* why it failed */
 } itr_http_result;
 
 /* "ok", "http-404", "timeout", "not-what-was-expected"...: a key for statistics and failures.json. */
