@@ -15,7 +15,7 @@
 #include "data/translation.h"
 #include "fetch/coco.h"
 
-enum { FALLBACK_SCENES = 1000 };
+enum { FALLBACK_SCENES = 1000, CONNECT_TIMEOUT = 10 };
 enum { SPLIT_IMAGE, SPLIT_CAPTION };
 enum { FALLBACK_NONE, FALLBACK_SYNTHETIC };
 static const char *const split_by_names[] = { "image", "caption", NULL };
@@ -50,7 +50,7 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash what is there again, fetch nothing"),
 	ITR_OPT_INT("connections", 0, struct opt, connections, "N", "transfers at once"),
 	ITR_OPT_INT("retries", 0, struct opt, retries, "N", "attempts after the first"),
-	ITR_OPT_NUM("timeout", 0, struct opt, timeout, "SECONDS", "for a connection, and for a transfer that stands still"),
+	ITR_OPT_NUM("timeout", 0, struct opt, timeout, "SECONDS", "for a transfer that stands still, and (at most 10) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
 	ITR_OPT_INT("near-duplicates", 0, struct opt, near, "BITS", "report pictures in different parts that differ in so few of 128 bits; -1 does not look"),
 	ITR_OPT_HEADING("What becomes of them:"),
@@ -158,7 +158,8 @@ static itr_coco_opts network_opts(const struct fetch *f)
 	itr_http_opts_default(&c.http);
 	c.http.connections = (int)o->connections;
 	c.http.retries = (int)o->retries;
-	c.http.connect_timeout = c.http.stall_timeout = o->timeout;
+	c.http.stall_timeout = o->timeout;
+	c.http.connect_timeout = ITR_MIN(o->timeout, CONNECT_TIMEOUT);
 	c.http.proxy = o->proxy;
 	c.http.seed = f->t->seed;
 	c.http.stop = &itr_interrupted;

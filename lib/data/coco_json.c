@@ -18,6 +18,7 @@ static int read_fields(itr_jsonpull *p, itr_coco_field *fields, int n, itr_err *
 	for (int i = 0; i < n; i++) {
 		itr_buf_clear(&fields[i].text);
 		fields[i].type = ITR_JP_END;
+		fields[i].replaced = 0;
 	}
 	while ((t = itr_jsonpull_next(p, err)) == ITR_JP_KEY) {
 		itr_coco_field *f = NULL;
@@ -30,9 +31,11 @@ static int read_fields(itr_jsonpull *p, itr_coco_field *fields, int n, itr_err *
 				return -1;
 			continue;
 		}
+		int64_t before = itr_jsonpull_replaced(p);
 		f->type = itr_jsonpull_next(p, err);
 		if (f->type == ITR_JP_ERROR)
 			return -1;
+		f->replaced = itr_jsonpull_replaced(p) - before;
 		itr_buf_clear(&f->text);
 		if (f->type == ITR_JP_STRING || f->type == ITR_JP_NUMBER)
 			itr_buf_puts(&f->text, itr_jsonpull_text(p));
@@ -46,7 +49,7 @@ static int read_section(itr_jsonpull *p, const char *path, itr_coco_section *s, 
 	int n = 0, rc = 0;
 	itr_jp t;
 	for (; s->keys[n]; n++)
-		fields[n] = (itr_coco_field){ s->keys[n], ITR_BUF_INIT, ITR_JP_END };
+		fields[n] = (itr_coco_field){ .key = s->keys[n], .text = ITR_BUF_INIT, .type = ITR_JP_END };
 	t = itr_jsonpull_next(p, err);
 	bool list = t == ITR_JP_ARRAY;
 	if (!list && t != ITR_JP_OBJECT)
@@ -88,6 +91,7 @@ int itr_coco_stream(const char *path, itr_coco_section *sections, int n, void *c
 	itr_jsonpull *p = itr_jsonpull_open(path, err);
 	if (!p)
 		return -1;
+	itr_jsonpull_replace_invalid(p);        /* one bad caption in 600,000 must not cost the others */
 	for (int i = 0; i < n; i++)
 		sections[i].count = -1;
 	int rc = read_top(p, path, sections, n, ctx, err);

@@ -11,6 +11,7 @@ typedef struct itr_coco_field {
 	const char *key;
 	itr_buf text;           /* of a string or number; empty otherwise */
 	itr_jp type;            /* ITR_JP_END: the object has no such key */
+	int64_t replaced;       /* sequences of invalid UTF-8 in it that became U+FFFD; whoever uses the text says so */
 } itr_coco_field;
 
 typedef struct itr_coco_section {

@@ -71,6 +71,10 @@ static int on_image(void *ctx, const itr_coco_field *f, itr_err *err)
 		itr_findings_add(r->f, "image with a file_name that leaves its folder (left out)", "%s: %s", id, file);
 		return 0;
 	}
+	if (f[1].replaced) {            /* no file on disk has the name that is left */
+		itr_findings_add(r->f, "image with invalid UTF-8 in its file_name (left out)", "%s: %s", id, file);
+		return 0;
+	}
 	int64_t n = number_of(r, id);
 	if (r->record.v[n] >= 0) {
 		itr_findings_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
@@ -109,6 +113,8 @@ static int on_caption(void *ctx, const itr_coco_field *f, itr_err *err)
 		itr_findings_add(r->f, "caption id that occurs twice (the first counts)", "%s", id);
 		return 0;
 	}
+	if (f[2].replaced)
+		itr_findings_add(r->f, "caption with invalid UTF-8 (U+FFFD in its place)", "%s: %s", id, text);
 	if (itr_coco_id_is_big(id))
 		itr_findings_add(r->f, "id beyond 2^53 (kept digit by digit)", "caption %s", id);
 	if (itr_utf8_count(text) > LONG_CAPTION)
@@ -150,6 +156,8 @@ static int on_category(void *ctx, const itr_coco_field *f, itr_err *err)
 		itr_findings_add(r->f, "category without id or name (left out)", "%s", id ? id : name);
 		return 0;
 	}
+	if (f[1].replaced)
+		itr_findings_add(r->f, "category with invalid UTF-8 in its name (U+FFFD in its place)", "%s: %s", id, name);
 	int32_t c = category_of(r, id);
 	r->names.v[c] = itr_manifest_str(r->m, name);
 	r->order.v[c] = r->n_categories++;

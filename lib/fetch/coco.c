@@ -1,6 +1,7 @@
 /* The order of things; each step is in a file of its own. */
 #include "fetch/coco.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -190,16 +191,27 @@ static void count_captions(coco_run *c)
 	}
 }
 
-/* The numbers that everybody compares with; another one is said, not refused: the annotations may be the user's own. */
+/* The numbers that everybody compares with (Karpathy's: sums of his file's parts); another one is said, not refused: the annotations may be the user's own. -1: not known. */
 static void expect_counts(coco_run *c)
 {
-	static const struct { const char *subset; int64_t images, captions; } known[] = { { "val2017", 5000, 25014 }, { "train2017", 118287, 591753 } };
-	if (c->o->n_subsets != 1 || c->o->karpathy || c->limit)
+	static const struct { const char *of; int64_t images, captions; } known[] = { { "val2017", 5000, -1 }, { "train", 82783, -1 }, { "restval", 30504, -1 }, { "val", 5000, -1 },
+	                                                                              { "test", 5000, 25010 } };
+	bool karpathy = c->o->karpathy && c->o->n_subsets > 1;          /* one subset alone never has a whole part */
+	if (c->limit || (c->o->karpathy ? !karpathy : c->o->n_subsets != 1))
 		return;
-	for (int i = 0; i < ITR_LEN(known); i++)
-		if (strcmp(known[i].subset, c->o->subsets[0]) == 0 && (c->m->n != known[i].images || c->m->n_captions != known[i].captions))
-			itr_findings_add(c->f, "another number of images or captions than COCO's own", "%s: %lld images and %lld captions, not %lld and %lld", known[i].subset, (long long)c->m->n,
-			                 (long long)c->m->n_captions, (long long)known[i].images, (long long)known[i].captions);
+	for (int i = 0; i < ITR_LEN(known); i++) {
+		int64_t images = 0, captions = 0;
+		bool asked = karpathy ? !strstr(known[i].of, "2017") && (!c->split || strcmp(known[i].of, c->split) == 0) : strcmp(known[i].of, c->o->subsets[0]) == 0;
+		for (int64_t k = 0; k < c->m->n && asked; k++)
+			if (!karpathy || strcmp(c->m->records[k].split, known[i].of) == 0) {
+				images++;
+				captions += c->m->records[k].n_captions;
+			}
+		if (asked && images != known[i].images)
+			itr_findings_add(c->f, "another number of images than COCO's own", "%s: %lld, not %lld", known[i].of, (long long)images, (long long)known[i].images);
+		if (asked && known[i].captions >= 0 && captions != known[i].captions)
+			itr_findings_add(c->f, "another number of captions than COCO's own", "%s: %lld, not %lld", known[i].of, (long long)captions, (long long)known[i].captions);
+	}
 }
 
 static int read_records(coco_run *c, const char *annotations, itr_err *err)
@@ -267,6 +279,8 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 {
 	if (c->o->retry_failed && coco_failures_read(c, err) < 0)
 		return -1;
+	if (coco_failures_write(c, false, err) < 0)     /* a run that is killed has still said what it was about */
+		return -1;
 	if (get_annotations(c, client, annotations, err) < 0 || read_records(c, annotations, err) < 0)
 		return -1;
 	c->r->wanted = c->m->n;
@@ -276,11 +290,11 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 		rc = coco_look(c, err);
 	itr_err later = ITR_ERR_INIT;
 	if (rc < 0) {                           /* interrupted or a full disk: what is known is kept where that is possible */
-		if (coco_failures_write(c, &later) < 0 || itr_pins_flush(c->pins, &later) < 0)
+		if (coco_failures_write(c, false, &later) < 0 || itr_pins_flush(c->pins, &later) < 0)
 			itr_debug("%s", later.msg);
 		return -1;
 	}
-	if (coco_failures_write(c, err) < 0 || itr_pins_save(c->pins, err) < 0)
+	if (coco_failures_write(c, true, err) < 0 || itr_pins_save(c->pins, err) < 0)
 		return -1;
 	keep_present(c);
 	if (c->m->n && itr_dataset_split(c->m, c->o->fractions, c->o->seed, c->o->by_caption, err) < 0)
@@ -300,6 +314,32 @@ static int claim(const itr_coco_opts *o, itr_err *err)
 	return rc < 0 ? -1 : 0;
 }
 
+static bool holds_nothing(const itr_coco_opts *o)
+{
+	char *manifest = itr_path_join(o->dir, "manifest.jsonl"), *annotations = itr_path_join(o->dir, "annotations");
+	bool nothing = !itr_path_exists(manifest);
+	DIR *d = opendir(annotations);
+	for (struct dirent *e; d && (e = readdir(d)); )
+		nothing &= e->d_name[0] == '.' && (!e->d_name[1] || (e->d_name[1] == '.' && !e->d_name[2]));
+	if (d)
+		closedir(d);
+	free(manifest);
+	free(annotations);
+	return nothing;
+}
+
+/* Not one file came: the folder is nobody's again, so that the next attempt, or --fallback synthetic, may have it. */
+static void release(const itr_coco_opts *o)
+{
+	static const char *const files[] = { "failures.json", "dataset.txt", "annotations" };
+	for (int i = 0; i < ITR_LEN(files); i++) {
+		char *path = itr_path_join(o->dir, files[i]);
+		if (itr_path_is_dir(path) ? rmdir(path) < 0 : unlink(path) < 0)
+			itr_debug("'%s' stays", path);
+		free(path);
+	}
+}
+
 int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_findings *f, itr_coco_report *r, itr_err *err)
 {
 	coco_run c = { .o = o, .m = m, .f = f, .r = r, .limit = o->limit, .seed = o->seed, .split = o->split };
@@ -313,8 +353,11 @@ int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_findings *f, itr
 	char *annotations = itr_path_join(o->dir, "annotations");
 	c.pins = client ? itr_pins_open(o->dir, err) : NULL;
 	int rc = c.pins ? run(&c, client, annotations, err) : -1;
+	bool nothing = rc < 0 && c.pins && !coco_stopped(&c) && itr_pins_count(c.pins) == 0 && !c.m->n && holds_nothing(o);
 	count_states(&c);
 	coco_say(&c);
+	if (nothing)
+		release(o);
 	itr_pins_close(c.pins);
 	itr_http_free(client);
 	for (size_t i = 0; i < c.failures.n; i++)

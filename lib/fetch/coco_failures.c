@@ -20,7 +20,7 @@ static itr_json *selection(const coco_run *c)
 	return s;
 }
 
-int coco_failures_write(coco_run *c, itr_err *err)
+int coco_failures_write(coco_run *c, bool complete, itr_err *err)
 {
 	itr_json *j = itr_json_object(), *counts = itr_json_add_object(j, "counts");
 	static const char *const names[] = { [COCO_MISSING] = "interrupted", [COCO_PRESENT] = "present", [COCO_FOUND] = "found", [COCO_FETCHED] = "fetched",
@@ -30,6 +30,7 @@ int coco_failures_write(coco_run *c, itr_err *err)
 	for (int64_t i = 0; i < c->m->n; i++)
 		n[c->state[i]]++;
 	itr_json_add_int(j, "itr_failures", 1);
+	itr_json_add_bool(j, "complete", complete);
 	itr_json_add(j, "selection", selection(c));
 	itr_json_add_int(counts, "wanted", c->m->n);
 	for (int s = 0; s < ITR_LEN(names); s++)
@@ -67,6 +68,14 @@ static int same_subsets(const coco_run *c, const char *path, const itr_json *s, 
 	return same ? 0 : itr_err_set(err, "'%s' is about another subset; run without --retry-failed first", path);
 }
 
+static struct itr_map *retry_list(const itr_json *list)
+{
+	itr_map *m = itr_map_new();
+	for (const itr_json *e = itr_json_first(list); e; e = itr_json_next(e))
+		itr_map_add(m, itr_json_str(itr_json_get(e, "image"), ""), 1);
+	return m;
+}
+
 /* The failed files, and the selection that they were part of: the same command without --limit then means the same pictures. */
 int coco_failures_read(coco_run *c, itr_err *err)
 {
@@ -88,9 +97,10 @@ int coco_failures_read(coco_run *c, itr_err *err)
 		}
 		if (!c->split && c->o->karpathy)
 			c->split = itr_json_str(itr_json_get(s, "split"), NULL);
-		c->retry = itr_map_new();
-		for (const itr_json *e = itr_json_first(list); e; e = itr_json_next(e))
-			itr_map_add(c->retry, itr_json_str(itr_json_get(e, "image"), ""), 1);
+		if (!itr_json_bool(itr_json_get(c->last, "complete"), true))
+			itr_info("the last run did not end by itself: what it had not reached is fetched, too");
+		else
+			c->retry = retry_list(list);
 	}
 	free(path);
 	return rc;

@@ -43,8 +43,8 @@ ITR_MUST_USE int coco_fetch_images(coco_run *c, itr_err *err);
 ITR_MUST_USE int coco_look(coco_run *c, itr_err *err);
 /* coco_look.c: pairs across parts, to DIR/near_duplicates.jsonl. */
 ITR_MUST_USE int coco_near(coco_run *c, itr_err *err);
-/* coco_failures.c: DIR/failures.json. */
-ITR_MUST_USE int coco_failures_write(coco_run *c, itr_err *err);
+/* coco_failures.c: DIR/failures.json; written at the start, too, so that a killed run leaves its selection and the mark that it did not end. */
+ITR_MUST_USE int coco_failures_write(coco_run *c, bool complete, itr_err *err);
 ITR_MUST_USE int coco_failures_read(coco_run *c, itr_err *err);
 
 #endif

@@ -20,7 +20,8 @@ struct itr_jsonpull {
 	const char *data;
 	size_t pos, len;
 	int64_t base;                   /* offset in the file of data[0] */
-	bool owns_file, failed, started;
+	bool owns_file, failed, started, lenient;
+	int64_t replaced;               /* invalid sequences, where lenient */
 	want want;
 	int depth;
 	bool object[ITR_JSON_MAX_DEPTH];
@@ -193,9 +194,14 @@ static int multibyte(itr_jsonpull *p, itr_err *err)
 	int64_t at = p->base + (int64_t)p->pos;
 	unsigned char first = (unsigned char)look(p);
 	size_t want_bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-	while (n < want_bytes && look(p) >= (n ? 0x80 : 0))
+	for (int c; n < want_bytes && (c = look(p)) >= 0 && (n == 0 || (c & 0xc0) == 0x80); )
 		s[n++] = p->data[p->pos++];
 	if (itr_utf8_decode(s, n, &cp) != (int)want_bytes) {
+		if (p->lenient) {
+			p->replaced++;
+			itr_utf8_put(&p->text, 0xfffd);
+			return 0;
+		}
 		p->base += at - (p->base + (int64_t)p->pos);           /* the message names where the sequence began */
 		return fail(p, err, "invalid UTF-8");
 	}
@@ -530,3 +536,6 @@ static itr_json *tree_of(itr_jsonpull *p, itr_jp t, itr_err *err)
 }
 
 itr_json *itr_jsonpull_tree(itr_jsonpull *p, itr_err *err) { return tree_of(p, itr_jsonpull_next(p, err), err); }
+
+void itr_jsonpull_replace_invalid(itr_jsonpull *p) { p->lenient = true; }
+int64_t itr_jsonpull_replaced(const itr_jsonpull *p) { return p->replaced; }

@@ -29,6 +29,9 @@ typedef enum { FREE, WAITING, ACTIVE, FINISHING } slot_state;
 typedef struct host {
 	char name[128];
 	int active;
+	bool answered;                  /* it exists: its silence may pass */
+	itr_http_reason unreachable;    /* not ITR_HTTP_OK: it never answered and is asked no more */
+	char why[CURL_ERROR_SIZE];
 	double not_before;              /* a 429 or 503 with Retry-After holds back the whole host */
 } host;
 
@@ -249,12 +252,28 @@ static void give_up(slot *s, itr_http_reason reason, const char *message)
 	report(s);
 }
 
+/* Without a network, or with a wrong name, the answer is known after the first try: a host that never said anything is asked twice more (once, if it
+ * took its time about it), not for minutes, and then not once for each of 118,000 pictures. */
+static int retries_of(slot *s, itr_http_reason reason, const char *message)
+{
+	int most = s->client->o.retries;
+	bool silent = reason == ITR_HTTP_DNS || reason == ITR_HTTP_CONNECT || (reason == ITR_HTTP_TIMEOUT && !s->answer.status);
+	if (!silent || s->host->answered)
+		return most;
+	most = ITR_MIN(most, reason == ITR_HTTP_TIMEOUT ? 1 : 2);
+	if (s->failures >= most && s->host->unreachable == ITR_HTTP_OK) {
+		s->host->unreachable = reason;
+		snprintf(s->host->why, sizeof s->host->why, "%s", message);
+	}
+	return most;
+}
+
 static void again(slot *s, itr_http_reason reason, const char *message, double retry_after)
 {
 	itr_http *c = s->client;
 	if (s->open && s->part.have - s->before >= PROGRESS)
 		s->failures = 0;
-	if (s->failures >= c->o.retries || c->fatal) {
+	if (s->failures >= retries_of(s, reason, message) || c->fatal) {
 		give_up(s, reason, message);
 		return;
 	}
@@ -338,6 +357,10 @@ static void ended(slot *s, CURLcode code)
 	if (code == CURLE_OK && !s->decided)
 		decide(s);
 	s->res.status = s->answer.status;
+	if (s->answer.status || code == CURLE_OK) {
+		s->host->answered = true;
+		s->host->unreachable = ITR_HTTP_OK;
+	}
 	if (s->disk) {
 		give_up(s, ITR_HTTP_DISK, s->err.msg);
 	} else if (s->too_large) {
@@ -414,6 +437,11 @@ static double schedule(itr_http *c, bool *exhausted)
 			*exhausted = !fill_slot(c, s);
 		if (s->state != WAITING)
 			continue;
+		if (s->host->unreachable != ITR_HTTP_OK) {
+			give_up(s, s->host->unreachable, s->host->why);
+			next = 0;
+			continue;
+		}
 		double due = ITR_MAX(s->due, s->host->not_before);
 		if (due > now)
 			next = ITR_MIN(next, due - now);

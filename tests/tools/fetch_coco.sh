@@ -38,6 +38,15 @@ t "the rest is in the manifest, the damage is listed" sh -c '[ $(wc -l < p3/mani
 t "--max-failed 1 tolerates it" "$F" --from sidecar photos -o p3 --max-failed 1 -q
 expect_err "no captioned pictures" "an empty folder is a failure" sh -c 'mkdir -p empty && "$0" --from sidecar empty -o p4' "$F"
 
+# captions that nobody wants: said, counted, and the rest of the file is not lost
+mkdir -p odd && { printf '{"images":[{"id":1,"file_name":"000000000001.jpg"},{"id":2,"file_name":"000000000002.jpg"},{"id":2,"file_name":"000000000003.jpg"},{"id":9007199254740993,"file_name":"000000000004.jpg"},'
+	printf '{"id":5,"file_name":"00000000000\351.jpg"}],"annotations":[{"id":1,"image_id":1,"caption":"caf\351 noir"},{"id":2,"image_id":2,"caption":"%010000d"},{"id":2,"image_id":2,"caption":"again"},' 7
+	printf '{"id":3,"image_id":77,"caption":"lost"},{"id":9007199254740995,"image_id":9007199254740993,"caption":"big"},{"id":6,"image_id":5,"caption":"unnamed"}]}'; } > odd/captions_odd.json
+t "odd captions do not cost the others" "$F" --from coco --annotations-dir odd --images-dir scenes/images --subset odd -o o1 -q
+t "and each kind is counted" jq -e '[.["image id that occurs twice (the first counts)", "caption id that occurs twice (the first counts)", "caption of an unknown image (left out)", "very long caption (kept)",
+	"id beyond 2^53 (kept digit by digit)", "caption with invalid UTF-8 (U+FFFD in its place)", "image with invalid UTF-8 in its file_name (left out)"].count] == [1, 1, 2, 1, 2, 1, 1]' o1/problems.json
+t "ids keep every digit, a wrong byte becomes U+FFFD" sh -c 'grep -q "\"id\":\"9007199254740993\"" o1/manifest.jsonl && grep -q "\"id\":\"9007199254740995\"" o1/manifest.jsonl && jq -es "any(.[]; .id == \"1\" and .captions[0].text == \"caf\ufffd noir\")" o1/manifest.jsonl'
+
 expect_exit 2 "--size out of range" "$F" --synthetic 5 --size 8 -o x
 expect_exit 2 "split sizes that do not sum to 1" "$F" --synthetic 5 --split-sizes 0.6/0.2/0.3 -o x
 expect_exit 2 "two sources" "$F" --synthetic 5 --from sidecar photos -o x

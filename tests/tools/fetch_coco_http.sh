@@ -87,9 +87,12 @@ kill -9 $victim; wait $victim 2>/dev/null
 had=$(pictures killed)
 t "kill -9 half-way leaves some" test "$had" -ge 60 -a "$had" -lt 400
 t "and they are whole" whole killed
+cp -r killed again
 echo '{}' | plan
 t "the next run ends the job" coco --limit 400 -q -o killed
 t "asking only for the missing" test "$(grep -c val2017/0 log)" = $((400 - had))
+t "--retry-failed after kill -9 does the same, --limit remembered" coco -q -o again --retry-failed
+t "all 400 of them" test "$(pictures again)" = 400 -a -z "$(whole again)"
 t "all 400, whole" test "$(pictures killed)" = 400 -a -z "$(whole killed)"
 t "nothing half is left" no_leftovers killed
 t "the checksums are complete" test "$(grep -c val2017/0 killed/checksums.jsonl)" = 400
@@ -119,6 +122,17 @@ else
 	skip "disk full" "needs root and mount to make a small tmpfs"
 fi
 rmdir small 2>/dev/null
+
+# --- no network ---------------------------------------------------------------------------------------------------------------------------------
+nobody=http://127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+offline() { timeout 20 "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$nobody" --annotations-url "$nobody/a.zip" -q "$@" > /dev/null; }
+expect_err "[Cc]onnect" "without a network it fails soon" offline -o offline
+t "the folder stays free" test ! -e offline/dataset.txt -a ! -e offline/failures.json
+t "--fallback synthetic goes on in the same folder" offline --fallback synthetic --limit 6 -o offline
+t "and says what it is" grep -q '"synthetic":true' offline/manifest.jsonl
+mkdir -p deaf && cp -r scenes/annotations deaf/ && (cd deaf/annotations && mv captions_scenes.json captions_val2017.json && rm -f instances_scenes.json)
+expect_exit 1 "2,000 pictures of a host that never answers are given up soon" offline -o deaf
+t "each with its reason" jq -e '.counts.failed == 2000 and .requests < 300 and (.reasons | keys == ["no-connection"])' deaf/failures.json
 
 # --- annotations --------------------------------------------------------------------------------------------------------------------------------
 echo "{\"/$ZIP\":\"noranges\"}" | plan
