@@ -1,0 +1,97 @@
+/* analysis.h - what a finished candidate-pool grid says (methods.md section 1): tables, summary, figures, a page, a comparison of two.
+ *
+ *	itr_analysis *a = itr_analysis_read("result", 0, &err);      // experiment_results.json, and the meta file if it is there
+ *	itr_analysis_write_summary(a, "result/experiment_summary.json", provenance, &err);
+ *	itr_analysis_write_tables(a, "result", &err);
+ *	itr_analysis_figures(a, "result", &list, &err);
+ *
+ * Also reads the files of the source project, which hold no chance, intervals or ties: chance is then cut-off / pool size.
+ */
+#ifndef ITR_ANALYSIS_ANALYSIS_H
+#define ITR_ANALYSIS_ANALYSIS_H
+
+#include "base/err.h"
+#include "io/json.h"
+#include "io/provenance.h"
+#include "io/table.h"
+
+/* Columns. Up to and with MB_PER_QUERY: those of detailed_results.csv, in its order; behind them what only tables show. */
+typedef enum itr_acolumn {
+	ITR_AC_EXPERIMENT, ITR_AC_DIM, ITR_AC_PRECISION, ITR_AC_SIZE, ITR_AC_SAMPLES, ITR_AC_T2V_RECALL, ITR_AC_V2T_RECALL, ITR_AC_RECALL, ITR_AC_T2V_MRR, ITR_AC_V2T_MRR, ITR_AC_MRR,
+	ITR_AC_T2V_NDCG, ITR_AC_V2T_NDCG, ITR_AC_NDCG, ITR_AC_T2V_TIME, ITR_AC_V2T_TIME, ITR_AC_TIME, ITR_AC_MEMORY, ITR_AC_QPS, ITR_AC_MB_PER_QUERY,
+	ITR_AC_CHANCE, ITR_AC_TIES, ITR_AC_KERNEL, ITR_AC_PARETO, ITR_AC_COUNT
+} itr_acolumn;
+
+enum { ITR_A_RECALL, ITR_A_MRR };          /* metrics with chance and interval */
+enum { ITR_A_BY_DIM, ITR_A_BY_PRECISION, ITR_A_BY_SIZE };
+
+typedef struct itr_acell {
+	char *key, *kernel;
+	char *error;                       /* why there are no figures, or NULL */
+	int group[3];                      /* index into the analysis' dims, precisions, sizes */
+	int64_t dim, size;
+	char *precision;
+	bool full;                         /* pool = the whole gallery */
+	double v[ITR_AC_COUNT];            /* NaN: not known (no timing) */
+	double chance[2][2], low[2][2], high[2][2];     /* [direction: text to video, video to text][metric] */
+	bool at_chance;
+	bool pareto;                       /* no cell of the same pool is better in one of recall, time, memory and not worse in the others */
+} itr_acell;
+
+typedef struct itr_agroup { int n; char **label; int64_t *value; } itr_agroup;
+
+typedef struct itr_analysis {
+	char *dir;
+	int64_t k;                         /* cut-off of recall */
+	char name[ITR_AC_COUNT][48];       /* of columns */
+	itr_acell *cells;                  /* in the file's order, failed ones too */
+	int64_t n_cells, n_failed;
+	itr_agroup group[3];
+	bool timed, synthetic;
+	itr_json *meta;                    /* or NULL */
+	itr_json *warnings;                /* sentences */
+} itr_analysis;
+
+/* k 0: recall@10 where the results have it, else their largest. NULL with err: no file, not JSON, no cell with figures. */
+itr_analysis *itr_analysis_read(const char *dir, int64_t k, itr_err *err);
+void itr_analysis_free(itr_analysis *a);
+/* Mean of a column over the cells with figures of value `index` of grouping `by` (by -1: all); NaN values do not count, NaN when none is left. */
+double itr_analysis_mean(const itr_analysis *a, itr_acolumn column, int by, int index);
+/* "256", "int8", "full": a column's text; digits 0: numbers in full, "" for NaN. */
+void itr_analysis_text(const itr_acell *c, itr_acolumn column, bool exact, itr_buf *out);
+
+/* experiment_summary.json; the caller frees. */
+itr_json *itr_analysis_summary(const itr_analysis *a, const itr_provenance *p);
+/* detailed_results.csv and summary_by_candidate.csv into dir. */
+ITR_MUST_USE int itr_analysis_write_tables(const itr_analysis *a, const char *dir, itr_err *err);
+
+typedef struct itr_aview {
+	const char *sort;                  /* "COLUMN", "COLUMN desc"; NULL: the file's order */
+	const char *keep, *drop;           /* POSIX extended regular expressions over column names: keep adds, drop removes; NULL */
+	bool only_changed;                 /* leave out columns that hold one value */
+	bool exact;                        /* numbers in full */
+} itr_aview;
+/* The table for people. NULL with err: unknown column, bad expression. */
+itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_err *err);
+
+/* The figures of this dir, NAME.png with .gp and .dat. */
+enum { ITR_A_FIGURES = 4 };
+extern const char *const itr_analysis_figure_names[ITR_A_FIGURES];
+ITR_MUST_USE int itr_analysis_figures(const itr_analysis *a, const char *dir, itr_err *err);
+
+/* One page with all figures inside. */
+ITR_MUST_USE int itr_analysis_page(const itr_analysis *a, const char *dir, const char *path, const itr_provenance *p, itr_err *err);
+
+/* Cells that both hold, b minus a. With per-query files of the same queries: 95 % interval of the difference of recall and Holm-adjusted p, else neither. */
+typedef struct itr_adiff {
+	const itr_acell *a, *b;
+	double recall, mrr, time, memory;       /* b - a, means of both directions */
+	double low, high, p;                    /* of recall; NaN: not tested */
+} itr_adiff;
+typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b; char *untested; } itr_acompare;      /* untested: why there is no test, or NULL */
+itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b, uint64_t seed, itr_err *err);
+void itr_acompare_free(itr_acompare *c);
+itr_table *itr_acompare_table(const itr_acompare *c, const itr_analysis *a, bool exact);
+itr_json *itr_acompare_json(const itr_acompare *c, const itr_analysis *a, const itr_analysis *b);
+
+#endif

@@ -1,0 +1,118 @@
+/* analyze - what a candidate-pool ablation says: summary, tables, figures, a page, a comparison */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/analysis.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "cli/tool.h"
+
+struct opt {
+	const char *results_dir, *output_path, *sort, *keep, *drop;
+	bool only_changed;
+	int format;
+	int64_t recall_k;
+};
+
+static const itr_option options[] = {
+	ITR_OPT_STR("results-dir", 'd', struct opt, results_dir, "DIR", "where run-experiments wrote its results"),
+	ITR_OPT_STR("output-path", 0, struct opt, output_path, "FILE", "the summary; everything else is written beside it (default: DIR/experiment_summary.json)"),
+	ITR_OPT_INT("recall-k", 'k', struct opt, recall_k, "K", "cut-off of recall to judge by; 0 takes 10, or the largest there is"),
+	ITR_OPT_HEADING("Table:"),
+	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "form of the table on stdout"),
+	ITR_OPT_STR("sort", 0, struct opt, sort, "COLUMN", "order of the rows: \"COLUMN\" or \"COLUMN desc\""),
+	ITR_OPT_BOOL("only-changed", 0, struct opt, only_changed, "leave out columns that hold the same value everywhere"),
+	ITR_OPT_STR("keep", 0, struct opt, keep, "REGEX", "also show columns whose name matches"),
+	ITR_OPT_STR("drop", 0, struct opt, drop, "REGEX", "do not show columns whose name matches"),
+	ITR_OPT_END
+};
+
+static const char *const examples[] = {
+	"analyze --results_dir result --output_path result/experiment_summary.json",
+	"analyze -d result --sort 'avg_recall@10 desc' --only-changed --format md", NULL
+};
+
+static const itr_tool_desc analyze_tool = {
+	.name = "analyze", .purpose = "summary, tables and figures of a candidate-pool ablation", .synopsis = "analyze [options] --results-dir DIR",
+	.options = options, .min_args = 0, .max_args = 0, .examples = examples, .see_also = "run-experiments, evaluate, runs",
+};
+
+static void note_inputs(itr_tool *t, const char *dir)
+{
+	static const char *const names[] = { "experiment_results.json", "experiment_results.meta.json" };
+	for (int i = 0; i < 2; i++) {
+		char *path = itr_path_join(dir, names[i]);
+		itr_provenance_input(t->provenance, path);
+		free(path);
+	}
+}
+
+static void say_warnings(const itr_analysis *a)
+{
+	for (const itr_json *w = itr_json_first(a->warnings); w; w = itr_json_next(w))
+		itr_warn("%s", itr_json_str(w, ""));
+	for (int64_t i = 0; i < a->n_cells; i++)
+		if (a->cells[i].error)
+			itr_warn("%s: %s", a->cells[i].key, a->cells[i].error);
+}
+
+/* Prints and frees. */
+static void print_table(const itr_tool *t, itr_table *table, int format)
+{
+	itr_buf b = ITR_BUF_INIT;
+	itr_table_print(table, (itr_table_format)format, &b);
+	fwrite(itr_buf_str(&b), 1, b.len, t->out);
+	itr_buf_free(&b);
+	itr_table_free(table);
+}
+
+static int write_all(itr_tool *t, const itr_analysis *a, const itr_json *summary, const char *path)
+{
+	char *dir = itr_path_dirname(path);
+	int rc = itr_json_write(path, summary, &t->err);
+	rc = rc < 0 ? rc : itr_analysis_write_tables(a, dir, &t->err);
+	if (rc == 0)
+		itr_tool_artifact(t, path);
+	free(dir);
+	return rc;
+}
+
+static int run(itr_tool *t, const struct opt *o)
+{
+	bool exact = o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV;
+	char *path = o->output_path ? itr_path_join("", o->output_path) : itr_path_join(o->results_dir, "experiment_summary.json");
+	itr_analysis *a = itr_analysis_read(o->results_dir, o->recall_k, &t->err);
+	itr_table *table = a ? itr_analysis_table(a, &(itr_aview){ o->sort, o->keep, o->drop, o->only_changed, exact }, &t->err) : NULL;
+	itr_json *summary = NULL;
+	int rc = table ? 0 : -1;
+	if (rc == 0) {
+		note_inputs(t, o->results_dir);
+		if (a->synthetic)
+			itr_provenance_set_synthetic(t->provenance);
+		say_warnings(a);
+		summary = itr_analysis_summary(a, t->provenance);
+		rc = write_all(t, a, summary, path);
+	}
+	if (rc == 0 && !t->json)
+		print_table(t, table, o->format);
+	else
+		itr_table_free(table);
+	if (rc == 0 && t->json)
+		itr_tool_print_json(t, summary);
+	else
+		itr_json_free(summary);
+	itr_analysis_free(a);
+	free(path);
+	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
+}
+
+int main(int argc, char **argv)
+{
+	struct opt o = { .format = ITR_TABLE_TEXT };
+	itr_tool *t = itr_tool_begin(&analyze_tool, &o, argc, argv);
+	if (!o.results_dir)
+		return itr_tool_usage(t, "no results: --results-dir DIR");
+	return o.recall_k < 0 ? itr_tool_usage(t, "--recall-k is less than 0") : run(t, &o);
+}
