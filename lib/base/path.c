@@ -1,6 +1,7 @@
 #include "base/path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,13 +118,9 @@ int64_t itr_path_free_bytes(const char *path)
 	return statvfs(path, &vfs) == 0 ? (int64_t)vfs.f_bavail * (int64_t)vfs.f_frsize : -1;
 }
 
-char *itr_path_read(const char *path, size_t max_bytes, size_t *len, itr_err *err)
+/* The rest of f, which is closed. */
+static char *read_all(FILE *f, const char *path, size_t max_bytes, size_t *len, itr_err *err)
 {
-	FILE *f = fopen(path, "rb");
-	if (!f) {
-		itr_err_errno(err, "cannot open '%s'", path);
-		return NULL;
-	}
 	size_t cap = 1 << 14, n = 0, got;
 	char *data = itr_xmalloc(cap + 1);
 	while ((got = fread(data + n, 1, cap - n, f)) > 0) {
@@ -144,6 +141,34 @@ char *itr_path_read(const char *path, size_t max_bytes, size_t *len, itr_err *er
 	if (len)
 		*len = n;
 	return data;
+}
+
+char *itr_path_read(const char *path, size_t max_bytes, size_t *len, itr_err *err)
+{
+	FILE *f = fopen(path, "rb");
+	if (!f) {
+		itr_err_errno(err, "cannot open '%s'", path);
+		return NULL;
+	}
+	return read_all(f, path, max_bytes, len, err);
+}
+
+char *itr_path_read_named(const char *path, size_t max_bytes, size_t *len, itr_err *err)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);          /* a FIFO without a writer must not hold us */
+	FILE *f = fd < 0 || fstat(fd, &st) < 0 ? NULL : fdopen(fd, "rb");
+	if (!f) {
+		itr_err_errno(err, "cannot open '%s'", path);
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	if (S_ISREG(st.st_mode))
+		return read_all(f, path, max_bytes, len, err);
+	fclose(f);
+	itr_err_set(err, "cannot read '%s': %s", path, S_ISDIR(st.st_mode) ? "Is a directory" : "it is not a regular file");
+	return NULL;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomic_file.h"
@@ -395,6 +396,18 @@ int itr_tool_end(itr_tool *t, bool ok)
 	return code;
 }
 
+/* The argument that is the same existing file as the output, or NULL. */
+static const char *overwritten_input(const itr_tool *t)
+{
+	struct stat out, in;
+	if (stat(t->output, &out) < 0 || !S_ISREG(out.st_mode))
+		return NULL;
+	for (int i = 0; i < t->n_args; i++)
+		if (stat(t->args[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+			return t->args[i];
+	return NULL;
+}
+
 int itr_tool_check_output(itr_tool *t, bool binary)
 {
 	if (!t->output)
@@ -403,6 +416,8 @@ int itr_tool_check_output(itr_tool *t, bool binary)
 		return binary ? itr_err_set(&t->err, "this format is binary and written in several passes: it cannot go to standard output, give -o a file name") : 0;
 	if (itr_path_exists(t->output) && !itr_path_is_dir(t->output) && !t->force)
 		return itr_err_set(&t->err, "'%s' exists: --force replaces it", t->output);
+	if (overwritten_input(t))
+		return itr_err_set(&t->err, "'%s' is the input: --force does not replace what is being read, give another -o", t->output);
 	return 0;
 }
 

@@ -89,7 +89,7 @@ static char *valid_text(const char *s, size_t n, const char *where, itr_findings
 static int read_captions(itr_manifest *m, itr_record *r, const char *path, const char *name, itr_findings *f, itr_err *err)
 {
 	size_t n;
-	char *text = itr_path_read(path, MAX_TEXT, &n, err), *id;
+	char *text = itr_path_read_named(path, MAX_TEXT, &n, err), *id;
 	if (!text)
 		return -1;
 	if (strlen(text) < n) {

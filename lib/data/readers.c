@@ -75,7 +75,7 @@ static void look(void *ctx, int64_t i, int worker)
 	(void)worker;
 	if (c->o->interrupted && *c->o->interrupted)
 		return;
-	char *path = itr_manifest_image_path(c->m, &c->m->records[i]), *b = itr_path_read(path, MAX_PICTURE, &n, &err);
+	char *path = itr_manifest_image_path(c->m, &c->m->records[i]), *b = itr_path_read_named(path, MAX_PICTURE, &n, &err);
 	if (!b) {
 		s->missing = !itr_path_exists(path);
 		s->why = itr_xstrdup(err.msg);
@@ -127,7 +127,7 @@ int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings
 static int copy_file(const char *from, const char *to, itr_err *err)
 {
 	size_t n;
-	char *b = itr_path_read(from, MAX_PICTURE, &n, err);
+	char *b = itr_path_read_named(from, MAX_PICTURE, &n, err);
 	int rc = b ? itr_atomic_write(to, b, n, err) : -1;
 	free(b);
 	return rc;

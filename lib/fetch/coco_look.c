@@ -41,7 +41,7 @@ static void look(void *ctx, int64_t i, int worker)
 	(void)worker;
 	if (coco_stopped(l->c))
 		return;
-	char *bytes = itr_path_read(r->image, MAX_PICTURE, &n, &err);
+	char *bytes = itr_path_read_named(r->image, MAX_PICTURE, &n, &err);
 	if (!bytes || itr_image_decode(&img, bytes, n, r->image, NULL, &err) < 0) {
 		s->why = itr_xstrdup(err.msg);
 	} else {

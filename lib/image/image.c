@@ -68,7 +68,7 @@ int itr_image_decode(itr_image *img, const void *bytes, size_t n, const char *wh
 int itr_image_read(itr_image *img, const char *path, const itr_decode_opts *o, itr_err *err)
 {
 	size_t n;
-	char *bytes = itr_path_read(path, max_file_bytes, &n, err);
+	char *bytes = itr_path_read_named(path, max_file_bytes, &n, err);
 	if (!bytes)
 		return -1;
 	int rc = itr_image_decode(img, bytes, n, path, o, err);

@@ -126,3 +126,7 @@ expect_exit 2 "no input" $X $ENC -o x.h5
 printf '{"id":"e","image":"rgb.png","captions":[{"id":"e1","text":""},{"id":"e2","text":"fine"}],"synthetic":false}\n' > pics/e.jsonl
 t "a caption without words is counted" eval '"$BIN/extract-features" --no-track $ENC pics/e.jsonl -o e.h5 2> err && grep -q "1 captions hold no words" err'
 t "--list" eval '$X --list | grep -q "^classic .*image" && $X --list --json | grep -q "\"hash\""'
+mkfifo pics/pipe.png; { line pipe pipe.png; line zero /dev/zero; } > pics/devices.jsonl
+expect_err 'not a regular file' "a pipe or a device is no picture, and holds nobody up" timeout -k 1 30 $X $ENC pics/devices.jsonl -o dev.h5
+own_input() { cp m.jsonl mine.jsonl; run mine.jsonl -o mine.jsonl -f 2> err; [ $? = 1 ] && grep -q 'is the input' err && cmp m.jsonl mine.jsonl; }
+t "--force does not replace the input" own_input
