@@ -1,0 +1,408 @@
+/* The training loop: GradCache, accumulation, moving average, early stopping, resumption, what stops it; checkpoints that are damaged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/rng.h"
+#include "io/npz.h"
+#include "tensor/rows.h"
+#include "train/checkpoint.h"
+#include "train/loop.h"
+
+enum { IMAGES = 40, TEXTS = 120, IN = 48, OUT = 64 };
+static char folder[] = "/tmp/itr-test-loop.XXXXXX";
+
+static char *in_folder(const char *name) { return itr_xasprintf("%s/%s", folder, name); }
+
+static float *rows(int64_t n, int64_t dim, uint64_t key)
+{
+	itr_rng r;
+	float *x = itr_aligned_alloc((size_t)(n * dim) * sizeof *x);
+	itr_rng_seed(&r, key);
+	for (int64_t i = 0; i < n * dim; i++)
+		x[i] = (float)itr_rng_normal(&r);
+	itr_rows_normalize(x, n, dim, 1);
+	return x;
+}
+
+/* Three texts an image, dealt out by image. */
+static itr_pair_data data(void)
+{
+	itr_pair_data d = { .n_texts = TEXTS, .n_images = IMAGES, .text_dim = IN, .image_dim = OUT };
+	itr_err err = ITR_ERR_INIT;
+	d.text = rows(TEXTS, IN, 1);
+	d.image = rows(IMAGES, OUT, 2);
+	d.text_image = itr_xmalloc(TEXTS * sizeof *d.text_image);
+	d.text_id = itr_xmalloc(TEXTS * sizeof *d.text_id);
+	d.image_id = itr_xmalloc(IMAGES * sizeof *d.image_id);
+	for (int64_t i = 0; i < TEXTS; i++) {
+		d.text_image[i] = i / 3;
+		d.text_id[i] = itr_xasprintf("%lld", (long long)i);
+	}
+	for (int64_t i = 0; i < IMAGES; i++)
+		d.image_id[i] = itr_xasprintf("%lld", (long long)i);
+	assert_int_equal(itr_pair_data_split(&d, (double[]){ 0.8, 0.2, 0 }, 1, false, &err), 0);
+	return d;
+}
+
+static itr_train_opts options(void)
+{
+	return (itr_train_opts){ .epochs = 1, .batch_size = 32, .val_batch = 16, .accumulate = 1, .optimizer = "sgd", .loss = "infonce", .monitor = "val_loss", .lr = 0.1, .threads = 2,
+	                         .log_every = 1, .seed = 5 };
+}
+
+static itr_model *model(double dropout)
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_model *m = itr_model_new("heads", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .embed_dim = 24, .dropout = dropout, .temperature = 0.07, .learn_scale = true }, 3, &err);
+	assert_non_null(m);
+	return m;
+}
+
+/* Trains from the same weights; how far they moved, one block; NULL when it failed. */
+static float *moved(const itr_pair_data *d, const itr_train_opts *o, double dropout, itr_train_report *r)
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_model *m = model(dropout), *start = model(dropout);
+	const int64_t n = itr_params_block(m->params);
+	itr_train_report own;
+	itr_train_end end = itr_train_network(m, d, o, &(itr_train_hooks){ 0 }, NULL, r ? r : &own, &err);
+	if (end == ITR_TRAIN_FAILED)
+		fail_msg("%s", err.msg);
+	itr_train_report_free(r ? r : &own);
+	float *w = itr_aligned_alloc((size_t)n * sizeof *w);
+	for (int64_t i = 0; i < n; i++)
+		w[i] = itr_params_values(m->params)[i] - itr_params_values(start->params)[i];
+	itr_model_free(m);
+	itr_model_free(start);
+	return w;
+}
+
+static double difference(const float *a, const float *b, int64_t n)
+{
+	double top = 0, worst = 0;
+	for (int64_t i = 0; i < n; i++) {
+		top = fmax(top, fabs((double)b[i]));
+		worst = fmax(worst, fabs((double)a[i] - (double)b[i]));
+	}
+	assert_true(top > 1e-6);
+	return worst / top;
+}
+
+static int64_t block(void)
+{
+	itr_model *m = model(0);
+	const int64_t n = itr_params_block(m->params);
+	itr_model_free(m);
+	return n;
+}
+
+/* One step of SGD moves the weights by the gradient: chunks give that of the whole batch, for every chunk size, also one that does not divide it. */
+static void test_gradcache(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	const int64_t n = block(), chunks[] = { 1, 7, 32, 96, 200 };
+	(void)state;
+	o.batch_size = 96;
+	for (int symmetric = 0; symmetric < 2; symmetric++) {
+		o.symmetric = symmetric;
+		o.cache_chunk = 0;
+		float *plain = moved(&d, &o, 0, NULL);
+		for (int i = 0; i < ITR_LEN(chunks); i++) {
+			o.cache_chunk = chunks[i];
+			float *cached = moved(&d, &o, 0, NULL);
+			assert_true(difference(cached, plain, n) < 1e-5);
+			itr_aligned_free(cached);
+		}
+		itr_aligned_free(plain);
+	}
+	itr_pair_data_free(&d);
+}
+
+/* Several steps with dropout, bit for bit: chunked or not, averaged or not. */
+static void test_threads(void **state)
+{
+	itr_pair_data d = data();
+	const int64_t n = block();
+	(void)state;
+	for (int chunk = 0; chunk <= 10; chunk += 10) {
+		itr_train_opts o = options();
+		o.epochs = 3;
+		o.cache_chunk = chunk;
+		o.optimizer = "adamw";
+		o.clip = 0.5;
+		o.threads = 1;
+		float *one = moved(&d, &o, 0.3, NULL);
+		o.threads = 2;
+		float *two = moved(&d, &o, 0.3, NULL);
+		o.threads = 5;
+		float *five = moved(&d, &o, 0.3, NULL);
+		assert_memory_equal(one, two, (size_t)n * sizeof *one);
+		assert_memory_equal(one, five, (size_t)n * sizeof *one);
+		itr_aligned_free(one), itr_aligned_free(two), itr_aligned_free(five);
+	}
+	itr_pair_data_free(&d);
+}
+
+/* A loss that is a mean over rows: three batches of 32 averaged are one of 96. */
+static void test_accumulation(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	itr_train_report r;
+	(void)state;
+	o.loss = "cosine";
+	o.lr = 1e-2;
+	itr_model *m = itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 20, .temperature = 0.07 }, 3, &(itr_err)ITR_ERR_INIT);
+	const int64_t n = itr_params_block(m->params);
+	float *start = itr_aligned_alloc((size_t)n * 4), *whole = itr_aligned_alloc((size_t)n * 4), *parts = itr_aligned_alloc((size_t)n * 4);
+	memcpy(start, itr_params_values(m->params), (size_t)n * 4);
+	for (int k = 0; k < 2; k++) {
+		o.batch_size = k ? 32 : 96;
+		o.accumulate = k ? 3 : 1;
+		memcpy(itr_params_values(m->params), start, (size_t)n * 4);
+		assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, NULL), ITR_TRAIN_DONE);
+		assert_int_equal(r.steps, 1);
+		itr_train_report_free(&r);
+		for (int64_t i = 0; i < n; i++)
+			(k ? parts : whole)[i] = itr_params_values(m->params)[i] - start[i];
+	}
+	assert_true(difference(parts, whole, n) < 1e-5);
+	itr_aligned_free(start), itr_aligned_free(whole), itr_aligned_free(parts);
+	itr_model_free(m);
+	itr_pair_data_free(&d);
+}
+
+/* After one step the average with decay 0.75 is 0.75 of the old weights and 0.25 of the new; it is what is judged and saved, the weights themselves go on. */
+static void test_ema(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	itr_train_report r;
+	itr_err err = ITR_ERR_INIT;
+	char *path = in_folder("ema.h5");
+	itr_model *m = model(0), *start = model(0);
+	(void)state;
+	o.batch_size = 96;
+	o.ema = 0.75;
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .model_path = path }, NULL, &r, &err), ITR_TRAIN_DONE);
+	itr_train_report_free(&r);
+	itr_model *saved = itr_model_load(path, NULL, &err);
+	assert_non_null(saved);
+	double moved_by = 0;
+	for (int64_t i = 0; i < itr_params_block(m->params); i++) {
+		const double w0 = (double)itr_params_values(start->params)[i], w1 = (double)itr_params_values(m->params)[i];
+		assert_true(fabs((double)itr_params_values(saved->params)[i] - (0.75 * w0 + 0.25 * w1)) < 1e-6);
+		moved_by = fmax(moved_by, fabs(w1 - w0));
+	}
+	assert_true(moved_by > 1e-4);
+	itr_model_free(m), itr_model_free(start), itr_model_free(saved);
+	free(path);
+	itr_pair_data_free(&d);
+}
+
+/* Nothing learns at this rate: the first epoch is the best, and `patience` more end it. */
+static void test_early_stopping(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	itr_train_report r;
+	itr_model *m = model(0);
+	(void)state;
+	o.epochs = 20;
+	o.lr = 1e-30;
+	o.patience = 3;
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, NULL), ITR_TRAIN_EARLY);
+	assert_int_equal(r.epochs, 4);
+	assert_int_equal(r.best_epoch, 1);
+	itr_train_report_free(&r);
+	itr_model_free(m);
+	itr_pair_data_free(&d);
+}
+
+static void test_refusals(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_report r;
+	itr_model *m = model(0);
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	itr_train_opts o = options();
+	o.monitor = "val_t2i_recal_at_10";
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, &err), ITR_TRAIN_FAILED);
+	assert_non_null(strstr(err.msg, "'val_t2i_recall_at_10'"));
+	o = options();
+	o.loss = "infonec";
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, &err), ITR_TRAIN_FAILED);
+	assert_non_null(strstr(err.msg, "did you mean 'infonce'"));
+	o = options();
+	o.lr = 1e38;
+	o.epochs = 5;
+	char *ckpt = in_folder("nan.ckpt.h5");
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt }, NULL, &r, &err), ITR_TRAIN_FAILED);
+	assert_non_null(strstr(err.msg, "at step"));
+	assert_non_null(strstr(err.msg, "last good state is in"));
+	assert_true(itr_path_exists(ckpt));
+	itr_train_report_free(&r);
+	free(ckpt);
+	itr_model_free(m);
+	itr_pair_data_free(&d);
+}
+
+/* --- resumption --------------------------------------------------------------------------------------------------------------------------- */
+
+struct stopper { volatile sig_atomic_t stop; int64_t after, steps; };
+
+static void count(void *ctx, int64_t samples, double loss, double lr)
+{
+	struct stopper *s = ctx;
+	(void)samples, (void)loss, (void)lr;
+	s->stop = ++s->steps >= s->after;
+}
+
+/* Stopped after any step, also inside an epoch, and gone on with in another process's memory: the same weights, average and metrics as without. */
+static void test_resume(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	itr_err err = ITR_ERR_INIT;
+	itr_train_report whole, part;
+	char *ckpt = in_folder("r.ckpt.h5"), *best = in_folder("r.h5");
+	(void)state;
+	o.epochs = 4;
+	o.optimizer = "adam";
+	o.lr = 1e-2;
+	o.ema = 0.9;
+	o.schedule = 1;
+	itr_model *m = model(0.2);
+	const size_t bytes = (size_t)itr_params_block(m->params) * sizeof(float);
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &whole, &err), ITR_TRAIN_DONE);
+	for (int64_t after = 1; after < 12; after += 2) {
+		struct stopper s = { .after = after };
+		itr_model *a = model(0.2), *b = model(0.2);
+		assert_int_equal(itr_train_network(a, &d, &o, &(itr_train_hooks){ .ctx = &s, .progress = count, .stop = &s.stop, .checkpoint_path = ckpt, .model_path = best }, NULL, &part, &err),
+		                 ITR_TRAIN_STOPPED);
+		itr_train_report_free(&part);
+		(void)unlink(best);             /* a lost model comes back from the checkpoint */
+		o.threads = 1 + (int)(after / 2 % 2);
+		assert_int_equal(itr_train_network(b, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = best }, ckpt, &part, &err), ITR_TRAIN_DONE);
+		assert_memory_equal(itr_params_values(m->params), itr_params_values(b->params), bytes);
+		assert_int_equal(part.epochs, whole.epochs);
+		assert_int_equal(part.steps, whole.steps);
+		assert_int_equal(part.best_epoch, whole.best_epoch);
+		assert_memory_equal(part.history, whole.history, (size_t)(whole.epochs * itr_train_metric_count()) * sizeof(double));
+		assert_true(itr_path_exists(best));
+		itr_train_report_free(&part);
+		itr_model_free(a);
+		itr_model_free(b);
+	}
+	itr_train_report_free(&whole);
+	itr_model_free(m);
+	free(ckpt);
+	free(best);
+	itr_pair_data_free(&d);
+}
+
+/* A checkpoint with bytes changed, or cut, is refused or read as what it was; it never crashes, and the whole one before is named. */
+static void test_damaged(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	itr_err err = ITR_ERR_INIT;
+	itr_train_report r;
+	size_t n;
+	char *ckpt = in_folder("d.ckpt.h5");
+	itr_model *m = model(0);
+	itr_rng g;
+	(void)state;
+	o.epochs = 2;
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt }, NULL, &r, &err), ITR_TRAIN_DONE);
+	itr_train_report_free(&r);
+	unsigned char *bytes = (unsigned char *)itr_path_read(ckpt, 1 << 24, &n, &err);
+	assert_non_null(bytes);
+	itr_rng_seed(&g, 4);
+	o.epochs = 3;
+	for (int k = 0; k < 150; k++) {
+		unsigned char *copy = memcpy(itr_xmalloc(n), bytes, n);
+		size_t keep = n;
+		if (k % 3 == 0)
+			keep = (size_t)itr_rng_integers(&g, 0, (int64_t)n);
+		else
+			for (int i = 0; i < 8; i++)
+				copy[itr_rng_integers(&g, 0, k % 3 == 1 ? 4096 : (int64_t)n)] ^= (unsigned char)itr_rng_integers(&g, 1, 256);
+		FILE *f = fopen(ckpt, "wb");
+		assert_non_null(f);
+		assert_int_equal(fwrite(copy, 1, keep, f), keep);
+		fclose(f);
+		itr_model *b = model(0);
+		err = (itr_err)ITR_ERR_INIT;
+		itr_train_end end = itr_train_network(b, &d, &o, &(itr_train_hooks){ 0 }, ckpt, &r, &err);
+		if (k % 3 == 0) {
+			assert_int_equal(end, ITR_TRAIN_FAILED);
+			if (keep > 0)
+				assert_non_null(strstr(err.msg, "d.ckpt.1.h5"));
+		}
+		assert_true(end != ITR_TRAIN_FAILED || err.set);
+		itr_train_report_free(&r);
+		itr_model_free(b);
+		free(copy);
+	}
+	free(bytes);
+	free(ckpt);
+	itr_model_free(m);
+	itr_pair_data_free(&d);
+}
+
+/* NaN in the data is found on reading, with the row and the array's name; wrong keys list those that are there. */
+static void test_bad_pairs(void **state)
+{
+	itr_pair_data d;
+	itr_err err = ITR_ERR_INIT;
+	char *path = in_folder("bad.npz");
+	float *x = rows(10, 8, 1), *y = rows(2, 8, 2);
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		itr_npz_writer *w = itr_npz_create(path, false, &err);
+		x[3 * 8 + 2] = k ? 0.5F : NAN;
+		assert_int_equal(itr_npz_put(w, k ? "caption/embeddings" : "captions/embeddings", ITR_F32, 2, (int64_t[]){ 10, 8 }, x, &err), 0);
+		assert_int_equal(itr_npz_put(w, "images/embeddings", ITR_F32, 2, (int64_t[]){ 2, 8 }, y, &err), 0);
+		assert_int_equal(itr_npz_finish(w, &err), 0);
+		assert_int_equal(itr_pair_data_open(&d, path, 1, &err), -1);
+		assert_non_null(strstr(err.msg, k ? "caption/embeddings" : "row 3 of 'captions/embeddings'"));
+		assert_null(d.text);
+	}
+	itr_aligned_free(x), itr_aligned_free(y);
+	free(path);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	return itr_path_remove_tree(folder, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gradcache), cmocka_unit_test(test_threads), cmocka_unit_test(test_accumulation), cmocka_unit_test(test_ema), cmocka_unit_test(test_early_stopping),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_resume), cmocka_unit_test(test_damaged), cmocka_unit_test(test_bad_pairs),
+	};
+	return cmocka_run_group_tests_name("train_loop", tests, begin, end);
+}
