@@ -33,7 +33,7 @@ static int complete(itr_tool *t, void *opt)
 	struct opt *o = opt;
 	if (!o->model)
 		itr_err_set(&t->err, "'--model' is required: a file that train has written");
-	return o->model ? 0 : ITR_EXIT_USAGE;
+	return !o->model ? ITR_EXIT_USAGE : itr_prediction_check_name(t->output, &t->err) < 0 ? ITR_EXIT_FAIL : 0;
 }
 
 static const itr_tool_desc predict_tool = {

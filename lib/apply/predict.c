@@ -145,20 +145,25 @@ static int write_h5(const itr_prediction *r, const char *path, const char *prove
 	return -1;
 }
 
+int itr_prediction_check_name(const char *path, itr_err *err)
+{
+	static const char *const endings[] = { ".csv", ".npz", ".h5", ".hdf5" };
+	for (int i = 0; i < ITR_LEN(endings); i++)
+		if (itr_path_has_suffix(path, endings[i]))
+			return 0;
+	return strcmp(path, "-") ? itr_err_set(err, "'%s': the ending says the format, .csv, .npz or .h5", path) : 0;
+}
+
 int itr_prediction_write(const itr_prediction *r, const char *path, FILE *standard_output, const itr_provenance *p, itr_err *err)
 {
+	if (itr_prediction_check_name(path, err) < 0)
+		return -1;
 	if (!strcmp(path, "-"))
 		return print_csv(r, standard_output, "standard output", err);
 	if (itr_path_has_suffix(path, ".csv"))
 		return write_csv(r, path, err);
 	char *provenance = itr_provenance_text(p);
-	int rc;
-	if (itr_path_has_suffix(path, ".npz"))
-		rc = write_npz(r, path, provenance, err);
-	else if (itr_path_has_suffix(path, ".h5") || itr_path_has_suffix(path, ".hdf5"))
-		rc = write_h5(r, path, provenance, err);
-	else
-		rc = itr_err_set(err, "'%s': the ending says the format, .csv, .npz or .h5", path);
+	int rc = itr_path_has_suffix(path, ".npz") ? write_npz(r, path, provenance, err) : write_h5(r, path, provenance, err);
 	free(provenance);
 	return rc;
 }

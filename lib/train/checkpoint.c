@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/path.h"
@@ -59,6 +60,18 @@ static int write_parts(itr_h5 *h, const itr_checkpoint_parts *p, itr_err *err)
 	return p->info ? write_text_json(h, "/info", p->info, err) : 0;
 }
 
+/* The present file gets its second name before the new one takes its first: whenever the process is killed, `path` is a whole checkpoint. */
+static int keep_previous(const char *path, itr_err *err)
+{
+	char *previous = itr_checkpoint_previous(path), *second = itr_xasprintf("%s.link", previous);
+	(void)unlink(second);
+	int done = link(path, second) == 0 ? rename(second, previous) : errno == ENOENT ? 0 : rename(path, previous);     /* no links on this disk: a gap of two renames */
+	int rc = done < 0 ? itr_err_errno(err, "cannot keep '%s' as '%s'", path, previous) : 0;
+	free(previous);
+	free(second);
+	return rc;
+}
+
 int itr_checkpoint_write(const char *path, const itr_checkpoint_parts *p, itr_err *err)
 {
 	itr_h5 *h = itr_h5_create(path, "itr-checkpoint", false, err);
@@ -68,11 +81,7 @@ int itr_checkpoint_write(const char *path, const itr_checkpoint_parts *p, itr_er
 		itr_h5_close(h);
 		return itr_err_prefix(err, "no checkpoint: ");
 	}
-	char *previous = itr_checkpoint_previous(path);
-	int moved = rename(path, previous);
-	int rc = moved < 0 && errno != ENOENT ? itr_err_errno(err, "cannot rename '%s' to '%s'", path, previous) : 0;
-	free(previous);
-	if (rc < 0) {
+	if (keep_previous(path, err) < 0) {
 		itr_h5_close(h);
 		return -1;
 	}

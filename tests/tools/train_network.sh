@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# train --model NETWORK: what comes out, going on after a crash or an interrupt, what is refused; evaluate and predict with the result.
+. "$(dirname "$0")/../lib.sh"
+"$BIN/fetch-coco" --synthetic 60 --as-embeddings --seed 7 -q -o d > prepare.log 2>&1 || { tail -n 5 prepare.log; echo "not ok - the pairs to train on"; exit 1; }
+net() { "$BIN/train" --model residual-mlp --hidden 48 --batch-size 32 --lr 1e-3 d/train.npz -q "$@"; }
+report() { net --epochs 2 --json -o m.h5 > r.json && jq -e '.epochs == 2 and .steps == 18 and .best.metric == "val_loss" and .best.epoch >= 1 and .final.val_loss > 0 and .final.train_loss > 0
+	and .samples_per_second > 0 and .gflops > 0 and .peak_rss_mb > 0 and (.run_id | length) == 32 and .model == "residual-mlp" and .synthetic' r.json; }
+tracked() { d=$(echo runs/*/"$(jq -r .run_id r.json)") && [ "$(wc -l < "$d/metrics/val_loss")" = 2 ] && [ "$(wc -l < "$d/metrics/train_loss_step")" = 2 ] && [ "$(cat "$d/params/lr")" = 0.001 ] &&
+	[ "$(cat "$d/params/loss")" = infonce ] && [ -f "$d/artifacts/m.curves.png" ] && ls "$d"/artifacts/m.ckpt.h5*; }
+threads() { for j in 1 2; do net --epochs 2 -j $j --json -o t$j.h5 > /dev/null || return 1; done; cmp t1.h5 t2.h5 && cmp m.h5 t1.h5; }
+# kill -9 while it trains, go on from the checkpoint alone, compare with a run that nobody disturbed
+crash() { rm -f k$1.h5 k$1.ckpt*; net --epochs 25 --patience 0 --json -j "$1" -o k$1.h5 > k.log 2>&1 & pid=$!
+	for _ in $(seq 600); do [ -f k$1.ckpt.1.h5 ] && break; kill -0 $pid 2> /dev/null || break; sleep 0.02; done
+	kill -9 $pid 2> /dev/null; wait $pid 2> /dev/null; [ -f k$1.ckpt.h5 ] && "$BIN/train" --resume k$1.ckpt.h5 -j "$1" -q --json > k$1.json && cmp whole.h5 k$1.h5 &&
+	jq -e --slurpfile w whole.json '.final == $w[0].final and .best == $w[0].best and .epochs == $w[0].epochs and .steps == $w[0].steps' k$1.json; }
+one_run() { n=$(jq -r .run_id k1.json) && [ "$(ls -d runs/*/"$n" | wc -l)" = 1 ] && grep -q 'status: 3' runs/*/"$n"/meta.yaml && [ "$(sort -un -k3 runs/*/"$n"/metrics/val_loss | wc -l)" = 25 ]; }
+interrupt() { timeout --preserve-status -s INT 1 "$BIN/train" --model mlp --epochs 1000 d/train.npz -o i.h5 > i.log 2>&1; [ $? = 130 ] && grep -q 'train --resume i.ckpt.h5' i.log && [ -f i.ckpt.h5 ] && ! pgrep -f 'o i\.h5'; }
+moved() { mkdir -p other && cp d/train.npz other/ && "$BIN/train" --resume m.ckpt.h5 other/train.npz -q; }
+heads() { "$BIN/train" --model heads --epochs 3 --embed-dim 16 --learn-temperature --grad-cache 16 --clip 1 --ema 0.9 d/train.npz -q --json -o h.h5 > h.json && jq -e '.dim == 16 and .final.temperature > 0.009 and
+	.final.temperature != 0.07' h.json && "$BIN/predict" --model h.h5 --side image d/train.npz -q -o images.npz; }
+bf16() { net --epochs 1 --precision bf16 --json -o b.h5 > b.json && net --epochs 1 --json -o f.h5 > f.json && ! cmp -s b.h5 f.h5 &&
+	jq -e --slurpfile f f.json '(.final.val_loss / $f[0].final.val_loss - 1 | fabs) < 0.02' b.json; }
+positives() { for p in diagonal mask all; do net --epochs 1 --positives $p --symmetric --json -o p.h5 -f > p-$p.json || return 1; done; [ "$(jq -s 'map(.final.train_loss) | unique | length' p-*.json)" = 3 ]; }
+gradients() { "$BIN/train" --check-grad > g.txt && [ "$(grep -c ' ok$' g.txt)" -ge 16 ] && ! grep -q WRONG g.txt; }
+leaky() { "$BIN/train" --model mlp --hidden 16 --epochs 1 --split-by caption d/train.npz -o l.h5 2> l.log && grep -q leaky l.log && "$BIN/evaluate" --model l.h5 d/train.npz --split val 2>&1 | grep leaky; }
+judged() { "$BIN/evaluate" --model m.h5 d/train.npz --split val --json -q > e.json && jq -e --slurpfile r r.json '.mean_cosine as $c | ($r[0].best.epoch == 2) and (($c - $r[0].final.val_cosine) | fabs) < 1e-6 and
+	((.t2i["recall@10"].value? // .t2i["recall@10"]) as $v | ($v - $r[0].final.val_t2i_recall_at_10 | fabs) < 1e-9)' e.json; }
+distances() { "$BIN/evaluate" --model m.h5 d/train.npz --split val --distances -q | grep -q '^cosine .*%' && [ -s m.distances.png ] && [ -s m.samples.png ]; }
+submission() { "$BIN/predict" --model m.h5 d/test.clean.npz -q -o s.csv && python3 - <<'P'
+import csv, json, sys
+csv.field_size_limit(1 << 20); rows = list(csv.reader(open('s.csv')))
+v = [json.loads(r[1]) for r in rows[1:]]
+sys.exit(not (rows[0] == ['id', 'embedding'] and len(v) == 1500 and all(len(x) == 1536 for x in v) and all(abs(sum(a * a for a in x) - 1) < 1e-5 for x in v)))
+P
+}
+standard_output() { "$BIN/predict" --model m.h5 d/test.clean.npz -q --no-track -o - | cmp - s.csv; }
+closed() { "$BIN/train" --model ridge --split-sizes 0.9/0.1/0 d/train.npz -q -o ridge.h5 && "$BIN/evaluate" --model ridge.h5 d/train.npz --split val --json -q | jq -e '.mean_cosine > 0.05' && "$BIN/predict" --model ridge.h5 d/test.clean.npz -q -o v.h5; }
+
+t "two epochs: the report holds what it must" report
+t "the run holds metrics, parameters, curve and checkpoint" tracked
+t "same bytes for 1 and 2 threads, and again" threads
+t "a run that nobody disturbs" eval 'net --epochs 25 --patience 0 --json -o whole.h5 > whole.json'
+t "kill -9 and --resume, 1 thread: the same bytes" crash 1
+t "kill -9 and --resume, 2 threads: the same bytes" crash 2
+t "all of it is one run" one_run
+t "Ctrl-C saves, says how to go on, exits 130" interrupt
+t "--resume takes data that moved, told by their hash" moved
+expect_err "'--lr 0.5' conflicts" "--resume refuses another learning rate" "$BIN/train" --resume m.ckpt.h5 --lr 0.5
+expect_err "'--seed 1' conflicts" "--resume refuses another seed" "$BIN/train" --resume m.ckpt.h5 --seed 1
+expect_err "'--output x.h5' conflicts" "--resume refuses another output" "$BIN/train" --resume m.ckpt.h5 -o x.h5
+"$BIN/fetch-coco" --synthetic 60 --as-embeddings --seed 8 -q -o d8 > /dev/null 2>&1; "$BIN/fetch-coco" --synthetic 70 --as-embeddings --seed 7 -q -o d70 > /dev/null 2>&1
+expect_err "SHA-256 differs" "--resume refuses other data" "$BIN/train" --resume m.ckpt.h5 d8/train.npz
+cp m.ckpt.h5 c.ckpt.h5; cp m.ckpt.1.h5 c.ckpt.1.h5; head -c 100000 m.ckpt.h5 > c.ckpt.h5
+expect_err "--resume c.ckpt.1.h5" "a truncated checkpoint is refused, the one before offered" "$BIN/train" --resume c.ckpt.h5
+expect_err "m.h5" "a model is no checkpoint" "$BIN/train" --resume m.h5
+t "heads: temperature, chunks, clipping, average" heads
+t "bf16 trains to about the same loss" bf16
+t "three readings of positives are three losses" positives
+t "--check-grad: every op" gradients
+t "--split-by caption says that it is leaky, evaluate too" leaky
+t "evaluate finds what training has reported" judged
+t "--distances: table and pictures" distances
+t "submission.csv is what the competition wants" submission
+t "the same on standard output" standard_output
+t "closed forms are judged and predict the same way" closed
+expect_err "did you mean 'val_cosine'" "an unknown monitor names the nearest" net --monitor val_cosin --epochs 1 -o x.h5
+expect_err "did you mean 'adam" "an unknown optimiser names the nearest" net --optimizer adamv --epochs 1 -o x.h5
+expect_err "embeddings" "wrong keys list those that are there" "$BIN/train" --model mlp images.npz -o x.h5
+expect_err "loss is (-?nan|inf).*last good state is in 'nan.ckpt.h5'" "a loss that is no number stops with a checkpoint" net --lr 1e38 --epochs 9 -o nan.h5
+expect_err "is not the one that the model was fitted with" "evaluate refuses other data" "$BIN/evaluate" --model m.h5 d70/train.npz --split val
+expect_err "holds no images" "predict says when a side is missing" "$BIN/predict" --model m.h5 --side image d/test.clean.npz -o y.csv
+expect_err "ending says the format" "predict refuses an unknown ending before it works" "$BIN/predict" --model no.h5 d/test.clean.npz -o y.bad
+expect_exit 2 "an option of closed forms exits 2" net --dims 4 -o x.h5
+expect_exit 2 "no output exits 2" "$BIN/train" --model mlp d/train.npz
+expect_err "exists" "an existing model is not overwritten" net --epochs 1 -o m.h5
+t "nothing was left behind by the refused ones" test ! -e x.h5
