@@ -11,7 +11,7 @@
 
 struct opt {
 	const char *results_dir, *output_path, *sort, *keep, *drop;
-	bool only_changed;
+	bool only_changed, plots, compare;
 	int format;
 	int64_t recall_k;
 };
@@ -20,6 +20,8 @@ static const itr_option options[] = {
 	ITR_OPT_STR("results-dir", 'd', struct opt, results_dir, "DIR", "where run-experiments wrote its results"),
 	ITR_OPT_STR("output-path", 0, struct opt, output_path, "FILE", "the summary; everything else is written beside it (default: DIR/experiment_summary.json)"),
 	ITR_OPT_INT("recall-k", 'k', struct opt, recall_k, "K", "cut-off of recall to judge by; 0 takes 10, or the largest there is"),
+	ITR_OPT_BOOL("plots", 0, struct opt, plots, "draw the figures and write the page"),
+	ITR_OPT_BOOL("compare", 0, struct opt, compare, "take two folders, A B, and show B minus A for the experiments that both hold"),
 	ITR_OPT_HEADING("Table:"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "form of the table on stdout"),
 	ITR_OPT_STR("sort", 0, struct opt, sort, "COLUMN", "order of the rows: \"COLUMN\" or \"COLUMN desc\""),
@@ -35,8 +37,8 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc analyze_tool = {
-	.name = "analyze", .purpose = "summary, tables and figures of a candidate-pool ablation", .synopsis = "analyze [options] --results-dir DIR",
-	.options = options, .min_args = 0, .max_args = 0, .examples = examples, .see_also = "run-experiments, evaluate, runs",
+	.name = "analyze", .purpose = "summary, tables and figures of a candidate-pool ablation", .synopsis = "analyze [options] --results-dir DIR | --compare A B",
+	.options = options, .min_args = 0, .max_args = 2, .examples = examples, .see_also = "run-experiments, evaluate, runs",
 };
 
 static void note_inputs(itr_tool *t, const char *dir)
@@ -68,15 +70,54 @@ static void print_table(const itr_tool *t, itr_table *table, int format)
 	itr_table_free(table);
 }
 
-static int write_all(itr_tool *t, const itr_analysis *a, const itr_json *summary, const char *path)
+static int draw(itr_tool *t, const itr_analysis *a, const char *dir)
+{
+	char *page = itr_path_join(dir, "experiment_report.html");
+	int rc = itr_analysis_figures(a, dir, &t->err);
+	rc = rc < 0 ? rc : itr_analysis_page(a, dir, page, t->provenance, &t->err);
+	for (int i = 0; i < ITR_A_FIGURES && rc == 0; i++) {
+		char *png = itr_analysis_figure_path(a, dir, i);
+		itr_tool_artifact(t, png);
+		free(png);
+	}
+	if (rc == 0)
+		itr_tool_artifact(t, page);
+	free(page);
+	return rc;
+}
+
+static int write_all(itr_tool *t, const itr_analysis *a, const itr_json *summary, const char *path, bool plots)
 {
 	char *dir = itr_path_dirname(path);
 	int rc = itr_json_write(path, summary, &t->err);
 	rc = rc < 0 ? rc : itr_analysis_write_tables(a, dir, &t->err);
 	if (rc == 0)
 		itr_tool_artifact(t, path);
+	if (rc == 0 && plots)
+		rc = draw(t, a, dir);
 	free(dir);
 	return rc;
+}
+
+static int compare(itr_tool *t, const struct opt *o)
+{
+	itr_analysis *a = itr_analysis_read(t->args[0], o->recall_k, &t->err), *b = a ? itr_analysis_read(t->args[1], a->k, &t->err) : NULL;
+	itr_acompare *c = b ? itr_analysis_compare(a, b, t->seed, t->threads, &t->err) : NULL;
+	if (c) {
+		if (c->untested)
+			itr_warn("differences without test: %s", c->untested);
+		if (c->only_a || c->only_b)
+			itr_warn("%lld experiments are only in '%s', %lld only in '%s'", (long long)c->only_a, a->dir, (long long)c->only_b, b->dir);
+		if (t->json)
+			itr_tool_print_json(t, itr_acompare_json(c, a, b));
+		else
+			print_table(t, itr_acompare_table(c, a, o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV), o->format);
+	}
+	int rc = c ? 0 : -1;
+	itr_acompare_free(c);
+	itr_analysis_free(b);
+	itr_analysis_free(a);
+	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }
 
 static int run(itr_tool *t, const struct opt *o)
@@ -93,7 +134,7 @@ static int run(itr_tool *t, const struct opt *o)
 			itr_provenance_set_synthetic(t->provenance);
 		say_warnings(a);
 		summary = itr_analysis_summary(a, t->provenance);
-		rc = write_all(t, a, summary, path);
+		rc = write_all(t, a, summary, path, o->plots);
 	}
 	if (rc == 0 && !t->json)
 		print_table(t, table, o->format);
@@ -110,9 +151,15 @@ static int run(itr_tool *t, const struct opt *o)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .format = ITR_TABLE_TEXT };
+	struct opt o = { .format = ITR_TABLE_TEXT, .plots = true };
 	itr_tool *t = itr_tool_begin(&analyze_tool, &o, argc, argv);
+	if (o.recall_k < 0)
+		return itr_tool_usage(t, "--recall-k is less than 0");
+	if (o.compare)
+		return t->n_args == 2 && !o.results_dir ? compare(t, &o) : itr_tool_usage(t, "--compare takes two folders, A B, and no --results-dir");
+	if (t->n_args)
+		return itr_tool_usage(t, "'%s' is not an option", t->args[0]);
 	if (!o.results_dir)
 		return itr_tool_usage(t, "no results: --results-dir DIR");
-	return o.recall_k < 0 ? itr_tool_usage(t, "--recall-k is less than 0") : run(t, &o);
+	return run(t, &o);
 }

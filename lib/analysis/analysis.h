@@ -1,9 +1,9 @@
 /* analysis.h - what a finished candidate-pool grid says (methods.md section 1): tables, summary, figures, a page, a comparison of two.
  *
  *	itr_analysis *a = itr_analysis_read("result", 0, &err);      // experiment_results.json, and the meta file if it is there
- *	itr_analysis_write_summary(a, "result/experiment_summary.json", provenance, &err);
+ *	itr_json *summary = itr_analysis_summary(a, provenance);
  *	itr_analysis_write_tables(a, "result", &err);
- *	itr_analysis_figures(a, "result", &list, &err);
+ *	itr_analysis_figures(a, "result", &err);
  *
  * Also reads the files of the source project, which hold no chance, intervals or ties: chance is then cut-off / pool size.
  */
@@ -57,7 +57,7 @@ itr_analysis *itr_analysis_read(const char *dir, int64_t k, itr_err *err);
 void itr_analysis_free(itr_analysis *a);
 /* Mean of a column over the cells with figures of value `index` of grouping `by` (by -1: all); NaN values do not count, NaN when none is left. */
 double itr_analysis_mean(const itr_analysis *a, itr_acolumn column, int by, int index);
-/* "256", "int8", "full": a column's text; digits 0: numbers in full, "" for NaN. */
+/* A column's text; exact: numbers in full, as they read back; else rounded for people. Nothing for NaN. */
 void itr_analysis_text(const itr_acell *c, itr_acolumn column, bool exact, itr_buf *out);
 
 /* experiment_summary.json; the caller frees. */
@@ -74,12 +74,12 @@ typedef struct itr_aview {
 /* The table for people. NULL with err: unknown column, bad expression. */
 itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_err *err);
 
-/* The figures of this dir, NAME.png with .gp and .dat. */
+/* The figures, NAME.png with .gp and .dat: experiment_analysis, summary_recallK, summary_mrr, pareto. Path of one; the caller frees. */
 enum { ITR_A_FIGURES = 4 };
-extern const char *const itr_analysis_figure_names[ITR_A_FIGURES];
+char *itr_analysis_figure_path(const itr_analysis *a, const char *dir, int figure);
 ITR_MUST_USE int itr_analysis_figures(const itr_analysis *a, const char *dir, itr_err *err);
 
-/* One page with all figures inside. */
+/* One page with all figures inside, which must lie in dir. */
 ITR_MUST_USE int itr_analysis_page(const itr_analysis *a, const char *dir, const char *path, const itr_provenance *p, itr_err *err);
 
 /* Cells that both hold, b minus a. With per-query files of the same queries: 95 % interval of the difference of recall and Holm-adjusted p, else neither. */
@@ -89,7 +89,7 @@ typedef struct itr_adiff {
 	double low, high, p;                    /* of recall; NaN: not tested */
 } itr_adiff;
 typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b; char *untested; } itr_acompare;      /* untested: why there is no test, or NULL */
-itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b, uint64_t seed, itr_err *err);
+itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b, uint64_t seed, int threads, itr_err *err);
 void itr_acompare_free(itr_acompare *c);
 itr_table *itr_acompare_table(const itr_acompare *c, const itr_analysis *a, bool exact);
 itr_json *itr_acompare_json(const itr_acompare *c, const itr_analysis *a, const itr_analysis *b);
