@@ -63,7 +63,7 @@ TESTS     := $(TEST_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 LIB       := $(BUILD)/libitr.a
 
-.PHONY: all deps deps-build ensure-deps demo real coco translation check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
+.PHONY: all deps deps-build ensure-deps demo real quantization coco translation check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
         asan bench bench-search install uninstall clean help tests FORCE
 
 ##@ Building
@@ -137,6 +137,8 @@ real: deps-build  ## the same on real pictures: make real DATA=folder of caption
 	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk real DATA='$(DATA)'
 coco: deps-build  ## COCO fetched, described, scored; resumable: make coco [LIMIT=1000] [SUBSET=val2017] [BASE_URL=... ANNOTATIONS_URL=...]
 	@$(MAKE) all && $(MAKE) -f pipelines/coco.mk coco
+quantization: deps-build  ## document 002: sizes x precisions x candidate pools, tables and plots: make quantization [DATA=embeddings.npz] [N=5000]
+	@$(MAKE) all && $(MAKE) -f pipelines/quantization.mk quantization $(if $(DATA),DATA='$(DATA)') $(if $(N),N=$(N))
 translation: deps-build  ## document 003: networks and closed forms translate text vectors into image vectors: make translation [DATA=folder with train.npz, test.clean.npz]
 	@$(MAKE) all && $(MAKE) -f pipelines/translation.mk translation $(if $(DATA),DATA='$(DATA)') $(if $(N),N=$(N)) $(if $(SEEDS),SEEDS='$(SEEDS)') $(if $(EPOCHS),EPOCHS=$(EPOCHS))
 
