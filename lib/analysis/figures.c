@@ -84,6 +84,27 @@ static void memory_panel(const itr_analysis *a, itr_figure *f)
 	free(v);
 }
 
+/* At most five round ticks over the values of both directions: gnuplot's own choice overlaps in a square panel. */
+static void few_ticks(const itr_analysis *a, itr_panel *p)
+{
+	double low = INFINITY, high = -INFINITY, at[16];
+	for (int64_t i = 0; i < a->n_cells; i++)
+		for (int d = 0; d < 2 && !a->cells[i].error; d++) {
+			low = fmin(low, a->cells[i].v[ITR_AC_T2V_RECALL + d]);
+			high = fmax(high, a->cells[i].v[ITR_AC_T2V_RECALL + d]);
+		}
+	double step = pow(10, floor(log10(fmax(high - low, 1e-6))));
+	int n = 0;
+	if ((high - low) / step < 2)
+		step /= 2;
+	while ((high - low) / step > 4)
+		step *= 2;
+	for (double k = ceil(low / step - 1e-9); k * step <= high + step * 1e-9 && n < ITR_LEN(at); k++)
+		at[n++] = k * step;
+	if (n > 1)
+		itr_panel_x_ticks(p, n, at);
+}
+
 static void direction_panel(const itr_analysis *a, itr_figure *f, double *x, double *y)
 {
 	itr_panel *p = itr_figure_panel(f, "text to video against video to text", a->name[ITR_AC_T2V_RECALL], a->name[ITR_AC_V2T_RECALL]);
@@ -94,6 +115,7 @@ static void direction_panel(const itr_analysis *a, itr_figure *f, double *x, dou
 		itr_panel_scatter(p, name, n, x, y);
 	}
 	itr_panel_diagonal(p);
+	few_ticks(a, p);
 }
 
 static int overview(const itr_analysis *a, const char *png, itr_err *err)
@@ -143,7 +165,7 @@ static void pool_panel(const itr_analysis *a, itr_figure *f, int direction, int 
 {
 	static const char *const titles[] = { "text to video", "video to text" };
 	int n = a->group[ITR_A_BY_SIZE].n, lines = a->group[ITR_A_BY_PRECISION].n;
-	double *x = itr_xmalloc((size_t)n * 5 * sizeof *x), one[4], low = INFINITY, high = 0;
+	double *x = itr_xmalloc((size_t)n * 5 * sizeof *x), one[4], low = INFINITY, high = 0, top = 0;
 	itr_panel *p = itr_figure_panel(f, titles[direction], "candidates", a->name[(metric ? ITR_AC_T2V_MRR : ITR_AC_T2V_RECALL) + direction]);
 	for (int i = 0; i < n; i++) {
 		low = fmin(low, pool_at(a, i));
@@ -157,20 +179,24 @@ static void pool_panel(const itr_analysis *a, itr_figure *f, int direction, int 
 			x[n + i] = one[chance];
 			x[2 * n + i] = one[2];
 			x[3 * n + i] = one[3];
+			top = fmax(top, fmax(one[0], fmax(one[1], one[3])));
 		}
 		bool bars = !chance && !isnan(x[2 * n]);
 		if (!chance || !isnan(x[n]))
 			itr_panel_line(p, chance ? "chance" : a->group[ITR_A_BY_PRECISION].label[line], n, x, x + n, bars ? x + 2 * n : NULL, bars ? x + 3 * n : NULL);
 	}
 	itr_panel_x_range(p, low - 0.06 * (high - low) - 1, high + 0.06 * (high - low) + 1);
-	itr_panel_y_range(p, 0, 1.02);
+	itr_panel_y_range(p, 0, fmin(1.02, fmax(1.1 * top, 1e-3)));
 	free(x);
 }
 
 static int by_pool(const itr_analysis *a, const char *png, int metric, itr_err *err)
 {
 	char title[200];
-	snprintf(title, sizeof title, "%s by pool size, mean over embedding sizes, bars: 95 %%%s", metric ? "MRR" : a->name[ITR_AC_RECALL] + 4, a->synthetic ? ", synthetic data" : "");
+	bool intervals = false;
+	for (int64_t i = 0; i < a->n_cells; i++)
+		intervals |= !a->cells[i].error && !isnan(a->cells[i].low[0][metric]);
+	snprintf(title, sizeof title, "%s by pool size, mean over embedding sizes%s%s", metric ? "MRR" : a->name[ITR_AC_RECALL] + 4, intervals ? ", bars: 95 %" : "", a->synthetic ? ", synthetic data" : "");
 	itr_figure *f = itr_figure_new(png, 1, 2, title);
 	for (int d = 0; d < 2; d++)
 		pool_panel(a, f, d, metric);
