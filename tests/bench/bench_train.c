@@ -1,4 +1,5 @@
 /* bench_train - one training step, as the loop does it: pack a batch, forward, loss, backward, optimiser. Prints one JSON line: median and fastest step, samples/s, GFLOP/s.
+ * bench_train peak 0 0 PRECISION THREADS: the product that bounds it, 2048 cubed, in the same process: best of 12.
  * bench_train MODEL BATCH STEPS PRECISION THREADS, MODEL = residual-mlp | mlp | heads; the same job as shared/peers/peer_residual_mlp.py and peer_resnet50_bert.py heads. */
 #include <math.h>
 #include <stdio.h>
@@ -29,8 +30,27 @@ static float *rows(int64_t n, int64_t dim, uint64_t key)
 
 static int compare(const void *a, const void *b) { return *(const double *)a < *(const double *)b ? -1 : 1; }
 
+static void peak(bool bf16, int threads)
+{
+	enum { N = 2048 };
+	float *a = rows(N, N, 1), *b = rows(N, N, 2), *c = itr_aligned_alloc((size_t)N * N * sizeof *c);
+	double best = 1e9;
+	for (int k = 0; k < 12; k++) {
+		const double started = itr_clock_now();
+		(bf16 ? itr_gemm_bf16 : itr_gemm)(false, true, N, N, N, 1, a, N, b, N, 0, c, N, threads);
+		best = fmin(best, itr_clock_now() - started);
+	}
+	printf("{\"bench\": \"gemm peak\", \"precision\": \"%s\", \"threads\": %d, \"gflops\": %.1f, \"kernel\": \"%s\"}\n", bf16 ? "bf16" : "fp32", threads, 2.0 * N * N * N / best / 1e9,
+	       bf16 ? itr_gemm_bf16_kernel() : itr_gemm_kernel());
+	itr_aligned_free(a), itr_aligned_free(b), itr_aligned_free(c);
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 5 && !strcmp(argv[1], "peak")) {
+		peak(!strcmp(argv[4], "bf16"), atoi(argv[5]));
+		return 0;
+	}
 	const char *name = argc > 1 ? argv[1] : "residual-mlp", *precision = argc > 4 ? argv[4] : "fp32";
 	const int64_t batch = argc > 2 ? atoll(argv[2]) : 256, steps = argc > 3 ? atoll(argv[3]) : 30;
 	const int threads = argc > 5 ? atoi(argv[5]) : 2;
