@@ -165,6 +165,8 @@ static void pool_panel(const itr_analysis *a, itr_figure *f, int direction, int 
 {
 	static const char *const titles[] = { "text to video", "video to text" };
 	int n = a->group[ITR_A_BY_SIZE].n, lines = a->group[ITR_A_BY_PRECISION].n;
+	if (n > 1 && !strcmp(a->group[ITR_A_BY_SIZE].label[n - 1], "full"))
+		n--;                             /* the whole gallery is another size in each direction: it has no place on this axis */
 	double *x = itr_xmalloc((size_t)n * 5 * sizeof *x), one[4], low = INFINITY, high = 0, top = 0;
 	itr_panel *p = itr_figure_panel(f, titles[direction], "candidates", a->name[(metric ? ITR_AC_T2V_MRR : ITR_AC_T2V_RECALL) + direction]);
 	for (int i = 0; i < n; i++) {
