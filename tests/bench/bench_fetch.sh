@@ -3,6 +3,7 @@
 # Usage: tests/bench/bench_fetch.sh [FILES] [KILOBYTES]        default 2000 files of 160 KB, COCO's mean
 # Ours does more with each file: SHA-256, fsync, rename, a journal; then it decodes each picture once ("looking"), which is not part of the transfer and is timed apart.
 set -e
+exec 3>&1 1>&2       # the table for people goes to stderr, JSON lines for tests/bench/run to stdout
 FILES=${1:-2000}; KB=${2:-160}
 ROOT=$(cd "$(dirname "$0")/../.." && pwd); BIN=${BIN:-$ROOT/bin}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/itr-bench.XXXXXX"); cd "$TMP"
@@ -46,9 +47,23 @@ for round in 1 2 3; do
 	rm -rf got; python3 timed.py fetch-coco "$BIN/fetch-coco" --subset val2017 --no-track --near-duplicates -1 --base-url "$URL" --annotations-url "file://$TMP/site/annotations/a.zip" -o got --json
 	python3 -c 'import json; t = json.load(open("out.json"))["transfers"]; print("fetch-coco (transfer alone)\t%.3f\t0\t0" % t["seconds"])'
 done > times
-MB=$((FILES * KB / 1024))
-echo "$FILES files of $KB KB, $MB MB, 16 connections"
-printf '%-30s %8s %8s %9s\n' program seconds MB/s "peak MB"
-cut -f1 times | sort -u | while read -r p; do
-	awk -F'\t' -v p="$p" '$1 == p { print $2 "\t" $3 "\t" $4 }' times | sort -n | sed -n 2p | while IFS=$'\t' read -r s m c; do
-		printf '%-30s %8.2f %8.0f %9s%s\n' "$p" "$s" "$(echo "$MB / $s" | bc -l)" "$([ "$m" = 0 ] && echo - || echo "$m")" "$([ "$c" = 0 ] || echo "  (exit $c)")"; done; done
+python3 - "$FILES" "$KB" >&3 <<'PY'
+import json, statistics, sys
+files, kb = int(sys.argv[1]), int(sys.argv[2])
+rows = {}
+for line in open("times"):
+    name, seconds, peak, code = line.rstrip("\n").split("\t")
+    rows.setdefault(name, []).append((float(seconds), float(peak), int(code)))
+mb = files * kb / 1024
+print("%d files of %d KB, %.0f MB, 16 connections, median of 3\n%-30s %8s %8s %9s" % (files, kb, mb, "program", "seconds", "MB/s", "peak MB"), file=sys.stderr)
+median = {n: statistics.median(r[0] for r in v) for n, v in rows.items()}
+for n, v in sorted(rows.items()):
+    bad = [r[2] for r in v if r[2]]
+    print("%-30s %8.2f %8.0f %9s%s" % (n, median[n], mb / median[n], "%.0f" % max(r[1] for r in v) if v[0][1] else "-", "  (exit %s)" % bad[0] if bad else ""), file=sys.stderr)
+peak = max(r[1] for r in rows["fetch-coco"])
+for peer in ("aria2c", "curl"):
+    if not any(r[2] for n in (peer, "fetch-coco") for r in rows[n]):        # a program that failed has no speed
+        ours = mb / median["fetch-coco (transfer alone)"]
+        print(json.dumps({"case": "fetch %dx%dKB MB/s, peer %s" % (files, kb, peer), "ours": round(ours, 1), "peer": round(mb / median[peer], 1),
+                          "ratio": round(ours / (mb / median[peer]), 3), "whole_run_seconds": round(median["fetch-coco"], 3), "peak_mb": peak}))
+PY
