@@ -120,6 +120,16 @@ static int compare(itr_tool *t, const struct opt *o)
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }
 
+/* An older summary may be replaced, anything else not: --output-path result/experiment_results.json is one slip away. */
+static int check_summary_path(const char *path, itr_err *err)
+{
+	itr_err why = ITR_ERR_INIT;
+	itr_json *j = itr_path_exists(path) ? itr_json_read(path, &why) : NULL;
+	bool ours = itr_json_get(j, "total_experiments") != NULL, there = itr_path_exists(path);
+	itr_json_free(j);
+	return !there || ours ? 0 : itr_err_set(err, "'%s' exists and is no summary of analyze: give another --output-path", path);
+}
+
 static int run(itr_tool *t, const struct opt *o)
 {
 	bool exact = o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV;
@@ -127,7 +137,7 @@ static int run(itr_tool *t, const struct opt *o)
 	itr_analysis *a = itr_analysis_read(o->results_dir, o->recall_k, &t->err);
 	itr_table *table = a ? itr_analysis_table(a, &(itr_aview){ o->sort, o->keep, o->drop, o->only_changed, exact }, &t->err) : NULL;
 	itr_json *summary = NULL;
-	int rc = table ? 0 : -1;
+	int rc = table ? check_summary_path(path, &t->err) : -1;
 	if (rc == 0) {
 		note_inputs(t, o->results_dir);
 		if (a->synthetic)

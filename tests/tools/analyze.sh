@@ -74,3 +74,9 @@ done
 t "nothing was written for those" [ ! -e bad/experiment_summary.json ]
 expect_exit 2 "no results named" $BIN/analyze
 expect_exit 2 "compare takes two" $BIN/analyze --compare a
+
+# --- nothing that existed is lost ----------------------------------------------------------------------------------------------------------------------
+mkdir slip && printf '{"dim_4_prec_fp32_cand_9": {"text_to_video": {"recall@10": 1, "mrr": 1, "ndcg@10": 1}, "video_to_text": {"recall@10": 1, "mrr": 1, "ndcg@10": 1}, "config": {"embedding_dim": 4, "precision": "fp32", "candidate_size": 9, "num_queries": 9}}}' > slip/experiment_results.json
+cp slip/experiment_results.json slip.kept
+expect_err "no summary of analyze" "--output-path that names the results is refused" "$BIN/analyze" --no-track --results-dir slip --output-path slip/experiment_results.json
+t "and they are as they were" cmp slip/experiment_results.json slip.kept
