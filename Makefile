@@ -165,7 +165,7 @@ MAN1 := $(wildcard tools/*.1)
 install: all  ## programs as PREFIX/bin/itr-NAME, man pages, library and headers
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/lib $(DESTDIR)$(prefix)/include/itr
 	for p in $(notdir $(TOOLS)); do install -m 755 $(BIN)/$$p $(DESTDIR)$(prefix)/bin/$(PROGRAM_PREFIX)$$p; done
-	for m in $(basename $(notdir $(MAN1))); do tests/manpage.sh tools/$$m.1 $(BIN)/$$m > $(DESTDIR)$(prefix)/share/man/man1/$(PROGRAM_PREFIX)$$m.1; done
+	for m in $(basename $(notdir $(MAN1))); do tests/manpage.sh tools/$$m.1 $(BIN)/$$m '$(PROGRAM_PREFIX)' > $(DESTDIR)$(prefix)/share/man/man1/$(PROGRAM_PREFIX)$$m.1; done
 	install -m 644 $(LIB) $(DESTDIR)$(prefix)/lib/libitr.a
 	for h in lib/*/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/itr/$${h#lib/}; done
 uninstall:  ## removes what install put there
