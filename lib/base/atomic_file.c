@@ -141,7 +141,7 @@ int itr_atomic_write(const char *target, const void *bytes, size_t n, itr_err *e
 	if (!a)
 		return -1;
 	FILE *f = itr_atomic_stream(a);
-	if (!f || fwrite(bytes, 1, n, f) != n) {
+	if (!f || (n && fwrite(bytes, 1, n, f) != n)) {
 		itr_err_errno(err, "cannot write '%s'", target);
 		itr_atomic_abort(a);
 		return -1;

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 printf '#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n' > omp.c
 if ! command -v clang >/dev/null || ! clang -fopenmp omp.c -o omp 2>/dev/null; then skip "clang" "clang or libomp-dev is not installed"; exit 0; fi
+[ -z "${SANITIZE:-}" ] || { skip "clang" "the sanitizer build is not compared"; exit 0; }
 C=$TMP/clang
 build() { make -C "$ROOT" -j2 CC=clang DEVELOPER=1 BUILD="$C" BIN="$C/bin" all; }
 t "clang builds everything without a warning" build
