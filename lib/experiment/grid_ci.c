@@ -78,7 +78,7 @@ struct product {
 	const itr_weights *w;
 	const double *sum;
 	double *out;                    /* [resamples][columns] */
-	int64_t columns;
+	int64_t columns, per_cell;      /* two counts, then the cells' */
 	double **weight;                /* a worker's block */
 };
 
@@ -89,7 +89,12 @@ static void multiply(void *ctx, int64_t block, int worker)
 	const uint16_t *count = p->w->count + first * n;
 	for (int64_t i = 0; i < rows * n; i++)
 		p->weight[worker][i] = count[i];
-	itr_dgemm(false, false, rows, p->columns, n, 1, p->weight[worker], n, p->sum, p->columns, 0, p->out + first * p->columns, p->columns);
+	/*
+	 * A product for the counts and one a cell, each of the same shape: BLAS sums the columns at the edge of a product in another way
+	 * (OpenBLAS with AVX-512 does), and a cell's figures must not depend on how many others are computed beside it, as on a resumed grid.
+	 */
+	for (int64_t at = 0, width = 2; at < p->columns; at += width, width = p->per_cell)
+		itr_dgemm(false, false, rows, width, n, 1, p->weight[worker], n, p->sum + at, p->columns, 0, p->out + first * p->columns + at, p->columns);
 }
 
 /* The k-th smallest (from 0) of n values; what is smaller comes before it. */
@@ -167,7 +172,7 @@ static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, c
 	for (int j = 0; j < g->set.n; j++)
 		if (has_interval(&g->set.m[j]))
 			e.metric[e.per_side++] = j;
-	struct product p = { &g->weights, NULL, NULL, (int64_t)n * 2 * e.per_side + 2, itr_xcalloc((size_t)workers, sizeof *p.weight) };
+	struct product p = { &g->weights, NULL, NULL, (int64_t)n * 2 * e.per_side + 2, 2 * e.per_side, itr_xcalloc((size_t)workers, sizeof *p.weight) };
 	double *sum = itr_xcalloc((size_t)(clusters * p.columns) + 1, sizeof *sum);
 	draw(g, clusters);
 	fill(g, values, n, number, sum, p.columns);
