@@ -8,7 +8,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BIN=${BIN:-$ROOT/bin}; SHARED=${SHARED:-${ITR_SHARED:-$(cd "$ROOT/.." && pwd)/shared}}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/itr-test.XXXXXX"); FAILED=0
 export ITR_RUNS_DIR=$TMP/runs LC_ALL=C
-unset ITR_PARENT_RUN MAKEFLAGS MAKELEVEL
+unset ITR_PARENT_RUN MAKEFLAGS MAKELEVEL OPENBLAS_CORETYPE     # what OpenBLAS picks by itself is what users get
 cd "$TMP" || exit 1
 _finish() { code=$?; cd /; rm -rf "$TMP"; [ $code = 0 ] && exit $FAILED; echo "not ok - $(basename "$0") stopped early (exit $code)"; exit 1; }
 trap _finish EXIT
