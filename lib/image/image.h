@@ -37,6 +37,9 @@ typedef enum { ITR_BILINEAR, ITR_BICUBIC, ITR_BOX } itr_filter;
  * The order of the passes is that of Pillow 13: horizontal first, except where the height shrinks by more than twice as many pixels as the width
  * (python-pillow/Pillow#9549). Up to version 12 horizontal was always first; on such pictures single values differ by one between the two. */
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter);
+/* The same bytes as itr_image_resize followed by itr_image_crop of the box, which must lie inside width x height; only what the box needs is computed. */
+typedef struct itr_box { int left, top, width, height; } itr_box;
+void itr_image_resize_box(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box);
 void itr_image_crop(itr_image *dst, const itr_image *src, int left, int top, int width, int height);   /* outside = black */
 
 #endif

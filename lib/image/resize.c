@@ -168,6 +168,14 @@ static void resize_both(itr_image *dst, const itr_image *src, int width, int hei
 	axis_free(&a);
 }
 
+void itr_image_resize_box(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box)
+{
+	itr_image whole;
+	itr_image_resize(&whole, src, width, height, filter);
+	itr_image_crop(dst, &whole, box->left, box->top, box->width, box->height);
+	itr_image_free(&whole);
+}
+
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter)
 {
 	if (width <= 0 || height <= 0 || (unsigned)filter >= sizeof filters / sizeof *filters)
