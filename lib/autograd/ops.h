@@ -19,6 +19,16 @@ itr_var *itr_l2norm(itr_tape *t, itr_var *x);                                   
 itr_var *itr_gather(itr_tape *t, itr_var *table, const int64_t *rows, int64_t n);     /* table (V, D) -> (n, D) */
 itr_var *itr_concat(itr_tape *t, itr_var *a, itr_var *b);                             /* along the last dimension; equal rows */
 
+itr_var *itr_reshape(itr_tape *t, itr_var *x, int rank, const int64_t *shape);        /* the same numbers under another shape; no copy */
+itr_var *itr_stack(itr_tape *t, itr_var *a, itr_var *b);                              /* rows of a, then rows of b: (N, D), (M, D) -> (N + M, D) */
+itr_var *itr_quick_gelu(itr_tape *t, itr_var *x);                                     /* x sigmoid(1.702 x), CLIP's */
+
+/* --- sequences. Tokens of several sequences lie end to end in one matrix (N, D): sequence s is rows start[s] .. start[s+1]-1, start (n + 1), so nothing is ever padded. ---- */
+/* Multi-head self-attention on qkv (N, 3 D), a row holding query | key | value, each of `heads` heads of D / heads; softmax(q k^T / sqrt(D / heads)) v within each sequence -> (N, D). causal: a token
+ * sees itself and what is before it. Source: Vaswani et al. 2017; computed by tiles with a running softmax, nothing quadratic is kept (Dao et al. 2022): saved are D + heads numbers a token. */
+itr_var *itr_attention(itr_tape *t, itr_var *qkv, const int64_t *start, int64_t n, int64_t heads, bool causal);
+itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);  /* x (N, D) -> (n, D); an empty sequence gives zeros */
+
 /* scale * a b^T: a (B, D), b (N, D) -> (B, N). `log_scale` (1 element, learnable: scale = exp(min(log_scale, ceiling))) or NULL with the fixed `scale`. */
 itr_var *itr_scores(itr_tape *t, itr_var *a, itr_var *b, itr_var *log_scale, double scale, double ceiling);
 

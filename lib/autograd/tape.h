@@ -17,6 +17,7 @@
 #define ITR_AUTOGRAD_TAPE_H
 
 #include "base/err.h"
+#include "tensor/frozen.h"
 
 enum { ITR_MAX_RANK = 5 };
 
@@ -42,9 +43,9 @@ typedef struct itr_param {
 	bool grad_written;              /* false: the gradient is zero, whatever the memory holds (itr_param_zero_grad) */
 	bool frozen;                    /* no gradient */
 	bool no_decay;                  /* bias, norm, temperature: excluded from weight decay when decay is per group */
+	itr_frozen *packed;             /* after itr_params_freeze (nn/param.h): what inference multiplies by; data is then gone (NULL) */
+	float *folded_bias;             /* after freezing a convolution whose normalisation was folded into it: what is added instead of the bias; NULL otherwise */
 } itr_param;
-
-typedef enum { ITR_COMPUTE_F32, ITR_COMPUTE_BF16 } itr_compute;
 
 typedef struct itr_tape_opts {
 	int threads;
@@ -69,6 +70,13 @@ itr_var *itr_input(itr_tape *t, int rank, const int64_t *shape, const float *dat
 /* A constant with a gradient of its own (checks, saliency). */
 itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data);
 itr_var *itr_leaf(itr_tape *t, itr_param *p);
+/* --- scopes: in inference, what a block of layers made is dead at its end but for its result, and its memory is used again by the next block. While recording they do nothing.
+ *	for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x));
+ * x itself may lie in an outer scope or in this one. */
+typedef struct itr_scope { size_t mark[2]; } itr_scope;
+itr_scope itr_scope_begin(itr_tape *t);
+itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result);
+
 /* A variable's value, cut from what made it: no gradient flows through. */
 itr_var *itr_detach(itr_tape *t, itr_var *x);
 

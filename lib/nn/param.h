@@ -25,6 +25,10 @@ void itr_params_initialise(itr_params *p, uint64_t seed);
 /* Gives every parameter a double copy and double gradient, for reference tapes. */
 void itr_params_enable_reference(itr_params *p);
 
+/* For inference only from here on: every weight that products use (registered by the layers' init functions) is packed once for `c`, a following normalisation folded into it, and its
+ * memory given back. Tables that are only gathered from stay as they are. Training, saving and loading afterwards abort. */
+void itr_params_freeze(itr_params *p, itr_compute c, int threads);
+
 int64_t itr_params_count(const itr_params *p);                   /* arrays */
 int64_t itr_params_elements(const itr_params *p);
 itr_param *itr_params_at(const itr_params *p, int64_t i);

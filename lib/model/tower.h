@@ -1,0 +1,91 @@
+/* tower.h - what turns pixels or token ids into vectors: CLIP's towers, ViT, BERT, ResNet, MobileNet, EfficientNet-Lite, LSTM. One tower = one file + one line in towers.def; one forward
+ * for training, fine-tuning and inference.
+ *
+ *	itr_tower *w = itr_tower_open("bert", &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);      // published weights, by rename rules, strict
+ *	itr_tower_freeze(w, ITR_COMPUTE_BF16, threads);                                                   // inference: packed once
+ *	itr_tape_reset(t, step);
+ *	itr_tower_out y = itr_tower_forward(t, w, &(itr_tower_in){ .n = 32, .ids = ids, .start = start });  // y.pooled (32, dim)
+ */
+#ifndef ITR_MODEL_TOWER_H
+#define ITR_MODEL_TOWER_H
+
+#include "base/hash.h"
+#include "image/preset.h"
+#include "io/json.h"
+#include "nn/layers.h"
+#include "nn/load.h"
+#include "text/tokenizer.h"
+
+typedef enum { ITR_POOL_DEFAULT, ITR_POOL_CLS, ITR_POOL_MEAN } itr_pooling;
+extern const char *const itr_pooling_names[];    /* "default" "cls" "mean" NULL */
+
+/* Sizes; what a tower does not have is 0. Filled by the tower's `configure` from config.json where the weights' folder has one, from the tensors' shapes otherwise. */
+typedef struct itr_tower_config {
+	int64_t width, layers, heads, mlp;       /* transformers: hidden size, blocks, heads, hidden size of the MLP */
+	int64_t image_size, patch;               /* pixels */
+	int64_t vocab, positions, types;         /* rows of the tables */
+	int64_t embed_dim;                       /* of the projection; 0: none */
+	double eps;                              /* of the normalisations: never a default */
+	itr_activation activation;
+	itr_pooling pooling;
+	bool batch_statistics;                   /* --bn batch: BatchNorm by the batch instead of the running statistics */
+} itr_tower_config;
+
+typedef struct itr_tower_in {
+	int64_t n;                               /* pictures or texts */
+	const float *pixels;                     /* (n, image_size, image_size, 3), prepared by the tower's preset */
+	const int32_t *ids;                      /* tokens of all texts end to end, special ones in */
+	const int64_t *start;                    /* (n + 1) */
+} itr_tower_in;
+
+typedef struct itr_tower_out {
+	itr_var *pooled;                         /* (n, dim) */
+	itr_var *states;                         /* patches (n grid^2, state_dim) or tokens (start[n], state_dim), end to end; NULL unless asked for */
+} itr_tower_out;
+
+typedef struct itr_tower_ops {
+	const char *name, *summary;              /* "clip-vit-b32" */
+	bool image;                              /* else text */
+	size_t size;                             /* bytes of the tower's own struct */
+	const char *preset;                      /* image towers: preprocessing (image/preset.h) */
+	const char *tokenizer;                   /* text towers: kind, "wordpiece" or "clip-bpe" */
+	const itr_load_rule *rules;              /* published names -> ours, ending in an empty one */
+	/* Sizes. w and config_json may be NULL (random weights, true size). 0, or -1 with err: wrong weights for this tower, said by name and shape. */
+	int (*configure)(itr_tower_config *c, const itr_weights *w, const itr_json *config_json, itr_err *err);
+	void (*init)(void *m, itr_params *p, const itr_tower_config *c);
+	itr_tower_out (*forward)(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states);
+	void (*sizes)(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_t *state_dim);
+} itr_tower_ops;
+
+extern const itr_tower_ops *const itr_towers[];         /* towers.def, NULL-terminated */
+const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err);
+
+typedef struct itr_tower_opts {
+	const char *weights;                     /* file or folder; NULL: random, by seed */
+	const char *vocabulary;                  /* text: vocab.txt, merges; NULL: looked for in the weights' folder */
+	itr_pooling pooling;
+	uint64_t seed;
+	int threads;
+} itr_tower_opts;
+
+typedef struct itr_tower {
+	const itr_tower_ops *ops;
+	itr_tower_config config;
+	itr_params *params;
+	void *layers;
+	int64_t dim, grid, state_dim;            /* of pooled; patches are grid x grid (0: none); of states (0: none) */
+	const itr_preset *preset;                /* image towers */
+	itr_tokenizer *tokenizer;                /* text towers; NULL with random weights and no vocabulary */
+	int64_t max_tokens;                      /* text: positions */
+	char weights_sha256[ITR_SHA256_HEX];     /* "" without */
+} itr_tower;
+
+/* NULL with err: unknown name (the nearest is named), no weights, missing or unexpected tensors (all listed), no vocabulary. */
+itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err);
+void itr_tower_free(itr_tower *w);
+void itr_tower_freeze(itr_tower *w, itr_compute c, int threads);
+itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states);
+/* Texts -> ids end to end (free() both). Truncated to max_tokens as the reference does. */
+void itr_tower_tokenize(const itr_tower *w, const char *const *texts, int64_t n, int threads, int32_t **ids, int64_t **start);
+
+#endif
