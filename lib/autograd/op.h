@@ -3,6 +3,7 @@
 #define ITR_AUTOGRAD_OP_H
 
 #include "autograd/tape.h"
+#include "base/hash.h"
 #include "base/rng.h"
 
 enum { ITR_OP_INPUTS = 8 };
@@ -61,8 +62,9 @@ ITR_NORETURN void itr_shape_bug(const itr_node *n, const char *expected);       
 int64_t itr_last_dim(const itr_var *x);                                         /* columns; rows = count / columns */
 /* True where dropout and batch statistics apply. */
 bool itr_node_training(const itr_node *n);
-/* 64 random bits of element i of this call: counter-based, so that any recomputation sees the same mask. */
-uint64_t itr_node_random(const itr_node *n, uint64_t i);
+/* 64 random bits of element i of this call: counter-based, so that any recomputation sees the same mask. itr_random_at(itr_node_stream(n), i). */
+uint64_t itr_node_stream(const itr_node *n);
+static inline uint64_t itr_random_at(uint64_t stream, uint64_t i) { return itr_mix64(stream + i * 0x9e3779b97f4a7c15u); }
 
 extern const itr_op *const itr_ops[];           /* ops.def, NULL-terminated */
 

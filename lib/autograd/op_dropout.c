@@ -1,4 +1,4 @@
-/* dropout: y = x / (1 - p) where a counter-based draw keeps the element, else 0. The mask is never stored: backward draws it again (itr_node_random). */
+/* dropout: y = x / (1 - p) where a counter-based draw keeps the element, else 0. The mask is never stored: backward draws it again (itr_node_stream). */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -17,15 +17,23 @@ static bool active(const itr_node *n) { return n->attr.f[0] > 0 && itr_node_trai
 /* Kept when its 32 bits are at least p * 2^32. One 64-bit draw serves two neighbours. */
 static uint32_t threshold(const itr_node *n) { return (uint32_t)(n->attr.f[0] * 4294967296.0); }
 
+enum { BLOCK = 256 };           /* draws in flight: loops of their own, so that both become vector code */
+
 #define DROP(real, destination, source, operation) \
 	do { \
-		uint32_t limit = threshold(n); \
+		const uint32_t limit = threshold(n); \
+		const uint64_t stream = itr_node_stream(n); \
 		const real keep = (real)(1 / (1 - n->attr.f[0])); \
-		for (int64_t i = begin; i < end; i += 2) { \
-			uint64_t bits = itr_node_random(n, (uint64_t)i / 2); \
-			destination[i] operation source[i] * ((uint32_t)bits >= limit ? keep : 0); \
-			if (i + 1 < end) \
-				destination[i + 1] operation source[i + 1] * ((uint32_t)(bits >> 32) >= limit ? keep : 0); \
+		uint32_t word[2 * BLOCK]; \
+		for (int64_t i = begin; i < end; i += 2 * BLOCK) { \
+			const int64_t count = ITR_MIN(end - i, (int64_t)2 * BLOCK); \
+			for (int64_t k = 0; k < BLOCK; k++) { \
+				const uint64_t bits = itr_random_at(stream, (uint64_t)(i / 2 + k)); \
+				word[2 * k] = (uint32_t)bits; \
+				word[2 * k + 1] = (uint32_t)(bits >> 32); \
+			} \
+			for (int64_t k = 0; k < count; k++) \
+				destination[i + k] operation source[i + k] * (word[k] >= limit ? keep : 0); \
 		} \
 	} while (0)
 

@@ -171,11 +171,7 @@ void itr_shape_like(itr_node *n, const itr_var *x) { set_shape(n->out, x->rank, 
 int64_t itr_last_dim(const itr_var *x) { return x->rank ? x->shape[x->rank - 1] : 1; }
 bool itr_node_training(const itr_node *n) { return !n->tape->o.inference; }
 
-uint64_t itr_node_random(const itr_node *n, uint64_t i)
-{
-	uint64_t stream = itr_mix64(n->tape->o.seed ^ itr_mix64(n->tape->step * 0x9e3779b97f4a7c15u + n->serial + 1));
-	return itr_mix64(stream + i * 0x9e3779b97f4a7c15u);
-}
+uint64_t itr_node_stream(const itr_node *n) { return itr_mix64(n->tape->o.seed ^ itr_mix64(n->tape->step * 0x9e3779b97f4a7c15u + n->serial + 1)); }
 
 static void take_scratch(itr_node *n)
 {

@@ -51,10 +51,3 @@ int itr_sha256_file(const char *path, char hex[ITR_SHA256_HEX], itr_err *err)
 	itr_sha256_end(h, hex);
 	return bad ? -1 : 0;
 }
-
-uint64_t itr_mix64(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}

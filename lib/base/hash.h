@@ -17,6 +17,11 @@ void itr_sha256_bytes(const void *bytes, size_t n, char hex[ITR_SHA256_HEX]);
 ITR_MUST_USE int itr_sha256_file(const char *path, char hex[ITR_SHA256_HEX], itr_err *err);
 
 /* Stafford's variant 13 of the murmur finaliser: a bijection of 64-bit integers. */
-uint64_t itr_mix64(uint64_t x);
+static inline uint64_t itr_mix64(uint64_t x)            /* here, so that loops over it become vector code */
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
 
 #endif

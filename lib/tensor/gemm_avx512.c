@@ -3,7 +3,7 @@
 #include "tensor/gemm_kernel.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "tensor/transpose_avx512.h"
 
 enum { MR = 14, NR = 32 };
 
@@ -41,33 +41,6 @@ static void tile(int rows, int64_t k, const float *ap, const float *bp, float *c
 	}
 }
 
-/* v[r] holds 16 consecutive k of row r; afterwards v[k] holds that k of the 16 rows. */
-static inline __attribute__((always_inline)) void transpose16(__m512 v[16])
-{
-	__m512 t[16];
-	for (int i = 0; i < 16; i += 2) {
-		t[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
-		t[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
-	}
-	for (int i = 0; i < 16; i += 4)
-		for (int j = 0; j < 2; j++) {
-			__m512d lo = _mm512_castps_pd(t[i + j]), hi = _mm512_castps_pd(t[i + j + 2]);
-			v[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(lo, hi));
-			v[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(lo, hi));
-		}
-	/* v[4q+c], 128-bit lane l: k = 4l + c of rows 4q..4q+3 */
-	for (int c = 0; c < 4; c++) {
-		__m512 a = _mm512_shuffle_f32x4(v[c], v[4 + c], 0x88), b = _mm512_shuffle_f32x4(v[c], v[4 + c], 0xdd);
-		__m512 d = _mm512_shuffle_f32x4(v[8 + c], v[12 + c], 0x88), e = _mm512_shuffle_f32x4(v[8 + c], v[12 + c], 0xdd);
-		t[c] = _mm512_shuffle_f32x4(a, d, 0x88);
-		t[8 + c] = _mm512_shuffle_f32x4(a, d, 0xdd);
-		t[4 + c] = _mm512_shuffle_f32x4(b, e, 0x88);
-		t[12 + c] = _mm512_shuffle_f32x4(b, e, 0xdd);
-	}
-	for (int i = 0; i < 16; i++)
-		v[i] = t[i];
-}
-
 /* Sixteen rows (or the fewer that are there) of one panel, w apart. */
 static void pack16(float *dst, int w, int keep, const float *src, int64_t stride, int rows, int64_t k)
 {
@@ -80,7 +53,7 @@ static void pack16(float *dst, int w, int keep, const float *src, int64_t stride
 			v[r] = r < rows ? _mm512_maskz_loadu_ps(in, src + r * stride + kk) : _mm512_setzero_ps();
 			_mm_prefetch((const char *)(src + (r + w) * stride + kk), _MM_HINT_T1);       /* the next panel's rows: too many streams for the hardware's eye */
 		}
-		transpose16(v);
+		itr_transpose16(v);
 		if (n == 16) {
 #pragma GCC unroll 16
 			for (int i = 0; i < 16; i++)

@@ -3,8 +3,7 @@
 #include "tensor/gemm_kernel.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-#include <string.h>
+#include "tensor/transpose_avx512.h"
 
 enum { MR = 14, NR = 32 };
 
@@ -47,41 +46,66 @@ static void tile(int rows, int64_t k, const float *ap, const float *bp, float *c
 /* Sixteen floats of two neighbouring k -> sixteen words (low half: even k). */
 static inline __m512i pair(__m512 even, __m512 odd)
 {
-	__m512i e = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even)), o = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
-	return _mm512_or_si512(e, _mm512_slli_epi32(o, 16));
+	const __m512i zip = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+	return _mm512_permutexvar_epi16(zip, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
 }
 
-/* Neighbouring rows are neighbours in memory (a transposed operand): two rows of k at a time. */
+/* Neighbouring rows are neighbours in memory (a transposed operand): two rows of k at a time, those of the next panel on their way meanwhile. */
 static void pack_across(uint32_t *dst, int w, const float *src, int64_t k_stride, int rows, int64_t k)
 {
 	for (int64_t kk = 0; kk < k; kk += 2, dst += w)
 		for (int r = 0; r < w; r += 16) {
 			const int n = rows - r < 0 ? 0 : rows - r < 16 ? rows - r : 16, keep = w - r < 16 ? w - r : 16;
 			const __mmask16 in = (__mmask16)((1u << n) - 1), out = (__mmask16)((1u << keep) - 1);
-			__m512 even = _mm512_maskz_loadu_ps(in, src + kk * k_stride + r);
-			__m512 odd = kk + 1 < k ? _mm512_maskz_loadu_ps(in, src + (kk + 1) * k_stride + r) : _mm512_setzero_ps();
-			_mm512_mask_storeu_epi32(dst + r, out, pair(even, odd));
+			const float *even = src + kk * k_stride + r, *odd = even + k_stride;
+			_mm_prefetch((const char *)(even + w), _MM_HINT_T0);
+			_mm_prefetch((const char *)(odd + w), _MM_HINT_T0);
+			_mm512_mask_storeu_epi32(dst + r, out, pair(_mm512_maskz_loadu_ps(in, even), kk + 1 < k ? _mm512_maskz_loadu_ps(in, odd) : _mm512_setzero_ps()));
 		}
 }
 
 /* Thirty-two consecutive k of one row -> sixteen words, in order. */
 static inline __m512i row_words(const float *src, int64_t left)
 {
-	const __mmask16 lo = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1), hi = left >= 32 ? 0xffff : left <= 16 ? 0 : (__mmask16)((1u << (left - 16)) - 1);
+	if (left >= 32)
+		return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(src + 16), _mm512_loadu_ps(src));
+	const __mmask16 lo = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1), hi = left <= 16 ? 0 : (__mmask16)((1u << (left - 16)) - 1);
 	return (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(hi, src + (hi ? 16 : 0)), _mm512_maskz_loadu_ps(lo, src));
+}
+
+/* Sixteen rows (or the fewer that are there) of one panel, w words apart; `keep` of the sixteen columns belong to the panel. */
+static void pack16(uint32_t *dst, int w, int keep, const float *src, int64_t row_stride, int rows, int64_t k)
+{
+	const __mmask16 out = (__mmask16)((1u << keep) - 1);
+	for (int64_t kk = 0; kk < k; kk += 32) {
+		const int n = k - kk < 32 ? (int)(k - kk + 1) / 2 : 16;
+		__m512 v[16];
+		for (int r = 0; r < 16; r++) {
+			const float *row = src + r * row_stride + kk;
+			v[r] = r < rows ? _mm512_castsi512_ps(row_words(row, k - kk)) : _mm512_setzero_ps();
+			_mm_prefetch((const char *)(row + w * row_stride), _MM_HINT_T1);               /* the next panel's rows: too many streams for the hardware's eye */
+			_mm_prefetch((const char *)(row + w * row_stride + 16), _MM_HINT_T1);
+		}
+		itr_transpose16(v);
+		if (n == 16) {
+#pragma GCC unroll 16
+			for (int i = 0; i < 16; i++)
+				_mm512_mask_storeu_ps(dst + i * w, out, v[i]);
+		} else {
+			float last[16 * 16];
+			for (int i = 0; i < 16; i++)
+				_mm512_storeu_ps(last + 16 * i, v[i]);
+			for (int i = 0; i < n; i++)
+				_mm512_mask_storeu_ps(dst + i * w, out, _mm512_loadu_ps(last + 16 * i));
+		}
+		dst += n * w;
+	}
 }
 
 static void pack_along(uint32_t *dst, int w, const float *src, int64_t row_stride, int rows, int64_t k)
 {
-	uint32_t words[ITR_GEMM_MAX_NR][16] __attribute__((aligned(64)));
-	for (int64_t kk = 0; kk < k; kk += 32) {
-		const int n = k - kk < 32 ? (int)(k - kk + 1) / 2 : 16;
-		for (int r = 0; r < w; r++)
-			_mm512_store_si512(words[r], r < rows ? row_words(src + r * row_stride + kk, k - kk) : _mm512_setzero_si512());
-		for (int i = 0; i < n; i++, dst += w)
-			for (int r = 0; r < w; r++)
-				dst[r] = words[r][i];
-	}
+	for (int r = 0; r < w; r += 16)
+		pack16(dst + r, w, w - r < 16 ? w - r : 16, src + ITR_MIN(r, rows) * row_stride, row_stride, rows - r < 16 ? rows - r : 16, k);
 }
 
 static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k)
