@@ -44,7 +44,7 @@ int64_t itr_weights_count(const itr_weights *w);
 const itr_weight *itr_weights_at(const itr_weights *w, int64_t i);        /* in the file's order; NULL outside. Borrowed until close */
 const itr_weight *itr_weights_find(const itr_weights *w, const char *name);   /* NULL: not there */
 
-/* The whole tensor as row-major float32 into out (t->count floats): f16, bf16, f64, integers and bool are converted, the strides of views applied. t must come
+/* The whole tensor as row-major float32 into out (t->count floats): f16, bf16, f64, integers and bool are converted, the strides of views applied. t must be a pointer that came
  * from w. 0, or -1 with err (a zip member whose checksum is wrong, say); out is then undefined. */
 ITR_MUST_USE int itr_weights_read(const itr_weights *w, const itr_weight *t, float *out, itr_err *err);
 

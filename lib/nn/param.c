@@ -146,6 +146,8 @@ itr_param *itr_params_find(const itr_params *p, const char *name)
 	return i < 0 ? NULL : &p->entries[i]->param;
 }
 
+int64_t itr_params_index(const itr_params *p, const itr_param *q) { return itr_map_get(p->names, q->name, -1); }
+
 void itr_params_zero_grad(itr_params *p)
 {
 	for (int64_t i = 0; i < p->count; i++)
