@@ -1,25 +1,21 @@
 /* resize.c - Pillow's antialiased resampling (libImaging/Resample.c, 8 bits per channel), bit for bit: double coefficients normalised to sum 1, rounded to
- * 22-bit fixed point, two passes, each rounded and clipped to 8 bits. Only the rows that the vertical pass reads are resampled horizontally. */
+ * 22-bit fixed point, two passes, each rounded and clipped to 8 bits. Only what the wanted box reads is computed, and the picture between the two passes
+ * is a ring of as many rows as the second pass needs, so that it stays in cache whatever the size. The inner loops are kernels (resize_kernel.h). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "image/image.h"
+#include "image/resize_kernel.h"
 
-enum { PRECISION_BITS = 32 - 8 - 2, BLOCK = 64 };
+enum { LINES = 4 };     /* rows that a kernel's `across` makes at a time */
 
 struct filter {
 	double (*weight)(double x);
 	double support;
-};
-
-/* One axis: output i is the sum of k[i * taps + t] * input[first[i] + t], t < count[i]. */
-struct axis {
-	int *first, *count;
-	int32_t *k;
-	int taps;
 };
 
 static double box(double x) { return x > -0.5 && x <= 0.5 ? 1.0 : 0.0; }
@@ -47,151 +43,281 @@ static const struct filter filters[] = {
 	[ITR_BOX] = { box, 0.5 },
 };
 
-static void axis_init(struct axis *a, int in, int out, const struct filter *f)
+/* --- weights ----------------------------------------------------------------------------------------------------------------------------- */
+
+static const itr_resize_kernel *best_kernel(void)
 {
-	double scale = (double)in / out, stretch = ITR_MAX(scale, 1.0), support = f->support * stretch, inverse = 1.0 / stretch;
-	a->taps = (int)ceil(support) * 2 + 1;
-	a->first = itr_xcalloc((size_t)out, sizeof *a->first);
-	a->count = itr_xcalloc((size_t)out, sizeof *a->count);
-	a->k = itr_xcalloc((size_t)out * (size_t)a->taps, sizeof *a->k);
+	unsigned cpu = itr_cpu_features();
+#if defined(__x86_64__)
+	return cpu & ITR_CPU_AVX512_VNNI ? &itr_resize_avx512vnni : cpu & ITR_CPU_AVX2 ? &itr_resize_avx2 : &itr_resize_scalar;
+#elif defined(__aarch64__)
+	return cpu & ITR_CPU_NEON ? &itr_resize_neon : &itr_resize_scalar;
+#else
+	return (void)cpu, &itr_resize_scalar;
+#endif
+}
+
+/* The taps of one output: their number; w gets the weights. */
+static int taps_of(int i, int in, double scale, const struct filter *f, int *first, double *w)
+{
+	double stretch = ITR_MAX(scale, 1.0), support = f->support * stretch, inverse = 1.0 / stretch, center = (i + 0.5) * scale, sum = 0;
+	int lo = ITR_MAX((int)(center - support + 0.5), 0);
+	int n = ITR_MIN((int)(center + support + 0.5), in) - lo;
+	for (int t = 0; w && t < n; t++) {
+		w[t] = f->weight((t + lo - center + 0.5) * inverse);
+		sum += w[t];
+	}
+	for (int t = 0; w && t < n; t++)
+		w[t] = (sum != 0 ? w[t] / sum : w[t]) * (1 << ITR_RESIZE_BITS);
+	*first = lo;
+	return n;
+}
+
+/* Weights of outputs [at, at + n) of an axis that takes `in` samples to `out`. */
+static void axis_init(itr_resize_axis *a, int in, int out, int at, int n, const struct filter *f, const itr_resize_kernel *kern)
+{
+	double scale = (double)in / out;
+	a->n = n;
+	a->words = kern->words;
+	a->first = itr_xcalloc((size_t)n, sizeof *a->first);
+	a->count = itr_xcalloc((size_t)n, sizeof *a->count);
+	a->groups = itr_xcalloc((size_t)n, sizeof *a->groups);
+	a->taps = 4;
+	for (int i = 0; i < n; i++) {
+		a->count[i] = taps_of(at + i, in, scale, f, &a->first[i], NULL);
+		a->taps = ITR_MAX(a->taps, (a->count[i] + 3) / 4 * 4);
+	}
+	for (int i = 0; i < n; i++)
+		for (int j = i & ~3; j < ITR_MIN((i & ~3) + 4, n); j++)
+			a->groups[i] = ITR_MAX(a->groups[i], (a->count[j] + 3) / 4);
+	a->k = itr_xcalloc((size_t)n * (size_t)(a->taps / 4), (size_t)kern->words * sizeof *a->k);
 	double *w = itr_xcalloc((size_t)a->taps, sizeof *w);
-	for (int i = 0; i < out; i++) {
-		double center = (i + 0.5) * scale, sum = 0;
-		int lo = ITR_MAX((int)(center - support + 0.5), 0);
-		int n = ITR_MIN((int)(center + support + 0.5), in) - lo;
-		for (int t = 0; t < n; t++) {
-			w[t] = f->weight((t + lo - center + 0.5) * inverse);
-			sum += w[t];
+	for (int i = 0; i < n; i++) {
+		int32_t *k = a->k + (size_t)i * (size_t)(a->taps / 4) * (size_t)a->words;
+		taps_of(at + i, in, scale, f, &a->first[i], w);
+		for (int t = 0; t < 4 * a->groups[i]; t += 4, k += a->words) {
+			int32_t four[4] = { 0 };
+			for (int j = 0; j < 4 && t + j < a->count[i]; j++)
+				four[j] = (int32_t)(w[t + j] < 0 ? w[t + j] - 0.5 : w[t + j] + 0.5);
+			kern->pack(k, four);
 		}
-		for (int t = 0; t < n; t++) {
-			double v = (sum != 0 ? w[t] / sum : w[t]) * (1 << PRECISION_BITS);
-			a->k[(size_t)i * (size_t)a->taps + (size_t)t] = (int32_t)(v < 0 ? v - 0.5 : v + 0.5);
-		}
-		a->first[i] = lo;
-		a->count[i] = n;
 	}
 	free(w);
 }
 
-static void axis_free(struct axis *a)
+static void axis_free(itr_resize_axis *a)
 {
 	free(a->first);
 	free(a->count);
+	free(a->groups);
 	free(a->k);
 }
 
+/* --- scalar kernel: the reference --------------------------------------------------------------------------------------------------------- */
+
 static inline uint8_t clip8(int32_t v)
 {
-	v >>= PRECISION_BITS;
+	v >>= ITR_RESIZE_BITS;
 	return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void horizontal_row(uint8_t *to, const uint8_t *from, int width, const struct axis *a)
+static void pack(int32_t *to, const int32_t *taps4) { memcpy(to, taps4, 4 * sizeof *to); }
+
+static void across(uint8_t *const to[4], const uint8_t *const from[4], const itr_resize_axis *a)
 {
-	const int32_t half = 1 << (PRECISION_BITS - 1);
-	for (int x = 0; x < width; x++, to += 3) {
-		const uint8_t *p = from + (size_t)a->first[x] * 3;
-		const int32_t *k = a->k + (size_t)x * (size_t)a->taps;
-		int32_t r = half, g = half, b = half;
-		for (int t = 0; t < a->count[x]; t++, p += 3) {
-			r += p[0] * k[t];
-			g += p[1] * k[t];
-			b += p[2] * k[t];
+	const int32_t half = 1 << (ITR_RESIZE_BITS - 1);
+	for (int line = 0; line < LINES; line++)
+		for (int x = 0; x < a->n; x++) {
+			const uint8_t *p = from[line] + (size_t)a->first[x] * 3;
+			const int32_t *k = itr_resize_weights(a, x);
+			int32_t r = half, g = half, b = half;
+			for (int t = 0; t < a->count[x]; t++, p += 3) {
+				r += p[0] * k[t];
+				g += p[1] * k[t];
+				b += p[2] * k[t];
+			}
+			to[line][3 * x] = clip8(r);
+			to[line][3 * x + 1] = clip8(g);
+			to[line][3 * x + 2] = clip8(b);
 		}
-		to[0] = clip8(r);
-		to[1] = clip8(g);
-		to[2] = clip8(b);
+}
+
+static void down(uint8_t *to, const uint8_t *const *rows, size_t n, const itr_resize_axis *a, int i)
+{
+	enum { BLOCK = 64 };            /* of constant length so that the compiler vectorises them */
+	const int32_t half = 1 << (ITR_RESIZE_BITS - 1), *k = itr_resize_weights(a, i);
+	for (size_t at = 0; at < n; at += BLOCK) {
+		int32_t acc[BLOCK];
+		size_t m = ITR_MIN(n - at, (size_t)BLOCK);
+		for (int b = 0; b < BLOCK; b++)
+			acc[b] = half;
+		for (int t = 0; t < a->count[i]; t++)
+			for (size_t b = 0; b < m; b++)
+				acc[b] += rows[t][at + b] * k[t];
+		for (size_t b = 0; b < m; b++)
+			to[at + b] = clip8(acc[b]);
 	}
 }
 
-/* One output row from `count` input rows, in blocks of constant length so that the compiler vectorises them. */
-static void vertical_row(uint8_t *to, const uint8_t *from, size_t stride, const int32_t *k, int count)
+const itr_resize_kernel itr_resize_scalar = { "scalar", 4, pack, across, down };
+
+/* --- passes ------------------------------------------------------------------------------------------------------------------------------- */
+
+/* A picture seen by the passes: rows of `width` pixels from `from` on. The kernels read a little past a row's end: rows near the end of the memory are copied. */
+struct source {
+	const uint8_t *from, *end;
+	size_t stride;
+	uint8_t *copy;                  /* LINES rows with slack behind them */
+	size_t copy_stride;
+};
+
+static void source_init(struct source *s, const itr_image *img, int taps)
 {
-	const int32_t half = 1 << (PRECISION_BITS - 1);
-	int32_t acc[BLOCK];
-	size_t at = 0;
-	for (; at + BLOCK <= stride; at += BLOCK) {
-		for (int i = 0; i < BLOCK; i++)
-			acc[i] = half;
-		for (int t = 0; t < count; t++) {
-			const uint8_t *p = from + (size_t)t * stride + at;
-			const int32_t kt = k[t];
-			for (int i = 0; i < BLOCK; i++)
-				acc[i] += p[i] * kt;
+	s->stride = (size_t)img->width * 3;
+	s->from = img->rgb;
+	s->end = img->rgb + s->stride * (size_t)img->height;
+	s->copy_stride = s->stride + 3 * (size_t)taps + ITR_RESIZE_SLACK;
+	s->copy = itr_xcalloc(LINES, s->copy_stride);
+}
+
+static void source_lines(const struct source *s, int y, int n, const uint8_t *lines[LINES])
+{
+	for (int i = 0; i < LINES; i++) {
+		lines[i] = i < n ? s->from + s->stride * (size_t)(y + i) : lines[n - 1];
+		if (i < n && (size_t)(s->end - lines[i]) < s->copy_stride)
+			lines[i] = memcpy(s->copy + (size_t)i * s->copy_stride, lines[i], s->stride);
+	}
+}
+
+/* The axes of one call, restricted to the wanted box. */
+struct job {
+	const itr_resize_kernel *kern;
+	const itr_image *src;
+	itr_image *dst;
+	itr_resize_axis x, y;
+};
+
+static uint8_t *dst_row(const struct job *j, int y) { return j->dst->rgb + (size_t)y * (size_t)j->dst->width * 3; }
+
+static void only_across(const struct job *j, int top)
+{
+	struct source s;
+	source_init(&s, j->src, j->x.taps);
+	for (int y = 0; y < j->dst->height; y += LINES) {
+		const uint8_t *from[LINES];
+		uint8_t *to[LINES];
+		int n = ITR_MIN(LINES, j->dst->height - y);
+		source_lines(&s, top + y, n, from);
+		for (int i = 0; i < LINES; i++)
+			to[i] = dst_row(j, y + ITR_MIN(i, n - 1));
+		j->kern->across(to, from, &j->x);
+	}
+	free(s.copy);
+}
+
+/* Row i of axis y; `row(t)` of the picture before. A group's missing rows have weight zero: any row does. */
+static void only_down(const struct job *j, uint8_t *to, int i, const uint8_t **rows, int left, int width)
+{
+	const itr_resize_axis *a = &j->y;
+	for (int t = 0; t < 4 * a->groups[i]; t++)
+		rows[t] = j->src->rgb + ((size_t)(a->first[i] + ITR_MIN(t, a->count[i] - 1)) * (size_t)j->src->width + (size_t)left) * 3;
+	j->kern->down(to, rows, (size_t)width * 3, a, i);
+}
+
+static void across_then_down(const struct job *j)
+{
+	struct source s;
+	const itr_resize_axis *a = &j->y;
+	int keep = a->taps + LINES, have = a->first[0], last = a->first[a->n - 1] + a->count[a->n - 1];
+	size_t stride = (size_t)j->x.n * 3;
+	uint8_t *ring = itr_xmalloc(stride * (size_t)keep);
+	const uint8_t **rows = itr_xcalloc((size_t)a->taps, sizeof *rows);
+	source_init(&s, j->src, j->x.taps);
+	for (int y = 0; y < a->n; y++) {
+		while (have < a->first[y] + a->count[y]) {
+			const uint8_t *from[LINES];
+			uint8_t *to[LINES];
+			int n = ITR_MIN(LINES, last - have);
+			source_lines(&s, have, n, from);
+			for (int i = 0; i < LINES; i++)
+				to[i] = ring + (size_t)((have + ITR_MIN(i, n - 1)) % keep) * stride;
+			j->kern->across(to, from, &j->x);
+			have += n;
 		}
-		for (int i = 0; i < BLOCK; i++)
-			to[at + (size_t)i] = clip8(acc[i]);
+		for (int t = 0; t < 4 * a->groups[y]; t++)
+			rows[t] = ring + (size_t)((a->first[y] + ITR_MIN(t, a->count[y] - 1)) % keep) * stride;
+		j->kern->down(dst_row(j, y), rows, stride, a, y);
 	}
-	for (; at < stride; at++) {
-		int32_t s = half;
-		for (int t = 0; t < count; t++)
-			s += from[(size_t)t * stride + at] * k[t];
-		to[at] = clip8(s);
+	free(ring);
+	free(rows);
+	free(s.copy);
+}
+
+/* Columns [left, left + width) of the source are all that the second pass reads. */
+static void down_then_across(struct job *j)
+{
+	int left = j->x.first[0], right = 0;
+	for (int x = 0; x < j->x.n; x++)
+		right = ITR_MAX(right, j->x.first[x] + j->x.count[x]);
+	size_t stride = (size_t)(right - left) * 3 + 3 * (size_t)j->x.taps + ITR_RESIZE_SLACK;
+	uint8_t *between = itr_xcalloc(LINES, stride);
+	const uint8_t **rows = itr_xcalloc((size_t)j->y.taps, sizeof *rows);
+	for (int x = 0; x < j->x.n; x++)
+		j->x.first[x] -= left;
+	for (int y = 0; y < j->y.n; y += LINES) {
+		const uint8_t *from[LINES];
+		uint8_t *to[LINES];
+		int n = ITR_MIN(LINES, j->y.n - y);
+		for (int i = 0; i < LINES; i++) {
+			uint8_t *line = between + (size_t)ITR_MIN(i, n - 1) * stride;
+			if (i < n)
+				only_down(j, line, y + i, rows, left, right - left);
+			from[i] = line;
+			to[i] = dst_row(j, y + ITR_MIN(i, n - 1));
+		}
+		j->kern->across(to, from, &j->x);
 	}
+	free(between);
+	free(rows);
 }
 
-/* Rows [top, top + rows) of src, resampled to `width`. */
-static void horizontal_pass(itr_image *dst, const itr_image *src, int top, int rows, int width, const struct filter *f)
+static void resize_box(itr_image *dst, const itr_image *src, int width, int height, const struct filter *f, const itr_box *box, const itr_resize_kernel *kern)
 {
-	struct axis a;
-	axis_init(&a, src->width, width, f);
-	itr_image_alloc(dst, width, rows);
-	for (int y = 0; y < rows; y++)
-		horizontal_row(dst->rgb + (size_t)y * (size_t)width * 3, src->rgb + (size_t)(y + top) * (size_t)src->width * 3, width, &a);
-	axis_free(&a);
-}
-
-/* src holds the rows from `top` on of the picture that `a` was made for. */
-static void vertical_pass(itr_image *dst, const itr_image *src, int top, int height, const struct axis *a)
-{
-	size_t stride = (size_t)src->width * 3;
-	itr_image_alloc(dst, src->width, height);
-	for (int y = 0; y < height; y++)
-		vertical_row(dst->rgb + (size_t)y * stride, src->rgb + (size_t)(a->first[y] - top) * stride, stride, a->k + (size_t)y * (size_t)a->taps, a->count[y]);
-}
-
-static void resize_both(itr_image *dst, const itr_image *src, int width, int height, const struct filter *f)
-{
-	struct axis a;
-	itr_image between;
-	axis_init(&a, src->height, height, f);
-	/* Pillow 13 (python-pillow/Pillow#9549); up to 12 the horizontal pass was always the first */
-	if (src->height > height && (int64_t)src->height - height > 2 * ((int64_t)src->width - width)) {
-		vertical_pass(&between, src, 0, height, &a);
-		horizontal_pass(dst, &between, 0, height, width, f);
+	struct job j = { .kern = kern, .src = src, .dst = dst };
+	itr_image_alloc(dst, box->width, box->height);
+	if (width != src->width)
+		axis_init(&j.x, src->width, width, box->left, box->width, f, kern);
+	if (height != src->height)
+		axis_init(&j.y, src->height, height, box->top, box->height, f, kern);
+	if (width == src->width) {
+		const uint8_t **rows = itr_xcalloc((size_t)j.y.taps, sizeof *rows);
+		for (int y = 0; y < box->height; y++)
+			only_down(&j, dst_row(&j, y), y, rows, box->left, box->width);
+		free(rows);
+	} else if (height == src->height) {
+		only_across(&j, box->top);
+	} else if (src->height > height && (int64_t)src->height - height > 2 * ((int64_t)src->width - width)) {
+		down_then_across(&j);   /* Pillow 13 (python-pillow/Pillow#9549); up to 12 the horizontal pass was always the first */
 	} else {
-		int top = a.first[0], end = a.first[height - 1] + a.count[height - 1];
-		horizontal_pass(&between, src, top, end - top, width, f);
-		vertical_pass(dst, &between, top, height, &a);
+		across_then_down(&j);
 	}
-	itr_image_free(&between);
-	axis_free(&a);
+	axis_free(&j.x);
+	axis_free(&j.y);
 }
 
 void itr_image_resize_box(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box)
 {
-	itr_image whole;
-	itr_image_resize(&whole, src, width, height, filter);
-	itr_image_crop(dst, &whole, box->left, box->top, box->width, box->height);
-	itr_image_free(&whole);
+	if (width <= 0 || height <= 0 || (unsigned)filter >= sizeof filters / sizeof *filters)
+		ITR_BUG("itr_image_resize: to %d x %d, filter %d", width, height, (int)filter);
+	if (box->left < 0 || box->top < 0 || box->width <= 0 || box->height <= 0 || box->width > width - box->left || box->height > height - box->top)
+		ITR_BUG("itr_image_resize_box: box %d x %d at %d, %d of %d x %d", box->width, box->height, box->left, box->top, width, height);
+	if (width == src->width && height == src->height)
+		itr_image_crop(dst, src, box->left, box->top, box->width, box->height);
+	else
+		resize_box(dst, src, width, height, &filters[filter], box, best_kernel());
 }
 
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter)
 {
-	if (width <= 0 || height <= 0 || (unsigned)filter >= sizeof filters / sizeof *filters)
-		ITR_BUG("itr_image_resize: to %d x %d, filter %d", width, height, (int)filter);
-	const struct filter *f = &filters[filter];
-	if (width != src->width && height != src->height) {
-		resize_both(dst, src, width, height, f);
-	} else if (width != src->width) {
-		horizontal_pass(dst, src, 0, height, width, f);
-	} else if (height != src->height) {
-		struct axis a;
-		axis_init(&a, src->height, height, f);
-		vertical_pass(dst, src, 0, height, &a);
-		axis_free(&a);
-	} else {
-		itr_image_alloc(dst, width, height);
-		memcpy(dst->rgb, src->rgb, (size_t)width * (size_t)height * 3);
-	}
+	itr_image_resize_box(dst, src, width, height, filter, &(itr_box){ 0, 0, width, height });
 }

@@ -1,0 +1,44 @@
+/* resize_kernel.h - between resize.c and its kernels; nobody else includes it. All kernels give the same bytes: sums of 8-bit samples times 22-bit fixed-point
+ * weights modulo 2^32, half added, shifted, clipped. */
+#ifndef ITR_IMAGE_RESIZE_KERNEL_H
+#define ITR_IMAGE_RESIZE_KERNEL_H
+
+#include "base/compat.h"
+
+enum {
+	ITR_RESIZE_BITS = 32 - 8 - 2,
+	ITR_RESIZE_SLACK = 16,          /* bytes behind the last weighted sample of a group of four taps that `across` may read */
+};
+
+/* One axis: output i is the sum over t < 4 * groups[i] of weight t times input first[i] + t; weights past the filter's end are zero, so what is read there
+ * does not matter. k: output i's weights, packed by the kernel, from k + i * taps / 4 * words. */
+typedef struct itr_resize_axis {
+	int n, taps;                    /* outputs; the most taps of any, a multiple of 4 */
+	int *first, *count, *groups;    /* groups = ceil(count / 4), raised to the largest of its aligned four outputs */
+	int32_t *k;
+	int words;                      /* 32-bit words for a group of four taps */
+} itr_resize_axis;
+
+typedef struct itr_resize_kernel {
+	const char *name;
+	int words;
+	void (*pack)(int32_t *to, const int32_t *taps4);
+	/* Four rows of pixels -> a->n pixels in each of the four `to`. Reads up to 12 * groups + 4 bytes from pixel first[i] on. */
+	void (*across)(uint8_t *const to[4], const uint8_t *const from[4], const itr_resize_axis *a);
+	/* Output i of axis a: n bytes from 4 * groups[i] rows of n bytes. */
+	void (*down)(uint8_t *to, const uint8_t *const *rows, size_t n, const itr_resize_axis *a, int i);
+} itr_resize_kernel;
+
+extern const itr_resize_kernel itr_resize_scalar;
+#if defined(__x86_64__)
+extern const itr_resize_kernel itr_resize_avx2, itr_resize_avx512vnni;
+#elif defined(__aarch64__)
+extern const itr_resize_kernel itr_resize_neon;
+#endif
+
+static inline const int32_t *itr_resize_weights(const itr_resize_axis *a, int i)
+{
+	return a->k + (size_t)i * (size_t)(a->taps / 4) * (size_t)a->words;
+}
+
+#endif
