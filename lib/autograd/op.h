@@ -48,6 +48,7 @@ typedef struct itr_op {
 
 enum itr_op_flags {
 	ITR_OP_LOSS = 1 << 0,                   /* output is one element */
+	ITR_OP_VIEW = 1 << 1,                   /* output's numbers are in[0]'s: nothing is allocated, forward does nothing */
 };
 
 /* Runs the op now and notes it. Inputs beyond n_in are NULL. `index` may be NULL. */

@@ -4,6 +4,7 @@
 
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
+#include "base/log.h"
 #include "tensor/vmath.h"
 
 static void shape_one(itr_node *n)
@@ -154,6 +155,56 @@ static void gelu_ref_backward(itr_node *n)
 		d[i] += g[i] * (0.5 * (1 + erf(x[i] * M_SQRT1_2)) + x[i] * exp(-0.5 * x[i] * x[i]) / sqrt(2 * M_PI));
 }
 
+/* quick_gelu(x) = x s, s = sigmoid(1.702 x); d = s + 1.702 x s (1 - s) */
+static inline __attribute__((always_inline)) float quick_sigmoid(float x) { return 1.0f / (1.0f + itr_vexp(ITR_MIN(-1.702f * x, 88.0f))); }
+
+static inline __attribute__((always_inline)) float quick_slope(float x)
+{
+	const float s = quick_sigmoid(x);
+	return s + 1.702f * x * s * (1.0f - s);
+}
+
+static void quick_gelu_piece(itr_node *n, int64_t begin, int64_t end) { itr_activate(ITR_ACT_QUICK_GELU, itr_in(n, 0) + begin, itr_out(n) + begin, end - begin); }
+
+ITR_CLONES static void quick_gelu_back(itr_node *n, int64_t begin, int64_t end)
+{
+	const float *x = itr_in(n, 0), *g = itr_dout(n);
+	float *d = itr_din(n, 0);
+	if (n->attr.f[3] != 0)
+		for (int64_t i = begin; i < end; i++)
+			d[i] += g[i] * quick_slope(x[i]);
+	else
+		for (int64_t i = begin; i < end; i++)
+			d[i] = g[i] * quick_slope(x[i]);
+}
+
+static void quick_gelu_forward(itr_node *n) { itr_node_chunks(n, n->out->count, ITR_CHUNK, quick_gelu_piece); }
+
+static void quick_gelu_backward(itr_node *n)
+{
+	if (!itr_din(n, 0))
+		return;
+	n->attr.f[3] = itr_grad_beta(n, 0);
+	itr_node_chunks(n, n->out->count, ITR_CHUNK, quick_gelu_back);
+}
+
+static void quick_gelu_ref_forward(itr_node *n)
+{
+	const double *x = itr_in64(n, 0);
+	for (int64_t i = 0; i < n->out->count; i++)
+		itr_out64(n)[i] = x[i] / (1 + exp(-1.702 * x[i]));
+}
+
+static void quick_gelu_ref_backward(itr_node *n)
+{
+	const double *x = itr_in64(n, 0), *g = itr_dout64(n);
+	double *d = itr_ref_grad(n, 0);
+	for (int64_t i = 0; d && i < n->out->count; i++) {
+		const double s = 1 / (1 + exp(-1.702 * x[i]));
+		d[i] += g[i] * (s + 1.702 * x[i] * s * (1 - s));
+	}
+}
+
 static itr_var *add_sample(itr_case *c, int which)
 {
 	if (which >= 2)
@@ -173,6 +224,7 @@ static itr_var *mul_sample(itr_case *c, int which)
 static itr_var *scale_sample(itr_case *c, int which) { return which < 1 ? itr_scale(c->tape, any_input(c), -1.75) : NULL; }
 static itr_var *relu_sample(itr_case *c, int which) { return which < 2 ? itr_relu(c->tape, any_input(c)) : NULL; }
 static itr_var *gelu_sample(itr_case *c, int which) { return which < 2 ? itr_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL; }
+static itr_var *quick_gelu_sample(itr_case *c, int which) { return which < 2 ? itr_quick_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL; }
 
 #define OP(name, inputs, shape) const itr_op itr_op_##name = { #name, inputs, 0, shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }
 OP(add, 2, shape_pair);
@@ -180,9 +232,22 @@ OP(mul, 2, shape_pair);
 OP(scale, 1, shape_one);
 OP(relu, 1, shape_one);
 OP(gelu, 1, shape_one);
+OP(quick_gelu, 1, shape_one);
 
 itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_add, a, b, NULL); }
 itr_var *itr_mul(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_mul, a, b, NULL); }
 itr_var *itr_scale(itr_tape *t, itr_var *a, double factor) { return itr_apply1(t, &itr_op_scale, a, &(itr_attr){ .f = { factor } }); }
 itr_var *itr_relu(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_relu, x, NULL); }
 itr_var *itr_gelu(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_gelu, x, NULL); }
+itr_var *itr_quick_gelu(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_quick_gelu, x, NULL); }
+
+itr_var *itr_activation_call(itr_tape *t, itr_var *x, itr_activation a)
+{
+	switch (a) {
+	case ITR_ACT_NONE: return x;
+	case ITR_ACT_RELU: return itr_relu(t, x);
+	case ITR_ACT_GELU: return itr_gelu(t, x);
+	case ITR_ACT_QUICK_GELU: return itr_quick_gelu(t, x);
+	default: ITR_BUG("itr_activation_call: no op for activation %d", (int)a);
+	}
+}

@@ -1,4 +1,4 @@
-/* gather (rows of a table by number) and concat (along the last dimension): copies, in both precisions by the same code. */
+/* gather (rows of a table by number), concat (along the last dimension), stack (rows under rows), reshape: copies or none, in both precisions by the same code. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -108,3 +108,77 @@ static itr_var *concat_sample(itr_case *c, int which)
 
 const itr_op itr_op_concat = { "concat", 2, 0, concat_shape, concat_forward, concat_backward, concat_ref_forward, concat_ref_backward, NULL, concat_sample };
 itr_var *itr_concat(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_concat, a, b, NULL); }
+
+static void stack_shape(itr_node *n)
+{
+	const itr_var *a = n->in[0], *b = n->in[1];
+	if (!a || !b || a->rank != 2 || b->rank != 2 || a->shape[1] != b->shape[1])
+		itr_shape_bug(n, "a (N, D), b (M, D)");
+	itr_shape_set(n, 2, (int64_t[]){ a->shape[0] + b->shape[0], a->shape[1] });
+}
+
+/* The output is the inputs' numbers one behind the other: two inputs for stack, one for reshape, whose output is its input. */
+#define ROWS(real, forward_name, backward_name, gradient) \
+	static void forward_name(itr_node *n) \
+	{ \
+		real *y = n->out->data; \
+		for (int k = 0; k < 2; k++) { \
+			memcpy(y, n->in[k]->data, (size_t)n->in[k]->count * sizeof *y); \
+			y += n->in[k]->count; \
+		} \
+	} \
+	static void backward_name(itr_node *n) \
+	{ \
+		const real *g = n->out->grad; \
+		for (int k = 0; k < 2 && n->in[k]; k++) { \
+			real *d = gradient(n, k); \
+			for (int64_t i = 0; d && i < n->in[k]->count; i++) \
+				d[i] += g[i]; \
+			g += n->in[k]->count; \
+		} \
+	}
+
+ROWS(float, stack_forward, stack_backward, zeroed)
+ROWS(double, stack_ref_forward, stack_ref_backward, itr_ref_grad)
+
+static itr_var *stack_sample(itr_case *c, int which)
+{
+	if (which >= 2)
+		return NULL;
+	int64_t d = itr_case_int(c, 1, 7);
+	itr_var *x = itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), d }, 1, 0);
+	return itr_stack(c->tape, x, which ? x : itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), d }, 1, 0));
+}
+
+const itr_op itr_op_stack = { "stack", 2, 0, stack_shape, stack_forward, stack_backward, stack_ref_forward, stack_ref_backward, NULL, stack_sample };
+itr_var *itr_stack(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_stack, a, b, NULL); }
+
+/* The new shape comes as the index. */
+static void reshape_shape(itr_node *n)
+{
+	int64_t count = 1;
+	for (int64_t i = 0; i < n->n_index; i++)
+		count *= n->index[i];
+	if (!n->in[0] || n->n_index > ITR_MAX_RANK || count != n->in[0]->count)
+		itr_shape_bug(n, "as many elements as the new shape has");
+	itr_shape_set(n, (int)n->n_index, n->index);
+}
+
+static void reshape_forward(itr_node *n) { (void)n; }
+
+static itr_var *reshape_sample(itr_case *c, int which)
+{
+	if (which >= 1)
+		return NULL;
+	int64_t d = itr_case_int(c, 1, 7);
+	itr_var *x = itr_case_input(c, 3, (int64_t[]){ 3, d, 4 }, 1, 0);
+	return itr_mul(c->tape, itr_reshape(c->tape, x, 2, (int64_t[]){ 6, 2 * d }), itr_reshape(c->tape, x, 2, (int64_t[]){ 6, 2 * d }));
+}
+
+const itr_op itr_op_reshape = { "reshape", 1, ITR_OP_VIEW, reshape_shape, reshape_forward, stack_backward, reshape_forward, stack_ref_backward, NULL, reshape_sample };
+
+itr_var *itr_reshape(itr_tape *t, itr_var *x, int rank, const int64_t *shape)
+{
+	itr_var *in[] = { x };
+	return itr_apply(t, &itr_op_reshape, in, 1, NULL, shape, rank, NULL);
+}

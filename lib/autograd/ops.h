@@ -7,6 +7,8 @@
 #include "autograd/tape.h"
 
 itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias);      /* x (..., I), w (O, I), bias (O) or NULL -> (..., O): x w^T + bias */
+/* activation(x w^T + bias + residual) with a packed weight, in inference alone; bias (O) and residual (..., O) may be NULL. */
+itr_var *itr_linear_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, itr_activation a);
 itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b);                                /* same shape */
 itr_var *itr_mul(itr_tape *t, itr_var *a, itr_var *b);                                /* elementwise, same shape */
 itr_var *itr_scale(itr_tape *t, itr_var *a, double factor);
@@ -14,6 +16,7 @@ itr_var *itr_relu(itr_tape *t, itr_var *x);
 itr_var *itr_gelu(itr_tape *t, itr_var *x);                                           /* exact: x Phi(x), as torch's default */
 itr_var *itr_dropout(itr_tape *t, itr_var *x, double p);                              /* inverted dropout; the identity in inference */
 itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps);   /* over the last dimension; gamma, beta (D) */
+itr_var *itr_activation_call(itr_tape *t, itr_var *x, itr_activation a);              /* the op of that name; NONE: x itself */
 itr_var *itr_softmax(itr_tape *t, itr_var *x);                                        /* over the last dimension */
 itr_var *itr_l2norm(itr_tape *t, itr_var *x);                                         /* x / max(|x|, 1e-12) per row, as F.normalize */
 itr_var *itr_gather(itr_tape *t, itr_var *table, const int64_t *rows, int64_t n);     /* table (V, D) -> (n, D) */

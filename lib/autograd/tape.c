@@ -121,10 +121,43 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p)
 	itr_var *v = new_var(t, p->rank, p->shape);
 	if (t->o.reference && !p->data64)
 		ITR_BUG("parameter '%s' has no double copy: itr_params_enable_reference", p->name);
+	if (!p->data)
+		ITR_BUG("parameter '%s' is packed for inference (itr_params_freeze): no op but its layer's product can use it", p->name);
 	v->data = t->o.reference ? (void *)p->data64 : (void *)p->data;
 	v->needs_grad = !p->frozen && !t->o.inference;
 	v->grad = !v->needs_grad ? NULL : t->o.reference ? (void *)p->grad64 : (void *)p->grad;
 	v->written = &p->grad_written;
+	return v;
+}
+
+/* --- scopes --------------------------------------------------------------------------------------------------------------------------- */
+
+itr_scope itr_scope_begin(itr_tape *t)
+{
+	itr_arena_mark m = itr_arena_here(t->arena);
+	return (itr_scope){ { (size_t)(uintptr_t)m.block, m.used } };
+}
+
+itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
+{
+	const itr_arena_mark m = { (void *)(uintptr_t)s.mark[0], s.mark[1] };
+	if (!t->o.inference)
+		return result;
+	itr_var keep = *result;
+	const bool inner = itr_arena_since(t->arena, m, keep.data);
+	if (!inner && !itr_arena_since(t->arena, m, result)) {
+		itr_arena_back(t->arena, m);
+		return result;
+	}
+	/* The new places lie before the old ones, numbers first, then the variable: nothing is overwritten that is still to be moved. */
+	itr_arena_back(t->arena, m);
+	if (inner) {
+		void *data = itr_arena_alloc(t->arena, (size_t)keep.count * element(t));
+		memmove(data, keep.data, (size_t)keep.count * element(t));
+		keep.data = data;
+	}
+	itr_var *v = new_var(t, keep.rank, keep.shape);
+	v->data = keep.data;
 	return v;
 }
 
@@ -211,7 +244,7 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 	n->out = itr_arena_calloc(t->arena, sizeof *n->out);
 	n->out->written = &n->out->own_written;
 	op->shape(n);
-	n->out->data = itr_arena_alloc(t->arena, (size_t)n->out->count * element(t));
+	n->out->data = op->flags & ITR_OP_VIEW ? in[0]->data : itr_arena_alloc(t->arena, (size_t)n->out->count * element(t));
 	n->out->needs_grad = record;
 	n->saved = n->saved_count ? itr_arena_alloc(t->arena, (size_t)n->saved_count * element(t)) : NULL;
 	take_scratch(n);

@@ -79,6 +79,29 @@ void itr_arena_reset(itr_arena *a)
 	a->current = a->first;
 }
 
+itr_arena_mark itr_arena_here(const itr_arena *a) { return (itr_arena_mark){ a->current, a->current ? a->current->used : 0 }; }
+
+/* Where the mark lies; one that was taken before the first block lies at its start. */
+static struct block *marked(const itr_arena *a, itr_arena_mark m) { return m.block ? m.block : a->first; }
+
+bool itr_arena_since(const itr_arena *a, itr_arena_mark m, const void *p)
+{
+	const uintptr_t at = (uintptr_t)p;
+	for (const struct block *b = marked(a, m); b; b = b->next) {
+		const size_t from = b == m.block ? m.used : 0;
+		if (at >= (uintptr_t)b->data + from && at < (uintptr_t)b->data + b->used)
+			return true;
+	}
+	return false;
+}
+
+void itr_arena_back(itr_arena *a, itr_arena_mark m)
+{
+	for (struct block *b = marked(a, m); b; b = b->next)
+		b->used = b == m.block ? m.used : 0;
+	a->current = marked(a, m);
+}
+
 size_t itr_arena_bytes(const itr_arena *a) { return a->held; }
 size_t itr_arena_blocks(const itr_arena *a) { return a->blocks; }
 

@@ -13,6 +13,11 @@ void *itr_arena_calloc(itr_arena *a, size_t bytes);
 char *itr_arena_strndup(itr_arena *a, const char *s, size_t n);
 char *itr_arena_strdup(itr_arena *a, const char *s);
 void itr_arena_reset(itr_arena *a);                       /* everything is dead, the memory stays */
+/* A place to go back to: everything allocated since is dead, the memory stays and is used again. Marks nest. */
+typedef struct itr_arena_mark { void *block; size_t used; } itr_arena_mark;
+itr_arena_mark itr_arena_here(const itr_arena *a);
+bool itr_arena_since(const itr_arena *a, itr_arena_mark m, const void *p);      /* was p allocated after m? */
+void itr_arena_back(itr_arena *a, itr_arena_mark m);
 size_t itr_arena_bytes(const itr_arena *a);               /* held from the system: the peak */
 size_t itr_arena_blocks(const itr_arena *a);
 void itr_arena_free(itr_arena *a);

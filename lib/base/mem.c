@@ -76,6 +76,13 @@ void *itr_aligned_calloc(size_t bytes)
 
 void itr_aligned_free(void *p) { free(p); }
 
+void itr_memory_give_back(void *p, size_t bytes)
+{
+	const uintptr_t page = 4096, from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + bytes) & ~(page - 1);
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);          /* advice: refusal costs memory only */
+}
+
 int itr_size_mul(size_t a, size_t b, size_t *out)
 {
 	return __builtin_mul_overflow(a, b, out) || *out > PTRDIFF_MAX ? -1 : 0;

@@ -15,6 +15,8 @@ char *itr_xasprintf(const char *format, ...) ITR_PRINTF(1, 2);
 void *itr_aligned_alloc(size_t bytes);
 void *itr_aligned_calloc(size_t bytes);
 void itr_aligned_free(void *p);
+/* The pages that lie wholly within go back to the system; contents are undefined afterwards, the addresses stay valid. */
+void itr_memory_give_back(void *p, size_t bytes);
 
 /* a*b into *out; -1 when it overflows or exceeds PTRDIFF_MAX. For counts that a file claims. */
 ITR_MUST_USE int itr_size_mul(size_t a, size_t b, size_t *out);

@@ -24,6 +24,11 @@ struct itr_params {
 	itr_map *names;
 	float *values, *grads;
 	double *values64, *grads64;
+	struct freezer { itr_freezer *fn; void *layer; } *freezers;
+	int64_t n_freezers, cap_freezers;
+	void **owned;
+	int64_t n_owned, cap_owned;
+	bool frozen;
 };
 
 itr_params *itr_params_new(void)
@@ -39,6 +44,8 @@ void itr_params_free(itr_params *p)
 		return;
 	for (int64_t i = 0; i < p->count; i++) {
 		free((void *)(uintptr_t)p->entries[i]->param.name);
+		itr_frozen_free(p->entries[i]->param.packed);
+		itr_aligned_free(p->entries[i]->param.folded_bias);
 		free(p->entries[i]);
 	}
 	itr_aligned_free(p->values);
@@ -46,6 +53,10 @@ void itr_params_free(itr_params *p)
 	itr_aligned_free(p->values64);
 	itr_aligned_free(p->grads64);
 	itr_map_free(p->names);
+	for (int64_t i = 0; i < p->n_owned; i++)
+		itr_aligned_free(p->owned[i]);
+	free(p->owned);
+	free(p->freezers);
 	free(p->entries);
 	free(p);
 }
@@ -79,7 +90,7 @@ void itr_params_seal(itr_params *p)
 		p->block += (p->entries[i]->param.count + 15) & ~(int64_t)15;        /* 64 bytes */
 	}
 	p->values = itr_aligned_calloc((size_t)p->block * sizeof(float));
-	p->grads = itr_aligned_calloc((size_t)p->block * sizeof(float));
+	p->grads = itr_aligned_alloc((size_t)p->block * sizeof(float));         /* not touched before a gradient is written: inference never pays for it */
 	for (int64_t i = 0; i < p->count; i++) {
 		p->entries[i]->param.data = p->values + p->entries[i]->at;
 		p->entries[i]->param.grad = p->grads + p->entries[i]->at;
@@ -127,6 +138,52 @@ void itr_params_enable_reference(itr_params *p)
 	}
 }
 
+/* --- inference only ---------------------------------------------------------------------------------------------------------------------- */
+
+void itr_params_add_freezer(itr_params *p, itr_freezer *fn, void *layer)
+{
+	if (p->n_freezers == p->cap_freezers)
+		p->freezers = itr_xrealloc(p->freezers, (size_t)(p->cap_freezers = p->cap_freezers * 2 + 16) * sizeof *p->freezers);
+	p->freezers[p->n_freezers++] = (struct freezer){ fn, layer };
+}
+
+void itr_params_owns(itr_params *p, void *memory)
+{
+	if (p->n_owned == p->cap_owned)
+		p->owned = itr_xrealloc(p->owned, (size_t)(p->cap_owned = p->cap_owned * 2 + 16) * sizeof *p->owned);
+	p->owned[p->n_owned++] = memory;
+}
+
+void itr_params_give_back(itr_params *p, itr_param *q)
+{
+	(void)p;
+	itr_memory_give_back(q->data, (size_t)q->count * sizeof *q->data);
+	q->data = NULL;
+}
+
+bool itr_params_frozen(const itr_params *p) { return p->frozen; }
+
+void itr_params_freeze(itr_params *p, itr_compute c, int threads)
+{
+	if (!p->values || p->frozen)
+		ITR_BUG("itr_params_freeze: %s", p->frozen ? "twice" : "before itr_params_seal");
+	p->frozen = true;
+	for (int64_t i = 0; i < p->n_freezers; i++)
+		p->freezers[i].fn(p, p->freezers[i].layer, c, threads);
+	itr_aligned_free(p->grads);
+	p->grads = NULL;
+	for (int64_t i = 0; i < p->count; i++) {
+		p->entries[i]->param.grad = NULL;
+		p->entries[i]->param.frozen = true;
+	}
+}
+
+static void must_be_whole(const itr_params *p, const char *who)
+{
+	if (p->frozen)
+		ITR_BUG("%s after itr_params_freeze: the weights are packed", who);
+}
+
 int64_t itr_params_count(const itr_params *p) { return p->count; }
 itr_param *itr_params_at(const itr_params *p, int64_t i) { return &p->entries[i]->param; }
 float *itr_params_values(const itr_params *p) { return p->values; }
@@ -158,7 +215,7 @@ const char *itr_params_first_bad(const itr_params *p, bool gradients)
 {
 	for (int64_t i = 0; i < p->count; i++) {
 		const itr_param *q = &p->entries[i]->param;
-		if (gradients && !q->grad_written)
+		if ((gradients && !q->grad_written) || !q->data)
 			continue;
 		for (int64_t k = 0; k < q->count; k++)
 			if (!isfinite((gradients ? q->grad : q->data)[k]))
@@ -169,6 +226,7 @@ const char *itr_params_first_bad(const itr_params *p, bool gradients)
 
 int itr_params_save(const itr_params *p, itr_h5 *h, const char *group, itr_err *err)
 {
+	must_be_whole(p, "itr_params_save");
 	for (int64_t i = 0; i < p->count; i++) {
 		const itr_param *q = &p->entries[i]->param;
 		char *path = itr_xasprintf("%s/%s", group, q->name);
@@ -196,6 +254,7 @@ int itr_params_load(itr_params *p, const itr_h5 *h, const char *group, itr_err *
 {
 	itr_buf bad = ITR_BUF_INIT;
 	char **names = NULL;
+	must_be_whole(p, "itr_params_load");
 	int64_t n = itr_h5_list(h, group, &names);
 	for (int64_t i = 0; i < n; i++) {
 		if (!itr_map_has(p->names, names[i]))

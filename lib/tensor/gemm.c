@@ -72,7 +72,7 @@ static void pack_rounded(float *dst, int w, const float *src, int64_t row_stride
 		dst[i] = itr_bf16_to_f32(itr_bf16_from_f32(dst[i]));
 }
 
-static itr_gemm_isa bf16_isa(void)
+itr_gemm_isa itr_gemm_bf16_isa_get(void)
 {
 	itr_gemm_isa g = *itr_gemm_isa_get();
 #if defined(__x86_64__)
@@ -320,7 +320,7 @@ void itr_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, 
 {
 	struct operand x = { a, trans_a ? 1 : lda, trans_a ? lda : 1, m, k }, y = { b, trans_b ? ldb : 1, trans_b ? 1 : ldb, n, k };
 	struct output out = { c, ldc, 1, alpha, beta };
-	const itr_gemm_isa g = bf16_isa();
+	const itr_gemm_isa g = itr_gemm_bf16_isa_get();
 	if (m < 0 || n < 0 || k < 0 || ldc < n || lda < (trans_a ? m : k) || ldb < (trans_b ? k : n))
 		ITR_BUG("itr_gemm_bf16: impossible shape m %lld n %lld k %lld", (long long)m, (long long)n, (long long)k);
 	if (m > 0 && n > 0)

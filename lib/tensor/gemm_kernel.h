@@ -27,6 +27,8 @@ typedef struct itr_gemm_isa {
 
 /* The best this processor has (ITR_CPU lowers it). */
 const itr_gemm_isa *itr_gemm_isa_get(void);
+/* What bfloat16 products run on: AVX512-BF16's kernel, or the fp32 one with packing that rounds. */
+itr_gemm_isa itr_gemm_bf16_isa_get(void);
 
 /* Right panels of a packed operand: panel p holds its rows p*nr .. p*nr+nr-1. */
 const float *itr_packed_panel(const itr_packed *b, int64_t p);

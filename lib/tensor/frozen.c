@@ -1,0 +1,275 @@
+#include "tensor/frozen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "base/scratch.h"
+#include "tensor/frozen_kernel.h"
+
+/* Cache blocking; no number here can change a result. A block of left rows, all of k, stays in the second-level cache while the weights pass by once; of the weights, a right panel of K_BLOCK
+ * words stays in the first-level cache while the block's panels pass by. */
+enum {
+	K_BLOCK = 256,
+	LEFT_BYTES = 384 << 10,
+	MAX_PANELS = 12,             /* left panels a block */
+	MAX_ROWS = MAX_PANELS * ITR_GEMM_MAX_MR
+};
+
+struct itr_frozen {
+	itr_compute compute;
+	int64_t n, k, words;         /* words: 32-bit words of a panel's row */
+	int mr, nr;
+	itr_gemm_isa g;              /* fp32 and bf16: the kernel */
+	const itr_int8_isa *q;       /* int8: the kernel; then g's packing moves words */
+	uint32_t *panels;
+	float *scale;                /* int8: of each row of w, and the sum of its numbers */
+	int32_t *sum;
+	bool fixed;
+	float range[2];
+};
+
+static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* --- packing ------------------------------------------------------------------------------------------------------------------------- */
+
+struct freezing {
+	itr_frozen *f;
+	const float *w;
+	int64_t ldw;
+	uint32_t *rows;              /* int8: rows on their way to a panel, one panel a worker */
+};
+
+static void freeze_piece(void *ctx, int64_t p, int worker)
+{
+	const struct freezing *z = ctx;
+	itr_frozen *f = z->f;
+	const int64_t j0 = p * f->nr;
+	const int cols = (int)ITR_MIN((int64_t)f->nr, f->n - j0);
+	uint32_t *panel = f->panels + j0 * f->words;
+	if (!f->q) {
+		f->g.pack((float *)panel, f->nr, z->w + j0 * z->ldw, z->ldw, 1, cols, f->k);
+		return;
+	}
+	uint32_t *rows = z->rows + worker * f->nr * f->words;
+	for (int j = 0; j < cols; j++) {
+		rows[(j + 1) * f->words - 1] = 0;        /* what the last word holds beyond k */
+		f->scale[j0 + j] = itr_quantise_weight_row(z->w + (j0 + j) * z->ldw, f->k, f->q->k_unit == 2, rows + j * f->words, f->sum + j0 + j);
+	}
+	itr_gemm_isa_get()->pack((float *)panel, f->nr, (const float *)rows, f->words, 1, cols, f->words);
+}
+
+itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads)
+{
+	itr_frozen *f = itr_xcalloc(1, sizeof *f);
+	if (n < 1 || k < 1 || ldw < k || (c == ITR_COMPUTE_INT8 && k > 66000))          /* 255 * 127 * k must fit 31 bits */
+		ITR_BUG("itr_freeze: impossible shape n %lld k %lld ldw %lld", (long long)n, (long long)k, (long long)ldw);
+	threads = itr_threads_resolve(threads);
+	f->compute = c;
+	f->n = n;
+	f->k = k;
+	f->g = c == ITR_COMPUTE_BF16 ? itr_gemm_bf16_isa_get() : *itr_gemm_isa_get();
+	f->q = c == ITR_COMPUTE_INT8 ? itr_int8_isa_get() : NULL;
+	f->mr = f->q ? f->q->mr : f->g.mr;
+	f->nr = f->q ? f->q->nr : f->g.nr;
+	f->words = div_up(k, f->q ? f->q->k_unit : f->g.k_unit);
+	const int64_t panels = div_up(n, f->nr);
+	f->panels = itr_aligned_alloc((size_t)(panels * f->nr * f->words) * sizeof *f->panels);
+	struct freezing z = { f, w, ldw, NULL };
+	if (f->q) {
+		f->scale = itr_aligned_calloc((size_t)(panels * f->nr) * sizeof *f->scale);
+		f->sum = itr_aligned_calloc((size_t)(panels * f->nr) * sizeof *f->sum);
+		z.rows = itr_scratch_take((size_t)(threads * f->nr * f->words) * sizeof *z.rows);
+	}
+	itr_parallel_for(n * k < 1 << 16 ? 1 : threads, panels, freeze_piece, &z);
+	itr_scratch_give(z.rows);
+	return f;
+}
+
+void itr_frozen_free(itr_frozen *f)
+{
+	if (!f)
+		return;
+	itr_aligned_free(f->panels);
+	itr_aligned_free(f->scale);
+	itr_aligned_free(f->sum);
+	free(f);
+}
+
+size_t itr_frozen_bytes(const itr_frozen *f)
+{
+	const size_t rows = (size_t)(div_up(f->n, f->nr) * f->nr);
+	return rows * (size_t)f->words * sizeof *f->panels + (f->q ? rows * (sizeof *f->scale + sizeof *f->sum) : 0);
+}
+
+int64_t itr_frozen_n(const itr_frozen *f) { return f->n; }
+int64_t itr_frozen_k(const itr_frozen *f) { return f->k; }
+itr_compute itr_frozen_compute(const itr_frozen *f) { return f->compute; }
+const char *itr_frozen_kernel(const itr_frozen *f) { return f->q ? f->q->name : f->g.name; }
+
+void itr_frozen_set_range(itr_frozen *f, float low, float high)
+{
+	if (!(low <= high))
+		ITR_BUG("itr_frozen_set_range: [%g, %g]", (double)low, (double)high);
+	f->fixed = true;
+	f->range[0] = low;
+	f->range[1] = high;
+}
+
+/* --- products ------------------------------------------------------------------------------------------------------------------------ */
+
+struct job {
+	const itr_frozen *f;
+	int64_t m;
+	const float *a;              /* or, NULL: */
+	int64_t lda;
+	itr_rows_fill *fill;
+	const void *ctx;
+	itr_after after;
+	float *c;
+	int64_t ldc;
+	/* how it is cut: left panels of `step` rows, blocks of `block` panels; right panels in chunks */
+	int step;
+	int64_t left, block, blocks, right, chunk, chunks;
+	uint32_t *packed;            /* all left panels, when several chunks use them; NULL: each piece packs its own */
+	itr_row_range *range;        /* int8: of every row of a, or of a worker's block */
+	char *scratch;
+	size_t scratch_bytes, at_rows, at_sums;          /* a worker's: left panels, then rows on their way there, then sums */
+};
+
+/* Left panels p0 .. p0+count-1 to dst. */
+static void pack_left(const struct job *o, int64_t p0, int64_t count, uint32_t *dst, itr_row_range *range, char *buffer)
+{
+	const itr_frozen *f = o->f;
+	uint32_t *rows = (uint32_t *)buffer;
+	float *made = (float *)(buffer + (size_t)f->mr * (size_t)f->words * 4);
+	for (int64_t p = p0; p < p0 + count; p++, dst += f->mr * f->words) {
+		const int64_t i0 = p * o->step, ld = o->fill ? f->k : o->lda;
+		const int n = (int)ITR_MIN((int64_t)o->step, o->m - i0);
+		const float *a = o->fill ? made : o->a + i0 * o->lda;
+		if (o->fill)
+			o->fill(o->ctx, i0, n, made);
+		if (!f->q) {
+			f->g.pack((float *)dst, f->mr, a, ld, 1, n, f->k);
+			continue;
+		}
+		for (int i = 0; i < n; i++) {
+			rows[(i + 1) * f->words - 1] = 0;
+			range[(p - p0) * o->step + i] = itr_quantise_row(a + i * ld, f->k, f->fixed ? f->range : NULL, f->q->k_unit == 2, rows + i * f->words);
+		}
+		f->g.pack((float *)dst, f->mr, (const float *)rows, f->words, 1, n, f->words);
+	}
+}
+
+static char *worker_scratch(const struct job *o, int worker) { return o->scratch + (size_t)worker * o->scratch_bytes; }
+
+static void pack_piece(void *ctx, int64_t p, int worker)
+{
+	const struct job *o = ctx;
+	pack_left(o, p, 1, o->packed + p * o->f->mr * o->f->words, o->range ? o->range + p * o->step : NULL, worker_scratch(o, worker) + o->at_rows);
+}
+
+/* One right panel times a block of left panels. */
+static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count, const uint32_t *left, const itr_row_range *range, uint32_t *sums)
+{
+	const itr_frozen *f = o->f;
+	const uint32_t *right = f->panels + jp * f->nr * f->words;
+	const int64_t rows_here = ITR_MIN(count * o->step, o->m - p0 * o->step);
+	const itr_int8_columns w = { f->scale, f->sum };
+	for (int64_t k = 0; k < f->words; k += K_BLOCK) {
+		const int64_t kb = ITR_MIN((int64_t)K_BLOCK, f->words - k);
+		for (int64_t p = 0; p < count; p++) {
+			const int rows = (int)ITR_MIN((int64_t)o->step, rows_here - p * o->step);
+			const uint32_t *ap = left + (p * f->words + k) * f->mr, *bp = right + k * f->nr;
+			uint32_t *s = sums + p * o->step * f->nr;
+			if (f->q)
+				f->q->tile(rows, kb, ap, bp, (int32_t *)s, f->nr, k > 0);
+			else
+				f->g.tile(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0);
+		}
+	}
+	itr_after_block(&o->after, range, &w, p0 * o->step, jp * f->nr, (int)rows_here, (int)ITR_MIN((int64_t)f->nr, f->n - jp * f->nr), sums, f->nr, o->c, o->ldc);
+}
+
+static void product_piece(void *ctx, int64_t piece, int worker)
+{
+	const struct job *o = ctx;
+	const itr_frozen *f = o->f;
+	char *scratch = worker_scratch(o, worker);
+	const int64_t p0 = piece / o->chunks * o->block, count = ITR_MIN(o->block, o->left - p0);
+	const int64_t j0 = piece % o->chunks * o->chunk, j1 = ITR_MIN(j0 + o->chunk, o->right);
+	const uint32_t *left = o->packed ? o->packed + p0 * f->mr * f->words : (uint32_t *)scratch;
+	itr_row_range *range = !o->range ? NULL : o->packed ? o->range + p0 * o->step : o->range + worker * MAX_ROWS;
+	if (!o->packed)
+		pack_left(o, p0, count, (uint32_t *)scratch, range, scratch + o->at_rows);
+	for (int64_t j = j0; j < j1; j++)
+		multiply(o, j, p0, count, left, range, (uint32_t *)(scratch + o->at_sums));
+}
+
+/* Blocks of rows alone where there are many, else also chunks of columns, so that every thread has several pieces. */
+static void cut(struct job *o, int threads)
+{
+	const itr_frozen *f = o->f;
+	o->left = div_up(o->m, f->mr);
+	o->step = (int)div_up(o->m, o->left);                  /* even panels: a last one of few rows would run at a fraction of the speed */
+	o->left = div_up(o->m, o->step);
+	o->right = div_up(f->n, f->nr);
+	o->block = ITR_MAX((int64_t)1, ITR_MIN(ITR_MIN((int64_t)MAX_PANELS, o->left), LEFT_BYTES / (f->mr * f->words * 4)));
+	if (threads > 1)
+		while (o->block > 4 && div_up(o->left, o->block) < 4 * threads)
+			o->block--;
+	o->blocks = div_up(o->left, o->block);
+	o->chunks = 1;
+	if (threads > 1 && o->blocks < 4 * threads)
+		o->chunks = ITR_MIN(o->right, div_up(4 * threads, o->blocks));
+	o->chunk = div_up(o->right, o->chunks);
+	o->chunks = div_up(o->right, o->chunk);
+}
+
+static void run(struct job *o, int threads)
+{
+	const itr_frozen *f = o->f;
+	if ((double)o->m * (double)f->n * (double)f->k < 1e6)        /* a few microseconds: less than it takes to wake a thread */
+		threads = 1;
+	cut(o, threads);
+	const size_t panel = (size_t)f->mr * (size_t)f->words * 4, line = 63;
+	o->at_rows = o->chunks > 1 ? 0 : (panel * (size_t)o->block + line) & ~line;
+	o->at_sums = (o->at_rows + (f->q ? panel : 0) + panel + (o->fill ? (size_t)f->mr * (size_t)f->k * 4 : 0) + line) & ~line;
+	o->scratch_bytes = o->at_sums + (((size_t)(o->block * o->step * f->nr) * 4 + line) & ~line);
+	o->scratch = itr_scratch_take(o->scratch_bytes * (size_t)threads);
+	if (f->q)
+		o->range = itr_scratch_take(ITR_MAX((size_t)o->m, (size_t)threads * MAX_ROWS) * sizeof *o->range);
+	if (o->chunks > 1) {
+		o->packed = itr_scratch_take(panel * (size_t)o->left);
+		itr_parallel_for(o->m * f->k < 1 << 15 ? 1 : threads, o->left, pack_piece, o);
+	}
+	itr_parallel_for(threads, o->blocks * o->chunks, product_piece, o);
+	itr_scratch_give(o->packed);
+	itr_scratch_give(o->range);
+	itr_scratch_give(o->scratch);
+}
+
+void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc, int threads)
+{
+	struct job o = { .f = f, .m = m, .a = a, .lda = lda, .c = c, .ldc = ldc };
+	if (m < 0 || lda < f->k || ldc < f->n)
+		ITR_BUG("itr_frozen_product: m %lld, n %lld, k %lld, lda %lld, ldc %lld", (long long)m, (long long)f->n, (long long)f->k, (long long)lda, (long long)ldc);
+	if (after)
+		o.after = *after;
+	if (m > 0)
+		run(&o, itr_threads_resolve(threads));
+}
+
+void itr_frozen_product_from(const itr_frozen *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after, float *c, int64_t ldc, int threads)
+{
+	struct job o = { .f = f, .m = m, .fill = fill, .ctx = ctx, .c = c, .ldc = ldc };
+	if (m < 0 || ldc < f->n)
+		ITR_BUG("itr_frozen_product_from: m %lld, n %lld, ldc %lld", (long long)m, (long long)f->n, (long long)ldc);
+	if (after)
+		o.after = *after;
+	if (m > 0)
+		run(&o, itr_threads_resolve(threads));
+}
