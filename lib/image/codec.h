@@ -14,6 +14,7 @@ typedef struct itr_codec_in {
 	itr_alpha alpha;
 	bool exif;
 	int64_t max_pixels;
+	int fast_side;          /* as in itr_decode_opts */
 	int warnings;           /* out */
 	int orientation;        /* out: EXIF 1..8; 1 when there is none or `exif` is false */
 } itr_codec_in;

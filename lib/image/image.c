@@ -44,7 +44,8 @@ int itr_image_decode(itr_image *img, const void *bytes, size_t n, const char *wh
 {
 	static const uint8_t jpeg[] = { 0xFF, 0xD8, 0xFF }, png[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n' };
 	itr_codec_in in = { .bytes = bytes, .n = n, .where = where, .alpha = o ? o->alpha : ITR_ALPHA_WHITE, .exif = o && o->exif,
-		.max_pixels = o && o->max_pixels > 0 ? o->max_pixels : default_max_pixels, .orientation = 1 };
+		.max_pixels = o && o->max_pixels > 0 ? o->max_pixels : default_max_pixels, .fast_side = o ? o->fast_side : 0,
+		.orientation = 1 };
 	itr_image out = { 0, 0, NULL };
 	int rc;
 	if (n >= sizeof png && !memcmp(bytes, png, sizeof png))

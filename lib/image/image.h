@@ -17,6 +17,7 @@ typedef struct itr_decode_opts {
 	itr_alpha alpha;
 	bool exif;              /* apply the EXIF orientation (Pillow's open does not) */
 	int64_t max_pixels;     /* 0: 178,956,970 (Pillow's bomb limit); larger pictures are refused before allocating */
+	int fast_side;          /* > 0: a JPEG is decoded at 1/2, 1/4 or 1/8, the least at which neither side is below this, as Pillow's draft: faster, other pixels */
 	int *warnings;          /* harmless complaints (stray bytes between markers) are added here; may be NULL */
 } itr_decode_opts;
 

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "image/codec.h"
 
-enum { MAX_SCANS = 500, APP1 = JPEG_APP0 + 1, APP1_MAX = 0xFFFF };
+enum { MAX_SCANS = 500, BATCH = 16, APP1 = JPEG_APP0 + 1, APP1_MAX = 0xFFFF };
 
 struct errors {
 	struct jpeg_error_mgr mgr;
@@ -114,15 +114,31 @@ static void decode_rows(struct decoder *d)
 		d->row = itr_xmalloc((size_t)width * (size_t)channels);
 	while (c->output_scanline < c->output_height) {
 		uint8_t *to = d->pixels + (size_t)c->output_scanline * (size_t)width * 3;
-		JSAMPROW row = channels == 3 ? to : d->row;
-		if (jpeg_read_scanlines(c, &row, 1) != 1)
+		if (channels == 3) {
+			JSAMPROW rows[BATCH];
+			int n = (int)ITR_MIN((JDIMENSION)BATCH, c->output_height - c->output_scanline);
+			for (int i = 0; i < n; i++)
+				rows[i] = to + (size_t)i * (size_t)width * 3;
+			jpeg_read_scanlines(c, rows, (JDIMENSION)n);
+			continue;
+		}
+		if (jpeg_read_scanlines(c, &d->row, 1) != 1)
 			continue;
 		if (channels == 4)
 			cmyk_row(to, d->row, width);
-		else if (channels == 1)
+		else
 			grey_row(to, d->row, width);
 	}
 	jpeg_finish_decompress(c);
+}
+
+/* Pillow's draft: the largest of 8, 4, 2 by which neither side falls below fast_side. The inverse DCT then makes the small picture at once. */
+static unsigned scale_of(const itr_codec_in *in, const struct jpeg_decompress_struct *c)
+{
+	unsigned side = ITR_MIN(c->image_width, c->image_height), scale = 8;
+	while (scale > 1 && (in->fast_side <= 0 || side / (unsigned)in->fast_side < scale))
+		scale /= 2;
+	return scale;
 }
 
 /* The part of decoding that libjpeg may leave by longjmp. 0, or -1 with err. */
@@ -145,7 +161,9 @@ static int decode(struct decoder *d, itr_codec_in *in, itr_err *err)
 	if (in->exif)
 		read_orientation(in, c);
 	c->out_color_space = c->num_components == 1 ? JCS_GRAYSCALE : c->num_components == 3 ? JCS_RGB : JCS_CMYK;
-	c->dct_method = JDCT_ISLOW;
+	c->dct_method = JDCT_ISLOW;             /* with fancy upsampling, libjpeg's default: what Pillow uses */
+	c->scale_num = 1;
+	c->scale_denom = scale_of(in, c);
 	jpeg_start_decompress(c);
 	d->pixels = itr_xmalloc((size_t)c->output_width * c->output_height * 3);
 	decode_rows(d);
