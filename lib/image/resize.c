@@ -281,9 +281,10 @@ static void down_then_across(struct job *j)
 	free(rows);
 }
 
-static void resize_box(itr_image *dst, const itr_image *src, int width, int height, const struct filter *f, const itr_box *box, const itr_resize_kernel *kern)
+void itr_resize_run(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box, const itr_resize_kernel *kern)
 {
 	struct job j = { .kern = kern, .src = src, .dst = dst };
+	const struct filter *f = &filters[filter];
 	itr_image_alloc(dst, box->width, box->height);
 	if (width != src->width)
 		axis_init(&j.x, src->width, width, box->left, box->width, f, kern);
@@ -314,7 +315,7 @@ void itr_image_resize_box(itr_image *dst, const itr_image *src, int width, int h
 	if (width == src->width && height == src->height)
 		itr_image_crop(dst, src, box->left, box->top, box->width, box->height);
 	else
-		resize_box(dst, src, width, height, &filters[filter], box, best_kernel());
+		itr_resize_run(dst, src, width, height, filter, box, best_kernel());
 }
 
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter)

@@ -3,7 +3,7 @@
 #ifndef ITR_IMAGE_RESIZE_KERNEL_H
 #define ITR_IMAGE_RESIZE_KERNEL_H
 
-#include "base/compat.h"
+#include "image/image.h"
 
 enum {
 	ITR_RESIZE_BITS = 32 - 8 - 2,
@@ -35,6 +35,9 @@ extern const itr_resize_kernel itr_resize_avx2, itr_resize_avx512vnni;
 #elif defined(__aarch64__)
 extern const itr_resize_kernel itr_resize_neon;
 #endif
+
+/* itr_image_resize_box with a given kernel, for sizes that differ; tests compare all that the processor has. */
+void itr_resize_run(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box, const itr_resize_kernel *kern);
 
 static inline const int32_t *itr_resize_weights(const itr_resize_axis *a, int i)
 {
