@@ -44,4 +44,20 @@ itr_var *itr_infonce(itr_tape *t, itr_var *scores, const int64_t *group, itr_pos
 itr_var *itr_cosine_loss(itr_tape *t, itr_var *a, itr_var *b);                        /* mean over rows of 1 - cos(a, b), eps 1e-8 as torch */
 itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b);                                /* mean over all elements */
 
+/* --- pictures, channels last: (B, H, W, C). -------------------------------------------------------------------------------------------------------------------------------- */
+/* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C = O: depthwise. */
+itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups);
+/* activation((x - mean) / sqrt(var + eps) gamma + beta + residual) over the last dimension's channels; residual (as x) or NULL; activation NONE, RELU, RELU6, HARDSWISH or HARDSIGMOID.
+ * batch_statistics, while training: mean and biased variance of this batch, which has more than one row; running_mean and running_var (C each, may be NULL) then move by `momentum` towards
+ * mean and unbiased variance, as torch.nn.BatchNorm2d does. Otherwise the running ones are used and the gradient takes them for constants. */
+typedef struct itr_norm { double eps, momentum; bool batch_statistics; itr_activation activation; float *running_mean, *running_var; } itr_norm;
+itr_var *itr_batchnorm(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, itr_var *residual, const itr_norm *o);
+itr_var *itr_relu6(itr_tape *t, itr_var *x);
+itr_var *itr_hardswish(itr_tape *t, itr_var *x);                                      /* x relu6(x + 3) / 6 */
+itr_var *itr_hardsigmoid(itr_tape *t, itr_var *x);                                    /* relu6(x + 3) / 6 */
+itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s);                      /* x (B, H, W, C) s (B, C), squeeze-and-excitation's product */
+itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);      /* of equal maxima the first gets the gradient, as torch */
+itr_var *itr_avg_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);      /* padding counts as zeros, torch's default */
+itr_var *itr_global_pool(itr_tape *t, itr_var *x);                                    /* mean over H and W -> (B, C) */
+
 #endif

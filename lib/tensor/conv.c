@@ -1,0 +1,294 @@
+#include "tensor/conv.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/parallel.h"
+#include "base/scratch.h"
+#include "tensor/conv_plan.h"
+#include "tensor/gemm.h"
+
+enum { PATCH_FLOATS = 96 << 10, WEIGHT_ROWS = 2048 };    /* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time */
+
+static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+static bool one_side(int64_t size, int64_t k, int64_t stride, int64_t dilation, int64_t pad, int64_t *before, int64_t *out)
+{
+	const int64_t span = dilation * (k - 1) + 1;
+	if (pad == ITR_PAD_SAME) {
+		*out = div_up(size, stride);
+		*before = ITR_MAX((*out - 1) * stride + span - size, (int64_t)0) / 2;
+		return true;
+	}
+	*before = pad;
+	*out = size + 2 * pad < span ? 0 : (size + 2 * pad - span) / stride + 1;
+	return *out > 0;
+}
+
+bool itr_conv_shape(itr_conv *g, int64_t pad)
+{
+	if (g->batch < 1 || g->h < 1 || g->w < 1 || g->c < 1 || g->o < 1 || g->kh < 1 || g->kw < 1 || g->kh > ITR_CONV_MAX_KERNEL || g->kw > ITR_CONV_MAX_KERNEL ||
+	    g->stride < 1 || g->dilation < 1 || g->groups < 1 || g->c % g->groups || g->o % g->groups || pad < ITR_PAD_SAME)
+		return false;
+	return one_side(g->h, g->kh, g->stride, g->dilation, pad, &g->top, &g->oh) && one_side(g->w, g->kw, g->stride, g->dilation, pad, &g->left, &g->ow);
+}
+
+double itr_conv_flops(const itr_conv *g) { return 2.0 * (double)(g->batch * g->oh * g->ow) * (double)g->o * (double)(g->c / g->groups * g->kh * g->kw); }
+
+/* A 1x1 kernel that moves by one pixel: the picture itself is the left operand. */
+static bool pointwise(const itr_conv *g) { return g->kh == 1 && g->kw == 1 && g->stride == 1 && g->top == 0 && g->left == 0 && g->oh == g->h && g->ow == g->w; }
+
+/* --- plans ----------------------------------------------------------------------------------------------------------------------------- */
+
+itr_conv_plan itr_conv_plan_forward(const itr_conv *g, int64_t group)
+{
+	const int64_t cn = g->c / g->groups, on = g->o / g->groups;
+	itr_conv_plan p = { .batch = g->batch, .sh = g->h, .sw = g->w, .sc = g->c, .c0 = group * cn, .cn = cn, .nh = (int)g->kh, .nw = (int)g->kw, .step = g->stride, .gh = g->oh, .gw = g->ow,
+		.dh = g->oh, .dw = g->ow, .dc = g->o, .dstep = 1, .o0 = group * on, .n = on };
+	for (int i = 0; i < p.nh; i++)
+		p.eh[i] = i * g->dilation - g->top;
+	for (int i = 0; i < p.nw; i++)
+		p.ew[i] = i * g->dilation - g->left;
+	return p;
+}
+
+/* The taps of one axis that reach the places first, first + stride, ...: their offsets in dy, ascending, and which taps they are. */
+static int phase_taps(int64_t k, int64_t stride, int64_t dilation, int64_t before, int64_t first, int64_t *offset, int *tap)
+{
+	int n = 0;
+	for (int64_t i = k - 1; i >= 0; i--) {
+		const int64_t at = first + before - i * dilation;
+		if (at % stride == 0) {
+			offset[n] = at / stride;
+			tap[n++] = (int)i;
+		}
+	}
+	return n;
+}
+
+itr_conv_plan itr_conv_plan_input(const itr_conv *g, int64_t group, int64_t ph, int64_t pw, int *taps_h, int *taps_w)
+{
+	const int64_t cn = g->c / g->groups, on = g->o / g->groups;
+	itr_conv_plan p = { .batch = g->batch, .sh = g->oh, .sw = g->ow, .sc = g->o, .c0 = group * on, .cn = on, .step = 1, .gh = div_up(g->h - ph, g->stride), .gw = div_up(g->w - pw, g->stride),
+		.dh = g->h, .dw = g->w, .dc = g->c, .dh0 = ph, .dw0 = pw, .dstep = g->stride, .o0 = group * cn, .n = cn };
+	p.nh = phase_taps(g->kh, g->stride, g->dilation, g->top, ph, p.eh, taps_h);
+	p.nw = phase_taps(g->kw, g->stride, g->dilation, g->left, pw, p.ew, taps_w);
+	return p;
+}
+
+/* --- patches ---------------------------------------------------------------------------------------------------------------------------- */
+
+static float *copy_run(float *to, const float *from, int64_t n)
+{
+	memcpy(to, from, (size_t)n * sizeof *to);
+	return to + n;
+}
+
+static float *zero_run(float *to, int64_t n)
+{
+	memset(to, 0, (size_t)n * sizeof *to);
+	return to + n;
+}
+
+void itr_conv_patches(const itr_conv_plan *p, const float *x, int64_t row, int64_t rows, float *dst)
+{
+	const bool dense = p->cn == p->sc && p->nw && p->ew[p->nw - 1] - p->ew[0] == p->nw - 1;
+	for (int64_t r = row; r < row + rows; r++) {
+		const int64_t b = r / (p->gh * p->gw), i = r / p->gw % p->gh * p->step, j = r % p->gw * p->step;
+		const bool inside = dense && j + p->ew[0] >= 0 && j + p->ew[p->nw - 1] < p->sw;
+		for (int u = 0; u < p->nh; u++) {
+			const int64_t h = i + p->eh[u];
+			const float *line = x + ((b * p->sh + h) * p->sw + j) * p->sc + p->c0;
+			if (h < 0 || h >= p->sh)
+				dst = zero_run(dst, p->nw * p->cn);
+			else if (inside)
+				dst = copy_run(dst, line + p->ew[0] * p->sc, p->nw * p->cn);
+			else
+				for (int v = 0; v < p->nw; v++) {
+					const int64_t w = j + p->ew[v];
+					dst = w < 0 || w >= p->sw ? zero_run(dst, p->cn) : copy_run(dst, line + p->ew[v] * p->sc, p->cn);
+				}
+		}
+	}
+}
+
+/* --- products of patches ------------------------------------------------------------------------------------------------------------------ */
+
+struct patch_work {
+	const itr_conv_plan *p;
+	itr_compute compute;
+	const float *x, *w;              /* w (n, k) */
+	const itr_packed *packed;        /* the same, for fp32 */
+	int64_t k, m, rows;
+	float beta, *out, *scratch;
+};
+
+static void put_rows(const struct patch_work *q, int64_t row, int64_t rows, const float *s)
+{
+	const itr_conv_plan *p = q->p;
+	for (int64_t r = row; r < row + rows; r++, s += p->n) {
+		const int64_t b = r / (p->gh * p->gw), i = r / p->gw % p->gh, j = r % p->gw;
+		float *d = q->out + ((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0;
+		if (q->beta == 0.0f)
+			memcpy(d, s, (size_t)p->n * sizeof *d);
+		else
+			for (int64_t l = 0; l < p->n; l++)
+				d[l] += s[l];
+	}
+}
+
+static void patch_piece(void *ctx, int64_t piece, int worker)
+{
+	const struct patch_work *q = ctx;
+	const int64_t row = piece * q->rows, rows = ITR_MIN(q->rows, q->m - row);
+	float *a = q->scratch + worker * q->rows * (q->k + q->p->n), *c = a + q->rows * q->k;
+	itr_conv_patches(q->p, q->x, row, rows, a);
+	if (q->compute == ITR_COMPUTE_BF16)
+		itr_gemm_bf16(false, true, rows, q->p->n, q->k, 1, a, q->k, q->w, q->k, 0, c, q->p->n, 1);
+	else
+		itr_gemm_packed(rows, a, q->k, q->packed, 0, q->p->n, c, q->p->n, 1);
+	put_rows(q, row, rows, c);
+}
+
+/* out = beta out + patches (m, k) w^T (k, n). */
+static void patch_product(const itr_conv_plan *p, itr_compute compute, const float *x, const float *w, float beta, float *out, int threads)
+{
+	struct patch_work q = { .p = p, .compute = compute, .x = x, .w = w, .k = p->nh * p->nw * p->cn, .m = p->batch * p->gh * p->gw, .beta = beta, .out = out };
+	itr_packed *packed = compute == ITR_COMPUTE_BF16 ? NULL : itr_pack_rows(w, p->n, q.k, q.k, threads);
+	q.packed = packed;
+	q.rows = ITR_MIN(ITR_MAX(PATCH_FLOATS / ITR_MAX(q.k, (int64_t)1) / 28 * 28, (int64_t)28), q.m);
+	threads = itr_threads_resolve(threads);
+	q.scratch = itr_scratch_take((size_t)(threads * q.rows * (q.k + p->n)) * sizeof(float));
+	itr_parallel_for(threads, div_up(q.m, q.rows), patch_piece, &q);
+	itr_scratch_give(q.scratch);
+	itr_packed_free(packed);
+}
+
+/* --- weights in the order of patches ------------------------------------------------------------------------------------------------------ */
+
+void itr_conv_weight_rows(const itr_conv *g, const float *w, float *rows)
+{
+	const int64_t cn = g->c / g->groups, taps = g->kh * g->kw;
+	for (int64_t o = 0; o < g->o; o++, w += cn * taps, rows += cn * taps)
+		for (int64_t i = 0; i < cn; i++)
+			for (int64_t k = 0; k < taps; k++)
+				rows[k * cn + i] = w[i * taps + k];
+}
+
+static void weight_rows_back(const itr_conv *g, const float *rows, float beta, float *w)
+{
+	const int64_t cn = g->c / g->groups, taps = g->kh * g->kw;
+	for (int64_t o = 0; o < g->o; o++, w += cn * taps, rows += cn * taps)
+		for (int64_t i = 0; i < cn; i++)
+			for (int64_t k = 0; k < taps; k++)
+				w[i * taps + k] = beta != 0.0f ? w[i * taps + k] + rows[k * cn + i] : rows[k * cn + i];
+}
+
+/* (cn, taps of the phase x on) of one group: what multiplies dy's patches. */
+static void phase_weights(const itr_conv *g, int64_t group, const itr_conv_plan *p, const int *taps_h, const int *taps_w, const float *w, float *rows)
+{
+	const int64_t cn = p->n, on = p->cn;
+	for (int64_t c = 0; c < cn; c++)
+		for (int u = 0; u < p->nh; u++)
+			for (int v = 0; v < p->nw; v++, rows += on)
+				for (int64_t o = 0; o < on; o++)
+					rows[o] = w[(((group * on + o) * cn + c) * g->kh + taps_h[u]) * g->kw + taps_w[v]];
+}
+
+/* --- the three products ------------------------------------------------------------------------------------------------------------------- */
+
+static void product(itr_compute compute, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, int threads)
+{
+	(compute == ITR_COMPUTE_BF16 ? itr_gemm_bf16 : itr_gemm)(ta, tb, m, n, k, 1, a, lda, b, ldb, beta, c, ldc, threads);
+}
+
+void itr_conv_forward(const itr_conv *g, itr_compute compute, const float *x, const float *w, float *y, int threads)
+{
+	const int64_t cn = g->c / g->groups, on = g->o / g->groups, m = g->batch * g->oh * g->ow, taps = g->kh * g->kw;
+	if (pointwise(g)) {
+		for (int64_t k = 0; k < g->groups; k++)
+			product(compute, false, true, m, on, cn, x + k * cn, g->c, w + k * on * cn, cn, 0, y + k * on, g->o, threads);
+		return;
+	}
+	float *rows = itr_scratch_take((size_t)(g->o * cn * taps) * sizeof *rows);
+	itr_conv_weight_rows(g, w, rows);
+	for (int64_t k = 0; k < g->groups; k++) {
+		const itr_conv_plan p = itr_conv_plan_forward(g, k);
+		patch_product(&p, compute, x, rows + k * on * cn * taps, 0, y, threads);
+	}
+	itr_scratch_give(rows);
+}
+
+static void zero_phase(const itr_conv_plan *p, float *dx)
+{
+	for (int64_t b = 0; b < p->batch; b++)
+		for (int64_t i = 0; i < p->gh; i++)
+			for (int64_t j = 0; j < p->gw; j++)
+				zero_run(dx + ((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0, p->n);
+}
+
+void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float *dy, const float *w, float beta, float *dx, int threads)
+{
+	const int64_t cn = g->c / g->groups, on = g->o / g->groups;
+	if (pointwise(g)) {
+		for (int64_t k = 0; k < g->groups; k++)
+			product(compute, false, false, g->batch * g->h * g->w, cn, on, dy + k * on, g->o, w + k * on * cn, cn, beta, dx + k * cn, g->c, threads);
+		return;
+	}
+	float *rows = itr_scratch_take((size_t)(on * cn * g->kh * g->kw) * sizeof *rows);
+	for (int64_t k = 0; k < g->groups; k++)
+		for (int64_t ph = 0; ph < ITR_MIN(g->stride, g->h); ph++)
+			for (int64_t pw = 0; pw < ITR_MIN(g->stride, g->w); pw++) {
+				int taps_h[ITR_CONV_MAX_KERNEL], taps_w[ITR_CONV_MAX_KERNEL];
+				const itr_conv_plan p = itr_conv_plan_input(g, k, ph, pw, taps_h, taps_w);
+				if (p.nh && p.nw) {
+					phase_weights(g, k, &p, taps_h, taps_w, w, rows);
+					patch_product(&p, compute, dy, rows, beta, dx, threads);
+				} else if (beta == 0.0f)
+					zero_phase(&p, dx);
+			}
+	itr_scratch_give(rows);
+}
+
+struct fill_work {
+	const itr_conv_plan *p;
+	const float *x;
+	int64_t k, row, rows;
+	float *dst;
+};
+
+static void fill_piece(void *ctx, int64_t i, int worker)
+{
+	const struct fill_work *q = ctx;
+	(void)worker;
+	itr_conv_patches(q->p, q->x, q->row + i * 64, ITR_MIN((int64_t)64, q->rows - i * 64), q->dst + i * 64 * q->k);
+}
+
+/* dw (on, k) of one group = dy^T patches, WEIGHT_ROWS rows of both at a time: shorter chains are also the more accurate sums. */
+static void weight_group(const itr_conv *g, int64_t group, itr_compute compute, const float *x, const float *dy, float *rows, int threads)
+{
+	const itr_conv_plan p = itr_conv_plan_forward(g, group);
+	const int64_t k = p.nh * p.nw * p.cn, m = g->batch * g->oh * g->ow, step = ITR_MIN((int64_t)WEIGHT_ROWS, m);
+	float *patches = itr_scratch_take((size_t)(step * k) * sizeof *patches);
+	for (int64_t r = 0; r < m; r += step) {
+		struct fill_work q = { &p, x, k, r, ITR_MIN(step, m - r), patches };
+		itr_parallel_for(threads, div_up(q.rows, 64), fill_piece, &q);
+		product(compute, true, false, p.n, k, q.rows, dy + r * g->o + p.o0, g->o, patches, k, r ? 1.0f : 0.0f, rows, k, threads);
+	}
+	itr_scratch_give(patches);
+}
+
+void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const float *x, const float *dy, float beta, float *dw, int threads)
+{
+	const int64_t cn = g->c / g->groups, on = g->o / g->groups, taps = g->kh * g->kw;
+	if (pointwise(g)) {
+		for (int64_t k = 0; k < g->groups; k++)
+			product(compute, true, false, on, cn, g->batch * g->h * g->w, dy + k * on, g->o, x + k * cn, g->c, beta, dw + k * on * cn, cn, threads);
+		return;
+	}
+	float *rows = itr_scratch_take((size_t)(g->o * cn * taps) * sizeof *rows);
+	for (int64_t k = 0; k < g->groups; k++)
+		weight_group(g, k, compute, x, dy, rows + k * on * cn * taps, threads);
+	weight_rows_back(g, rows, beta, dw);
+	itr_scratch_give(rows);
+}

@@ -1,0 +1,33 @@
+/* conv.h - two-dimensional convolution on pictures that lie channels last (B, H, W, C), forward and backward, as products whose left operand (the patches) is never made as a whole.
+ *
+ * Weights are PyTorch's (O, C / groups, KH, KW). Every output element is one chain over (kh, kw, c), places outside of the picture counting as zeros. In fp32 the result depends neither
+ * on threads nor on the batch.
+ */
+#ifndef ITR_TENSOR_CONV_H
+#define ITR_TENSOR_CONV_H
+
+#include "tensor/frozen.h"
+
+enum { ITR_CONV_MAX_KERNEL = 16 };
+
+typedef struct itr_conv {
+	int64_t batch, h, w, c;                  /* the picture */
+	int64_t o, kh, kw, stride, dilation, groups;
+	int64_t top, left;                       /* zeros before the first row and column; those behind the last follow from oh and ow */
+	int64_t oh, ow;                          /* the result, (batch, oh, ow, o) */
+} itr_conv;
+
+/* Fills in oh, ow, top, left from the rest. pad >= 0: as many zeros on all sides; ITR_PAD_SAME: TensorFlow's rule, ceil(size / stride) outputs, the odd zero at the end.
+ * false: the picture is smaller than the kernel, or a number makes no sense. */
+enum { ITR_PAD_SAME = -1 };
+bool itr_conv_shape(itr_conv *g, int64_t pad);
+
+double itr_conv_flops(const itr_conv *g);
+
+/* y = x * w. */
+void itr_conv_forward(const itr_conv *g, itr_compute compute, const float *x, const float *w, float *y, int threads);
+/* dx = beta dx + the gradient; beta 0 or 1. */
+void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float *dy, const float *w, float beta, float *dx, int threads);
+void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const float *x, const float *dy, float beta, float *dw, int threads);
+
+#endif
