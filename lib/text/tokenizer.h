@@ -42,6 +42,9 @@ const char *itr_tokenizer_kind_at(int i, const char **what);
 /* Ids of text, special tokens in, no padding; cut to max_ids as the reference does (the last special token stays). max_ids >= 2. Returns how many were written. */
 int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t bytes, int32_t *ids, int64_t max_ids);
 
+/* Room that is enough for every id of a text of so many bytes. */
+int64_t itr_tokenizer_max_ids(size_t bytes);
+
 int64_t itr_tokenizer_size(const itr_tokenizer *k);                        /* ids are 0 .. size-1 */
 int32_t itr_tokenizer_id(const itr_tokenizer *k, const char *token);       /* -1: no such token */
 const char *itr_tokenizer_token(const itr_tokenizer *k, int32_t id);       /* as the vocabulary spells it ("##ing", "dog</w>"); NULL outside. Borrowed */

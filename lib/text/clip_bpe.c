@@ -1,0 +1,467 @@
+/* CLIP's byte-pair encoding (Radford et al. 2021), the equal of transformers' CLIPTokenizerFast, or of open_clip's SimpleTokenizer without ftfy.
+ *
+ * A word's bytes are symbols, the last one marked as the end; the pair that was learnt first is joined first. A token's id is 512 + the line of the merge that makes it, so that ids
+ * are ranks too. A word that ends as one token, which most words of a caption do, is found whole: which tokens their own bytes lead to is worked out when the file is read. */
+#include "base/mem.h"
+#include "base/vec.h"
+#include "text/html.h"
+#include "text/tokenizer_internal.h"
+#include "text/unicode.h"
+
+#include <stdlib.h>
+
+enum { BYTES = 256, MERGES = 49152 - BYTES - 2, SMALL = 64, STACK = 4096, NO_PAIR = INT32_MAX, SPACE = 0, LETTER, NUMBER, OTHER, NOTHING };
+
+struct pair { uint32_t key; int32_t id; };      /* key: left << 16 | right */
+struct heap { uint64_t *v; size_t n; };         /* rank << 32 | place; smallest first */
+
+struct clip {
+	struct pair *pairs;
+	uint32_t mask;
+	int32_t byte_id[BYTES];
+	itr_strtab words;                       /* bytes -> number of a word that is one token */
+	int32_t *word_id;
+	const char *special[2];                 /* start, end, as they are spelled in lower case */
+	unsigned char class[128];
+	char ascii[128];
+	bool open_clip;
+};
+
+static void free_clip(void *data)
+{
+	struct clip *d = data;
+	itr_strtab_free(&d->words);
+	free(d->word_id);
+	free(d->pairs);
+	free(d);
+}
+
+/* --- the merges ------------------------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t pair_slot(uint32_t key) { return (key * 0x9E3779B1u) >> 13; }
+
+static int32_t pair_get(const struct clip *d, int32_t a, int32_t b)
+{
+	uint32_t key = (uint32_t)a << 16 | (uint32_t)b;
+	for (uint32_t i = pair_slot(key);; i++) {
+		const struct pair *p = &d->pairs[i & d->mask];
+		if (p->id < 0 || p->key == key)
+			return p->id < 0 ? NO_PAIR : p->id;
+	}
+}
+
+static void pair_add(struct clip *d, int32_t a, int32_t b, int32_t id)
+{
+	uint32_t key = (uint32_t)a << 16 | (uint32_t)b, i = pair_slot(key);
+	while (d->pairs[i & d->mask].id >= 0)
+		i++;
+	d->pairs[i & d->mask] = (struct pair){ key, id };
+}
+
+/* A short word: the cheapest pair is looked for afresh after each merge, which beats a heap up to some dozens of symbols. Symbols are left in sym; their number. */
+static int merge_small(const struct clip *d, int32_t *sym, int n)
+{
+	int32_t rank[SMALL];
+	for (int i = 0; i + 1 < n; i++)
+		rank[i] = pair_get(d, sym[i], sym[i + 1]);
+	while (n > 1) {
+		int best = 0;
+		for (int i = 1; i + 1 < n; i++)
+			if (rank[i] < rank[best])
+				best = i;
+		if (rank[best] == NO_PAIR)
+			break;
+		sym[best] = rank[best];
+		n--;
+		memmove(sym + best + 1, sym + best + 2, (size_t)(n - best - 1) * sizeof *sym);
+		memmove(rank + best, rank + best + 1, (size_t)(n - best) * sizeof *rank);
+		if (best > 0)
+			rank[best - 1] = pair_get(d, sym[best - 1], sym[best]);
+		if (best + 1 < n)
+			rank[best] = pair_get(d, sym[best], sym[best + 1]);
+	}
+	return n;
+}
+
+static void heap_push(struct heap *h, uint64_t x)
+{
+	size_t i = h->n++;
+	for (; i && h->v[(i - 1) / 2] > x; i = (i - 1) / 2)
+		h->v[i] = h->v[(i - 1) / 2];
+	h->v[i] = x;
+}
+
+static uint64_t heap_pop(struct heap *h)
+{
+	uint64_t top = h->v[0], x = h->v[--h->n];
+	size_t i = 0;
+	for (size_t c; (c = 2 * i + 1) < h->n; i = c) {
+		c += c + 1 < h->n && h->v[c + 1] < h->v[c];
+		if (h->v[c] >= x)
+			break;
+		h->v[i] = h->v[c];
+	}
+	h->v[i] = x;
+	return top;
+}
+
+static void heap_offer(const struct clip *d, struct heap *h, const int32_t *sym, uint32_t a, uint32_t b, uint32_t end)
+{
+	int32_t rank = b < end ? pair_get(d, sym[a], sym[b]) : NO_PAIR;
+	if (rank != NO_PAIR)
+		heap_push(h, (uint64_t)rank << 32 | a);
+}
+
+/* A long word: a list of symbols and a heap of pairs, n log n. Entries of the heap that a merge has overtaken are recognised when they come up. */
+static void merge_long(const struct clip *d, const char *s, uint32_t n, itr_ids *out)
+{
+	int32_t *sym = itr_xmalloc(n * sizeof *sym);
+	uint32_t *next = itr_xmalloc(n * sizeof *next), *prev = itr_xmalloc(n * sizeof *prev);
+	struct heap h = { itr_xmalloc((size_t)n * 3 * sizeof(uint64_t)), 0 };         /* n at first, and two more for each of at most n merges, each of which took one out */
+	for (uint32_t i = 0; i < n; i++) {
+		sym[i] = d->byte_id[(unsigned char)s[i]] + (i + 1 == n ? BYTES : 0);
+		next[i] = i + 1;
+		prev[i] = i - 1;
+	}
+	for (uint32_t i = 0; i + 1 < n; i++)
+		heap_offer(d, &h, sym, i, i + 1, n);
+	while (h.n) {
+		uint64_t top = heap_pop(&h);
+		uint32_t a = (uint32_t)top, b;
+		int32_t id = (int32_t)(top >> 32);
+		if (sym[a] < 0 || (b = next[a]) >= n || pair_get(d, sym[a], sym[b]) != id)
+			continue;
+		sym[a] = id;
+		sym[b] = -1;
+		next[a] = next[b];
+		if (next[b] < n)
+			prev[next[b]] = a;
+		heap_offer(d, &h, sym, a, next[a], n);
+		if (a)
+			heap_offer(d, &h, sym, prev[a], a, n);
+	}
+	for (uint32_t i = 0; i < n && !itr_ids_full(out); i = next[i])
+		itr_ids_push(out, sym[i]);
+	free(sym);
+	free(next);
+	free(prev);
+	free(h.v);
+}
+
+static void put_word(const struct clip *d, const char *s, size_t n, itr_ids *out)
+{
+	int32_t sym[SMALL], word = itr_strtab_get(&d->words, s, n, itr_strhash(s, n));
+	if (word >= 0) {
+		itr_ids_push(out, d->word_id[word]);
+		return;
+	}
+	if (n > SMALL) {
+		merge_long(d, s, (uint32_t)n, out);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		sym[i] = d->byte_id[(unsigned char)s[i]];
+	sym[n - 1] += BYTES;
+	int left = merge_small(d, sym, (int)n);
+	for (int i = 0; i < left; i++)
+		itr_ids_push(out, sym[i]);
+}
+
+/* --- the file -------------------------------------------------------------------------------------------------------------------------------- */
+
+/* The bytes of each token while the file is read. */
+struct raw { itr_buf bytes; struct { uint32_t at, len; bool last; } *token; };
+
+static int add_token(itr_tokenizer *k, struct raw *r, const char *spelling, size_t n, const char *where, int64_t line, itr_err *err)
+{
+	r->token[k->tokens.n].at = (uint32_t)r->bytes.len;
+	return itr_tokenizer_add(k, spelling, n, where, line, err);
+}
+
+/* The 256 bytes, then the same at the end of a word, in the order and spelling of GPT-2: what can be printed stands for itself, the rest is moved to U+0100 and above. */
+static void add_bytes(itr_tokenizer *k, struct clip *d, struct raw *r)
+{
+	static const struct { int first, last; bool own; } order[] = { { '!', '~', true }, { 0xA1, 0xAC, true }, { 0xAE, 0xFF, true }, { 0, 32, false }, { 127, 160, false }, { 173, 173, false } };
+	for (int last = 0; last < 2; last++) {
+		int32_t moved = 0x100;
+		for (int i = 0; i < ITR_LEN(order); i++)
+			for (int c = order[i].first; c <= order[i].last; c++) {
+				char name[16], byte = (char)c;
+				size_t n = (size_t)itr_utf8_encode(order[i].own ? c : moved++, name);
+				int32_t id = (int32_t)k->tokens.n;
+				if (last)
+					memcpy(name + n, "</w>", 4), n += 4;
+				else
+					d->byte_id[c] = id;
+				if (add_token(k, r, name, n, "", 0, NULL) < 0)
+					continue;                       /* cannot be: all are different */
+				r->token[id].len = 1;
+				r->token[id].last = last;
+				itr_buf_add(&r->bytes, &byte, 1);
+			}
+	}
+}
+
+static int bad_line(const char *where, int64_t number, const char *line, size_t len, const char *why, itr_err *err)
+{
+	itr_buf shown = ITR_BUF_INIT;
+	itr_utf8_sanitize(&shown, line, ITR_MIN(len, 60));
+	itr_err_set(err, "'%s:%lld' is no merge: '%s' %s", where, (long long)number, itr_buf_str(&shown), why);
+	itr_buf_free(&shown);
+	return -1;
+}
+
+static int add_merge(itr_tokenizer *k, struct clip *d, struct raw *r, const char *line, size_t len, const char *where, int64_t number, itr_err *err)
+{
+	const char *space = memchr(line, ' ', len);
+	char joined[512];
+	if (!space || space == line || space == line + len - 1 || memchr(space + 1, ' ', (size_t)(line + len - space - 1)) || len > sizeof joined)
+		return bad_line(where, number, line, len, "is not two tokens with a space between", err);
+	size_t na = (size_t)(space - line), nb = len - na - 1;
+	int32_t a = itr_strtab_get(&k->tokens, line, na, itr_strhash(line, na)), b = itr_strtab_get(&k->tokens, space + 1, nb, itr_strhash(space + 1, nb));
+	if (a < 0 || b < 0)
+		return bad_line(where, number, line, len, "joins a token that no line before it makes", err);
+	if (r->token[a].last)
+		return bad_line(where, number, line, len, "goes on after the end of a word", err);
+	memcpy(joined, line, na);
+	memcpy(joined + na, space + 1, nb);
+	int32_t id = (int32_t)k->tokens.n;
+	if (add_token(k, r, joined, na + nb, where, number, err) < 0)
+		return -1;
+	pair_add(d, a, b, id);
+	r->token[id].len = r->token[a].len + r->token[b].len;
+	r->token[id].last = r->token[b].last;
+	itr_buf_reserve(&r->bytes, r->token[id].len);
+	itr_buf_add(&r->bytes, r->bytes.data + r->token[a].at, r->token[a].len);
+	itr_buf_add(&r->bytes, r->bytes.data + r->token[b].at, r->token[b].len);
+	return 0;
+}
+
+/* Tokens that end a word and that their own bytes lead to. */
+static void find_words(const itr_tokenizer *k, struct clip *d, const struct raw *r)
+{
+	itr_strtab_init(&d->words, k->tokens.n);
+	d->word_id = itr_xmalloc((size_t)k->tokens.n * sizeof *d->word_id);
+	for (int32_t id = 0; id < k->tokens.n; id++) {
+		const char *s = r->bytes.data + r->token[id].at;
+		int32_t sym[SMALL];
+		int n = (int)r->token[id].len;
+		if (!r->token[id].last || n > SMALL)
+			continue;
+		for (int i = 0; i < n; i++)
+			sym[i] = d->byte_id[(unsigned char)s[i]] + (i + 1 == n ? BYTES : 0);
+		if (merge_small(d, sym, n) != 1 || sym[0] != id)
+			continue;
+		d->word_id[d->words.n] = id;
+		itr_strtab_add(&d->words, s, (size_t)r->token[id].len, (int32_t)d->words.n);
+	}
+}
+
+static int class_of(const struct clip *d, unsigned f)
+{
+	unsigned letter = d->open_clip ? ITR_UD_OC_LETTER : ITR_UD_LETTER, number = d->open_clip ? ITR_UD_OC_NUMBER : ITR_UD_NUMBER;
+	if (f & ITR_UD_SPACE)
+		return SPACE;
+	return (f & letter) && (f & number) ? NOTHING : f & letter ? LETTER : f & number ? NUMBER : OTHER;
+}
+
+static int read_merges(itr_tokenizer *k, struct clip *d, struct raw *r, const char *where, const char *text, size_t n, itr_err *err)
+{
+	const char *at = text, *end = text + n, *line;
+	size_t len;
+	if (!itr_next_line(&at, end, &line, &len) || !memmem(line, len, "#version", 8))
+		return itr_err_set(err, "'%s' is no file of merges: its first line does not say '#version'", where);
+	add_bytes(k, d, r);
+	int64_t number = 2;
+	for (; number < 2 + MERGES && itr_next_line(&at, end, &line, &len); number++)
+		if (add_merge(k, d, r, line, len, where, number, err) < 0)
+			return -1;
+	return number > 2 ? 0 : itr_err_set(err, "'%s' holds no merges", where);
+}
+
+static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules, itr_err *err)
+{
+	static const char *const hugging_face[2] = { "<|startoftext|>", "<|endoftext|>" }, *const open_clip[2] = { "<start_of_text>", "<end_of_text>" };
+	struct clip *d = k->data = itr_xcalloc(1, sizeof *d);
+	struct raw r = { ITR_BUF_INIT, itr_xcalloc(2 * BYTES + MERGES + 2, sizeof *r.token) };
+	d->open_clip = rules->open_clip_clean;
+	memcpy(d->special, d->open_clip ? open_clip : hugging_face, sizeof d->special);
+	d->mask = (1u << 19) / 4 - 1;
+	d->pairs = itr_xmalloc((d->mask + 1) * sizeof *d->pairs);
+	memset(d->pairs, 0xFF, (d->mask + 1) * sizeof *d->pairs);
+	itr_strtab_init(&k->tokens, 2 * BYTES + MERGES + 2);
+	for (int c = 0; c < 128; c++) {
+		d->class[c] = (unsigned char)class_of(d, itr_ud_flags(c));
+		d->ascii[c] = (char)(d->open_clip && (itr_ud_flags(c) & ITR_UD_PY_SPACE) ? ' ' : itr_ud_lower(c));
+	}
+	int rc = read_merges(k, d, &r, where, text, n, err);
+	if (rc == 0) {
+		find_words(k, d, &r);
+		k->start = (int32_t)k->tokens.n;
+		k->unk = k->end = k->start + 1;
+		k->pad = 0;
+		for (int i = 0; i < 2 && rc == 0; i++)
+			rc = itr_tokenizer_add(k, d->special[i], strlen(d->special[i]), where, 0, err);
+	}
+	itr_buf_free(&r.bytes);
+	free(r.token);
+	return rc;
+}
+
+/* --- the text -------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Class of the character at *p, which moves on. */
+static int next_class(const struct clip *d, const char **p, const char *end)
+{
+	return (unsigned char)**p < 0x80 ? d->class[(unsigned char)*(*p)++] : class_of(d, itr_ud_flags(itr_utf8_next(p, end)));
+}
+
+static const char *end_of_run(const struct clip *d, const char *p, const char *end, int class)
+{
+	while (p < end) {
+		const char *at = p;
+		if (next_class(d, &p, end) != class)
+			return at;
+	}
+	return end;
+}
+
+/* Bytes of 's 't 're 've 'm 'll 'd at s; 0: it is none. open_clip's pattern ignores case, and a long s (U+017F) is an s then. */
+static size_t contraction(const struct clip *d, const char *s, size_t n)
+{
+	if (n < 2 || s[0] != '\'')
+		return 0;
+	if (s[1] == 's' || s[1] == 't' || s[1] == 'm' || s[1] == 'd')
+		return 2;
+	if (n > 2 && (!memcmp(s + 1, "re", 2) || !memcmp(s + 1, "ve", 2) || !memcmp(s + 1, "ll", 2)))
+		return 3;
+	return d->open_clip && n > 2 && !memcmp(s + 1, "\xC5\xBF", 2) ? 3 : 0;
+}
+
+/* A special token's name at s in lower case; 0: it is none. (open_clip again: long s.) */
+static size_t special_name(const struct clip *d, const char *s, size_t n, const char *name)
+{
+	size_t i = 0;
+	for (; *name; name++) {
+		if (i < n && s[i] == *name)
+			i++;
+		else if (d->open_clip && *name == 's' && n - i > 1 && !memcmp(s + i, "\xC5\xBF", 2))
+			i += 2;
+		else
+			return 0;
+	}
+	return i;
+}
+
+/* In open_clip's pattern the name is the token; for Hugging Face it is text here (the token was found before lower case), which its second pattern cuts in three. */
+static size_t put_special(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
+{
+	const struct clip *d = k->data;
+	for (int i = 0; i < 2; i++) {
+		size_t len = special_name(d, s, n, d->special[i]);
+		if (!len)
+			continue;
+		if (d->open_clip && len == strlen(d->special[i])) {
+			itr_ids_push(out, i ? k->end : k->start);
+		} else if (d->open_clip) {
+			put_word(d, s, len, out);
+		} else {
+			put_word(d, s, 2, out);
+			put_word(d, s + 2, len - 4, out);
+			put_word(d, s + len - 2, 2, out);
+		}
+		return len;
+	}
+	return 0;
+}
+
+/* CLIP's pattern on text that is normalised already. */
+static void split_words(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
+{
+	const struct clip *d = k->data;
+	const char *p = s, *end = s + n;
+	while (p < end && !itr_ids_full(out)) {
+		const char *from = p;
+		size_t len = *p == '<' ? put_special(k, p, (size_t)(end - p), out) : 0;
+		if (len) {
+			p += len;
+			continue;
+		}
+		len = contraction(d, p, (size_t)(end - p));
+		int class = len ? OTHER : next_class(d, &p, end);
+		if (class == SPACE || class == NOTHING)
+			continue;
+		p = len ? from + len : class == NUMBER ? p : end_of_run(d, p, end, class);
+		put_word(d, from, (size_t)(p - from), out);
+	}
+}
+
+static void normalise(const struct clip *d, itr_buf *to, const char *s, size_t n)
+{
+	itr_cps t = { NULL, 0, 0 };
+	itr_cps_decode(&t, s, n);
+	if (d->open_clip) {
+		itr_html_unescape(&t);
+		itr_html_unescape(&t);
+		for (size_t i = 0; i < t.n; i++)
+			if (itr_ud_flags(t.v[i]) & ITR_UD_PY_SPACE)
+				t.v[i] = ' ';
+		itr_cps_python_lower(&t);
+		itr_cps_encode(to, t.v, t.n);
+	} else {
+		itr_cps lower = { NULL, 0, 0 };
+		itr_cps_nfc(&t);
+		for (size_t i = 0; i < t.n; i++) {
+			itr_cps_push(&lower, t.v[i] == 0x130 ? 'i' : itr_ud_lower(t.v[i]));
+			if (t.v[i] == 0x130)
+				itr_cps_push(&lower, 0x307);
+		}
+		itr_cps_encode(to, lower.v, lower.n);
+		free(lower.v);
+	}
+	free(t.v);
+}
+
+static void encode_part(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
+{
+	const struct clip *d = k->data;
+	char few[STACK];
+	for (size_t i = 0; i < n && n <= STACK; i++) {
+		if ((unsigned char)s[i] >= 0x80 || (s[i] == '&' && d->open_clip))
+			break;
+		few[i] = d->ascii[(unsigned char)s[i]];
+		if (i + 1 == n) {
+			split_words(k, few, n, out);
+			return;
+		}
+	}
+	itr_buf b = ITR_BUF_INIT;
+	normalise(d, &b, s, n);
+	split_words(k, itr_buf_str(&b), b.len, out);
+	itr_buf_free(&b);
+}
+
+static void encode(const itr_tokenizer *k, const char *text, size_t n, itr_ids *out)
+{
+	const struct clip *d = k->data;
+	const char *from = text, *end = text + n, *p = text;
+	while (n && !d->open_clip && (p = memchr(p, '<', (size_t)(end - p))) && !itr_ids_full(out)) {
+		int i = 0;
+		while (i < 2 && ((size_t)(end - p) < strlen(d->special[i]) || memcmp(p, d->special[i], strlen(d->special[i]))))
+			i++;
+		if (i == 2) {
+			p++;
+			continue;
+		}
+		if (p > from)
+			encode_part(k, from, (size_t)(p - from), out);
+		itr_ids_push(out, i ? k->end : k->start);
+		from = p += strlen(d->special[i]);
+	}
+	if (from < end)
+		encode_part(k, from, (size_t)(end - from), out);
+}
+
+const itr_tokenizer_kind_desc itr_tokenizer_clip_bpe = {
+	.name = "clip-bpe", .what = "CLIP's byte pairs: bpe_simple_vocab_16e6.txt.gz or merges.txt", .parse = parse, .encode = encode, .free = free_clip,
+};

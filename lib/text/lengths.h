@@ -1,0 +1,24 @@
+/* lengths.h - how long captions are in ids, for choosing a maximum. */
+#ifndef ITR_TEXT_LENGTHS_H
+#define ITR_TEXT_LENGTHS_H
+
+#include "base/buf.h"
+#include "io/json.h"
+
+typedef struct itr_lengths {
+	int64_t *histogram;             /* [i]: captions of i ids, i <= longest */
+	int64_t longest, n;
+	int64_t longest_line;           /* where the first of the longest stands */
+	const char *longest_file;       /* borrowed */
+} itr_lengths;
+
+#define ITR_LENGTHS_INIT { NULL, -1, 0, 0, NULL }
+void itr_lengths_add(itr_lengths *l, int64_t ids, const char *file, int64_t line);
+void itr_lengths_free(itr_lengths *l);
+/* {captions, mean, median, p90, p99, max, longest_file, longest_line, cut_at: {"16": captions that are longer, ...}, histogram}. A quantile is the least length that at least
+ * that share of the captions keeps to. The caller frees. */
+itr_json *itr_lengths_json(const itr_lengths *l);
+/* The same as lines for people. */
+void itr_lengths_print(const itr_lengths *l, itr_buf *out);
+
+#endif

@@ -1,0 +1,247 @@
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/path.h"
+#include "io/gzip.h"
+#include "io/json.h"
+#include "text/tokenizer_internal.h"
+#include "text/unicode.h"
+
+#include <stdlib.h>
+
+#define TOKENIZER(descriptor) extern const itr_tokenizer_kind_desc descriptor;
+#include "text/tokenizers.def"
+#undef TOKENIZER
+
+static const itr_tokenizer_kind_desc *const kinds[] = {
+#define TOKENIZER(descriptor) &descriptor,
+#include "text/tokenizers.def"
+#undef TOKENIZER
+};
+
+enum { MAX_FILE = 64 << 20 };
+
+const char *itr_tokenizer_kind_at(int i, const char **what)
+{
+	if (i < 0 || i >= ITR_LEN(kinds))
+		return NULL;
+	if (what)
+		*what = kinds[i]->what;
+	return kinds[i]->name;
+}
+
+static const itr_tokenizer_kind_desc *find_kind(const char *name, size_t n, itr_err *err)
+{
+	const char *names[ITR_LEN(kinds)];
+	itr_buf all = ITR_BUF_INIT, asked = ITR_BUF_INIT;
+	for (int i = 0; i < ITR_LEN(kinds); i++) {
+		names[i] = kinds[i]->name;
+		if (strlen(names[i]) == n && !memcmp(names[i], name, n)) {
+			itr_buf_free(&all);
+			return kinds[i];
+		}
+		itr_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+	}
+	itr_buf_add(&asked, name, n);
+	itr_err_set(err, "unknown kind of tokenizer '%s': did you mean '%s'? There are: %s", itr_buf_str(&asked), itr_nearest(itr_buf_str(&asked), names, ITR_LEN(names)), all.data);
+	itr_buf_free(&all);
+	itr_buf_free(&asked);
+	return NULL;
+}
+
+/* --- what the kinds share ----------------------------------------------------------------------------------------------------------------- */
+
+bool itr_next_line(const char **at, const char *end, const char **line, size_t *len)
+{
+	if (*at >= end)
+		return false;
+	const char *nl = memchr(*at, '\n', (size_t)(end - *at)), *stop = nl ? nl : end;
+	*line = *at;
+	*len = (size_t)(stop - *at);
+	if (*len && (*line)[*len - 1] == '\r')
+		--*len;
+	*at = nl ? nl + 1 : end;
+	return true;
+}
+
+int itr_tokenizer_add(itr_tokenizer *k, const char *token, size_t n, const char *where, int64_t number, itr_err *err)
+{
+	char line[32] = "";
+	if (number)
+		snprintf(line, sizeof line, ":%lld", (long long)number);
+	if (!n)
+		return itr_err_set(err, "'%s%s' is empty: a vocabulary has one token a line", where, line);
+	if (n > 1000 || memchr(token, 0, n) || !itr_utf8_valid(token, n))
+		return itr_err_set(err, "'%s%s' is no token: %s", where, line, n > 1000 ? "it is longer than 1,000 bytes" : "it is not UTF-8 text");
+	if (!itr_strtab_add(&k->tokens, token, n, (int32_t)k->tokens.n)) {
+		int32_t first = itr_strtab_get(&k->tokens, token, n, itr_strhash(token, n));
+		return itr_err_set(err, "'%s%s' repeats token '%.*s', which already has id %d", where, line, (int)ITR_MIN(n, 80), token, first);
+	}
+	return 0;
+}
+
+void itr_cps_encode(itr_buf *b, const int32_t *s, size_t n)
+{
+	itr_buf_reserve(b, n * 4);
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] < 0x80)
+			b->data[b->len++] = (char)s[i];
+		else
+			b->len += (size_t)itr_utf8_encode(s[i], b->data + b->len);
+	}
+	b->data[b->len] = 0;
+}
+
+/* --- making one ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* A tokenizer_config.json into rules: what it does not say stays as it is. */
+static int read_config(itr_tokenizer_rules *r, const char *path, itr_err *err)
+{
+	itr_json *j = itr_json_read(path, err);
+	if (!j)
+		return -1;
+	r->lower = itr_json_bool(itr_json_get(j, "do_lower_case"), r->lower);
+	r->strip_accents = itr_json_bool(itr_json_get(j, "strip_accents"), r->lower);         /* null: as the lower case, as in the original BERT */
+	r->split_cjk = itr_json_bool(itr_json_get(j, "tokenize_chinese_chars"), r->split_cjk);
+	itr_json_free(j);
+	return 0;
+}
+
+static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const char *config, itr_err *err)
+{
+	bool cased = o && o->cased;
+	*r = (itr_tokenizer_rules){ .lower = !cased, .strip_accents = !cased, .split_cjk = true, .open_clip_clean = o && o->open_clip_clean };
+	if (config && read_config(r, config, err) < 0)
+		return -1;
+	if (cased)
+		r->lower = r->strip_accents = false;
+	return 0;
+}
+
+static itr_tokenizer *parse(const itr_tokenizer_kind_desc *kind, const char *where, const char *bytes, size_t n, const itr_tokenizer_rules *rules, itr_err *err)
+{
+	itr_buf unpacked = ITR_BUF_INIT;
+	itr_tokenizer *k = NULL;
+	if (itr_is_gzip(bytes, n)) {
+		if (itr_gunzip(&unpacked, bytes, n, MAX_FILE, where, err) < 0)
+			goto done;
+		bytes = itr_buf_str(&unpacked);
+		n = unpacked.len;
+	}
+	if (n > MAX_FILE) {
+		itr_err_set(err, "'%s' is no vocabulary: it is larger than %d MiB", where, MAX_FILE >> 20);
+		goto done;
+	}
+	k = itr_xcalloc(1, sizeof *k);
+	*k = (itr_tokenizer){ .kind = kind, .start = -1, .end = -1, .pad = -1, .unk = -1, .rules = *rules };
+	if (kind->parse(k, where, bytes, n, rules, err) < 0) {
+		itr_tokenizer_free(k);
+		k = NULL;
+	}
+done:
+	itr_buf_free(&unpacked);
+	return k;
+}
+
+itr_tokenizer *itr_tokenizer_parse(const char *kind, const char *where, const void *bytes, size_t n, const itr_tokenizer_opts *o, itr_err *err)
+{
+	itr_tokenizer_rules rules;
+	const itr_tokenizer_kind_desc *d = find_kind(kind, strlen(kind), err);
+	return d && rules_of(&rules, o, o ? o->config : NULL, err) == 0 ? parse(d, where, bytes, n, &rules, err) : NULL;
+}
+
+static itr_tokenizer *load(const itr_tokenizer_kind_desc *kind, const char *path, const itr_tokenizer_opts *o, const char *config, itr_err *err)
+{
+	itr_tokenizer_rules rules;
+	size_t n;
+	if (rules_of(&rules, o, config, err) < 0)
+		return NULL;
+	char *bytes = itr_path_read(path, MAX_FILE, &n, err);
+	itr_tokenizer *k = bytes ? parse(kind, path, bytes, n, &rules, err) : NULL;
+	free(bytes);
+	return k;
+}
+
+/* The first of the files that a published model keeps its vocabulary in; kind NULL: any kind but a bare list of words, which nothing tells from word pieces. */
+static itr_tokenizer *load_folder(const char *dir, const itr_tokenizer_kind_desc *kind, const itr_tokenizer_opts *o, itr_err *err)
+{
+	static const struct { const char *file, *kind; } layouts[] = {
+		{ "merges.txt", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt.gz", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt", "clip-bpe" },
+		{ "vocab.txt", "wordpiece" }, { "vocabulary.json", "words" }, { "vocab.txt", "words" },
+	};
+	char *config = o && o->config ? itr_xstrdup(o->config) : itr_path_join(dir, "tokenizer_config.json");
+	itr_tokenizer *k = NULL;
+	bool found = false;
+	for (int i = 0; i < ITR_LEN(layouts) && !found; i++) {
+		const itr_tokenizer_kind_desc *d = find_kind(layouts[i].kind, strlen(layouts[i].kind), NULL);
+		char *path = itr_path_join(dir, layouts[i].file);
+		found = (!kind || d == kind) && itr_path_exists(path);
+		if (found)
+			k = load(d, path, o, (o && o->config) || itr_path_exists(config) ? config : NULL, err);
+		free(path);
+	}
+	if (!found)
+		itr_err_set(err, "'%s' holds no vocabulary%s%s: none of merges.txt, bpe_simple_vocab_16e6.txt.gz, vocab.txt, vocabulary.json", dir, kind ? " of " : "", kind ? kind->name : "");
+	free(config);
+	return k;
+}
+
+itr_tokenizer *itr_tokenizer_new(const char *spec, const itr_tokenizer_opts *o, itr_err *err)
+{
+	if (itr_path_is_dir(spec))
+		return load_folder(spec, NULL, o, err);
+	const char *colon = strchr(spec, ':');
+	if (!colon || !colon[1]) {
+		itr_err_set(err, itr_path_exists(spec) ? "'%s' is a file: its kind belongs in front, as in 'wordpiece:%s'" : "'%s' is no tokenizer: write KIND:FILE, as in 'wordpiece:vocab.txt', or a folder",
+		            spec, spec);
+		return NULL;
+	}
+	const itr_tokenizer_kind_desc *d = find_kind(spec, (size_t)(colon - spec), err);
+	if (!d)
+		return NULL;
+	return itr_path_is_dir(colon + 1) ? load_folder(colon + 1, d, o, err) : load(d, colon + 1, o, o ? o->config : NULL, err);
+}
+
+void itr_tokenizer_free(itr_tokenizer *k)
+{
+	if (!k)
+		return;
+	if (k->data)
+		k->kind->free(k->data);
+	itr_strtab_free(&k->tokens);
+	free(k);
+}
+
+/* --- using it ---------------------------------------------------------------------------------------------------------------------------------- */
+
+int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t bytes, int32_t *ids, int64_t max_ids)
+{
+	itr_ids out = { ids, 0, max_ids - 1 };
+	if (max_ids < 2)
+		ITR_BUG("itr_tokenizer_encode: room for %lld ids, two are the least", (long long)max_ids);
+	itr_ids_push(&out, k->start);
+	k->kind->encode(k, text, bytes, &out);
+	ids[out.n++] = k->end;
+	return out.n;
+}
+
+/* An invalid byte becomes the three of U+FFFD, and no character grows more than that under NFC, NFD or as an entity; no id stands for less than a byte. */
+int64_t itr_tokenizer_max_ids(size_t bytes) { return 3 * (int64_t)bytes + 2; }
+
+const char *itr_tokenizer_kind(const itr_tokenizer *k) { return k->kind->name; }
+int64_t itr_tokenizer_size(const itr_tokenizer *k) { return k->tokens.n; }
+int32_t itr_tokenizer_start(const itr_tokenizer *k) { return k->start; }
+int32_t itr_tokenizer_end(const itr_tokenizer *k) { return k->end; }
+int32_t itr_tokenizer_pad(const itr_tokenizer *k) { return k->pad; }
+int32_t itr_tokenizer_unk(const itr_tokenizer *k) { return k->unk; }
+
+int32_t itr_tokenizer_id(const itr_tokenizer *k, const char *token)
+{
+	size_t n = strlen(token);
+	return itr_strtab_get(&k->tokens, token, n, itr_strhash(token, n));
+}
+
+const char *itr_tokenizer_token(const itr_tokenizer *k, int32_t id)
+{
+	return id >= 0 && id < k->tokens.n ? k->tokens.bytes.data + k->tokens.keys[id].at : NULL;
+}
