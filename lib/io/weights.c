@@ -118,12 +118,12 @@ static void read_strided(const unsigned char *storage, const itr_weight *t, cons
 }
 
 /* The next n bytes of a member, all of them. */
-static int member_fill(itr_zip_member *m, void *bytes, int64_t n, itr_err *err)
+static int member_fill(const itr_weights_file *f, itr_zip_member *m, void *bytes, int64_t n, itr_err *err)
 {
 	for (int64_t done = 0; done < n;) {
 		int64_t got = itr_zip_member_read(m, (char *)bytes + done, n - done, err);
 		if (got <= 0)
-			return got < 0 ? -1 : itr_err_set(err, "a member of the archive ends too early");
+			return got < 0 ? -1 : itr_err_set(err, "'%s': a storage ends too early", f->path);
 		done += got;
 	}
 	return 0;
@@ -147,7 +147,7 @@ static int read_member(const itr_weights_file *f, const itr_weight *t, const itr
 	int rc = 0;
 	for (int64_t i = 0; i < t->count && rc == 0; i += step) {
 		int64_t n = ITR_MIN(step, t->count - i);
-		rc = member_fill(m, piece ? piece : out + i, n * size, err);
+		rc = member_fill(f, m, piece ? piece : out + i, n * size, err);
 		if (rc == 0 && piece)
 			itr_to_f32(out + i, piece, t->dtype, n);
 	}
@@ -166,11 +166,12 @@ static const void *cached(const itr_weights *w, const itr_stored *s, size_t size
 		return c->bytes;
 	free(c->bytes);
 	c->bytes = NULL;
-	itr_zip_member *m = itr_zip_member_open(w->files.v[s->file].zip, s->member, err);
+	const itr_weights_file *f = &w->files.v[s->file];
+	itr_zip_member *m = itr_zip_member_open(f->zip, s->member, err);
 	if (!m)
 		return NULL;
 	void *bytes = itr_xmalloc((size_t)s->elements * size + 1);
-	if (member_fill(m, bytes, s->elements * (int64_t)size, err) == 0 && member_end(m, err) == 0)
+	if (member_fill(f, m, bytes, s->elements * (int64_t)size, err) == 0 && member_end(m, err) == 0)
 		*c = (struct itr_weights_cache){ s->file, s->member, bytes };
 	else
 		free(bytes);
