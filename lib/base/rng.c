@@ -264,3 +264,60 @@ void itr_rng_choice(itr_rng *r, int64_t n, int64_t k, int64_t *out)
 	memcpy(out, all + (n - k), (size_t)k * sizeof *out);
 	free(all);
 }
+
+/* --- the same in bulk: the generator in registers, no calls between the draws ----------------------------------------------------------------- */
+
+/* bounded() for 0 < max < 2^32 - 1; r is a local copy, so that the compiler keeps it in registers. */
+static inline uint32_t bounded_half(itr_rng *r, uint32_t max)
+{
+	uint32_t n = max + 1, half;
+	uint64_t m;
+	for (;;) {
+		if (r->has_half) {
+			half = r->half;
+		} else {
+			uint64_t x = itr_rng_u64(r);
+			half = (uint32_t)x;
+			r->half = (uint32_t)(x >> 32);
+		}
+		r->has_half ^= 1;
+		m = (uint64_t)half * n;
+		if ((uint32_t)m >= n || (uint32_t)m >= (UINT32_MAX - max) % n)
+			return (uint32_t)(m >> 32);
+	}
+}
+
+void itr_rng_indices(itr_rng *r, int64_t high, int64_t n, int32_t *out)
+{
+	itr_rng local = *r;
+	if (high <= 0 || high > INT32_MAX)
+		ITR_BUG("itr_rng_indices: %lld", (long long)high);
+	for (int64_t i = 0; i < n; i++)
+		out[i] = high == 1 ? 0 : (int32_t)bounded_half(&local, (uint32_t)high - 1);
+	*r = local;
+}
+
+void itr_rng_choice_bits(itr_rng *r, int64_t n, int64_t k, uint64_t *bits)
+{
+	itr_rng local = *r;
+	memset(bits, 0, (size_t)((n + 63) / 64) * sizeof *bits);
+	if (k < 0 || k > n)
+		ITR_BUG("itr_rng_choice_bits: %lld of %lld", (long long)k, (long long)n);
+	if ((n > 10000 && k > n / 50) || n > INT32_MAX) {           /* the tail shuffle needs its permutation anyway */
+		int64_t *out = itr_xmalloc((size_t)(k + 1) * sizeof *out);
+		itr_rng_choice(r, n, k, out);
+		for (int64_t i = 0; i < k; i++)
+			bits[out[i] / 64] |= UINT64_C(1) << out[i] % 64;
+		free(out);
+		return;
+	}
+	for (int64_t j = n - k; j < n; j++) {
+		uint64_t v = j ? bounded_half(&local, (uint32_t)j) : 0;
+		if (bits[v / 64] >> v % 64 & 1)
+			v = (uint64_t)j;
+		bits[v / 64] |= UINT64_C(1) << v % 64;
+	}
+	for (int64_t i = k - 1; i >= 1; i--)                        /* the draws of the shuffle, whose order a set does not have */
+		bounded_half(&local, (uint32_t)i);
+	*r = local;
+}

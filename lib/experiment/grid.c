@@ -143,7 +143,12 @@ itr_grid *itr_grid_new(const itr_grid_opts *o, itr_provenance *p, itr_err *err)
 	g->meta_path = itr_xasprintf("%s/experiment_results.meta.json", o->output_dir);
 	g->queries_path = itr_xasprintf("%s/experiment_results.per_query.npz", o->output_dir);
 	g->journal_path = itr_xasprintf("%s/experiment_results.journal", o->output_dir);
-	if (check_options(&g->o, err) < 0 || itr_grid_open(g, p, err) < 0 || take_fingerprint(g, p, err) < 0)
+	bool later = !o->resume && !o->dry_run && !itr_path_is_dir(o->data);      /* then all is to do, and the file can be read for its checksum while pools are drawn */
+	if (check_options(&g->o, err) < 0 || itr_grid_open(g, later ? NULL : p, err) < 0)
+		goto fail;
+	if (later)
+		itr_grid_draw(g, p);
+	if (take_fingerprint(g, p, err) < 0)
 		goto fail;
 	itr_metric_set_default(&g->set, g->o.recall_k.v, g->o.recall_k.n, g->o.recall_k.v[g->o.recall_k.n - 1]);
 	make_cells(g);
@@ -174,6 +179,7 @@ void itr_grid_free(itr_grid *g)
 	}
 	for (int64_t i = 0; g->pools && i < (int64_t)g->o.seeds.n * g->o.sizes.n * 2; i++) {
 		free(g->pools[i].row);
+		free(g->pools[i].bits);
 		free(g->pools[i].n);
 	}
 	free(g->weights.count);
@@ -296,8 +302,8 @@ static int run_dim(itr_grid *g, int dim, const itr_grid_watch *w, itr_err *err)
 
 int itr_grid_run(itr_grid *g, const itr_grid_watch *watch, itr_err *err)
 {
-	if (itr_grid_todo(g))
-		itr_grid_draw(g);
+	if (itr_grid_todo(g) && !g->pools)
+		itr_grid_draw(g, NULL);
 	for (int d = 0; d < g->o.dims.n; d++) {
 		if (run_dim(g, d, watch, err) < 0)
 			return -1;

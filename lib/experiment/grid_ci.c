@@ -9,9 +9,8 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "experiment/grid_internal.h"
-#include "tensor/blas.h"
 
-enum { ROWS = 125 };            /* resamples of one product */
+enum { ROWS = 128 };            /* resamples of one product */
 
 static bool has_interval(const itr_metric_def *m)
 {
@@ -23,22 +22,26 @@ static int64_t cluster_of(const itr_grid *g, int direction, int64_t query)
 	return direction == T2V ? g->base->text_image[query] : query;
 }
 
-static void draw(itr_grid *g, int64_t clusters)
+void itr_grid_resample(itr_grid *g, int64_t clusters)
 {
 	itr_weights *w = &g->weights;
 	itr_rng rng;
-	if (w->clusters == clusters)
+	if (w->count && w->clusters == clusters)
 		return;
 	free(w->count);
 	w->clusters = clusters;
 	w->resamples = g->o.resamples;
 	w->count = itr_xcalloc((size_t)(w->resamples * clusters) + 1, sizeof *w->count);
 	itr_rng_init(&rng, (uint64_t[]){ g->o.seed, 1 }, 2);
-	for (int64_t b = 0; b < w->resamples; b++)
+	int32_t *image = itr_xmalloc((size_t)clusters * sizeof *image);
+	for (int64_t b = 0; b < w->resamples; b++) {
+		itr_rng_indices(&rng, clusters, clusters, image);
 		for (int64_t i = 0; i < clusters; i++) {
-			uint16_t *c = &w->count[b * clusters + itr_rng_integers(&rng, 0, clusters)];
+			uint16_t *c = &w->count[b * clusters + image[i]];
 			*c = *c < UINT16_MAX ? *c + 1 : *c;
 		}
+	}
+	free(image);
 }
 
 /* Images that have a ranked query in either direction, numbered closely: number[image], or -1. */
@@ -78,7 +81,7 @@ struct product {
 	const itr_weights *w;
 	const double *sum;
 	double *out;                    /* [resamples][columns] */
-	int64_t columns, per_cell;      /* two counts, then the cells' */
+	int64_t columns;                /* two counts, then the cells', then nothing */
 	double **weight;                /* a worker's block */
 };
 
@@ -87,14 +90,8 @@ static void multiply(void *ctx, int64_t block, int worker)
 	const struct product *p = ctx;
 	int64_t first = block * ROWS, rows = ITR_MIN(p->w->resamples - first, (int64_t)ROWS), n = p->w->clusters;
 	const uint16_t *count = p->w->count + first * n;
-	for (int64_t i = 0; i < rows * n; i++)
-		p->weight[worker][i] = count[i];
-	/*
-	 * A product for the counts and one a cell, each of the same shape: BLAS sums the columns at the edge of a product in another way
-	 * (OpenBLAS with AVX-512 does), and a cell's figures must not depend on how many others are computed beside it, as on a resumed grid.
-	 */
-	for (int64_t at = 0, width = 2; at < p->columns; at += width, width = p->per_cell)
-		itr_dgemm(false, false, rows, width, n, 1, p->weight[worker], n, p->sum + at, p->columns, 0, p->out + first * p->columns + at, p->columns);
+	itr_grid_doubles(count, rows * n, p->weight[worker]);
+	itr_grid_weigh(p->weight[worker], (rows + ITR_WEIGH_ROWS - 1) / ITR_WEIGH_ROWS * ITR_WEIGH_ROWS, n, p->sum, p->columns, p->out + first * p->columns);
 }
 
 /* The k-th smallest (from 0) of n values; what is smaller comes before it. */
@@ -172,14 +169,15 @@ static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, c
 	for (int j = 0; j < g->set.n; j++)
 		if (has_interval(&g->set.m[j]))
 			e.metric[e.per_side++] = j;
-	struct product p = { &g->weights, NULL, NULL, (int64_t)n * 2 * e.per_side + 2, 2 * e.per_side, itr_xcalloc((size_t)workers, sizeof *p.weight) };
-	double *sum = itr_xcalloc((size_t)(clusters * p.columns) + 1, sizeof *sum);
-	draw(g, clusters);
+	int64_t columns = ((int64_t)n * 2 * e.per_side + 2 + ITR_WEIGH_COLUMNS - 1) / ITR_WEIGH_COLUMNS * ITR_WEIGH_COLUMNS;
+	struct product p = { &g->weights, NULL, NULL, columns, itr_xcalloc((size_t)workers, sizeof *p.weight) };
+	double *sum = itr_aligned_calloc((size_t)(clusters * p.columns + 1) * sizeof *sum);
+	itr_grid_resample(g, clusters);
 	fill(g, values, n, number, sum, p.columns);
 	p.sum = sum;
-	p.out = itr_xmalloc((size_t)(g->o.resamples * p.columns + 1) * sizeof *p.out);
+	p.out = itr_aligned_alloc((size_t)((g->o.resamples + ITR_WEIGH_ROWS) * p.columns) * sizeof *p.out);
 	for (int i = 0; i < workers; i++)
-		p.weight[i] = itr_aligned_alloc((size_t)(ROWS * clusters) * sizeof(double));
+		p.weight[i] = itr_aligned_calloc((size_t)(ROWS * clusters) * sizeof(double));
 	itr_parallel_for(workers, (g->o.resamples + ROWS - 1) / ROWS, multiply, &p);
 	e.out = p.out;
 	e.columns = p.columns;
@@ -187,8 +185,8 @@ static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, c
 	for (int i = 0; i < workers; i++)
 		itr_aligned_free(p.weight[i]);
 	free(p.weight);
-	free(p.out);
-	free(sum);
+	itr_aligned_free(p.out);
+	itr_aligned_free(sum);
 }
 
 static bool same_queries(itr_metric_values *const a[2], itr_metric_values *const b[2])

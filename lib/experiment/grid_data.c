@@ -8,6 +8,7 @@
 #include "experiment/grid_internal.h"
 #include "linear/project.h"
 #include "retrieval/pools.h"
+#include "retrieval/rank_bits.h"
 #include "tensor/rows.h"
 
 static bool in_list(const itr_grid_list *l, int64_t v)
@@ -65,9 +66,6 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 			itr_err_set(err, "%s", first.msg);
 		return -1;
 	}
-	itr_aligned_free(g->base->text);          /* vectors are read again size by size: only one size is held at a time */
-	itr_aligned_free(g->base->image);
-	g->base->text = g->base->image = NULL;
 	if (g->o.shuffle)
 		shuffle(g);
 	g->rel[T2V] = g->base->t2i;
@@ -88,10 +86,19 @@ static float *permuted(const itr_grid *g, float *x, int64_t dim)
 	return y;
 }
 
+/* Those that were read with the ids serve the first size; from then on they are read size by size, so that only one is held at a time. */
+static void forget_vectors(const itr_grid *g)
+{
+	itr_aligned_free(g->base->text);
+	itr_aligned_free(g->base->image);
+	g->base->text = g->base->image = NULL;
+}
+
 int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err)
 {
 	bool project = in_list(&g->o.project, dim), made = project || in_list(&g->o.truncate, dim);
-	itr_pairs *p = open_size(g, made ? 0 : dim, NULL, err);
+	bool held = !made && g->base->text && g->base->dim == dim;
+	itr_pairs *p = held ? g->base : open_size(g, made ? 0 : dim, NULL, err);
 	*out = (itr_vectors){ .dim = dim };
 	if (!p)
 		return -1;
@@ -126,7 +133,9 @@ int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *
 		}
 		out->x[0] = permuted(g, out->x[0], dim);
 	}
-	itr_pairs_free(p);
+	if (!held)
+		itr_pairs_free(p);
+	forget_vectors(g);
 	return out->x[0] ? 0 : -1;
 }
 
@@ -142,6 +151,7 @@ void itr_vectors_free(itr_vectors *v)
 static void draw_one(void *ctx, int64_t i, int worker)
 {
 	itr_grid *g = ctx;
+	i = ((int64_t)g->o.seeds.n * g->o.sizes.n * 2) - 1 - i;              /* sizes mostly ascend: the longest first */
 	int direction = (int)(i % 2), size = (int)(i / 2 % ITR_MAX(1, g->o.sizes.n)), seed = (int)(i / 2 / ITR_MAX(1, g->o.sizes.n));
 	itr_drawn *d = &g->pools[i];
 	int64_t n = g->n_queries[direction];
@@ -150,19 +160,57 @@ static void draw_one(void *ctx, int64_t i, int worker)
 		return;
 	itr_pools *p = itr_pools_begin(g->rel[direction], g->o.sizes.v[size], (uint64_t)g->o.seeds.v[seed], direction);
 	d->width = itr_pools_width(p);
-	d->row = itr_xmalloc((size_t)(n * d->width + 1) * sizeof *d->row);
+	d->words = itr_bits_words(g->n_gallery[direction]);
 	d->n = itr_xmalloc((size_t)(n + 1) * sizeof *d->n);
+	if (d->words * (int64_t)sizeof *d->bits <= d->width * (int64_t)sizeof *d->row)
+		d->bits = itr_xmalloc((size_t)(n * d->words + 1) * sizeof *d->bits);
+	else
+		d->row = itr_xmalloc((size_t)(n * d->width + 1) * sizeof *d->row);
 	for (int64_t q = 0; q < n; q++)
-		d->n[q] = (int32_t)itr_pools_next(p, d->row + q * d->width);
+		d->n[q] = (int32_t)(d->bits ? itr_pools_next_bits(p, d->bits + q * d->words) : itr_pools_next(p, d->row + q * d->width));
 	itr_pools_free(p);
 }
 
-/* Each stream has its own generator, so they can be drawn side by side. */
-void itr_grid_draw(itr_grid *g)
+/* Images that are resampled when every query fits its pool, as nearly always. */
+static int64_t clusters(const itr_grid *g)
 {
+	int64_t n = 0;
+	for (int64_t i = 0; i < g->base->n_image; i++)
+		n += itr_relevance_count(g->rel[V2T], i) > 0;
+	return n;
+}
+
+struct draw { itr_grid *g; itr_provenance *provenance; };
+
+static void draw_piece(void *ctx, int64_t i, int worker)
+{
+	struct draw *d = ctx;
+	if (i == 0 && d->provenance)
+		itr_provenance_input(d->provenance, d->g->o.data);
+	else if (i == 1 && d->g->o.resamples > 0)
+		itr_grid_resample(d->g, clusters(d->g));
+	else if (i > 1)
+		draw_one(d->g, i - 2, worker);
+}
+
+/* Each stream has its own generator, so they can be drawn side by side. */
+void itr_grid_draw(itr_grid *g, itr_provenance *p)
+{
+	struct draw d = { g, p };
 	int64_t n = (int64_t)g->o.seeds.n * g->o.sizes.n * 2;
 	g->pools = itr_xcalloc((size_t)n + 1, sizeof *g->pools);
-	itr_parallel_for(g->o.threads, n, draw_one, g);
+	itr_parallel_for(g->o.threads, n + 2, draw_piece, &d);
+}
+
+const int32_t *itr_drawn_rows(const itr_grid *g, const itr_drawn *d, int direction, int64_t query, int32_t *out)
+{
+	if (!d || (!d->row && !d->bits))
+		return NULL;
+	if (d->row)
+		return d->row + query * d->width;
+	if (d->n[query])
+		itr_pools_rows(g->rel[direction], query, d->bits + query * d->words, out);
+	return out;
 }
 
 const itr_drawn *itr_grid_pool(const itr_grid *g, int seed, int size, int direction)

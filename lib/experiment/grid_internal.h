@@ -18,11 +18,12 @@ typedef struct itr_cell {
 	int32_t *counts[2];              /* per direction [seeds][queries][3]: g, n, m of the best positive */
 } itr_cell;
 
-/* Candidates of every query for one (seed, direction, size). */
+/* Candidates of every query for one (seed, direction, size): as sets where these are smaller than lists, otherwise as lists; neither for the whole gallery. */
 typedef struct itr_drawn {
-	int64_t width;
+	int64_t width, words;
+	uint64_t *bits;                  /* [queries][words], see retrieval/pools.h */
 	int32_t *row;                    /* [queries][width] */
-	int32_t *n;                      /* [queries] */
+	int32_t *n;                      /* [queries] rows in the pool; 0: left out */
 } itr_drawn;
 
 /* Resampled images, drawn once: how often each of `clusters` is in a resample. */
@@ -40,7 +41,7 @@ struct itr_grid {
 	int64_t n_queries[2], n_gallery[2];
 	itr_cell *cells;
 	int64_t n_cells;
-	itr_drawn *pools;                /* [seeds][sizes][2]; row NULL where the whole gallery is ranked */
+	itr_drawn *pools;                /* [seeds][sizes][2] */
 	itr_weights weights;
 	itr_json *warnings, *fidelity;
 	char *results_path, *meta_path, *queries_path, *journal_path;
@@ -58,8 +59,11 @@ typedef struct itr_vectors {
 ITR_MUST_USE int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err);
 ITR_MUST_USE int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err);
 void itr_vectors_free(itr_vectors *v);
-void itr_grid_draw(itr_grid *g);
+/* All that is drawn, side by side, and the checksum of the data file meanwhile (p, or NULL). */
+void itr_grid_draw(itr_grid *g, itr_provenance *p);
 const itr_drawn *itr_grid_pool(const itr_grid *g, int seed, int size, int direction);
+/* The candidates of a query as a list, positives first: what d holds, or made of its bits in out[width]. NULL: the whole gallery. */
+const int32_t *itr_drawn_rows(const itr_grid *g, const itr_drawn *d, int direction, int64_t query, int32_t *out);
 
 /* grid_score.c: ranks of all queries of one direction in every pool of a group: ranks[seed * n_sizes + size]. NULL where nothing is to do. */
 void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, const bool *wanted, itr_ranks **ranks, int threads);
@@ -70,6 +74,13 @@ itr_lap itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float
 
 /* grid_ci.c: 95 % intervals of the means (recall, mrr, ndcg; the others get NaN) of n pairs (T2V, V2T) of values at once; out[(pair * 2 + direction) * ITR_METRIC_MAX + column]. */
 void itr_grid_intervals(itr_grid *g, itr_metric_values *const *values, int n, itr_interval *out);
+
+/* Draws the resamples of so many images, unless they are there. */
+void itr_grid_resample(itr_grid *g, int64_t clusters);
+/* grid_weigh.c: out (rows, columns) = weight (rows, n) x sum (n, columns); rows and columns whole multiples of these. */
+enum { ITR_WEIGH_ROWS = 8, ITR_WEIGH_COLUMNS = 16 };
+void itr_grid_doubles(const uint16_t *x, int64_t n, double *out);
+void itr_grid_weigh(const double *weight, int64_t rows, int64_t n, const double *sum, int64_t columns, double *out);
 
 /* grid_group.c: the cells of one (dim, precision), in two steps: what may run side by side with other groups, and what must run alone. */
 typedef struct itr_group itr_group;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "experiment/grid_internal.h"
+#include "retrieval/rank_bits.h"
 #include "retrieval/select.h"
 
 enum { BLOCK = 64 };
@@ -16,6 +17,11 @@ struct lane {                           /* a worker's scratch */
 	float *scores;                   /* [BLOCK][gallery] */
 	float *pool, *again;             /* [gallery] */
 	int64_t *row;
+	int32_t *candidate;              /* [gallery] */
+	uint64_t *scratch;               /* of itr_ranks_query_bits */
+	itr_ranks **ranks;               /* of pools that are sets: [seeds * sizes], with what goes with each */
+	const uint64_t **bits;
+	int64_t *size;
 	itr_hit *hit;
 };
 
@@ -70,16 +76,23 @@ static void rescore(const struct pass *p, struct lane *l, int64_t query, const i
 static void rank_query(const struct pass *p, struct lane *l, const float *score, int64_t query)
 {
 	const itr_grid *g = p->g;
+	int sets = 0;
 	for (int k = 0; k < g->o.seeds.n * p->n_sizes; k++) {
 		const itr_drawn *d = itr_grid_pool(g, k / p->n_sizes, k % p->n_sizes, p->direction);
-		const int32_t *candidate = d && d->row ? d->row + query * d->width : NULL;
-		int64_t n = candidate ? d->n[query] : p->g->n_gallery[p->direction];
+		int64_t n = d && d->n ? d->n[query] : p->g->n_gallery[p->direction];
 		if (!p->ranks[k])
 			continue;
 		if (n == 0 || itr_relevance_count(g->rel[p->direction], query) == 0) {
 			itr_ranks_leave_out(p->ranks[k], query);
 			continue;
 		}
+		if (d && d->bits && !l->fine) {
+			l->ranks[sets] = p->ranks[k];
+			l->bits[sets] = d->bits + query * d->words;
+			l->size[sets++] = n;
+			continue;
+		}
+		const int32_t *candidate = itr_drawn_rows(g, d, p->direction, query, l->candidate);
 		const float *s = score;
 		if (candidate)
 			for (int64_t i = 0; i < n; i++)
@@ -92,6 +105,8 @@ static void rank_query(const struct pass *p, struct lane *l, const float *score,
 			s = l->pool;
 		itr_ranks_query(p->ranks[k], g->rel[p->direction], query, s, candidate, n);
 	}
+	if (sets)
+		itr_ranks_query_bits(l->ranks, sets, g->rel[p->direction], query, score, l->bits, l->size, l->scratch);
 }
 
 static void rank_block(void *ctx, int64_t block, int worker)
@@ -111,8 +126,14 @@ void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *q
 	struct pass p = { g, gallery, queries, direction, g->o.sizes.n + g->o.full, wanted, ranks, itr_xcalloc((size_t)workers, sizeof *p.lanes) };
 	for (int k = 0; k < g->o.seeds.n * p.n_sizes; k++)
 		ranks[k] = wanted[k % p.n_sizes] ? itr_ranks_new(g->rel[direction], g->o.ties == ITR_TIES_STABLE) : NULL;
+	size_t pools = (size_t)g->o.seeds.n * (size_t)p.n_sizes;
 	for (int i = 0; i < workers; i++) {
 		struct lane *l = &p.lanes[i];
+		l->candidate = itr_xmalloc((size_t)n * sizeof *l->candidate);
+		l->scratch = itr_xmalloc((size_t)(3 * itr_bits_words(n)) * sizeof *l->scratch);
+		l->ranks = itr_xmalloc(pools * sizeof *l->ranks);
+		l->bits = itr_xmalloc(pools * sizeof *l->bits);
+		l->size = itr_xmalloc(pools * sizeof *l->size);
 		l->scorer = itr_scorer_new_block(gallery, BLOCK);
 		l->fine = g->o.rescore > 0 && itr_gallery_fine(gallery) ? itr_scorer_new(itr_gallery_fine(gallery)) : NULL;
 		l->scores = itr_aligned_alloc((size_t)(BLOCK * n) * sizeof *l->scores);
@@ -130,6 +151,11 @@ void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *q
 		free(l->pool);
 		free(l->again);
 		free(l->row);
+		free(l->candidate);
+		free(l->scratch);
+		free(l->ranks);
+		free(l->bits);
+		free(l->size);
 		free(l->hit);
 	}
 	free(p.lanes);

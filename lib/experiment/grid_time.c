@@ -31,7 +31,7 @@ static int64_t choose(const itr_grid *g, int direction, const itr_drawn *d, stru
 {
 	int64_t n = 0, *all = itr_xmalloc((size_t)(g->n_queries[direction] + 1) * sizeof *all);
 	for (int64_t q = 0; q < g->n_queries[direction]; q++)
-		if (itr_relevance_count(g->rel[direction], q) && (!d || !d->row || d->n[q]))
+		if (itr_relevance_count(g->rel[direction], q) && (!d || !d->n || d->n[q]))
 			all[n++] = q;
 	*ranked = n;
 	if (g->o.timing == ITR_TIMING_QUICK && n > QUICK_QUERIES) {
@@ -45,17 +45,20 @@ static int64_t choose(const itr_grid *g, int direction, const itr_drawn *d, stru
 		n = QUICK_QUERIES;
 	}
 	*jobs = itr_xcalloc((size_t)n + 1, sizeof **jobs);
+	int32_t *list = itr_xmalloc((size_t)(d ? d->width + 1 : 1) * sizeof *list);
 	for (int64_t i = 0; i < n; i++) {
 		struct job *j = &(*jobs)[i];
 		*j = (struct job){ all[i], g->n_gallery[direction], NULL };
-		if (!d || !d->row)
+		const int32_t *row = itr_drawn_rows(g, d, direction, all[i], list);
+		if (!row)
 			continue;
 		j->n = d->n[all[i]];
 		j->rows = itr_xmalloc((size_t)j->n * sizeof *j->rows);
 		for (int64_t k = 0; k < j->n; k++)
-			j->rows[k] = d->row[all[i] * d->width + k];
+			j->rows[k] = row[k];
 		qsort(j->rows, (size_t)j->n, sizeof *j->rows, by_number);
 	}
+	free(list);
 	free(all);
 	return n;
 }

@@ -10,7 +10,7 @@
 #include "retrieval/packed.h"
 #include "tensor/dtype.h"
 
-enum { PIECE = 4096 };
+enum { PIECE = 128 };
 
 /* Row layout: elements that kernels read and the bytes from row to row. */
 static void layout(itr_gallery *g)

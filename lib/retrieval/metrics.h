@@ -41,6 +41,8 @@ void itr_ranks_free(itr_ranks *r);
 /* Ranks query q from the scores of n candidates. candidate NULL: score[i] is gallery row i's and n the gallery; otherwise it is row candidate[i]'s, and the first
  * candidates are q's positives in rel's order, as itr_pools_next gives them. Sets pool[q] = n. Different q may run in different threads. */
 void itr_ranks_query(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score, const int32_t *candidate, int64_t n);
+/* Its first part alone: q's entries from the scores of the whole gallery, best first; counts and pool are left (retrieval/rank_bits.h fills them). */
+void itr_ranks_entries(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score);
 void itr_ranks_leave_out(itr_ranks *r, int64_t q);          /* no positive, or more positives than the pool holds */
 
 /* Inner products of a (na, dim) with b (nb, dim), streamed in blocks; memory beyond the inputs: the smaller side once, packed, and a few MiB. Either relevance may

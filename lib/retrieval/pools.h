@@ -17,6 +17,10 @@ itr_pools *itr_pools_begin(const itr_relevance *rel, int64_t size, uint64_t seed
 int64_t itr_pools_width(const itr_pools *p);          /* the most rows that a pool can have: min(size, gallery) */
 /* Candidates of the next query into out[width]: its positives first (ascending), then the negatives in NumPy's order. Their number; 0: left out. */
 int64_t itr_pools_next(itr_pools *p, int32_t *out);
+/* The same pool as a set, much faster: bit i of the (gallery + 63) / 64 words stands for row i. Its number of rows; 0: left out (words untouched). */
+int64_t itr_pools_next_bits(itr_pools *p, uint64_t *bits);
+/* Such a pool as itr_pools_next gives it, but the negatives ascending. out holds as many rows as bits are set; their number is returned. */
+int64_t itr_pools_rows(const itr_relevance *rel, int64_t q, const uint64_t *bits, int32_t *out);
 void itr_pools_free(itr_pools *p);
 
 #endif

@@ -78,7 +78,8 @@ static void sort_entries(itr_ranks *r, int64_t q)
 	struct scored few[32], *s = n <= ITR_LEN(few) ? few : itr_xmalloc((size_t)n * sizeof *s);
 	for (int64_t i = 0; i < n; i++)
 		s[i] = (struct scored){ r->score[first + i], r->row[first + i] };
-	qsort(s, (size_t)n, sizeof *s, best_first);
+	if (n > 1)
+		qsort(s, (size_t)n, sizeof *s, best_first);
 	for (int64_t i = 0; i < n; i++) {
 		r->score[first + i] = s[i].score;
 		r->row[first + i] = s[i].row;
@@ -294,6 +295,15 @@ itr_ranks *itr_rank(const float *queries, const float *gallery, int64_t dim, con
 }
 
 /* --- ranks from scores that are already there ------------------------------------------------------------------------------------- */
+
+void itr_ranks_entries(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score)
+{
+	for (int64_t e = rel->offset[q]; e < rel->offset[q + 1]; e++) {
+		r->row[e] = rel->row[e];
+		r->score[e] = score[rel->row[e]];
+	}
+	sort_entries(r, q);
+}
 
 void itr_ranks_query(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score, const int32_t *candidate, int64_t n)
 {
