@@ -11,15 +11,19 @@ typedef double vd __attribute__((vector_size(LANES * sizeof(double))));
 ITR_CLONES static void tile(const double *weight, int64_t ldw, int64_t n, const double *sum, int64_t ld, double *out)
 {
 	vd acc[ROWS][PARTS];
+#pragma GCC unroll 8                                                    /* fully, so that the sums live in registers */
 	for (int r = 0; r < ROWS; r++)
 		memcpy(acc[r], out + r * ld, sizeof acc[r]);
 	for (int64_t i = 0; i < n; i++) {
 		vd x[PARTS];
 		memcpy(x, sum + i * ld, sizeof x);
+#pragma GCC unroll 8
 		for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 2
 			for (int k = 0; k < PARTS; k++)
 				acc[r][k] += weight[r * ldw + i] * x[k];
 	}
+#pragma GCC unroll 8
 	for (int r = 0; r < ROWS; r++)
 		memcpy(out + r * ld, acc[r], sizeof acc[r]);
 }
