@@ -211,6 +211,7 @@ int main(int argc, char **argv)
 	struct opt o = { .precisions = { 4, { ITR_PREC_FP32, ITR_PREC_FP16, ITR_PREC_INT8, ITR_PREC_INT4 } }, .sizes = { 5, { 100, 200, 300, 400, 500 } },
 	                 .recall_k = { 1, { 10 } }, .normalize = true, .track = TRACK_SUMMARY, .bootstrap = ITR_BOOT_RESAMPLES, .jobs = 1 };
 	itr_sweep sweep;
+	itr_mem_keep();
 	itr_err err = ITR_ERR_INIT;
 	if (itr_sweep_args(argc, argv, &sweep, &err) < 0) {
 		itr_log_setup("run-experiments", ITR_LOG_INFO);

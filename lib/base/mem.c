@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "base/log.h"
 
@@ -86,4 +89,13 @@ void itr_memory_give_back(void *p, size_t bytes)
 int itr_size_mul(size_t a, size_t b, size_t *out)
 {
 	return __builtin_mul_overflow(a, b, out) || *out > PTRDIFF_MAX ? -1 : 0;
+}
+
+void itr_mem_keep(void)
+{
+#if defined(__GLIBC__)
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
+	mallopt(M_TOP_PAD, 16 << 20);
+#endif
 }

@@ -313,8 +313,7 @@ void itr_rng_choice_bits(itr_rng *r, int64_t n, int64_t k, uint64_t *bits)
 	}
 	for (int64_t j = n - k; j < n; j++) {
 		uint64_t v = j ? bounded_half(&local, (uint32_t)j) : 0;
-		if (bits[v / 64] >> v % 64 & 1)
-			v = (uint64_t)j;
+		v ^= (v ^ (uint64_t)j) & -(bits[v / 64] >> v % 64 & 1);    /* drawn before: j instead; a branch would be guessed wrong too often */
 		bits[v / 64] |= UINT64_C(1) << v % 64;
 	}
 	for (int64_t i = k - 1; i >= 1; i--)                        /* the draws of the shuffle, whose order a set does not have */

@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "experiment/grid_internal.h"
+#include "experiment/grid_weigh.h"
 
 enum { ROWS = 128 };            /* resamples of one product */
 
@@ -90,8 +91,8 @@ static void multiply(void *ctx, int64_t block, int worker)
 	const struct product *p = ctx;
 	int64_t first = block * ROWS, rows = ITR_MIN(p->w->resamples - first, (int64_t)ROWS), n = p->w->clusters;
 	const uint16_t *count = p->w->count + first * n;
-	itr_grid_doubles(count, rows * n, p->weight[worker]);
-	itr_grid_weigh(p->weight[worker], (rows + ITR_WEIGH_ROWS - 1) / ITR_WEIGH_ROWS * ITR_WEIGH_ROWS, n, p->sum, p->columns, p->out + first * p->columns);
+	itr_weigh_doubles(count, rows * n, p->weight[worker]);
+	itr_weigh(p->weight[worker], (rows + ITR_WEIGH_ROWS - 1) / ITR_WEIGH_ROWS * ITR_WEIGH_ROWS, n, p->sum, p->columns, p->out + first * p->columns);
 }
 
 /* The k-th smallest (from 0) of n values; what is smaller comes before it. */

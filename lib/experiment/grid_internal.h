@@ -77,10 +77,6 @@ void itr_grid_intervals(itr_grid *g, itr_metric_values *const *values, int n, it
 
 /* Draws the resamples of so many images, unless they are there. */
 void itr_grid_resample(itr_grid *g, int64_t clusters);
-/* grid_weigh.c: out (rows, columns) = weight (rows, n) x sum (n, columns); rows and columns whole multiples of these. */
-enum { ITR_WEIGH_ROWS = 8, ITR_WEIGH_COLUMNS = 16 };
-void itr_grid_doubles(const uint16_t *x, int64_t n, double *out);
-void itr_grid_weigh(const double *weight, int64_t rows, int64_t n, const double *sum, int64_t columns, double *out);
 
 /* grid_group.c: the cells of one (dim, precision), in two steps: what may run side by side with other groups, and what must run alone. */
 typedef struct itr_group itr_group;

@@ -1,0 +1,15 @@
+#include "experiment/grid_weigh.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define V __m256d
+#define SET1 _mm256_set1_pd
+#define LOAD _mm256_loadu_pd
+#define STORE _mm256_storeu_pd
+#define FMA _mm256_fmadd_pd
+enum { LANES = 4, R = 4, P = 2 };
+#include "experiment/grid_weigh.inc"
+
+const itr_weigh_tile itr_weigh_avx2 = tile;
+#endif

@@ -1,0 +1,15 @@
+#include "experiment/grid_weigh.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define V __m512d
+#define SET1 _mm512_set1_pd
+#define LOAD _mm512_loadu_pd
+#define STORE _mm512_storeu_pd
+#define FMA _mm512_fmadd_pd
+enum { LANES = 8, R = 8, P = 2 };
+#include "experiment/grid_weigh.inc"
+
+const itr_weigh_tile itr_weigh_avx512 = tile;
+#endif
