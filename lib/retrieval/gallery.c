@@ -97,13 +97,17 @@ static void pack_piece(void *ctx, int64_t piece, int worker)
 	float norm = 0;
 	(void)worker;
 	for (int64_t row = piece * PIECE; row < ITR_MIN(g->n, (piece + 1) * PIECE); row++) {
-		double sum = 0;
+		double sum = 0, part[8] = { 0 };                   /* eight sums: one alone waits for each of its additions */
 		memcpy(x, p->x + row * g->dim, (size_t)g->dim * sizeof *x);
-		for (int64_t d = 0; d < g->dim; d++) {
+		for (int64_t d = 0; d + 8 <= g->dim; d += 8)
+			for (int k = 0; k < 8; k++)
+				part[k] += (double)x[d + k] * x[d + k];
+		for (int64_t d = g->dim / 8 * 8; d < g->dim; d++)
 			sum += (double)x[d] * x[d];
-			if (g->factor)
-				x[d] /= g->factor[d];
-		}
+		for (int k = 0; k < 8; k++)
+			sum += part[k];
+		for (int64_t d = 0; g->factor && d < g->dim; d++)
+			x[d] /= g->factor[d];
 		norm = ITR_MAX(norm, (float)sqrt(sum));
 		pack_row(p, row, x, code);
 	}
