@@ -64,7 +64,7 @@ BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 LIB       := $(BUILD)/libitr.a
 
 .PHONY: all deps deps-build ensure-deps demo real quantization coco translation check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
-        asan bench bench-search bench-train install uninstall clean help tests FORCE
+        asan bench bench-encode bench-search bench-train install uninstall clean help tests FORCE
 
 ##@ Building
 all: check-modules $(TOOLS) stale-programs  ## programs in bin/ (the default)
@@ -157,6 +157,8 @@ bench: all $(BENCHES)  ## ours against the peers, as ratios (needs a virtualenv 
 	@tests/bench/run
 bench-search: $(BUILD)/bench/bench_search  ## top-10 search at every precision against FAISS, PyTorch, ...: one JSON line a case
 	@$(BUILD)/bench/bench_search
+bench-encode: $(BENCHES)  ## files to vectors: preprocessing and encoders against the peers (PEERS_PYTHON): one JSON line a case
+	@bash tests/bench/bench_encode.sh
 bench-train: $(BUILD)/bench/bench_train  ## a training step against PyTorch's (PEERS_PYTHON=python with torch): one JSON line a case
 	@tests/bench/bench_train.sh
 

@@ -14,6 +14,7 @@ static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_
 	e->dim = e->patch_dim = ITR_CLASSIC_DIM;
 	e->grid = ITR_CLASSIC_GRID;
 	e->input_bytes = INPUT;
+	e->fast_side = ITR_CLASSIC_SIDE;
 	e->state = itr_classic_new();
 	snprintf(e->preprocess, sizeof e->preprocess, "classic-1: resize %dx%d bilinear, the whole picture (aspect ratio not kept)", ITR_CLASSIC_SIDE, ITR_CLASSIC_SIDE);
 	return 0;

@@ -46,6 +46,7 @@ struct itr_encoder {
 	int64_t grid, patch_dim;         /* patches: grid x grid of patch_dim; 0: the encoder has none */
 	int64_t token_dim;               /* 0: none */
 	size_t input_bytes;              /* of one prepared picture */
+	int fast_side;                   /* --fast-decode: no side of a JPEG is decoded smaller than this (a preset's size); 0: prepare wants the full picture */
 	char preprocess[256];            /* says what prepare does, stored with the vectors */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without weights */
 	void *state;

@@ -68,6 +68,16 @@ static itr_features_side side_of(const itr_encoder *e, bool parts, bool normaliz
 	};
 }
 
+/* Vectors of scaled pictures are other vectors: the stored preprocessing, and with it the key of every part, says so. */
+static int say_fast_decode(itr_encoder *e, itr_err *err)
+{
+	size_t n = e ? strlen(e->preprocess) : 0;
+	if (!e || e->fast_side <= 0)
+		return itr_err_set(err, "--fast-decode: %s%s%s", e ? "encoder '" : "there is no image encoder", e ? e->desc->name : "", e ? "' wants the full picture" : "");
+	snprintf(e->preprocess + n, sizeof e->preprocess - n, "; JPEG at 1/2, 1/4, 1/8 not below %d", e->fast_side);
+	return 0;
+}
+
 static int create_encoders(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
@@ -82,7 +92,7 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder", j->image ? o->image_encoder : "", j->image ? "' has none" : "");
 	if (o->tokens && !(j->text && j->text->token_dim))
 		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder", j->text ? o->text_encoder : "", j->text ? "' has none" : "");
-	return 0;
+	return o->fast_decode ? say_fast_decode(j->image, err) : 0;
 }
 
 static int plan(itr_extract_job *j, itr_err *err)
@@ -318,6 +328,7 @@ static char *config_text(const itr_extract_job *j)
 	itr_json_add_bool(c, "normalize", o->normalize);
 	itr_json_add_str(c, "alpha", o->alpha == ITR_ALPHA_WHITE ? "white" : "drop");
 	itr_json_add_bool(c, "exif", o->exif);
+	itr_json_add_bool(c, "fast_decode", o->fast_decode);
 	itr_json_print(&b, c, false);
 	itr_json_free(c);
 	return itr_buf_detach(&b);

@@ -25,6 +25,7 @@ typedef struct itr_extract_opts {
 	int64_t shard, shards;                           /* this one of so many; shards 0: everything */
 	itr_alpha alpha;
 	bool exif;
+	bool fast_decode;                                /* JPEGs at 1/2, 1/4, 1/8 where the encoder resizes them anyway; said in the stored preprocessing */
 	int threads;
 	const volatile sig_atomic_t *interrupted;        /* looked at after every batch; may be NULL */
 	void (*progress)(void *ctx, int64_t done);       /* may be NULL */

@@ -112,7 +112,7 @@ static void load_one(void *ctx, int64_t i, int worker)
 	struct pictures *b = ctx;
 	const itr_extract_job *j = b->j;
 	void *input = b->inputs + (size_t)i * j->image->input_bytes;
-	itr_decode_opts d = { .alpha = j->o->alpha, .exif = j->o->exif };
+	itr_decode_opts d = { .alpha = j->o->alpha, .exif = j->o->exif, .fast_side = j->o->fast_decode ? j->image->fast_side : 0 };
 	itr_image img;
 	(void)worker;
 	b->reason[i].set = 0;

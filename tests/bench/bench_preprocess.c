@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "image/preset.h"
@@ -101,6 +102,6 @@ int main(int argc, char **argv)
 	qsort(t, (size_t)rounds, sizeof *t, by_value);
 	stages(&j, ms);
 	printf("{\"what\":\"decode\",\"preset\":\"%s\",\"threads\":%d,\"images\":%lld,\"images_per_s_median\":%.1f,\"images_per_s_best\":%.1f,\"decode_ms\":%.3f,\"resize_normalize_ms\":%.3f,"
-	       "\"limit_images_per_s\":%.1f}\n", j.p->name, threads, (long long)j.n, (double)j.n / t[rounds / 2], (double)j.n / t[0], ms[0], ms[1], 1e3 / ms[0]);
+	       "\"limit_images_per_s\":%.1f,\"kernel\":\"%s\"}\n", j.p->name, threads, (long long)j.n, (double)j.n / t[rounds / 2], (double)j.n / t[0], ms[0], ms[1], 1e3 / ms[0], itr_cpu_names());
 	return 0;
 }

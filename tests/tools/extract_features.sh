@@ -29,6 +29,9 @@ t "three shards, merged: same bytes" shards
 expect_err "is in 's0.h5' and in 's0.h5'" "a shard twice is refused" $X --merge s0.h5 s0.h5 -o twice.h5
 run --normalize m.jsonl -o n.h5
 expect_err 'prepared differently' "stores of different scale are not merged" $X --merge s0.h5 n.h5 -o mixed.h5
+run --fast-decode m.jsonl -o fast.h5
+expect_err 'prepared differently' "--fast-decode is part of the stored preprocessing" $X --merge s0.h5 fast.h5 -o mixed.h5
+expect_err 'there is no image encoder' "--fast-decode without an image encoder" $X --text-encoder hash --fast-decode m.jsonl -o x.h5
 expect_exit 2 "--shard 3/3" run m.jsonl --shard 3/3 -o x.h5
 
 # --- patches and tokens

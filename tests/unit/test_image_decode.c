@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <zlib.h>
 
+#include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "image/image.h"
@@ -110,6 +113,34 @@ static void test_damaged_bytes_never_crash(void **state)
 	}
 }
 
+/* Scaled decoding: the sizes and pixels of Pillow's draft (tests/golden/gen_draft.py). */
+static void test_fast_decode_is_draft(void **state)
+{
+	(void)state;
+	char line[512], name[64], path[256], want[65], have[ITR_SHA256_HEX];
+	int side, w, h, cases = 0;
+	FILE *f = fopen("tests/golden/draft.txt", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		if (line[0] == '#')
+			continue;
+		assert_int_equal(sscanf(line, "%63s %d %d %d %64s", name, &side, &w, &h, want), 5);
+		snprintf(path, sizeof path, "tests/data/images/%s", name);
+		itr_err err = ITR_ERR_INIT;
+		itr_image img;
+		itr_decode_opts o = { .fast_side = side };
+		if (itr_image_read(&img, path, &o, &err) < 0)
+			fail_msg("%s", err.msg);
+		itr_sha256_bytes(img.rgb, (size_t)img.width * (size_t)img.height * 3, have);
+		if (img.width != w || img.height != h || strcmp(have, want))
+			fail_msg("%s, side %d: %d x %d, Pillow %d x %d", name, side, img.width, img.height, w, h);
+		itr_image_free(&img);
+		cases++;
+	}
+	fclose(f);
+	assert_true(cases >= 90);
+}
+
 static void put32(uint8_t *p, uint32_t v)
 {
 	for (int i = 0; i < 4; i++)
@@ -130,7 +161,7 @@ static uint32_t crc32_of(const uint8_t *p, size_t n)
 static void test_bombs_are_refused(void **state)
 {
 	(void)state;
-	static const uint32_t sizes[][2] = { { 100000, 100000 }, { 0x7FFFFFFF, 0x7FFFFFFF }, { 13000, 13000 }, { 0, 5 } };
+	static const uint32_t sizes[][2] = { { 100000, 100000 }, { 0x7FFFFFFF, 0x7FFFFFFF }, { 13000, 13000 }, { 60000, 60000 }, { 0, 5 } };
 	for (int i = 0; i < ITR_LEN(sizes); i++) {
 		size_t n;
 		uint8_t *b = slurp("rgb.png", &n);
@@ -147,6 +178,71 @@ static void test_bombs_are_refused(void **state)
 	itr_decode_opts o = { .max_pixels = 100 };
 	assert_int_equal(itr_image_read(&img, "tests/data/images/ycc420.jpg", &o, &err), -1);
 	assert_non_null(strstr(err.msg, "more than the limit of 100"));
+}
+
+static size_t chunk(uint8_t *to, const char *type, const uint8_t *data, size_t n)
+{
+	put32(to, (uint32_t)n);
+	memcpy(to + 4, type, 4);
+	if (n)
+		memcpy(to + 8, data, n);
+	put32(to + 8 + n, crc32_of(to + 4, n + 4));
+	return n + 12;
+}
+
+/* 128 MB of zeros, deflated piece by piece, so that this test's own memory stays small. */
+static size_t deflated_zeros(uint8_t *to, size_t room)
+{
+	static uint8_t zeros[1 << 16];
+	z_stream z = { .next_out = to, .avail_out = (uInt)room };
+	assert_int_equal(deflateInit(&z, 9), Z_OK);
+	for (int i = 0; i < 2048; i++) {
+		z.next_in = zeros;
+		z.avail_in = sizeof zeros;
+		assert_int_equal(deflate(&z, i == 2047 ? Z_FINISH : Z_NO_FLUSH), i == 2047 ? Z_STREAM_END : Z_OK);
+	}
+	deflateEnd(&z);
+	return z.total_out;
+}
+
+/* 128 MB of zeros behind 130 kB of deflate, where the pixels, a comment or a colour profile should be: nothing like 128 MB is ever held. */
+static void test_deflate_bombs(void **state)
+{
+	(void)state;
+	static const char *const kinds[] = { "IDAT", "zTXt", "iCCP" };
+	uint8_t *packed = itr_xmalloc(1 << 20), *png = itr_xmalloc((1 << 20) + 1024), pixels[8 * 25] = { 0 }, small[256];
+	size_t n = deflated_zeros(packed, 1 << 20);
+	uLongf m = sizeof small;
+	assert_int_equal(compress2(small, &m, pixels, sizeof pixels, 9), Z_OK);
+	double before = itr_peak_rss_mb();
+	for (int k = 0; k < ITR_LEN(kinds); k++) {
+		static const uint8_t ihdr[] = { 0, 0, 0, 8, 0, 0, 0, 8, 8, 2, 0, 0, 0 };
+		size_t at = 8;
+		memcpy(png, "\x89PNG\r\n\x1a\n", 8);
+		at += chunk(png + at, "IHDR", ihdr, sizeof ihdr);
+		if (k) {
+			uint8_t *body = itr_xcalloc(n + 4, 1);
+			memcpy(body, "a\0\0", 3);
+			memcpy(body + 3, packed, n);
+			at += chunk(png + at, kinds[k], body, n + 3);
+			free(body);
+		}
+		at += k ? chunk(png + at, "IDAT", small, m) : chunk(png + at, "IDAT", packed, n);
+		at += chunk(png + at, "IEND", NULL, 0);
+		itr_image img = { 0, 0, NULL };
+		itr_err err = ITR_ERR_INIT;
+		if (itr_image_decode(&img, png, at, kinds[k], NULL, &err) == 0) {
+			assert_int_equal(img.width, 8);
+			for (int i = 0; i < 8 * 8 * 3; i++)
+				assert_int_equal(img.rgb[i], 0);
+		} else {
+			assert_non_null(strstr(err.msg, kinds[k]));
+		}
+		itr_image_free(&img);
+	}
+	assert_true(itr_peak_rss_mb() < before + 40);
+	free(packed);
+	free(png);
 }
 
 /* Stray bytes between markers are harmless: counted, and the picture is the same. */
@@ -218,7 +314,9 @@ int main(void)
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_every_truncation_is_an_error),
 		cmocka_unit_test(test_damaged_bytes_never_crash),
+		cmocka_unit_test(test_fast_decode_is_draft),
 		cmocka_unit_test(test_bombs_are_refused),
+		cmocka_unit_test(test_deflate_bombs),
 		cmocka_unit_test(test_extraneous_bytes_are_counted),
 		cmocka_unit_test(test_not_a_picture),
 		cmocka_unit_test(test_round_trip),
