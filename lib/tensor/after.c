@@ -36,26 +36,60 @@ static inline __attribute__((always_inline)) void activate(itr_activation a, con
 
 ITR_CLONES void itr_activate(itr_activation a, const float *x, float *y, int64_t n) { activate(a, x, y, n); }
 
+/* One row of sums to numbers, bias and residual added, in that order. What is absent is no code: each combination is its own loop. */
+static inline __attribute__((always_inline)) void put_row(const void *s, bool integer, float scale, uint32_t zero, const float *ws, const int32_t *wsum, const float *bias, const float *res,
+                                                          float *t, int cols)
+{
+	for (int j = 0; j < cols; j++) {
+		/* unsigned: the difference fits, its parts may not */
+		float v = integer ? (float)(int32_t)(((const uint32_t *)s)[j] - zero * (uint32_t)wsum[j]) * (scale * ws[j]) : ((const float *)s)[j];
+		if (bias)
+			v += bias[j];
+		if (res)
+			v += res[j];
+		t[j] = v;
+	}
+}
+
+static inline __attribute__((always_inline)) void finish_rows(const itr_after *after, const itr_row_range *range, const itr_int8_columns *w, int64_t i0, int64_t j0, int rows, const int cols,
+                                                              const void *s, int64_t lds, float *c, int64_t ldc)
+{
+	float t[ITR_GEMM_MAX_NR] __attribute__((aligned(64)));
+	const float *ws = range ? w->scale + j0 : NULL, *bias = after->bias ? after->bias + j0 : NULL;
+	const int32_t *wsum = range ? w->sum + j0 : NULL;
+	for (int i = 0; i < rows; i++) {
+		const float *res = after->residual ? after->residual + (i0 + i) * after->ld_residual + j0 : NULL, *sums = (const float *)s + i * lds;
+		float *y = c + (i0 + i) * ldc + j0, *to = after->activation == ITR_ACT_NONE && !res ? y : t;
+		const float scale = range ? range[i].scale : 0;
+		const uint32_t zero = range ? (uint32_t)range[i].zero : 0;
+		if (range && bias && res)
+			put_row(sums, true, scale, zero, ws, wsum, bias, res, to, cols);
+		else if (range && bias)
+			put_row(sums, true, scale, zero, ws, wsum, bias, NULL, to, cols);
+		else if (range && res)
+			put_row(sums, true, scale, zero, ws, wsum, NULL, res, to, cols);
+		else if (range)
+			put_row(sums, true, scale, zero, ws, wsum, NULL, NULL, to, cols);
+		else if (bias && res)
+			put_row(sums, false, 0, 0, NULL, NULL, bias, res, to, cols);
+		else if (bias)
+			put_row(sums, false, 0, 0, NULL, NULL, bias, NULL, to, cols);
+		else if (res)
+			put_row(sums, false, 0, 0, NULL, NULL, NULL, res, to, cols);
+		else
+			memcpy(to, sums, (size_t)cols * sizeof *to);
+		if (to != y)
+			activate(after->activation, t, y, cols);
+	}
+}
+
 ITR_CLONES void itr_after_block(const itr_after *after, const itr_row_range *range, const itr_int8_columns *w, int64_t i0, int64_t j0, int rows, int cols, const void *s, int64_t lds,
                                 float *c, int64_t ldc)
 {
-	float t[ITR_GEMM_MAX_NR];
-	for (int i = 0; i < rows; i++) {
-		const float *res = after->residual ? after->residual + (i0 + i) * after->ld_residual + j0 : NULL;
-		if (range) {
-			const int32_t *q = (const int32_t *)s + i * lds;
-			const uint32_t zero = (uint32_t)range[i].zero;          /* unsigned: the difference fits, its parts may not */
-			for (int j = 0; j < cols; j++)
-				t[j] = (float)(int32_t)((uint32_t)q[j] - zero * (uint32_t)w->sum[j0 + j]) * (range[i].scale * w->scale[j0 + j]);
-		} else {
-			memcpy(t, (const float *)s + i * lds, (size_t)cols * sizeof *t);
-		}
-		for (int j = 0; after->bias && j < cols; j++)
-			t[j] += after->bias[j0 + j];
-		for (int j = 0; res && j < cols; j++)
-			t[j] += res[j];
-		activate(after->activation, t, c + (i0 + i) * ldc + j0, cols);
-	}
+	if (cols == 32)                                  /* a width that the compiler knows: loops become a few instructions */
+		finish_rows(after, range, w, i0, j0, rows, 32, s, lds, c, ldc);
+	else
+		finish_rows(after, range, w, i0, j0, rows, cols, s, lds, c, ldc);
 }
 
 /* --- 8 bits ------------------------------------------------------------------------------------------------------------------------ */

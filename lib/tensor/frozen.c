@@ -16,6 +16,7 @@ enum {
 	K_BLOCK = 256,
 	LEFT_BYTES = 384 << 10,
 	MAX_PANELS = 12,             /* left panels a block */
+	PIECES = 4,                  /* a thread, at least */
 	MAX_ROWS = MAX_PANELS * ITR_GEMM_MAX_MR
 };
 
@@ -131,9 +132,9 @@ struct job {
 	itr_after after;
 	float *c;
 	int64_t ldc;
-	/* how it is cut: left panels of `step` rows, blocks of `block` panels; right panels in chunks */
+	/* how it is cut: left panels of `step` rows, blocks of at most `block` panels; right panels in chunks */
 	int step;
-	int64_t left, block, blocks, right, chunk, chunks;
+	int64_t left, block, blocks, right, chunks;
 	uint32_t *packed;            /* all left panels, when several chunks use them; NULL: each piece packs its own */
 	itr_row_range *range;        /* int8: of every row of a, or of a worker's block */
 	char *scratch;
@@ -199,8 +200,8 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 	const struct job *o = ctx;
 	const itr_frozen *f = o->f;
 	char *scratch = worker_scratch(o, worker);
-	const int64_t p0 = piece / o->chunks * o->block, count = ITR_MIN(o->block, o->left - p0);
-	const int64_t j0 = piece % o->chunks * o->chunk, j1 = ITR_MIN(j0 + o->chunk, o->right);
+	const int64_t b = piece / o->chunks, p0 = o->left * b / o->blocks, count = o->left * (b + 1) / o->blocks - p0;
+	const int64_t q = piece % o->chunks, j0 = o->right * q / o->chunks, j1 = o->right * (q + 1) / o->chunks;
 	const uint32_t *left = o->packed ? o->packed + p0 * f->mr * f->words : (uint32_t *)scratch;
 	itr_row_range *range = !o->range ? NULL : o->packed ? o->range + p0 * o->step : o->range + worker * MAX_ROWS;
 	if (!o->packed)
@@ -209,7 +210,7 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 		multiply(o, j, p0, count, left, range, (uint32_t *)(scratch + o->at_sums));
 }
 
-/* Blocks of rows alone where there are many, else also chunks of columns, so that every thread has several pieces. */
+/* Blocks of rows alone where there are many, else also chunks of columns, so that every thread has several pieces; as even as panels allow, and as many for each thread. */
 static void cut(struct job *o, int threads)
 {
 	const itr_frozen *f = o->f;
@@ -217,16 +218,14 @@ static void cut(struct job *o, int threads)
 	o->step = (int)div_up(o->m, o->left);                  /* even panels: a last one of few rows would run at a fraction of the speed */
 	o->left = div_up(o->m, o->step);
 	o->right = div_up(f->n, f->nr);
-	o->block = ITR_MAX((int64_t)1, ITR_MIN(ITR_MIN((int64_t)MAX_PANELS, o->left), LEFT_BYTES / (f->mr * f->words * 4)));
-	if (threads > 1)
-		while (o->block > 4 && div_up(o->left, o->block) < 4 * threads)
-			o->block--;
+	o->block = ITR_MAX((int64_t)1, ITR_MIN((int64_t)MAX_PANELS, LEFT_BYTES / (f->mr * f->words * 4)));
 	o->blocks = div_up(o->left, o->block);
 	o->chunks = 1;
-	if (threads > 1 && o->blocks < 4 * threads)
-		o->chunks = ITR_MIN(o->right, div_up(4 * threads, o->blocks));
-	o->chunk = div_up(o->right, o->chunks);
-	o->chunks = div_up(o->right, o->chunk);
+	if (threads > 1 && o->blocks >= PIECES * threads)
+		o->blocks = ITR_MIN(div_up(o->blocks, threads) * threads, o->left);
+	else if (threads > 1)
+		o->chunks = ITR_MIN(o->right, div_up(2 * PIECES * threads, o->blocks));
+	o->block = div_up(o->left, o->blocks);
 }
 
 static void run(struct job *o, int threads)
