@@ -9,6 +9,9 @@
 #include "base/parallel.h"
 #include "base/scratch.h"
 #include "tensor/frozen_kernel.h"
+#include "tensor/rowwise.h"
+
+const char *const itr_compute_names[] = { "fp32", "bf16", "int8", NULL };
 
 /* Cache blocking; no number here can change a result. A block of left rows, all of k, stays in the second-level cache while the weights pass by once; of the weights, a right panel of K_BLOCK
  * words stays in the first-level cache while the block's panels pass by. */
@@ -58,7 +61,7 @@ static void freeze_piece(void *ctx, int64_t p, int worker)
 	uint32_t *rows = z->rows + worker * f->nr * f->words;
 	for (int j = 0; j < cols; j++) {
 		rows[(j + 1) * f->words - 1] = 0;        /* what the last word holds beyond k */
-		f->scale[j0 + j] = itr_quantise_weight_row(z->w + (j0 + j) * z->ldw, f->k, f->q->k_unit == 2, rows + j * f->words, f->sum + j0 + j);
+		f->scale[j0 + j] = itr_rowwise_get()->quantise_weight(z->w + (j0 + j) * z->ldw, f->k, f->q->k_unit == 2, rows + j * f->words, f->sum + j0 + j);
 	}
 	itr_gemm_isa_get()->pack((float *)panel, f->nr, (const float *)rows, f->words, 1, cols, f->words);
 }
@@ -159,7 +162,7 @@ static void pack_left(const struct job *o, int64_t p0, int64_t count, uint32_t *
 		}
 		for (int i = 0; i < n; i++) {
 			rows[(i + 1) * f->words - 1] = 0;
-			range[(p - p0) * o->step + i] = itr_quantise_row(a + i * ld, f->k, f->fixed ? f->range : NULL, f->q->k_unit == 2, rows + i * f->words);
+			range[(p - p0) * o->step + i] = (f->q->quantise ? f->q->quantise : itr_rowwise_get()->quantise)(a + i * ld, f->k, f->fixed ? f->range : NULL, f->q->k_unit == 2, rows + i * f->words);
 		}
 		f->g.pack((float *)dst, f->mr, (const float *)rows, f->words, 1, n, f->words);
 	}
@@ -192,7 +195,7 @@ static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count,
 				f->g.tile(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0);
 		}
 	}
-	itr_after_block(&o->after, range, &w, p0 * o->step, jp * f->nr, (int)rows_here, (int)ITR_MIN((int64_t)f->nr, f->n - jp * f->nr), sums, f->nr, o->c, o->ldc);
+	itr_rowwise_get()->after(&o->after, range, &w, p0 * o->step, jp * f->nr, (int)rows_here, (int)ITR_MIN((int64_t)f->nr, f->n - jp * f->nr), sums, f->nr, o->c, o->ldc);
 }
 
 static void product_piece(void *ctx, int64_t piece, int worker)

@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <math.h>
+#include <string.h>
 
 enum { MR = 14, NR = 32 };
 
@@ -40,5 +42,46 @@ static void tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, in
 	}
 }
 
-const itr_int8_isa itr_int8_avx512vnni = { "avx512-vnni", MR, NR, 4, tile };
+static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
+
+/* As rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing saturates. */
+static itr_row_range quantise(const float *x, int64_t n, const float *fixed, bool wide, void *q)
+{
+	__m512 lo[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() }, hi[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+	__m512i top = _mm512_setzero_si512();
+	const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+	int64_t j = 0;
+	(void)wide;
+	for (; j + 32 <= n; j += 32)
+		for (int u = 0; u < 2; u++) {
+			const __m512 v = _mm512_loadu_ps(x + j + 16 * u);
+			lo[u] = _mm512_min_ps(v, lo[u]);
+			hi[u] = _mm512_max_ps(v, hi[u]);
+			top = _mm512_max_epu32(top, _mm512_and_si512(_mm512_castps_si512(v), magnitude));
+		}
+	for (; j < n; j += 16) {
+		const __m512 v = _mm512_maskz_loadu_ps(first(n - j), x + j);
+		lo[0] = _mm512_min_ps(v, lo[0]);
+		hi[0] = _mm512_max_ps(v, hi[0]);
+		top = _mm512_max_epu32(top, _mm512_and_si512(_mm512_castps_si512(v), magnitude));
+	}
+	float low = _mm512_reduce_min_ps(_mm512_min_ps(lo[0], lo[1])), high = _mm512_reduce_max_ps(_mm512_max_ps(hi[0], hi[1]));
+	if (_mm512_reduce_max_epu32(top) >= 0x7f800000u) {
+		memset(q, 0, (size_t)n);
+		return (itr_row_range){ NAN, 0 };
+	}
+	float inverse;
+	const itr_row_range r = itr_row_range_of(low, high, fixed, &inverse);
+	const __m512 by = _mm512_set1_ps(inverse), least = _mm512_set1_ps(-512), most = _mm512_set1_ps(512);
+	const __m512i zero = _mm512_set1_epi32(r.zero);
+	for (j = 0; j < n; j += 16) {
+		const __mmask16 m = first(n - j);
+		const __m512 v = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + j), by), least), most);
+		const __m512i k = _mm512_max_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(v), zero), _mm512_setzero_si512());
+		_mm512_mask_cvtusepi32_storeu_epi8((char *)q + j, m, k);
+	}
+	return r;
+}
+
+const itr_int8_isa itr_int8_avx512vnni = { "avx512-vnni", MR, NR, 4, tile, quantise };
 #endif

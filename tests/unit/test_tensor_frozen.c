@@ -52,7 +52,7 @@ static void reference_int8(int64_t m, int64_t n, int64_t k, const float *a, int6
 		}
 		if (range)
 			low = fminf(range[0], 0), high = fmaxf(range[1], 0);
-		const float scale = (high - low) / 255.0f > 1e-37f ? (high - low) / 255.0f : 1.0f, inverse = 1.0f / scale;
+		const float scale = high / 255.0f - low / 255.0f > 1e-37f ? high / 255.0f - low / 255.0f : 1.0f, inverse = 1.0f / scale;
 		const long zero = lrintf(fminf(fmaxf(-low * inverse, 0), 255));
 		for (int64_t j = 0; j < n; j++) {
 			float top = 0;
