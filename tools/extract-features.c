@@ -16,9 +16,9 @@ static const char *const alpha_names[] = { "white", "drop", NULL };
 
 struct opt {
 	bool list, merge, verify, patches, tokens, normalize, exif, fast_decode, shuffle_queries;
-	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *root, *shard, *model, *split;
+	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *vocabulary, *preset, *root, *shard, *model, *split;
 	int64_t max_tokens, batch_size, part_rows, max_failed;
-	int alpha;
+	int alpha, precision;
 	itr_ints project, truncate;
 };
 
@@ -29,6 +29,9 @@ static const itr_option options[] = {
 	ITR_OPT_STR("weights", 0, struct opt, weights, "PATH", "weights of both encoders"),
 	ITR_OPT_STR("image-weights", 0, struct opt, image_weights, "PATH", "weights of the image encoder"),
 	ITR_OPT_STR("text-weights", 0, struct opt, text_weights, "PATH", "weights of the text encoder"),
+	ITR_OPT_STR("vocabulary", 0, struct opt, vocabulary, "FILE", "vocab.txt or merges of the text encoder (default: the one beside its weights)"),
+	ITR_OPT_STR("preset", 0, struct opt, preset, "NAME", "preprocessing of the images (default: what the weights were published with)"),
+	ITR_OPT_ENUM("precision", 0, struct opt, precision, itr_compute_names, "of the networks' products: fp32, bf16 or int8"),
 	ITR_OPT_STR("pooling", 0, struct opt, pooling, "HOW", "cls or mean, where the encoder has a choice (default: the weights' own)"),
 	ITR_OPT_BOOL("patches", 0, struct opt, patches, "store a vector per patch too, as half floats"),
 	ITR_OPT_BOOL("tokens", 0, struct opt, tokens, "store a vector per token too, as half floats"),
@@ -90,7 +93,7 @@ static int list_encoders(itr_tool *t)
 {
 	for (int i = 0; i < itr_encoder_count() && !t->json; i++) {
 		const itr_encoder_desc *d = itr_encoder_at(i);
-		fprintf(t->out, "%-20s %-12s %s\n", d->name, d->modality == ITR_MODALITY_IMAGE ? "image" : d->modality == ITR_MODALITY_TEXT ? "text" : "image, text", d->summary);
+		fprintf(t->out, "%-20s %-12s %s\n", d->name, d->modality == ITR_MODALITY_IMAGE ? "image" : d->modality == ITR_MODALITY_TEXT ? "text" : "image, text", itr_encoder_summary(d));
 	}
 	itr_json *j = itr_json_object();
 	itr_json_add(j, "encoders", itr_encoder_list());
@@ -137,7 +140,7 @@ static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, it
 static int extract(itr_tool *t, const struct opt *o)
 {
 	itr_extract_opts x = {
-		.image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling,
+		.image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling, .vocabulary = o->vocabulary, .preset = o->preset, .compute = (itr_compute)o->precision,
 		.image_weights = o->image_weights ? o->image_weights : o->weights, .text_weights = o->text_weights ? o->text_weights : o->weights,
 		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .batch = o->batch_size, .part_rows = o->part_rows, .max_failed = o->max_failed,
 		.alpha = (itr_alpha)o->alpha, .exif = o->exif, .fast_decode = o->fast_decode, .threads = t->threads, .interrupted = &itr_interrupted, .progress = itr_progress_tick,

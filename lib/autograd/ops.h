@@ -24,6 +24,8 @@ itr_var *itr_concat(itr_tape *t, itr_var *a, itr_var *b);                       
 
 itr_var *itr_reshape(itr_tape *t, itr_var *x, int rank, const int64_t *shape);        /* the same numbers under another shape; no copy */
 itr_var *itr_stack(itr_tape *t, itr_var *a, itr_var *b);                              /* rows of a, then rows of b: (N, D), (M, D) -> (N + M, D) */
+/* Non-overlapping p x p squares of x (B, H, W, C) as rows: (B (H/p) (W/p), p p C), channels last: the input of a ViT's patch embedding. */
+itr_var *itr_patches(itr_tape *t, itr_var *x, int64_t p);
 itr_var *itr_quick_gelu(itr_tape *t, itr_var *x);                                     /* x sigmoid(1.702 x), CLIP's */
 
 /* --- sequences. Tokens of several sequences lie end to end in one matrix (N, D): sequence s is rows start[s] .. start[s+1]-1, start (n + 1), so nothing is ever padded. ---- */

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/nearest.h"
+#include "encode/tower_encoder.h"
 
 #define ITR_ENCODER(name) extern const itr_encoder_desc itr_encoder_##name;
 #include "encode/encoders.def"
@@ -18,46 +19,56 @@ static const itr_encoder_desc *const table[] = {
 
 int itr_encoder_count(void)
 {
-	return ITR_LEN(table);
+	return ITR_LEN(table) + itr_tower_encoder_count();
 }
 
 const itr_encoder_desc *itr_encoder_at(int i)
 {
-	return table[i];
+	return i < ITR_LEN(table) ? table[i] : itr_tower_encoder_at(i - ITR_LEN(table));
 }
+
+const char *itr_encoder_summary(const itr_encoder_desc *d) { return d->tower ? itr_tower_encoder_summary(d) : d->summary; }
 
 itr_json *itr_encoder_list(void)
 {
 	itr_json *all = itr_json_array();
-	for (int i = 0; i < ITR_LEN(table); i++) {
+	for (int i = 0; i < itr_encoder_count(); i++) {
+		const itr_encoder_desc *d = itr_encoder_at(i);
 		itr_json *e = itr_json_push(all, itr_json_object());
-		itr_json_add_str(e, "name", table[i]->name);
-		itr_json_add_bool(e, "image", table[i]->modality & ITR_MODALITY_IMAGE);
-		itr_json_add_bool(e, "text", table[i]->modality & ITR_MODALITY_TEXT);
-		itr_json_add_bool(e, "needs_weights", table[i]->needs_weights);
-		itr_json_add_str(e, "summary", table[i]->summary);
+		itr_json_add_str(e, "name", d->name);
+		itr_json_add_bool(e, "image", d->modality & ITR_MODALITY_IMAGE);
+		itr_json_add_bool(e, "text", d->modality & ITR_MODALITY_TEXT);
+		itr_json_add_bool(e, "needs_weights", d->needs_weights);
+		itr_json_add_str(e, "summary", itr_encoder_summary(d));
 	}
 	return all;
 }
 
+/* An image and a text encoder may share a name: the modality decides. */
 static const itr_encoder_desc *find(const char *name, enum itr_modality modality, itr_err *err)
 {
-	const char *what = modality == ITR_MODALITY_IMAGE ? "image" : "text";
-	const char *names[ITR_LEN(table)];
+	const char *what = modality == ITR_MODALITY_IMAGE ? "image" : "text", *nearest;
+	const char **names = itr_xcalloc((size_t)itr_encoder_count(), sizeof *names);
+	bool elsewhere = false;
 	int n = 0;
-	for (int i = 0; i < ITR_LEN(table); i++) {
-		if (!(table[i]->modality & modality)) {
-			if (!strcmp(table[i]->name, name)) {
-				itr_err_set(err, "'%s' is not an encoder for %ss (see --list)", name, what);
-				return NULL;
+	for (int i = 0; i < itr_encoder_count(); i++) {
+		const itr_encoder_desc *d = itr_encoder_at(i);
+		bool same = !strcmp(d->name, name);
+		if (d->modality & modality) {
+			if (same) {
+				free(names);
+				return d;
 			}
-			continue;
-		}
-		if (!strcmp(table[i]->name, name))
-			return table[i];
-		names[n++] = table[i]->name;
+			names[n++] = d->name;
+		} else
+			elsewhere |= same;
 	}
-	itr_err_set(err, "unknown %s encoder '%s': did you mean '%s'? (see --list)", what, name, itr_nearest(name, names, n));
+	nearest = itr_nearest(name, names, n);
+	free(names);
+	if (elsewhere)
+		itr_err_set(err, "'%s' is not an encoder for %ss (see --list)", name, what);
+	else
+		itr_err_set(err, "unknown %s encoder '%s': did you mean '%s'? (see --list)", what, name, nearest);
 	return NULL;
 }
 
@@ -70,7 +81,7 @@ itr_encoder *itr_encoder_new(const char *name, enum itr_modality modality, const
 		itr_err_set(err, "encoder '%s' needs its weights: give --weights FOLDER", name);
 		return NULL;
 	}
-	if (!d->needs_weights && o->pooling) {
+	if (!d->tower && o->pooling) {
 		itr_err_set(err, "encoder '%s' has one way of pooling: leave --pooling out", name);
 		return NULL;
 	}

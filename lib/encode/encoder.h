@@ -3,7 +3,7 @@
  *
  * Images go two steps, so that any number of threads keeps the cores busy whatever the encoder costs: `prepare` (resize, crop, normalise; one picture, called
  * from many threads) fills a fixed-size input, `encode_images` (a batch of inputs; may use all threads itself) makes the vectors. Texts go in batches.
- * Vectors carry the encoder's own scale; normalising is the caller's.
+ * Vectors carry the encoder's own scale; normalising is the caller's. Networks (model/tower.h) need no file here: enc_tower.c turns every line of towers.def into an encoder.
  */
 #ifndef ITR_ENCODE_ENCODER_H
 #define ITR_ENCODE_ENCODER_H
@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "image/image.h"
 #include "io/json.h"
+#include "tensor/frozen.h"
 
 enum itr_modality { ITR_MODALITY_IMAGE = 1, ITR_MODALITY_TEXT = 2 };
 
@@ -19,6 +20,9 @@ typedef struct itr_encoder itr_encoder;
 typedef struct itr_encoder_opts {
 	const char *weights;             /* file or folder; NULL: none given */
 	const char *pooling;             /* NULL: the encoder's own */
+	const char *vocabulary;          /* text towers: vocab.txt or merges; NULL: the one beside the weights */
+	const char *preset;              /* image towers: preprocessing by name; NULL: the one that the weights were published with */
+	itr_compute compute;             /* of a tower's products */
 	int threads;
 } itr_encoder_opts;
 
@@ -27,6 +31,7 @@ typedef struct itr_encoder_desc {
 	const char *summary;             /* one line for --list */
 	unsigned modality;               /* enum itr_modality, one or both towers */
 	bool needs_weights;
+	const struct itr_tower_ops *tower;       /* a network's; NULL for the others */
 	/* Loads the tower for `modality` and fills e (below). 0, or -1 with err. */
 	int (*create)(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err);
 	void (*destroy)(itr_encoder *e);
@@ -49,12 +54,15 @@ struct itr_encoder {
 	int fast_side;                   /* --fast-decode: no side of a JPEG is decoded smaller than this (a preset's size); 0: prepare wants the full picture */
 	char preprocess[256];            /* says what prepare does, stored with the vectors */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without weights */
+	int64_t batch;                   /* pictures that it likes to get at once; 0: any */
+	const char *kernel;              /* of its products: "avx512-bf16"; NULL: none of that kind */
 	void *state;
 };
 
 /* The table, in file order. */
 int itr_encoder_count(void);
 const itr_encoder_desc *itr_encoder_at(int i);
+const char *itr_encoder_summary(const itr_encoder_desc *d);
 itr_json *itr_encoder_list(void);        /* the table as a list of objects */
 
 /* Finds `name` for `modality`, checks weights against it and creates it. NULL with err (an unknown name gets the nearest). */

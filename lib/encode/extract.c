@@ -83,7 +83,8 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 	const itr_extract_opts *o = j->o;
 	if (!o->image_encoder && !o->text_encoder)
 		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
-	itr_encoder_opts image = { o->image_weights, o->pooling, o->threads }, text = { o->text_weights, o->pooling, o->threads };
+	itr_encoder_opts image = { .weights = o->image_weights, .preset = o->preset, .compute = o->compute, .threads = o->threads };
+	itr_encoder_opts text = { .weights = o->text_weights, .pooling = o->pooling, .vocabulary = o->vocabulary, .compute = o->compute, .threads = o->threads };
 	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_MODALITY_IMAGE, &image, err)))
 		return -1;
 	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_MODALITY_TEXT, &text, err)))
@@ -106,7 +107,7 @@ static int plan(itr_extract_job *j, itr_err *err)
 	if (j->n == 0)
 		return itr_err_set(err, "shard %lld/%lld of %lld records is empty", (long long)o->shard, (long long)o->shards, (long long)j->m->n);
 	j->part_rows = o->part_rows > 0 ? o->part_rows : PART_ROWS;
-	j->batch = o->batch > 0 ? o->batch : BATCH;
+	j->batch = o->batch > 0 ? o->batch : j->image && j->image->batch ? j->image->batch : BATCH;
 	j->layout = (itr_features_layout){ .n_images = j->n, .image = side_of(j->image, o->patches, o->normalize, 0),
 	                                   .text = side_of(j->text, o->tokens, o->normalize, o->max_tokens) };
 	for (int64_t i = j->first; i < end; i++) {
@@ -322,6 +323,7 @@ static char *config_text(const itr_extract_job *j)
 	itr_json_add_str(c, "image_encoder", o->image_encoder);
 	itr_json_add_str(c, "text_encoder", o->text_encoder);
 	itr_json_add_str(c, "pooling", o->pooling);
+	itr_json_add_str(c, "precision", itr_compute_names[o->compute]);
 	itr_json_add_bool(c, "patches", o->patches);
 	itr_json_add_bool(c, "tokens", o->tokens);
 	itr_json_add_int(c, "max_tokens", o->tokens ? o->max_tokens : 0);

@@ -17,9 +17,11 @@
 typedef struct itr_extract_opts {
 	const char *image_encoder, *text_encoder;        /* NULL: the side has no vectors */
 	const char *image_weights, *text_weights, *pooling;
+	const char *vocabulary, *preset;                 /* NULL: what lies beside the weights, what the weights were published with */
+	itr_compute compute;                             /* of the networks' products */
 	bool patches, tokens, normalize;
 	int64_t max_tokens;
-	int64_t batch;                                   /* pictures a batch; 0: 64 */
+	int64_t batch;                                   /* pictures a batch; 0: what the encoder likes */
 	int64_t part_rows;                               /* 0: 4,096 */
 	int64_t max_failed;                              /* pictures that may fail */
 	int64_t shard, shards;                           /* this one of so many; shards 0: everything */

@@ -28,6 +28,7 @@ typedef struct itr_tower_config {
 	double eps;                              /* of the normalisations: never a default */
 	itr_activation activation;
 	itr_pooling pooling;
+	const char *preset;                      /* image: preprocessing that these weights were published with, where publishers differ; NULL: the tower's own */
 	bool batch_statistics;                   /* --bn batch: BatchNorm by the batch instead of the running statistics */
 } itr_tower_config;
 
@@ -49,6 +50,7 @@ typedef struct itr_tower_ops {
 	size_t size;                             /* bytes of the tower's own struct */
 	const char *preset;                      /* image towers: preprocessing (image/preset.h) */
 	const char *tokenizer;                   /* text towers: kind, "wordpiece" or "clip-bpe" */
+	bool stops_at_end;                       /* text towers: nothing behind the first end token matters */
 	const itr_load_rule *rules;              /* published names -> ours, ending in an empty one */
 	/* Sizes. w and config_json may be NULL (random weights, true size). 0, or -1 with err: wrong weights for this tower, said by name and shape. */
 	int (*configure)(itr_tower_config *c, const itr_weights *w, const itr_json *config_json, itr_err *err);
@@ -63,6 +65,7 @@ const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err);
 typedef struct itr_tower_opts {
 	const char *weights;                     /* file or folder; NULL: random, by seed */
 	const char *vocabulary;                  /* text: vocab.txt, merges; NULL: looked for in the weights' folder */
+	const char *preset;                      /* image: preprocessing by name; NULL: the tower's */
 	itr_pooling pooling;
 	uint64_t seed;
 	int threads;

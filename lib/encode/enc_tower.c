@@ -1,0 +1,140 @@
+/* Networks as encoders: weights read as published, packed once, pictures and texts in batches that fit the caches. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "encode/tower_encoder.h"
+#include "model/tower.h"
+
+enum {
+	IMAGES = 32,                    /* pictures a forward: enough for the products, few enough for the third-level cache */
+	TOKENS = 2048                   /* tokens a forward, the same for texts */
+};
+
+struct state {
+	itr_tower *tower;
+	itr_tape *tape;
+};
+
+static void destroy(itr_encoder *e)
+{
+	struct state *s = e->state;
+	if (!s)
+		return;
+	itr_tower_free(s->tower);
+	itr_tape_free(s->tape);
+	free(s);
+}
+
+static void describe(itr_encoder *e, const itr_tower *w, const itr_encoder_opts *o)
+{
+	char what[200];
+	if (w->ops->image)
+		itr_preset_describe(w->preset, what, sizeof what);
+	else
+		snprintf(what, sizeof what, "%s, at most %lld tokens, %s", w->ops->tokenizer, (long long)w->max_tokens, itr_pooling_names[w->config.pooling]);
+	snprintf(e->preprocess, sizeof e->preprocess, "%s; %s", what, itr_compute_names[o->compute]);
+}
+
+static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+{
+	const bool image = modality == ITR_MODALITY_IMAGE;
+	itr_tower_opts t = { .weights = o->weights, .vocabulary = image ? NULL : o->vocabulary, .preset = image ? o->preset : NULL, .threads = o->threads };
+	if (o->pooling && !image) {
+		for (t.pooling = ITR_POOL_MEAN; t.pooling > ITR_POOL_DEFAULT && strcmp(itr_pooling_names[t.pooling], o->pooling); t.pooling--)
+			;
+		if (t.pooling == ITR_POOL_DEFAULT)
+			return itr_err_set(err, "--pooling is cls or mean, not '%s'", o->pooling);
+	}
+	itr_tower *w = itr_tower_open(e->desc->name, image, &t, err);
+	if (!w)
+		return -1;
+	struct state *s = e->state = itr_xcalloc(1, sizeof *s);
+	s->tower = w;
+	s->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .inference = true, .compute = o->compute });
+	itr_tower_freeze(w, o->compute, o->threads);
+	e->dim = w->dim;
+	e->grid = w->grid;
+	e->batch = image ? 2 * IMAGES : 0;
+	if (image) {
+		e->patch_dim = w->state_dim;
+		e->input_bytes = (size_t)(w->config.image_size * w->config.image_size * 3) * sizeof(float);
+	} else
+		e->token_dim = w->state_dim;
+	memcpy(e->weights_sha256, w->weights_sha256, sizeof e->weights_sha256);
+	describe(e, w, o);
+	return 0;
+}
+
+static int prepare(const itr_encoder *e, const itr_image *img, void *input, itr_err *err)
+{
+	return itr_preset_apply(((const struct state *)e->state)->tower->preset, img, input, err);
+}
+
+static int encode_images(const itr_encoder *e, const void *inputs, int64_t n, int threads, float *pooled, float *patches, itr_err *err)
+{
+	struct state *s = e->state;
+	const int64_t pixels = (int64_t)(e->input_bytes / sizeof(float)), states = e->grid * e->grid * e->patch_dim;
+	(void)threads, (void)err;               /* the tape has them; nothing here fails */
+	for (int64_t i = 0; i < n; i += IMAGES) {
+		itr_tower_in in = { .n = ITR_MIN((int64_t)IMAGES, n - i), .pixels = (const float *)inputs + i * pixels };
+		itr_tape_reset(s->tape, 0);
+		itr_tower_out y = itr_tower_forward(s->tape, s->tower, &in, patches != NULL);
+		memcpy(pooled + i * e->dim, y.pooled->data, (size_t)(in.n * e->dim) * sizeof *pooled);
+		if (patches)
+			memcpy(patches + i * states, y.states->data, (size_t)(in.n * states) * sizeof *patches);
+	}
+	return 0;
+}
+
+/* Rows of a text's tokens, cut to max_tokens, zeros behind. `start` counts from this forward's first token. */
+static void copy_tokens(const itr_encoder *e, const float *states, const int64_t *start, int64_t n, int64_t max_tokens, float *tokens, int64_t *length)
+{
+	for (int64_t i = 0; i < n; i++) {
+		int64_t used = ITR_MIN(start[i + 1] - start[i], max_tokens);
+		float *to = tokens + i * max_tokens * e->token_dim;
+		memcpy(to, states + (start[i] - start[0]) * e->token_dim, (size_t)(used * e->token_dim) * sizeof *to);
+		memset(to + used * e->token_dim, 0, (size_t)((max_tokens - used) * e->token_dim) * sizeof *to);
+		length[i] = used;
+	}
+}
+
+static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens, int64_t max_tokens, int64_t *length, itr_err *err)
+{
+	struct state *s = e->state;
+	int32_t *ids;
+	int64_t *start;
+	(void)err;
+	itr_tower_tokenize(s->tower, texts, n, threads, &ids, &start);
+	for (int64_t i = 0, k; i < n; i += k) {
+		for (k = 1; i + k < n && start[i + k + 1] - start[i] <= TOKENS; k++)
+			;
+		itr_tape_reset(s->tape, 0);
+		itr_tower_out y = itr_tower_forward(s->tape, s->tower, &(itr_tower_in){ .n = k, .ids = ids, .start = start + i }, tokens != NULL);
+		memcpy(pooled + i * e->dim, y.pooled->data, (size_t)(k * e->dim) * sizeof *pooled);
+		if (tokens)
+			copy_tokens(e, y.states->data, start + i, k, max_tokens, tokens + i * max_tokens * e->token_dim, length + i);
+	}
+	free(ids);
+	free(start);
+	return 0;
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------------------------------------- */
+
+#define ITR_TOWER(shown, modality, symbol) extern const itr_tower_ops itr_tower_##symbol;
+#include "model/towers.def"
+#undef ITR_TOWER
+
+static const itr_encoder_desc table[] = {
+#define ITR_TOWER(shown, m, symbol) \
+	{ .name = shown, .modality = ITR_MODALITY_##m, .needs_weights = true, .tower = &itr_tower_##symbol, .create = create, .destroy = destroy, .prepare = prepare, \
+	  .encode_images = encode_images, .encode_texts = encode_texts },
+#include "model/towers.def"
+#undef ITR_TOWER
+};
+
+int itr_tower_encoder_count(void) { return ITR_LEN(table); }
+const itr_encoder_desc *itr_tower_encoder_at(int i) { return &table[i]; }
+const char *itr_tower_encoder_summary(const itr_encoder_desc *d) { return d->tower->summary; }

@@ -1,0 +1,217 @@
+#include "model/tower.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/parallel.h"
+#include "base/path.h"
+
+const char *const itr_pooling_names[] = { "default", "cls", "mean", NULL };
+
+#define ITR_TOWER(name, modality, symbol) extern const itr_tower_ops itr_tower_##symbol;
+#include "model/towers.def"
+#undef ITR_TOWER
+
+const itr_tower_ops *const itr_towers[] = {
+#define ITR_TOWER(name, modality, symbol) &itr_tower_##symbol,
+#include "model/towers.def"
+#undef ITR_TOWER
+	NULL
+};
+
+const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err)
+{
+	const char *names[ITR_LEN(itr_towers)];
+	int n = 0;
+	for (int i = 0; itr_towers[i]; i++)
+		if (itr_towers[i]->image == image) {
+			if (!strcmp(itr_towers[i]->name, name))
+				return itr_towers[i];
+			names[n++] = itr_towers[i]->name;
+		}
+	itr_err_set(err, "unknown %s tower '%s': did you mean '%s'?", image ? "image" : "text", name, itr_nearest(name, names, n));
+	return NULL;
+}
+
+/* --- what lies beside the weights ------------------------------------------------------------------------------------------------------- */
+
+/* FOLDER/NAME of the weights (a folder, or a file in one) if it exists, else NULL. The caller frees. */
+static char *beside(const char *weights, const char *name)
+{
+	char *folder = itr_path_is_dir(weights) ? itr_xstrdup(weights) : itr_path_dirname(weights), *path = itr_path_join(folder, name);
+	free(folder);
+	if (itr_path_exists(path))
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* The first of these JSON files that is there. *j NULL when none is. */
+static int read_beside(const char *weights, const char *const *names, itr_json **j, itr_err *err)
+{
+	*j = NULL;
+	for (; *names; names++) {
+		char *path = beside(weights, *names);
+		if (path) {
+			*j = itr_json_read(path, err);
+			free(path);
+			return *j ? 0 : -1;
+		}
+	}
+	return 0;
+}
+
+/* sentence-transformers' files: how to pool, and how long a text may be. */
+static int read_sentence_files(itr_tower *w, const char *weights, itr_err *err)
+{
+	itr_json *pooling, *sentence;
+	if (read_beside(weights, (const char *const[]){ "1_Pooling/config.json", NULL }, &pooling, err) < 0)
+		return -1;
+	if (read_beside(weights, (const char *const[]){ "sentence_bert_config.json", NULL }, &sentence, err) < 0) {
+		itr_json_free(pooling);
+		return -1;
+	}
+	if (w->config.pooling == ITR_POOL_DEFAULT && itr_json_bool(itr_json_get(pooling, "pooling_mode_mean_tokens"), false))
+		w->config.pooling = ITR_POOL_MEAN;
+	int64_t length = itr_json_int(itr_json_get(sentence, "max_seq_length"), 0);
+	if (length >= 2 && length < w->max_tokens)
+		w->max_tokens = length;
+	itr_json_free(pooling);
+	itr_json_free(sentence);
+	return 0;
+}
+
+static int open_tokenizer(itr_tower *w, const itr_tower_opts *o, itr_err *err)
+{
+	char *spec = o->vocabulary ? itr_xasprintf("%s:%s", w->ops->tokenizer, o->vocabulary) : o->weights && itr_path_is_dir(o->weights) ? itr_xstrdup(o->weights) : NULL;
+	char *config = o->weights ? beside(o->weights, "tokenizer_config.json") : NULL;
+	if (!spec) {
+		free(config);
+		return o->weights ? itr_err_set(err, "'%s' needs its vocabulary: give --vocabulary FILE, or the folder that holds weights and vocabulary", w->ops->name) : 0;
+	}
+	w->tokenizer = itr_tokenizer_new(spec, &(itr_tokenizer_opts){ .config = config }, err);
+	if (w->tokenizer && strcmp(itr_tokenizer_kind(w->tokenizer), w->ops->tokenizer))
+		itr_err_set(err, "'%s' reads %s ids, '%s' is a %s vocabulary", w->ops->name, w->ops->tokenizer, spec, itr_tokenizer_kind(w->tokenizer));
+	else if (w->tokenizer && w->config.vocab && itr_tokenizer_size(w->tokenizer) > w->config.vocab)
+		itr_err_set(err, "'%s' has %lld tokens, the weights have a table of %lld: they do not belong together", spec, (long long)itr_tokenizer_size(w->tokenizer), (long long)w->config.vocab);
+	else if (w->tokenizer) {
+		free(spec);
+		free(config);
+		return 0;
+	}
+	free(spec);
+	free(config);
+	return -1;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------------------------------------------- */
+
+static int build(itr_tower *w, const itr_weights *weights, const itr_json *config, const itr_tower_opts *o, itr_err *err)
+{
+	if (w->ops->configure(&w->config, weights, config, err) < 0)
+		return -1;
+	w->config.pooling = o->pooling;
+	w->max_tokens = w->config.positions;
+	const char *preset = o->preset ? o->preset : w->config.preset ? w->config.preset : w->ops->preset;
+	if (w->ops->image && !(w->preset = itr_preset_find(preset, err)))
+		return -1;
+	if (w->ops->image && w->preset->crop != w->config.image_size)
+		return itr_err_set(err, "'%s' takes pictures of %lld x %lld, the preset '%s' makes %d x %d: choose another with --preset", w->ops->name, (long long)w->config.image_size,
+		                   (long long)w->config.image_size, w->preset->name, w->preset->crop, w->preset->crop);
+	if (!w->ops->image && o->weights && read_sentence_files(w, o->weights, err) < 0)
+		return -1;
+	if (!w->ops->image && open_tokenizer(w, o, err) < 0)
+		return -1;
+	if (w->config.pooling == ITR_POOL_DEFAULT)
+		w->config.pooling = ITR_POOL_CLS;
+	w->params = itr_params_new();
+	w->ops->init(w->layers, w->params, &w->config);
+	itr_params_seal(w->params);
+	w->ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
+	if (!weights) {
+		itr_params_initialise(w->params, o->seed);
+		return 0;
+	}
+	if (itr_params_load_weights(w->params, weights, w->ops->rules, err) < 0)
+		return -1;
+	return itr_weights_sha256(weights, w->weights_sha256, err);
+}
+
+itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err)
+{
+	const itr_tower_ops *ops = itr_tower_find(name, image, err);
+	itr_weights *weights = NULL;
+	itr_json *config = NULL;
+	if (!ops || (o->weights && !(weights = itr_weights_open(o->weights, err))))
+		return NULL;
+	itr_tower *w = itr_xcalloc(1, sizeof *w);
+	w->ops = ops;
+	w->layers = itr_xcalloc(1, ops->size);
+	int rc = o->weights ? read_beside(o->weights, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, &config, err) : 0;
+	if (rc == 0)
+		rc = build(w, weights, config, o, err);
+	itr_json_free(config);
+	itr_weights_close(weights);
+	if (rc == 0)
+		return w;
+	if (o->weights)
+		itr_err_prefix(err, "'%s' from '%s'", name, o->weights);
+	itr_tower_free(w);
+	return NULL;
+}
+
+void itr_tower_free(itr_tower *w)
+{
+	if (!w)
+		return;
+	itr_params_free(w->params);
+	itr_tokenizer_free(w->tokenizer);
+	free(w->layers);
+	free(w);
+}
+
+void itr_tower_freeze(itr_tower *w, itr_compute c, int threads) { itr_params_freeze(w->params, c, threads); }
+
+itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states) { return w->ops->forward(t, w->layers, &w->config, in, states); }
+
+/* --- texts ------------------------------------------------------------------------------------------------------------------------------ */
+
+struct texts {
+	const itr_tower *w;
+	const char *const *text;
+	int32_t *ids;                   /* max_tokens places each */
+	int64_t *count;
+};
+
+static void encode_one(void *ctx, int64_t i, int worker)
+{
+	const struct texts *x = ctx;
+	int32_t *ids = x->ids + i * x->w->max_tokens, end = itr_tokenizer_end(x->w->tokenizer);
+	(void)worker;
+	x->count[i] = itr_tokenizer_encode(x->w->tokenizer, x->text[i], strlen(x->text[i]), ids, x->w->max_tokens);
+	for (int64_t k = 0; x->w->ops->stops_at_end && k < x->count[i]; k++)
+		if (ids[k] == end)
+			x->count[i] = k + 1;
+}
+
+void itr_tower_tokenize(const itr_tower *w, const char *const *texts, int64_t n, int threads, int32_t **ids, int64_t **start)
+{
+	if (!w->tokenizer)
+		ITR_BUG("itr_tower_tokenize: '%s' was opened without a vocabulary", w->ops->name);
+	struct texts x = { w, texts, itr_xmalloc((size_t)(n * w->max_tokens) * sizeof *x.ids), itr_xcalloc((size_t)n + 1, sizeof *x.count) };
+	itr_parallel_for(threads, n, encode_one, &x);
+	int64_t at = 0;
+	for (int64_t i = 0; i < n; i++) {       /* close the gaps */
+		int64_t count = x.count[i];
+		memmove(x.ids + at, x.ids + i * w->max_tokens, (size_t)count * sizeof *x.ids);
+		x.count[i] = at;
+		at += count;
+	}
+	x.count[n] = at;
+	*ids = x.ids;
+	*start = x.count;
+}
