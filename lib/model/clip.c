@@ -240,9 +240,9 @@ static void text_sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, i
 	*state_dim = c->width;
 }
 
-#define IMAGE(symbol, shown, about, configure) \
+#define IMAGE(symbol, shown, about, sizes_from) \
 	const itr_tower_ops itr_tower_##symbol = { .name = shown, .summary = about, .image = true, .size = sizeof(struct image), .preset = "clip", .rules = image_rules, \
-		.configure = configure, .init = init_image, .forward = forward_image, .sizes = image_sizes }
+		.configure = sizes_from, .init = init_image, .forward = forward_image, .sizes = image_sizes }
 #define TEXT(symbol, shown) \
 	const itr_tower_ops itr_tower_##symbol = { .name = shown, .summary = "CLIP's text transformer, 512, any transformers or open_clip weights", .size = sizeof(struct text), \
 		.tokenizer = "clip-bpe", .stops_at_end = true, .rules = text_rules, .configure = configure_text, .init = init_text, .forward = forward_text, .sizes = text_sizes }
