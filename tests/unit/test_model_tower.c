@@ -1,0 +1,193 @@
+/* Towers at toy sizes: float against double, frozen against recorded, pooled with and without states, gradients of every parameter, registry. True sizes: tests/interop/encoders_parity.py. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/tower.h"
+
+struct toy {
+	const itr_tower_ops *ops;
+	itr_tower_config c;
+	itr_params *p;
+	void *layers;
+	float *pixels;
+	int32_t ids[16];
+	int64_t start[4];
+	itr_tower_in in;
+};
+
+static void make(struct toy *y, const char *name, bool image)
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_rng r;
+	memset(y, 0, sizeof *y);
+	y->ops = itr_tower_find(name, image, &err);
+	assert_non_null(y->ops);
+	assert_int_equal(y->ops->configure(&y->c, NULL, NULL, &err), 0);
+	y->c.width = 16;
+	y->c.layers = 2;
+	y->c.heads = 2;
+	y->c.mlp = 24;
+	y->c.embed_dim = y->c.embed_dim ? 6 : 0;
+	if (image)
+		y->c.image_size = 2 * y->c.patch;
+	else
+		y->c.vocab = 13, y->c.positions = 9;
+	y->layers = itr_xcalloc(1, y->ops->size);
+	y->p = itr_params_new();
+	y->ops->init(y->layers, y->p, &y->c);
+	itr_params_seal(y->p);
+	itr_params_initialise(y->p, 5);
+	itr_params_enable_reference(y->p);
+	itr_rng_seed(&r, 9);
+	int64_t n = image ? 3 * y->c.image_size * y->c.image_size * 3 : 0;
+	y->pixels = itr_aligned_alloc((size_t)(n + 1) * sizeof(float));
+	for (int64_t i = 0; i < n; i++)
+		y->pixels[i] = (float)itr_rng_normal(&r);
+	const int64_t start[] = { 0, 4, 6, 11 };
+	memcpy(y->start, start, sizeof start);
+	for (int i = 0; i < 16; i++)
+		y->ids[i] = (int32_t)(itr_rng_u64(&r) % 13);
+	y->in = (itr_tower_in){ .n = 3, .pixels = y->pixels, .ids = y->ids, .start = y->start };
+}
+
+static void drop(struct toy *y)
+{
+	itr_params_free(y->p);
+	itr_aligned_free(y->pixels);
+	free(y->layers);
+}
+
+static itr_tower_out forward(struct toy *y, itr_tape *t, bool states)
+{
+	itr_tape_reset(t, 0);
+	return y->ops->forward(t, y->layers, &y->c, &y->in, states);
+}
+
+/* A loss that feels every output: sum of squares. */
+static double run(struct toy *y, itr_tape *t, bool states)
+{
+	itr_tower_out o = forward(y, t, states);
+	itr_var *x = states ? itr_stack(t, itr_reshape(t, o.pooled, 2, (int64_t[]){ o.pooled->count, 1 }), itr_reshape(t, o.states, 2, (int64_t[]){ o.states->count, 1 }))
+	                    : itr_reshape(t, o.pooled, 2, (int64_t[]){ o.pooled->count, 1 });
+	float *zero = itr_xcalloc((size_t)x->count, sizeof *zero);
+	itr_var *loss = itr_mse(t, x, itr_input(t, 2, (int64_t[]){ x->count, 1 }, zero));
+	double value = itr_var_item(t, loss);
+	itr_params_zero_grad(y->p);
+	itr_backward(t, loss, 1);
+	free(zero);
+	return value;
+}
+
+static void check_tower(const char *name, bool image, itr_pooling pooling, bool states)
+{
+	struct toy y;
+	make(&y, name, image);
+	y.c.pooling = pooling;
+	itr_tape *f = itr_tape_new(&(itr_tape_opts){ .threads = 2 }), *d = itr_tape_new(&(itr_tape_opts){ .threads = 1, .reference = true });
+	double a = run(&y, f, states), worst = 0;
+	double b = run(&y, d, states);
+	assert_true(fabs(a - b) <= 1e-5 * fabs(b));
+	/* the double pass zeroed the marks: float gradients are made again and compared */
+	double **grad = itr_xcalloc((size_t)itr_params_count(y.p), sizeof *grad);
+	for (int64_t i = 0; i < itr_params_count(y.p); i++) {
+		itr_param *p = itr_params_at(y.p, i);
+		grad[i] = itr_xmalloc((size_t)p->count * sizeof **grad);
+		memcpy(grad[i], p->grad64, (size_t)p->count * sizeof **grad);
+		assert_true(p->grad_written);
+	}
+	run(&y, f, states);
+	for (int64_t i = 0; i < itr_params_count(y.p); i++) {
+		itr_param *p = itr_params_at(y.p, i);
+		double top = 1e-6;
+		for (int64_t k = 0; k < p->count; k++)
+			top = fmax(top, fabs(grad[i][k]));
+		for (int64_t k = 0; k < p->count; k++)
+			worst = fmax(worst, fabs((double)p->grad[k] - grad[i][k]) / top);
+		free(grad[i]);
+	}
+	free(grad);
+	if (worst > 1e-3)
+		fail_msg("%s: gradients differ by %g of the largest", name, worst);
+	itr_tape_free(f);
+	itr_tape_free(d);
+	drop(&y);
+}
+
+static void test_float_and_double(void **state)
+{
+	(void)state;
+	check_tower("clip-vit-b32", true, ITR_POOL_CLS, false);
+	check_tower("clip-vit-b32", true, ITR_POOL_CLS, true);
+	check_tower("clip-vit-b32", false, ITR_POOL_CLS, false);
+	check_tower("clip-vit-b32", false, ITR_POOL_CLS, true);
+	check_tower("vit-b16", true, ITR_POOL_CLS, true);
+	check_tower("bert", false, ITR_POOL_CLS, false);
+	check_tower("bert", false, ITR_POOL_MEAN, true);
+}
+
+/* What is pooled does not depend on whether the states are asked for, nor on what stands beside it in the batch, nor on freezing in fp32. */
+static void check_same(const char *name, bool image)
+{
+	struct toy y;
+	make(&y, name, image);
+	y.c.pooling = ITR_POOL_CLS;
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .inference = true });
+	itr_tower_out o = forward(&y, t, true);
+	int64_t dim = o.pooled->shape[1];
+	float *first = itr_xmalloc((size_t)o.pooled->count * sizeof *first);
+	memcpy(first, o.pooled->data, (size_t)o.pooled->count * sizeof *first);
+	o = forward(&y, t, false);
+	assert_memory_equal(first, o.pooled->data, (size_t)o.pooled->count * sizeof *first);
+	y.in.n = 1;
+	y.in.pixels += y.c.image_size * y.c.image_size * 3;
+	y.in.start += 1;
+	o = forward(&y, t, false);
+	assert_memory_equal(first + dim, o.pooled->data, (size_t)dim * sizeof *first);
+	itr_params_freeze(y.p, ITR_COMPUTE_F32, 2);
+	o = forward(&y, t, false);
+	for (int64_t i = 0; i < dim; i++)
+		assert_true(fabsf(first[dim + i] - ((const float *)o.pooled->data)[i]) <= 1e-5f * (1 + fabsf(first[dim + i])));
+	free(first);
+	itr_tape_free(t);
+	drop(&y);
+}
+
+static void test_same_vector(void **state)
+{
+	(void)state;
+	check_same("clip-vit-b32", true);
+	check_same("clip-vit-b32", false);
+	check_same("vit-b16", true);
+	check_same("bert", false);
+}
+
+static void test_registry(void **state)
+{
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	for (int i = 0; itr_towers[i]; i++) {
+		const itr_tower_ops *o = itr_towers[i];
+		assert_true(o->name && o->summary && o->size && o->configure && o->init && o->forward && o->sizes);
+		assert_true(o->image ? itr_preset_find(o->preset, &err) != NULL : o->tokenizer != NULL);
+		assert_ptr_equal(itr_tower_find(o->name, o->image, &err), o);
+	}
+	assert_null(itr_tower_find("clip-vit-b31", true, &err));
+	assert_non_null(strstr(err.msg, "clip-vit-b32"));
+	err = (itr_err)ITR_ERR_INIT;
+	assert_null(itr_tower_open("bert", false, &(itr_tower_opts){ .weights = "/nowhere" }, &err));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
