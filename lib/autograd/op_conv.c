@@ -170,3 +170,57 @@ itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t 
 	itr_var *in[] = { x, w, bias };
 	return itr_apply(t, &itr_op_conv2d, in, 3, &(itr_attr){ .i = { stride, padding, dilation, groups } }, NULL, 0, NULL);
 }
+
+/* --- with frozen weights: in inference alone, hence outside of the table. state = weights, bias; attr.i = kernel, stride, padding, activation, results (0: depthwise) ------------ */
+static itr_conv frozen_geometry(const itr_node *n)
+{
+	const itr_var *x = n->in[0];
+	const int64_t o = n->attr.i[4];
+	if (itr_node_training(n) || !x || x->rank != 4)
+		itr_shape_bug(n, "a tape in inference, x (B, H, W, C)");
+	itr_conv g = { .batch = x->shape[0], .h = x->shape[1], .w = x->shape[2], .c = x->shape[3], .o = o ? o : x->shape[3], .kh = n->attr.i[0], .kw = n->attr.i[0], .stride = n->attr.i[1], .dilation = 1,
+		.groups = o ? 1 : x->shape[3] };
+	if (!itr_conv_shape(&g, n->attr.i[2]))
+		itr_shape_bug(n, "a picture that is not smaller than the kernel");
+	return g;
+}
+
+static void frozen_shape(itr_node *n)
+{
+	const itr_conv g = frozen_geometry(n);
+	itr_shape_set(n, 4, (int64_t[]){ g.batch, g.oh, g.ow, g.o });
+	if (n->in[1] && n->in[1]->count != n->out->count)
+		itr_shape_bug(n, "a residual as large as the result");
+}
+
+static void frozen_forward(itr_node *n)
+{
+	const itr_conv g = frozen_geometry(n);
+	const itr_after after = { n->state[1], n->in[1] ? itr_in(n, 1) : NULL, g.o, (itr_activation)n->attr.i[3] };
+	if (n->attr.i[4])
+		itr_conv_frozen_forward(&g, n->state[0], itr_in(n, 0), &after, itr_out(n), n->threads);
+	else
+		itr_depthwise(&g, itr_in(n, 0), n->state[0], after.bias, after.activation, itr_out(n), n->threads);
+}
+
+static double frozen_flops(const itr_node *n)
+{
+	const itr_conv g = frozen_geometry(n);
+	return itr_conv_flops(&g);
+}
+
+static const itr_op conv_frozen = { "conv2d (frozen)", 2, 0, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL };
+
+itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
+{
+	itr_var *in[] = { x, residual };
+	void *const state[] = { (void *)(uintptr_t)w, (void *)(uintptr_t)bias };
+	return itr_apply(t, &conv_frozen, in, 2, &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_frozen_n(w) } }, NULL, 0, state);
+}
+
+itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
+{
+	itr_var *in[] = { x };
+	void *const state[] = { (void *)(uintptr_t)taps, (void *)(uintptr_t)bias };
+	return itr_apply(t, &conv_frozen, in, 1, &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, 0 } }, NULL, 0, state);
+}

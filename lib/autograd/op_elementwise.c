@@ -248,6 +248,9 @@ itr_var *itr_activation_call(itr_tape *t, itr_var *x, itr_activation a)
 	case ITR_ACT_RELU: return itr_relu(t, x);
 	case ITR_ACT_GELU: return itr_gelu(t, x);
 	case ITR_ACT_QUICK_GELU: return itr_quick_gelu(t, x);
+	case ITR_ACT_RELU6: return itr_relu6(t, x);
+	case ITR_ACT_HARDSWISH: return itr_hardswish(t, x);
+	case ITR_ACT_HARDSIGMOID: return itr_hardsigmoid(t, x);
 	default: ITR_BUG("itr_activation_call: no op for activation %d", (int)a);
 	}
 }

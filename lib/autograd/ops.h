@@ -49,6 +49,9 @@ itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b);                          
 /* --- pictures, channels last: (B, H, W, C). -------------------------------------------------------------------------------------------------------------------------------- */
 /* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C = O: depthwise. */
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups);
+/* The same with frozen weights, square kernels, in inference alone: activation(conv + bias + residual). w (O, k k C), rows as itr_conv_weight_rows makes them; taps by itr_depthwise_weights. */
+itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
+itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
 /* activation((x - mean) / sqrt(var + eps) gamma + beta + residual) over the last dimension's channels; residual (as x) or NULL; activation NONE, RELU, RELU6, HARDSWISH or HARDSIGMOID.
  * batch_statistics, while training: mean and biased variance of this batch, which has more than one row; running_mean and running_var (C each, may be NULL) then move by `momentum` towards
  * mean and unbiased variance, as torch.nn.BatchNorm2d does. Otherwise the running ones are used and the gradient takes them for constants. */
@@ -61,5 +64,11 @@ itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s);                
 itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);      /* of equal maxima the first gets the gradient, as torch */
 itr_var *itr_avg_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);      /* padding counts as zeros, torch's default */
 itr_var *itr_global_pool(itr_tape *t, itr_var *x);                                    /* mean over H and W -> (B, C) */
+
+/* --- recurrence, over sequences that lie end to end (start as in itr_attention); a sequence may be empty. ------------------------------------------------------------------ */
+/* One direction of one layer of torch.nn.LSTM: z (N, 4 H) = x w_ih^T + b_ih, w (4 H, H) = w_hh, b (4 H) = b_hh or NULL -> all hidden states (N, H). */
+itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t *start, int64_t n, bool backwards);
+itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int64_t *start, int64_t n, bool backwards);      /* in inference; z holds both biases */
+itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, bool first);                                /* x (N, D) -> (n, D): last (or first) rows, zeros for an empty sequence */
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/log.h"
 #include "base/parallel.h"
 #include "base/scratch.h"
 #include "tensor/conv_plan.h"
@@ -291,4 +292,30 @@ void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const floa
 		weight_group(g, k, compute, x, dy, rows + k * on * cn * taps, threads);
 	weight_rows_back(g, rows, beta, dw);
 	itr_scratch_give(rows);
+}
+
+/* --- frozen -------------------------------------------------------------------------------------------------------------------------------- */
+
+struct frozen_source {
+	itr_conv_plan p;
+	const float *x;
+};
+
+static void frozen_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
+{
+	const struct frozen_source *s = ctx;
+	itr_conv_patches(&s->p, s->x, row, rows, dst);
+}
+
+void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float *x, const itr_after *after, float *y, int threads)
+{
+	const int64_t m = g->batch * g->oh * g->ow;
+	if (g->groups != 1 || itr_frozen_k(w) != g->kh * g->kw * g->c || itr_frozen_n(w) != g->o)
+		ITR_BUG("itr_conv_frozen_forward: weights (%lld, %lld) for %lld channels, kernel %lld x %lld", (long long)itr_frozen_n(w), (long long)itr_frozen_k(w), (long long)g->c, (long long)g->kh, (long long)g->kw);
+	if (pointwise(g)) {
+		itr_frozen_product(w, m, x, g->c, after, y, g->o, threads);
+		return;
+	}
+	const struct frozen_source s = { itr_conv_plan_forward(g, 0), x };
+	itr_frozen_product_from(w, m, frozen_rows, &s, after, y, g->o, threads);
 }

@@ -21,7 +21,5 @@ itr_conv_plan itr_conv_plan_forward(const itr_conv *g, int64_t group);
 itr_conv_plan itr_conv_plan_input(const itr_conv *g, int64_t group, int64_t ph, int64_t pw, int *taps_h, int *taps_w);
 /* Rows row .. row+rows-1 of the patch matrix, nh nw cn numbers each. */
 void itr_conv_patches(const itr_conv_plan *p, const float *x, int64_t row, int64_t rows, float *dst);
-/* (O, C / groups, KH, KW) -> (O, KH, KW, C / groups): the order of a patch. */
-void itr_conv_weight_rows(const itr_conv *g, const float *w, float *rows);
 
 #endif

@@ -1,0 +1,121 @@
+#include "nn/conv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "tensor/conv.h"
+#include "tensor/depthwise.h"
+
+static itr_conv_opts filled(const itr_conv_opts *o)
+{
+	itr_conv_opts f = *o;
+	f.stride = ITR_MAX(f.stride, (int64_t)1);
+	f.groups = ITR_MAX(f.groups, (int64_t)1);
+	return f;
+}
+
+static bool depthwise(const itr_conv_opts *o) { return o->groups > 1 && o->groups == o->in && o->in == o->out; }
+
+static itr_conv kernel_of(const itr_conv_opts *o)
+{
+	return (itr_conv){ .c = o->in, .o = o->out, .kh = o->kernel, .kw = o->kernel, .stride = o->stride, .dilation = 1, .groups = o->groups };
+}
+
+/* The product's weights, rows of (KH, KW, C), each times scale[o] where there is one. Groups become zeros: no network here has any but depthwise ones. */
+static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, int threads)
+{
+	const itr_conv g = kernel_of(o);
+	const int64_t taps = o->kernel * o->kernel, cn = o->in / o->groups, k = taps * o->in;
+	float *rows = itr_aligned_alloc((size_t)(o->out * taps * cn) * sizeof *rows), *all = itr_aligned_calloc((size_t)(o->out * k) * sizeof *all);
+	itr_conv_weight_rows(&g, w, rows);
+	for (int64_t i = 0; i < o->out; i++)
+		for (int64_t u = 0; u < taps; u++)
+			for (int64_t j = 0; j < cn; j++)
+				all[(i * taps + u) * o->in + i / (o->out / o->groups) * cn + j] = rows[(i * taps + u) * cn + j] * (scale ? scale[i] : 1.0f);
+	itr_frozen *f = itr_freeze(c, all, o->out, k, k, threads);
+	itr_aligned_free(rows);
+	itr_aligned_free(all);
+	return f;
+}
+
+static itr_param *normal_weight(itr_params *p, const char *name, const itr_conv_opts *o)
+{
+	return itr_params_add(p, name, "weight", 4, (int64_t[]){ o->out, o->in / o->groups, o->kernel, o->kernel }, ITR_INIT_NORMAL, sqrt(2 / (double)(o->kernel * o->kernel * o->out)), false);
+}
+
+/* --- with normalisation ------------------------------------------------------------------------------------------------------------------- */
+
+/* norm(conv(x)) = conv with rows times gamma / sqrt(var + eps), plus beta - mean gamma / sqrt(var + eps). */
+static void freeze_norm(itr_params *p, void *layer, itr_compute c, int threads)
+{
+	itr_conv_norm_layer *l = layer;
+	const int64_t n = l->o.out;
+	float *scale = itr_aligned_alloc((size_t)n * sizeof *scale);
+	l->weight->folded_bias = itr_aligned_alloc((size_t)n * sizeof(float));
+	for (int64_t i = 0; i < n; i++) {
+		const double s = (double)l->gamma->data[i] / sqrt((double)l->var->data[i] + l->o.eps);
+		scale[i] = (float)s;
+		l->weight->folded_bias[i] = (float)((double)l->beta->data[i] - (double)l->mean->data[i] * s);
+	}
+	if (depthwise(&l->o)) {
+		const itr_conv g = kernel_of(&l->o);
+		l->taps = itr_aligned_alloc((size_t)l->weight->count * sizeof(float));
+		itr_depthwise_weights(&g, l->weight->data, scale, l->taps);
+		itr_params_owns(p, l->taps);
+	} else
+		l->weight->packed = freeze_rows(&l->o, l->weight->data, scale, c, threads);
+	itr_aligned_free(scale);
+	itr_params_give_back(p, l->weight);
+}
+
+void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv, const char *norm, const itr_conv_opts *o)
+{
+	l->o = filled(o);
+	l->taps = NULL;
+	l->weight = normal_weight(p, conv, &l->o);
+	l->gamma = itr_params_add(p, norm, "weight", 1, &l->o.out, ITR_INIT_ONE, 0, true);
+	l->beta = itr_params_add(p, norm, "bias", 1, &l->o.out, ITR_INIT_ZERO, 0, true);
+	l->mean = itr_params_add(p, norm, "running_mean", 1, &l->o.out, ITR_INIT_ZERO, 0, true);
+	l->var = itr_params_add(p, norm, "running_var", 1, &l->o.out, ITR_INIT_ONE, 0, true);
+	l->mean->frozen = l->var->frozen = true;
+	itr_params_add_freezer(p, freeze_norm, l);
+}
+
+itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a)
+{
+	if (l->taps)
+		x = itr_depthwise_frozen(t, x, l->taps, l->weight->folded_bias, l->o.kernel, l->o.stride, l->o.padding, residual ? ITR_ACT_NONE : a);
+	if (l->taps)
+		return residual ? itr_activation_call(t, itr_add(t, x, residual), a) : x;
+	if (l->weight->packed)
+		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, l->o.kernel, l->o.stride, l->o.padding, a);
+	const itr_norm n = { .eps = l->o.eps, .momentum = 0.1, .batch_statistics = l->o.batch_statistics, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
+	x = itr_conv2d(t, x, itr_leaf(t, l->weight), NULL, l->o.stride, l->o.padding, 1, l->o.groups);
+	return itr_batchnorm(t, x, itr_leaf(t, l->gamma), itr_leaf(t, l->beta), residual, &n);
+}
+
+/* --- with a bias ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void freeze_conv(itr_params *p, void *layer, itr_compute c, int threads)
+{
+	itr_conv_layer *l = layer;
+	l->weight->packed = freeze_rows(&l->o, l->weight->data, NULL, c, threads);
+	itr_params_give_back(p, l->weight);
+}
+
+void itr_conv_layer_init(itr_conv_layer *l, itr_params *p, const char *name, const itr_conv_opts *o)
+{
+	l->o = filled(o);
+	l->weight = normal_weight(p, name, &l->o);
+	l->bias = itr_params_add(p, name, "bias", 1, &l->o.out, ITR_INIT_ZERO, 0, true);
+	itr_params_add_freezer(p, freeze_conv, l);
+}
+
+itr_var *itr_conv_layer_call(itr_tape *t, const itr_conv_layer *l, itr_var *x, itr_activation a)
+{
+	if (l->weight->packed)
+		return itr_conv_frozen(t, x, l->weight->packed, l->bias->data, NULL, l->o.kernel, l->o.stride, l->o.padding, a);
+	return itr_activation_call(t, itr_conv2d(t, x, itr_leaf(t, l->weight), itr_leaf(t, l->bias), l->o.stride, l->o.padding, 1, l->o.groups), a);
+}

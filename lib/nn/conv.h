@@ -1,0 +1,40 @@
+/* conv.h - convolutions as networks use them: with the normalisation and the activation that follow.
+ *
+ *	itr_conv_norm_init(&m->conv1, p, "conv1", "bn1", &(itr_conv_opts){ .in = 64, .out = 128, .kernel = 3, .stride = 2, .padding = 1, .eps = 1e-5 });
+ *	x = itr_conv_norm(t, &m->conv1, x, NULL, ITR_ACT_RELU);
+ *
+ * While recording: conv2d, then batchnorm with residual and activation. After itr_params_freeze: one product (or one depthwise pass) whose weights have the normalisation folded in.
+ */
+#ifndef ITR_NN_CONV_H
+#define ITR_NN_CONV_H
+
+#include "nn/layers.h"
+
+typedef struct itr_conv_opts {
+	int64_t in, out, kernel, stride;         /* stride 0 means 1 */
+	int64_t padding;                         /* zeros on each side, or ITR_PAD_SAME */
+	int64_t groups;                          /* 0 means 1; in = out: depthwise */
+	double eps;                              /* of the normalisation */
+	bool batch_statistics;                   /* while training: see itr_norm (autograd/ops.h) */
+} itr_conv_opts;
+
+/* CONV.weight (out, in / groups, k, k); NORM.weight, .bias, .running_mean, .running_var (out). Normal with variance 2 / (k k out), as torchvision initialises its networks. The
+ * layer may not move: freezing finds it by its address. */
+typedef struct itr_conv_norm_layer {
+	itr_conv_opts o;
+	itr_param *weight, *gamma, *beta, *mean, *var;
+	float *taps;                             /* depthwise, after freezing */
+} itr_conv_norm_layer;
+void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv, const char *norm, const itr_conv_opts *o);
+/* activation(norm(conv(x)) + residual); residual may be NULL. */
+itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a);
+
+/* activation(conv(x) + bias); NAME.weight, NAME.bias, as torch.nn.Conv2d. */
+typedef struct itr_conv_layer {
+	itr_conv_opts o;
+	itr_param *weight, *bias;
+} itr_conv_layer;
+void itr_conv_layer_init(itr_conv_layer *l, itr_params *p, const char *name, const itr_conv_opts *o);
+itr_var *itr_conv_layer_call(itr_tape *t, const itr_conv_layer *l, itr_var *x, itr_activation a);
+
+#endif
