@@ -31,5 +31,33 @@ for m, mode in enumerate(['diagonal', 'mask', 'all']):
         s = rnd(6, 6, scale=3); case('infonce', [s], infonce(s, torch.tensor(group), mode, sym).reshape(1), [m, sym], group)
 a, c = rnd(5, 8), rnd(5, 8); case('cosine_loss', [a, c], (1 - F.cosine_similarity(a, c)).mean().reshape(1))
 a, c = rnd(5, 8), rnd(5, 8); case('mse', [a, c], F.mse_loss(a, c).reshape(1))
+hardsigmoid = lambda x: F.relu6(x + 3) / 6            # torch's own multiplies by 1/6 rounded to float, in double too
+nchw = lambda x: x.permute(0, 3, 1, 2)
+nhwc = lambda x: x.permute(0, 2, 3, 1).contiguous()
+for k, st, pad, dil, grp, c, o, bias in [(1, 1, 0, 1, 1, 3, 5, 1), (3, 1, 1, 1, 1, 3, 4, 0), (3, 2, 1, 1, 1, 4, 3, 1), (5, 2, 2, 1, 6, 6, 6, 0), (3, 1, 1, 1, 5, 5, 5, 1), (3, 1, 2, 2, 2, 4, 6, 1), (7, 2, 3, 1, 1, 3, 2, 0)]:
+    x, w = rnd(2, 7, 6, c), rnd(o, c // grp, k, k, scale=.4); b = [rnd(o)] if bias else []
+    case('conv2d', [x, w] + b, nhwc(F.conv2d(nchw(x), w, *b, stride=st, padding=pad, dilation=dil, groups=grp)), [st, pad, dil, grp])
+for a, f in [(0, lambda z: z), (1, F.relu), (2, F.relu6), (3, F.hardswish), (4, hardsigmoid)]:
+    x, g, b = rnd(2, 2, 3, 5, scale=2, shift=.5), rnd(5, shift=1), rnd(5); r = [rnd(2, 2, 3, 5)] if a < 2 else []
+    m, v = torch.linspace(-.5, 1, 5), torch.linspace(.5, 2, 5)
+    z = F.batch_norm(nchw(x), None, None, g, b, True, 0.1, 1e-3); case('batchnorm', [x, g, b] + r, f(nhwc(z) + (r[0] if r else 0)), [1e-3, 1, a])
+    x, g, b = rnd(2, 2, 3, 5, scale=2, shift=.5), rnd(5, shift=1), rnd(5); r = [rnd(2, 2, 3, 5)] if a < 2 else []
+    z = F.batch_norm(nchw(x), m.clone(), v.clone(), g, b, False, 0.1, 1e-3); case('batchnorm', [x, g, b] + r, f(nhwc(z) + (r[0] if r else 0)), [1e-3, 0, a])
+a = rnd(6, 9, scale=4); case('relu6', [a], F.relu6(a)); a = rnd(6, 9, scale=3); case('hardswish', [a], F.hardswish(a)); a = rnd(6, 9, scale=3); case('hardsigmoid', [a], hardsigmoid(a))
+x, s = rnd(2, 3, 2, 5), rnd(2, 5); case('channel_scale', [x, s], x * s[:, None, None, :])
+x = rnd(2, 7, 6, 3); case('max_pool', [x], nhwc(F.max_pool2d(nchw(x), 3, 2, 1)), [3, 2, 1]); x = rnd(2, 7, 6, 3); case('avg_pool', [x], nhwc(F.avg_pool2d(nchw(x), 3, 2, 1)), [3, 2, 1])
+x = rnd(2, 3, 4, 5); case('global_pool', [x], x.mean((1, 2)))
+for start in ([0, 3, 4, 9], [0, 64, 65, 65]):           # torch knows no empty sequence: it is left out there, and has no rows here
+    for back in (0, 1):
+        H = 2; l = torch.nn.LSTM(4 * H, H, bidirectional=True); sfx = '_l0_reverse' if back else '_l0'; z, w, b = rnd(start[-1], 4 * H), rnd(4 * H, H, scale=.5), rnd(4 * H, scale=.5)
+        lens = [q - p for p, q in zip(start, start[1:])]; rows = [z[p:q] for p, q in zip(start, start[1:]) if q > p]
+        with torch.no_grad():
+            for q in l.parameters(): q.zero_()
+        # the gates' input share passes through w_ih = identity; gradients to w_hh and b_hh by functional call
+        ps = dict(l.named_parameters()); ps['weight_ih' + sfx] = torch.eye(4 * H); ps['weight_hh' + sfx] = w; ps['bias_hh' + sfx] = b
+        packed = torch.nn.utils.rnn.pack_sequence(rows, enforce_sorted=False)
+        y, _ = torch.func.functional_call(l, ps, (packed,)); y, n = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True)
+        case('lstm', [z, w, b], torch.cat([y[i, :k, H * back:H * back + H] for i, k in enumerate(n.tolist())]), [back], start)
+x = rnd(6, 3); case('segment_end', [x], torch.stack([x[1], torch.zeros(3), x[5]]), [0], [0, 2, 2, 6])
 json.dump(dict(torch=torch.__version__, cases=cases), open(os.path.join(os.path.dirname(__file__), 'ops.json'), 'w'))
 print(len(cases), 'cases, torch', torch.__version__)
