@@ -55,6 +55,8 @@ static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, cons
 		for (int r = 0; r < 2 * ROWS; r++)
 			p[r] = (const float *)(const void *)row_pointer(g, first + i, idx ? idx + i : NULL, r, n - i);
 		for (int64_t k = 0; k < g->k; k += 16) {
+			for (int64_t r = 2 * ROWS; idx && r < ITR_MIN(4 * ROWS, n - i); r++)       /* the next rows of a gather lie anywhere */
+				_mm_prefetch((const char *)g->base + (size_t)idx[i + r] * g->stride + k * 4, _MM_HINT_T1);
 #pragma GCC unroll 4
 			for (int j = 0; j < 16; j += 4) {
 				four_columns(p, k + j, c);

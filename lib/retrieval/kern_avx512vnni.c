@@ -7,10 +7,10 @@
 #include "retrieval/kernels.h"
 #include "retrieval/quantise.h"
 
-enum { ROWS = 16, MR = 12, MR4 = 6, NR = 32 };
+enum { ROWS = 16, MR = 12, MR4 = 6, NR = 32, PAIRS = 4 };
 
 /* Bytes ahead of the row being scored that are asked for: the hardware prefetcher stops at 4 KiB pages. */
-enum { AHEAD = 8192 };
+enum { AHEAD = 4096 };
 
 /* vpdpbusd in place. gcc 12's intrinsic copies the sum between registers and memory around every use: 2.5 times slower in the tiles. */
 static inline __m512i dot(__m512i sum, __m512i u, __m512i s)
@@ -19,12 +19,19 @@ static inline __m512i dot(__m512i sum, __m512i u, __m512i s)
 	return sum;
 }
 
-static inline void row_pointers(const itr_krows *g, int64_t first, const int64_t *idx, int64_t n, const uint8_t *p[ROWS])
+/* Inlined twice, for streams (idx NULL) and for gathers: whatever a stream does besides loading costs bandwidth, since fewer loads are then in flight. */
+#define BOTH_WAYS static inline __attribute__((always_inline)) void
+
+static inline const uint8_t *row_pointer(const itr_krows *g, int64_t first, const int64_t *idx, int64_t i, int64_t n)
 {
-	for (int i = 0; i < ROWS; i++) {
-		int64_t row = idx ? idx[i < n ? i : 0] : first + i;      /* a short gather repeats its first row; a short stream reads the slack */
-		p[i] = g->base + (size_t)row * g->stride;
-	}
+	int64_t row = idx ? idx[i < n ? i : 0] : first + i;      /* a short gather repeats its first row; a short stream reads the slack */
+	return g->base + (size_t)row * g->stride;
+}
+
+/* What to ask memory for while a row is scored: a stream's own continuation, or a gather's row 16 places on. */
+static inline const char *next_pointer(const itr_krows *g, const uint8_t *p, const int64_t *idx, int64_t i, int64_t n)
+{
+	return (const char *)(idx ? row_pointer(g, 0, idx, i + ROWS, n) : p + AHEAD);
 }
 
 /* Sums the 16 lanes of each of 16 vectors: lane i of the result is the sum of a[i]. */
@@ -58,28 +65,35 @@ static inline __m512 row_scales(const itr_krows *g, int64_t first, const int64_t
 	return _mm512_loadu_ps(s);
 }
 
-static void few_int8(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+BOTH_WAYS some_int8(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
 {
 	const int8_t *x = q->data;
 	const __m512i corr = _mm512_set1_epi32(q->corr[0]);
 	const __m512 qs = _mm512_set1_ps(q->scale);
 	for (int64_t i = 0; i < n; i += ROWS) {
 		const int64_t *ids = idx ? idx + i : NULL;
-		const uint8_t *p[ROWS];
 		__m512i a[ROWS];
-		row_pointers(g, first + i, ids, n - i, p);
-#pragma GCC unroll 16
-		for (int r = 0; r < ROWS; r++) {
+		for (int r = 0; r < ROWS; r++) {                     /* unrolled it is 7 % slower: sums in memory cost nothing here */
+			const uint8_t *p = row_pointer(g, first + i, ids, r, n - i);
+			const char *next = next_pointer(g, p, ids, r, n - i);
 			__m512i s = _mm512_setzero_si512();
 			for (int64_t k = 0; k < g->k; k += 64) {
-				_mm_prefetch((const char *)(p[r] + k + AHEAD), _MM_HINT_T0);
-				s = dot(s, _mm512_loadu_si512(p[r] + k), _mm512_loadu_si512(x + k));
+				_mm_prefetch(next + k, _MM_HINT_T0);
+				s = dot(s, _mm512_loadu_si512(p + k), _mm512_loadu_si512(x + k));
 			}
 			a[r] = s;
 		}
 		__m512 d = _mm512_cvtepi32_ps(_mm512_add_epi32(sum16(a), corr));
 		store_some(out + i, _mm512_mul_ps(d, _mm512_mul_ps(row_scales(g, first + i, ids, n - i), qs)), n - i);
 	}
+}
+
+static void few_int8(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+{
+	if (idx)
+		some_int8(g, q, 0, idx, n, out);
+	else
+		some_int8(g, q, first, NULL, n, out);
 }
 
 static void tile_int8(const itr_krows *g, const itr_kpanel *p, int64_t first, float *out)
@@ -143,38 +157,63 @@ static inline __m512 group_scales(const itr_krows *g, int64_t first, const int64
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)s));
 }
 
-static void few_int4(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+/* `pairs` pairs of groups from byte `at` of 16 rows, each row's bytes in one go: jumping from row to row for one pair after the other leaves a quarter
+ * of the bandwidth unused. sums[h][r]: pair h of row r. */
+BOTH_WAYS pair_sums(const itr_krows *g, int64_t first, const int64_t *idx, int64_t n, int64_t at, int pairs, __mmask64 last,
+                    const __m512i even[PAIRS], const __m512i odd[PAIRS], __m512i sums[PAIRS][ROWS])
 {
 	const __m512i nibble = _mm512_set1_epi8(15);
+	for (int r = 0; r < ROWS; r++) {
+		const uint8_t *p = row_pointer(g, first, idx, r, n) + at;
+		const char *next = next_pointer(g, p - at, idx, r, n) + at;
+#pragma GCC unroll 4
+		for (int h = 0; h < pairs; h++) {
+			_mm_prefetch(next + h * 64, _MM_HINT_T0);
+			__m512i v = h + 1 < pairs ? _mm512_loadu_si512(p + h * 64) : _mm512_maskz_loadu_epi8(last, p + h * 64);
+			__m512i s = dot(_mm512_setzero_si512(), _mm512_and_si512(v, nibble), even[h]);
+			sums[h][r] = dot(s, _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble), odd[h]);
+		}
+	}
+}
+
+BOTH_WAYS some_int4(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+{
 	for (int64_t i = 0; i < n; i += ROWS) {
 		const int64_t *ids = idx ? idx + i : NULL;
-		const uint8_t *p[ROWS];
 		const int8_t *x = q->data;
 		__m512 s = _mm512_setzero_ps();
-		row_pointers(g, first + i, ids, n - i, p);
-		for (int64_t j = 0; j < g->groups; j += 2, x += 128) {
-			bool pair = j + 1 < g->groups;
-			__mmask64 whole = pair ? ~(__mmask64)0 : (__mmask64)0xffffffff;
-			/* even dimensions of both groups, then odd ones: the query's groups are stored even|odd each */
-			__m512i even = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)x)),
-			                                  pair ? _mm256_loadu_si256((const __m256i *)(const void *)(x + 64)) : _mm256_setzero_si256(), 1);
-			__m512i odd = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)(x + 32))),
-			                                 pair ? _mm256_loadu_si256((const __m256i *)(const void *)(x + 96)) : _mm256_setzero_si256(), 1);
-			__m512i a[ROWS], low, high;
-#pragma GCC unroll 16
-			for (int r = 0; r < ROWS; r++) {
-				__m512i v = _mm512_maskz_loadu_epi8(whole, p[r] + j * 32);
-				_mm_prefetch((const char *)(p[r] + j * 32 + AHEAD), _MM_HINT_T0);
-				a[r] = dot(_mm512_setzero_si512(), _mm512_and_si512(v, nibble), even);
-				a[r] = dot(a[r], _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble), odd);
+		for (int64_t j = 0; j < g->groups; j += 2 * PAIRS) {
+			const int pairs = (int)ITR_MIN((int64_t)PAIRS, (g->groups - j + 1) / 2);
+			__m512i even[PAIRS], odd[PAIRS], sums[PAIRS][ROWS];
+			for (int h = 0; h < pairs; h++, x += 128) {
+				/* even dimensions of both groups, then odd ones: the query's groups are stored even|odd each. Behind the last group stands slack. */
+				__m512i a = _mm512_loadu_si512(x), b = _mm512_loadu_si512(x + 64);
+				even[h] = _mm512_shuffle_i64x2(a, b, 0x44);
+				odd[h] = _mm512_shuffle_i64x2(a, b, 0xee);
 			}
-			sum_halves(a, &low, &high);
-			s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, j), _mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_set1_epi32(q->corr[j]))), s);
-			if (pair)
-				s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, j + 1), _mm512_cvtepi32_ps(_mm512_add_epi32(high, _mm512_set1_epi32(q->corr[j + 1]))), s);
+			if (j + 2 * PAIRS <= g->groups)
+				pair_sums(g, first + i, ids, n - i, j * 32, PAIRS, ~(__mmask64)0, even, odd, sums);
+			else
+				pair_sums(g, first + i, ids, n - i, j * 32, pairs, g->groups % 2 ? (__mmask64)0xffffffff : ~(__mmask64)0, even, odd, sums);
+			for (int64_t h = 0; h < pairs; h++) {
+				__m512i low, high;
+				int64_t e = j + 2 * h;
+				sum_halves(sums[h], &low, &high);
+				s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, e), _mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_set1_epi32(q->corr[e]))), s);
+				if (e + 1 < g->groups)
+					s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, e + 1), _mm512_cvtepi32_ps(_mm512_add_epi32(high, _mm512_set1_epi32(q->corr[e + 1]))), s);
+			}
 		}
 		store_some(out + i, _mm512_mul_ps(s, _mm512_set1_ps(q->scale)), n - i);
 	}
+}
+
+static void few_int4(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+{
+	if (idx)
+		some_int4(g, q, 0, idx, n, out);
+	else
+		some_int4(g, q, first, NULL, n, out);
 }
 
 /* Nibbles to bytes in the query's order, and the scales to float32 behind the rows: [mr][k] bytes, [mr][groups] floats. */
@@ -254,14 +293,13 @@ static inline __m512i sum8(const __m512i a[8])
 	return _mm512_add_epi64(_mm512_shuffle_i64x2(u[0], u[1], 0x88), _mm512_shuffle_i64x2(u[0], u[1], 0xdd));
 }
 
-static void few_binary(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+BOTH_WAYS some_binary(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
 {
 	const uint64_t *x = q->data;
 	const __m512i dim = _mm512_set1_epi32((int32_t)g->dim);
 	for (int64_t i = 0; i < n; i += ROWS) {
-		const uint8_t *p[ROWS];
+		const int64_t *ids = idx ? idx + i : NULL;
 		__m512i a[ROWS];
-		row_pointers(g, first + i, idx ? idx + i : NULL, n - i, p);
 #pragma GCC unroll 16
 		for (int r = 0; r < ROWS; r++)
 			a[r] = _mm512_setzero_si512();
@@ -270,13 +308,22 @@ static void few_binary(const itr_krows *g, const itr_kquery *q, int64_t first, c
 			__m512i v = _mm512_maskz_loadu_epi64(m, x + k);
 #pragma GCC unroll 16
 			for (int r = 0; r < ROWS; r++) {
-				_mm_prefetch((const char *)(p[r] + k * 8 + AHEAD), _MM_HINT_T0);
-				a[r] = _mm512_add_epi64(a[r], _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_maskz_loadu_epi64(m, p[r] + k * 8), v)));
+				const uint8_t *p = row_pointer(g, first + i, ids, r, n - i);
+				_mm_prefetch(next_pointer(g, p, ids, r, n - i) + k * 8, _MM_HINT_T0);
+				a[r] = _mm512_add_epi64(a[r], _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_maskz_loadu_epi64(m, p + k * 8), v)));
 			}
 		}
 		__m512i h = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(sum8(a))), _mm512_cvtepi64_epi32(sum8(a + 8)), 1);
 		store_some(out + i, _mm512_cvtepi32_ps(_mm512_sub_epi32(dim, _mm512_slli_epi32(h, 1))), n - i);
 	}
+}
+
+static void few_binary(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
+{
+	if (idx)
+		some_binary(g, q, 0, idx, n, out);
+	else
+		some_binary(g, q, first, NULL, n, out);
 }
 
 static const itr_kernel int8 = { "avx512vnni", few_int8, tile_int8, MR, NR, ITR_PANEL_I8X4, NULL, 0, NULL };

@@ -7,7 +7,9 @@
  * (batch 256), measured in the same minute, would allow. Environment: BENCH_N (1000000), BENCH_THREADS (2), BENCH_SECONDS a case (3), PEERS_DIR
  * (scratch; default peers-data), BENCH_CASES (words to match, such as "int8").
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,38 @@ static double env_number(const char *name, double otherwise)
 {
 	const char *s = getenv(name);
 	return s && *s ? atof(s) : otherwise;
+}
+
+/* --- threads ------------------------------------------------------------------------------------------------------------------------------------------ */
+
+static void nothing(void *ctx, int64_t i, int worker) { (void)ctx; (void)i; (void)worker; }
+
+/* Each thread on a processor of its own (or none: what is started next inherits this thread's). Under real-time priority, which quiet figures are taken
+ * with, Linux may leave two threads on one processor for seconds, where the one that waits starves the one that works. */
+static void bind_threads(int threads, bool on)
+{
+	cpu_set_t all, one;
+	static cpu_set_t allowed;
+	static bool known;
+	if (!known && sched_getaffinity(0, sizeof allowed, &allowed) < 0)
+		return;
+	known = true;
+	all = allowed;
+	itr_parallel_for(threads, threads, nothing, NULL);         /* they exist */
+	DIR *d = opendir("/proc/self/task");
+	int cpu = -1;
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (e->d_name[0] == '.')
+			continue;
+		do
+			cpu = (cpu + 1) % CPU_SETSIZE;
+		while (!CPU_ISSET(cpu, &allowed));
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		(void)sched_setaffinity(atoi(e->d_name), sizeof one, on ? &one : &all);
+	}
+	if (d)
+		closedir(d);
 }
 
 /* --- data: the peers' own files, or the same kind of vectors made here ------------------------------------------------------------------------------- */
@@ -149,7 +183,9 @@ static double peer_qps(const struct bench *b, const char *method, int batch, dou
 		*one = 0;
 	const char *argv[] = { b->python, "tests/bench/run_peer.py", b->script, "--n", n, "--threads", threads, "--methods", name, "--batches", size, "--json", NULL };
 	char *out = itr_xcalloc(1, 1 << 16);
+	bind_threads(b->threads, false);
 	itr_json *j = itr_proc_run(argv, NULL, out, (1 << 16) - 1, &err) < 0 ? NULL : itr_json_parse(out, strlen(out), name, &err);
+	bind_threads(b->threads, true);
 	const itr_json *row = itr_json_at(itr_json_get(j, "rows"), 0);
 	snprintf(path, sizeof path, "b%d", batch);
 	double qps = itr_json_num(itr_json_get(itr_json_get(row, path), "qps_median"), 0);
@@ -285,6 +321,7 @@ static int fallbacks(char **argv)
 		return 0;
 	setenv("ITR_CPU", "avx2", 1);
 	unsetenv("PEERS_PYTHON");
+	bind_threads(1, false);
 	execv("/proc/self/exe", argv);
 	perror("bench_search");
 	return 1;
@@ -303,6 +340,7 @@ int main(int argc, char **argv)
 	setenv("PEERS_DIR", b.dir, 1);
 	(void)argc;
 	open_data(&b);
+	bind_threads(b.threads, true);
 	b.truth = itr_xmalloc(QUERIES * K * sizeof *b.truth);
 	itr_gallery *g = itr_gallery_pack(b.x, b.n, DIM, ITR_PREC_FP32, NULL, NULL);
 	if (!g || itr_topk_search(g, b.queries, QUERIES, K, b.truth, NULL, NULL) < 0)
