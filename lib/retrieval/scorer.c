@@ -84,23 +84,15 @@ void itr_scorer_block(itr_scorer *s, const float *queries, int64_t nq, float *ou
 	}
 }
 
-static int by_row(const void *a, const void *b)
-{
-	int64_t x = ((const itr_hit *)a)->row, y = ((const itr_hit *)b)->row;
-	return (x > y) - (x < y);
-}
-
 static void rescore(itr_scorer *s, const float *query, itr_hit *h, int64_t n)
 {
 	if (!s->fine)
 		s->fine = itr_scorer_new(s->g->fine);
-	qsort(h, (size_t)n, sizeof *h, by_row);
 	for (int64_t i = 0; i < n; i++)
 		s->rows[i] = h[i].row;
 	itr_scorer_rows(s->fine, query, s->rows, n, s->scores);
 	for (int64_t i = 0; i < n; i++)
 		h[i].score = s->scores[i];
-	itr_hits_sort(h, n);
 }
 
 int64_t itr_scorer_top(itr_scorer *s, const float *query, const int64_t *rows, int64_t n, int64_t k, int64_t rescore_n, itr_hit *hits)
@@ -121,9 +113,10 @@ int64_t itr_scorer_top(itr_scorer *s, const float *query, const int64_t *rows, i
 	for (int64_t i = 0; i < n; i++)
 		if (s->scores[i] > best.limit)
 			itr_select_add(&best, s->scores[i], rows ? rows[i] : i);
-	itr_select_finish(&best);
+	itr_select_trim(&best);
 	if (rescore_n > 0 && s->g->fine)
 		rescore(s, query, best.hits, best.n);
-	memcpy(hits, best.hits, (size_t)ITR_MIN(k, best.n) * sizeof *hits);
-	return ITR_MIN(k, best.n);
+	int64_t found = itr_hits_best(best.hits, best.n, k);
+	memcpy(hits, best.hits, (size_t)found * sizeof *hits);
+	return found;
 }

@@ -50,6 +50,14 @@ void itr_hits_cut(itr_hit *h, int64_t n, int64_t k)
 	}
 }
 
+int64_t itr_hits_best(itr_hit *h, int64_t n, int64_t k)
+{
+	if (n > k)
+		itr_hits_cut(h, n, k);
+	itr_hits_sort(h, ITR_MIN(n, k));
+	return ITR_MIN(n, k);
+}
+
 int64_t itr_select_cap(int64_t k) { return k <= SORTED_MAX ? k : 2 * k + 64; }
 
 void itr_select_init(itr_select *s, int64_t k, itr_hit *hits)
@@ -84,10 +92,15 @@ void itr_select_add(itr_select *s, float score, int64_t row)
 		s->limit = s->hits[s->k - 1].score;
 }
 
-void itr_select_finish(itr_select *s)
+void itr_select_trim(itr_select *s)
 {
 	if (s->k > SORTED_MAX)
 		shrink(s);
-	itr_hits_sort(s->hits, s->n);
 	s->n = ITR_MIN(s->n, s->k);
+}
+
+void itr_select_finish(itr_select *s)
+{
+	itr_select_trim(s);
+	itr_hits_sort(s->hits, s->n);
 }

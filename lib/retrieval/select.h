@@ -14,8 +14,10 @@ typedef struct itr_select {
 int64_t itr_select_cap(int64_t k);                 /* hits that the caller provides */
 void itr_select_init(itr_select *s, int64_t k, itr_hit *hits);
 void itr_select_add(itr_select *s, float score, int64_t row);    /* score > limit */
+void itr_select_trim(itr_select *s);               /* at most k hits, in any order */
 void itr_select_finish(itr_select *s);             /* at most k hits, best first */
 void itr_hits_sort(itr_hit *h, int64_t n);         /* best first */
 void itr_hits_cut(itr_hit *h, int64_t n, int64_t k);   /* the k best come first, in any order; k <= n */
+int64_t itr_hits_best(itr_hit *h, int64_t n, int64_t k);   /* the k best come first, best first; how many they are */
 
 #endif

@@ -21,6 +21,7 @@ enum {
 	WARM_ROWS = 96,                 /* scored exactly at first, so that the filter has limits to work with */
 	SETTLED = 4096,                 /* rows after which few enough pass to judge the filter by their share */
 	WINDOW = 1 << 18,               /* scores over which it is judged */
+	RESCORE_SHARED = 128,           /* hits of a single query from which sharing out their rescoring pays */
 };
 
 struct worker {
@@ -239,26 +240,39 @@ struct merge {
 	itr_scorer **scorers;           /* one a worker, made on first use; NULL without rescoring */
 };
 
-static int by_row(const void *a, const void *b)
+struct rescore {
+	const struct merge *m;
+	const float *query;
+	const int64_t *rows;
+	float *scores;
+	int64_t n, each;
+};
+
+static void rescore_piece(void *ctx, int64_t i, int worker)
 {
-	int64_t x = ((const itr_hit *)a)->row, y = ((const itr_hit *)b)->row;
-	return (x > y) - (x < y);
+	const struct rescore *r = ctx;
+	itr_scorer **scorer = &r->m->scorers[worker];
+	if (!*scorer)
+		*scorer = itr_scorer_new(r->m->s->g->fine);
+	itr_scorer_rows(*scorer, r->query, r->rows + i * r->each, ITR_MIN(r->each, r->n - i * r->each), r->scores + i * r->each);
 }
 
+/* The finer copy's scores of n hits. A single query's are shared out, since nobody else has work then. */
 static void rescore(const struct merge *m, int64_t query, itr_hit *h, int64_t n, int worker)
 {
-	const itr_gallery *fine = m->s->g->fine;
 	int64_t *rows = itr_xmalloc((size_t)n * sizeof *rows);
 	float *scores = itr_xmalloc((size_t)n * sizeof *scores);
-	if (!m->scorers[worker])
-		m->scorers[worker] = itr_scorer_new(fine);
-	qsort(h, (size_t)n, sizeof *h, by_row);                 /* memory in one direction */
+	struct rescore r = { m, m->queries + query * m->s->g->fine->dim, rows, scores, n, n };
 	for (int64_t i = 0; i < n; i++)
 		rows[i] = h[i].row;
-	itr_scorer_rows(m->scorers[worker], m->queries + query * fine->dim, rows, n, scores);
+	if (m->s->nq == 1 && n >= RESCORE_SHARED) {
+		r.each = (n / (2 * m->n_workers) + 32) / 32 * 32;
+		itr_parallel_for(m->n_workers, (n + r.each - 1) / r.each, rescore_piece, &r);
+	} else {
+		rescore_piece(&r, 0, worker);
+	}
 	for (int64_t i = 0; i < n; i++)
 		h[i].score = scores[i];
-	itr_hits_sort(h, n);
 	free(rows);
 	free(scores);
 }
@@ -271,14 +285,17 @@ static void merge_query(void *ctx, int64_t query, int worker)
 	itr_hit *all = itr_xmalloc((size_t)ITR_MAX(keep * m->n_workers, (int64_t)1) * sizeof *all);
 	for (int i = 0; i < m->n_workers; i++) {
 		itr_select *part = &m->s->workers[i].select[query];
-		itr_select_finish(part);
+		itr_select_trim(part);
 		memcpy(all + n, part->hits, (size_t)part->n * sizeof *all);
 		n += part->n;
 	}
-	itr_hits_sort(all, n);
-	n = ITR_MIN(n, keep);
-	if (m->rescore && n)
+	if (m->rescore && n) {
+		if (n > keep)
+			itr_hits_cut(all, n, keep);
+		n = ITR_MIN(n, keep);
 		rescore(m, query, all, n, worker);
+	}
+	n = itr_hits_best(all, n, m->k);
 	for (int64_t i = 0; i < m->k; i++)
 		m->hits[query * m->k + i] = i < n ? all[i] : (itr_hit){ -1, -INFINITY };
 	free(all);
