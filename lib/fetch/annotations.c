@@ -99,7 +99,7 @@ typedef struct wanted {
 static int extract_all(const itr_zip_source *s, remote *r, const char *url, const wanted *w, itr_annotations_report *report, itr_err *err)
 {
 	itr_zip_entry e[MAX_NAMES];
-	if (itr_zip_find(s, w->names, w->n, e, err) < 0)
+	if (itr_zip_dir_find(s, w->names, w->n, e, err) < 0)
 		return -1;
 	for (int i = 0; i < w->n; i++)
 		if (!e[i].found && w->required[i])
@@ -140,7 +140,7 @@ static int starts_as_zip(const itr_http_job *job, const char *path, itr_err *err
 	(void)job;
 	if (itr_zip_open_file(&s, &file, path, err) < 0)
 		return -1;
-	int rc = itr_zip_find(&s, none, 0, e, err);
+	int rc = itr_zip_dir_find(&s, none, 0, e, err);
 	itr_zip_close_file(&file);
 	return rc;
 }

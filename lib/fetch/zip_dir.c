@@ -115,7 +115,7 @@ static int read_entry(const itr_zip_source *s, const uint8_t *c, const uint8_t *
 	return 0;
 }
 
-int itr_zip_find(const itr_zip_source *s, const char *const *names, int n, itr_zip_entry *out, itr_err *err)
+int itr_zip_dir_find(const itr_zip_source *s, const char *const *names, int n, itr_zip_entry *out, itr_err *err)
 {
 	directory d = { 0, 0, 0 };
 	memset(out, 0, (size_t)n * sizeof *out);

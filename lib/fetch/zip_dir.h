@@ -26,7 +26,7 @@ enum { ITR_ZIP_TAIL = 65536 + 22 + 20 + 64 };   /* the end records and the longe
 
 /* Looks up members by their base names ("captions_val2017.json"), in any folder of the zip. out[i].found false when there is none.
  * 0, or -1 with err: not a zip, damaged, in several parts. */
-ITR_MUST_USE int itr_zip_find(const itr_zip_source *s, const char *const *names, int n, itr_zip_entry *out, itr_err *err);
+ITR_MUST_USE int itr_zip_dir_find(const itr_zip_source *s, const char *const *names, int n, itr_zip_entry *out, itr_err *err);
 /* Where the member's bytes begin (its local header is read for that). -1 with err. */
 ITR_MUST_USE int64_t itr_zip_data(const itr_zip_source *s, const itr_zip_entry *e, itr_err *err);
 

@@ -78,7 +78,7 @@ static int extract(const void *bytes, size_t n, itr_err *err)
 	itr_zip_entry e;
 	char *target = itr_path_join(folder, "captions.json");
 	unlink(target);
-	int rc = itr_zip_find(&s, &name, 1, &e, err);
+	int rc = itr_zip_dir_find(&s, &name, 1, &e, err);
 	if (rc == 0 && !e.found)
 		rc = itr_err_set(err, "no such member");
 	int64_t at = rc == 0 ? itr_zip_data(&s, &e, err) : -1;
