@@ -68,7 +68,7 @@ rm -r cache/clip-vit-b32
 echo '{"/clip/pytorch_model.bin":"html"}' | plan
 expect_err "pytorch_model.bin" "an error page with status 200 is no weights" clip
 t "nothing of it is kept" test ! -e cache/clip-vit-b32/pytorch_model.bin
-echo '{"/clip/config.json":"404"}' | plan
+rm -r cache/clip-vit-b32; echo '{"/clip/config.json":"404"}' | plan
 expect_err "cannot fetch .*config.json" "a needed file that is missing is named" clip
 echo '{"/clip/pytorch_model.bin":"500x2"}' | plan
 t "a server that recovers" clip
