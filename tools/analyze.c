@@ -86,11 +86,12 @@ static int draw(itr_tool *t, const itr_analysis *a, const char *dir)
 	return rc;
 }
 
-static int write_all(itr_tool *t, const itr_analysis *a, const itr_json *summary, const char *path, bool plots)
+static int write_all(itr_tool *t, const itr_analysis *a, const itr_json *summary, const char *path, const itr_aview *view, bool plots)
 {
 	char *dir = itr_path_dirname(path);
 	int rc = itr_json_write(path, summary, &t->err);
 	rc = rc < 0 ? rc : itr_analysis_write_tables(a, dir, &t->err);
+	rc = rc < 0 ? rc : itr_analysis_write_view(a, view, dir, &t->err);
 	if (rc == 0)
 		itr_tool_artifact(t, path);
 	if (rc == 0 && plots)
@@ -135,7 +136,8 @@ static int run(itr_tool *t, const struct opt *o)
 	bool exact = o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV;
 	char *path = o->output_path ? itr_path_join("", o->output_path) : itr_path_join(o->results_dir, "experiment_summary.json");
 	itr_analysis *a = itr_analysis_read(o->results_dir, o->recall_k, &t->err);
-	itr_table *table = a ? itr_analysis_table(a, &(itr_aview){ o->sort, o->keep, o->drop, o->only_changed, exact }, &t->err) : NULL;
+	itr_aview view = { o->sort, o->keep, o->drop, o->only_changed, exact };
+	itr_table *table = a ? itr_analysis_table(a, &view, &t->err) : NULL;
 	itr_json *summary = NULL;
 	int rc = table ? check_summary_path(path, &t->err) : -1;
 	if (rc == 0) {
@@ -144,7 +146,7 @@ static int run(itr_tool *t, const struct opt *o)
 			itr_provenance_set_synthetic(t->provenance);
 		say_warnings(a);
 		summary = itr_analysis_summary(a, t->provenance);
-		rc = write_all(t, a, summary, path, o->plots);
+		rc = write_all(t, a, summary, path, &view, o->plots);
 	}
 	if (rc == 0 && !t->json)
 		print_table(t, table, o->format);

@@ -74,6 +74,9 @@ typedef struct itr_aview {
 /* The table for people. NULL with err: unknown column, bad expression. */
 itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_err *err);
 
+/* The same table as experiment_table.md and experiment_table.tex in dir, numbers rounded. */
+ITR_MUST_USE int itr_analysis_write_view(const itr_analysis *a, const itr_aview *view, const char *dir, itr_err *err);
+
 /* The figures, NAME.png with .gp and .dat: experiment_analysis, summary_recallK, summary_mrr, pareto. Path of one; the caller frees. */
 enum { ITR_A_FIGURES = 4 };
 char *itr_analysis_figure_path(const itr_analysis *a, const char *dir, int figure);

@@ -65,15 +65,28 @@ static void add_best(const itr_analysis *a, itr_json *best, const char *name, it
 	itr_json_add_int(j, "candidates", found->size);
 }
 
-static void add_by(const itr_analysis *a, itr_json *summary, const char *name, int by, const itr_acolumn *columns, int n, bool recall)
+/* The source project's form: one mean a value. */
+static void add_means(const itr_analysis *a, itr_json *summary, const char *kind, const char *by_name, int by, itr_acolumn column)
 {
+	char name[64];
+	snprintf(name, sizeof name, "%s_by_%s", kind, by_name);
 	itr_json *all = itr_json_add_object(summary, name);
+	for (int i = 0; i < a->group[by].n; i++)
+		itr_json_add_num(all, a->group[by].label[i], itr_analysis_mean(a, column, by, i));
+}
+
+/* All means of each value, the spread of recall and the number of experiments. */
+static void add_groups(const itr_analysis *a, itr_json *groups, const char *name, int by)
+{
+	static const itr_acolumn columns[] = { ITR_AC_RECALL, ITR_AC_MRR, ITR_AC_NDCG, ITR_AC_CHANCE, ITR_AC_TIME, ITR_AC_QPS, ITR_AC_MEMORY, ITR_AC_MB_PER_QUERY };
+	char key[64];
+	itr_json *all = itr_json_add_object(groups, name);
+	snprintf(key, sizeof key, "%s_std", a->name[ITR_AC_RECALL]);
 	for (int i = 0; i < a->group[by].n; i++) {
 		itr_json *one = itr_json_add_object(all, a->group[by].label[i]);
-		for (int k = 0; k < n; k++)
+		for (int k = 0; k < ITR_LEN(columns); k++)
 			itr_json_add_num(one, a->name[columns[k]], itr_analysis_mean(a, columns[k], by, i));
-		if (recall)
-			itr_json_add_num(one, "std", spread(a, ITR_AC_RECALL, by, i));
+		itr_json_add_num(one, key, spread(a, ITR_AC_RECALL, by, i));
 		itr_json_add_int(one, "experiments", group_size(a, by, i));
 	}
 }
@@ -102,7 +115,6 @@ static void add_verdicts(const itr_analysis *a, itr_json *j)
 itr_json *itr_analysis_summary(const itr_analysis *a, const itr_provenance *p)
 {
 	static const char *const names[] = { "dim", "precision", "candidates" };
-	static const itr_acolumn quality[] = { ITR_AC_RECALL, ITR_AC_MRR, ITR_AC_NDCG, ITR_AC_CHANCE }, speed[] = { ITR_AC_TIME, ITR_AC_QPS }, memory[] = { ITR_AC_MEMORY };
 	itr_json *j = itr_json_object(), *best;
 	char name[96];
 	itr_json_add_int(j, "total_experiments", a->n_cells - a->n_failed);
@@ -113,20 +125,17 @@ itr_json *itr_analysis_summary(const itr_analysis *a, const itr_provenance *p)
 	best = itr_json_add_object(j, "best_performance");
 	snprintf(name, sizeof name, "highest_%s", a->name[ITR_AC_RECALL]);
 	add_best(a, best, name, ITR_AC_RECALL, 1);
-	add_best(a, best, "fastest_retrieval", ITR_AC_TIME, -1);
-	add_best(a, best, "most_memory_efficient", ITR_AC_MEMORY, -1);
-	for (int by = 0; by < 3; by++) {
-		snprintf(name, sizeof name, "performance_by_%s", names[by]);
-		add_by(a, j, name, by, quality, ITR_LEN(quality), true);
-	}
-	for (int by = 0; by < 3; by++) {
-		snprintf(name, sizeof name, "speed_by_%s", names[by]);
-		add_by(a, j, name, by, speed, ITR_LEN(speed), false);
-	}
-	for (int by = 0; by < 2; by++) {
-		snprintf(name, sizeof name, "memory_by_%s", names[by]);
-		add_by(a, j, name, by, memory, ITR_LEN(memory), false);
-	}
+	add_best(a, best, "fastest_retrieval", ITR_AC_QPS, 1);
+	add_best(a, best, "most_memory_efficient", ITR_AC_MB_PER_QUERY, -1);
+	for (int by = 0; by < 3; by++)
+		add_means(a, j, "performance", names[by], by, ITR_AC_RECALL);
+	for (int by = 0; by < 3; by++)
+		add_means(a, j, "speed", names[by], by, ITR_AC_QPS);
+	for (int by = 0; by < 2; by++)
+		add_means(a, j, "memory", names[by], by, ITR_AC_MB_PER_QUERY);
+	itr_json *groups = itr_json_add_object(j, "groups");
+	for (int by = 0; by < 3; by++)
+		add_groups(a, groups, names[by], by);
 	add_verdicts(a, j);
 	itr_json *provenance = p ? itr_provenance_json(p) : NULL;
 	if (provenance)
@@ -169,11 +178,11 @@ static void put_cell(itr_table *t, const itr_acell *c, itr_acolumn column, bool 
 	itr_table_cell(t, itr_buf_str(b));
 }
 
-static int save(itr_table *t, const char *dir, const char *name, itr_err *err)
+static int save(itr_table *t, const char *dir, const char *name, itr_table_format format, itr_err *err)
 {
 	itr_buf b = ITR_BUF_INIT;
 	char *path = itr_path_join(dir, name);
-	itr_table_print(t, ITR_TABLE_CSV, &b);
+	itr_table_print(t, format, &b);
 	int rc = itr_atomic_write(path, itr_buf_str(&b), b.len, err);
 	itr_table_free(t);
 	itr_buf_free(&b);
@@ -199,7 +208,7 @@ int itr_analysis_write_tables(const itr_analysis *a, const char *dir, itr_err *e
 	for (int64_t i = 0; i < a->n_cells; i++)
 		for (int k = 0; k < ITR_LEN(all) && !a->cells[i].error; k++)
 			put_cell(t, &a->cells[i], all[k], true, &b);
-	int rc = save(t, dir, "detailed_results.csv", err);
+	int rc = save(t, dir, "detailed_results.csv", ITR_TABLE_CSV, err);
 	t = table_of(a, few, ITR_LEN(few));
 	for (int i = 0; i < a->group[ITR_A_BY_SIZE].n; i++) {
 		itr_table_cell(t, a->group[ITR_A_BY_SIZE].label[i]);
@@ -211,7 +220,7 @@ int itr_analysis_write_tables(const itr_analysis *a, const char *dir, itr_err *e
 	}
 	itr_buf_free(&b);
 	if (rc == 0)
-		return save(t, dir, "summary_by_candidate.csv", err);
+		return save(t, dir, "summary_by_candidate.csv", ITR_TABLE_CSV, err);
 	itr_table_free(t);
 	return rc;
 }
@@ -338,4 +347,19 @@ out:
 	itr_buf_free(&b);
 	free(c);
 	return t;
+}
+
+int itr_analysis_write_view(const itr_analysis *a, const itr_aview *view, const char *dir, itr_err *err)
+{
+	itr_aview rounded = *view;
+	rounded.exact = false;
+	itr_table *md = itr_analysis_table(a, &rounded, err), *tex = md ? itr_analysis_table(a, &rounded, err) : NULL;
+	if (!tex) {
+		itr_table_free(md);
+		return -1;
+	}
+	if (save(md, dir, "experiment_table.md", ITR_TABLE_MD, err) == 0)
+		return save(tex, dir, "experiment_table.tex", ITR_TABLE_LATEX, err);
+	itr_table_free(tex);
+	return -1;
 }

@@ -14,14 +14,15 @@ def recall: (.text_to_video["recall@10"] + .video_to_text["recall@10"]) / 2;
 $r[0] as $all | [$all[]] as $cells | $s[0] as $sum |
 near($sum.best_performance["highest_avg_recall@10"].value; [$cells[] | recall] | max) and
 near($all[$sum.best_performance["highest_avg_recall@10"].experiment] | recall; [$cells[] | recall] | max) and
-near($sum.best_performance.fastest_retrieval.value; [$cells[].timing.total_time] | min) and
-near($sum.best_performance.most_memory_efficient.value; [$cells[].memory_usage_mb] | min) and
+near($sum.best_performance.fastest_retrieval.value; [$cells[].queries_per_second] | max) and
+near($sum.best_performance.most_memory_efficient.value; [$cells[] | .memory_usage_mb / .config.num_queries] | min) and
 ($sum.best_performance.most_memory_efficient.config == {dim: 16, precision: "binary", candidates: 12}) and
-near($sum.performance_by_dim["48"]["avg_recall@10"]; [$cells[] | select(.config.embedding_dim == 48)] | mean(recall)) and
-near($sum.performance_by_precision.int8.avg_mrr; [$cells[] | select(.config.precision == "int8")] | mean((.text_to_video.mrr + .video_to_text.mrr) / 2)) and
-near($sum.performance_by_candidates.full["avg_recall@10"]; [$cells[] | select(.config.full)] | mean(recall)) and
-near($sum.speed_by_candidates["25"].total_time; [$cells[] | select(.config.candidate_size == 25)] | mean(.timing.total_time)) and
-near($sum.memory_by_precision.fp32.memory_usage_mb; [$cells[] | select(.config.precision == "fp32")] | mean(.memory_usage_mb))
+near($sum.groups.dim["48"]["avg_recall@10"]; $sum.performance_by_dim["48"]) and
+near($sum.performance_by_dim["48"]; [$cells[] | select(.config.embedding_dim == 48)] | mean(recall)) and
+near($sum.groups.precision.int8.avg_mrr; [$cells[] | select(.config.precision == "int8")] | mean((.text_to_video.mrr + .video_to_text.mrr) / 2)) and
+near($sum.performance_by_candidates.full; [$cells[] | select(.config.full)] | mean(recall)) and
+near($sum.speed_by_candidates["25"]; [$cells[] | select(.config.candidate_size == 25)] | mean(.queries_per_second)) and
+near($sum.memory_by_precision.fp32; [$cells[] | select(.config.precision == "fp32")] | mean(.memory_usage_mb / .config.num_queries))
 JQ
 t "summary: every figure is that of the results" jq -n -e --slurpfile r a/experiment_results.json --slurpfile s a/experiment_summary.json -f same.jq
 t "detailed_results.csv: the document's columns" [ "$(head -1 a/detailed_results.csv)" = "experiment,embedding_dim,precision,candidate_size,num_samples,t2v_recall@10,v2t_recall@10,avg_recall@10,t2v_mrr,v2t_mrr,avg_mrr,t2v_ndcg@10,v2t_ndcg@10,avg_ndcg@10,t2v_time,v2t_time,total_time,memory_usage_mb,queries_per_second,mb_per_query" ]
@@ -52,6 +53,7 @@ mkdir c; cp b/experiment_results.json b/experiment_results.meta.json c
 t "compare without per-query data: differences, said to be without test" bash -c "$BIN/analyze --compare a c --json 2> err | jq -e '.untested and (.experiments | all(.low == null and .p_holm == null))' && grep -q 'without test' err"
 
 # --- what is wrong with a grid ---------------------------------------------------------------------------------------------------------------------------------
+t "the table is there in Markdown and in LaTeX" bash -c "grep -q '^| experiment' a/experiment_table.md && grep -q tabular a/experiment_table.tex"
 t "no timing: said, everything else is there" bash -c "$BIN/analyze -d b > /dev/null 2> err && grep -q 'no timing' err && jq -e '.best_performance.fastest_retrieval == null' b/experiment_summary.json"
 mkdir chance public bad
 jq '{dim_512_prec_fp16_cand_100: {text_to_video: {"recall@10": 0.101, mrr: 0.05, "ndcg@10": 0.04}, video_to_text: {"recall@10": 0.099, mrr: 0.05, "ndcg@10": 0.04},
