@@ -15,7 +15,7 @@ static const char *const track_names[] = { "cells", "summary", NULL };
 struct opt {
 	const char *data, *output_dir, *sweep;
 	itr_ints dims, precisions, sizes, recall_k, seeds, project, truncate;
-	bool full, shuffle, normalize, calibrate, fidelity, rotate, resume, dry_run;
+	bool full, shuffle, normalize, calibrate, fidelity, rotate, rotate_binary, resume, dry_run;
 	int ties, timing, quantizer, pick, track;
 	int64_t rescore, bootstrap, jobs, batch_size, num_workers;
 };
@@ -35,7 +35,8 @@ static const itr_option options[] = {
 	ITR_OPT_INTS("truncate", 0, struct opt, truncate, "D...", "make these sizes by cutting the largest (Matryoshka)"),
 	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, shuffle, "permute the texts, with their ground truth"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
-	ITR_OPT_BOOL("rotate", 0, struct opt, rotate, "turn all vectors by one random rotation first: sign bits need it where few axes hold the energy (CCA, PCA)"),
+	ITR_OPT_BOOL("rotate", 0, struct opt, rotate, "turn all vectors by one random rotation first, for every precision"),
+	ITR_OPT_BOOL("rotate-binary", 0, struct opt, rotate_binary, "turn them for precision binary: sign bits need it where few axes hold the energy (CCA, PCA)"),
 	ITR_OPT_BOOL("calibrate", 0, struct opt, calibrate, "int8, int4: scales per dimension, from a sample of the gallery"),
 	ITR_OPT_ENUM("quantizer", 0, struct opt, quantizer, itr_quantizer_names, "minmax-wrap reproduces the source project's int8 and its defect"),
 	ITR_OPT_INT("rescore", 0, struct opt, rescore, "N", "rank the N best of a pool again in float32; 0 is off"),
@@ -77,7 +78,8 @@ static itr_grid_opts grid_options(const itr_tool *t, const struct opt *o)
 	itr_grid_opts g = {
 		.data = o->data, .output_dir = o->output_dir, .dims = list_of(&o->dims), .precisions = list_of(&o->precisions), .sizes = list_of(&o->sizes),
 		.recall_k = list_of(&o->recall_k), .seeds = list_of(&o->seeds), .project = list_of(&o->project), .truncate = list_of(&o->truncate), .full = o->full,
-		.shuffle = o->shuffle, .no_normalize = !o->normalize, .calibrate = o->calibrate, .fidelity = o->fidelity, .rotate = o->rotate, .ties = (itr_ties)o->ties,
+		.shuffle = o->shuffle, .no_normalize = !o->normalize, .calibrate = o->calibrate, .fidelity = o->fidelity, .rotate = o->rotate,
+		.rotate_binary = o->rotate_binary, .ties = (itr_ties)o->ties,
 		.timing = (itr_timing)o->timing, .rescore = o->rescore, .quantizer = (itr_quantizer)o->quantizer, .resamples = (int)ITR_MIN(o->bootstrap, (int64_t)1000000),
 		.resume = o->resume, .dry_run = o->dry_run, .pick = (itr_pick)o->pick, .seed = t->seed, .threads = t->threads, .jobs = (int)ITR_MIN(o->jobs, (int64_t)1024),
 	};
@@ -209,7 +211,7 @@ static int run(itr_tool *t, const struct opt *o)
 int main(int argc, char **argv)
 {
 	struct opt o = { .precisions = { 4, { ITR_PREC_FP32, ITR_PREC_FP16, ITR_PREC_INT8, ITR_PREC_INT4 } }, .sizes = { 5, { 100, 200, 300, 400, 500 } },
-	                 .recall_k = { 1, { 10 } }, .normalize = true, .track = TRACK_SUMMARY, .bootstrap = ITR_BOOT_RESAMPLES, .jobs = 1 };
+	                 .recall_k = { 1, { 10 } }, .normalize = true, .rotate_binary = true, .track = TRACK_SUMMARY, .bootstrap = ITR_BOOT_RESAMPLES, .jobs = 1 };
 	itr_sweep sweep;
 	itr_mem_keep();
 	itr_err err = ITR_ERR_INIT;

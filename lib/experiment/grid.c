@@ -107,7 +107,7 @@ static int take_fingerprint(itr_grid *g, const itr_provenance *p, itr_err *err)
 	if (!hex[0] && !itr_path_is_dir(g->o.data) && itr_sha256_file(g->o.data, hex, err) < 0)
 		return -1;
 	itr_sha256 *h = itr_sha256_new();
-	int64_t numbers[] = { g->o.shuffle, g->o.no_normalize, g->o.calibrate, g->o.ties, g->o.rescore, g->o.quantizer, g->o.resamples, (int64_t)g->o.seed, g->o.rotate };
+	int64_t numbers[] = { g->o.shuffle, g->o.no_normalize, g->o.calibrate, g->o.ties, g->o.rescore, g->o.quantizer, g->o.resamples, (int64_t)g->o.seed, g->o.rotate, g->o.rotate_binary };
 	itr_sha256_add(h, hex, strlen(hex));
 	itr_sha256_add(h, numbers, sizeof numbers);
 	add_list(h, &g->o.seeds);
@@ -221,7 +221,7 @@ int64_t itr_grid_todo(const itr_grid *g)
 
 struct side_by_side {
 	itr_group **group;
-	const itr_vectors *v;
+	const itr_vectors *const *v;
 	const char *error;
 	int threads;
 };
@@ -230,7 +230,7 @@ static void rank_group(void *ctx, int64_t i, int worker)
 {
 	const struct side_by_side *s = ctx;
 	(void)worker;
-	itr_group_rank(s->group[i], s->v, s->error, s->threads);
+	itr_group_rank(s->group[i], s->v[i], s->error, s->threads);
 }
 
 static int commit(itr_grid *g, const itr_grid_watch *w, int dim, int precision, itr_err *err)
@@ -270,7 +270,8 @@ static int run_dim(itr_grid *g, int dim, const itr_grid_watch *w, itr_err *err)
 {
 	itr_group *group[ITR_PREC_COUNT];
 	int precision[ITR_PREC_COUNT], n = 0, rc = 0, jobs = ITR_MAX(1, g->o.jobs);
-	itr_vectors v = { 0 };
+	itr_vectors v = { 0 }, turned = { 0 };
+	const itr_vectors *use[ITR_PREC_COUNT];
 	itr_err why = ITR_ERR_INIT;
 	for (int p = 0; p < g->o.precisions.n; p++) {
 		precision[n] = (int)g->o.precisions.v[p];
@@ -280,22 +281,28 @@ static int run_dim(itr_grid *g, int dim, const itr_grid_watch *w, itr_err *err)
 	if (n == 0)
 		return 0;
 	const char *error = itr_grid_vectors(g, g->o.dims.v[dim], &v, &why) < 0 ? why.msg : NULL;
+	for (int i = 0; i < n; i++) {
+		use[i] = itr_grid_turns(g, precision[i]) && !error ? &turned : &v;
+		if (use[i] == &turned)
+			itr_grid_turn(g, &v, &turned);
+	}
 	int at = 0;
 	for (; at < n && rc == 0 && !(w && w->stop && *w->stop); at += jobs) {
 		int some = ITR_MIN(jobs, n - at);
-		struct side_by_side s = { group + at, &v, error, jobs > 1 ? 1 : g->o.threads };
+		struct side_by_side s = { group + at, use + at, error, jobs > 1 ? 1 : g->o.threads };
 		if (jobs > 1)
 			itr_parallel_for(ITR_MIN(jobs, g->o.threads), some, rank_group, &s);
 		else
 			rank_group(&s, 0, 0);
 		for (int i = 0; i < some; i++) {
 			clear(g, dim, precision[at + i]);
-			itr_group_finish(g, group[at + i], &v);
+			itr_group_finish(g, group[at + i], use[at + i]);
 			rc = rc < 0 ? rc : commit(g, w, dim, precision[at + i], err);
 		}
 	}
 	for (; at < n; at++)
 		itr_group_free(group[at]);
+	itr_vectors_free(&turned);
 	itr_vectors_free(&v);
 	return rc;
 }

@@ -39,7 +39,8 @@ typedef struct itr_grid_opts {
 	itr_grid_list seeds;             /* of the pools; more than one: a cell is their mean */
 	itr_grid_list project, truncate; /* dims made from the file's largest size: by a Gaussian matrix, or by cutting */
 	bool full;                       /* also the whole gallery */
-	bool shuffle, no_normalize, calibrate, fidelity, rotate;
+	bool shuffle, no_normalize, calibrate, fidelity;
+	bool rotate, rotate_binary;      /* all vectors turned by a random rotation; or those of precision binary alone */
 	itr_ties ties;
 	itr_timing timing;
 	int64_t rescore;                 /* N best of a pool ranked again in float32; 0: off */

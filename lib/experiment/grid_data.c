@@ -139,6 +139,21 @@ int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *
 	return out->x[0] ? 0 : -1;
 }
 
+bool itr_grid_turns(const itr_grid *g, int precision)
+{
+	return precision == ITR_PREC_BINARY && g->o.rotate_binary && !g->o.rotate;
+}
+
+void itr_grid_turn(const itr_grid *g, const itr_vectors *v, itr_vectors *turned)
+{
+	int64_t rows[2] = { g->base->n_text, g->base->n_image };
+	turned->dim = v->dim;
+	for (int s = 0; s < 2; s++) {
+		turned->x[s] = itr_aligned_alloc((size_t)(rows[s] * v->dim) * sizeof(float));
+		itr_project_rotate(v->x[s], rows[s], v->dim, g->o.seed, turned->x[s], g->o.threads);
+	}
+}
+
 void itr_vectors_free(itr_vectors *v)
 {
 	itr_aligned_free(v->x[0]);

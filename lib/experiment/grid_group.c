@@ -226,6 +226,8 @@ static itr_json *cell_json(const itr_group *group, const itr_vectors *v, int siz
 	itr_json_add_int(config, "num_queries", r[T2V].n_queries);
 	if (size >= g->o.sizes.n)
 		itr_json_add_bool(config, "full", true);
+	if (g->o.rotate || itr_grid_turns(g, (int)g->o.precisions.v[group->precision]))
+		itr_json_add_bool(config, "rotated", true);
 	chance = itr_json_add_object(cell, "random_baseline");
 	intervals = itr_json_add_object(cell, "ci95");
 	for (int d = 0; d < 2; d++) {

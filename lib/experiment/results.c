@@ -39,6 +39,7 @@ static itr_json *config_json(const itr_grid *g)
 	itr_json_add_bool(j, "normalize", !g->o.no_normalize);
 	itr_json_add_bool(j, "calibrate", g->o.calibrate);
 	itr_json_add_bool(j, "rotate", g->o.rotate);
+	itr_json_add_bool(j, "rotate_binary", g->o.rotate_binary);
 	itr_json_add_str(j, "quantizer", itr_quantizer_names[g->o.quantizer]);
 	itr_json_add_int(j, "rescore", g->o.rescore);
 	itr_json_add_str(j, "timing", itr_timing_names[g->o.timing]);
