@@ -25,7 +25,7 @@ static int64_t cluster_of(const itr_grid *g, int direction, int64_t query)
 
 void itr_grid_resample(itr_grid *g, int64_t clusters)
 {
-	itr_weights *w = &g->weights;
+	itr_grid_weights *w = &g->weights;
 	itr_rng rng;
 	if (w->count && w->clusters == clusters)
 		return;
@@ -79,7 +79,7 @@ static void fill(const itr_grid *g, itr_metric_values *const *values, int n, con
 }
 
 struct product {
-	const itr_weights *w;
+	const itr_grid_weights *w;
 	const double *sum;
 	double *out;                    /* [resamples][columns] */
 	int64_t columns;                /* two counts, then the cells', then nothing */

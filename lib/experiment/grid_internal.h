@@ -27,10 +27,10 @@ typedef struct itr_drawn {
 } itr_drawn;
 
 /* Resampled images, drawn once: how often each of `clusters` is in a resample. */
-typedef struct itr_weights {
+typedef struct itr_grid_weights {
 	int64_t clusters, resamples;
 	uint16_t *count;                 /* [resamples][clusters] */
-} itr_weights;
+} itr_grid_weights;
 
 struct itr_grid {
 	itr_grid_opts o;
@@ -42,7 +42,7 @@ struct itr_grid {
 	itr_cell *cells;
 	int64_t n_cells;
 	itr_drawn *pools;                /* [seeds][sizes][2] */
-	itr_weights weights;
+	itr_grid_weights weights;
 	itr_json *warnings, *fidelity;
 	char *results_path, *meta_path, *queries_path, *journal_path;
 	char fingerprint[65];            /* of everything that decides the figures */
