@@ -63,6 +63,7 @@ static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_
 	} else
 		e->token_dim = w->state_dim;
 	memcpy(e->weights_sha256, w->weights_sha256, sizeof e->weights_sha256);
+	e->fast_side = image ? w->preset->size : 0;
 	describe(e, w, o);
 	return 0;
 }
