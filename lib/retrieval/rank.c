@@ -1,4 +1,4 @@
-/* Ranks by counting. A positive's score comes from itr_dot_chain, which is bit-identical to the tile's element, so one pass over the scores suffices: each tile
+/* Ranks by counting. A positive's score is one chain of multiply-adds (itr_dot_chain), bit-identical to the tile's element, so one pass over the scores suffices: each tile
  * is counted along its rows for one direction and down its columns for the other, and forgotten. */
 #include <math.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 #include "retrieval/pools.h"
 #include "tensor/gemm.h"
 
-/* A block of scores stays in L2; the extra 16 columns keep its rows from meeting in the same cache sets. */
-enum { BLOCK_ROWS = 96, BLOCK_COLUMNS = 512, BLOCK_LD = BLOCK_COLUMNS + 16, LANES = ITR_COUNT_LANES, POSITIVES_PIECE = 64 };
+/* A block of scores stays in L2, and a panel fetched for it is used for 20 micro-tiles; the extra 16 columns keep its rows from meeting in the same cache sets. */
+enum { BLOCK_ROWS = 280, BLOCK_COLUMNS = 480, BLOCK_LD = BLOCK_COLUMNS + 16, LANES = ITR_COUNT_LANES, POSITIVES_PIECE = 64 };
 static const size_t column_counts_limit = (size_t)256 << 20;      /* private column counts of all workers; beyond it each direction has its own product */
 
 itr_ranks *itr_ranks_new(const itr_relevance *rel, bool stable)
@@ -95,12 +95,23 @@ static void score_positives(void *ctx, int64_t piece, int worker)
 	(void)worker;
 	struct positives *p = ctx;
 	itr_ranks *r = p->r;
-	int64_t end = ITR_MIN((piece + 1) * POSITIVES_PIECE, r->queries);
-	for (int64_t q = piece * POSITIVES_PIECE; q < end; q++) {
-		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++)
-			r->score[e] = itr_dot_chain(p->queries + q * p->dim, p->gallery + r->row[e] * p->dim, p->dim);
+	int64_t begin = piece * POSITIVES_PIECE, end = ITR_MIN(begin + POSITIVES_PIECE, r->queries);
+	const itr_count_kernel *count = itr_count_kernel_get();
+	const float *x[ITR_COUNT_DOTS], *y[ITR_COUNT_DOTS];
+	int n = 0;
+	for (int64_t q = begin; q < end; q++)
+		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++) {
+			x[n] = p->queries + q * p->dim;
+			y[n] = p->gallery + r->row[e] * p->dim;
+			if (++n == ITR_COUNT_DOTS) {
+				count->dots(x, y, n, p->dim, r->score + e + 1 - n);
+				n = 0;
+			}
+		}
+	if (n)
+		count->dots(x, y, n, p->dim, r->score + r->offset[end] - n);
+	for (int64_t q = begin; q < end; q++)
 		sort_entries(r, q);
-	}
 }
 
 static itr_ranks *ranks_with_positives(const itr_relevance *rel, const float *queries, const float *gallery, int64_t dim, bool stable, int threads)

@@ -294,6 +294,41 @@ static void test_pool_ranks(void **state)
 	itr_aligned_free(b);
 }
 
+static void test_count_kernels_score_pairs(void **state)
+{
+	(void)state;
+	enum { DIM = 67 };
+	const itr_count_kernel *kernel[3] = { &itr_count_plain };
+	int n = 1;
+#if defined(__x86_64__)
+	if (itr_cpu_features() & ITR_CPU_AVX2)
+		kernel[n++] = &itr_count_avx2;
+	if (itr_cpu_features() & ITR_CPU_AVX512)
+		kernel[n++] = &itr_count_avx512;
+#endif
+	float a[ITR_COUNT_DOTS][DIM], b[ITR_COUNT_DOTS][DIM];
+	const float *x[ITR_COUNT_DOTS], *y[ITR_COUNT_DOTS];
+	itr_rng rng;
+	itr_rng_seed(&rng, 8);
+	for (int i = 0; i < ITR_COUNT_DOTS; i++) {
+		x[i] = a[i];
+		y[i] = b[i];
+		for (int j = 0; j < DIM; j++) {
+			a[i][j] = (float)itr_rng_random(&rng) - 0.5f;
+			b[i][j] = (float)itr_rng_random(&rng) - 0.5f;
+		}
+	}
+	for (int k = 0; k < n; k++)
+		for (int pairs = 1; pairs <= ITR_COUNT_DOTS; pairs++) {
+			float out[ITR_COUNT_DOTS + 1] = { 0 };
+			out[pairs] = 7;
+			kernel[k]->dots(x, y, pairs, DIM, out);
+			for (int i = 0; i < pairs; i++)
+				assert_true(out[i] == itr_dot_chain(a[i], b[i], DIM));
+			assert_true(out[pairs] == 7);
+		}
+}
+
 /* Every counting kernel that this processor has, against loops; lengths around the vector length, thresholds that are absent (NaN). */
 static void test_count_kernels(void **state)
 {
@@ -415,7 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_enumeration),  cmocka_unit_test(test_blocks),           cmocka_unit_test(test_constant_is_chance),
 		cmocka_unit_test(test_pool_ranks),   cmocka_unit_test(test_pools_are_numpys), cmocka_unit_test(test_relevance),
-		cmocka_unit_test(test_count_kernels),
+		cmocka_unit_test(test_count_kernels), cmocka_unit_test(test_count_kernels_score_pairs),
 	};
 	return cmocka_run_group_tests_name("retrieval metrics", tests, NULL, NULL);
 }
