@@ -53,7 +53,7 @@ mkdir c; cp b/experiment_results.json b/experiment_results.meta.json c
 t "compare without per-query data: differences, said to be without test" bash -c "$BIN/analyze --compare a c --json 2> err | jq -e '.untested and (.experiments | all(.low == null and .p_holm == null))' && grep -q 'without test' err"
 
 # --- what is wrong with a grid ---------------------------------------------------------------------------------------------------------------------------------
-t "the table is there in Markdown and in LaTeX" bash -c "grep -q "^| experiment" a/experiment_table.md && grep -q tabular a/experiment_table.tex"
+t "the table is there in Markdown and in LaTeX" bash -c "grep -q '^| experiment' a/experiment_table.md && grep -q tabular a/experiment_table.tex"
 t "no timing: said, everything else is there" bash -c "$BIN/analyze -d b > /dev/null 2> err && grep -q 'no timing' err && jq -e '.best_performance.fastest_retrieval == null' b/experiment_summary.json"
 mkdir chance public bad
 jq '{dim_512_prec_fp16_cand_100: {text_to_video: {"recall@10": 0.101, mrr: 0.05, "ndcg@10": 0.04}, video_to_text: {"recall@10": 0.099, mrr: 0.05, "ndcg@10": 0.04},
