@@ -19,7 +19,7 @@ static const itr_tokenizer_kind_desc *const kinds[] = {
 #undef TOKENIZER
 };
 
-enum { MAX_FILE = 64 << 20 };
+enum { MAX_FILE = 64 << 20, MAX_TOKEN = 1000 };
 
 const char *itr_tokenizer_kind_at(int i, const char **what)
 {
@@ -64,20 +64,23 @@ bool itr_next_line(const char **at, const char *end, const char **line, size_t *
 	return true;
 }
 
-int itr_tokenizer_add(itr_tokenizer *k, const char *token, size_t n, const char *where, int64_t number, itr_err *err)
+/* Why token number k->tokens.n cannot be added; the line's number only here, as it is formatted 50,000 times for nothing otherwise. */
+static int not_added(const itr_tokenizer *k, const char *token, size_t n, const char *where, int64_t number, itr_err *err)
 {
 	char line[32] = "";
 	if (number)
 		snprintf(line, sizeof line, ":%lld", (long long)number);
 	if (!n)
 		return itr_err_set(err, "'%s%s' is empty: a vocabulary has one token a line", where, line);
-	if (n > 1000 || memchr(token, 0, n) || !itr_utf8_valid(token, n))
-		return itr_err_set(err, "'%s%s' is no token: %s", where, line, n > 1000 ? "it is longer than 1,000 bytes" : "it is not UTF-8 text");
-	if (!itr_strtab_add(&k->tokens, token, n, (int32_t)k->tokens.n)) {
-		int32_t first = itr_strtab_get(&k->tokens, token, n, itr_strhash(token, n));
-		return itr_err_set(err, "'%s%s' repeats token '%.*s', which already has id %d", where, line, (int)ITR_MIN(n, 80), token, first);
-	}
-	return 0;
+	if (n > MAX_TOKEN || memchr(token, 0, n) || !itr_utf8_valid(token, n))
+		return itr_err_set(err, "'%s%s' is no token: %s", where, line, n > MAX_TOKEN ? "it is longer than 1,000 bytes" : "it is not UTF-8 text");
+	return itr_err_set(err, "'%s%s' repeats token '%.*s', which already has id %d", where, line, (int)n, token, itr_strtab_get(&k->tokens, token, n, itr_strhash(token, n)));
+}
+
+int itr_tokenizer_add(itr_tokenizer *k, const char *token, size_t n, const char *where, int64_t number, itr_err *err)
+{
+	bool text = n && n <= MAX_TOKEN && !memchr(token, 0, n) && itr_utf8_valid(token, n);
+	return text && itr_strtab_add(&k->tokens, token, n, (int32_t)k->tokens.n) ? 0 : not_added(k, token, n, where, number, err);
 }
 
 void itr_cps_encode(itr_buf *b, const int32_t *s, size_t n)
