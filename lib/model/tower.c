@@ -159,7 +159,7 @@ itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o,
 	if (rc == 0)
 		return w;
 	if (o->weights)
-		itr_err_prefix(err, "'%s' from '%s'", name, o->weights);
+		itr_err_prefix(err, "'%s' from '%s': ", name, o->weights);
 	itr_tower_free(w);
 	return NULL;
 }
