@@ -11,12 +11,20 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+/* A gradient's memory after its last use, for the next one on the walk back: gradients then take what few of them live at a time, not what all of them need. */
+struct spare {
+	struct spare *next;
+	void *memory;
+	size_t bytes;
+};
+
 struct itr_tape {
 	itr_tape_opts o;
 	itr_arena *arena;
 	itr_node *last;                 /* newest first: the order of the walk back */
 	uint64_t step, serial;
 	double flops;
+	struct spare *spare;
 	void *scratch;                  /* one call's scratch at a time, grown to the largest */
 	size_t scratch_bytes;
 };
@@ -28,7 +36,7 @@ itr_tape *itr_tape_new(const itr_tape_opts *o)
 	itr_tape *t = itr_xcalloc(1, sizeof *t);
 	t->o = *o;
 	t->o.threads = ITR_MAX(1, o->threads);
-	t->arena = itr_arena_new((size_t)4 << 20);
+	t->arena = itr_arena_new((size_t)32 << 20);        /* few block ends, where a large array does not fit; pages that are never touched cost nothing */
 	return t;
 }
 
@@ -45,6 +53,7 @@ void itr_tape_reset(itr_tape *t, uint64_t step)
 {
 	itr_arena_reset(t->arena);
 	t->last = NULL;
+	t->spare = NULL;
 	t->step = step;
 	t->serial = 0;
 	t->flops = 0;
@@ -52,6 +61,7 @@ void itr_tape_reset(itr_tape *t, uint64_t step)
 
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
+void itr_tape_set_compute(itr_tape *t, itr_compute compute) { t->o.compute = compute; }
 itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }
 size_t itr_tape_bytes(const itr_tape *t) { return itr_arena_bytes(t->arena) + t->scratch_bytes; }
 double itr_tape_flops(const itr_tape *t) { return t->flops; }
@@ -265,6 +275,33 @@ float itr_grad_beta(itr_node *n, int i)
 	return was ? 1.0f : 0.0f;
 }
 
+/* Memory for x's gradient: a spare one of the right size, or new. */
+static void give_gradient(itr_tape *t, itr_var *x)
+{
+	const size_t bytes = (size_t)x->count * element(t);
+	for (struct spare **s = &t->spare; *s; s = &(*s)->next)
+		if ((*s)->bytes >= bytes && (*s)->bytes / 2 <= bytes) {
+			x->grad = (*s)->memory;
+			x->grad_bytes = (*s)->bytes;
+			*s = (*s)->next;
+			return;
+		}
+	x->grad = itr_arena_alloc(t->arena, bytes);
+	x->grad_bytes = bytes;
+}
+
+/* The op that made x has been walked: nobody reads x's gradient again. */
+static void take_gradient(itr_tape *t, itr_var *x)
+{
+	if (!x->grad_bytes)
+		return;
+	struct spare *s = itr_arena_alloc(t->arena, sizeof *s);
+	*s = (struct spare){ t->spare, x->grad, x->grad_bytes };
+	t->spare = s;
+	x->grad = NULL;
+	x->grad_bytes = 0;
+}
+
 static void walk_back(itr_tape *t)
 {
 	for (itr_node *n = t->last; n; n = n->previous) {
@@ -277,12 +314,13 @@ static void walk_back(itr_tape *t)
 				continue;
 			products += k < 2;              /* of a product op the first two inputs are its factors */
 			if (!x->grad)
-				x->grad = itr_arena_alloc(t->arena, (size_t)x->count * element(t));
+				give_gradient(t, x);
 		}
 		take_scratch(n);
 		(t->o.reference ? n->op->ref_backward : n->op->backward)(n);
 		if (n->op->flops)
 			t->flops += n->op->flops(n) * products;
+		take_gradient(t, n->out);
 	}
 	t->last = NULL;                  /* a tape is walked once */
 }
@@ -292,7 +330,7 @@ static void need_gradient(itr_tape *t, itr_var *v)
 	if (!v->needs_grad)
 		ITR_BUG("itr_backward: nothing behind this value needs a gradient");
 	if (!v->grad)
-		v->grad = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+		give_gradient(t, v);
 	*v->written = true;
 }
 

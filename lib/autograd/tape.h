@@ -27,7 +27,8 @@ typedef struct itr_var {
 	int rank;
 	int64_t shape[ITR_MAX_RANK], count;
 	void *data;                     /* float; double on a reference tape */
-	void *grad;                     /* as data; NULL when nothing needs it */
+	void *grad;                     /* as data; NULL when nothing needs it. An op's output gives it back once the walk is past that op */
+	size_t grad_bytes;              /* what the tape gave for it; 0: not the tape's */
 	bool needs_grad;
 	bool *written;                  /* has a contribution arrived? The first one overwrites, later ones add */
 	bool own_written;
@@ -62,6 +63,7 @@ void itr_tape_reset(itr_tape *t, uint64_t step);
 bool itr_tape_training(const itr_tape *t);
 itr_compute itr_tape_compute(const itr_tape *t);
 void itr_tape_set_inference(itr_tape *t, bool inference);
+void itr_tape_set_compute(itr_tape *t, itr_compute compute);
 size_t itr_tape_bytes(const itr_tape *t);                /* held by the arena: the peak of activations and their gradients */
 double itr_tape_flops(const itr_tape *t);                /* of matrix products since the last reset, forward and backward */
 

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,13 @@ void itr_memory_give_back(void *p, size_t bytes)
 	const uintptr_t page = 4096, from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + bytes) & ~(page - 1);
 	if (to > from)
 		(void)madvise((void *)from, to - from, MADV_DONTNEED);          /* advice: refusal costs memory only */
+}
+
+void itr_memory_return_large(void)
+{
+#if defined(M_MMAP_THRESHOLD)
+	(void)mallopt(M_MMAP_THRESHOLD, HUGE_PAGE);
+#endif
 }
 
 int itr_size_mul(size_t a, size_t b, size_t *out)

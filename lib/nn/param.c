@@ -82,6 +82,13 @@ itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, i
 	return &e->param;
 }
 
+static void take_grads(itr_params *p)
+{
+	p->grads = itr_aligned_alloc((size_t)p->block * sizeof(float));         /* not touched before a gradient is written: inference never pays for it */
+	for (int64_t i = 0; i < p->count; i++)
+		p->entries[i]->param.grad = p->grads + p->entries[i]->at;
+}
+
 void itr_params_seal(itr_params *p)
 {
 	p->block = 0;
@@ -90,11 +97,9 @@ void itr_params_seal(itr_params *p)
 		p->block += (p->entries[i]->param.count + 15) & ~(int64_t)15;        /* 64 bytes */
 	}
 	p->values = itr_aligned_calloc((size_t)p->block * sizeof(float));
-	p->grads = itr_aligned_alloc((size_t)p->block * sizeof(float));         /* not touched before a gradient is written: inference never pays for it */
-	for (int64_t i = 0; i < p->count; i++) {
+	for (int64_t i = 0; i < p->count; i++)
 		p->entries[i]->param.data = p->values + p->entries[i]->at;
-		p->entries[i]->param.grad = p->grads + p->entries[i]->at;
-	}
+	take_grads(p);
 }
 
 /* A stream of its own for each array, named by seed and name: adding a layer changes no other layer's weights. */
@@ -205,8 +210,20 @@ itr_param *itr_params_find(const itr_params *p, const char *name)
 
 int64_t itr_params_index(const itr_params *p, const itr_param *q) { return itr_map_get(p->names, q->name, -1); }
 
+void itr_params_release_grads(itr_params *p)
+{
+	itr_aligned_free(p->grads);
+	p->grads = NULL;
+	for (int64_t i = 0; i < p->count; i++) {
+		p->entries[i]->param.grad = NULL;
+		p->entries[i]->param.grad_written = false;
+	}
+}
+
 void itr_params_zero_grad(itr_params *p)
 {
+	if (!p->grads)
+		take_grads(p);
 	for (int64_t i = 0; i < p->count; i++)
 		p->entries[i]->param.grad_written = false;
 }

@@ -44,6 +44,7 @@ itr_param *itr_params_at(const itr_params *p, int64_t i);
 itr_param *itr_params_find(const itr_params *p, const char *name);
 int64_t itr_params_index(const itr_params *p, const itr_param *q);       /* of a parameter of p: itr_params_at(p, index) is q */
 void itr_params_zero_grad(itr_params *p);                        /* marks; no memory is touched */
+void itr_params_release_grads(itr_params *p);                    /* between steps: their memory is free for others until the next itr_params_zero_grad takes some again */
 float *itr_params_values(const itr_params *p);                   /* the block: itr_params_elements floats (with padding zeros between arrays) */
 int64_t itr_params_block(const itr_params *p);                   /* its length in floats, padding included */
 /* Name of the first parameter (or gradient) that holds NaN or infinity, or NULL. */

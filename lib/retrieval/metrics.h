@@ -50,6 +50,13 @@ void itr_ranks_leave_out(itr_ranks *r, int64_t q);          /* no positive, or m
  * Rows must be finite and shorter than 1e18, so that no score overflows: unit rows are; check others (itr_rows_inspect). */
 void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a,
                    bool stable, int threads, itr_ranks **ranks_a, itr_ranks **ranks_b);
+/* The same where a's rows are too many to hold: they come in blocks of consecutive rows, all of them twice: first for the scores of positives, then, in a second round, to be counted.
+ * b is held by the caller until the end. Both relevances are needed. */
+typedef struct itr_rank_stream itr_rank_stream;
+itr_rank_stream *itr_rank_stream_new(const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a, int threads);
+void itr_rank_stream_positives(itr_rank_stream *s, const float *a, int64_t first, int64_t n);
+void itr_rank_stream_count(itr_rank_stream *s, const float *a, int64_t first, int64_t n);
+void itr_rank_stream_end(itr_rank_stream *s, itr_ranks **ranks_a, itr_ranks **ranks_b);        /* frees s; the caller frees the ranks */
 /* One direction. */
 itr_ranks *itr_rank(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, bool stable, int threads);
 /* The same inside candidate pools of `size` rows drawn as retrieval/pools.h says (direction 0 = T2V, 1 = V2T). Queries left out have pool 0. */

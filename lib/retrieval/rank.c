@@ -165,9 +165,11 @@ static void columns_free(struct columns *c)
 /* --- the pass ---------------------------------------------------------------------------------------------------------------------- */
 
 struct pass {
-	const float *a;
-	int64_t na, nb, dim;
-	const itr_packed *b;
+	const float *a;                 /* rows first .. first+na-1 of the side that is shared out */
+	int64_t first, na, nb, dim;
+	const float *b;
+	itr_packed *packed;             /* b, or NULL: packed anew for each tile, a quarter slower, but b's memory is not spent twice */
+	int threads;
 	itr_ranks *ra, *rb;             /* either may be NULL */
 	struct columns columns;
 	const itr_count_kernel *count;
@@ -207,10 +209,13 @@ static void pass_piece(void *ctx, int64_t piece, int worker)
 {
 	struct pass *p = ctx;
 	float *block = p->block[worker];
-	int64_t i0 = piece * BLOCK_ROWS, rows = ITR_MIN(BLOCK_ROWS, p->na - i0);
+	int64_t at = piece * BLOCK_ROWS, i0 = p->first + at, rows = ITR_MIN(BLOCK_ROWS, p->na - at);
 	for (int64_t j0 = 0; j0 < p->nb; j0 += BLOCK_COLUMNS) {
 		int64_t n = ITR_MIN(BLOCK_COLUMNS, p->nb - j0);
-		itr_gemm_packed(rows, p->a + i0 * p->dim, p->dim, p->b, j0, j0 + n, block, BLOCK_LD, 1);
+		if (p->packed)
+			itr_gemm_packed(rows, p->a + at * p->dim, p->dim, p->packed, j0, j0 + n, block, BLOCK_LD, 1);
+		else
+			itr_gemm(false, true, rows, n, p->dim, 1, p->a + at * p->dim, p->dim, p->b + j0 * p->dim, p->dim, 0, block, BLOCK_LD, 1);
 		if (p->ra)
 			count_rows(p, block, i0, rows, j0, n);
 		if (p->rb)
@@ -233,12 +238,10 @@ static void gather_columns(struct pass *p, int workers)
 		}
 }
 
-/* a's rows are shared out, b is packed. ra: a's rows as queries over b; rb: b's over a. */
-static void run_pass(struct pass *p, const float *b, int threads)
+/* a's rows are shared out. ra: a's rows as queries over b; rb: b's over a, their positives' scores known. */
+static void begin_pass(struct pass *p)
 {
-	int workers = itr_threads_resolve(threads);
-	itr_packed *packed = itr_pack_rows(b, p->nb, p->dim, p->dim, threads);
-	p->b = packed;
+	int workers = itr_threads_resolve(p->threads);
 	p->count = itr_count_kernel_get();
 	if (p->rb)
 		columns_init(&p->columns, p->rb);
@@ -251,7 +254,13 @@ static void run_pass(struct pass *p, const float *b, int threads)
 		for (int k = 0; p->rb && k < 3; k++)
 			p->above[k * workers + w] = itr_aligned_calloc((p->columns.counts + LANES) * sizeof(int32_t));
 	}
-	itr_parallel_for(threads, (p->na + BLOCK_ROWS - 1) / BLOCK_ROWS, pass_piece, p);
+}
+
+static void count_pass(struct pass *p) { itr_parallel_for(p->threads, (p->na + BLOCK_ROWS - 1) / BLOCK_ROWS, pass_piece, p); }
+
+static void end_pass(struct pass *p)
+{
+	int workers = itr_threads_resolve(p->threads);
 	if (p->rb)
 		gather_columns(p, workers);
 	for (int w = 0; w < workers; w++) {
@@ -263,7 +272,15 @@ static void run_pass(struct pass *p, const float *b, int threads)
 	free(p->above);
 	if (p->rb)
 		columns_free(&p->columns);
-	itr_packed_free(packed);
+	itr_packed_free(p->packed);
+}
+
+static void run_pass(struct pass *p)
+{
+	p->packed = itr_pack_rows(p->b, p->nb, p->dim, p->dim, p->threads);
+	begin_pass(p);
+	count_pass(p);
+	end_pass(p);
 }
 
 static size_t column_bytes(const itr_ranks *r)
@@ -289,9 +306,9 @@ void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64
 	itr_ranks *rb = b_to_a ? ranks_with_positives(b_to_a, b, a, dim, stable, threads) : NULL;
 	bool apart = rb && column_bytes(rb) * (size_t)itr_threads_resolve(threads) > column_counts_limit;
 	if (ra || (rb && !apart))
-		run_pass(&(struct pass){ .a = a, .na = na, .nb = nb, .dim = dim, .ra = ra, .rb = apart ? NULL : rb }, b, threads);
+		run_pass(&(struct pass){ .a = a, .na = na, .b = b, .nb = nb, .dim = dim, .threads = threads, .ra = ra, .rb = apart ? NULL : rb });
 	if (apart)
-		run_pass(&(struct pass){ .a = b, .na = nb, .nb = na, .dim = dim, .ra = rb }, a, threads);
+		run_pass(&(struct pass){ .a = b, .na = nb, .b = a, .nb = na, .dim = dim, .threads = threads, .ra = rb });
 	if (ra)
 		*ranks_a = ra;
 	if (rb)
@@ -303,6 +320,57 @@ itr_ranks *itr_rank(const float *queries, const float *gallery, int64_t dim, con
 	itr_ranks *r = NULL, *none = NULL;
 	itr_rank_both(queries, rel->queries, gallery, rel->gallery, dim, rel, NULL, stable, threads, &r, &none);
 	return r;
+}
+
+/* --- rows that come in blocks, twice ------------------------------------------------------------------------------------------------ */
+
+struct itr_rank_stream {
+	struct pass pass;
+	bool counting;
+};
+
+itr_rank_stream *itr_rank_stream_new(const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a, int threads)
+{
+	itr_rank_stream *s = itr_xcalloc(1, sizeof *s);
+	s->pass = (struct pass){ .b = b, .nb = nb, .dim = dim, .threads = threads, .ra = itr_ranks_new(a_to_b, false), .rb = itr_ranks_new(b_to_a, false) };
+	return s;
+}
+
+void itr_rank_stream_positives(itr_rank_stream *s, const float *a, int64_t first, int64_t n)
+{
+	itr_ranks *ra = s->pass.ra, *rb = s->pass.rb;
+	const int64_t dim = s->pass.dim;
+	for (int64_t i = first; i < first + n; i++) {
+		for (int64_t e = ra->offset[i]; e < ra->offset[i + 1]; e++)
+			ra->score[e] = itr_dot_chain(a + (i - first) * dim, s->pass.b + ra->row[e] * dim, dim);
+		sort_entries(ra, i);
+	}
+	for (int64_t q = 0; q < rb->queries; q++)
+		for (int64_t e = rb->offset[q]; e < rb->offset[q + 1]; e++)
+			if (rb->row[e] >= first && rb->row[e] < first + n)
+				rb->score[e] = itr_dot_chain(s->pass.b + q * dim, a + (rb->row[e] - first) * dim, dim);
+}
+
+void itr_rank_stream_count(itr_rank_stream *s, const float *a, int64_t first, int64_t n)
+{
+	if (!s->counting) {
+		for (int64_t q = 0; q < s->pass.rb->queries; q++)
+			sort_entries(s->pass.rb, q);
+		begin_pass(&s->pass);
+		s->counting = true;
+	}
+	s->pass.a = a;
+	s->pass.first = first;
+	s->pass.na = n;
+	count_pass(&s->pass);
+}
+
+void itr_rank_stream_end(itr_rank_stream *s, itr_ranks **ranks_a, itr_ranks **ranks_b)
+{
+	end_pass(&s->pass);
+	*ranks_a = s->pass.ra;
+	*ranks_b = s->pass.rb;
+	free(s);
 }
 
 /* --- ranks from scores that are already there ------------------------------------------------------------------------------------- */

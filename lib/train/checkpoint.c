@@ -148,12 +148,20 @@ int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, int64_t max_e
 		rc = read_history(h, p, max_epochs, err);
 	if (rc == 0 && p->ema)
 		rc = read_block(h, "/ema", itr_ema_values(p->ema), n, err);
-	if (rc == 0 && itr_h5_has(h, "/best")) {
-		p->best = itr_aligned_alloc((size_t)n * sizeof *p->best);
-		rc = read_block(h, "/best", p->best, n, err);
-	}
 	itr_h5_close(h);
 	return rc;
+}
+
+float *itr_checkpoint_best(const char *path, int64_t n, itr_err *err)
+{
+	itr_h5 *h = itr_h5_open(path, "itr-checkpoint", err);
+	float *best = h && itr_h5_has(h, "/best") ? itr_aligned_alloc((size_t)n * sizeof *best) : NULL;
+	if (best && read_block(h, "/best", best, n, err) < 0) {
+		itr_aligned_free(best);
+		best = NULL;
+	}
+	itr_h5_close(h);
+	return best;
 }
 
 itr_json *itr_checkpoint_info(const char *path, itr_err *err)

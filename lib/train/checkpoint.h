@@ -17,7 +17,7 @@ typedef struct itr_checkpoint_parts {
 	itr_model *model;
 	itr_optim *optim;
 	itr_ema *ema;                           /* NULL: none */
-	float *best;                            /* block of the best weights; NULL before there are any */
+	const float *best;                      /* written: block of the best weights; NULL before there are any */
 	itr_train_state *state;
 	double *history;                        /* state->epoch rows of `metrics` numbers; on reading room for max_epochs rows */
 	int metrics;
@@ -25,8 +25,10 @@ typedef struct itr_checkpoint_parts {
 } itr_checkpoint_parts;
 
 ITR_MUST_USE int itr_checkpoint_write(const char *path, const itr_checkpoint_parts *p, itr_err *err);
-/* Fills the parts (model, optim, ema must exist; best is allocated when the file has it). A position behind max_epochs is refused. A broken file: -1, and err names the previous checkpoint when that one is whole. */
+/* Fills the parts (model, optim, ema must exist; best is left alone). A position behind max_epochs is refused. A broken file: -1, and err names the previous checkpoint when that one is whole. */
 ITR_MUST_USE int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, int64_t max_epochs, itr_err *err);
+/* The block of the best weights (n floats; itr_aligned_free), or NULL when the file has none or, with err, cannot be read. They live in the file, not in memory. */
+float *itr_checkpoint_best(const char *path, int64_t n, itr_err *err);
 /* The info object alone, to know the options before anything is built. NULL with err (naming the previous checkpoint when it is whole). */
 itr_json *itr_checkpoint_info(const char *path, itr_err *err);
 char *itr_checkpoint_previous(const char *path);        /* "m.ckpt.h5" -> "m.ckpt.1.h5"; the caller frees */

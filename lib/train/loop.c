@@ -36,7 +36,7 @@ struct run {
 	float *x, *y, *embed_text, *embed_image, *grad_text, *grad_image;       /* a batch, packed; its embeddings for GradCache */
 	int64_t *image_of;
 	itr_train_state state;
-	float *best;
+	const char *best_in;            /* the checkpoint that holds the best weights, where those in memory are not the best */
 	double *history;                /* rows of ALL_METRICS, one a finished epoch */
 	int monitor;
 	double metric[ALL_METRICS];
@@ -219,17 +219,22 @@ static int save_checkpoint(struct run *r)
 {
 	if (!r->h->checkpoint_path)
 		return 0;
-	itr_checkpoint_parts p = { r->m, r->optim, r->ema, r->best, &r->state, r->history, ALL_METRICS, r->h->resume_info };
+	itr_params_release_grads(r->m->params);         /* dead between steps: room for the best weights on their way from file to file */
+	float *best = NULL;
+	itr_checkpoint_parts p = { r->m, r->optim, r->ema, NULL, &r->state, r->history, ALL_METRICS, r->h->resume_info };
+	if (r->state.best_epoch > 0 && r->state.best_epoch == r->state.epoch && r->state.step_in_epoch == 0)
+		p.best = r->ema ? itr_ema_values(r->ema) : itr_params_values(r->m->params);
+	else if (r->state.best_epoch > 0 && r->best_in)
+		p.best = best = itr_checkpoint_best(r->best_in, itr_params_block(r->m->params), NULL);
 	r->last_checkpoint = itr_clock_now();
-	return itr_checkpoint_write(r->h->checkpoint_path, &p, r->err);
+	const int rc = itr_checkpoint_write(r->h->checkpoint_path, &p, r->err);
+	r->best_in = rc == 0 ? r->h->checkpoint_path : r->best_in;
+	itr_aligned_free(best);
+	return rc;
 }
 
-static int save_best(struct run *r)
+static int save_model(struct run *r)
 {
-	const size_t bytes = (size_t)itr_params_block(r->m->params) * sizeof(float);
-	if (!r->best)
-		r->best = itr_aligned_alloc(bytes);
-	memcpy(r->best, itr_params_values(r->m->params), bytes);
 	return r->h->model_path ? itr_model_save(r->m, r->h->model_path, r->d->synthetic, r->h->extra, r->h->provenance, r->err) : 0;
 }
 
@@ -237,9 +242,10 @@ static int save_best(struct run *r)
 static int end_of_epoch(struct run *r)
 {
 	r->metric[TRAIN_LOSS] = r->state.loss_sum / r->state.loss_weight;
+	itr_params_release_grads(r->m->params);
 	if (r->ema)
 		itr_ema_swap(r->ema);
-	itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->metric);
+	itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->tape, r->metric);
 	const double value = r->metric[r->monitor];
 	const bool larger = itr_train_larger_is_better(itr_train_metric_names[r->monitor]);
 	const bool better = isfinite(value) && (r->state.best_epoch == 0 || (larger ? value > r->state.best_value : value < r->state.best_value));
@@ -248,7 +254,7 @@ static int end_of_epoch(struct run *r)
 		r->state.best_epoch = r->state.epoch + 1;
 		r->state.best_value = value;
 		r->state.stale_epochs = 0;
-		rc = save_best(r);
+		rc = save_model(r);
 	} else {
 		r->state.stale_epochs++;
 	}
@@ -360,7 +366,7 @@ static void tear_down(struct run *r)
 	free(r->order);
 	free(r->image_of);
 	free(r->history);
-	float *blocks[] = { r->x, r->y, r->embed_text, r->embed_image, r->grad_text, r->grad_image, r->best };
+	float *blocks[] = { r->x, r->y, r->embed_text, r->embed_image, r->grad_text, r->grad_image };
 	for (int i = 0; i < ITR_LEN(blocks); i++)
 		itr_aligned_free(blocks[i]);
 	itr_tape_free(r->tape);
@@ -384,28 +390,34 @@ static void fill_report(struct run *r, itr_train_report *rep)
 	}
 }
 
-/* Goes on from a checkpoint; the best model is put back where it was, if it went. */
+/* The best model is put back where it was, if it went. */
+static int restore_model(struct run *r)
+{
+	const size_t bytes = (size_t)itr_params_block(r->m->params) * sizeof(float);
+	float *best = itr_checkpoint_best(r->best_in, itr_params_block(r->m->params), r->err), *values = itr_params_values(r->m->params);
+	if (!best)
+		return r->err && r->err->set ? -1 : 0;
+	float *now = memcpy(itr_aligned_alloc(bytes), values, bytes);
+	memcpy(values, best, bytes);
+	const int rc = save_model(r);
+	memcpy(values, now, bytes);
+	itr_aligned_free(now);
+	itr_aligned_free(best);
+	return rc;
+}
+
+/* Goes on from a checkpoint. */
 static int take_up(struct run *r, const char *path)
 {
 	itr_checkpoint_parts p = { r->m, r->optim, r->ema, NULL, &r->state, r->history, ALL_METRICS, NULL };
-	const int rc = itr_checkpoint_read(path, &p, r->o->epochs, r->err);
-	r->best = p.best;
-	if (rc < 0)
+	if (itr_checkpoint_read(path, &p, r->o->epochs, r->err) < 0)
 		return -1;
+	r->best_in = path;
 	if (r->state.step_in_epoch > r->steps_per_epoch)
 		return itr_err_set(r->err, "'%s' is of other data: it stands at step %lld of an epoch of %lld", path, (long long)r->state.step_in_epoch, (long long)r->steps_per_epoch);
 	if (r->state.epoch > 0)
 		memcpy(r->metric, r->history + (r->state.epoch - 1) * ALL_METRICS, sizeof r->metric);
-	if (!r->best || !r->h->model_path || itr_path_exists(r->h->model_path))
-		return 0;
-	const size_t bytes = (size_t)itr_params_block(r->m->params) * sizeof(float);
-	float *now = itr_aligned_alloc(bytes);
-	memcpy(now, itr_params_values(r->m->params), bytes);
-	memcpy(itr_params_values(r->m->params), r->best, bytes);
-	const int saved = itr_model_save(r->m, r->h->model_path, r->d->synthetic, r->h->extra, r->h->provenance, r->err);
-	memcpy(itr_params_values(r->m->params), now, bytes);
-	itr_aligned_free(now);
-	return saved;
+	return r->h->model_path && !itr_path_exists(r->h->model_path) ? restore_model(r) : 0;
 }
 
 void itr_train_report_free(itr_train_report *r)

@@ -5,39 +5,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/scratch.h"
 #include "retrieval/metrics.h"
 #include "tensor/rows.h"
 
-/* Rows of x by number, packed. */
-static float *rows_of(const float *x, int64_t dim, const int64_t *rows, int64_t n)
-{
-	float *y = itr_aligned_alloc((size_t)(n * dim) * sizeof *y);
-	for (int64_t i = 0; i < n; i++)
-		memcpy(y + i * dim, x + rows[i] * dim, (size_t)dim * sizeof *y);
-	return y;
-}
-
-/* The loss over embeddings that are already made: a tape of losses alone, batch by batch. */
-static double mean_loss(const itr_model *m, const float *text, const float *image, const int64_t *position, int64_t n, int64_t dim, const itr_train_opts *o, const itr_loss_ops *loss)
-{
-	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .inference = true });
-	float *partner = itr_aligned_alloc((size_t)(o->val_batch * dim) * sizeof *partner);
-	double sum = 0;
-	for (int64_t i = 0; i < n; i += o->val_batch) {
-		const int64_t b = ITR_MIN(o->val_batch, n - i);
-		for (int64_t k = 0; k < b; k++)
-			memcpy(partner + k * dim, image + position[i + k] * dim, (size_t)dim * sizeof *partner);
-		itr_tape_reset(t, 0);
-		itr_loss_opts lo = { m->log_scale ? itr_leaf(t, m->log_scale) : NULL, 1 / m->config.temperature, o->positives, o->symmetric, position + i };
-		itr_var *v = loss->value(t, itr_input(t, 2, (int64_t[]){ b, dim }, text + i * dim), itr_input(t, 2, (int64_t[]){ b, dim }, partner), &lo);
-		sum += (double)b * itr_var_item(t, v);
-	}
-	itr_aligned_free(partner);
-	itr_tape_free(t);
-	return sum / (double)n;
-}
-
-static double mean_cosine(const float *text, const float *image, const int64_t *position, int64_t n, int64_t dim)
+static double cosine_sum(const float *text, const float *image, const int64_t *position, int64_t n, int64_t dim)
 {
 	double sum = 0;
 	for (int64_t i = 0; i < n; i++) {
@@ -47,58 +19,149 @@ static double mean_cosine(const float *text, const float *image, const int64_t *
 			s += (double)a[k] * (double)b[k];
 		sum += s;
 	}
-	return sum / (double)n;
+	return sum;
 }
 
-static void retrieval(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim, int threads, double value[ITR_VAL_COUNT])
+/* Recalls and MRR of both directions; the ranks are freed. */
+static void retrieval(itr_ranks *t2i, itr_ranks *i2t, double value[ITR_VAL_COUNT])
 {
-	itr_relevance *t2i = itr_relevance_from_map(n, n_images, position), *i2t = itr_relevance_invert(t2i);
-	itr_ranks *rt, *ri;
 	itr_metric_set set;
 	itr_metric_result r[2];
 	static const char *const keys[] = { "recall@1", "recall@5", "recall@10", "mrr" };
 	itr_metric_set_default(&set, (int64_t[]){ 1, 5, 10 }, 3, 10);
-	itr_rank_both(text, n, image, n_images, dim, t2i, i2t, false, threads, &rt, &ri);
-	itr_metrics(rt, &set, ITR_TIES_EXPECTED, &r[0]);
-	itr_metrics(ri, &set, ITR_TIES_EXPECTED, &r[1]);
+	itr_metrics(t2i, &set, ITR_TIES_EXPECTED, &r[0]);
+	itr_metrics(i2t, &set, ITR_TIES_EXPECTED, &r[1]);
 	for (int d = 0; d < 2; d++)
 		for (int k = 0; k < 4; k++)
 			value[(d ? ITR_VAL_I2T_R1 : ITR_VAL_T2I_R1) + k] = r[d].value[itr_metric_find(&set, keys[k])];
 	value[ITR_VAL_MEAN_R10] = 0.5 * (value[ITR_VAL_T2I_R10] + value[ITR_VAL_I2T_R10]);
-	itr_ranks_free(rt);
-	itr_ranks_free(ri);
-	itr_relevance_free(t2i);
-	itr_relevance_free(i2t);
+	itr_ranks_free(t2i);
+	itr_ranks_free(i2t);
 }
 
 void itr_validate_vectors(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim, int threads, double value[ITR_VAL_COUNT])
 {
-	value[ITR_VAL_COSINE] = mean_cosine(text, image, position, n, dim);
-	retrieval(text, n, image, n_images, position, dim, threads, value);
+	itr_relevance *t2i = itr_relevance_from_map(n, n_images, position), *i2t = itr_relevance_invert(t2i);
+	itr_ranks *rt, *ri;
+	value[ITR_VAL_COSINE] = cosine_sum(text, image, position, n, dim) / (double)n;
+	itr_rank_both(text, n, image, n_images, dim, t2i, i2t, false, threads, &rt, &ri);
+	retrieval(rt, ri, value);
+	itr_relevance_free(t2i);
+	itr_relevance_free(i2t);
 }
 
-void itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, double value[ITR_VAL_COUNT])
+/* --- a model on stored pairs: memory of the images and of one block of texts, however many texts there are --------------------------------------- */
+
+enum { CHUNK = 256, BLOCK_BYTES = 4 << 20 };
+
+struct validation {
+	const itr_model *m;
+	const itr_pair_data *d;
+	const itr_train_opts *o;
+	const itr_loss_ops *loss;
+	itr_tape *tape;
+	const int64_t *texts;
+	int64_t *images, *position, n_images, dim;
+	float *x, *y, *partner;         /* CHUNK rows of input; a block of texts, embedded; a batch of their images */
+	float *raw, *image;             /* embedded images as they come (NULL where the model takes them as they are), and of unit length */
+};
+
+/* Embeds rows of the data into y. */
+static void embed(const struct validation *v, bool image, const int64_t *rows, int64_t n, float *y)
+{
+	const int64_t in = image ? v->d->image_dim : v->d->text_dim;
+	const float *from = image ? v->d->image : v->d->text;
+	for (int64_t i = 0; i < n; i += CHUNK) {
+		const int64_t b = ITR_MIN((int64_t)CHUNK, n - i);
+		for (int64_t k = 0; k < b; k++)
+			memcpy(v->x + k * in, from + rows[i + k] * in, (size_t)in * sizeof *y);
+		itr_tape_reset(v->tape, 0);
+		itr_var *x = itr_input(v->tape, 2, (int64_t[]){ b, in }, v->x);
+		x = image ? itr_model_image(v->tape, v->m, x) : itr_model_text(v->tape, v->m, x);
+		memcpy(y + i * v->dim, x->data, (size_t)(b * v->dim) * sizeof *y);
+	}
+}
+
+static const float *raw_image(const struct validation *v, int64_t position)
+{
+	return v->raw ? v->raw + position * v->dim : v->d->image + v->images[position] * v->d->image_dim;
+}
+
+/* The loss of texts first .. first+n-1, which are embedded in v->y, times n. */
+static double batch_loss(const struct validation *v, const float *y, int64_t first, int64_t n)
+{
+	const int64_t shape[] = { n, v->dim };
+	for (int64_t k = 0; k < n; k++)
+		memcpy(v->partner + k * v->dim, raw_image(v, v->position[first + k]), (size_t)v->dim * sizeof *y);
+	itr_tape_reset(v->tape, 0);
+	itr_loss_opts lo = { v->m->log_scale ? itr_leaf(v->tape, v->m->log_scale) : NULL, 1 / v->m->config.temperature, v->o->positives, v->o->symmetric, v->position + first };
+	return (double)n * itr_var_item(v->tape, v->loss->value(v->tape, itr_input(v->tape, 2, shape, y), itr_input(v->tape, 2, shape, v->partner), &lo));
+}
+
+static void embed_images(struct validation *v)
+{
+	const size_t bytes = (size_t)(v->n_images * v->dim) * sizeof *v->image;
+	v->image = itr_aligned_alloc(bytes);
+	embed(v, true, v->images, v->n_images, v->image);
+	v->raw = v->m->ops->image ? memcpy(itr_aligned_alloc(bytes), v->image, bytes) : NULL;
+	itr_rows_normalize(v->image, v->n_images, v->dim, v->o->threads);
+}
+
+/* Texts pass twice: a rank can be counted once the scores of all positives are known. One block is embedded once. */
+static void both_rounds(const struct validation *v, int64_t n, int64_t block, double value[ITR_VAL_COUNT])
+{
+	itr_relevance *t2i = itr_relevance_from_map(n, v->n_images, v->position), *i2t = itr_relevance_invert(t2i);
+	itr_rank_stream *s = itr_rank_stream_new(v->image, v->n_images, v->dim, t2i, i2t, v->o->threads);
+	double loss = 0, cosine = 0;
+	for (int64_t i = 0; i < n; i += block) {
+		const int64_t b = ITR_MIN(block, n - i);
+		embed(v, false, v->texts + i, b, v->y);
+		for (int64_t k = 0; k < b; k += v->o->val_batch)
+			loss += batch_loss(v, v->y + k * v->dim, i + k, ITR_MIN(v->o->val_batch, b - k));
+		itr_rows_normalize(v->y, b, v->dim, v->o->threads);
+		cosine += cosine_sum(v->y, v->image, v->position + i, b, v->dim);
+		itr_rank_stream_positives(s, v->y, i, b);
+	}
+	itr_scratch_release();                          /* what the loss's products took */
+	for (int64_t i = 0; i < n; i += block) {
+		const int64_t b = ITR_MIN(block, n - i);
+		if (n > block) {
+			embed(v, false, v->texts + i, b, v->y);
+			itr_rows_normalize(v->y, b, v->dim, v->o->threads);
+		}
+		itr_rank_stream_count(s, v->y, i, b);
+	}
+	itr_ranks *rt, *ri;
+	itr_rank_stream_end(s, &rt, &ri);
+	retrieval(rt, ri, value);
+	value[ITR_VAL_LOSS] = loss / (double)n;
+	value[ITR_VAL_COSINE] = cosine / (double)n;
+	itr_relevance_free(t2i);
+	itr_relevance_free(i2t);
+}
+
+void itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, itr_tape *t, double value[ITR_VAL_COUNT])
 {
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
 		value[i] = NAN;
 	if (n == 0)
 		return;
-	const int64_t dim = itr_model_embed_dim(m);
-	int64_t *position, n_images;
-	int64_t *images = itr_pair_data_images(d, texts, n, &position, &n_images);
-	float *x = rows_of(d->text, d->text_dim, texts, n), *text = itr_aligned_alloc((size_t)(n * dim) * sizeof *text);
-	itr_model_encode(m, false, x, n, text, false, o->threads);
-	itr_aligned_free(x);
-	x = rows_of(d->image, d->image_dim, images, n_images);
-	float *image = itr_aligned_alloc((size_t)(n_images * dim) * sizeof *image);
-	itr_model_encode(m, true, x, n_images, image, false, o->threads);
-	itr_aligned_free(x);
-	value[ITR_VAL_LOSS] = mean_loss(m, text, image, position, n, dim, o, loss);
-	itr_rows_normalize(text, n, dim, o->threads);
-	itr_rows_normalize(image, n_images, dim, o->threads);
-	itr_validate_vectors(text, n, image, n_images, position, dim, o->threads, value);
-	itr_aligned_free(text);
-	itr_aligned_free(image);
-	free(position);
-	free(images);
+	struct validation v = { .m = m, .d = d, .o = o, .loss = loss, .tape = t, .texts = texts, .dim = itr_model_embed_dim(m) };
+	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim, block = ITR_MAX(fit / batch, (int64_t)1) * batch;
+	const itr_compute compute = itr_tape_compute(t);
+	itr_tape_set_inference(t, true);
+	itr_tape_set_compute(t, ITR_COMPUTE_F32);
+	v.images = itr_pair_data_images(d, texts, n, &v.position, &v.n_images);
+	v.x = itr_aligned_alloc((size_t)(CHUNK * ITR_MAX(d->text_dim, d->image_dim)) * sizeof *v.x);
+	v.y = itr_aligned_alloc((size_t)(ITR_MIN(block, n) * v.dim) * sizeof *v.y);
+	v.partner = itr_aligned_alloc((size_t)(batch * v.dim) * sizeof *v.partner);
+	embed_images(&v);
+	both_rounds(&v, n, block, value);
+	float *blocks[] = { v.x, v.y, v.partner, v.raw, v.image };
+	for (int i = 0; i < ITR_LEN(blocks); i++)
+		itr_aligned_free(blocks[i]);
+	free(v.position);
+	free(v.images);
+	itr_tape_set_compute(t, compute);
+	itr_tape_set_inference(t, false);
 }
