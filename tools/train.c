@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
@@ -91,7 +92,7 @@ struct training {
 	struct opt *o;
 	itr_progress *progress;
 	itr_pair_data d;
-	double sizes[3];
+	double sizes[3], started, read_seconds;
 };
 
 /* Options of the group under `heading` that were given: the first one's name, or NULL. */
@@ -215,7 +216,7 @@ static itr_json *fit_network(struct training *w)
 	struct opt *o = w->o;
 	itr_network_job job = {
 		.model = o->model, .config = o->config, .opts = o->net, .data = &w->d, .sizes = { w->sizes[0], w->sizes[1], w->sizes[2] }, .output = t->output, .resume = o->resume,
-		.provenance = t->provenance, .info = itr_tool_options(t, o),
+		.provenance = t->provenance, .started = w->started, .read_seconds = w->read_seconds, .info = itr_tool_options(t, o),
 		.hooks = { .ctx = w, .metric = on_metric, .progress = on_progress, .stop = &itr_interrupted },
 	};
 	job.config.relu = o->activation == 1;
@@ -239,9 +240,12 @@ static itr_json *fit_network(struct training *w)
 static int load(struct training *w)
 {
 	itr_tool *t = w->t;
+	const double began = itr_clock_now();
+	itr_provenance_input_begin(t->provenance, t->args[0]);          /* hashed while it is read */
 	if (itr_network_data(&w->d, t->args[0], w->o->split_sizes, w->o->split_by == SPLIT_CAPTION, t->seed, t->threads, w->sizes, &t->err) < 0)
 		return -1;
-	itr_provenance_input(t->provenance, t->args[0]);
+	itr_provenance_input_end(t->provenance);
+	w->read_seconds = itr_clock_now() - began;
 	if (w->d.synthetic)
 		itr_provenance_set_synthetic(t->provenance);
 	if (w->d.zero_rows)
@@ -264,14 +268,17 @@ static int check_gradients(itr_tool *t)
 
 int main(int argc, char **argv)
 {
+	const double started = itr_clock_now();
 	struct opt o = { .dims = 512, .power = 4, .lambda = -1, .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } }, .checkpoint_minutes = 10,
 	                 .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 }, .config = { .temperature = 0.07 } };
 	itr_tool *t = itr_tool_begin(&train_tool, &o, argc, argv);
-	struct training w = { .t = t, .o = &o };
+	struct training w = { .t = t, .o = &o, .started = started };
 	if (o.check_grad)
 		return check_gradients(t);
 	itr_json *j = NULL;
 	int rc = o.resume ? 0 : itr_tool_check_output(t, true);
+	if (rc == 0 && !o.resume && !t->force && itr_recipe_find(o.model))
+		rc = itr_network_check_fresh(t->output, &t->err);
 	if (rc == 0 && load(&w) == 0)
 		j = itr_recipe_find(o.model) ? fit_network(&w) : fit_closed(&w);
 	itr_pair_data_free(&w.d);

@@ -1,6 +1,7 @@
 #include "io/provenance.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,15 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
+/* An input that a thread is hashing. */
+struct hashing {
+	pthread_t thread;
+	char *path, hex[ITR_SHA256_HEX];
+	int rc;
+};
+
 struct itr_provenance {
+	struct hashing *hashing;
 	bool enabled, synthetic;
 	char *tool, *version;
 	uint64_t seed;
@@ -93,6 +102,7 @@ void itr_provenance_free(itr_provenance *p)
 {
 	if (!p)
 		return;
+	itr_provenance_input_end(p);
 	for (size_t i = 0; i < p->arguments.n; i++)
 		free(p->arguments.v[i]);
 	for (size_t i = 0; i < p->inputs.n; i++)
@@ -104,18 +114,62 @@ void itr_provenance_free(itr_provenance *p)
 	free(p);
 }
 
+static bool is_new(const itr_provenance *p, const char *path)
+{
+	if (!p || !p->enabled)
+		return false;
+	for (size_t i = 0; i < p->inputs.n; i += 2)
+		if (!strcmp(p->inputs.v[i], path))
+			return false;
+	return true;
+}
+
 void itr_provenance_input(itr_provenance *p, const char *path)
 {
 	char hex[ITR_SHA256_HEX];
-	if (!p || !p->enabled)
-		return;
-	for (size_t i = 0; i < p->inputs.n; i += 2)
-		if (!strcmp(p->inputs.v[i], path))
-			return;
-	if (itr_sha256_file(path, hex, NULL) < 0)
+	if (!is_new(p, path) || itr_sha256_file(path, hex, NULL) < 0)
 		return;
 	ITR_VEC_PUSH(&p->inputs, itr_xstrdup(path));
 	ITR_VEC_PUSH(&p->inputs, itr_xstrdup(hex));
+}
+
+static void *hash_file(void *arg)
+{
+	struct hashing *h = arg;
+	h->rc = itr_sha256_file(h->path, h->hex, NULL);
+	return NULL;
+}
+
+void itr_provenance_input_begin(itr_provenance *p, const char *path)
+{
+	itr_provenance_input_end(p);
+	if (!is_new(p, path))
+		return;
+	struct hashing *h = itr_xcalloc(1, sizeof *h);
+	h->path = itr_xstrdup(path);
+	if (pthread_create(&h->thread, NULL, hash_file, h) != 0) {       /* no thread to be had: at once, then */
+		free(h->path);
+		free(h);
+		itr_provenance_input(p, path);
+		return;
+	}
+	p->hashing = h;
+}
+
+void itr_provenance_input_end(itr_provenance *p)
+{
+	struct hashing *h = p ? p->hashing : NULL;
+	if (!h)
+		return;
+	pthread_join(h->thread, NULL);
+	if (h->rc == 0) {
+		ITR_VEC_PUSH(&p->inputs, h->path);
+		ITR_VEC_PUSH(&p->inputs, itr_xstrdup(h->hex));
+	} else {
+		free(h->path);
+	}
+	free(h);
+	p->hashing = NULL;
 }
 
 void itr_provenance_set_synthetic(itr_provenance *p)

@@ -13,6 +13,9 @@ void itr_provenance_free(itr_provenance *p);
 /* Notes an input: its path as given, its SHA-256. Files only; a missing file is ignored here (its opener says it better); the same path twice is
  * one input. */
 void itr_provenance_input(itr_provenance *p, const char *path);
+/* The same beside the reading of the file: a thread hashes from begin on, end waits for it. One at a time; NULL is fine. */
+void itr_provenance_input_begin(itr_provenance *p, const char *path);
+void itr_provenance_input_end(itr_provenance *p);
 void itr_provenance_set_synthetic(itr_provenance *p);          /* sticks: once synthetic, all the way down */
 bool itr_provenance_synthetic(const itr_provenance *p);
 /* {"tool","version","arguments":[...],"seed":"42","synthetic":bool,"inputs":[{"path","sha256"}]}; NULL when switched off. The caller frees. */

@@ -22,6 +22,14 @@ int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text,
 	return rc;
 }
 
+int itr_network_check_fresh(const char *output, itr_err *err)
+{
+	char *checkpoint = itr_path_replace_extension(output, ".ckpt.h5");
+	int rc = itr_path_exists(checkpoint) ? itr_err_set(err, "'%s' is of an earlier run: --resume %s goes on with it, --force starts anew", checkpoint, checkpoint) : 0;
+	free(checkpoint);
+	return rc;
+}
+
 int64_t itr_network_samples(const itr_network_job *job)
 {
 	int64_t n;
@@ -105,6 +113,9 @@ static itr_json *run(itr_network_job *job, itr_model *m, const char *checkpoint,
 	itr_train_end end = itr_train_network(m, job->data, &job->opts, &h, job->resume, &r, err);
 	if (end == ITR_TRAIN_DONE || end == ITR_TRAIN_EARLY) {
 		j = itr_network_json(m, &job->opts, &r, end);
+		itr_json_add_num(j, "read_seconds", job->read_seconds);
+		if (r.first_step_at > 0 && job->started > 0)
+			itr_json_add_num(j, "start_seconds", r.first_step_at - job->started - job->read_seconds);
 		itr_json *artifacts = itr_json_add_array(j, "artifacts");
 		draw_curve(job, &r, artifacts);
 		itr_json_push(artifacts, itr_json_new_str(checkpoint));

@@ -13,12 +13,16 @@ typedef struct itr_network_job {
 	const char *output;             /* MODEL.h5; MODEL.ckpt.h5 and MODEL.curves.png are written beside it */
 	const char *resume;             /* checkpoint to go on from; NULL: from the start */
 	itr_provenance *provenance;
+	double started, read_seconds;   /* itr_clock_now at the program's start, what reading the data took: "start_seconds" is what went by until the first step was done besides reading */
 	itr_json *info;                 /* goes into checkpoints: the options. "data_sha256" is added; on resumption compared with the checkpoint's */
 	itr_train_hooks hooks;          /* metric, progress, stop and ctx; the rest is filled in */
 } itr_network_job;
 
 /* Opens pairs and splits them ("0.9/0.1/0") where the file has no split; `sizes` receives the shares. Files of queries only are refused. 0, or -1 with err and d empty. */
 ITR_MUST_USE int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, bool by_caption, uint64_t seed, int threads, double sizes[3], itr_err *err);
+
+/* Is there a checkpoint beside `output` that a fresh run would replace? -1 with err, which names --resume; 0: there is none. */
+ITR_MUST_USE int itr_network_check_fresh(const char *output, itr_err *err);
 
 /* Pairs that a whole run goes through, for a progress line. */
 int64_t itr_network_samples(const itr_network_job *job);

@@ -52,6 +52,9 @@ expect_err "'--output x.h5' conflicts" "--resume refuses another output" "$BIN/t
 expect_err "SHA-256 differs" "--resume refuses other data" "$BIN/train" --resume m.ckpt.h5 d8/train.npz
 cp m.ckpt.h5 c.ckpt.h5; cp m.ckpt.1.h5 c.ckpt.1.h5; head -c 100000 m.ckpt.h5 > c.ckpt.h5
 expect_err "--resume c.ckpt.1.h5" "a truncated checkpoint is refused, the one before offered" "$BIN/train" --resume c.ckpt.h5
+mkdir lone && cp m.ckpt.h5 lone/x.ckpt.h5
+expect_err "'lone/x.ckpt.h5' is of an earlier run: --resume lone/x.ckpt.h5" "a fresh run does not replace another's checkpoint" net --epochs 1 -o lone/x.h5
+t "--force does" net --epochs 1 -o lone/x.h5 -f
 expect_err "m.h5" "a model is no checkpoint" "$BIN/train" --resume m.h5
 t "heads: temperature, chunks, clipping, average" heads
 t "bf16 trains to about the same loss" bf16

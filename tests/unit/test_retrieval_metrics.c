@@ -207,6 +207,18 @@ static void test_blocks(void **state)
 		itr_ranks_free(ra);
 		itr_ranks_free(rb);
 		itr_ranks_free(alone);
+		for (int64_t block = 1; block <= 200; block += 66) {             /* rows that come in blocks */
+			itr_rank_stream *s = itr_rank_stream_new(b, nb, dim, ab, ba, cases[c].threads);
+			for (int64_t i = 0; i < na; i += block)
+				itr_rank_stream_positives(s, a + i * dim, i, ITR_MIN(block, na - i));
+			for (int64_t i = 0; i < na; i += block)
+				itr_rank_stream_count(s, a + i * dim, i, ITR_MIN(block, na - i));
+			itr_rank_stream_end(s, &ra, &rb);
+			check_ranks(ra, ab, a, b, dim);
+			check_ranks(rb, ba, b, a, dim);
+			itr_ranks_free(ra);
+			itr_ranks_free(rb);
+		}
 		itr_relevance_free(ab);
 		itr_relevance_free(ba);
 		itr_aligned_free(a);
