@@ -273,6 +273,7 @@ int main(int argc, char **argv)
 	                 .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 }, .config = { .temperature = 0.07 } };
 	itr_tool *t = itr_tool_begin(&train_tool, &o, argc, argv);
 	struct training w = { .t = t, .o = &o, .started = started };
+	itr_memory_return_large();
 	if (o.check_grad)
 		return check_gradients(t);
 	itr_json *j = NULL;

@@ -22,7 +22,7 @@ void itr_memory_give_back(void *p, size_t bytes);
  * in again costs such a program a tenth of its time. Called from main, before threads. */
 void itr_mem_keep(void);
 
-/* For a program's start: freed blocks of 2 MiB and more go back to the system at once. The C library would raise that limit at each such free and then keep the holes. */
+/* For a program's start: freed blocks of 2 MiB and more go back to the system at once. The C library would raise that limit at each such free and then keep the holes. The opposite of itr_mem_keep. */
 void itr_memory_return_large(void);
 
 /* a*b into *out; -1 when it overflows or exceeds PTRDIFF_MAX. For counts that a file claims. */

@@ -303,7 +303,6 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	const char *parent = getenv("ITR_PARENT_RUN"), *runs = getenv("ITR_RUNS_DIR");
 	struct standard s = { .seed = 42, .runs_dir = runs && *runs ? runs : "runs", .parent_run = parent, .device = "cpu", .track = true, .provenance = true };
 	itr_tool *t = itr_xcalloc(1, sizeof *t);
-	itr_memory_return_large();
 	itr_log_setup(d->name, ITR_LOG_INFO);
 	t->desc = d;
 	t->out = stdout;
