@@ -115,6 +115,7 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	if (w->ops->configure(&w->config, weights, config, err) < 0)
 		return -1;
 	w->config.pooling = o->pooling;
+	w->config.batch_statistics = o->batch_statistics;
 	w->max_tokens = w->config.positions;
 	const char *preset = o->preset ? o->preset : w->config.preset ? w->config.preset : w->ops->preset;
 	if (w->ops->image && !(w->preset = itr_preset_find(preset, err)))

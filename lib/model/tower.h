@@ -67,6 +67,7 @@ typedef struct itr_tower_opts {
 	const char *vocabulary;                  /* text: vocab.txt, merges; NULL: looked for in the weights' folder */
 	const char *preset;                      /* image: preprocessing by name; NULL: the tower's */
 	itr_pooling pooling;
+	bool batch_statistics;                   /* BatchNorm by the batch while training, as config.batch_statistics */
 	uint64_t seed;
 	int threads;
 } itr_tower_opts;

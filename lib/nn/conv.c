@@ -1,11 +1,8 @@
 #include "nn/conv.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "tensor/conv.h"
 #include "tensor/depthwise.h"
 
 static itr_conv_opts filled(const itr_conv_opts *o)
@@ -13,6 +10,7 @@ static itr_conv_opts filled(const itr_conv_opts *o)
 	itr_conv_opts f = *o;
 	f.stride = ITR_MAX(f.stride, (int64_t)1);
 	f.groups = ITR_MAX(f.groups, (int64_t)1);
+	f.momentum = f.momentum > 0 ? f.momentum : 0.1;
 	return f;
 }
 
@@ -91,7 +89,7 @@ itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, it
 		return residual ? itr_activation_call(t, itr_add(t, x, residual), a) : x;
 	if (l->weight->packed)
 		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, l->o.kernel, l->o.stride, l->o.padding, a);
-	const itr_norm n = { .eps = l->o.eps, .momentum = 0.1, .batch_statistics = l->o.batch_statistics, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
+	const itr_norm n = { .eps = l->o.eps, .momentum = l->o.momentum, .batch_statistics = l->o.batch_statistics, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
 	x = itr_conv2d(t, x, itr_leaf(t, l->weight), NULL, l->o.stride, l->o.padding, 1, l->o.groups);
 	return itr_batchnorm(t, x, itr_leaf(t, l->gamma), itr_leaf(t, l->beta), residual, &n);
 }

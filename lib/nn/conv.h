@@ -9,12 +9,13 @@
 #define ITR_NN_CONV_H
 
 #include "nn/layers.h"
+#include "tensor/conv.h"
 
 typedef struct itr_conv_opts {
 	int64_t in, out, kernel, stride;         /* stride 0 means 1 */
 	int64_t padding;                         /* zeros on each side, or ITR_PAD_SAME */
 	int64_t groups;                          /* 0 means 1; in = out: depthwise */
-	double eps;                              /* of the normalisation */
+	double eps, momentum;                    /* of the normalisation; momentum 0 means 0.1 */
 	bool batch_statistics;                   /* while training: see itr_norm (autograd/ops.h) */
 } itr_conv_opts;
 
