@@ -2,11 +2,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "autograd/lanes.h"
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
 #include "base/parallel.h"
-#include "tensor/vmath.h"
+#include "base/scratch.h"
+#include "tensor/attention.h"
 
 static bool covers(const itr_node *n, int64_t rows)
 {
@@ -40,117 +40,57 @@ static double attention_flops(const itr_node *n)
 	return 4 * pairs * (double)n->out->shape[1];
 }
 
-struct head {
-	int64_t rows, d, ld, d_out;     /* ld: distance of rows of qkv */
-	const float *q, *k, *v;
-	float scale;
-	bool causal;
-};
-
-static struct head head_of(const itr_node *n, int64_t piece, int64_t *r0, int64_t *h)
+/* Head h of sequence s; *r0: the sequence's first row. */
+static itr_attention_head head_of(const itr_node *n, int64_t piece, int64_t *r0, int64_t *h)
 {
 	const int64_t s = piece / n->attr.i[0], d_out = n->out->shape[1], d = d_out / n->attr.i[0];
 	*h = piece % n->attr.i[0];
 	*r0 = n->index[s];
 	const float *q = itr_in(n, 0) + *r0 * 3 * d_out + *h * d;
-	return (struct head){ n->index[s + 1] - *r0, d, 3 * d_out, d_out, q, q + d_out, q + 2 * d_out, (float)(1 / sqrt((double)d)), n->attr.i[1] != 0 };
+	return (itr_attention_head){ n->index[s + 1] - *r0, d, q, q + d_out, q + 2 * d_out, 3 * d_out, n->attr.i[1] != 0 };
 }
 
-enum { TILE = 64 };             /* keys at a time */
+/* Pieces of work for each head of each sequence, with scratch for the longest a worker. */
+struct heads {
+	itr_node *n;
+	float *scratch;
+	int64_t scratch_count;
+};
 
-/* p[j] = scaled score of query i and key j0 + j. */
-static inline __attribute__((always_inline)) void scores(const struct head *a, int64_t i, int64_t j0, int64_t n, float *p)
+static void each_head(itr_node *n, int64_t (*scratch)(int64_t rows, int64_t dim), void (*fn)(void *ctx, int64_t piece, int worker))
 {
-	const float *q = a->q + i * a->ld;
-	for (int64_t t = 0; t < n; t++) {
-		const float *k = a->k + (j0 + t) * a->ld;
-		ITR_LANE_SUM(dot, a->d, q[j] * k[j]);
-		p[t] = dot * a->scale;
-	}
-}
-
-static inline int64_t visible(const struct head *a, int64_t i) { return a->causal ? i + 1 : a->rows; }
-
-ITR_CLONES static void attention_head(const struct head *a, float *out, float *lse)
-{
-	float p[TILE];
-	for (int64_t i = 0; i < a->rows; i++) {
-		float *o = out + i * a->d_out, top = -INFINITY, sum = 0;
-		memset(o, 0, (size_t)a->d * sizeof *o);
-		for (int64_t j0 = 0; j0 < visible(a, i); j0 += TILE) {
-			const int64_t n = ITR_MIN((int64_t)TILE, visible(a, i) - j0);
-			scores(a, i, j0, n, p);
-			const float m = itr_row_max(p, n), now = m > top ? m : top, old = itr_vexp(top - now);
-			for (int64_t t = 0; t < n; t++)
-				p[t] = itr_vexp(p[t] - now);
-			ITR_LANE_SUM(part, n, p[j]);
-			sum = sum * old + part;
-			for (int64_t l = 0; l < a->d; l++)
-				o[l] *= old;
-			for (int64_t t = 0; t < n; t++)
-				for (int64_t l = 0; l < a->d; l++)
-					o[l] += p[t] * a->v[(j0 + t) * a->ld + l];
-			top = now;
-		}
-		for (int64_t l = 0; l < a->d; l++)
-			o[l] /= sum;
-		lse[i] = top + logf(sum);
-	}
+	int64_t longest = 1;
+	for (int64_t s = 0; s + 1 < n->n_index; s++)
+		longest = ITR_MAX(longest, n->index[s + 1] - n->index[s]);
+	struct heads q = { n, NULL, scratch(longest, n->out->shape[1] / n->attr.i[0]) };
+	q.scratch = itr_scratch_take((size_t)(q.scratch_count * n->threads) * sizeof(float));
+	itr_parallel_for(n->out->count < 1 << 12 ? 1 : n->threads, (n->n_index - 1) * n->attr.i[0], fn, &q);
+	itr_scratch_give(q.scratch);
 }
 
 static void attention_piece(void *ctx, int64_t piece, int worker)
 {
-	itr_node *n = ctx;
+	const struct heads *q = ctx;
+	itr_node *n = q->n;
 	int64_t r0, h;
-	const struct head a = head_of(n, piece, &r0, &h);
-	(void)worker;
-	attention_head(&a, itr_out(n) + r0 * a.d_out + h * a.d, (float *)n->saved + h * n->out->shape[0] + r0);
+	const itr_attention_head a = head_of(n, piece, &r0, &h);
+	itr_attention_forward(&a, itr_out(n) + r0 * n->out->shape[1] + h * a.dim, n->out->shape[1], (float *)n->saved + h * n->out->shape[0] + r0, q->scratch + worker * q->scratch_count);
 }
 
-static void attention_forward(itr_node *n) { itr_parallel_for(n->threads, (n->n_index - 1) * n->attr.i[0], attention_piece, n); }
-
-/* Probabilities come again from the scores and the saved log-sum-exp; a row's softmax gradient needs sum_j p_j dp_j = out . dout. */
-ITR_CLONES static void attention_head_back(const struct head *a, const float *out, const float *g, const float *lse, float *dq)
-{
-	float p[TILE], dp[TILE], *dk = dq + a->d_out, *dv = dq + 2 * a->d_out;
-	for (int64_t i = 0; i < a->rows; i++) {
-		const float *gi = g + i * a->d_out, *oi = out + i * a->d_out, *q = a->q + i * a->ld;
-		float *dqi = dq + i * a->ld;
-		ITR_LANE_SUM(delta, a->d, gi[j] * oi[j]);
-		for (int64_t j0 = 0; j0 < visible(a, i); j0 += TILE) {
-			const int64_t n = ITR_MIN((int64_t)TILE, visible(a, i) - j0);
-			scores(a, i, j0, n, p);
-			for (int64_t t = 0; t < n; t++)
-				p[t] = itr_vexp(ITR_MIN(p[t] - lse[i], 88.0f));
-			for (int64_t t = 0; t < n; t++) {
-				const float *v = a->v + (j0 + t) * a->ld;
-				ITR_LANE_SUM(dot, a->d, gi[j] * v[j]);
-				dp[t] = p[t] * (dot - delta) * a->scale;
-			}
-			for (int64_t t = 0; t < n; t++) {
-				const int64_t at = (j0 + t) * a->ld;
-				for (int64_t l = 0; l < a->d; l++) {
-					dqi[l] += dp[t] * a->k[at + l];
-					dk[at + l] += dp[t] * q[l];
-					dv[at + l] += p[t] * gi[l];
-				}
-			}
-		}
-	}
-}
+static void attention_forward(itr_node *n) { each_head(n, itr_attention_scratch, attention_piece); }
 
 static void attention_back_piece(void *ctx, int64_t piece, int worker)
 {
-	itr_node *n = ctx;
+	const struct heads *q = ctx;
+	itr_node *n = q->n;
 	int64_t r0, h;
-	const struct head a = head_of(n, piece, &r0, &h);
-	float *d = itr_din(n, 0) + r0 * a.ld + h * a.d;
-	(void)worker;
-	if (n->attr.f[3] == 0)
-		for (int64_t i = 0; i < a.rows; i++)
-			for (int part = 0; part < 3; part++)
-				memset(d + i * a.ld + part * a.d_out, 0, (size_t)a.d * sizeof *d);
-	attention_head_back(&a, itr_out(n) + r0 * a.d_out + h * a.d, itr_dout(n) + r0 * a.d_out + h * a.d, (float *)n->saved + h * n->out->shape[0] + r0, d);
+	const itr_attention_head a = head_of(n, piece, &r0, &h);
+	const int64_t d_out = n->out->shape[1], at = r0 * d_out + h * a.dim;
+	float *d = itr_din(n, 0) + r0 * a.ld + h * a.dim;
+	for (int64_t i = 0; n->attr.f[3] == 0 && i < a.rows; i++)
+		for (int part = 0; part < 3; part++)
+			memset(d + i * a.ld + part * d_out, 0, (size_t)a.dim * sizeof *d);
+	itr_attention_backward(&a, itr_out(n) + at, itr_dout(n) + at, d_out, (float *)n->saved + h * n->out->shape[0] + r0, d, d + d_out, d + 2 * d_out, q->scratch + worker * q->scratch_count);
 }
 
 static void attention_backward(itr_node *n)
@@ -158,7 +98,7 @@ static void attention_backward(itr_node *n)
 	if (!itr_din(n, 0))
 		return;
 	n->attr.f[3] = itr_grad_beta(n, 0);
-	itr_parallel_for(n->threads, (n->n_index - 1) * n->attr.i[0], attention_back_piece, n);
+	each_head(n, itr_attention_backward_scratch, attention_back_piece);
 }
 
 /* Row i of a head: probabilities to p, in double. */
@@ -220,11 +160,11 @@ static void attention_ref_backward(itr_node *n) { ref_rows(n, true); }
 
 static itr_var *attention_sample(itr_case *c, int which)
 {
-	static const int64_t start[][5] = { { 0, 3, 3, 4, 9 }, { 0, 0, 5, 7, 9 }, { 0, 1, 2, 8, 9 } };
-	if (which >= 3)
+	static const int64_t start[][5] = { { 0, 3, 3, 4, 9 }, { 0, 0, 5, 7, 9 }, { 0, 1, 2, 8, 9 }, { 0, 37, 40, 41, 41 }, { 0, 2, 2, 36, 41 } };
+	if (which >= ITR_LEN(start))
 		return NULL;
 	const int64_t heads = itr_case_int(c, 1, 3), d = itr_case_int(c, 1, 5);
-	return itr_attention(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, 3 * heads * d }, 1, 0), start[which], 4, heads, which == 1);
+	return itr_attention(c->tape, itr_case_input(c, 2, (int64_t[]){ start[which][4], 3 * heads * d }, 1, 0), start[which], 4, heads, which % 2 == 1);
 }
 
 const itr_op itr_op_attention = { "attention", 1, 0, attention_shape, attention_forward, attention_backward, attention_ref_forward, attention_ref_backward, attention_flops, attention_sample };

@@ -42,6 +42,8 @@ typedef struct itr_rowwise {
 	/* A running softmax over `keys` more scores of w queries side by side: s[key * w + query] becomes exp(scale (s - top)). Query l sees the first seen0 + l keys (all when that is more; of
 	 * the first block at least one). top (unscaled, at first -infinity), sum: so far, brought up to date; old: what earlier results have to be multiplied by. */
 	void (*softmax_columns)(float *s, int64_t keys, int w, int64_t seen0, float scale, float *top, float *sum, float *old);
+	/* Of attention's backward: scores p and dout v^T d (both n x keys) become probabilities and the scores' gradient. first: the first query's place in a causal sequence, or -1. */
+	void (*attention_slope)(int64_t n, int64_t keys, int64_t dim, float scale, int64_t first, const float *lse, const float *out, const float *grad, int64_t ld_out, float *p, float *d);
 	/* y = (x - mean) / std * gamma + beta; saved (2 a row): mean, 1/std. */
 	void (*layernorm)(const float *x, int64_t rows, int64_t d, const float *gamma, const float *beta, float eps, float *y, float *saved);
 	void (*softmax)(const float *x, int64_t rows, int64_t d, float *y);

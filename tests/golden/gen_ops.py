@@ -25,6 +25,19 @@ x = rnd(4, 9, scale=3); case('softmax', [x], F.softmax(x, -1)); x = rnd(4, 9); c
 t, idx = rnd(6, 4), [3, 0, 3, 5]; case('gather', [t], F.embedding(torch.tensor(idx), t), index=idx)
 a, c = rnd(3, 4), rnd(3, 2); case('concat', [a, c], torch.cat([a, c], -1))
 a, c, s = rnd(4, 6), rnd(5, 6), rnd(1); case('scores', [a, c, s], torch.exp(torch.clamp(s, max=4.605170185988092)) * a @ c.T)
+a = rnd(6, 9, scale=2); case('quick_gelu', [a], a * torch.sigmoid(1.702 * a)); a = rnd(3, 8); case('reshape', [a], a.reshape(4, 6), index=[4, 6])
+a, c = rnd(3, 4), rnd(2, 4); case('stack', [a, c], torch.cat([a, c], 0))
+start = [0, 5, 5, 6, 13]
+def attend(x, heads, causal):
+    out = []
+    for b, e in zip(start, start[1:]):
+        if e == b: continue
+        q, k, v = (p.reshape(e - b, heads, -1).transpose(0, 1)[None] for p in x[b:e].chunk(3, 1))
+        out.append(F.scaled_dot_product_attention(q, k, v, is_causal=causal)[0].transpose(0, 1).reshape(e - b, -1))
+    return torch.cat(out)
+for causal in (0, 1):
+    x = rnd(13, 24, scale=1.5); case('attention', [x], attend(x, 2, bool(causal)), [2, causal], start)
+x = rnd(13, 5); case('segment_mean', [x], torch.stack([x[b:e].mean(0) if e > b else x[b:e].sum(0) for b, e in zip(start, start[1:])]), index=start)
 group = [0, 1, 0, 2, 1, 0]
 for m, mode in enumerate(['diagonal', 'mask', 'all']):
     for sym in (0, 1):

@@ -1,0 +1,133 @@
+#include "tensor/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/gemm_kernel.h"
+#include "tensor/rowwise.h"
+
+/* Scores are made the other way up, keys below each other and nr queries side by side, so that the micro-kernel's tile is what the second product takes as its right panel, softmax needs no
+ * sum across lanes, and probabilities are never rearranged. */
+enum { KEYS = 256, QUERIES = 128 };       /* a block of keys: 256 x 32 scores are 32 KB; queries whose probabilities are made again at a time */
+
+static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
+
+/* Where things lie in scratch, in floats; each a multiple of 16. */
+struct places {
+	int64_t keys, values, query, scores, out, turned, total;
+	int step_keys, step_dim;         /* rows of a left panel: even, as in frozen.c */
+	int64_t panels_keys, panels_dim;
+};
+
+static struct places places_of(const itr_gemm_isa *g, int64_t rows, int64_t dim)
+{
+	struct places p;
+	p.panels_keys = div_up(rows, g->mr);
+	p.step_keys = (int)div_up(rows, ITR_MAX(p.panels_keys, (int64_t)1));
+	p.panels_dim = div_up(dim, g->mr);
+	p.step_dim = (int)div_up(dim, p.panels_dim);
+	p.keys = 0;
+	p.values = p.keys + round_up(p.panels_keys * g->mr * dim, 16);
+	p.query = p.values + round_up(p.panels_dim * g->mr * rows, 16);
+	p.scores = p.query + round_up(g->nr * dim, 16);
+	p.out = p.scores + round_up((KEYS + ITR_GEMM_MAX_MR) * g->nr, 16);
+	p.turned = p.out + round_up((dim + ITR_GEMM_MAX_MR) * g->nr, 16);
+	p.total = p.turned + round_up(g->nr * g->nr, 16);
+	return p;
+}
+
+int64_t itr_attention_scratch(int64_t rows, int64_t dim) { return places_of(itr_gemm_isa_get(), rows, dim).total; }
+
+static void pack_sequence(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, float *scratch)
+{
+	for (int64_t i = 0, r = 0; r < a->rows; i++, r += p->step_keys)
+		g->pack(scratch + p->keys + i * g->mr * a->dim, g->mr, a->k + r * a->ld, a->ld, 1, (int)ITR_MIN((int64_t)p->step_keys, a->rows - r), a->dim);
+	for (int64_t i = 0, r = 0; r < a->dim; i++, r += p->step_dim)
+		g->pack(scratch + p->values + i * g->mr * a->rows, g->mr, a->v + r, 1, a->ld, (int)ITR_MIN((int64_t)p->step_dim, a->dim - r), a->rows);
+}
+
+/* Scores of the panel's queries with keys k0 .. k1-1 (k0 the first of a left panel). */
+static void score_block(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, int64_t k0, int64_t k1, float *scratch)
+{
+	for (int64_t k = k0; k < k1; k += p->step_keys)
+		g->tile((int)ITR_MIN((int64_t)p->step_keys, k1 - k), a->dim, scratch + p->keys + k / p->step_keys * g->mr * a->dim, scratch + p->query, scratch + p->scores + (k - k0) * g->nr, g->nr, false);
+}
+
+/* out rows q0 .. q0+n-1 from the panel of columns, each divided by its sum. */
+static void put_panel(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, int64_t q0, int n, const float *sum, float *out, int64_t ld_out, float *scratch)
+{
+	float *o = scratch + p->out, *t = scratch + p->turned;
+	for (int64_t j0 = 0; j0 < a->dim; j0 += g->nr) {
+		const int cols = (int)ITR_MIN((int64_t)g->nr, a->dim - j0);
+		g->pack(t, g->nr, o + j0 * g->nr, g->nr, 1, cols, n);
+		for (int i = 0; i < n; i++) {
+			float *to = out + (q0 + i) * ld_out + j0;
+			const float inverse = 1.0f / sum[i];
+			if (cols == 32)
+				for (int j = 0; j < 32; j++)
+					to[j] = t[i * g->nr + j] * inverse;
+			else
+				for (int j = 0; j < cols; j++)
+					to[j] = t[i * g->nr + j] * inverse;
+		}
+	}
+}
+
+void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_out, float *lse, float *scratch)
+{
+	const itr_gemm_isa *g = itr_gemm_isa_get();
+	const itr_rowwise *w = itr_rowwise_get();
+	const struct places p = places_of(g, a->rows, a->dim);
+	const float scale = (float)(1 / sqrt((double)a->dim));
+	float *s = scratch + p.scores, *o = scratch + p.out, top[ITR_GEMM_MAX_NR], sum[ITR_GEMM_MAX_NR], old[ITR_GEMM_MAX_NR];
+	if (a->rows < 1)
+		return;
+	const int64_t block = KEYS / p.step_keys * p.step_keys;
+	pack_sequence(g, a, &p, scratch);
+	for (int64_t q0 = 0; q0 < a->rows; q0 += g->nr) {
+		const int n = (int)ITR_MIN((int64_t)g->nr, a->rows - q0);
+		const int64_t end = a->causal ? q0 + n : a->rows;
+		g->pack(scratch + p.query, g->nr, a->q + q0 * a->ld, a->ld, 1, n, a->dim);
+		for (int l = 0; l < g->nr; l++)
+			top[l] = -INFINITY, sum[l] = 0;
+		for (int64_t k0 = 0; k0 < end; k0 += block) {
+			const int64_t keys = ITR_MIN(block, end - k0);
+			score_block(g, a, &p, k0, k0 + keys, scratch);
+			w->softmax_columns(s, keys, g->nr, a->causal ? q0 + 1 - k0 : keys, scale, top, sum, old);
+			for (int64_t j = 0; k0 > 0 && j < a->dim; j++)
+				for (int l = 0; l < g->nr; l++)
+					o[j * g->nr + l] *= old[l];
+			for (int64_t i = 0, r = 0; r < a->dim; i++, r += p.step_dim)
+				g->tile((int)ITR_MIN((int64_t)p.step_dim, a->dim - r), keys, scratch + p.values + (i * a->rows + k0) * g->mr, s, o + r * g->nr, g->nr, k0 > 0);
+		}
+		put_panel(g, a, &p, q0, n, sum, out, ld_out, scratch);
+		for (int l = 0; l < n; l++)
+			lse[q0 + l] = top[l] * scale + logf(sum[l]);
+	}
+}
+
+/* --- backward: with P = exp(scale q k^T - lse), delta = out . dout by row: dv = P^T dout, dS = scale P (dout v^T - delta), dq = dS k, dk = dS^T q ---------------- */
+
+int64_t itr_attention_backward_scratch(int64_t rows, int64_t dim)
+{
+	(void)dim;
+	return 2 * round_up(ITR_MIN((int64_t)QUERIES, rows) * rows, 16) + 16;
+}
+
+void itr_attention_backward(const itr_attention_head *a, const float *out, const float *grad, int64_t ld_out, const float *lse, float *dq, float *dk, float *dv, float *scratch)
+{
+	const itr_rowwise *w = itr_rowwise_get();
+	const float scale = (float)(1 / sqrt((double)a->dim));
+	for (int64_t q0 = 0; q0 < a->rows; q0 += QUERIES) {
+		const int64_t n = ITR_MIN((int64_t)QUERIES, a->rows - q0), keys = a->causal ? q0 + n : a->rows;
+		const float *g = grad + q0 * ld_out, *q = a->q + q0 * a->ld;
+		float *p = scratch, *d = scratch + round_up(ITR_MIN((int64_t)QUERIES, a->rows) * a->rows, 16);
+		itr_gemm(false, true, n, keys, a->dim, 1, q, a->ld, a->k, a->ld, 0, p, keys, 1);
+		itr_gemm(false, true, n, keys, a->dim, 1, g, ld_out, a->v, a->ld, 0, d, keys, 1);
+		w->attention_slope(n, keys, a->dim, scale, a->causal ? q0 : -1, lse + q0, out + q0 * ld_out, g, ld_out, p, d);
+		itr_gemm(true, false, keys, a->dim, n, 1, p, keys, g, ld_out, 1, dv, a->ld, 1);
+		itr_gemm(false, false, n, a->dim, keys, 1, d, keys, a->k, a->ld, 1, dq + q0 * a->ld, a->ld, 1);
+		itr_gemm(true, false, keys, a->dim, n, 1, d, keys, q, a->ld, 1, dk, a->ld, 1);
+	}
+}
