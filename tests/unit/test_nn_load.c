@@ -153,7 +153,7 @@ static void test_strict(void **state)
 	(void)state;
 	static const itr_load_rule rules[] = { { "old.*", "new.*", 0, 0, 0 }, { NULL, NULL, 0, 0, 0 } };
 	struct tensor have[41] = { { 0 } }, want[41] = { { 0 } };
-	char names[80][16];
+	char names[80][24];
 	for (int i = 0; i < 40; i++) {
 		snprintf(names[i], sizeof names[i], "have.%d", i);
 		snprintf(names[40 + i], sizeof names[i], "want.%d", i);
