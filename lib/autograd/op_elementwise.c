@@ -104,13 +104,7 @@ BACKWARD(relu, 0, a[i] > 0 ? g[i] : 0)
 ONE_INPUT(relu)
 
 /* gelu(x) = x Phi(x); d = Phi(x) + x phi(x). Its own loops: float and double differ in erf and exp. */
-ITR_CLONES static void gelu_piece(itr_node *n, int64_t begin, int64_t end)
-{
-	const float *x = itr_in(n, 0);
-	float *y = itr_out(n);
-	for (int64_t i = begin; i < end; i++)
-		y[i] = 0.5f * x[i] * (1.0f + itr_verf(x[i] * 0.70710678118654752f));
-}
+static void gelu_piece(itr_node *n, int64_t begin, int64_t end) { itr_activate(ITR_ACT_GELU, itr_in(n, 0) + begin, itr_out(n) + begin, end - begin); }
 
 static inline __attribute__((always_inline)) float gelu_slope(float x)
 {

@@ -5,7 +5,7 @@
 #include "autograd/lanes.h"
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
-#include "tensor/vmath.h"
+#include "tensor/rowwise.h"
 
 static int64_t rows_of(const itr_node *n) { return n->out->count / itr_last_dim(n->out); }
 
@@ -29,22 +29,10 @@ static void layernorm_shape(itr_node *n)
 	n->saved_count = 2 * (x->count / itr_last_dim(x));
 }
 
-ITR_CLONES static void layernorm_rows(itr_node *n, int64_t begin, int64_t end)
+static void layernorm_rows(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
-	const float *gamma = itr_in(n, 1), *beta = itr_in(n, 2);
-	for (int64_t r = begin; r < end; r++) {
-		const float *x = itr_in(n, 0) + r * d;
-		float *y = itr_out(n) + r * d, *saved = (float *)n->saved + 2 * r;
-		ITR_LANE_SUM(sum, d, x[j]);
-		const float mean = sum / (float)d;
-		ITR_LANE_SUM(squares, d, (x[j] - mean) * (x[j] - mean));
-		const float rstd = 1.0f / sqrtf(squares / (float)d + (float)n->attr.f[0]);
-		for (int64_t j = 0; j < d; j++)
-			y[j] = (x[j] - mean) * rstd * gamma[j] + beta[j];
-		saved[0] = mean;
-		saved[1] = rstd;
-	}
+	itr_rowwise_get()->layernorm(itr_in(n, 0) + begin * d, end - begin, d, itr_in(n, 1), itr_in(n, 2), (float)n->attr.f[0], itr_out(n) + begin * d, (float *)n->saved + 2 * begin);
 }
 
 static void layernorm_forward(itr_node *n) { by_rows(n, layernorm_rows); }
@@ -158,19 +146,10 @@ static void row_shape(itr_node *n)
 	itr_shape_like(n, n->in[0]);
 }
 
-ITR_CLONES static void softmax_rows(itr_node *n, int64_t begin, int64_t end)
+static void softmax_rows(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
-	for (int64_t r = begin; r < end; r++) {
-		const float *x = itr_in(n, 0) + r * d, top = itr_row_max(x, d);
-		float *y = itr_out(n) + r * d;
-		for (int64_t j = 0; j < d; j++)
-			y[j] = itr_vexp(x[j] - top);
-		ITR_LANE_SUM(sum, d, y[j]);
-		const float inverse = 1.0f / sum;
-		for (int64_t j = 0; j < d; j++)
-			y[j] *= inverse;
-	}
+	itr_rowwise_get()->softmax(itr_in(n, 0) + begin * d, end - begin, d, itr_out(n) + begin * d);
 }
 
 ITR_CLONES static void softmax_dx(itr_node *n, int64_t begin, int64_t end)

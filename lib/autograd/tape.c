@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/parallel.h"
 
 /* A gradient's memory after its last use, for the next one on the walk back: gradients then take what few of them live at a time, not what all of them need. */
 struct spare {
@@ -148,6 +149,27 @@ itr_scope itr_scope_begin(itr_tape *t)
 	return (itr_scope){ { (size_t)(uintptr_t)m.block, m.used } };
 }
 
+struct moving { char *to; const char *from; size_t bytes; };
+enum { MOVE = 1 << 18 };
+
+static void move_piece(void *ctx, int64_t i, int worker)
+{
+	const struct moving *m = ctx;
+	const size_t at = (size_t)i * MOVE;
+	(void)worker;
+	memcpy(m->to + at, m->from + at, ITR_MIN((size_t)MOVE, m->bytes - at));
+}
+
+/* By all threads, unless the places overlap. */
+static void move(itr_tape *t, void *to, const void *from, size_t bytes)
+{
+	struct moving m = { to, from, bytes };
+	if ((const char *)from - (char *)to >= (ptrdiff_t)bytes || (char *)to - (const char *)from >= (ptrdiff_t)bytes)
+		itr_parallel_for(t->o.threads, (int64_t)((bytes + MOVE - 1) / MOVE), move_piece, &m);
+	else
+		memmove(to, from, bytes);
+}
+
 itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 {
 	const itr_arena_mark m = { (void *)(uintptr_t)s.mark[0], s.mark[1] };
@@ -163,7 +185,7 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 	itr_arena_back(t->arena, m);
 	if (inner) {
 		void *data = itr_arena_alloc(t->arena, (size_t)keep.count * element(t));
-		memmove(data, keep.data, (size_t)keep.count * element(t));
+		move(t, data, keep.data, (size_t)keep.count * element(t));
 		keep.data = data;
 	}
 	itr_var *v = new_var(t, keep.rank, keep.shape);

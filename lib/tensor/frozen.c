@@ -183,19 +183,28 @@ static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count,
 	const uint32_t *right = f->panels + jp * f->nr * f->words;
 	const int64_t rows_here = ITR_MIN(count * o->step, o->m - p0 * o->step);
 	const itr_int8_columns w = { f->scale, f->sum };
+	const int cols = (int)ITR_MIN((int64_t)f->nr, f->n - jp * f->nr);
 	for (int64_t k = 0; k < f->words; k += K_BLOCK) {
 		const int64_t kb = ITR_MIN((int64_t)K_BLOCK, f->words - k);
+		/* What comes next lies behind this block: the rest of the panel, then the next panel. Its lines are spread over this block's tiles. */
+		const char *ahead = (const char *)(right + (k + kb) * f->nr);
+		const int64_t step = f->nr * 4 / count;
 		for (int64_t p = 0; p < count; p++) {
 			const int rows = (int)ITR_MIN((int64_t)o->step, rows_here - p * o->step);
 			const uint32_t *ap = left + (p * f->words + k) * f->mr, *bp = right + k * f->nr;
 			uint32_t *s = sums + p * o->step * f->nr;
-			if (f->q)
+			if (f->q && f->q->tile_ahead)
+				f->q->tile_ahead(rows, kb, ap, bp, (int32_t *)s, f->nr, k > 0, ahead + p * kb * step, step);
+			else if (!f->q && f->g.tile_ahead)
+				f->g.tile_ahead(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0, ahead + p * kb * step, step);
+			else if (f->q)
 				f->q->tile(rows, kb, ap, bp, (int32_t *)s, f->nr, k > 0);
 			else
 				f->g.tile(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0);
+			if (k + kb == f->words)
+				itr_rowwise_get()->after(&o->after, range ? range + p * o->step : NULL, &w, (p0 + p) * o->step, jp * f->nr, rows, cols, s, f->nr, o->c, o->ldc);
 		}
 	}
-	itr_rowwise_get()->after(&o->after, range, &w, p0 * o->step, jp * f->nr, (int)rows_here, (int)ITR_MIN((int64_t)f->nr, f->n - jp * f->nr), sums, f->nr, o->c, o->ldc);
 }
 
 static void product_piece(void *ctx, int64_t piece, int worker)

@@ -16,6 +16,7 @@ typedef struct itr_int8_isa {
 	/* c[i * ldc + j] (+)= sum over k words, for i < rows <= mr and all j < nr, exactly. Panels 64-byte aligned. */
 	void (*tile)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume);
 	itr_row_range (*quantise)(const float *x, int64_t n, const float *fixed, bool wide, void *q);      /* as itr_rowwise's; NULL: that one */
+	void (*tile_ahead)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const void *ahead, int64_t step);     /* as itr_gemm_isa's, or NULL */
 } itr_int8_isa;
 const itr_int8_isa *itr_int8_isa_get(void);
 

@@ -47,7 +47,7 @@ void itr_gemm_pack_plain(float *dst, int w, const float *src, int64_t row_stride
 	}
 }
 
-static const itr_gemm_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, plain_tile, itr_gemm_pack_plain, 1 };
+static const itr_gemm_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, plain_tile, itr_gemm_pack_plain, 1, NULL };
 
 const itr_gemm_isa *itr_gemm_isa_get(void)
 {

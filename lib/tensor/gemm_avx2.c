@@ -88,5 +88,5 @@ static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_
 		pack8(dst + r, w, w - r < 8 ? w - r : 8, src + ITR_MIN(r, rows) * row_stride, row_stride, rows - r < 8 ? rows - r : 8, k);
 }
 
-const itr_gemm_isa itr_gemm_avx2 = { "avx2", MR, NR, tile, pack, 1 };
+const itr_gemm_isa itr_gemm_avx2 = { "avx2", MR, NR, tile, pack, 1, NULL };
 #endif

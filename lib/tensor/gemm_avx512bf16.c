@@ -10,7 +10,7 @@ enum { MR = 14, NR = 32 };
 static inline __m512bh as_pairs(__m512i v) { return (__m512bh)v; }
 
 /* k counts pairs; panels are read as 32-bit words. */
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const char *ahead, int64_t step)
 {
 	__m512 s[MR][2];
 #pragma GCC unroll 14
@@ -19,6 +19,10 @@ static inline __attribute__((always_inline)) void tile_rows(const int rows, int6
 		s[i][1] = resume ? _mm512_loadu_ps(c + i * ldc + 16) : _mm512_setzero_ps();
 	}
 	for (int64_t kk = 0; kk < k; kk++, ap += MR, bp += NR) {
+		if (ahead) {
+			_mm_prefetch(ahead, _MM_HINT_T1);
+			ahead += step;
+		}
 		__m512bh b0 = as_pairs(_mm512_load_si512(bp)), b1 = as_pairs(_mm512_load_si512(bp + 16));
 #pragma GCC unroll 14
 		for (int i = 0; i < rows; i++) {
@@ -37,7 +41,16 @@ static inline __attribute__((always_inline)) void tile_rows(const int rows, int6
 static void tile(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume)
 {
 	switch (rows) {
-#define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume); break;
+#define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume, NULL, 0); break;
+	ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
+#undef ROWS
+	}
+}
+
+static void tile_ahead(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead, int64_t step)
+{
+	switch (rows) {
+#define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume, ahead, step); break;
 	ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
 #undef ROWS
 	}
@@ -116,5 +129,5 @@ static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_
 		pack_across((uint32_t *)dst, w, src, k_stride, rows, k);
 }
 
-const itr_gemm_isa itr_gemm_avx512bf16 = { "avx512-bf16", MR, NR, tile, pack, 2 };
+const itr_gemm_isa itr_gemm_avx512bf16 = { "avx512-bf16", MR, NR, tile, pack, 2, tile_ahead };
 #endif

@@ -23,6 +23,8 @@ typedef struct itr_gemm_isa {
 	/* dst[kk * w + r] = src[r * row_stride + kk * k_stride] for r < rows <= w, zeros up to w. One of the strides is 1. w is mr or nr. */
 	void (*pack)(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k);
 	int k_unit;             /* how many k one 4-byte word of a panel holds: 1, or 2 for bfloat16 pairs. `tile` counts k in words, `pack` in elements */
+	/* As tile, and at each k asks for the line at `ahead`, which goes on by `step` bytes: memory is read for the next tile while this one computes. Or NULL. */
+	void (*tile_ahead)(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead, int64_t step);
 } itr_gemm_isa;
 
 /* The best this processor has (ITR_CPU lowers it). */

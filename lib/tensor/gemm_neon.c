@@ -38,5 +38,5 @@ static void tile(int rows, int64_t k, const float *ap, const float *bp, float *c
 	}
 }
 
-const itr_gemm_isa itr_gemm_neon = { "neon", MR, NR, tile, itr_gemm_pack_plain, 1 };
+const itr_gemm_isa itr_gemm_neon = { "neon", MR, NR, tile, itr_gemm_pack_plain, 1, NULL };
 #endif

@@ -23,7 +23,7 @@ static void plain_tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 		}
 }
 
-static const itr_int8_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, 4, plain_tile, NULL };
+static const itr_int8_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, 4, plain_tile, NULL, NULL };
 
 const itr_int8_isa *itr_int8_isa_get(void)
 {

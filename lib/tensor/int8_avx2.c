@@ -39,5 +39,5 @@ static void tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, in
 	}
 }
 
-const itr_int8_isa itr_int8_avx2 = { "avx2", MR, NR, 2, tile, NULL };
+const itr_int8_isa itr_int8_avx2 = { "avx2", MR, NR, 2, tile, NULL, NULL };
 #endif

@@ -9,7 +9,7 @@
 
 enum { MR = 14, NR = 32 };
 
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const char *ahead, int64_t step)
 {
 	__m512i s[MR][2];
 #pragma GCC unroll 14
@@ -18,6 +18,10 @@ static inline __attribute__((always_inline)) void tile_rows(const int rows, int6
 		s[i][1] = resume ? _mm512_loadu_si512(c + i * ldc + 16) : _mm512_setzero_si512();
 	}
 	for (int64_t kk = 0; kk < k; kk++, ap += MR, bp += NR) {
+		if (ahead) {
+			_mm_prefetch(ahead, _MM_HINT_T1);
+			ahead += step;
+		}
 		__m512i b0 = _mm512_load_si512(bp), b1 = _mm512_load_si512(bp + 16);
 #pragma GCC unroll 14
 		for (int i = 0; i < rows; i++) {
@@ -36,7 +40,16 @@ static inline __attribute__((always_inline)) void tile_rows(const int rows, int6
 static void tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume)
 {
 	switch (rows) {
-#define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume); break;
+#define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume, NULL, 0); break;
+	ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
+#undef ROWS
+	}
+}
+
+static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const void *ahead, int64_t step)
+{
+	switch (rows) {
+#define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume, ahead, step); break;
 	ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
 #undef ROWS
 	}
@@ -83,5 +96,5 @@ static itr_row_range quantise(const float *x, int64_t n, const float *fixed, boo
 	return r;
 }
 
-const itr_int8_isa itr_int8_avx512vnni = { "avx512-vnni", MR, NR, 4, tile, quantise };
+const itr_int8_isa itr_int8_avx512vnni = { "avx512-vnni", MR, NR, 4, tile, quantise, tile_ahead };
 #endif
