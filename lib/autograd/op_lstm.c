@@ -297,35 +297,36 @@ itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int
 	return itr_apply(t, &itr_op_lstm, in, 1, &(itr_attr){ .i = { backwards } }, start, n + 1, (void *const[2]){ (void *)(uintptr_t)w, NULL });
 }
 
-/* --- segment_end: the first or last row of each sequence, zeros where it is empty --------------------------------------------------------------- */
+/* --- segment_end: of each sequence the first attr.i[0] columns of its last row and the others of its first row, zeros where it is empty ----------------- */
 
 static void end_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0];
-	bool ok = x && x->rank == 2 && n->n_index >= 2 && n->index[0] == 0 && n->index[n->n_index - 1] == x->shape[0];
+	bool ok = x && x->rank == 2 && n->n_index >= 2 && n->index[0] == 0 && n->index[n->n_index - 1] == x->shape[0] && n->attr.i[0] >= 0 && n->attr.i[0] <= x->shape[1];
 	for (int64_t s = 0; ok && s + 1 < n->n_index; s++)
 		ok = n->index[s] <= n->index[s + 1];
 	if (!ok)
-		itr_shape_bug(n, "x (N, D), starts from 0 to N");
+		itr_shape_bug(n, "x (N, D), starts from 0 to N, at most D columns of the last rows");
 	itr_shape_set(n, 2, (int64_t[]){ n->n_index - 1, x->shape[1] });
 }
+
+/* Where column j of sequence s comes from. */
+static int64_t end_of(const itr_node *n, int64_t s, int64_t j) { return (j < n->attr.i[0] ? n->index[s + 1] - 1 : n->index[s]) * n->out->shape[1] + j; }
 
 #define SEGMENT_END(real, forward_name, backward_name, gradient) \
 	static void forward_name(itr_node *n) \
 	{ \
 		const int64_t d = n->out->shape[1]; \
-		memset(n->out->data, 0, (size_t)n->out->count * sizeof(real)); \
-		for (int64_t s = 0; s < n->out->shape[0]; s++) \
-			if (length(n, s)) \
-				memcpy((real *)n->out->data + s * d, (const real *)n->in[0]->data + (n->attr.i[0] ? n->index[s] : n->index[s + 1] - 1) * d, (size_t)d * sizeof(real)); \
+		for (int64_t i = 0; i < n->out->count; i++) \
+			((real *)n->out->data)[i] = length(n, i / d) ? ((const real *)n->in[0]->data)[end_of(n, i / d, i % d)] : 0; \
 	} \
 	static void backward_name(itr_node *n) \
 	{ \
 		const int64_t d = n->out->shape[1]; \
 		real *dx = gradient; \
-		for (int64_t s = 0; dx && s < n->out->shape[0]; s++) \
-			for (int64_t j = 0; length(n, s) && j < d; j++) \
-				dx[(n->attr.i[0] ? n->index[s] : n->index[s + 1] - 1) * d + j] += ((const real *)n->out->grad)[s * d + j]; \
+		for (int64_t i = 0; dx && i < n->out->count; i++) \
+			if (length(n, i / d)) \
+				dx[end_of(n, i / d, i % d)] += ((const real *)n->out->grad)[i]; \
 	}
 
 static float *zeroed(itr_node *n, int k)
@@ -341,13 +342,13 @@ SEGMENT_END(double, end_ref_forward, end_ref_backward, itr_ref_grad(n, 0))
 
 static itr_var *end_sample(itr_case *c, int which)
 {
-	return which < 2 ? itr_segment_end(c->tape, itr_case_input(c, 2, (int64_t[]){ 6, 5 }, 1, 0), (int64_t[]){ 0, 2, 2, 6 }, 3, which) : NULL;
+	return which < 2 ? itr_segment_end(c->tape, itr_case_input(c, 2, (int64_t[]){ 6, 5 }, 1, 0), (int64_t[]){ 0, 2, 2, 6 }, 3, which ? 2 : 5) : NULL;
 }
 
 const itr_op itr_op_segment_end = { "segment_end", 1, 0, end_shape, end_forward, end_backward, end_ref_forward, end_ref_backward, NULL, end_sample };
 
-itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, bool first)
+itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, int64_t last)
 {
 	itr_var *in[] = { x };
-	return itr_apply(t, &itr_op_segment_end, in, 1, &(itr_attr){ .i = { first } }, start, n + 1, NULL);
+	return itr_apply(t, &itr_op_segment_end, in, 1, &(itr_attr){ .i = { last } }, start, n + 1, NULL);
 }

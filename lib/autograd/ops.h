@@ -69,6 +69,7 @@ itr_var *itr_global_pool(itr_tape *t, itr_var *x);                              
 /* One direction of one layer of torch.nn.LSTM: z (N, 4 H) = x w_ih^T + b_ih, w (4 H, H) = w_hh, b (4 H) = b_hh or NULL -> all hidden states (N, H). */
 itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t *start, int64_t n, bool backwards);
 itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int64_t *start, int64_t n, bool backwards);      /* in inference; z holds both biases */
-itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, bool first);                                /* x (N, D) -> (n, D): last (or first) rows, zeros for an empty sequence */
+/* x (N, D) -> (n, D): of each sequence `last` columns of its last row and the other ones of its first (a bidirectional layer's final states with last = D / 2); zeros for an empty one. */
+itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, int64_t last);
 
 #endif

@@ -128,7 +128,7 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	if (!w->ops->image && open_tokenizer(w, o, err) < 0)
 		return -1;
 	if (w->config.pooling == ITR_POOL_DEFAULT)
-		w->config.pooling = ITR_POOL_CLS;
+		w->config.pooling = w->ops->pooling == ITR_POOL_DEFAULT ? ITR_POOL_CLS : w->ops->pooling;
 	w->params = itr_params_new();
 	w->ops->init(w->layers, w->params, &w->config);
 	itr_params_seal(w->params);

@@ -49,7 +49,8 @@ typedef struct itr_tower_ops {
 	bool image;                              /* else text */
 	size_t size;                             /* bytes of the tower's own struct */
 	const char *preset;                      /* image towers: preprocessing (image/preset.h) */
-	const char *tokenizer;                   /* text towers: kind, "wordpiece" or "clip-bpe" */
+	const char *tokenizer;                   /* text towers: kind, "wordpiece", "clip-bpe" or "words" */
+	itr_pooling pooling;                     /* text towers: the weights' own, where their folder does not say otherwise; DEFAULT means CLS */
 	bool stops_at_end;                       /* text towers: nothing behind the first end token matters */
 	const itr_load_rule *rules;              /* published names -> ours, ending in an empty one */
 	/* Sizes. w and config_json may be NULL (random weights, true size). 0, or -1 with err: wrong weights for this tower, said by name and shape. */

@@ -71,6 +71,6 @@ for start in ([0, 3, 4, 9], [0, 64, 65, 65]):           # torch knows no empty s
         packed = torch.nn.utils.rnn.pack_sequence(rows, enforce_sorted=False)
         y, _ = torch.func.functional_call(l, ps, (packed,)); y, n = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True)
         case('lstm', [z, w, b], torch.cat([y[i, :k, H * back:H * back + H] for i, k in enumerate(n.tolist())]), [back], start)
-x = rnd(6, 3); case('segment_end', [x], torch.stack([x[1], torch.zeros(3), x[5]]), [0], [0, 2, 2, 6])
+x = rnd(6, 3); case('segment_end', [x], torch.stack([torch.cat([x[1, :2], x[0, 2:]]), torch.zeros(3), torch.cat([x[5, :2], x[2, 2:]])]), [2], [0, 2, 2, 6])
 json.dump(dict(torch=torch.__version__, cases=cases), open(os.path.join(os.path.dirname(__file__), 'ops.json'), 'w'))
 print(len(cases), 'cases, torch', torch.__version__)

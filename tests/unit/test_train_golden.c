@@ -91,7 +91,7 @@ static itr_var *call(itr_tape *t, const char *op, itr_var **x, int n, const doub
 	if (!strcmp(op, "avg_pool")) return itr_avg_pool(t, x[0], (int64_t)attr[0], (int64_t)attr[1], (int64_t)attr[2]);
 	if (!strcmp(op, "global_pool")) return itr_global_pool(t, x[0]);
 	if (!strcmp(op, "lstm")) return itr_lstm(t, x[0], x[1], x[2], index, n_index - 1, attr[0] != 0);
-	if (!strcmp(op, "segment_end")) return itr_segment_end(t, x[0], index, n_index - 1, attr[0] != 0);
+	if (!strcmp(op, "segment_end")) return itr_segment_end(t, x[0], index, n_index - 1, (int64_t)attr[0]);
 	if (!strcmp(op, "cosine_loss")) return itr_cosine_loss(t, x[0], x[1]);
 	if (!strcmp(op, "mse")) return itr_mse(t, x[0], x[1]);
 	fail_msg("no call for '%s'", op);
