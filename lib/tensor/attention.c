@@ -109,25 +109,54 @@ void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_o
 
 /* --- backward: with P = exp(scale q k^T - lse), delta = out . dout by row: dv = P^T dout, dS = scale P (dout v^T - delta), dq = dS k, dk = dS^T q ---------------- */
 
+static int64_t probabilities(int64_t rows) { return round_up(ITR_MIN((int64_t)QUERIES, rows) * rows, 16); }
+
 int64_t itr_attention_backward_scratch(int64_t rows, int64_t dim)
 {
-	(void)dim;
-	return 2 * round_up(ITR_MIN((int64_t)QUERIES, rows) * rows, 16) + 16;
+	const int64_t most = ITR_MAX(ITR_MAX(rows, dim), (int64_t)QUERIES);
+	return 2 * probabilities(rows) + round_up((ITR_MAX(rows, (int64_t)QUERIES) + ITR_GEMM_MAX_NR) * (dim + ITR_GEMM_MAX_NR) + ITR_GEMM_MAX_MR * most, 16);
+}
+
+/* c (m, n) = or += op(a) op(b), as itr_gemm but small, within one thread and the scratch handed in: a pool of scratch that many heads take from at once costs more than these products. */
+static void small_product(const itr_gemm_isa *g, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, bool add, float *c, int64_t ldc,
+                          float *scratch)
+{
+	float t[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64))), *left = scratch + round_up(round_up(n, g->nr) * k, 16);
+	for (int64_t j = 0; j < n; j += g->nr)
+		g->pack(scratch + j * k, g->nr, b + (tb ? j * ldb : j), tb ? ldb : 1, tb ? 1 : ldb, (int)ITR_MIN((int64_t)g->nr, n - j), k);
+	for (int64_t i = 0; i < m; i += g->mr) {
+		const int rows = (int)ITR_MIN((int64_t)g->mr, m - i);
+		g->pack(left, g->mr, a + (ta ? i : i * lda), ta ? 1 : lda, ta ? lda : 1, rows, k);
+		for (int64_t j = 0; j < n; j += g->nr) {
+			const int cols = (int)ITR_MIN((int64_t)g->nr, n - j);
+			g->tile(rows, k, left, scratch + j * k, t, g->nr, false);
+			for (int r = 0; r < rows; r++) {
+				float *to = c + (i + r) * ldc + j;
+				const float *from = t + r * g->nr;
+				if (add)
+					for (int l = 0; l < cols; l++)
+						to[l] += from[l];
+				else
+					memcpy(to, from, (size_t)cols * sizeof *to);
+			}
+		}
+	}
 }
 
 void itr_attention_backward(const itr_attention_head *a, const float *out, const float *grad, int64_t ld_out, const float *lse, float *dq, float *dk, float *dv, float *scratch)
 {
 	const itr_rowwise *w = itr_rowwise_get();
+	const itr_gemm_isa *g = itr_gemm_isa_get();
 	const float scale = (float)(1 / sqrt((double)a->dim));
+	float *p = scratch, *d = p + probabilities(a->rows), *rest = d + probabilities(a->rows);
 	for (int64_t q0 = 0; q0 < a->rows; q0 += QUERIES) {
 		const int64_t n = ITR_MIN((int64_t)QUERIES, a->rows - q0), keys = a->causal ? q0 + n : a->rows;
-		const float *g = grad + q0 * ld_out, *q = a->q + q0 * a->ld;
-		float *p = scratch, *d = scratch + round_up(ITR_MIN((int64_t)QUERIES, a->rows) * a->rows, 16);
-		itr_gemm(false, true, n, keys, a->dim, 1, q, a->ld, a->k, a->ld, 0, p, keys, 1);
-		itr_gemm(false, true, n, keys, a->dim, 1, g, ld_out, a->v, a->ld, 0, d, keys, 1);
-		w->attention_slope(n, keys, a->dim, scale, a->causal ? q0 : -1, lse + q0, out + q0 * ld_out, g, ld_out, p, d);
-		itr_gemm(true, false, keys, a->dim, n, 1, p, keys, g, ld_out, 1, dv, a->ld, 1);
-		itr_gemm(false, false, n, a->dim, keys, 1, d, keys, a->k, a->ld, 1, dq + q0 * a->ld, a->ld, 1);
-		itr_gemm(true, false, keys, a->dim, n, 1, d, keys, q, a->ld, 1, dk, a->ld, 1);
+		const float *go = grad + q0 * ld_out, *q = a->q + q0 * a->ld;
+		small_product(g, false, true, n, keys, a->dim, q, a->ld, a->k, a->ld, false, p, keys, rest);
+		small_product(g, false, true, n, keys, a->dim, go, ld_out, a->v, a->ld, false, d, keys, rest);
+		w->attention_slope(n, keys, a->dim, scale, a->causal ? q0 : -1, lse + q0, out + q0 * ld_out, go, ld_out, p, d);
+		small_product(g, true, false, keys, a->dim, n, p, keys, go, ld_out, true, dv, a->ld, rest);
+		small_product(g, false, false, n, a->dim, keys, d, keys, a->k, a->ld, true, dq + q0 * a->ld, a->ld, rest);
+		small_product(g, true, false, keys, a->dim, n, d, keys, q, a->ld, true, dk, a->ld, rest);
 	}
 }
