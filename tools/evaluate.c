@@ -36,7 +36,7 @@ static const itr_option options[] = {
 	ITR_OPT_STR("model", 0, struct opt, pairs.model, "FILE", "model of train that maps a feature store or the pairs of an NPZ"),
 	ITR_OPT_STR("split", 0, struct opt, pairs.split, "NAME", "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
-	ITR_OPT_STR("relevance", 0, struct opt, relevance, "WHAT", "judgements instead of the ground truth: eccv:DIR, cxc:DIR, coco:DIR, FILE.json, or TREC qrels"),
+	ITR_OPT_STR("relevance", 0, struct opt, relevance, "WHAT", "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, TREC qrels"),
 	ITR_OPT_STR("run", 0, struct opt, run, "FILE", "a TREC run instead of vectors; needs --relevance"),
 	ITR_OPT_HEADING("How:"),
 	ITR_OPT_STR("protocol", 0, struct opt, protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),

@@ -56,7 +56,7 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("What becomes of them:"),
 	ITR_OPT_INT("limit", 0, struct opt, limit, "N", "keep N pictures, drawn with the seed; 0 is all"),
 	ITR_OPT_BOOL("copy", 0, struct opt, copy, "copy the pictures below the output folder instead of referring to them"),
-	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test"),
+	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test; 'none': leave it to train, which then deals out by its own seed"),
 	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out; 'caption' puts one picture into several parts (leaky)"),
 	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "missing or damaged pictures that are tolerated"),
 	ITR_OPT_END
@@ -107,7 +107,7 @@ static int fetch_synthetic(struct fetch *f)
 	}
 	if (rc == 0)
 		rc = deal_out(f);
-	if (rc == 0 && f->o->split_by == SPLIT_IMAGE) {
+	if (rc == 0 && f->o->split_by == SPLIT_IMAGE && strcmp(f->o->split_sizes, "none")) {       /* targets are sought within a part */
 		f->composed = itr_scenes_write_composed(t->output, &so, &f->m, &t->err);
 		rc = f->composed < 0 ? -1 : 0;
 	}
@@ -301,7 +301,7 @@ int main(int argc, char **argv)
 	const char *wrong = wrong_use(t, &o);
 	if (wrong)
 		return itr_tool_usage(t, "%s", wrong);
-	if (itr_split_parse(f.fractions, o.split_sizes, &t->err) < 0)
+	if (strcmp(o.split_sizes, "none") && itr_split_parse(f.fractions, o.split_sizes, &t->err) < 0)
 		return itr_tool_usage(t, "%s", t->err.msg);
 	itr_coco_opts network = network_opts(&f);
 	if ((o.verify || from_network(&f)) && (wrong = itr_coco_opts_check(&network)))

@@ -286,7 +286,10 @@ int main(int argc, char **argv)
 	if (!j)
 		return itr_tool_fail(t);
 	const itr_json *final = itr_json_get(j, "final");
-	itr_info("val: t2i recall@10 %.4f, i2t recall@10 %.4f%s -> %s", itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN),
+	if (isnan(itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN)))
+		itr_info("no val part to judge by%s -> %s", itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "", t->output);
+	else
+		itr_info("val: t2i recall@10 %.4f, i2t recall@10 %.4f%s -> %s", itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN),
 	         itr_json_num(itr_json_get(final, "val_i2t_recall_at_10"), NAN), itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "", t->output);
 	if (t->json) {
 		itr_json_add_str(j, "output", t->output);

@@ -133,6 +133,8 @@ int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed,
 	for (int64_t i = 0; i < m->n; i++)
 		if (m->records[i].split)
 			return 0;       /* an official split wins */
+	if (fractions[0] + fractions[1] + fractions[2] == 0)
+		return 0;               /* --split-sizes none */
 	return by_caption ? split_by_caption(m, fractions, seed, err) : split_by_image(m, fractions, seed, err);
 }
 

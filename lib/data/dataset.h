@@ -12,7 +12,7 @@ ITR_MUST_USE int itr_dataset_claim(const char *dir, const char *description, boo
 
 /* "0.6/0.2/0.2" (train/val/test) into f. -1 with err. */
 ITR_MUST_USE int itr_split_parse(double f[3], const char *text, itr_err *err);
-/* Gives every record without a split one by itr_split_assign; with `by_caption` the captions are dealt out instead: an image whose captions fall into several parts becomes
+/* Gives every record without a split one by itr_split_assign (fractions all 0: none); with `by_caption` the captions are dealt out instead: an image whose captions fall into several parts becomes
  * several records "ID:train", "ID:test" of one picture (the leaky split of some documents, for comparison only). -1 with err. */
 ITR_MUST_USE int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err);
 /* Keeps `limit` records: those at the first places of default_rng([seed, 3]).permutation over the ids sorted bytewise; file order stays. Nothing when there are no more. */

@@ -134,6 +134,27 @@ static int read_texts(itr_features *f, itr_err *err)
 	return 0;
 }
 
+int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, itr_err *err)
+{
+	if (f->has_split)
+		return 0;
+	if (itr_split_assign(f->image_split, (const char *const *)f->image_id, f->n_images, fractions, seed, err) < 0)
+		return -1;
+	f->has_split = true;
+	return 0;
+}
+
+void itr_features_parts(const itr_features *f, char hash[3][ITR_SHA256_HEX], int64_t count[3])
+{
+	for (int part = 0; part < 3; part++) {
+		count[part] = 0;
+		itr_split_hash((const char *const *)f->image_id, f->image_split, f->n_images, (itr_split)part, hash[part]);
+	}
+	for (int64_t i = 0; i < f->n_images; i++)
+		if ((int)f->image_split[i] < 3)
+			count[f->image_split[i]]++;
+}
+
 itr_features *itr_features_open(const char *path, itr_err *err)
 {
 	itr_h5 *h = itr_h5_open(path, ITR_FEATURES_FORMAT, err);

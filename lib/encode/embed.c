@@ -40,6 +40,22 @@ static void shuffle_texts(struct rows *s, uint64_t seed)
 	free(old);
 }
 
+/* A store without a split, and a model that remembers how its own data were dealt out: the store is dealt out alike, or its training rows would count as test. */
+static int deal_out(itr_features *f, const itr_projection *m, const char *model, itr_err *err)
+{
+	char hash[3][ITR_SHA256_HEX];
+	const char *const hashes[3] = { hash[0], hash[1], hash[2] };
+	int64_t count[3];
+	if (f->has_split || strcmp(m->split.by, "image"))
+		return 0;
+	if (itr_features_deal(f, m->split.sizes, m->split.seed, err) < 0)
+		return -1;
+	itr_features_parts(f, hash, count);
+	if (itr_split_note_check(&m->split, hashes, count, err) < 0)
+		return itr_err_prefix(err, "'%s' has no split and is not what '%s' was fitted on: ", f->path, model);
+	return 0;
+}
+
 static int select_rows(const itr_features *f, const itr_embed_opts *o, struct rows *s, itr_err *err)
 {
 	if (o->has_split && !f->has_split && o->split != ITR_TEST)
@@ -85,16 +101,13 @@ static float *apply(const itr_projection *p, const char *model, itr_side side, c
 }
 
 /* The vectors as the model gives them, unit rows. The base size, or -1. */
-static int64_t map_rows(const itr_features *f, const itr_embed_opts *o, struct rows *s, itr_provenance *provenance, itr_embed_result *r, itr_err *err)
+static int64_t map_rows(const itr_features *f, const itr_projection *p, const itr_embed_opts *o, struct rows *s, itr_provenance *provenance, itr_embed_result *r, itr_err *err)
 {
 	if (!f->image_dim || !f->text_dim)
 		return itr_err_set(err, "'%s' has no %s vectors", f->path, f->image_dim ? "text" : "image");
 	if (!o->model && f->image_dim != f->text_dim)
 		return itr_err_set(err, "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model (train makes one)", f->path,
 		                   (long long)f->image_dim, (long long)f->text_dim);
-	itr_projection *p = o->model ? itr_projection_load(o->model, err) : NULL;
-	if (o->model && !p)
-		return -1;
 	int64_t base = p ? p->dim : f->image_dim;
 	s->image = itr_features_images(f, s->images, s->n_images, err);
 	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
@@ -107,7 +120,6 @@ static int64_t map_rows(const itr_features *f, const itr_embed_opts *o, struct r
 	}
 	if (provenance && (f->synthetic || (p && p->synthetic)))
 		itr_provenance_set_synthetic(provenance);
-	itr_projection_free(p);
 	return s->text ? base : -1;
 }
 
@@ -194,18 +206,24 @@ static int write_npz(const itr_features *f, const struct rows *s, const itr_embe
 	return -1;
 }
 
-int itr_embed(const itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err)
+int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err)
 {
 	struct rows s = { 0 };
 	*r = (itr_embed_result){ 0 };
-	int rc = select_rows(f, o, &s, err);
+	itr_projection *m = o->model ? itr_projection_load(o->model, err) : NULL;
+	int rc = o->model && !m ? -1 : 0;
+	if (rc == 0 && m && o->has_split)
+		rc = deal_out(f, m, o->model, err);
 	if (rc == 0)
-		rc = (r->base = map_rows(f, o, &s, p, r, err)) < 0 ? -1 : choose_dims(o, r, err);
+		rc = select_rows(f, o, &s, err);
+	if (rc == 0)
+		rc = (r->base = map_rows(f, m, o, &s, p, r, err)) < 0 ? -1 : choose_dims(o, r, err);
 	if (rc == 0) {
 		r->texts = s.n_texts;
 		r->images = s.n_images;
 		rc = write_npz(f, &s, o, r, out, p, err);
 	}
+	itr_projection_free(m);
 	free(s.images);
 	free(s.texts);
 	free(s.truth);

@@ -299,7 +299,13 @@ int itr_pairs_judge(itr_pairs *p, const char *spec, itr_provenance *provenance, 
 	itr_map *texts = itr_pairs_id_map(p->text_id, p->n_text, "text id", p->name, err);
 	itr_map *images = texts ? itr_pairs_id_map(p->image_id, p->n_image, "image id", p->name, err) : NULL;
 	int rc = -1;
-	if (images) {
+	if (images && strncmp(spec, "captions:", 9) == 0) {
+		rc = p->text ? itr_pairs_judge_captions(p, spec + 9, texts, images, provenance, err) : itr_err_set(err, "'%s': a run has no captions to compare; judge it with a file of ids", spec);
+		if (rc == 0) {
+			free(p->relevance);
+			p->relevance = itr_xstrdup(spec);
+		}
+	} else if (images) {
 		int kind = 0;
 		judged_init(&b.t2i, texts, images, !p->text);
 		judged_init(&b.i2t, images, texts, !p->text);

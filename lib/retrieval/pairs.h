@@ -57,6 +57,7 @@ itr_pairs *itr_pairs_of(itr_pairs *draft, const int64_t *image, const itr_pairs_
 
 /* Replaces relevance by judgements, matched by id:
  *   eccv:DIR cxc:DIR coco:DIR   DIR/{eccv,cxc,original}_{caption_to_image,image_to_caption}.json as ECCV Caption ships them; coco_test_ids.npy there fixes the order of coco-1k
+ *   captions:FILE               equal captions are equal answers: FILE is a manifest or a feature store, which has the words; only rows that are here count
  *   FILE.json                   {"t2i": {text: [image, ...]}, "i2t": {...}}, or one map {text: [image, ...]} and its inverse
  *   FILE                        TREC qrels: QUERY 0 DOCUMENT RELEVANCE; a query is "t2i:ID" or "i2t:ID", or a plain id where only one reading is possible
  * Positives that are not in the gallery are counted in R and in pairs->outside; queries that are not there in pairs->unknown_queries. 0, or -1 with err. */

@@ -15,6 +15,8 @@ ITR_MUST_USE int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const in
 ITR_MUST_USE int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
 /* text_image from the relevance itself: each text's first positive, or the image that has it as one. For ids without vectors. */
 void itr_pairs_own_images(itr_pairs *p);
+/* Relevance from equal captions, as FILE (manifest or feature store) spells them; texts and images: id -> row. The name in p->relevance stays the caller's. */
+ITR_MUST_USE int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *texts, const itr_map *images, itr_provenance *provenance, itr_err *err);
 /* Both relevance lists from pairs of rows; text_image becomes each text's first image. */
 void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, int64_t n);
 

@@ -40,16 +40,12 @@ static int check_split(const itr_features *f, const itr_projection *m, const cha
 {
 	char hash[3][ITR_SHA256_HEX];
 	const char *hashes[3];
-	int64_t count[3] = { 0, 0, 0 };
+	int64_t count[3];
 	if (!f->has_split)
 		return 0;
-	for (int part = 0; part < 3; part++) {
-		itr_split_hash((const char *const *)f->image_id, f->image_split, f->n_images, (itr_split)part, hash[part]);
+	itr_features_parts(f, hash, count);
+	for (int part = 0; part < 3; part++)
 		hashes[part] = hash[part];
-	}
-	for (int64_t i = 0; i < f->n_images; i++)
-		if ((int)f->image_split[i] < 3)
-			count[f->image_split[i]]++;
 	if (itr_split_note_check(&m->split, hashes, count, err) < 0)
 		return itr_err_prefix(err, "'%s' was fitted beside another split than that of '%s': ", model, f->path);
 	return 0;
@@ -125,6 +121,8 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 		goto out;
 	if (provenance && o->model)
 		itr_provenance_input(provenance, o->model);
+	if (o->split && m && !strcmp(m->split.by, "image") && itr_features_deal(f, m->split.sizes, m->split.seed, err) < 0)
+		goto out;
 	if ((m && check_split(f, m, o->model, err) < 0) || select_rows(f, o->split, &r, err) < 0)
 		goto out;
 	if (r.n_images == 0 || r.n_texts == 0) {
