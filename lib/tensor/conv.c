@@ -6,7 +6,8 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/scratch.h"
-#include "tensor/conv_plan.h"
+#include "tensor/conv_direct.h"
+#include "tensor/frozen_kernel.h"
 #include "tensor/gemm.h"
 
 enum { PATCH_FLOATS = 96 << 10, WEIGHT_ROWS = 2048 };    /* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time */
@@ -154,6 +155,13 @@ static void patch_piece(void *ctx, int64_t piece, int worker)
 /* out = beta out + patches (m, k) w^T (k, n). */
 static void patch_product(const itr_conv_plan *p, itr_compute compute, const float *x, const float *w, float beta, float *out, int threads)
 {
+	if (compute == ITR_COMPUTE_F32 && itr_direct_fits(p)) {
+		const int64_t k = p->nh * p->nw * p->cn;
+		itr_packed *panels = itr_pack_rows(w, p->n, k, k, threads);
+		itr_direct_run(p, x, itr_packed_panel(panels, 0), &(itr_after){ .residual = beta != 0.0f ? out : NULL }, out, threads);
+		itr_packed_free(panels);
+		return;
+	}
 	struct patch_work q = { .p = p, .compute = compute, .x = x, .w = w, .k = p->nh * p->nw * p->cn, .m = p->batch * p->gh * p->gw, .beta = beta, .out = out };
 	itr_packed *packed = compute == ITR_COMPUTE_BF16 ? NULL : itr_pack_rows(w, p->n, q.k, q.k, threads);
 	q.packed = packed;
@@ -317,5 +325,9 @@ void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float
 		return;
 	}
 	const struct frozen_source s = { itr_conv_plan_forward(g, 0), x };
+	if (itr_frozen_compute(w) == ITR_COMPUTE_F32 && itr_direct_fits(&s.p)) {
+		itr_direct_run(&s.p, x, itr_frozen_panels(w), after, y, threads);
+		return;
+	}
 	itr_frozen_product_from(w, m, frozen_rows, &s, after, y, g->o, threads);
 }

@@ -109,6 +109,7 @@ size_t itr_frozen_bytes(const itr_frozen *f)
 	return rows * (size_t)f->words * sizeof *f->panels + (f->q ? rows * (sizeof *f->scale + sizeof *f->sum) : 0);
 }
 
+const float *itr_frozen_panels(const itr_frozen *f) { return (const float *)f->panels; }
 int64_t itr_frozen_n(const itr_frozen *f) { return f->n; }
 int64_t itr_frozen_k(const itr_frozen *f) { return f->k; }
 itr_compute itr_frozen_compute(const itr_frozen *f) { return f->compute; }

@@ -26,4 +26,7 @@ extern const itr_int8_isa itr_int8_avx512vnni, itr_int8_avx2;
 extern const itr_int8_isa itr_int8_neon;
 #endif
 
+/* The packed weights themselves, panels of itr_gemm_isa_get()->nr columns, for kernels that bring a left operand of their own. fp32 only. */
+const float *itr_frozen_panels(const itr_frozen *f);
+
 #endif
