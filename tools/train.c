@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "track/run.h"
 #include "train/checkpoint.h"
+#include "train/finetune.h"
 #include "train/network.h"
 #include "train/recipe.h"
 #include "train/report.h"
@@ -18,6 +19,8 @@
 enum { SPLIT_IMAGE, SPLIT_CAPTION };
 static const char *const split_by_names[] = { "image", "caption", NULL }, *const direction_names[] = { "text-to-image", "image-to-text", NULL };
 static const char *const activation_names[] = { "gelu", "relu", NULL }, *const output_names[] = { "gelu", "none", NULL }, *const precision_names[] = { "fp32", "bf16", NULL };
+enum { FINETUNE_NO, FINETUNE_IMAGE, FINETUNE_TEXT, FINETUNE_ALL };
+static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running", NULL };
 static const char *const positives_names[] = { "diagonal", "mask", "all", NULL };
 
 struct opt {
@@ -27,10 +30,14 @@ struct opt {
 	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
 	bool check_grad;
+	int finetune, augment, pooling;
+	double crop_scale, jitter;
+	itr_finetune_opts tune;
 	itr_train_opts net;
 	itr_model_config config;
 };
 
+#define TOWERS "Towers trained along with heads, from a manifest's pictures and captions:"
 #define NETWORKS "Networks (0, or nothing: as 'man train' says for each model):"
 static const itr_option options[] = {
 	ITR_OPT_STR("model", 'm', struct opt, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
@@ -39,6 +46,24 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test where the input has no split"),
 	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out then; 'caption' puts one image into several parts (leaky)"),
+	ITR_OPT_HEADING(TOWERS),
+	ITR_OPT_ENUM("finetune", 0, struct opt, finetune, finetune_names, "which towers; the other side's vectors are made once, at the start"),
+	ITR_OPT_STR("image-encoder", 0, struct opt, tune.encoder[1], "NAME", "image tower, or the encoder of the side that is not trained (classic)"),
+	ITR_OPT_STR("image-weights", 0, struct opt, tune.weights[1], "PATH", "its published weights; without them it begins with random ones"),
+	ITR_OPT_STR("text-encoder", 0, struct opt, tune.encoder[0], "NAME", "text tower, or the encoder of the side that is not trained (hash)"),
+	ITR_OPT_STR("text-weights", 0, struct opt, tune.weights[0], "PATH", "its published weights"),
+	ITR_OPT_STR("vocabulary", 0, struct opt, tune.vocabulary, "FILE", "of the text tower; default: beside the weights, or the words of the training captions"),
+	ITR_OPT_INT("vocabulary-size", 0, struct opt, tune.vocabulary_size, "N", "words of the training captions that are kept, the most frequent ones"),
+	ITR_OPT_INT("max-tokens", 0, struct opt, tune.max_tokens, "N", "captions are cut to so many tokens; 0: what the tower takes"),
+	ITR_OPT_ENUM("pooling", 0, struct opt, pooling, itr_pooling_names, "of a transformer's tokens"),
+	ITR_OPT_STR("preset", 0, struct opt, tune.preset, "NAME", "preprocessing of pictures; default: what the weights were published with"),
+	ITR_OPT_ENUM("augment", 0, struct opt, augment, itr_augment_names, "training pictures: mirrored; also cropped and resized; also recoloured"),
+	ITR_OPT_NUM("crop-scale", 0, struct opt, crop_scale, "A", "least share of the picture's area that a random crop keeps"),
+	ITR_OPT_NUM("jitter", 0, struct opt, jitter, "J", "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
+	ITR_OPT_NUM("tower-lr", 0, struct opt, tune.tower_lr, "FACTOR", "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
+	ITR_OPT_ENUM("bn", 0, struct opt, tune.bn, bn_names, "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
+	ITR_OPT_BOOL("freeze-bn", 0, struct opt, tune.freeze_bn, "BatchNorm's own parameters are not trained"),
+	ITR_OPT_INT("max-failed", 0, struct opt, tune.max_failed, "N", "pictures that may be undecodable; they are named and left out with their captions"),
 	ITR_OPT_HEADING("Closed forms:"),
 	ITR_OPT_INT("dims", 'd', struct opt, dims, "D", "cca: width of the shared space, at most"),
 	ITR_OPT_NUM("power", 0, struct opt, power, "P", "cca: directions are scaled by correlation^P"),
@@ -83,6 +108,7 @@ static const char *const examples[] = {
 	"train --model cca features.h5 -o cca.h5",
 	"train --model cca --dims 128 --regularization 0.01,0.1,1 features.h5 -o cca.h5",
 	"train --model residual-mlp train.npz --epochs 2 --batch-size 256 --lr 1e-4 --seed 42 -o model.h5 --json",
+	"train --model heads --finetune image --image-encoder mobilenet-v3-small data/scenes/manifest.jsonl -o m.h5",
 	"train --resume model.ckpt.h5",
 	NULL
 };
@@ -91,7 +117,9 @@ struct training {
 	itr_tool *t;
 	struct opt *o;
 	itr_progress *progress;
-	itr_pair_data d;
+	itr_pair_data *d;               /* of stored vectors, or of tuning */
+	itr_pair_data stored;
+	itr_finetune tuned;
 	double sizes[3], started, read_seconds;
 };
 
@@ -124,6 +152,25 @@ static int take_up(itr_tool *t, struct opt *o)
 	return rc < 0 ? ITR_EXIT_FAIL : 0;
 }
 
+static int check_towers(itr_tool *t, struct opt *o)
+{
+	itr_finetune_opts *f = &o->tune;
+	f->train[0] = o->finetune == FINETUNE_TEXT || o->finetune == FINETUNE_ALL;
+	f->train[1] = o->finetune == FINETUNE_IMAGE || o->finetune == FINETUNE_ALL;
+	for (int side = 0; side < 2; side++)
+		if (f->train[side] && !f->encoder[side])
+			return wrong(t, "'--finetune' needs to know which network: --%s-encoder NAME", side ? "image" : "text");
+	if (o->finetune && o->split_by == SPLIT_CAPTION)
+		return wrong(t, "%s", "pictures are dealt out whole with '--finetune': no '--split-by caption'");
+	if (!(o->crop_scale > 0 && o->crop_scale <= 1) || !(o->jitter >= 0 && o->jitter <= 1))
+		return wrong(t, "%s", "'--crop-scale' is a share between 0 and 1, and so is '--jitter'");
+	if (f->max_failed < 0 || f->max_tokens < 0 || f->max_tokens == 1 || f->tower_lr < 0 || f->vocabulary_size < 5)
+		return wrong(t, "%s", "'--max-failed', '--max-tokens' (2 at least) and '--tower-lr' are not negative; '--vocabulary-size' is 5 at least");
+	if (o->finetune && !itr_tool_given(t, "clip"))
+		o->net.clip = 1;
+	return 0;
+}
+
 /* Everything about the command line that the option table cannot say. */
 static int complete(itr_tool *t, void *opt)
 {
@@ -136,7 +183,17 @@ static int complete(itr_tool *t, void *opt)
 		return ITR_EXIT_FAIL;
 	if (!o->model)
 		return wrong(t, "%s", "'--model' is required: cca, ridge, procrustes, mlp, residual-mlp or heads");
-	const itr_recipe *r = itr_recipe_find(o->model);
+	const itr_recipe *r = itr_recipe_find(o->finetune && !strcmp(o->model, "heads") ? "finetune" : o->model);
+	if (!strcmp(o->model, "finetune"))
+		return wrong(t, "%s", "towers are trained by '--model heads --finetune image', text or all");
+	if (o->finetune && strcmp(o->model, "heads"))
+		return wrong(t, "'--finetune' belongs to '--model heads', not to '%s'", o->model);
+	if (!o->finetune && (foreign = given_under(t, TOWERS)))
+		return wrong(t, "'--%s' needs '--finetune image', text or all", foreign);
+	if (!o->finetune && t->n_args && itr_raw_wanted(t->args[0]))
+		return wrong(t, "'%s' is a manifest: extract-features makes the vectors to train on, '--model heads --finetune image', text or all trains towers on it", t->args[0]);
+	if (check_towers(t, o) != 0)
+		return ITR_EXIT_USAGE;
 	if (!r && !itr_linear_method_find(o->model)) {
 		itr_err_set(&t->err, "unknown model '%s'; did you mean '%s'?", o->model, itr_nearest(o->model, names, n));
 		return ITR_EXIT_USAGE;
@@ -187,7 +244,7 @@ static itr_json *fit_closed(struct training *w)
 	};
 	itr_json *j = NULL;
 	w->progress = itr_progress_begin(t, "fit", "fits", 0);
-	itr_projection *p = itr_train_closed(&w->d, &c, &r, &t->err);
+	itr_projection *p = itr_train_closed(w->d, &c, &r, &t->err);
 	itr_progress_end(w->progress);
 	if (p && itr_projection_save(p, t->output, t->provenance, &t->err) == 0) {
 		itr_tool_metric(t, "best_regularization", p->regularization, 0);
@@ -215,10 +272,12 @@ static itr_json *fit_network(struct training *w)
 	itr_tool *t = w->t;
 	struct opt *o = w->o;
 	itr_network_job job = {
-		.model = o->model, .config = o->config, .opts = o->net, .data = &w->d, .sizes = { w->sizes[0], w->sizes[1], w->sizes[2] }, .output = t->output, .resume = o->resume,
+		.model = o->model, .config = o->config, .built = w->tuned.model, .max_failed = o->tune.max_failed, .opts = o->net, .data = w->d, .sizes = { w->sizes[0], w->sizes[1], w->sizes[2] }, .output = t->output, .resume = o->resume,
 		.provenance = t->provenance, .started = w->started, .read_seconds = w->read_seconds, .info = itr_tool_options(t, o),
 		.hooks = { .ctx = w, .metric = on_metric, .progress = on_progress, .stop = &itr_interrupted },
 	};
+	job.opts.raw = w->tuned.model ? &w->tuned.raw : NULL;
+	job.opts.augment = (itr_augment){ itr_augment_kinds_of(o->augment), o->crop_scale, { o->jitter, o->jitter, o->jitter } };
 	job.config.relu = o->activation == 1;
 	job.config.output_activation = o->output_activation == 0;
 	job.opts.positives = (itr_positives)o->positives;
@@ -237,21 +296,50 @@ static itr_json *fit_network(struct training *w)
 
 /* --- verdict ------------------------------------------------------------------------------------------------------------------------------- */
 
-static int load(struct training *w)
+static int load_stored(struct training *w)
 {
 	itr_tool *t = w->t;
-	const double began = itr_clock_now();
 	itr_provenance_input_begin(t->provenance, t->args[0]);          /* hashed while it is read */
-	if (itr_network_data(&w->d, t->args[0], w->o->split_sizes, w->o->split_by == SPLIT_CAPTION, t->seed, t->threads, w->sizes, &t->err) < 0)
+	if (itr_network_data(&w->stored, t->args[0], w->o->split_sizes, w->o->split_by == SPLIT_CAPTION, t->seed, t->threads, w->sizes, &t->err) < 0)
 		return -1;
 	itr_provenance_input_end(t->provenance);
-	w->read_seconds = itr_clock_now() - began;
-	if (w->d.synthetic)
-		itr_provenance_set_synthetic(t->provenance);
-	if (w->d.zero_rows)
-		itr_warn("%lld rows of '%s' are zero", (long long)w->d.zero_rows, t->args[0]);
-	if (w->d.leaky)
+	w->d = &w->stored;
+	if (w->d->zero_rows)
+		itr_warn("%lld rows of '%s' are zero", (long long)w->d->zero_rows, t->args[0]);
+	if (w->d->leaky)
 		itr_warn("split by caption: the same images are in several parts, so val and test figures are leaky");
+	return 0;
+}
+
+static int load_raw(struct training *w)
+{
+	itr_tool *t = w->t;
+	itr_finetune_opts f = w->o->tune;
+	f.split_sizes = w->o->split_sizes;
+	f.pooling = (itr_pooling)w->o->pooling;
+	f.seed = t->seed;
+	f.threads = t->threads;
+	f.stop = &itr_interrupted;
+	itr_provenance_input(t->provenance, t->args[0]);
+	for (int side = 0; side < 2; side++)
+		if (f.weights[side])
+			itr_provenance_input(t->provenance, f.weights[side]);
+	if (itr_finetune_open(&w->tuned, t->args[0], w->o->model, &w->o->config, &f, &t->err) < 0 ||
+	    itr_finetune_check_batches(&w->tuned, w->o->net.batch_size, w->o->net.cache_chunk, &t->err) < 0)
+		return -1;
+	memcpy(w->sizes, w->tuned.sizes, sizeof w->sizes);
+	w->d = &w->tuned.raw.pairs;
+	return 0;
+}
+
+static int load(struct training *w)
+{
+	const double began = itr_clock_now();
+	if ((w->o->finetune ? load_raw(w) : load_stored(w)) < 0)
+		return -1;
+	w->read_seconds = itr_clock_now() - began;
+	if (w->d->synthetic)
+		itr_provenance_set_synthetic(w->t->provenance);
 	return 0;
 }
 
@@ -270,7 +358,8 @@ int main(int argc, char **argv)
 {
 	const double started = itr_clock_now();
 	struct opt o = { .dims = 512, .power = 4, .lambda = -1, .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } }, .checkpoint_minutes = 10,
-	                 .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 }, .config = { .temperature = 0.07 } };
+	                 .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 }, .config = { .temperature = 0.07 }, .augment = 2, .crop_scale = 0.5, .jitter = 0.2,
+	                 .tune = { .vocabulary_size = 10000 } };
 	itr_tool *t = itr_tool_begin(&train_tool, &o, argc, argv);
 	struct training w = { .t = t, .o = &o, .started = started };
 	itr_memory_return_large();
@@ -282,7 +371,8 @@ int main(int argc, char **argv)
 		rc = itr_network_check_fresh(t->output, &t->err);
 	if (rc == 0 && load(&w) == 0)
 		j = itr_recipe_find(o.model) ? fit_network(&w) : fit_closed(&w);
-	itr_pair_data_free(&w.d);
+	itr_pair_data_free(&w.stored);
+	itr_finetune_free(&w.tuned);
 	if (!j)
 		return itr_tool_fail(t);
 	const itr_json *final = itr_json_get(j, "final");

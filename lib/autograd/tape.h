@@ -43,6 +43,8 @@ typedef struct itr_param {
 	double *data64, *grad64;        /* only where a reference tape is used: see itr_params_enable_reference (nn/param.h) */
 	bool grad_written;              /* false: the gradient is zero, whatever the memory holds (itr_param_zero_grad) */
 	bool frozen;                    /* no gradient */
+	bool constant;                  /* frozen for good, and not a statistic either: nothing ever changes it, so nobody keeps averages or moments of it. Set before itr_params_seal */
+	double lr_scale;                /* times the learning rate; 0: as it is */
 	bool no_decay;                  /* bias, norm, temperature: excluded from weight decay when decay is per group */
 	itr_frozen *packed;             /* after itr_params_freeze (nn/param.h): what inference multiplies by; data is then gone (NULL) */
 	float *folded_bias;             /* after freezing a convolution whose normalisation was folded into it: what is added instead of the bias; NULL otherwise */

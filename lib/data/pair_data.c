@@ -241,7 +241,7 @@ int itr_pair_data_open(itr_pair_data *d, const char *path, int threads, itr_err 
 
 int itr_pair_data_split(itr_pair_data *d, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err)
 {
-	if (d->has_split || !d->image)
+	if (d->has_split || !d->text_image)
 		return 0;
 	d->text_split = itr_xmalloc((size_t)d->n_texts * sizeof *d->text_split);
 	d->leaky = by_caption;

@@ -81,19 +81,23 @@ static void value_table(const itr_preset *p, float table[3][256])
 			table[c][v] = ((float)v / 255.0f - (float)p->mean[c]) / (float)p->std[c];
 }
 
+void itr_preset_values(const itr_preset *p, const uint8_t *rgb, float *out)
+{
+	float table[3][256];
+	value_table(p, table);
+	for (size_t i = 0, n = (size_t)p->crop * (size_t)p->crop; i < n; i++, rgb += 3, out += 3) {
+		out[0] = table[0][rgb[0]];
+		out[1] = table[1][rgb[1]];
+		out[2] = table[2][rgb[2]];
+	}
+}
+
 int itr_preset_apply(const itr_preset *p, const itr_image *img, float *out, itr_err *err)
 {
 	itr_image crop;
-	float table[3][256];
 	if (itr_preset_crop(p, img, &crop, err) < 0)
 		return -1;
-	value_table(p, table);
-	const uint8_t *from = crop.rgb;
-	for (size_t i = 0, n = (size_t)p->crop * (size_t)p->crop; i < n; i++, from += 3, out += 3) {
-		out[0] = table[0][from[0]];
-		out[1] = table[1][from[1]];
-		out[2] = table[2][from[2]];
-	}
+	itr_preset_values(p, crop.rgb, out);
 	itr_image_free(&crop);
 	return 0;
 }

@@ -40,6 +40,9 @@ ITR_MUST_USE int itr_preset_apply(const itr_preset *p, const itr_image *img, flo
 /* The same without the last step: the 8-bit crop, for an encoder that normalises inside its first layer. dst is allocated. */
 ITR_MUST_USE int itr_preset_crop(const itr_preset *p, const itr_image *img, itr_image *dst, itr_err *err);
 
+/* That last step alone: (crop, crop, 3) bytes -> floats. */
+void itr_preset_values(const itr_preset *p, const uint8_t *rgb, float *out);
+
 /* What is stored beside the vectors (under 200 bytes): "clip: shorter side to 224 bicubic, crop 224 (rounded down), mean 0.48145466 ..., std ...". */
 void itr_preset_describe(const itr_preset *p, char *buf, size_t n);
 

@@ -41,25 +41,50 @@ const itr_model_ops *itr_model_find(const char *name, itr_err *err)
 
 itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t seed, itr_err *err)
 {
-	const itr_model_ops *ops = itr_model_find(name, err);
-	if (!ops)
-		return NULL;
+	return itr_model_new_towers(name, c, (itr_tower *const[2]){ NULL, NULL }, (const bool[2]){ false, false }, seed, err);
+}
+
+static int check_config(const char *name, const itr_model_config *c, itr_err *err)
+{
 	if (c->text_dim < 1 || c->image_dim < 1 || c->text_dim > 1 << 20 || c->image_dim > 1 << 20 || c->hidden < 0 || c->embed_dim < 0 || c->hidden > 1 << 20 ||
-	    c->embed_dim > 1 << 20 || !(c->dropout >= 0 && c->dropout < 1) || !(c->temperature > 0)) {
-		itr_err_set(err, "model '%s' cannot be built: text %lld, image %lld, hidden %lld, embedding %lld, dropout %g, temperature %g", name, (long long)c->text_dim,
-		            (long long)c->image_dim, (long long)c->hidden, (long long)c->embed_dim, c->dropout, c->temperature);
+	    c->embed_dim > 1 << 20 || !(c->dropout >= 0 && c->dropout < 1) || !(c->temperature > 0))
+		return itr_err_set(err, "model '%s' cannot be built: text %lld, image %lld, hidden %lld, embedding %lld, dropout %g, temperature %g", name, (long long)c->text_dim,
+		                   (long long)c->image_dim, (long long)c->hidden, (long long)c->embed_dim, c->dropout, c->temperature);
+	return 0;
+}
+
+itr_model *itr_model_new_towers(const char *name, const itr_model_config *config, itr_tower *const tower[2], const bool trained[2], uint64_t seed, itr_err *err)
+{
+	static const char *const scope[2] = { "text_encoder", "image_encoder" };
+	const itr_model_ops *ops = itr_model_find(name, err);
+	itr_model_config c = *config;
+	c.text_dim = tower[0] ? tower[0]->dim : c.text_dim;
+	c.image_dim = tower[1] ? tower[1]->dim : c.image_dim;
+	if (!ops || check_config(name, &c, err) < 0) {
+		itr_tower_free(tower[0]);
+		itr_tower_free(tower[1]);
 		return NULL;
 	}
 	itr_model *m = itr_xcalloc(1, sizeof *m);
 	m->ops = ops;
-	m->config = *c;
+	m->config = c;
 	m->params = itr_params_new();
 	m->layers = itr_xcalloc(1, ops->size);
 	ops->init(m->layers, m->params, &m->config);
-	if (c->learn_scale)
-		m->log_scale = itr_params_add(m->params, "", "logit_scale", 1, (int64_t[]){ 1 }, ITR_INIT_CONSTANT, log(1 / c->temperature), true);
+	if (c.learn_scale)
+		m->log_scale = itr_params_add(m->params, "", "logit_scale", 1, (int64_t[]){ 1 }, ITR_INIT_CONSTANT, log(1 / c.temperature), true);
+	const int64_t own = itr_params_count(m->params);
+	for (int side = 0; side < 2; side++) {
+		m->tower[side] = tower[side];
+		m->trained[side] = trained[side];
+		if (tower[side])
+			itr_tower_join(tower[side], m->params, scope[side], trained[side]);
+	}
 	itr_params_seal(m->params);
-	itr_params_initialise(m->params, seed);
+	itr_params_initialise_first(m->params, own, seed);
+	for (int side = 0; side < 2; side++)
+		if (tower[side])
+			itr_tower_fill(tower[side]);
 	return m;
 }
 
@@ -67,6 +92,8 @@ void itr_model_free(itr_model *m)
 {
 	if (!m)
 		return;
+	itr_tower_free(m->tower[0]);
+	itr_tower_free(m->tower[1]);
 	itr_params_free(m->params);
 	free(m->layers);
 	free(m);
@@ -96,6 +123,8 @@ void itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n,
 
 /* --- files ------------------------------------------------------------------------------------------------------------------------------ */
 
+static const char *const tower_key[2] = { "text_tower", "image_tower" }, *const vocabulary_path[2] = { "/text_vocabulary", "/image_vocabulary" };
+
 static itr_json *config_json(const itr_model *m, const itr_json *extra)
 {
 	itr_json *j = extra ? itr_json_copy(extra) : itr_json_object();
@@ -111,7 +140,21 @@ static itr_json *config_json(const itr_model *m, const itr_json *extra)
 	itr_json_add_bool(j, "output_activation", c->output_activation);
 	itr_json_add_bool(j, "learn_scale", c->learn_scale);
 	itr_json_add_num(j, "temperature", c->temperature);
+	for (int side = 0; side < 2; side++)
+		if (m->tower[side]) {
+			itr_json *t = itr_json_add(j, tower_key[side], itr_tower_json(m->tower[side]));
+			itr_json_add_bool(t, "trained", m->trained[side]);
+		}
 	return j;
+}
+
+static int write_vocabulary(const itr_model *m, int side, itr_h5 *h, itr_err *err)
+{
+	size_t n;
+	if (!m->tower[side] || !m->tower[side]->tokenizer)
+		return 0;
+	const void *bytes = itr_tokenizer_source(m->tower[side]->tokenizer, &n);
+	return itr_h5_write(h, vocabulary_path[side], ITR_U8, 1, (int64_t[]){ (int64_t)n }, bytes, err);
 }
 
 int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err)
@@ -122,6 +165,8 @@ int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_er
 	int rc = itr_h5_write_text(h, "/config", itr_buf_str(&b), err);
 	if (rc == 0)
 		rc = itr_params_save(m->params, h, "/param", err);
+	for (int side = 0; rc == 0 && side < 2; side++)
+		rc = write_vocabulary(m, side, h, err);
 	itr_buf_free(&b);
 	itr_json_free(j);
 	return rc;
@@ -147,6 +192,33 @@ static itr_json *read_config(itr_h5 *h, itr_err *err)
 	return j;
 }
 
+/* The tower that the file describes, still without numbers; NULL where there is none. 0, or -1 with err. */
+static int read_tower(const itr_h5 *h, const itr_json *config, int side, itr_tower **tower, bool *trained, itr_err *err)
+{
+	const itr_json *j = itr_json_get(config, tower_key[side]);
+	itr_h5_info info = { .count = 0 };
+	void *vocabulary = NULL;
+	*tower = NULL;
+	*trained = itr_json_bool(itr_json_get(j, "trained"), false);
+	if (!j)
+		return 0;
+	if (itr_h5_has(h, vocabulary_path[side]) && !(vocabulary = itr_h5_read(h, vocabulary_path[side], ITR_U8, &info, err)))
+		return -1;
+	*tower = itr_tower_restore(j, side == 1, vocabulary, (size_t)info.count, err);
+	itr_aligned_free(vocabulary);
+	return *tower ? 0 : itr_err_prefix(err, "'%s': ", itr_h5_path(h));
+}
+
+static itr_model *build(const itr_h5 *h, const itr_json *config, const char *name, const itr_model_config *c, itr_err *err)
+{
+	itr_tower *tower[2] = { NULL, NULL };
+	bool trained[2] = { false, false };
+	if (read_tower(h, config, 0, &tower[0], &trained[0], err) == 0 && read_tower(h, config, 1, &tower[1], &trained[1], err) == 0)
+		return itr_model_new_towers(name, c, tower, trained, 0, err);
+	itr_tower_free(tower[0]);
+	return NULL;
+}
+
 itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
 {
 	itr_json *j = read_config(h, err);
@@ -163,7 +235,7 @@ itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
 	};
 	if (strcmp(kind, "network"))
 		itr_err_set(err, "'%s' holds no network but '%s'", itr_h5_path(h), name);
-	else if ((m = itr_model_new(name, &c, 0, err)) && itr_params_load(m->params, h, "/param", err) < 0) {
+	else if ((m = build(h, j, name, &c, err)) && itr_params_load(m->params, h, "/param", err) < 0) {
 		itr_model_free(m);
 		m = NULL;
 	}

@@ -1,13 +1,14 @@
 /* model.h - networks that put texts and images into one space. One model = one file + one line in models.def; one forward for training and inference.
  *
  * A model maps text vectors (B, text_dim), image vectors (B, image_dim), or both, to embeddings of one size. `mlp` and `residual-mlp` translate texts into the image space
- * (images pass through unchanged); `heads` projects both. What stands behind the vectors (stored features now, towers later) is not its business.
+ * (images pass through unchanged); `heads` projects both. What stands behind the vectors is stored features, or a tower (model/tower.h) that belongs to the model: then the
+ * tower's arrays are among the model's, and one optimiser, one checkpoint and one file serve all.
  */
 #ifndef ITR_MODEL_MODEL_H
 #define ITR_MODEL_MODEL_H
 
 #include "io/json.h"
-#include "nn/layers.h"
+#include "model/tower.h"
 
 typedef struct itr_model_config {
 	int64_t text_dim, image_dim;
@@ -39,10 +40,15 @@ struct itr_model {
 	itr_params *params;             /* sealed and initialised */
 	itr_param *log_scale;           /* logit scale, log(1/temperature), or NULL when fixed */
 	void *layers;                   /* the model's own struct */
+	itr_tower *tower[2];            /* [0] text, [1] image; NULL: vectors come from outside. Owned */
+	bool trained[2];                /* else the tower is constant */
 };
 
 /* Builds and initialises. NULL with err for an unknown name or sizes below 1. */
 itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t seed, itr_err *err);
+/* The same with towers in front (either may be NULL; both are taken over, also on failure): text_dim and image_dim become theirs, their arrays are called "text_encoder.NAME" and
+ * "image_encoder.NAME". A tower that is not `trained` is constant: no gradient, no optimiser state. */
+itr_model *itr_model_new_towers(const char *name, const itr_model_config *c, itr_tower *const tower[2], const bool trained[2], uint64_t seed, itr_err *err);
 void itr_model_free(itr_model *m);
 
 /* Embeddings on the tape: text (B, text_dim) -> (B, E); image (B, image_dim) -> (B, E). Not normalised. */

@@ -87,6 +87,8 @@ static int read_sentence_files(itr_tower *w, const char *weights, itr_err *err)
 
 static int open_tokenizer(itr_tower *w, const itr_tower_opts *o, itr_err *err)
 {
+	if (w->tokenizer)
+		return 0;
 	char *spec = o->vocabulary ? itr_xasprintf("%s:%s", w->ops->tokenizer, o->vocabulary) : o->weights && itr_path_is_dir(o->weights) ? itr_xstrdup(o->weights) : NULL;
 	char *config = o->weights ? beside(o->weights, "tokenizer_config.json") : NULL;
 	if (!spec) {
@@ -127,6 +129,10 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 		return -1;
 	if (!w->ops->image && open_tokenizer(w, o, err) < 0)
 		return -1;
+	if (o->max_tokens >= 2)
+		w->max_tokens = ITR_MIN(w->max_tokens, o->max_tokens);
+	if (!weights && w->tokenizer)
+		w->config.vocab = itr_tokenizer_size(w->tokenizer);
 	if (w->config.pooling == ITR_POOL_DEFAULT)
 		w->config.pooling = w->ops->pooling == ITR_POOL_DEFAULT ? ITR_POOL_CLS : w->ops->pooling;
 	w->params = itr_params_new();
@@ -142,15 +148,23 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	return itr_weights_sha256(weights, w->weights_sha256, err);
 }
 
+/* A tokenizer that was taken over goes with a failure too. */
+static itr_tower *not_opened(const itr_tower_opts *o)
+{
+	itr_tokenizer_free(o->tokenizer);
+	return NULL;
+}
+
 itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err)
 {
 	const itr_tower_ops *ops = itr_tower_find(name, image, err);
 	itr_weights *weights = NULL;
 	itr_json *config = NULL;
 	if (!ops || (o->weights && !(weights = itr_weights_open(o->weights, err))))
-		return NULL;
+		return not_opened(o);
 	itr_tower *w = itr_xcalloc(1, sizeof *w);
 	w->ops = ops;
+	w->tokenizer = o->tokenizer;
 	w->layers = itr_xcalloc(1, ops->size);
 	int rc = o->weights ? read_beside(o->weights, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, &config, err) : 0;
 	if (rc == 0)
@@ -169,7 +183,9 @@ void itr_tower_free(itr_tower *w)
 {
 	if (!w)
 		return;
-	itr_params_free(w->params);
+	if (!w->joined)
+		itr_params_free(w->params);
+	itr_params_free(w->own);
 	itr_tokenizer_free(w->tokenizer);
 	free(w->layers);
 	free(w);

@@ -69,6 +69,8 @@ typedef struct itr_tower_opts {
 	const char *preset;                      /* image: preprocessing by name; NULL: the tower's */
 	itr_pooling pooling;
 	bool batch_statistics;                   /* BatchNorm by the batch while training, as config.batch_statistics */
+	itr_tokenizer *tokenizer;                /* text, without weights: this one (taken over), whose size the table then has; NULL: from `vocabulary` */
+	int64_t max_tokens;                      /* text: cut to so many, if the tower takes more; 0: what the tower takes */
 	uint64_t seed;
 	int threads;
 } itr_tower_opts;
@@ -77,6 +79,9 @@ typedef struct itr_tower {
 	const itr_tower_ops *ops;
 	itr_tower_config config;
 	itr_params *params;
+	bool joined;                             /* params are a model's, see itr_tower_join; */
+	itr_params *own;                         /* the tower's own until itr_tower_fill */
+	int64_t first_param, n_params;           /* where its arrays are in the model's */
 	void *layers;
 	int64_t dim, grid, state_dim;            /* of pooled; patches are grid x grid (0: none); of states (0: none) */
 	const itr_preset *preset;                /* image towers */
@@ -88,6 +93,16 @@ typedef struct itr_tower {
 /* NULL with err: unknown name (the nearest is named), no weights, missing or unexpected tensors (all listed), no vocabulary. */
 itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err);
 void itr_tower_free(itr_tower *w);
+
+/* Makes a tower part of a model: its arrays are registered in p (not yet sealed) as SCOPE.name, with `trained` false as constants. After itr_params_seal and itr_params_initialise,
+ * itr_tower_fill moves the values that the tower was opened with (a restored one has none) and frees their old place. The model's params then outlive the tower. */
+void itr_tower_join(itr_tower *w, itr_params *p, const char *scope, bool trained);
+void itr_tower_fill(itr_tower *w);
+/* What a model file keeps of a tower besides its arrays and its vocabulary's bytes (itr_tokenizer_source), and the way back: a tower without arrays, to be joined. bytes: the vocabulary,
+ * n 0 for none. NULL with err: an unknown name, sizes that no such tower has. */
+itr_json *itr_tower_json(const itr_tower *w);
+itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabulary, size_t n, itr_err *err);
+
 void itr_tower_freeze(itr_tower *w, itr_compute c, int threads);
 itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states);
 /* Texts -> ids end to end (free() both). Truncated to max_tokens as the reference does. */

@@ -20,7 +20,8 @@ struct entry {
 
 struct itr_params {
 	struct entry **entries;         /* pointers: handed out, so they must not move */
-	int64_t count, cap, block;
+	int64_t count, cap, block, live;
+	char *scope;
 	itr_map *names;
 	float *values, *grads;
 	double *values64, *grads64;
@@ -53,6 +54,7 @@ void itr_params_free(itr_params *p)
 	itr_aligned_free(p->values64);
 	itr_aligned_free(p->grads64);
 	itr_map_free(p->names);
+	free(p->scope);
 	for (int64_t i = 0; i < p->n_owned; i++)
 		itr_aligned_free(p->owned[i]);
 	free(p->owned);
@@ -61,12 +63,18 @@ void itr_params_free(itr_params *p)
 	free(p);
 }
 
+void itr_params_scope(itr_params *p, const char *prefix)
+{
+	free(p->scope);
+	p->scope = prefix ? itr_xstrdup(prefix) : NULL;
+}
+
 itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, int rank, const int64_t *shape, itr_init init, double spread, bool no_decay)
 {
 	struct entry *e = itr_xcalloc(1, sizeof *e);
 	if (p->values)
 		ITR_BUG("itr_params_add after itr_params_seal");
-	e->param.name = prefix[0] ? itr_xasprintf("%s.%s", prefix, name) : itr_xstrdup(name);
+	e->param.name = itr_xasprintf("%s%s%s%s%s", p->scope ? p->scope : "", p->scope ? "." : "", prefix, prefix[0] ? "." : "", name);
 	e->param.rank = rank;
 	e->param.count = 1;
 	for (int i = 0; i < rank; i++)
@@ -84,17 +92,21 @@ itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, i
 
 static void take_grads(itr_params *p)
 {
-	p->grads = itr_aligned_alloc((size_t)p->block * sizeof(float));         /* not touched before a gradient is written: inference never pays for it */
+	p->grads = itr_aligned_alloc((size_t)p->live * sizeof(float));         /* not touched before a gradient is written: inference never pays for it */
 	for (int64_t i = 0; i < p->count; i++)
-		p->entries[i]->param.grad = p->grads + p->entries[i]->at;
+		p->entries[i]->param.grad = p->entries[i]->param.constant ? NULL : p->grads + p->entries[i]->at;
 }
 
 void itr_params_seal(itr_params *p)
 {
 	p->block = 0;
-	for (int64_t i = 0; i < p->count; i++) {
-		p->entries[i]->at = p->block;
-		p->block += (p->entries[i]->param.count + 15) & ~(int64_t)15;        /* 64 bytes */
+	for (int constant = 0; constant < 2; constant++) {
+		for (int64_t i = 0; i < p->count; i++)
+			if (p->entries[i]->param.constant == (constant == 1)) {
+				p->entries[i]->at = p->block;
+				p->block += (p->entries[i]->param.count + 15) & ~(int64_t)15;        /* 64 bytes */
+			}
+		p->live = constant ? p->live : p->block;
 	}
 	p->values = itr_aligned_calloc((size_t)p->block * sizeof(float));
 	for (int64_t i = 0; i < p->count; i++)
@@ -123,11 +135,13 @@ static void fill(struct entry *e, uint64_t seed)
 	}
 }
 
-void itr_params_initialise(itr_params *p, uint64_t seed)
+void itr_params_initialise_first(itr_params *p, int64_t n, uint64_t seed)
 {
-	for (int64_t i = 0; i < p->count; i++)
+	for (int64_t i = 0; i < n; i++)
 		fill(p->entries[i], seed);
 }
+
+void itr_params_initialise(itr_params *p, uint64_t seed) { itr_params_initialise_first(p, p->count, seed); }
 
 void itr_params_enable_reference(itr_params *p)
 {
@@ -193,6 +207,7 @@ int64_t itr_params_count(const itr_params *p) { return p->count; }
 itr_param *itr_params_at(const itr_params *p, int64_t i) { return &p->entries[i]->param; }
 float *itr_params_values(const itr_params *p) { return p->values; }
 int64_t itr_params_block(const itr_params *p) { return p->block; }
+int64_t itr_params_live(const itr_params *p) { return p->live; }
 
 int64_t itr_params_elements(const itr_params *p)
 {

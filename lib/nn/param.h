@@ -20,8 +20,10 @@ void itr_params_free(itr_params *p);
 /* Registers `prefix.name` (prefix "" allowed): initialised by `init` with `spread` (half width of UNIFORM, standard deviation of NORMAL, value of CONSTANT). no_decay: excluded from per-group weight decay.
  * The returned pointer lives as long as p; its arrays exist after itr_params_seal. A name twice aborts. */
 itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, int rank, const int64_t *shape, itr_init init, double spread, bool no_decay);
+void itr_params_scope(itr_params *p, const char *prefix);         /* names from here on begin with "PREFIX."; NULL: no longer */
 void itr_params_seal(itr_params *p);
 void itr_params_initialise(itr_params *p, uint64_t seed);
+void itr_params_initialise_first(itr_params *p, int64_t n, uint64_t seed);       /* the first n arrays alone: others get their values elsewhere */
 /* Gives every parameter a double copy and double gradient, for reference tapes. */
 void itr_params_enable_reference(itr_params *p);
 
@@ -47,6 +49,7 @@ void itr_params_zero_grad(itr_params *p);                        /* marks; no me
 void itr_params_release_grads(itr_params *p);                    /* between steps: their memory is free for others until the next itr_params_zero_grad takes some again */
 float *itr_params_values(const itr_params *p);                   /* the block: itr_params_elements floats (with padding zeros between arrays) */
 int64_t itr_params_block(const itr_params *p);                   /* its length in floats, padding included */
+int64_t itr_params_live(const itr_params *p);                    /* the part of it, from its beginning, that training may change: all but the `constant` arrays */
 /* Name of the first parameter (or gradient) that holds NaN or infinity, or NULL. */
 const char *itr_params_first_bad(const itr_params *p, bool gradients);
 

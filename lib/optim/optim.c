@@ -51,7 +51,7 @@ itr_optim *itr_optim_new(const char *name, itr_params *p, const itr_optim_opts *
 	opt->o.beta2 = o->beta2 > 0 ? o->beta2 : 0.999;
 	opt->o.eps = o->eps > 0 ? o->eps : 1e-8;
 	for (int s = 0; s < ops->slots; s++)
-		opt->state[s] = itr_aligned_calloc((size_t)itr_params_block(p) * sizeof(float));
+		opt->state[s] = itr_aligned_calloc((size_t)itr_params_live(p) * sizeof(float));
 	return opt;
 }
 
@@ -89,7 +89,7 @@ void itr_optim_step(itr_optim *opt, double lr, double clip)
 	opt->step++;
 	for (int64_t i = 0; i < itr_params_count(opt->params); i++) {
 		const itr_param *q = itr_params_at(opt->params, i);
-		struct sweep c = { opt, q, lr, q->no_decay && !opt->o.decay_all ? 0 : opt->o.weight_decay, (float)clip };
+		struct sweep c = { opt, q, q->lr_scale > 0 ? lr * q->lr_scale : lr, q->no_decay && !opt->o.decay_all ? 0 : opt->o.weight_decay, (float)clip };
 		if (q->grad_written && !q->frozen)
 			itr_parallel_for(opt->o.threads, (q->count + PIECE - 1) / PIECE, update_piece, &c);
 	}
@@ -97,7 +97,7 @@ void itr_optim_step(itr_optim *opt, double lr, double clip)
 
 int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err)
 {
-	const int64_t n = itr_params_block(opt->params);
+	const int64_t n = itr_params_live(opt->params);
 	if (itr_h5_write_text(h, "/optim/name", opt->ops->name, err) < 0 || itr_h5_write(h, "/optim/step", ITR_I64, 0, NULL, &opt->step, err) < 0)
 		return -1;
 	for (int s = 0; s < opt->ops->slots; s++) {
@@ -121,7 +121,7 @@ int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err)
 		char path[32] = "/optim/state0";
 		path[12] = (char)('0' + s);
 		rc = itr_h5_info_of(h, path, &info, err);
-		if (rc == 0 && info.count != itr_params_block(opt->params))
+		if (rc == 0 && info.count != itr_params_live(opt->params))
 			rc = itr_err_set(err, "'%s' holds optimiser state of another model", itr_h5_path(h));
 		if (rc == 0)
 			rc = itr_h5_read_rows(h, path, ITR_F32, 0, info.count, opt->state[s], err);
@@ -200,7 +200,7 @@ struct itr_ema {
 itr_ema *itr_ema_new(const itr_params *p, double decay)
 {
 	itr_ema *e = itr_xcalloc(1, sizeof *e);
-	const size_t bytes = (size_t)itr_params_block(p) * sizeof(float);
+	const size_t bytes = (size_t)itr_params_live(p) * sizeof(float);
 	e->params = p;
 	e->decay = (float)decay;
 	e->shadow = memcpy(itr_aligned_alloc(bytes), itr_params_values(p), bytes);
@@ -210,14 +210,14 @@ itr_ema *itr_ema_new(const itr_params *p, double decay)
 void itr_ema_update(itr_ema *e)
 {
 	const float *w = itr_params_values(e->params);
-	for (int64_t i = 0; i < itr_params_block(e->params); i++)
+	for (int64_t i = 0; i < itr_params_live(e->params); i++)
 		e->shadow[i] = e->decay * e->shadow[i] + (1 - e->decay) * w[i];
 }
 
 void itr_ema_swap(itr_ema *e)
 {
 	float *w = itr_params_values(e->params);
-	for (int64_t i = 0; i < itr_params_block(e->params); i++) {
+	for (int64_t i = 0; i < itr_params_live(e->params); i++) {
 		float keep = w[i];
 		w[i] = e->shadow[i];
 		e->shadow[i] = keep;

@@ -63,7 +63,7 @@ typedef struct itr_ema itr_ema;
 itr_ema *itr_ema_new(const itr_params *p, double decay);
 void itr_ema_update(itr_ema *e);
 void itr_ema_swap(itr_ema *e);          /* exchanges weights and shadow: before and after an evaluation */
-float *itr_ema_values(itr_ema *e);      /* the shadow block, itr_params_block floats */
+float *itr_ema_values(itr_ema *e);      /* the shadow block, itr_params_live floats */
 void itr_ema_free(itr_ema *e);
 
 #endif

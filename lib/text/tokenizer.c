@@ -110,10 +110,25 @@ static int read_config(itr_tokenizer_rules *r, const char *path, itr_err *err)
 	return 0;
 }
 
+static int read_rules(itr_tokenizer_rules *r, const char *text, itr_err *err)
+{
+	itr_json *j = itr_json_parse(text, strlen(text), "rules of a tokenizer", err);
+	if (!j)
+		return -1;
+	r->lower = itr_json_bool(itr_json_get(j, "lower"), r->lower);
+	r->strip_accents = itr_json_bool(itr_json_get(j, "strip_accents"), r->strip_accents);
+	r->split_cjk = itr_json_bool(itr_json_get(j, "split_cjk"), r->split_cjk);
+	r->open_clip_clean = itr_json_bool(itr_json_get(j, "open_clip_clean"), r->open_clip_clean);
+	itr_json_free(j);
+	return 0;
+}
+
 static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const char *config, itr_err *err)
 {
 	bool cased = o && o->cased;
 	*r = (itr_tokenizer_rules){ .lower = !cased, .strip_accents = !cased, .split_cjk = true, .open_clip_clean = o && o->open_clip_clean };
+	if (o && o->rules)
+		return read_rules(r, o->rules, err);
 	if (config && read_config(r, config, err) < 0)
 		return -1;
 	if (cased)
@@ -137,6 +152,7 @@ static itr_tokenizer *parse(const itr_tokenizer_kind_desc *kind, const char *whe
 	}
 	k = itr_xcalloc(1, sizeof *k);
 	*k = (itr_tokenizer){ .kind = kind, .start = -1, .end = -1, .pad = -1, .unk = -1, .rules = *rules };
+	itr_buf_add(&k->source, bytes, n);
 	if (kind->parse(k, where, bytes, n, rules, err) < 0) {
 		itr_tokenizer_free(k);
 		k = NULL;
@@ -212,6 +228,7 @@ void itr_tokenizer_free(itr_tokenizer *k)
 	if (k->data)
 		k->kind->free(k->data);
 	itr_strtab_free(&k->tokens);
+	itr_buf_free(&k->source);
 	free(k);
 }
 
@@ -230,6 +247,25 @@ int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t by
 
 /* An invalid byte becomes the three of U+FFFD, and no character grows more than that under NFC, NFD or as an entity; no id stands for less than a byte. */
 int64_t itr_tokenizer_max_ids(size_t bytes) { return 3 * (int64_t)bytes + 2; }
+
+const void *itr_tokenizer_source(const itr_tokenizer *k, size_t *bytes)
+{
+	*bytes = k->source.len;
+	return k->source.data;
+}
+
+char *itr_tokenizer_rules_json(const itr_tokenizer *k)
+{
+	itr_json *j = itr_json_object();
+	itr_buf b = ITR_BUF_INIT;
+	itr_json_add_bool(j, "lower", k->rules.lower);
+	itr_json_add_bool(j, "strip_accents", k->rules.strip_accents);
+	itr_json_add_bool(j, "split_cjk", k->rules.split_cjk);
+	itr_json_add_bool(j, "open_clip_clean", k->rules.open_clip_clean);
+	itr_json_print(&b, j, false);
+	itr_json_free(j);
+	return itr_buf_detach(&b);
+}
 
 const char *itr_tokenizer_kind(const itr_tokenizer *k) { return k->kind->name; }
 int64_t itr_tokenizer_size(const itr_tokenizer *k) { return k->tokens.n; }

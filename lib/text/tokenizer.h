@@ -25,6 +25,7 @@ typedef struct itr_tokenizer itr_tokenizer;
 typedef struct itr_tokenizer_opts {
 	bool cased;               /* wordpiece: no lower case, accents stay (bert-base-cased) */
 	bool open_clip_clean;     /* clip-bpe: html.unescape twice and white space as open_clip.SimpleTokenizer does it */
+	const char *rules;        /* what itr_tokenizer_rules_json gave for the tokenizer whose file this is; wins over config */
 	const char *config;       /* tokenizer_config.json to take do_lower_case, strip_accents and tokenize_chinese_chars from; NULL: the one in the folder, if a folder is given */
 } itr_tokenizer_opts;
 
@@ -38,6 +39,10 @@ void itr_tokenizer_free(itr_tokenizer *k);
 const char *itr_tokenizer_kind(const itr_tokenizer *k);                    /* "wordpiece" */
 /* The i-th kind and, in *what, one line about it; NULL after the last. */
 const char *itr_tokenizer_kind_at(int i, const char **what);
+
+/* What it was made from, so that a model file can hold it and itr_tokenizer_parse make it again: the vocabulary's bytes (borrowed) and how text is prepared (free()). */
+const void *itr_tokenizer_source(const itr_tokenizer *k, size_t *bytes);
+char *itr_tokenizer_rules_json(const itr_tokenizer *k);
 
 /* Ids of text, special tokens in, no padding; cut to max_ids as the reference does (the last special token stays). max_ids >= 2. Returns how many were written. */
 int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t bytes, int32_t *ids, int64_t max_ids);

@@ -71,6 +71,7 @@ struct itr_tokenizer {
 	itr_strtab tokens;                      /* spelling -> id; also id -> spelling (NUL-terminated in bytes) */
 	int32_t start, end, pad, unk;
 	itr_tokenizer_rules rules;
+	itr_buf source;                         /* the vocabulary as it was read */
 	void *data;                             /* the kind's own */
 };
 

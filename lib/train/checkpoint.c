@@ -47,7 +47,7 @@ static int read_state(const itr_h5 *h, itr_train_state *s, itr_err *err)
 
 static int write_parts(itr_h5 *h, const itr_checkpoint_parts *p, itr_err *err)
 {
-	const int64_t n = itr_params_block(p->model->params);
+	const int64_t n = itr_params_live(p->model->params);
 	if (itr_model_write(p->model, h, NULL, err) < 0 || itr_optim_save(p->optim, h, err) < 0 || write_state(h, p->state, err) < 0)
 		return -1;
 	if (p->ema && itr_h5_write(h, "/ema", ITR_F32, 1, &n, itr_ema_values(p->ema), err) < 0)
@@ -136,7 +136,7 @@ static int read_history(const itr_h5 *h, itr_checkpoint_parts *p, int64_t max_ep
 int itr_checkpoint_read(const char *path, itr_checkpoint_parts *p, int64_t max_epochs, itr_err *err)
 {
 	itr_h5 *h = open_checkpoint(path, err);
-	const int64_t n = itr_params_block(p->model->params);
+	const int64_t n = itr_params_live(p->model->params);
 	if (!h)
 		return -1;
 	int rc = itr_params_load(p->model->params, h, "/param", err);

@@ -33,7 +33,8 @@ struct run {
 	itr_tape *tape;
 	itr_schedule schedule;
 	int64_t *train, n_train, *val, n_val, *order, steps_per_epoch;
-	float *x, *y, *embed_text, *embed_image, *grad_text, *grad_image;       /* a batch, packed; its embeddings for GradCache */
+	itr_source *source[2];          /* text, image: what the model's sides are fed with */
+	float *embed_text, *embed_image, *grad_text, *grad_image;       /* a batch's embeddings, for GradCache */
 	int64_t *image_of;
 	itr_train_state state;
 	const char *best_in;            /* the checkpoint that holds the best weights, where those in memory are not the best */
@@ -55,26 +56,13 @@ static void tell(const struct run *r, const char *key, double value, int64_t ste
 
 /* --- batches ------------------------------------------------------------------------------------------------------------------------ */
 
-struct packing { struct run *r; const int64_t *rows; };
-
-static void pack_row(void *ctx, int64_t i, int worker)
-{
-	const struct packing *p = ctx;
-	struct run *r = p->r;
-	const int64_t text = r->train[p->rows[i]], image = r->d->text_image[text];
-	(void)worker;
-	memcpy(r->x + i * r->d->text_dim, r->d->text + text * r->d->text_dim, (size_t)r->d->text_dim * sizeof *r->x);
-	memcpy(r->y + i * r->d->image_dim, r->d->image + image * r->d->image_dim, (size_t)r->d->image_dim * sizeof *r->y);
-	r->image_of[i] = image;
-}
-
-/* Packs batch `at` of the epoch's order; its size. */
+/* Takes batch `at` of the epoch's order from both sides; its size, or -1 with err. */
 static int64_t next_batch(struct run *r, int64_t at)
 {
 	const int64_t first = at * r->o->batch_size, b = ITR_MIN(r->o->batch_size, r->n_train - first);
-	struct packing p = { r, r->order + first };
-	itr_parallel_for(r->o->threads, b, pack_row, &p);
-	return b;
+	for (int64_t i = 0; i < b; i++)
+		r->image_of[i] = r->d->text_image[r->order[first + i]];
+	return itr_source_take(r->source[0], first, b, r->err) < 0 || itr_source_take(r->source[1], first, b, r->err) < 0 ? -1 : b;
 }
 
 static void new_order(struct run *r)
@@ -82,6 +70,10 @@ static void new_order(struct run *r)
 	itr_rng g;
 	itr_rng_init(&g, (uint64_t[]){ r->o->seed, (uint64_t)r->state.epoch }, 2);
 	itr_rng_permutation(&g, r->n_train, r->order);
+	for (int64_t i = 0; i < r->n_train; i++)
+		r->order[i] = r->train[r->order[i]];
+	for (int side = 0; side < 2; side++)
+		itr_source_epoch(r->source[side], r->order, r->n_train, (uint64_t)r->state.epoch, r->state.step_in_epoch * r->o->accumulate * r->o->batch_size);
 }
 
 /* --- one step ------------------------------------------------------------------------------------------------------------------------ */
@@ -91,17 +83,19 @@ static itr_loss_opts loss_opts(const struct run *r)
 	return (itr_loss_opts){ r->m->log_scale ? itr_leaf(r->tape, r->m->log_scale) : NULL, 1 / r->m->config.temperature, r->o->positives, r->o->symmetric, r->image_of };
 }
 
-static itr_var *batch_input(const struct run *r, const float *x, int64_t first, int64_t n, int64_t dim)
+/* Embeds rows [first, first + n) of the batch; the mask of dropout depends on `number` alone, so a second call sees the same. */
+static void embed(struct run *r, uint64_t number, int64_t first, int64_t n, itr_var **text, itr_var **image)
 {
-	return itr_input(r->tape, 2, (int64_t[]){ n, dim }, x + first * dim);
+	itr_tape_reset(r->tape, number);
+	*text = itr_model_text(r->tape, r->m, itr_source_embed(r->source[0], r->tape, first, n));
+	*image = itr_model_image(r->tape, r->m, itr_source_embed(r->source[1], r->tape, first, n));
 }
 
 /* Forward and backward of a whole batch at once. Gradients are added, times `share`. */
 static double plain_batch(struct run *r, int64_t b, uint64_t number, double share)
 {
-	itr_tape_reset(r->tape, number);
-	itr_var *text = itr_model_text(r->tape, r->m, batch_input(r, r->x, 0, b, r->d->text_dim));
-	itr_var *image = itr_model_image(r->tape, r->m, batch_input(r, r->y, 0, b, r->d->image_dim));
+	itr_var *text, *image;
+	embed(r, number, 0, b, &text, &image);
 	itr_loss_opts lo = loss_opts(r);
 	itr_var *loss = r->loss->value(r->tape, text, image, &lo);
 	const double value = itr_var_item(r->tape, loss);
@@ -111,14 +105,6 @@ static double plain_batch(struct run *r, int64_t b, uint64_t number, double shar
 	return value;
 }
 
-/* Embeds rows [first, first + n) of the batch; the mask of dropout depends on `number` alone, so a second call sees the same. */
-static void embed_chunk(struct run *r, uint64_t number, int64_t first, int64_t n, itr_var **text, itr_var **image)
-{
-	itr_tape_reset(r->tape, number);
-	*text = itr_model_text(r->tape, r->m, batch_input(r, r->x, first, n, r->d->text_dim));
-	*image = itr_model_image(r->tape, r->m, batch_input(r, r->y, first, n, r->d->image_dim));
-}
-
 /* GradCache: embed by chunks, gradient of the loss at the embeddings, then each chunk again with that gradient from above. Memory of one chunk. */
 static double cached_batch(struct run *r, int64_t b, uint64_t number, double share)
 {
@@ -126,7 +112,7 @@ static double cached_batch(struct run *r, int64_t b, uint64_t number, double sha
 	itr_var *text, *image;
 	for (int64_t i = 0; i < b; i += c) {
 		const int64_t n = ITR_MIN(c, b - i);
-		embed_chunk(r, number + (uint64_t)(i / c) * 0x100000000u, i, n, &text, &image);
+		embed(r, number + (uint64_t)(i / c) * 0x100000000u, i, n, &text, &image);
 		memcpy(r->embed_text + i * e, text->data, (size_t)(n * e) * sizeof(float));
 		memcpy(r->embed_image + i * e, image->data, (size_t)(n * e) * sizeof(float));
 		r->flops += itr_tape_flops(r->tape);
@@ -145,7 +131,7 @@ static double cached_batch(struct run *r, int64_t b, uint64_t number, double sha
 	r->flops += itr_tape_flops(r->tape);
 	for (int64_t i = 0; i < b; i += c) {
 		const int64_t n = ITR_MIN(c, b - i);
-		embed_chunk(r, number + (uint64_t)(i / c) * 0x100000000u, i, n, &text, &image);
+		embed(r, number + (uint64_t)(i / c) * 0x100000000u, i, n, &text, &image);
 		/* both towers stand on one tape: seed the one, then walk back from the other */
 		if (image->needs_grad)
 			itr_seed_gradient(r->tape, image, r->grad_image + i * e);
@@ -176,6 +162,8 @@ static int one_step(struct run *r)
 	itr_params_zero_grad(r->m->params);
 	for (int64_t k = first; k < last; k++) {
 		const int64_t b = next_batch(r, k);
+		if (b < 0)
+			return -1;
 		const uint64_t number = (uint64_t)(step * r->o->accumulate + (k - first));
 		const double v = r->o->cache_chunk > 0 ? cached_batch(r, b, number, 1.0 / (double)(last - first)) : plain_batch(r, b, number, 1.0 / (double)(last - first));
 		if (!isfinite(v))
@@ -227,7 +215,7 @@ static int save_checkpoint(struct run *r)
 	if (r->state.best_epoch > 0 && r->state.best_epoch == r->state.epoch && r->state.step_in_epoch == 0)
 		p.best = r->ema ? itr_ema_values(r->ema) : itr_params_values(r->m->params);
 	else if (r->state.best_epoch > 0 && r->best_in)
-		p.best = best = itr_checkpoint_best(r->best_in, itr_params_block(r->m->params), NULL);
+		p.best = best = itr_checkpoint_best(r->best_in, itr_params_live(r->m->params), NULL);
 	r->last_checkpoint = itr_clock_now();
 	const int rc = itr_checkpoint_write(r->h->checkpoint_path, &p, r->err);
 	r->best_in = rc == 0 ? r->h->checkpoint_path : r->best_in;
@@ -247,7 +235,11 @@ static int end_of_epoch(struct run *r)
 	itr_params_release_grads(r->m->params);
 	if (r->ema)
 		itr_ema_swap(r->ema);
-	itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->tape, r->metric);
+	if (itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->source, r->tape, r->metric, r->err) < 0) {
+		if (r->ema)
+			itr_ema_swap(r->ema);
+		return -1;
+	}
 	const double value = r->metric[r->monitor];
 	const bool larger = itr_train_larger_is_better(itr_train_metric_names[r->monitor]);
 	const bool better = isfinite(value) && (r->state.best_epoch == 0 || (larger ? value > r->state.best_value : value < r->state.best_value));
@@ -338,7 +330,7 @@ static int set_up(struct run *r)
 		return itr_err_set(r->err, "no pair is in the part 'train'");
 	if (find_monitor(r) < 0)
 		return -1;
-	if (r->d->text_dim != r->m->config.text_dim || r->d->image_dim != r->m->config.image_dim)
+	if ((r->d->text && r->d->text_dim != r->m->config.text_dim) || (r->d->image && r->d->image_dim != r->m->config.image_dim))
 		return itr_err_set(r->err, "the data are %lld -> %lld, the model is %lld -> %lld", (long long)r->d->text_dim, (long long)r->d->image_dim,
 		                   (long long)r->m->config.text_dim, (long long)r->m->config.image_dim);
 	r->optim = itr_optim_new(o->optimizer, r->m->params, &(itr_optim_opts){ .lr = o->lr, .weight_decay = o->weight_decay, .decay_all = o->decay_all, .threads = o->threads }, r->err);
@@ -349,8 +341,10 @@ static int set_up(struct run *r)
 	r->schedule = (itr_schedule){ o->schedule, o->lr, o->min_lr, o->warmup, r->steps_per_epoch * o->epochs, o->by_epoch, r->steps_per_epoch };
 	r->order = itr_xmalloc((size_t)r->n_train * sizeof *r->order);
 	r->image_of = itr_xmalloc((size_t)b * sizeof *r->image_of);
-	r->x = floats(b, r->d->text_dim);
-	r->y = floats(b, r->d->image_dim);
+	const int64_t part = o->cache_chunk > 0 ? ITR_MIN(o->cache_chunk, b) : b;
+	for (int side = 0; side < 2; side++)
+		r->source[side] = itr_source_new(r->m, r->d, o->raw, side == 1, &(itr_source_opts){ .batch = b, .part = part, .ahead = ITR_MAX(b, (int64_t)16), .augment = o->augment,
+		                                                                                   .seed = o->seed, .threads = o->threads });
 	if (o->cache_chunk > 0) {
 		const int64_t e = itr_model_embed_dim(r->m);
 		r->embed_text = floats(b, e), r->embed_image = floats(b, e), r->grad_text = floats(b, e), r->grad_image = floats(b, e);
@@ -368,7 +362,9 @@ static void tear_down(struct run *r)
 	free(r->order);
 	free(r->image_of);
 	free(r->history);
-	float *blocks[] = { r->x, r->y, r->embed_text, r->embed_image, r->grad_text, r->grad_image };
+	itr_source_free(r->source[0]);
+	itr_source_free(r->source[1]);
+	float *blocks[] = { r->embed_text, r->embed_image, r->grad_text, r->grad_image };
 	for (int i = 0; i < ITR_LEN(blocks); i++)
 		itr_aligned_free(blocks[i]);
 	itr_tape_free(r->tape);
@@ -395,8 +391,8 @@ static void fill_report(struct run *r, itr_train_report *rep)
 /* The best model is put back where it was, if it went. */
 static int restore_model(struct run *r)
 {
-	const size_t bytes = (size_t)itr_params_block(r->m->params) * sizeof(float);
-	float *best = itr_checkpoint_best(r->best_in, itr_params_block(r->m->params), r->err), *values = itr_params_values(r->m->params);
+	const size_t bytes = (size_t)itr_params_live(r->m->params) * sizeof(float);
+	float *best = itr_checkpoint_best(r->best_in, itr_params_live(r->m->params), r->err), *values = itr_params_values(r->m->params);
 	if (!best)
 		return r->err && r->err->set ? -1 : 0;
 	float *now = memcpy(itr_aligned_alloc(bytes), values, bytes);

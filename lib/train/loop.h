@@ -1,4 +1,4 @@
-/* loop.h - training a network on pairs of stored vectors: batches, steps, validation, early stopping, checkpoints, exact resumption.
+/* loop.h - training a network on pairs, of stored vectors or of pictures and captions that its towers turn into vectors (source.h): batches, steps, validation, early stopping, checkpoints, exact resumption.
  *
  * The same inputs, options and seed give the same weights, bit for bit, for any number of threads, and whether or not the run was interrupted: the order of an
  * epoch is default_rng([seed, epoch]).permutation, dropout is counter-based, and a checkpoint holds everything else.
@@ -13,6 +13,7 @@
 #include "loss/loss.h"
 #include "model/model.h"
 #include "optim/optim.h"
+#include "train/source.h"
 
 typedef struct itr_train_opts {
 	int64_t epochs, batch_size, val_batch;  /* val_batch: contrastive losses depend on it; 512 as published */
@@ -32,6 +33,8 @@ typedef struct itr_train_opts {
 	int threads;
 	double checkpoint_seconds;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
 	int64_t log_every;              /* steps between points of the per-step metrics */
+	const itr_raw *raw;             /* pictures and captions for the model's towers; NULL: every vector is stored */
+	itr_augment augment;            /* of training pictures */
 } itr_train_opts;
 
 /* What the loop tells and asks while it runs; any may be NULL. */

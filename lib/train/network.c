@@ -37,7 +37,10 @@ int64_t itr_network_samples(const itr_network_job *job)
 	return n * job->opts.epochs;
 }
 
-static const char *data_hash(const itr_json *info) { return itr_json_str(itr_json_path(info, "data_sha256"), NULL); }
+static const char *const same_keys[] = { "data_sha256", "text_weights_sha256", "image_weights_sha256" };
+static const char *const same_names[] = { "the data are not those", "the text tower's weights are not those", "the image tower's weights are not those" };
+
+static const char *hash_of(const itr_json *info, int i) { return itr_json_str(itr_json_path(info, same_keys[i]), NULL); }
 
 /* The contents of the data, as provenance has hashed them, so that a checkpoint goes on with the same or not at all. */
 static int note_data(itr_network_job *job, itr_err *err)
@@ -48,13 +51,17 @@ static int note_data(itr_network_job *job, itr_err *err)
 	if (hash)
 		itr_json_add_str(job->info, "data_sha256", hash);
 	itr_json_free(p);
+	for (int side = 0; side < 2; side++)
+		if (job->built && job->built->tower[side])
+			itr_json_add_str(job->info, same_keys[1 + side], job->built->tower[side]->weights_sha256);
 	if (job->resume) {
 		itr_json *before = itr_checkpoint_info(job->resume, err);
-		const char *a = data_hash(before), *b = data_hash(job->info);
-		if (!before)
-			rc = -1;
-		else if (a && b && strcmp(a, b))
-			rc = itr_err_set(err, "the data are not those that '%s' was trained on: their SHA-256 differs", job->resume);
+		rc = before ? 0 : -1;
+		for (int i = 0; rc == 0 && i < ITR_LEN(same_keys); i++) {
+			const char *a = hash_of(before, i), *b = hash_of(job->info, i);
+			if (a && b && strcmp(a, b))
+				rc = itr_err_set(err, "%s that '%s' was trained on: their SHA-256 differs", same_names[i], job->resume);
+		}
 		itr_json_free(before);
 	}
 	return rc;
@@ -69,6 +76,8 @@ static itr_json *model_config(const itr_network_job *job)
 	itr_split_note_put(j, &note);
 	itr_json_add_str(j, "text_encoder", job->data->text_encoder);
 	itr_json_add_str(j, "image_encoder", job->data->image_encoder);
+	if (job->opts.raw)
+		itr_json_add_int(j, "max_failed", job->max_failed);
 	itr_json_add_str(training, "loss", job->opts.loss);
 	itr_json_add_str(training, "optimizer", job->opts.optimizer);
 	itr_json_add_num(training, "lr", job->opts.lr);
@@ -136,12 +145,13 @@ itr_json *itr_network_fit(itr_network_job *job, itr_err *err)
 {
 	job->config.text_dim = job->data->text_dim;
 	job->config.image_dim = job->data->image_dim;
-	itr_model *m = itr_model_new(job->model, &job->config, job->opts.seed, err);
+	itr_model *m = job->built ? job->built : itr_model_new(job->model, &job->config, job->opts.seed, err);
 	char *checkpoint = itr_path_replace_extension(job->output, ".ckpt.h5");
 	itr_json *j = NULL;
 	if (m && note_data(job, err) == 0)
 		j = run(job, m, checkpoint, err);
 	free(checkpoint);
-	itr_model_free(m);
+	if (m != job->built)
+		itr_model_free(m);
 	return j;
 }

@@ -8,6 +8,8 @@ typedef struct itr_network_job {
 	const char *model;
 	itr_model_config config;        /* text_dim and image_dim come from the data */
 	itr_train_opts opts;
+	itr_model *built;               /* borrowed: the model with towers (finetune.h); NULL: made from `model` and config */
+	int64_t max_failed;             /* pictures that were allowed to fail, which evaluation then allows too */
 	const itr_pair_data *data;      /* split already, with: */
 	double sizes[3];
 	const char *output;             /* MODEL.h5; MODEL.ckpt.h5 and MODEL.curves.png are written beside it */

@@ -52,7 +52,7 @@ void itr_validate_vectors(const float *text, int64_t n, const float *image, int6
 
 /* --- a model on stored pairs: memory of the images and of one block of texts, however many texts there are --------------------------------------- */
 
-enum { CHUNK = 256, BLOCK_BYTES = 4 << 20 };
+enum { BLOCK_BYTES = 4 << 20 };
 
 struct validation {
 	const itr_model *m;
@@ -62,24 +62,26 @@ struct validation {
 	itr_tape *tape;
 	const int64_t *texts;
 	int64_t *images, *position, n_images, dim;
-	float *x, *y, *partner;         /* CHUNK rows of input; a block of texts, embedded; a batch of their images */
+	itr_source *const *source;
+	itr_err *err;
+	float *y, *partner;             /* a block of texts, embedded; a batch of their images */
 	float *raw, *image;             /* embedded images as they come (NULL where the model takes them as they are), and of unit length */
 };
 
 /* Embeds rows of the data into y. */
-static void embed(const struct validation *v, bool image, const int64_t *rows, int64_t n, float *y)
+static int embed(const struct validation *v, bool image, const int64_t *rows, int64_t n, float *y)
 {
-	const int64_t in = image ? v->d->image_dim : v->d->text_dim;
-	const float *from = image ? v->d->image : v->d->text;
-	for (int64_t i = 0; i < n; i += CHUNK) {
-		const int64_t b = ITR_MIN((int64_t)CHUNK, n - i);
-		for (int64_t k = 0; k < b; k++)
-			memcpy(v->x + k * in, from + rows[i + k] * in, (size_t)in * sizeof *y);
+	const int64_t part = itr_source_part(v->source[image]);
+	for (int64_t i = 0; i < n; i += part) {
+		const int64_t b = ITR_MIN(part, n - i);
 		itr_tape_reset(v->tape, 0);
-		itr_var *x = itr_input(v->tape, 2, (int64_t[]){ b, in }, v->x);
+		itr_var *x = itr_source_rows(v->source[image], v->tape, rows + i, b, v->err);
+		if (!x)
+			return -1;
 		x = image ? itr_model_image(v->tape, v->m, x) : itr_model_text(v->tape, v->m, x);
 		memcpy(y + i * v->dim, x->data, (size_t)(b * v->dim) * sizeof *y);
 	}
+	return 0;
 }
 
 static const float *raw_image(const struct validation *v, int64_t position)
@@ -98,13 +100,15 @@ static double batch_loss(const struct validation *v, const float *y, int64_t fir
 	return (double)n * itr_var_item(v->tape, v->loss->value(v->tape, itr_input(v->tape, 2, shape, y), itr_input(v->tape, 2, shape, v->partner), &lo));
 }
 
-static void embed_images(struct validation *v)
+static int embed_images(struct validation *v)
 {
 	const size_t bytes = (size_t)(v->n_images * v->dim) * sizeof *v->image;
 	v->image = itr_aligned_alloc(bytes);
-	embed(v, true, v->images, v->n_images, v->image);
+	if (embed(v, true, v->images, v->n_images, v->image) < 0)
+		return -1;
 	v->raw = v->m->ops->image ? memcpy(itr_aligned_alloc(bytes), v->image, bytes) : NULL;
 	itr_rows_normalize(v->image, v->n_images, v->dim, v->o->threads);
+	return 0;
 }
 
 /* Texts pass twice: a rank can be counted once the scores of all positives are known. One block is embedded once. */
@@ -115,7 +119,7 @@ static void both_rounds(const struct validation *v, int64_t n, int64_t block, do
 	double loss = 0, cosine = 0;
 	for (int64_t i = 0; i < n; i += block) {
 		const int64_t b = ITR_MIN(block, n - i);
-		embed(v, false, v->texts + i, b, v->y);
+		(void)embed(v, false, v->texts + i, b, v->y);           /* captions cannot fail */
 		for (int64_t k = 0; k < b; k += v->o->val_batch)
 			loss += batch_loss(v, v->y + k * v->dim, i + k, ITR_MIN(v->o->val_batch, b - k));
 		itr_rows_normalize(v->y, b, v->dim, v->o->threads);
@@ -126,7 +130,7 @@ static void both_rounds(const struct validation *v, int64_t n, int64_t block, do
 	for (int64_t i = 0; i < n; i += block) {
 		const int64_t b = ITR_MIN(block, n - i);
 		if (n > block) {
-			embed(v, false, v->texts + i, b, v->y);
+			(void)embed(v, false, v->texts + i, b, v->y);
 			itr_rows_normalize(v->y, b, v->dim, v->o->threads);
 		}
 		itr_rank_stream_count(s, v->y, i, b);
@@ -140,28 +144,31 @@ static void both_rounds(const struct validation *v, int64_t n, int64_t block, do
 	itr_relevance_free(i2t);
 }
 
-void itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, itr_tape *t, double value[ITR_VAL_COUNT])
+int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, itr_source *const source[2], itr_tape *t,
+                 double value[ITR_VAL_COUNT], itr_err *err)
 {
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
 		value[i] = NAN;
 	if (n == 0)
-		return;
-	struct validation v = { .m = m, .d = d, .o = o, .loss = loss, .tape = t, .texts = texts, .dim = itr_model_embed_dim(m) };
-	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim, block = ITR_MAX(fit / batch, (int64_t)1) * batch;
+		return 0;
+	struct validation v = { .m = m, .d = d, .o = o, .loss = loss, .source = source, .err = err, .tape = t, .texts = texts, .dim = itr_model_embed_dim(m) };
+	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim, few = ITR_MAX(fit / batch, (int64_t)1) * batch;
+	const int64_t block = itr_source_is_tower(source[0]) ? n : few;          /* a tower's texts are dear: all are kept rather than embedded twice */
 	const itr_compute compute = itr_tape_compute(t);
 	itr_tape_set_inference(t, true);
 	itr_tape_set_compute(t, ITR_COMPUTE_F32);
 	v.images = itr_pair_data_images(d, texts, n, &v.position, &v.n_images);
-	v.x = itr_aligned_alloc((size_t)(CHUNK * ITR_MAX(d->text_dim, d->image_dim)) * sizeof *v.x);
 	v.y = itr_aligned_alloc((size_t)(ITR_MIN(block, n) * v.dim) * sizeof *v.y);
 	v.partner = itr_aligned_alloc((size_t)(batch * v.dim) * sizeof *v.partner);
-	embed_images(&v);
-	both_rounds(&v, n, block, value);
-	float *blocks[] = { v.x, v.y, v.partner, v.raw, v.image };
+	const int rc = embed_images(&v);
+	if (rc == 0)
+		both_rounds(&v, n, block, value);
+	float *blocks[] = { v.y, v.partner, v.raw, v.image };
 	for (int i = 0; i < ITR_LEN(blocks); i++)
 		itr_aligned_free(blocks[i]);
 	free(v.position);
 	free(v.images);
 	itr_tape_set_compute(t, compute);
 	itr_tape_set_inference(t, false);
+	return rc;
 }

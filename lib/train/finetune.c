@@ -1,0 +1,195 @@
+#include "train/finetune.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "data/dataset.h"
+#include "encode/encoder.h"
+
+enum { TEXT, IMAGE };
+static const char *const side_name[2] = { "text", "image" }, *const without_weights[2] = { "hash", "classic" };
+
+/* --- towers --------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Is NAME a network of this side, and do the options about it fit together? 1: a tower, 0: an encoder without weights, -1 with err. */
+static int kind_of(const itr_finetune_opts *o, int side, itr_err *err)
+{
+	const char *name = o->encoder[side] ? o->encoder[side] : without_weights[side];
+	itr_err unknown = ITR_ERR_INIT;
+	for (int i = 0; i < itr_encoder_count(); i++) {
+		const itr_encoder_desc *d = itr_encoder_at(i);
+		if (strcmp(d->name, name) || !(d->modality & (unsigned)(side ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT)) || d->tower)
+			continue;
+		if (o->train[side])
+			return itr_err_set(err, "'%s' has nothing to train: --finetune %s needs a network as --%s-encoder", name, side_name[side], side_name[side]);
+		return o->weights[side] ? itr_err_set(err, "'%s' takes no weights", name) : 0;
+	}
+	if (!itr_tower_find(name, side == IMAGE, &unknown))
+		return itr_err_set(err, "%s", unknown.msg);
+	if (!o->train[side] && !o->weights[side])
+		return itr_err_set(err, "'%s' with random weights that are not trained gives noise: --%s-weights, or --finetune %s", name, side_name[side], side_name[side]);
+	return 1;
+}
+
+/* Words of the training captions; every other kind of vocabulary is published with its weights. */
+static itr_tokenizer *words_of(const itr_raw *r, int64_t size, itr_err *err)
+{
+	itr_word_counter *c = itr_word_counter_new();
+	int64_t lines;
+	for (int64_t i = 0; i < r->pairs.n_texts; i++)
+		if (r->pairs.text_split[i] == ITR_TRAIN || r->pairs.text_split[i] == ITR_RESTVAL)
+			itr_word_counter_add(c, r->caption[i], strlen(r->caption[i]));
+	char *text = itr_word_counter_vocab(c, 1, size, &lines);
+	itr_tokenizer *k = itr_tokenizer_parse("words", "words of the training captions", text, strlen(text), NULL, err);
+	itr_info("vocabulary: %lld words of the training captions", (long long)lines);
+	itr_word_counter_free(c);
+	free(text);
+	return k;
+}
+
+static itr_tower *open_tower(const itr_raw *r, const itr_finetune_opts *o, int side, itr_err *err)
+{
+	const itr_tower_ops *ops = itr_tower_find(o->encoder[side], side == IMAGE, err);
+	const bool scratch = !o->weights[side];
+	itr_tower_opts t = { .weights = o->weights[side], .vocabulary = side == TEXT ? o->vocabulary : NULL, .preset = side == IMAGE ? o->preset : NULL, .pooling = side == TEXT ? o->pooling : ITR_POOL_DEFAULT,
+	                     .batch_statistics = o->train[side] && (o->bn == ITR_BN_BATCH || (o->bn == ITR_BN_AUTO && scratch)), .max_tokens = o->max_tokens, .seed = o->seed,
+	                     .threads = o->threads };
+	if (side == TEXT && scratch && !o->vocabulary) {
+		if (strcmp(ops->tokenizer, "words")) {
+			itr_err_set(err, "'%s' from scratch needs a %s vocabulary: --vocabulary FILE", ops->name, ops->tokenizer);
+			return NULL;
+		}
+		if (!(t.tokenizer = words_of(r, o->vocabulary_size, err)))
+			return NULL;
+	}
+	if (scratch)
+		itr_info("'%s' begins with random weights%s", ops->name, t.batch_statistics ? ", BatchNorm by the batch" : "");
+	return itr_tower_open(o->encoder[side], side == IMAGE, &t, err);
+}
+
+/* --- what is trained, and how fast ------------------------------------------------------------------------------------------------------------- */
+
+static bool begins(const char *s, const char *prefix) { return !strncmp(s, prefix, strlen(prefix)); }
+
+/* gamma and beta of every normalisation that has running statistics. */
+static void freeze_norms(itr_params *p)
+{
+	static const char tail[] = ".running_mean";
+	for (int64_t i = 0; i < itr_params_count(p); i++) {
+		const char *name = itr_params_at(p, i)->name;
+		const size_t n = strlen(name), cut = sizeof tail - 1;
+		if (n < cut || strcmp(name + n - cut, tail))
+			continue;
+		for (int k = 0; k < 2; k++) {
+			char *other = itr_xasprintf("%.*s.%s", (int)(n - cut), name, k ? "bias" : "weight");
+			itr_param *q = itr_params_find(p, other);
+			if (q)
+				q->frozen = true;
+			free(other);
+		}
+	}
+}
+
+static void set_rates(itr_model *m, const itr_finetune_opts *o)
+{
+	for (int64_t i = 0; i < itr_params_count(m->params); i++) {
+		itr_param *q = itr_params_at(m->params, i);
+		for (int side = 0; side < 2; side++)
+			if (begins(q->name, side ? "image_encoder." : "text_encoder."))
+				q->lr_scale = o->tower_lr > 0 ? o->tower_lr : o->weights[side] ? 0.1 : 1;
+	}
+	if (o->freeze_bn)
+		freeze_norms(m->params);
+}
+
+/* --- all of it ---------------------------------------------------------------------------------------------------------------------------------- */
+
+static int build(itr_finetune *f, const char *model, const itr_model_config *config, const itr_finetune_opts *o, const int tower[2], itr_err *err)
+{
+	itr_tower *w[2] = { NULL, NULL };
+	itr_model_config c = *config;
+	itr_pair_data *d = &f->raw.pairs;
+	for (int side = 0; side < 2; side++) {
+		const char *name = o->encoder[side] ? o->encoder[side] : without_weights[side];
+		*(side ? &d->image_encoder : &d->text_encoder) = itr_xstrdup(name);
+		if (tower[side] && !(w[side] = open_tower(&f->raw, o, side, err))) {
+			itr_tower_free(w[TEXT]);
+			return -1;
+		}
+		if (!tower[side] && itr_raw_encode(&f->raw, NULL, side == IMAGE, name, o->threads, o->stop, err) < 0) {
+			itr_tower_free(w[TEXT]);
+			return -1;
+		}
+	}
+	c.text_dim = d->text_dim;
+	c.image_dim = d->image_dim;
+	if (!(f->model = itr_model_new_towers(model, &c, w, o->train, o->seed, err)))
+		return -1;
+	set_rates(f->model, o);
+	for (int side = 0; side < 2; side++)
+		if (tower[side] && !o->train[side]) {
+			itr_info("%s vectors by '%s', once", side_name[side], o->encoder[side]);
+			if (itr_raw_encode(&f->raw, f->model, side == IMAGE, NULL, o->threads, o->stop, err) < 0)
+				return -1;
+		}
+	return 0;
+}
+
+int itr_finetune_open(itr_finetune *f, const char *path, const char *model, const itr_model_config *c, const itr_finetune_opts *o, itr_err *err)
+{
+	int tower[2];
+	memset(f, 0, sizeof *f);
+	for (int side = 0; side < 2; side++)
+		if ((tower[side] = kind_of(o, side, err)) < 0)
+			return -1;
+	if (itr_split_parse(f->sizes, o->split_sizes, err) < 0 ||
+	    itr_raw_open(&f->raw, path, &(itr_raw_opts){ .max_failed = o->max_failed, .look = true, .threads = o->threads, .stop = o->stop }, err) < 0)
+		return -1;
+	if (itr_pair_data_split(&f->raw.pairs, f->sizes, o->seed, false, err) == 0 && build(f, model, c, o, tower, err) == 0)
+		return 0;
+	itr_finetune_free(f);
+	return -1;
+}
+
+void itr_finetune_free(itr_finetune *f)
+{
+	itr_model_free(f->model);
+	itr_raw_free(&f->raw);
+	memset(f, 0, sizeof *f);
+}
+
+int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chunk, itr_err *err)
+{
+	const itr_model *m = f->model;
+	int64_t n, last;
+	if (!m->tower[IMAGE] || !m->trained[IMAGE] || !m->tower[IMAGE]->config.batch_statistics)
+		return 0;
+	free(itr_pair_data_texts(&f->raw.pairs, ITR_TRAIN, &n));
+	last = n % batch ? n % batch : batch;
+	if (chunk > 0 && chunk < batch)
+		return itr_err_set(err, "--bn batch takes its statistics from a whole batch, --grad-cache cuts it into chunks: --bn running with it");
+	if (batch > 1 && last > 1)
+		return 0;
+	return batch == 1 ? itr_err_set(err, "--bn batch takes its statistics from the pictures of a batch, and one picture has none to compare with: a larger --batch-size, or --bn running")
+	                  : itr_err_set(err, "%lld pairs in batches of %lld leave one over, which --bn batch cannot take statistics of: another --batch-size, or --bn running", (long long)n,
+	                                (long long)batch);
+}
+
+int itr_finetune_read(itr_raw *r, const itr_model *m, const itr_json *config, const char *path, int threads, itr_err *err)
+{
+	const itr_raw_opts o = { .max_failed = itr_json_int(itr_json_get(config, "max_failed"), 0), .look = true, .threads = threads };
+	if (!m->tower[TEXT] && !m->tower[IMAGE])
+		return itr_err_set(err, "the model has no encoders of its own: extract-features makes the vectors that it takes");
+	if (itr_raw_open(r, path, &o, err) < 0)
+		return -1;
+	for (int side = 0; side < 2; side++) {
+		const char *name = itr_json_str(itr_json_get(config, side ? "image_encoder" : "text_encoder"), without_weights[side]);
+		if (itr_raw_encode(r, m, side == IMAGE, name, threads, NULL, err) < 0) {
+			itr_raw_free(r);
+			return -1;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,156 @@
+#include "train/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "train/loader.h"
+
+enum { STORED_PART = 256, TOWER_PART = 32 };    /* rows that evaluation embeds at once */
+
+struct itr_source {
+	const itr_pair_data *d;
+	const itr_raw *raw;
+	const itr_tower *tower;                 /* NULL: rows are stored */
+	itr_source_opts o;
+	bool image;
+	const float *stored;
+	int64_t dim, values;                    /* of a row; floats of a row's input (pixels, or the row itself) */
+	itr_loader *loader;
+	const int64_t *texts;                   /* of the epoch */
+	int64_t at;                             /* position of the batch taken */
+	float *input;                           /* [part][values] */
+	int32_t *ids;                           /* tokens of the batch taken */
+	int64_t *start;
+};
+
+itr_source *itr_source_new(const itr_model *m, const itr_pair_data *d, const itr_raw *raw, bool image, const itr_source_opts *o)
+{
+	itr_source *s = itr_xcalloc(1, sizeof *s);
+	*s = (itr_source){ .d = d, .raw = raw, .o = *o, .image = image, .stored = image ? d->image : d->text };
+	s->dim = s->values = image ? d->image_dim : d->text_dim;
+	if (!s->stored) {
+		s->tower = m->tower[image];
+		if (!s->tower || !raw)
+			ITR_BUG("itr_source_new: neither stored %s nor a tower that makes them", image ? "images" : "texts");
+		s->dim = s->tower->dim;
+		s->values = image ? s->tower->config.image_size * s->tower->config.image_size * 3 : 0;
+		if (image && o->ahead > 0)
+			s->loader = itr_loader_new(raw, s->tower->preset, &o->augment, o->seed, o->batch + o->ahead, ITR_MAX(1, o->threads));
+	}
+	s->input = itr_aligned_alloc((size_t)(ITR_MAX(o->part, itr_source_part(s)) * s->values + 1) * sizeof *s->input);
+	return s;
+}
+
+static void drop_tokens(itr_source *s)
+{
+	free(s->ids);
+	free(s->start);
+	s->ids = NULL;
+	s->start = NULL;
+}
+
+void itr_source_free(itr_source *s)
+{
+	if (!s)
+		return;
+	itr_loader_free(s->loader);
+	drop_tokens(s);
+	itr_aligned_free(s->input);
+	free(s);
+}
+
+int64_t itr_source_part(const itr_source *s) { return s->tower ? TOWER_PART : STORED_PART; }
+bool itr_source_is_tower(const itr_source *s) { return s->tower != NULL; }
+
+void itr_source_epoch(itr_source *s, const int64_t *texts, int64_t n, uint64_t epoch, int64_t first)
+{
+	s->texts = texts;
+	if (s->loader)
+		itr_loader_epoch(s->loader, texts, n, epoch, first);
+}
+
+static void tokenize(itr_source *s, const int64_t *texts, int64_t n)
+{
+	const char **caption = itr_xmalloc((size_t)(n + 1) * sizeof *caption);
+	for (int64_t i = 0; i < n; i++)
+		caption[i] = s->raw->caption[texts[i]];
+	drop_tokens(s);
+	itr_tower_tokenize(s->tower, caption, n, s->o.threads, &s->ids, &s->start);
+	free(caption);
+}
+
+int itr_source_take(itr_source *s, int64_t at, int64_t b, itr_err *err)
+{
+	s->at = at;
+	if (s->loader)
+		return itr_loader_wait(s->loader, at, b, err);
+	if (s->tower)
+		tokenize(s, s->texts + at, b);
+	return 0;
+}
+
+/* --- inputs of some rows, and what becomes of them ------------------------------------------------------------------------------------------- */
+
+struct filling { itr_source *s; int64_t first; };
+
+static void fill_row(void *ctx, int64_t i, int worker)
+{
+	const struct filling *f = ctx;
+	itr_source *s = f->s;
+	const int64_t position = s->at + f->first + i;
+	float *to = s->input + i * s->values;
+	(void)worker;
+	if (s->loader)
+		itr_preset_values(s->tower->preset, itr_loader_pixels(s->loader, position), to);
+	else
+		memcpy(to, s->stored + (s->image ? s->d->text_image[s->texts[position]] : s->texts[position]) * s->dim, (size_t)s->dim * sizeof *to);
+}
+
+static itr_var *forward(itr_source *s, itr_tape *t, int64_t first_text, int64_t n)
+{
+	if (!s->tower)
+		return itr_input(t, 2, (int64_t[]){ n, s->dim }, s->input);
+	return itr_tower_forward(t, s->tower, &(itr_tower_in){ .n = n, .pixels = s->input, .ids = s->ids, .start = s->image ? NULL : s->start + first_text }, false).pooled;
+}
+
+itr_var *itr_source_embed(itr_source *s, itr_tape *t, int64_t first, int64_t n)
+{
+	struct filling f = { s, first };
+	if (s->image || !s->tower)
+		itr_parallel_for(s->o.threads, n, fill_row, &f);
+	return forward(s, t, first, n);
+}
+
+struct reading { itr_source *s; const int64_t *rows; itr_err *reason; };
+
+static void read_row(void *ctx, int64_t i, int worker)
+{
+	const struct reading *r = ctx;
+	itr_source *s = r->s;
+	float *to = s->input + i * s->values;
+	(void)worker;
+	if (!s->tower)
+		memcpy(to, s->stored + r->rows[i] * s->dim, (size_t)s->dim * sizeof *to);
+	else if (itr_loader_plain(s->raw, s->tower->preset, r->rows[i], to, &r->reason[i]) < 0)
+		memset(to, 0, (size_t)s->values * sizeof *to);
+}
+
+itr_var *itr_source_rows(itr_source *s, itr_tape *t, const int64_t *rows, int64_t n, itr_err *err)
+{
+	struct reading r = { s, rows, NULL };
+	int rc = 0;
+	if (s->tower && !s->image) {
+		tokenize(s, rows, n);
+		return forward(s, t, 0, n);
+	}
+	r.reason = itr_xcalloc((size_t)n, sizeof *r.reason);
+	itr_parallel_for(s->o.threads, n, read_row, &r);
+	for (int64_t i = 0; i < n && rc == 0; i++)
+		if (r.reason[i].set)
+			rc = itr_err_set(err, "%s", r.reason[i].msg);
+	free(r.reason);
+	return rc < 0 ? NULL : forward(s, t, 0, n);
+}
