@@ -95,25 +95,25 @@ static int check_fit(const itr_mapper *m, const itr_pair_data *d, const char *pa
 
 itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err)
 {
-	itr_pair_data d;
+	itr_input_data in;
 	itr_pairs *p = NULL;
 	itr_mapper *m = itr_mapper_open(o->model, err);
 	if (!m)
 		return NULL;
-	if (itr_pair_data_open(&d, path, o->threads, err) == 0) {
+	if (itr_mapper_read(m, path, o->threads, &in, err) == 0) {
 		if (provenance) {
 			itr_provenance_input(provenance, path);
 			itr_provenance_input(provenance, o->model);
 		}
-		if (check_fit(m, &d, path, o, err) == 0) {
-			if (!o->split && !m->split.by[0] && !d.has_split)
-				p = map_part(m, &d, path, o, provenance, err);
-			else if (itr_split_note_apply(&m->split, &d, err) == 0)
-				p = map_part(m, &d, path, o, provenance, err);
+		if (check_fit(m, in.d, path, o, err) == 0) {
+			if (!o->split && !m->split.by[0] && !in.d->has_split)
+				p = map_part(m, in.d, path, o, provenance, err);
+			else if (itr_split_note_apply(&m->split, in.d, err) == 0)
+				p = map_part(m, in.d, path, o, provenance, err);
 			else
 				itr_err_prefix(err, "'%s' with '%s': ", path, m->path);
 		}
-		itr_pair_data_free(&d);
+		itr_input_data_free(&in);
 	}
 	itr_mapper_close(m);
 	return p;

@@ -1,6 +1,7 @@
 #include "apply/mapper.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -15,7 +16,7 @@ static int open_network(itr_mapper *m, const char *path, itr_err *err)
 	m->in[ITR_SIDE_IMAGE] = m->network->config.image_dim;
 	m->dim = itr_model_embed_dim(m->network);
 	itr_split_note_get(config, &m->split);
-	itr_json_free(config);
+	m->config = config;
 	itr_h5 *h = itr_h5_open(path, "itr-model", err);
 	m->synthetic = h && itr_h5_is_synthetic(h);
 	itr_h5_close(h);
@@ -52,6 +53,7 @@ void itr_mapper_close(itr_mapper *m)
 		return;
 	itr_projection_free(m->projection);
 	itr_model_free(m->network);
+	itr_json_free(m->config);
 	free(m->path);
 	free(m->name);
 	free(m);
@@ -63,4 +65,28 @@ void itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_
 		itr_model_encode(m->network, side == ITR_SIDE_IMAGE, x, rows, y, normalize, threads);
 	else
 		itr_projection_apply(m->projection, side, x, rows, y, threads);
+}
+
+int itr_mapper_read(itr_mapper *m, const char *path, int threads, itr_input_data *in, itr_err *err)
+{
+	const bool towers = m->network && (m->network->tower[0] || m->network->tower[1]);
+	memset(in, 0, sizeof *in);
+	if (!itr_raw_wanted(path)) {
+		if (towers)
+			return itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl), not '%s'", m->path, path);
+		in->d = &in->stored;
+		return itr_pair_data_open(in->d, path, threads, err);
+	}
+	if (!towers)
+		return itr_err_set(err, "'%s' takes vectors: extract-features makes them from '%s'", m->path, path);
+	itr_params_freeze(m->network->params, ITR_COMPUTE_F32, threads);
+	in->d = &in->raw.pairs;
+	return itr_finetune_read(&in->raw, m->network, m->config, path, threads, err);
+}
+
+void itr_input_data_free(itr_input_data *in)
+{
+	itr_pair_data_free(&in->stored);
+	itr_raw_free(&in->raw);
+	in->d = NULL;
 }

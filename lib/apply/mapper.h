@@ -3,7 +3,7 @@
 #define ITR_APPLY_MAPPER_H
 
 #include "linear/projection.h"
-#include "model/model.h"
+#include "train/finetune.h"
 
 typedef struct itr_mapper {
 	char *path, *name;              /* file; "ridge", "residual-mlp", ... */
@@ -12,6 +12,7 @@ typedef struct itr_mapper {
 	bool synthetic;
 	itr_projection *projection;     /* one of the two */
 	itr_model *network;
+	itr_json *config;               /* the network's file's */
 } itr_mapper;
 
 /* NULL with err. */
@@ -19,5 +20,15 @@ itr_mapper *itr_mapper_open(const char *path, itr_err *err);
 void itr_mapper_close(itr_mapper *m);
 /* x (rows, in[side]), unit rows, -> y (rows, dim); unit rows again when asked (a projection's always are). y may not overlap x. */
 void itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize, int threads);
+
+/* What a model is applied to: stored vectors, or, where it has towers, a manifest whose pictures and captions they turn into vectors (the towers are packed for that). */
+typedef struct itr_input_data {
+	itr_pair_data *d;               /* of one of these */
+	itr_pair_data stored;
+	itr_raw raw;
+} itr_input_data;
+/* 0, or -1 with err and in empty: the wrong kind for this model, or what itr_pair_data_open and itr_finetune_read say. */
+ITR_MUST_USE int itr_mapper_read(itr_mapper *m, const char *path, int threads, itr_input_data *in, itr_err *err);
+void itr_input_data_free(itr_input_data *in);
 
 #endif

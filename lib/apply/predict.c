@@ -11,40 +11,41 @@
 
 int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o, itr_provenance *p, itr_err *err)
 {
-	itr_pair_data d;
+	itr_input_data data;
 	itr_mapper *m = itr_mapper_open(o->model, err);
 	int rc = -1;
 	memset(out, 0, sizeof *out);
 	if (!m)
 		return -1;
-	if (itr_pair_data_open(&d, path, o->threads, err) < 0) {
+	if (itr_mapper_read(m, path, o->threads, &data, err) < 0) {
 		itr_mapper_close(m);
 		return -1;
 	}
+	const itr_pair_data *d = data.d;
 	itr_provenance_input(p, path);
 	itr_provenance_input(p, o->model);
 	const bool image = o->side == ITR_SIDE_IMAGE;
-	const float *x = image ? d.image : d.text;
-	const int64_t in = image ? d.image_dim : d.text_dim;
+	const float *x = image ? d->image : d->text;
+	const int64_t in = image ? d->image_dim : d->text_dim;
 	if (!x) {
 		itr_err_set(err, "'%s' holds no images", path);
 	} else if (in != m->in[o->side]) {
 		itr_err_set(err, "'%s' maps %s of %lld numbers, '%s' holds %lld", o->model, image ? "images" : "texts", (long long)m->in[o->side], path, (long long)in);
 	} else {
-		out->rows = image ? d.n_images : d.n_texts;
+		out->rows = image ? d->n_images : d->n_texts;
 		out->dim = m->dim;
-		out->synthetic = d.synthetic || m->synthetic;
+		out->synthetic = d->synthetic || m->synthetic;
 		out->model = itr_xstrdup(m->name);
 		out->y = itr_aligned_alloc((size_t)(out->rows * out->dim) * sizeof *out->y);
 		itr_mapper_apply(m, o->side, x, out->rows, out->y, o->normalize, o->threads);
 		out->id = itr_xcalloc((size_t)out->rows + 1, sizeof *out->id);
 		for (int64_t i = 0; i < out->rows; i++)
-			out->id[i] = itr_xstrdup((image ? d.image_id : d.text_id)[i]);
+			out->id[i] = itr_xstrdup((image ? d->image_id : d->text_id)[i]);
 		if (out->synthetic)
 			itr_provenance_set_synthetic(p);
 		rc = 0;
 	}
-	itr_pair_data_free(&d);
+	itr_input_data_free(&data);
 	itr_mapper_close(m);
 	return rc;
 }
