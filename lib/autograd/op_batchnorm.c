@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "autograd/activation.h"
+#include "autograd/lanes.h"
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
 #include "base/parallel.h"
@@ -37,8 +38,8 @@ ITR_CLONES static void piece_statistics(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t c = channels(n);
 	const float *x = itr_in(n, 0), inverse = 1.0f / (float)(end - begin);
-	float *restrict mean = (float *)n->scratch + begin / piece_rows(n) * 2 * c, *restrict m2 = mean + c;
-	memset(mean, 0, (size_t)c * 2 * sizeof *mean);
+	float *out = (float *)n->scratch + begin / piece_rows(n) * 2 * c, *restrict mean = out, *restrict m2 = out + c;
+	memset(out, 0, (size_t)c * 2 * sizeof *out);
 	int64_t r = begin;
 	for (; r + 4 <= end; r += 4) {
 		const float *p = x + r * c, *q = p + c, *s = q + c, *t = s + c;
@@ -148,30 +149,63 @@ static void forward(itr_node *n)
 
 /* --- backward: dz = dy slope(z); a piece's sums of dz and of dz (x - mean), then dx ----------------------------------------------------------- */
 
-ITR_CLONES static void piece_sums(itr_node *n, int64_t begin, int64_t end)
-{
-	typedef float real;
-	const int64_t c = channels(n);
-	const float *restrict mean = n->saved, *restrict a = mean + 2 * c, *restrict b = a + c;
-	float *restrict sum = (float *)n->scratch + begin / piece_rows(n) * 2 * c, *restrict dot = sum + c;
-	memset(sum, 0, (size_t)c * 2 * sizeof *sum);
-	for (int64_t r = begin; r < end; r++) {
-		const float *restrict x = itr_in(n, 0) + r * c, *restrict s = n->in[3] ? itr_in(n, 3) + r * c : NULL, *restrict g = itr_dout(n) + r * c;
-#define CASE(KIND) \
-	if (s) \
-		for (int64_t j = 0; j < c; j++) { \
-			const float z = x[j] * a[j] + b[j] + s[j], dz = g[j] * ITR_ACT_SLOPE_##KIND(z); \
+/* The sums of one strip of sixteen (or the fewer that are left) channels over the rows of a piece; lanes is a constant where it is sixteen, and the sums then live in registers. */
+#define STRIP(lanes) \
+	for (int64_t r = begin; r < end; r++) { \
+		const float *x = itr_in(n, 0) + r * c + j0, *g = itr_dout(n) + r * c + j0; \
+		for (int l = 0; l < (lanes); l++) { \
+			const float z = x[l] * a[l] + b[l] + (res ? res[r * c + j0 + l] : 0); \
+			const float dz = g[l] * SLOPE(z); \
 			(void)z; \
-			sum[j] += dz; \
-			dot[j] += dz * (x[j] - mean[j]); \
+			sum[l] += dz; \
+			dot[l] += dz * (x[l] - mean[l]); \
 		} \
-	else \
-		for (int64_t j = 0; j < c; j++) { \
-			const float z = x[j] * a[j] + b[j], dz = g[j] * ITR_ACT_SLOPE_##KIND(z); \
-			(void)z; \
-			sum[j] += dz; \
-			dot[j] += dz * (x[j] - mean[j]); \
-		}
+	}
+#define STRIPS(KIND) \
+	ITR_CLONES static void strip_##KIND(const itr_node *n, int64_t begin, int64_t end, int64_t j0, float *out) \
+	{ \
+		typedef float real; \
+		const int64_t c = channels(n); \
+		const float *res = n->in[3] ? itr_in(n, 3) : NULL, *saved = (const float *)n->saved + j0; \
+		const int lanes = (int)ITR_MIN((int64_t)ITR_LANES, c - j0); \
+		float sum[ITR_LANES] = { 0 }, dot[ITR_LANES] = { 0 }, mean[ITR_LANES] = { 0 }, a[ITR_LANES] = { 0 }, b[ITR_LANES] = { 0 }; \
+		for (int l = 0; l < lanes; l++) { \
+			mean[l] = saved[l]; \
+			a[l] = saved[2 * c + l]; \
+			b[l] = saved[3 * c + l]; \
+		} \
+		if (lanes == ITR_LANES && !res) { \
+			res = NULL; \
+			STRIP(ITR_LANES) \
+		} else \
+			STRIP(lanes) \
+		for (int l = 0; l < lanes; l++) { \
+			out[j0 + l] = sum[l]; \
+			out[c + j0 + l] = dot[l]; \
+		} \
+	}
+#define SLOPE ITR_ACT_SLOPE_NONE
+STRIPS(NONE)
+#undef SLOPE
+#define SLOPE ITR_ACT_SLOPE_RELU
+STRIPS(RELU)
+#undef SLOPE
+#define SLOPE ITR_ACT_SLOPE_RELU6
+STRIPS(RELU6)
+#undef SLOPE
+#define SLOPE ITR_ACT_SLOPE_HARDSWISH
+STRIPS(HARDSWISH)
+#undef SLOPE
+#define SLOPE ITR_ACT_SLOPE_HARDSIGMOID
+STRIPS(HARDSIGMOID)
+#undef SLOPE
+
+static void piece_sums(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t c = channels(n);
+	float *out = (float *)n->scratch + begin / piece_rows(n) * 2 * c;
+	for (int64_t j0 = 0; j0 < c; j0 += ITR_LANES) {
+#define CASE(KIND) strip_##KIND(n, begin, end, j0, out);
 		BY_ACTIVATION(n, CASE)
 #undef CASE
 	}
