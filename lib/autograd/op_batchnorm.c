@@ -220,24 +220,30 @@ ITR_CLONES static void input_gradient(itr_node *n, int64_t begin, int64_t end)
 	const float bx = (float)n->attr.f[2], br = (float)n->attr.f[3];
 	for (int64_t r = begin; r < end; r++) {
 		const float *restrict x = itr_in(n, 0) + r * c, *restrict s = n->in[3] ? itr_in(n, 3) + r * c : NULL, *restrict g = itr_dout(n) + r * c;
-		float *restrict dx = itr_din(n, 0) ? itr_din(n, 0) + r * c : NULL, *dr = n->in[3] && itr_din(n, 3) ? itr_din(n, 3) + r * c : NULL;
+		float *restrict dx = itr_din(n, 0) ? itr_din(n, 0) + r * c : NULL, *restrict dr = n->in[3] && itr_din(n, 3) ? itr_din(n, 3) + r * c : NULL;
+#define EACH(KIND, residual, store) \
+	for (int64_t j = 0; j < c; j++) { \
+		const float z = x[j] * a[j] + b[j] + (residual), dz = g[j] * ITR_ACT_SLOPE_##KIND(z); \
+		(void)z; \
+		store; \
+	}
+#define DX (a[j] * dz - p[j] - q[j] * (x[j] - mean[j]))
 #define CASE(KIND) \
-	if (dx && !s && bx == 0) \
-		for (int64_t j = 0; j < c; j++) { \
-			const float z = x[j] * a[j] + b[j], dz = g[j] * ITR_ACT_SLOPE_##KIND(z); \
-			(void)z; \
-			dx[j] = a[j] * dz - p[j] - q[j] * (x[j] - mean[j]); \
-		} \
-	else \
-		for (int64_t j = 0; j < c; j++) { \
-			const float z = x[j] * a[j] + b[j] + (s ? s[j] : 0), dz = g[j] * ITR_ACT_SLOPE_##KIND(z); \
-			(void)z; \
-			if (dr) \
-				dr[j] = br != 0 ? dr[j] + dz : dz; \
-			if (dx) \
-				dx[j] = (bx != 0 ? dx[j] : 0) + (a[j] * dz - p[j] - q[j] * (x[j] - mean[j])); \
-		}
+	if (dr && br != 0) \
+		EACH(KIND, s[j], dr[j] += dz) \
+	else if (dr) \
+		EACH(KIND, s[j], dr[j] = dz) \
+	if (dx && s && bx == 0) \
+		EACH(KIND, s[j], dx[j] = DX) \
+	else if (dx && s) \
+		EACH(KIND, s[j], dx[j] += DX) \
+	else if (dx && bx == 0) \
+		EACH(KIND, 0, dx[j] = DX) \
+	else if (dx) \
+		EACH(KIND, 0, dx[j] += DX)
 		BY_ACTIVATION(n, CASE)
+#undef EACH
+#undef DX
 #undef CASE
 	}
 }
