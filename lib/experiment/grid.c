@@ -66,6 +66,10 @@ static int check_options(itr_grid_opts *o, itr_err *err)
 	qsort(o->recall_k.v, (size_t)o->recall_k.n, sizeof *o->recall_k.v, by_number);
 	if (o->resamples < 0 || o->rescore < 0)
 		return itr_err_set(err, "--bootstrap and --rescore take numbers from 0");
+	if (o->jobs < 1)
+		return itr_err_set(err, "--jobs takes numbers from 1");
+	if (o->pick != ITR_PICK_MISSING && !o->resume)
+		return itr_err_set(err, "--pick %s chooses among the cells of an earlier run: it needs --resume", itr_pick_names[o->pick]);
 	for (int i = 0; i < o->truncate.n; i++)
 		for (int j = 0; j < o->project.n; j++)
 			if (o->truncate.v[i] == o->project.v[j])
@@ -164,8 +168,6 @@ fail:
 	itr_grid_free(g);
 	return NULL;
 }
-
-
 
 void itr_grid_free(itr_grid *g)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -143,19 +144,30 @@ static int64_t read_back(itr_grid *g, itr_err *err)
 	return end && !mark ? -1 : (int64_t)at;
 }
 
+/* Opened and locked: two runs into one folder would cut each other's records. A file system without locks takes its chance. */
+static int open_locked(struct itr_journal *j, itr_err *err)
+{
+	j->fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (j->fd < 0)
+		return itr_err_errno(err, "cannot write '%s'", j->path);
+	if (flock(j->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return itr_err_set(err, "'%s' is being written by another run: wait for it, or choose another --output-dir", j->path);
+	return 0;
+}
+
 int itr_journal_open(itr_grid *g, itr_err *err)
 {
 	int64_t good = 0;
-	if (g->o.resume && itr_path_exists(g->journal_path) && (good = read_back(g, err)) < 0)
-		return -1;
 	if (g->o.dry_run)
-		return 0;
+		return g->o.resume && itr_path_exists(g->journal_path) && read_back(g, err) < 0 ? -1 : 0;
 	if (itr_path_mkdirs(g->o.output_dir, err) < 0)
 		return -1;
 	struct itr_journal *j = itr_xmalloc(sizeof *j);
-	*j = (struct itr_journal){ .path = g->journal_path, .fd = open(g->journal_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) };
+	*j = (struct itr_journal){ .path = g->journal_path, .fd = -1 };
 	g->journal = j;
-	if (j->fd < 0 || ftruncate(j->fd, good) < 0 || lseek(j->fd, 0, SEEK_END) < 0)
+	if (open_locked(j, err) < 0 || (g->o.resume && (good = read_back(g, err)) < 0))
+		return -1;
+	if (ftruncate(j->fd, good) < 0 || lseek(j->fd, 0, SEEK_END) < 0)
 		return itr_err_errno(err, "cannot write '%s'", j->path);
 	char *head = itr_xasprintf("{\"itr_grid_journal\":1,\"fingerprint\":\"%s\"}\n", g->fingerprint);
 	int rc = good ? 0 : write_all(j, head, strlen(head), err);

@@ -51,17 +51,51 @@ killed() {
 	$P -q --resume --output_dir dead > /dev/null && cmp one/experiment_results.json dead/experiment_results.json
 }
 t "killed, resumed, the same bytes" killed
+# killed when the journal has grown past a given part: kills in the middle and in the last cells too, whatever the machine's speed
+killed_after() {
+	for part in 1 2 3 4 5; do
+		rm -rf dead; $P -q --jobs 1 --output_dir dead > /dev/null & pid=$!
+		while kill -0 $pid 2> /dev/null && [ "$(wc -c < dead/experiment_results.journal 2> /dev/null || echo 0)" -lt $((full * part / 6)) ]; do :; done
+		kill -9 $pid 2> /dev/null; wait $pid 2> /dev/null
+		$P -q --resume --output_dir dead > /dev/null && cmp one/experiment_results.json dead/experiment_results.json && cmp one/experiment_results.per_query.npz dead/experiment_results.per_query.npz || return 1
+	done
+}
+t "killed late, resumed, the same bytes of both files" killed_after
+locked() {   # a second run into the folder says so and leaves the first one's journal alone
+	rm -rf held; mkdir held; cp one/experiment_results.journal held/
+	flock -x held/experiment_results.journal sh -c "$P --output_dir held > /dev/null 2> held.err; [ \$? = 1 ]" && grep -q 'another run' held.err && cmp one/experiment_results.journal held/experiment_results.journal
+}
+if command -v flock > /dev/null; then t "a folder that another run writes into is left alone" locked; else skip "a folder that another run writes into" "no flock program"; fi
 damaged() { cp -r one bad && printf 'X' | dd of=bad/experiment_results.journal bs=1 seek=$((full / 2)) conv=notrunc 2> /dev/null && $P -q --resume --output_dir bad > /dev/null && cmp one/experiment_results.json bad/experiment_results.json; }
 t "a damaged record is computed again" damaged
 expect_err "other data or options" "a journal of other options is refused" $P --resume --rescore 5 --output_dir one
 t "a dry run lists and writes nothing" bash -c "$P --dry-run --output_dir nothing > list && grep -c compute list | grep -qx 18 && [ ! -e nothing ]"
 t "a dry run of a finished grid keeps" bash -c "$P --dry-run --resume --output_dir one | grep -c keep | grep -qx 18"
 
+# --- sign bits are turned ----------------------------------------------------------------------------------------------------------------------------------
+# CCA's own axes, most of them faint: a sign of each counts alike, so that bits as they are lose what turned ones keep
+axes() {
+	"$BIN/fetch-coco" --synthetic 400 --seed 7 --size 64 -o scenes -q > /dev/null && "$BIN/extract-features" --image-encoder classic --text-encoder hash scenes/manifest.jsonl -o f.h5 -q &&
+	"$BIN/train" --model cca f.h5 -o m.h5 -q > /dev/null && "$BIN/extract-features" --model m.h5 f.h5 --split test -o axes.npz -q && A="$BIN/run-experiments -q -d axes.npz --embedding-dims 512 --full --timing off --bootstrap 0" &&
+	$A --precisions fp32 int8 binary --output-dir by_default && $A --precisions fp32 int8 binary --no-rotate-binary --output-dir as_is && $A --precisions fp32 binary --rotate --output-dir all_turned
+}
+t "the grid on CCA's axes, three ways" axes
+cell() { jq -e ".dim_512_prec_$2_cand_full | $3" "$1/experiment_results.json"; }
+mean='.text_to_video["recall@10"] + .video_to_text["recall@10"] | . / 2'
+t "binary says that it is turned, by default" bash -c "$(declare -f cell); cell by_default binary '.config.rotated == true' && cell by_default int8 '.config.rotated == null' && cell by_default fp32 '.config.rotated == null'"
+t "--no-rotate-binary leaves it, --rotate turns all" bash -c "$(declare -f cell); cell as_is binary '.config.rotated == null' && cell all_turned fp32 '.config.rotated == true' && cell all_turned binary '.config.rotated == true'"
+t "the other precisions are the same with and without" test "$(cell by_default int8 .text_to_video)$(cell by_default fp32 .video_to_text)" = "$(cell as_is int8 .text_to_video)$(cell as_is fp32 .video_to_text)"
+t "one rotation for both" test "$(cell by_default binary .text_to_video)" = "$(cell all_turned binary .text_to_video)"
+t "turned bits find more" awk -v turned="$(cell by_default binary "$mean")" -v plain="$(cell as_is binary "$mean")" 'BEGIN { print turned, plain; exit !(turned > plain + .05) }'
+
 # --- failures are kept apart ---------------------------------------------------------------------------------------------------------------------------------
 expect_exit 1 "a missing size fails its cells, not the grid" $Q --embedding_dims 16 17 --output_dir half
 t "the others are there, the reason too" jq -e '(.dim_17_prec_int8_cand_12.error | test("text_17")) and .dim_16_prec_int8_cand_12.config.embedding_dim == 16' half/experiment_results.json
 t "--pick missing leaves failed cells alone" bash -c "$Q --embedding_dims 16 17 --resume --dry-run --output_dir half | grep -c 'failed before' | grep -qx 9"
 t "--pick failed takes them" bash -c "$Q --embedding_dims 16 17 --resume --pick failed --dry-run --output_dir half | grep -c compute | grep -qx 9"
+expect_err "needs --resume" "--pick without --resume does not begin anew" $Q --embedding_dims 16 17 --pick failed --output_dir half
+t "what was there is still there" jq -e '.dim_16_prec_int8_cand_12.config.embedding_dim == 16' half/experiment_results.json
+expect_err "jobs takes" "no jobs" $Q --embedding_dims 16 --jobs 0 --output_dir x
 expect_err "No such file" "no file" "$BIN/run-experiments" --data-path nowhere.npz --output-dir x
 expect_exit 2 "no data" "$BIN/run-experiments" --output-dir x
 expect_exit 2 "an unknown precision" $R --output-dir x --precisions int7

@@ -1,4 +1,5 @@
 /* Pools as sets of bits against pools as lists: the same rows, the same counts, the same state of the generator; and the interval kernels of every instruction set. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -167,22 +168,36 @@ static void counts_are_those_of_lists(void **state)
 	itr_relevance_free(i2t);
 }
 
-static void kernels_agree(void **state)
+static void kernel_agrees(const itr_bits_kernel *kernel)
 {
-	(void)state;
-	const itr_bits_kernel *chosen = itr_bits_kernel_get();
 	float score[200];
 	uint64_t a[2][4], e[2][4];
 	for (int i = 0; i < 200; i++)
-		score[i] = (float)(i * 7 % 13) - 6;
-	for (int64_t n = 1; n <= 200; n++) {
-		itr_bits_plain.compare(score, n, 1, a[0], e[0]);
-		chosen->compare(score, n, 1, a[1], e[1]);
-		assert_memory_equal(a[0], a[1], (size_t)itr_bits_words(n) * sizeof **a);
-		assert_memory_equal(e[0], e[1], (size_t)itr_bits_words(n) * sizeof **e);
-		assert_int_equal(itr_bits_plain.common(a[0], e[0], itr_bits_words(n)), 0);
-		assert_int_equal(chosen->common(a[0], a[1], itr_bits_words(n)), itr_bits_plain.common(a[0], a[0], itr_bits_words(n)));
-	}
+		score[i] = i % 29 == 28 ? NAN : i % 17 == 16 ? -0.0f : (float)(i * 7 % 13) - 6;
+	for (int64_t n = 1; n <= 200; n++)
+		for (float t = -7; t <= 7; t++) {
+			memset(a, 0xff, sizeof a);
+			memset(e, 0xff, sizeof e);
+			itr_bits_plain.compare(score, n, t, a[0], e[0]);
+			kernel->compare(score, n, t, a[1], e[1]);
+			assert_memory_equal(a[0], a[1], sizeof *a);           /* words behind the last are left alone too */
+			assert_memory_equal(e[0], e[1], sizeof *e);
+			assert_int_equal(kernel->common(a[0], e[0], itr_bits_words(n)), 0);
+			assert_int_equal(kernel->common(a[0], a[1], itr_bits_words(n)), itr_bits_plain.common(a[0], a[0], itr_bits_words(n)));
+		}
+}
+
+/* Every kernel that this processor can run, not only the one that it would choose. */
+static void kernels_agree(void **state)
+{
+	(void)state;
+	kernel_agrees(itr_bits_kernel_get());
+#if defined(__x86_64__)
+	if (itr_cpu_features() & ITR_CPU_AVX2)
+		kernel_agrees(&itr_bits_avx2);
+	if (itr_cpu_features() & ITR_CPU_AVX512)
+		kernel_agrees(&itr_bits_avx512);
+#endif
 }
 
 static void one_sum(itr_weigh_tile tile, const double *weight, const double *sum, double *out)
