@@ -64,9 +64,9 @@ char *itr_xasprintf(const char *format, ...)
 void *itr_aligned_alloc(size_t bytes)
 {
 	size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : LINE;
-	size_t rounded = (ITR_MAX(bytes, (size_t)1) + align - 1) & ~(align - 1);
-	void *p = rounded >= bytes ? aligned_alloc(align, rounded) : NULL;
-	if (!p)
+	size_t rounded = (ITR_MAX(bytes, (size_t)1) + LINE - 1) & ~(size_t)(LINE - 1);         /* not to huge pages: the last one would be paid for in full */
+	void *p = NULL;
+	if (rounded < bytes || posix_memalign(&p, align, rounded) != 0)
 		ITR_BUG("out of memory: %zu bytes", bytes);
 	if (align == HUGE_PAGE)
 		(void)madvise(p, rounded, MADV_HUGEPAGE);       /* advice: refusal costs speed only */
