@@ -85,7 +85,7 @@ static bool at_chance(const itr_acell *c)
 				continue;
 			if (isnan(low))                 /* no interval: two standard errors of a share */
 				low = v - 2 * sqrt(fmax(p * (1 - p), 0) / fmax(c->v[ITR_AC_SAMPLES], 1));
-			if (low > p)
+			if (low > p + 1e-9)             /* equal scores are at chance exactly: a mean of resamples may round above it */
 				return false;
 		}
 	return !isnan(c->chance[0][0]);

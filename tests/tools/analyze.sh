@@ -65,6 +65,9 @@ t "the source project's file: at chance, unknown precision, failures listed" bas
 jq 'map_values(.text_to_video.tie_fraction = 0.9)' a/experiment_results.json > chance/experiment_results.json
 jq '.synthetic = true' a/experiment_results.meta.json > chance/experiment_results.meta.json
 t "ties and synthetic data are said" bash -c "$BIN/analyze -d chance --no-plots > /dev/null 2> err && grep -q 'degenerate ties: in 18 of 18' err && grep -q synthetic err"
+# chance itself, its interval an ulp or so above it as a mean of resamples rounds
+jq 'map_values(.random_baseline as $r | .text_to_video += $r.text_to_video | .video_to_text += $r.video_to_text | .ci95 = ($r | map_values(map_values([. * (1 + 4e-16), . * (1 + 4e-16)]))))' a/experiment_results.json > chance/experiment_results.json
+t "exactly at chance is at chance" bash -c "$BIN/analyze -d chance --no-plots > /dev/null 2> err; grep -q 'at chance: 18 of 18' err || { cat err; false; }"
 expect_err "not a folder" "no folder" $BIN/analyze -d nowhere
 expect_err "run-experiments" "no results" $BIN/analyze -d bad
 head -c 700 a/experiment_results.json > bad/experiment_results.json
