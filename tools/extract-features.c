@@ -17,7 +17,8 @@ static const char *const alpha_names[] = { "white", "drop", NULL };
 struct opt {
 	bool list, merge, verify, patches, tokens, normalize, exif, fast_decode, shuffle_queries;
 	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *vocabulary, *preset, *root, *shard, *model, *split;
-	int64_t max_tokens, batch_size, part_rows, max_failed;
+	const char *batch_size;
+	int64_t max_tokens, part_rows, max_failed;
 	int alpha, precision;
 	itr_ints project, truncate;
 };
@@ -42,7 +43,7 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("exif", 0, struct opt, exif, "turn pictures as their EXIF orientation says"),
 	ITR_OPT_BOOL("fast-decode", 0, struct opt, fast_decode, "decode JPEGs at 1/2, 1/4 or 1/8 where they are resized below that: faster, slightly other vectors"),
 	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "bad pictures to accept; they are named and left out with their captions"),
-	ITR_OPT_INT("batch-size", 0, struct opt, batch_size, "N", "pictures a batch; 0 chooses"),
+	ITR_OPT_STR("batch-size", 0, struct opt, batch_size, "N", "pictures a batch; auto: what the encoder likes"),
 	ITR_OPT_INT("part-rows", 0, struct opt, part_rows, "N", "images a part: what a killed run loses at most"),
 	ITR_OPT_STR("shard", 0, struct opt, shard, "I/N", "only the I-th of N slices (from 0), as a store of its own"),
 	ITR_OPT_BOOL("merge", 0, struct opt, merge, "join the stores named as arguments (shards) into one"),
@@ -142,7 +143,7 @@ static int extract(itr_tool *t, const struct opt *o)
 	itr_extract_opts x = {
 		.image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling, .vocabulary = o->vocabulary, .preset = o->preset, .compute = (itr_compute)o->precision,
 		.image_weights = o->image_weights ? o->image_weights : o->weights, .text_weights = o->text_weights ? o->text_weights : o->weights,
-		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .batch = o->batch_size, .part_rows = o->part_rows, .max_failed = o->max_failed,
+		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .part_rows = o->part_rows, .max_failed = o->max_failed,
 		.alpha = (itr_alpha)o->alpha, .exif = o->exif, .fast_decode = o->fast_decode, .threads = t->threads, .interrupted = &itr_interrupted, .progress = itr_progress_tick,
 	};
 	itr_manifest m;
@@ -151,8 +152,10 @@ static int extract(itr_tool *t, const struct opt *o)
 		return itr_tool_usage(t, "--shard: %s", t->err.msg);
 	if (!o->image_encoder && !o->text_encoder)
 		return itr_tool_usage(t, "give --image-encoder, --text-encoder or both (--list shows them)");
-	if (o->max_tokens < 1 || o->max_tokens > 4096 || o->batch_size < 0 || o->batch_size > 65536 || o->part_rows < 1)
-		return itr_tool_usage(t, "--max-tokens goes from 1 to 4096, --batch-size from 0 to 65536, --part-rows from 1");
+	char *end = NULL;
+	x.batch = strcmp(o->batch_size, "auto") ? strtoll(o->batch_size, &end, 10) : 0;
+	if (o->max_tokens < 1 || o->max_tokens > 4096 || (end && (end == o->batch_size || *end)) || x.batch < 0 || x.batch > 65536 || o->part_rows < 1)
+		return itr_tool_usage(t, "--max-tokens goes from 1 to 4096, --batch-size from 1 to 65536 or is auto, --part-rows goes from 1");
 	if (itr_manifest_read(&m, t->args[0], o->root, &t->err) < 0)
 		return itr_tool_fail(t);
 	itr_provenance_input(t->provenance, t->args[0]);
@@ -229,7 +232,7 @@ static bool is_hdf5(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .max_tokens = 32, .part_rows = 4096 };
+	struct opt o = { .batch_size = "auto", .max_tokens = 32, .part_rows = 4096 };
 	itr_tool_desc desc = tool;
 	for (int i = 1; i < argc; i++)          /* looking is not worth a tracked run */
 		if (!strcmp(argv[i], "--list") || !strcmp(argv[i], "--verify"))
