@@ -81,7 +81,7 @@ itr_model *itr_model_new_towers(const char *name, const itr_model_config *config
 			itr_tower_join(tower[side], m->params, scope[side], trained[side]);
 	}
 	itr_params_seal(m->params);
-	itr_params_initialise_first(m->params, own, seed);
+	itr_params_initialise_first(m->params, own, seed, ITR_MAX(c.threads, 1));
 	for (int side = 0; side < 2; side++)
 		if (tower[side])
 			itr_tower_fill(tower[side]);

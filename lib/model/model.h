@@ -19,6 +19,7 @@ typedef struct itr_model_config {
 	bool output_activation;         /* residual-mlp: GELU at the end, as published */
 	bool learn_scale;               /* a trainable log temperature */
 	double temperature;             /* its (initial) value, 0.07 */
+	int threads;                    /* that draw the initial weights; 0: one. Not part of what the model is, and not written */
 } itr_model_config;
 
 typedef struct itr_model itr_model;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "base/rng.h"
 
 struct entry {
@@ -135,13 +136,22 @@ static void fill(struct entry *e, uint64_t seed)
 	}
 }
 
-void itr_params_initialise_first(itr_params *p, int64_t n, uint64_t seed)
+struct draw { itr_params *p; uint64_t seed; };
+
+static void draw_one(void *ctx, int64_t i, int worker)
 {
-	for (int64_t i = 0; i < n; i++)
-		fill(p->entries[i], seed);
+	const struct draw *d = ctx;
+	(void)worker;
+	fill(d->p->entries[i], d->seed);
 }
 
-void itr_params_initialise(itr_params *p, uint64_t seed) { itr_params_initialise_first(p, p->count, seed); }
+void itr_params_initialise_first(itr_params *p, int64_t n, uint64_t seed, int threads)
+{
+	struct draw d = { p, seed };
+	itr_parallel_for(threads, n, draw_one, &d);
+}
+
+void itr_params_initialise(itr_params *p, uint64_t seed) { itr_params_initialise_first(p, p->count, seed, 1); }
 
 void itr_params_enable_reference(itr_params *p)
 {

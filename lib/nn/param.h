@@ -23,7 +23,7 @@ itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, i
 void itr_params_scope(itr_params *p, const char *prefix);         /* names from here on begin with "PREFIX."; NULL: no longer */
 void itr_params_seal(itr_params *p);
 void itr_params_initialise(itr_params *p, uint64_t seed);
-void itr_params_initialise_first(itr_params *p, int64_t n, uint64_t seed);       /* the first n arrays alone: others get their values elsewhere */
+void itr_params_initialise_first(itr_params *p, int64_t n, uint64_t seed, int threads);  /* the first n arrays alone: others get their values elsewhere; the same numbers for any threads */
 /* Gives every parameter a double copy and double gradient, for reference tapes. */
 void itr_params_enable_reference(itr_params *p);
 

@@ -29,6 +29,16 @@ struct itr_optim {
 	int64_t step;
 };
 
+/* Zeroes a piece: the first touch of the state's pages is most of what an optimiser costs before the first step. */
+static void zero_piece(void *ctx, int64_t i, int worker)
+{
+	const struct itr_optim *opt = ctx;
+	const int64_t first = i * PIECE, n = ITR_MIN((int64_t)PIECE, itr_params_live(opt->params) - first);
+	(void)worker;
+	for (int s = 0; s < opt->ops->slots; s++)
+		memset(opt->state[s] + first, 0, (size_t)n * sizeof(float));
+}
+
 itr_optim *itr_optim_new(const char *name, itr_params *p, const itr_optim_opts *o, itr_err *err)
 {
 	const char *names[16];
@@ -51,7 +61,8 @@ itr_optim *itr_optim_new(const char *name, itr_params *p, const itr_optim_opts *
 	opt->o.beta2 = o->beta2 > 0 ? o->beta2 : 0.999;
 	opt->o.eps = o->eps > 0 ? o->eps : 1e-8;
 	for (int s = 0; s < ops->slots; s++)
-		opt->state[s] = itr_aligned_calloc((size_t)itr_params_live(p) * sizeof(float));
+		opt->state[s] = itr_aligned_alloc((size_t)itr_params_live(p) * sizeof(float));
+	itr_parallel_for(o->threads, (itr_params_live(p) + PIECE - 1) / PIECE, zero_piece, opt);
 	return opt;
 }
 

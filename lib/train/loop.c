@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/parallel.h"
@@ -205,6 +206,17 @@ static int one_step(struct run *r)
 
 /* --- between epochs --------------------------------------------------------------------------------------------------------------------- */
 
+/* The best weights, out of the checkpoint that is about to be replaced. Losing them is no reason to stop: the model file holds them too. */
+static float *best_so_far(const struct run *r)
+{
+	itr_err err = ITR_ERR_INIT;
+	float *best = itr_checkpoint_best(r->best_in, itr_params_live(r->m->params), &err);
+	if (!best)
+		itr_warn("the best weights are no longer in the checkpoint '%s'%s%s; those of epoch %lld are in the model file alone", r->best_in, err.set ? ": " : "", err.set ? err.msg : "",
+		         (long long)r->state.best_epoch);
+	return best;
+}
+
 static int save_checkpoint(struct run *r)
 {
 	if (!r->h->checkpoint_path)
@@ -215,7 +227,7 @@ static int save_checkpoint(struct run *r)
 	if (r->state.best_epoch > 0 && r->state.best_epoch == r->state.epoch && r->state.step_in_epoch == 0)
 		p.best = r->ema ? itr_ema_values(r->ema) : itr_params_values(r->m->params);
 	else if (r->state.best_epoch > 0 && r->best_in)
-		p.best = best = itr_checkpoint_best(r->best_in, itr_params_live(r->m->params), NULL);
+		p.best = best = best_so_far(r);
 	r->last_checkpoint = itr_clock_now();
 	const int rc = itr_checkpoint_write(r->h->checkpoint_path, &p, r->err);
 	r->best_in = rc == 0 ? r->h->checkpoint_path : r->best_in;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -145,6 +146,7 @@ itr_json *itr_network_fit(itr_network_job *job, itr_err *err)
 {
 	job->config.text_dim = job->data->text_dim;
 	job->config.image_dim = job->data->image_dim;
+	job->config.threads = itr_threads_resolve(job->opts.threads);
 	itr_model *m = job->built ? job->built : itr_model_new(job->model, &job->config, job->opts.seed, err);
 	char *checkpoint = itr_path_replace_extension(job->output, ".ckpt.h5");
 	itr_json *j = NULL;
