@@ -188,7 +188,7 @@ static int complete(itr_tool *t, void *opt)
 		return wrong(t, "%s", "towers are trained by '--model heads --finetune image', text or all");
 	if (o->finetune && strcmp(o->model, "heads"))
 		return wrong(t, "'--finetune' belongs to '--model heads', not to '%s'", o->model);
-	if (!o->finetune && (foreign = given_under(t, TOWERS)))
+	if (!o->resume && !o->finetune && (foreign = given_under(t, TOWERS)))
 		return wrong(t, "'--%s' needs '--finetune image', text or all", foreign);
 	if (!o->finetune && t->n_args && itr_raw_wanted(t->args[0]))
 		return wrong(t, "'%s' is a manifest: extract-features makes the vectors to train on, '--model heads --finetune image', text or all trains towers on it", t->args[0]);
