@@ -112,6 +112,33 @@ static int open_tokenizer(itr_tower *w, const itr_tower_opts *o, itr_err *err)
 
 /* --- opening ---------------------------------------------------------------------------------------------------------------------------- */
 
+struct reading {
+	itr_tower *w;
+	const itr_weights *weights;
+	int rc[2];
+	itr_err err[2];
+};
+
+static void read_one(void *ctx, int64_t i, int worker)
+{
+	struct reading *r = ctx;
+	(void)worker;
+	r->rc[i] = i == 0 ? itr_params_load_weights(r->w->params, r->weights, r->w->ops->rules, &r->err[0]) : itr_weights_sha256(r->weights, r->w->weights_sha256, &r->err[1]);
+}
+
+/* Numbers and hash at the same time: hashing 600 MB takes longer than everything else that stands before the first vector, and goes through the files by their paths. */
+static int read_weights(itr_tower *w, const itr_weights *weights, int threads, itr_err *err)
+{
+	struct reading r = { .w = w, .weights = weights, .err = { ITR_ERR_INIT, ITR_ERR_INIT } };
+	itr_parallel_for(threads, 2, read_one, &r);
+	for (int i = 0; i < 2; i++)
+		if (r.rc[i] < 0) {
+			*err = r.err[i];
+			return -1;
+		}
+	return 0;
+}
+
 static int build(itr_tower *w, const itr_weights *weights, const itr_json *config, const itr_tower_opts *o, itr_err *err)
 {
 	if (w->ops->configure(&w->config, weights, config, err) < 0)
@@ -143,9 +170,7 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 		itr_params_initialise(w->params, o->seed);
 		return 0;
 	}
-	if (itr_params_load_weights(w->params, weights, w->ops->rules, err) < 0)
-		return -1;
-	return itr_weights_sha256(weights, w->weights_sha256, err);
+	return read_weights(w, weights, o->threads, err);
 }
 
 /* A tokenizer that was taken over goes with a failure too. */
