@@ -108,4 +108,4 @@ static itr_var *sample(itr_case *c, int which)
 
 const itr_op itr_op_dropout = { "dropout", 1, 0, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
 
-itr_var *itr_dropout(itr_tape *t, itr_var *x, double p) { return itr_apply1(t, &itr_op_dropout, x, &(itr_attr){ .f = { p } }); }
+itr_var *itr_dropout(itr_tape *t, itr_var *x, double p) { return !itr_tape_drops(t) && itr_tape_training(t) ? x : itr_apply1(t, &itr_op_dropout, x, &(itr_attr){ .f = { p } }); }

@@ -61,6 +61,7 @@ void itr_tape_reset(itr_tape *t, uint64_t step)
 }
 
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
+bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
 void itr_tape_set_compute(itr_tape *t, itr_compute compute) { t->o.compute = compute; }
 itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }

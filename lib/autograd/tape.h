@@ -54,6 +54,7 @@ typedef struct itr_tape_opts {
 	int threads;
 	uint64_t seed;                  /* of dropout: the mask depends on (seed, step, call number, element) alone */
 	bool reference;                 /* double precision by the plain loops */
+	bool no_dropout;                /* dropout is the identity while training too: comparisons with other implementations */
 	bool inference;                 /* records nothing; dropout is the identity; running statistics are used */
 	itr_compute compute;            /* of matrix products; sums stay fp32 */
 } itr_tape_opts;
@@ -63,6 +64,7 @@ void itr_tape_free(itr_tape *t);
 /* Forgets all variables; `step` numbers the dropout masks that follow. */
 void itr_tape_reset(itr_tape *t, uint64_t step);
 bool itr_tape_training(const itr_tape *t);
+bool itr_tape_drops(const itr_tape *t);                  /* does dropout do anything? */
 itr_compute itr_tape_compute(const itr_tape *t);
 void itr_tape_set_inference(itr_tape *t, bool inference);
 void itr_tape_set_compute(itr_tape *t, itr_compute compute);

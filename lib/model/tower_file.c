@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "model/tower.h"
+#include "model/transformer.h"
 
 void itr_tower_join(itr_tower *w, itr_params *p, const char *scope, bool trained)
 {
@@ -40,7 +40,7 @@ void itr_tower_fill(itr_tower *w)
 
 static const struct field { const char *key; size_t at; int64_t low, high; } fields[] = {
 #define FIELD(name, low, high) { #name, offsetof(itr_tower_config, name), low, high }
-	FIELD(width, 0, 16384), FIELD(layers, 0, 256), FIELD(heads, 0, 256), FIELD(mlp, 0, 65536), FIELD(image_size, 0, 4096), FIELD(patch, 0, 256), FIELD(vocab, 0, 4000000),
+	FIELD(width, 0, 16384), FIELD(layers, 0, ITR_MAX_BLOCKS), FIELD(heads, 0, 256), FIELD(mlp, 0, 65536), FIELD(image_size, 0, 4096), FIELD(patch, 0, 256), FIELD(vocab, 0, 4000000),
 	FIELD(positions, 0, 65536), FIELD(types, 0, 1024), FIELD(embed_dim, 0, 16384),
 #undef FIELD
 };
@@ -83,6 +83,8 @@ static int read_config(itr_tower *w, const itr_json *j, itr_err *err)
 			return itr_err_set(err, "tower '%s' cannot have '%s' = %lld", w->ops->name, fields[i].key, (long long)v);
 		*field_of(c, i) = v;
 	}
+	if (w->ops->tokenizer && !strcmp(w->ops->tokenizer, "words") && (c->layers > 4 || c->heads > 2))
+		return itr_err_set(err, "tower '%s' cannot have %lld layers of %lld directions", w->ops->name, (long long)c->layers, (long long)c->heads);
 	if ((c->heads && c->width % c->heads) || (c->patch && c->image_size % c->patch))
 		return itr_err_set(err, "tower '%s' cannot be of width %lld with %lld heads, pictures of %lld with patches of %lld", w->ops->name, (long long)c->width, (long long)c->heads,
 		                   (long long)c->image_size, (long long)c->patch);

@@ -113,7 +113,15 @@ static itr_var *forward(itr_source *s, itr_tape *t, int64_t first_text, int64_t 
 {
 	if (!s->tower)
 		return itr_input(t, 2, (int64_t[]){ n, s->dim }, s->input);
-	return itr_tower_forward(t, s->tower, &(itr_tower_in){ .n = n, .pixels = s->input, .ids = s->ids, .start = s->image ? NULL : s->start + first_text }, false).pooled;
+	if (s->image)
+		return itr_tower_forward(t, s->tower, &(itr_tower_in){ .n = n, .pixels = s->input }, false).pooled;
+	const int64_t from = s->start[first_text];
+	int64_t *start = itr_xmalloc((size_t)(n + 1) * sizeof *start);           /* a chunk's own tokens, counted from its first */
+	for (int64_t i = 0; i <= n; i++)
+		start[i] = s->start[first_text + i] - from;
+	itr_var *y = itr_tower_forward(t, s->tower, &(itr_tower_in){ .n = n, .ids = s->ids + from, .start = start }, false).pooled;
+	free(start);
+	return y;
 }
 
 itr_var *itr_source_embed(itr_source *s, itr_tape *t, int64_t first, int64_t n)
