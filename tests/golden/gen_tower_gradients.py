@@ -125,7 +125,7 @@ def case(key, image, text, image_dim, text_dim, lengths, vocabulary, batch_norm,
             if isinstance(m, nn.BatchNorm2d):
                 m.eval()
     n = len(lengths)
-    number = 0 if batch_norm else farthest_from_zero(image, n, side, 40)
+    number = 0 if batch_norm else farthest_from_zero(image, n, side, 16)
     pixels = pixels_of(number, n, side)
     ids = (uniform("tokens", sum(lengths)).astype(np.float64) * 0.5 + 0.5) * (vocabulary - 4) + 4
     texts = list(torch.split(torch.from_numpy(ids.astype(np.int64)), lengths))
