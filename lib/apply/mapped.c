@@ -11,7 +11,7 @@
 
 bool itr_mapped_wanted(const char *path, const char *model)
 {
-	return model && path && (itr_path_has_suffix(path, ".npz") || itr_model_is_network(model));
+	return model && path && (itr_path_has_suffix(path, ".npz") || itr_raw_wanted(path) || itr_model_is_network(model));
 }
 
 /* Rows of texts in the part; every row where none is named. NULL with err. */

@@ -4,7 +4,7 @@
 
 #include "retrieval/pairs.h"
 
-/* Is this a job for itr_mapped_pairs? Networks, and any model on a competition NPZ; projections on feature stores are itr_pairs_open's. */
+/* Is this a job for itr_mapped_pairs? Networks, and any model on a competition NPZ or a manifest; projections on feature stores are itr_pairs_open's. */
 bool itr_mapped_wanted(const char *path, const char *model);
 
 /* Reads the pairs of `path` (pair_data.h), splits them by the rule that o->model remembers, takes part o->split (NULL: all, which is warned about) and maps it. NULL with err:

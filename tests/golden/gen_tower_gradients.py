@@ -95,10 +95,12 @@ def fill(prefix, module, skip):
     return groups
 
 
-def farthest_from_zero(image, n, side, tries):
-    """The pixels' number whose ReLU inputs stay farthest from zero: at a zero float and double take different sides, and a gradient is then not a matter of rounding any more."""
+def farthest_from_kinks(image, n, side, tries):
+    """The pixels' number whose activations' inputs stay farthest from a kink (zero, for hard ones -3 and 3): at a kink float and double take different sides, and a gradient is then not a matter of rounding any more."""
     least = [0]
-    hooks = [m.register_forward_pre_hook(lambda m, x: least.append((x[0].abs().min() / x[0].std()).item())) for m in image.modules() if isinstance(m, nn.ReLU)]
+    def look(m, x):
+        least.append(((x[0] if isinstance(m, nn.ReLU) else x[0].abs() - 3).abs().min() / x[0].std()).item())
+    hooks = [m.register_forward_pre_hook(look) for m in image.modules() if isinstance(m, (nn.ReLU, nn.Hardswish, nn.Hardsigmoid))]
     best = (-1, 0)
     with torch.no_grad():
         for k in range(tries):
@@ -107,7 +109,7 @@ def farthest_from_zero(image, n, side, tries):
             best = max(best, (min(least), k))
     for h in hooks:
         h.remove()
-    print("ReLU inputs stay", best[0], "from zero with pixels", best[1], file=sys.stderr)
+    print("inputs stay", best[0], "from a kink with pixels", best[1], file=sys.stderr)
     return best[1]
 
 
@@ -125,7 +127,7 @@ def case(key, image, text, image_dim, text_dim, lengths, vocabulary, batch_norm,
             if isinstance(m, nn.BatchNorm2d):
                 m.eval()
     n = len(lengths)
-    number = 0 if batch_norm else farthest_from_zero(image, n, side, 16)
+    number = farthest_from_kinks(image, n, side, 16)
     pixels = pixels_of(number, n, side)
     ids = (uniform("tokens", sum(lengths)).astype(np.float64) * 0.5 + 0.5) * (vocabulary - 4) + 4
     texts = list(torch.split(torch.from_numpy(ids.astype(np.int64)), lengths))
@@ -148,6 +150,6 @@ def case(key, image, text, image_dim, text_dim, lengths, vocabulary, batch_norm,
 
 torch.manual_seed(0)
 out = {"versions": np.array([f"torch {torch.__version__}, torchvision {torchvision.__version__}, transformers {transformers.__version__}, numpy {np.__version__}"])}
-case("mobilenet_lstm", Image(torchvision.models.mobilenet_v3_small(weights=None)), Words(), 576, 512, [5, 1, 64, 12], 10000, True, 224, out)
+case("mobilenet_lstm", Image(torchvision.models.mobilenet_v3_small(weights=None)), Words(), 576, 512, [5, 1, 64, 12], 10000, True, 64, out)
 case("resnet50_bert", Image(torchvision.models.resnet50(weights=None)), Bert(), 2048, 768, [7, 32], 30522, False, 64, out)
 np.savez_compressed(os.path.join(os.path.dirname(os.path.abspath(__file__)), "tower_gradients.npz"), **out)

@@ -1,6 +1,6 @@
 /* Whole-model gradients at true size against PyTorch in double precision (tests/golden/gen_tower_gradients.py): MobileNetV3-Small + BiLSTM, ResNet-50 + BERT, dropout off. Bound: 1e-3 of
- * each tensor's largest gradient; float rounding leaves about a hundredth of that (ResNet-50 on pictures of 64 pixels, so that
- * pixels can be chosen whose ReLU inputs keep away from zero: on the other side of it a gradient is another one). */
+ * each tensor's largest gradient; float rounding leaves a hundredth of that. Pictures are of 64 pixels, chosen so that no activation's input lies next to a kink: on its other side a
+ * gradient is another one, and float and double need not agree on the side. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
