@@ -63,7 +63,7 @@ TESTS     := $(TEST_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 LIB       := $(BUILD)/libitr.a
 
-.PHONY: all deps deps-build ensure-deps demo real quantization coco translation check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
+.PHONY: all deps deps-build ensure-deps demo real quantization coco coco-quantization translation stamps precision check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
         asan bench bench-encode bench-search bench-train install uninstall clean help tests FORCE
 
 ##@ Building
@@ -139,6 +139,12 @@ coco: deps-build  ## COCO fetched, described, scored; resumable: make coco [LIMI
 	@$(MAKE) all && $(MAKE) -f pipelines/coco.mk coco
 quantization: deps-build  ## document 002: sizes x precisions x candidate pools, tables and plots: make quantization [DATA=embeddings.npz] [N=5000]
 	@$(MAKE) all && $(MAKE) -f pipelines/quantization.mk quantization $(if $(DATA),DATA='$(DATA)') $(if $(N),N=$(N))
+coco-quantization: deps-build  ## document 002 from JPEG to plot, with CLIP: make coco-quantization [DATA=FOLDER|manifest.jsonl|scenes] [WEIGHTS=...] [ENCODERS=...] [LIMIT=1000]
+	@$(MAKE) all && $(MAKE) -f pipelines/coco-quantization.mk coco-quantization
+stamps: deps-build  ## published towers on real pictures, ten random splits: ridge, CCA, InfoNCE: make stamps [DATA=folder] [SEEDS="1 2 3"]
+	@$(MAKE) all && $(MAKE) -f pipelines/stamps.mk stamps
+precision: deps-build  ## the same towers in bf16 and int8: cosine to fp32 and the change in recall@10: make precision [DATA=folder]
+	@$(MAKE) all && $(MAKE) -f pipelines/stamps.mk precision
 translation: deps-build  ## document 003: networks and closed forms translate text vectors into image vectors: make translation [DATA=folder with train.npz, test.clean.npz]
 	@$(MAKE) all && $(MAKE) -f pipelines/translation.mk translation $(if $(DATA),DATA='$(DATA)') $(if $(N),N=$(N)) $(if $(SEEDS),SEEDS='$(SEEDS)') $(if $(EPOCHS),EPOCHS=$(EPOCHS))
 

@@ -16,7 +16,7 @@ static const char *const alpha_names[] = { "white", "drop", NULL };
 
 struct opt {
 	bool list, merge, verify, patches, tokens, normalize, exif, fast_decode, shuffle_queries;
-	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *vocabulary, *preset, *root, *shard, *model, *split;
+	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *vocabulary, *preset, *root, *shard, *model, *split, *against;
 	const char *batch_size;
 	int64_t max_tokens, part_rows, max_failed;
 	int alpha, precision;
@@ -55,6 +55,7 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, shuffle_queries, "permute captions and ground truth together"),
 	ITR_OPT_HEADING("Other:"),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "look for what is wrong with a store: NaN, zero, repeated and constant vectors"),
+	ITR_OPT_STR("against", 0, struct opt, against, "FILE", "with --verify: the cosine of each row to the same row of this store (another precision)"),
 	ITR_OPT_BOOL("list", 0, struct opt, list, "list the encoders"),
 	ITR_OPT_END
 };
@@ -102,18 +103,27 @@ static int list_encoders(itr_tool *t)
 	return itr_tool_end(t, true);
 }
 
-static int verify(itr_tool *t)
+static int verify(itr_tool *t, const struct opt *o)
 {
 	itr_verify v;
 	itr_buf b = ITR_BUF_INIT;
-	itr_features *f = itr_features_open(t->args[0], &t->err);
-	int rc = f ? itr_verify_store(f, &v, &t->err) : -1;
+	itr_against a;
+	itr_features *f = itr_features_open(t->args[0], &t->err), *g = f && o->against ? itr_features_open(o->against, &t->err) : NULL;
+	int rc = f && (g || !o->against) ? itr_verify_store(f, &v, &t->err) : -1;
+	if (rc == 0 && g)
+		rc = itr_verify_against(f, g, &a, &t->err);
 	itr_features_close(f);
+	itr_features_close(g);
 	if (rc < 0)
 		return itr_tool_fail(t);
 	itr_json *j = itr_json_object();
 	itr_verify_json(&v, j);
 	itr_verify_print(&v, &b);
+	if (o->against) {
+		itr_buf_printf(&b, "against '%s'\n", o->against);
+		itr_against_json(&a, itr_json_add_object(j, "against"));
+		itr_against_print(&a, &b);
+	}
 	if (!t->json)
 		fputs(itr_buf_str(&b), t->out);
 	itr_buf_free(&b);
@@ -244,8 +254,10 @@ int main(int argc, char **argv)
 		return itr_tool_usage(t, "no manifest and no feature store given");
 	if (!o.merge && t->n_args > 1)
 		return itr_tool_usage(t, "one input at a time; several stores are joined with --merge");
+	if (o.against && !o.verify)
+		return itr_tool_usage(t, "--against goes with --verify");
 	if (o.verify)
-		return verify(t);
+		return verify(t, &o);
 	if (!t->output)
 		return itr_tool_usage(t, "-o FILE is missing");
 	if (itr_tool_check_output(t, true) < 0)

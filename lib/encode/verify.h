@@ -34,4 +34,18 @@ bool itr_verify_ok(const itr_verify *v);
 void itr_verify_print(const itr_verify *v, itr_buf *out);
 void itr_verify_json(const itr_verify *v, itr_json *into);
 
+/* --- the same rows in another store ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct itr_against_side {
+	int64_t rows;                            /* 0: neither store has such vectors */
+	double least, percentile, median, mean;  /* of the cosines; percentile: 1 % of the rows are below */
+} itr_against_side;
+
+typedef struct itr_against { itr_against_side image, text; } itr_against;
+
+/* Cosine of each row of `a` and the row of the same id in `b`: what a precision changed. Other ids or widths: -1 with err. Holds both stores' vectors. */
+ITR_MUST_USE int itr_verify_against(const itr_features *a, const itr_features *b, itr_against *out, itr_err *err);
+void itr_against_print(const itr_against *v, itr_buf *out);
+void itr_against_json(const itr_against *v, itr_json *into);
+
 #endif
