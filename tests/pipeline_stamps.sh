@@ -17,8 +17,8 @@ t "intervals, chance and differences" bash -c "grep -q '^chance' $D/summary.txt 
 t "a picture of the table, a picture of what was found" bash -c "for f in $D/summary.png $D/retrieval.png; do head -c 8 \$f | cmp - <(printf '\\211PNG\\r\\n\\032\\n') || exit 1; done"
 again() { small stamps > log 2>&1 && ! grep -qE 'train --model|fetch-coco' log; }
 t "a second time nothing is made again" again
-lost() { rm $D/cca-2.h5 $D/cca-2.csv $D/table.csv && small stamps > log 2>&1 && [ "$(grep -c 'train --model' log)" = 1 ]; }
-t "what is missing is made again, nothing else" lost
+lost() { rm $D/cca-2.h5 $D/cca-2.csv $D/table.csv $D/summary.txt && small stamps > log 2>&1 && [ "$(grep -c 'train --model' log)" = 1 ]; }
+t "a model that is missing is made again, nothing else" lost
 expect_exit 2 "a folder that is not there" small stamps DATA=nowhere OUT=none
 W=$SHARED/weights
 if [ -f "$W/efficientnet_lite0/efficientnet-lite0-57934424.pth" ] && [ -d "$W/all-MiniLM-L6-v2" ]; then
