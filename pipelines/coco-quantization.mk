@@ -64,7 +64,8 @@ $(OUT)/cca.h5: $(OUT)/features.h5
 	$(call in_run,train) --model cca $< -o $@ -f -q
 $(OUT)/embeddings.npz: $(OUT)/features.h5 $(if $(SHARED_SPACE),,$(OUT)/cca.h5)
 	$(call in_run,extract-features) $(if $(SHARED_SPACE),,--model $(OUT)/cca.h5 --split test) $< --project $(subst $(space),$(,),$(strip $(DIMS))) --seed $(SEED) -o $@ -f -q
-# the grid keeps a journal: killed at any cell, the same command goes on
+	@rm -f $(OUT)/result/experiment_results.journal
+# the grid keeps a journal: killed at any cell, the same command goes on (new vectors begin anew)
 $(OUT)/result/experiment_results.json: $(OUT)/embeddings.npz | $(OUT)/run.id
 	$(call in_run,run-experiments) --data_path $< --output_dir $(@D) --embedding_dims $(DIMS) --precisions $(PRECISIONS) --candidate_sizes $(POOLS) --full --recall_k 10 \
 	  --seeds $(SEEDS) --seed $(SEED) --resume -q

@@ -12,7 +12,7 @@
 #include "track/plot.h"
 
 /* Pixels. A tile is the square that a picture is fitted into. */
-enum { TILE = 176, GAP = 18, MARGIN = 24, TEXT = 270, HEAD = 92, UNDER = 46, ROW = TILE + UNDER, LINE = 19, MAX_LINES = 8, LINE_CHARS = 29 };
+enum { TILE = 176, GAP = 18, MARGIN = 24, TEXT = 270, HEAD = 92, UNDER = 46, ROW = TILE + UNDER, LINE = 19, MAX_LINES = 8, LINE_CHARS = 29, NAME_CHARS = 13 };
 
 struct job {
 	const itr_sheet_row *rows;
@@ -92,6 +92,19 @@ static int put_wrapped(itr_buf *gp, const struct job *j, const char *text, int x
 	return lines;
 }
 
+/* What fits under a tile beside score and verdict: the last part of an id that is a path, whole characters of it. */
+static int short_name(const char **name)
+{
+	const char *s = *name ? *name : "", *slash = strrchr(s, '/');
+	int bytes = 0, chars = 0;
+	s = slash && slash[1] ? slash + 1 : s;
+	for (; s[bytes]; bytes++)
+		if (((unsigned char)s[bytes] & 0xC0) != 0x80 && ++chars > NAME_CHARS)
+			break;
+	*name = s;
+	return bytes;
+}
+
 static void put_hit(itr_buf *gp, const struct job *j, const itr_sheet_hit *h, int column, int64_t row)
 {
 	int x = column_x(column), y = row_y(row), top = j->canvas.height - y;
@@ -100,7 +113,9 @@ static void put_hit(itr_buf *gp, const struct job *j, const itr_sheet_hit *h, in
 	               h->hit ? "5" : "2 dt (6,4)");
 	itr_buf_printf(gp, "set object circle at %d,%d size 13 front fs solid 1 noborder fc rgb '%s'\n", x + TILE - 14, top - 14, colour);
 	put_text(gp, j, h->hit ? "\xE2\x9C\x93" : "\xE2\x9C\x97", x + TILE - 14, y + 14, "center font ',14' tc rgb '#ffffff'");
-	char *line = itr_xasprintf("%.3f  %s%.22s", h->score, h->hit ? "hit  " : "miss  ", h->name ? h->name : "");
+	const char *name = h->name;
+	const int bytes = short_name(&name);
+	char *line = itr_xasprintf("%.3f  %s%.*s", h->score, h->hit ? "hit  " : "miss  ", bytes, name);
 	put_text(gp, j, line, x, y + TILE + 15, "left font ',10' tc rgb '#333333'");
 	free(line);
 }
