@@ -20,7 +20,9 @@ t "--direction image-to-text" other_way
 t "--dims and one regularization" narrow
 expect_err "exists" "an existing model is not overwritten" "$BIN/train" --model cca f.h5 -q -o n.h5
 expect_err "no.such.h5" "a missing input is named" "$BIN/train" --model cca no.such.h5 -q -o x.h5
-expect_err "." "a file that is no store is refused" "$BIN/train" --model cca data/manifest.jsonl -q -o x.h5
+expect_exit 2 "a manifest is refused, with the way to vectors" "$BIN/train" --model cca data/manifest.jsonl -q -o x.h5
+printf 'not an HDF5 file' > text.h5
+expect_err "." "a file that is no store is refused" "$BIN/train" --model cca text.h5 -q -o x.h5
 head -c 20000 f.h5 > cut.h5
 expect_err "cut.h5" "a truncated store is refused" "$BIN/train" --model cca cut.h5 -q -o x.h5
 expect_exit 2 "an unknown model exits 2" "$BIN/train" --model ccca f.h5 -o x.h5
