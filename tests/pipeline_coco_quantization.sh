@@ -27,7 +27,7 @@ t "other pictures under the same name are another experiment" other
 expect_exit 2 "pictures that are not there" free DATA=nowhere OUT=none
 PYTHON=${PYTHON:-$(command -v python3)}
 if [ -n "$PYTHON" ] && "$PYTHON" -c 'import numpy' 2> /dev/null && [ -f "$SHARED/weights/clip/bpe_simple_vocab_16e6.txt.gz" ]; then
-	t "CLIP's towers, random weights" "$PYTHON" -c "import sys; sys.path.insert(0, '$ROOT/tests/interop'); import random_weights; random_weights.write('clip-vit-b32', 'w')"
+	t "CLIP's towers, random weights" "$PYTHON" -c "import sys; sys.path.insert(0, '$ROOT/tests/interop/lib'); import random_weights; random_weights.write('clip-vit-b32', 'w')"
 	cp "$SHARED/weights/clip/bpe_simple_vocab_16e6.txt.gz" w/
 	t "CLIP from JPEG to page" go coco-quantization DATA=scenes N=24 WEIGHTS=w OUT=c DIMS="256 512" POOLS=10 PRECISIONS="fp32 int8"
 	t "random weights find nothing: chance lies in the interval" jq -e '.dim_512_prec_fp32_cand_full | . as $c | $c.ci95.text_to_video["recall@10"] as $i | $c.random_baseline.text_to_video["recall@10"] | . >= $i[0] - 0.1 and . <= $i[1] + 0.1' c/result/experiment_results.json

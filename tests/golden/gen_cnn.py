@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes cnn.npz: what torchvision and timm make of pictures with the weights of tests/interop/cnn_weights.py, and timm of real stamps with the published EfficientNet-Lite0 weights.
+"""Writes cnn.npz: what torchvision and timm make of pictures with the weights of tests/interop/lib/cnn_weights.py, and timm of real stamps with the published EfficientNet-Lite0 weights.
 Run by hand: python3 tests/golden/gen_cnn.py SCENES SHARED, where SCENES was made by `fetch-coco --synthetic 6 --seed 11 -o SCENES`; SHARED holds weights/efficientnet_lite0 and data/stamps."""
 import glob, json, os, sys
 
 import numpy as np, timm, torch, torchvision, PIL
 from PIL import Image
 from torchvision.transforms import functional as VF, InterpolationMode
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../interop"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../interop/lib"))
 import cnn_weights as cw
 
 scenes, shared = sys.argv[1:3]

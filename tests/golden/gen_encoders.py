@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes encoders.npz: what transformers and torchvision make of pictures and captions, with the weights of tests/interop/random_weights.py.
+"""Writes encoders.npz: what transformers and torchvision make of pictures and captions, with the weights of tests/interop/lib/random_weights.py.
 Run by hand: python3 tests/golden/gen_encoders.py SCENES CLIP_MERGES WORDPIECE_VOCAB, where SCENES was made by `fetch-coco --synthetic 6 --seed 11 -o SCENES`,
 CLIP_MERGES is bpe_simple_vocab_16e6.txt.gz and WORDPIECE_VOCAB BERT's vocab.txt."""
 import gzip, json, os, sys
 
 import numpy as np, torch, torchvision, transformers, PIL
 from PIL import Image
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../interop"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../interop/lib"))
 import random_weights as rw
 
 scenes, merges, vocab = sys.argv[1:4]

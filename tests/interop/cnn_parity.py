@@ -5,7 +5,7 @@ import json, os, shutil, subprocess, sys, tempfile
 import h5py
 import numpy as np
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import cnn_weights
 
 BIN = os.path.abspath(sys.argv[1])
