@@ -42,7 +42,7 @@ struct run {
 	double *history;                /* rows of ALL_METRICS, one a finished epoch */
 	int monitor;
 	double metric[ALL_METRICS];
-	double first_step_at, busy, flops, last_checkpoint;    /* seconds and work of steady steps */
+	double first_step_at, first_step_seconds, busy, flops, last_checkpoint;    /* seconds and work of steady steps */
 	int64_t busy_samples, warm;
 	itr_err *err;
 };
@@ -187,8 +187,10 @@ static int one_step(struct run *r)
 	r->state.step_in_epoch++;
 	r->state.loss_sum += sum;
 	r->state.loss_weight += (double)samples;
-	if (r->warm == 0)
-		r->first_step_at = itr_clock_now();
+	if (r->warm == 0) {
+		r->first_step_at = started;
+		r->first_step_seconds = itr_clock_now() - started;
+	}
 	if (r->warm++ >= WARM_STEPS) {
 		r->busy += itr_clock_now() - started;
 		r->busy_samples += samples;
@@ -387,7 +389,7 @@ static void tear_down(struct run *r)
 static void fill_report(struct run *r, itr_train_report *rep)
 {
 	*rep = (itr_train_report){ .epochs = r->state.epoch, .steps = itr_optim_steps(r->optim), .best_epoch = r->state.best_epoch, .best_value = r->state.best_value,
-	                           .tape_bytes = (int64_t)itr_tape_bytes(r->tape), .first_step_at = r->first_step_at, .history = r->history };
+	                           .tape_bytes = (int64_t)itr_tape_bytes(r->tape), .first_step_at = r->first_step_at, .first_step_seconds = r->first_step_seconds, .history = r->history };
 	r->history = NULL;
 	for (int i = 0; i < ALL_METRICS; i++)
 		if (isfinite(r->metric[i])) {

@@ -124,8 +124,10 @@ static itr_json *run(itr_network_job *job, itr_model *m, const char *checkpoint,
 	if (end == ITR_TRAIN_DONE || end == ITR_TRAIN_EARLY) {
 		j = itr_network_json(m, &job->opts, &r, end);
 		itr_json_add_num(j, "read_seconds", job->read_seconds);
-		if (r.first_step_at > 0 && job->started > 0)
+		if (r.first_step_at > 0 && job->started > 0) {
 			itr_json_add_num(j, "start_seconds", r.first_step_at - job->started - job->read_seconds);
+			itr_json_add_num(j, "first_step_seconds", r.first_step_seconds);
+		}
 		itr_json *artifacts = itr_json_add_array(j, "artifacts");
 		draw_curve(job, &r, artifacts);
 		itr_json_push(artifacts, itr_json_new_str(checkpoint));

@@ -15,7 +15,7 @@ typedef struct itr_network_job {
 	const char *output;             /* MODEL.h5; MODEL.ckpt.h5 and MODEL.curves.png are written beside it */
 	const char *resume;             /* checkpoint to go on from; NULL: from the start */
 	itr_provenance *provenance;
-	double started, read_seconds;   /* itr_clock_now at the program's start, what reading the data took: "start_seconds" is what went by until the first step was done besides reading */
+	double started, read_seconds;   /* itr_clock_now at the program's start, what reading the data took: "start_seconds" is what went by until the first step began besides reading, "first_step_seconds" what that step took */
 	itr_json *info;                 /* goes into checkpoints: the options. "data_sha256" is added; on resumption compared with the checkpoint's */
 	itr_train_hooks hooks;          /* metric, progress, stop and ctx; the rest is filled in */
 } itr_network_job;
