@@ -24,7 +24,8 @@ W=$SHARED/weights
 if [ -f "$W/efficientnet_lite0/efficientnet-lite0-57934424.pth" ] && [ -d "$W/all-MiniLM-L6-v2" ]; then
 	t "the published towers in three precisions" go precision OUT=p
 	# every row in bf16 and every caption in int8; pictures in int8 by their mean: EfficientNet-Lite0's ReLU6 and a scale a tensor leave a few cut-outs on white near .96 (results/stamps.md)
-	t "cosine to fp32: at least .999 in bf16, .99 in int8" awk '/^== / { int8 = $2 == "int8" } /cosine at least/ { n++; if ((int8 && $1 == "images" ? $NF : $6) + 0 < (int8 ? .99 : .999)) bad = 1 } END { exit n != 4 || bad }' p/precision.txt
+	# the aim for int8 is .99 of EVERY picture; EfficientNet-Lite0 misses it (results/stamps.md says by how much), so its pictures are judged by their mean here, and the name says so
+	t "cosine to fp32: every row at least .999 in bf16; in int8 every caption, and pictures in the mean, .99" awk '/^== / { int8 = $2 == "int8" } /cosine at least/ { n++; if ((int8 && $1 == "images" ? $NF : $6) + 0 < (int8 ? .99 : .999)) bad = 1 } END { exit n != 4 || bad }' p/precision.txt
 	t "the change in recall@10 with its interval" grep -qE 't2i.*recall@10|recall@10' p/precision.txt
 else
 	skip "the published towers" "no $W"

@@ -1,8 +1,10 @@
 """Convolutional networks' weights of true size under their publishers' names, each tensor's numbers made from its name alone (as random_weights.py), so that the interop test makes with
 numpy what the golden file's reference models were filled with (tests/golden/gen_cnn.py). write(model, folder) leaves model.safetensors."""
-import json, os, struct, zlib
+import zlib
 
 import numpy as np
+
+import random_weights
 
 
 def numbers(name, shape):
@@ -85,16 +87,4 @@ MODELS = {"resnet18": lambda: resnet((2, 2, 2, 2), False), "resnet50": lambda: r
 
 
 def write(model, folder):
-    shapes = MODELS[model]()
-    os.makedirs(folder, exist_ok=True)
-    header, at = {}, 0
-    for name, shape in sorted(shapes.items()):
-        size = 4 * int(np.prod(shape))
-        header[name] = dict(dtype="F32", shape=list(shape), data_offsets=[at, at + size])
-        at += size
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(os.path.join(folder, "model.safetensors"), "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text)
-        for name, shape in sorted(shapes.items()):
-            f.write(numbers(name, shape).tobytes())
+    random_weights.write_tensors(MODELS[model](), numbers, folder)

@@ -79,8 +79,8 @@ def vit_b16():
 MODELS = {"clip-vit-b32": lambda: clip(32), "clip-vit-b16": lambda: clip(16), "bert": bert, "vit-b16": vit_b16}
 
 
-def write(model, folder):
-    shapes, config = MODELS[model]()
+def write_tensors(shapes, numbers, folder):
+    """model.safetensors in folder: a tensor a name, filled by numbers(name, shape)."""
     os.makedirs(folder, exist_ok=True)
     header, at = {}, 0
     for name, shape in sorted(shapes.items()):
@@ -93,5 +93,10 @@ def write(model, folder):
         f.write(struct.pack("<Q", len(text)) + text)
         for name, shape in sorted(shapes.items()):
             f.write(numbers(name, shape).tobytes())
+
+
+def write(model, folder):
+    shapes, config = MODELS[model]()
+    write_tensors(shapes, numbers, folder)
     if config:
         json.dump(config, open(os.path.join(folder, "config.json"), "w"))
