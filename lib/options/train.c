@@ -1,0 +1,210 @@
+#include "options/train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/nearest.h"
+#include "cli/keep.h"
+#include "linear/linear.h"
+#include "train/checkpoint.h"
+#include "train/recipe.h"
+
+static const char *const split_by_names[] = { "image", "caption", NULL }, *const direction_names[] = { "text-to-image", "image-to-text", NULL };
+static const char *const activation_names[] = { "gelu", "relu", NULL }, *const output_names[] = { "gelu", "none", NULL }, *const precision_names[] = { "fp32", "bf16", NULL };
+static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running", NULL };
+static const char *const positives_names[] = { "diagonal", "mask", "all", NULL };
+
+#define TOWERS "Towers trained along with heads, from a manifest's pictures and captions:"
+#define NETWORKS "Networks (0, or nothing: as 'man train' says for each model):"
+const itr_option itr_train_option_table[] = {
+	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
+	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE", "go on from a checkpoint; every option, the data and the output come from it"),
+	ITR_OPT_BOOL("check-grad", 0, itr_train_options, check_grad, "check every op's gradient by finite differences, print the table, train nothing"),
+	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
+	ITR_OPT_STR("split-sizes", 0, itr_train_options, split_sizes, "T/V/T", "shares of train, val and test where the input has no split"),
+	ITR_OPT_ENUM("split-by", 0, itr_train_options, split_by, split_by_names, "what is dealt out then; 'caption' puts one image into several parts (leaky)"),
+	ITR_OPT_HEADING(TOWERS),
+	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names, "which towers; the other side's vectors are made once, at the start"),
+	ITR_OPT_STR("image-encoder", 0, itr_train_options, tune.encoder[1], "NAME", "image tower, or the encoder of the side that is not trained (classic)"),
+	ITR_OPT_STR("image-weights", 0, itr_train_options, tune.weights[1], "PATH", "its published weights; without them it begins with random ones"),
+	ITR_OPT_STR("text-encoder", 0, itr_train_options, tune.encoder[0], "NAME", "text tower, or the encoder of the side that is not trained (hash)"),
+	ITR_OPT_STR("text-weights", 0, itr_train_options, tune.weights[0], "PATH", "its published weights"),
+	ITR_OPT_STR("vocabulary", 0, itr_train_options, tune.vocabulary, "FILE", "of the text tower; default: beside the weights, or the words of the training captions"),
+	ITR_OPT_INT("vocabulary-size", 0, itr_train_options, tune.vocabulary_size, "N", "words of the training captions that are kept, the most frequent ones"),
+	ITR_OPT_INT("max-tokens", 0, itr_train_options, tune.max_tokens, "N", "captions are cut to so many tokens; 0: what the tower takes"),
+	ITR_OPT_ENUM("pooling", 0, itr_train_options, pooling, itr_pooling_names, "of a transformer's tokens"),
+	ITR_OPT_STR("preset", 0, itr_train_options, tune.preset, "NAME", "preprocessing of pictures; default: what the weights were published with"),
+	ITR_OPT_ENUM("augment", 0, itr_train_options, augment, itr_augment_names, "training pictures: mirrored; also cropped and resized; also recoloured"),
+	ITR_OPT_NUM("crop-scale", 0, itr_train_options, crop_scale, "A", "least share of the picture's area that a random crop keeps"),
+	ITR_OPT_NUM("jitter", 0, itr_train_options, jitter, "J", "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
+	ITR_OPT_NUM("tower-lr", 0, itr_train_options, tune.tower_lr, "FACTOR", "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
+	ITR_OPT_ENUM("bn", 0, itr_train_options, tune.bn, bn_names, "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
+	ITR_OPT_BOOL("freeze-bn", 0, itr_train_options, tune.freeze_bn, "BatchNorm's own parameters are not trained"),
+	ITR_OPT_INT("max-failed", 0, itr_train_options, tune.max_failed, "N", "pictures that may be undecodable; they are named and left out with their captions"),
+	ITR_OPT_HEADING("Closed forms:"),
+	ITR_OPT_INT("dims", 'd', itr_train_options, dims, "D", "cca: width of the shared space, at most"),
+	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
+	ITR_OPT_NUMS("regularization", 'r', itr_train_options, regularization, "R...", "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
+	ITR_OPT_NUM("lambda", 0, itr_train_options, lambda, "L", "ridge: this absolute value instead; negative: choose"),
+	ITR_OPT_ENUM("direction", 0, itr_train_options, direction, direction_names, "ridge, procrustes: which side is mapped onto the other"),
+	ITR_OPT_HEADING(NETWORKS),
+	ITR_OPT_INT("epochs", 'e', itr_train_options, net.epochs, "N", "passes over the train part"),
+	ITR_OPT_INT("batch-size", 'b', itr_train_options, net.batch_size, "N", "pairs a batch"),
+	ITR_OPT_INT("val-batch", 0, itr_train_options, net.val_batch, "N", "pairs a batch of the val loss, which depends on it"),
+	ITR_OPT_INT("accumulate", 0, itr_train_options, net.accumulate, "N", "batches a step; each has its own negatives"),
+	ITR_OPT_INT("grad-cache", 0, itr_train_options, net.cache_chunk, "N", "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
+	ITR_OPT_STR("optimizer", 0, itr_train_options, net.optimizer, "NAME", "adam, adamw or sgd"),
+	ITR_OPT_NUM("lr", 0, itr_train_options, net.lr, "X", "learning rate"),
+	ITR_OPT_NUM("min-lr", 0, itr_train_options, net.min_lr, "X", "where the schedule ends"),
+	ITR_OPT_NUM("weight-decay", 0, itr_train_options, net.weight_decay, "X", "of weights; biases, norms and the temperature are left out unless --decay-all"),
+	ITR_OPT_BOOL("decay-all", 0, itr_train_options, net.decay_all, "decay every parameter, as PyTorch's default"),
+	ITR_OPT_ENUM("schedule", 0, itr_train_options, net.schedule, itr_schedule_names, "how the learning rate goes on"),
+	ITR_OPT_BOOL("schedule-by-epoch", 0, itr_train_options, net.by_epoch, "change it between epochs only"),
+	ITR_OPT_INT("warmup", 0, itr_train_options, net.warmup, "STEPS", "steps of linear warm-up"),
+	ITR_OPT_NUM("clip", 0, itr_train_options, net.clip, "X", "longest gradient, all parameters together; 0: as it comes"),
+	ITR_OPT_NUM("ema", 0, itr_train_options, net.ema, "DECAY", "validate and keep a moving average of the weights; 0: none"),
+	ITR_OPT_INT("patience", 0, itr_train_options, net.patience, "N", "stop after N epochs without a better --monitor; 0: never"),
+	ITR_OPT_STR("monitor", 0, itr_train_options, net.monitor, "METRIC", "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
+	ITR_OPT_STR("loss", 0, itr_train_options, net.loss, "NAME", "infonce, cosine or mse"),
+	ITR_OPT_ENUM("positives", 0, itr_train_options, positives, positives_names, "infonce: captions of one image in a batch: negatives, left out, or positives too"),
+	ITR_OPT_BOOL("symmetric", 0, itr_train_options, net.symmetric, "infonce: image to text as well"),
+	ITR_OPT_NUM("temperature", 0, itr_train_options, config.temperature, "T", "infonce"),
+	ITR_OPT_BOOL("learn-temperature", 0, itr_train_options, config.learn_scale, "train it too, at 0.01 at least"),
+	ITR_OPT_NUM("dropout", 0, itr_train_options, config.dropout, "P", "share of hidden values dropped"),
+	ITR_OPT_INT("hidden", 0, itr_train_options, config.hidden, "N", "width of the hidden layer"),
+	ITR_OPT_INT("embed-dim", 0, itr_train_options, config.embed_dim, "N", "heads: width of the shared space"),
+	ITR_OPT_ENUM("activation", 0, itr_train_options, activation, activation_names, "mlp: of the hidden layer"),
+	ITR_OPT_ENUM("output-activation", 0, itr_train_options, output_activation, output_names, "residual-mlp: 'none' frees the half of the space that GELU cannot reach"),
+	ITR_OPT_ENUM("precision", 0, itr_train_options, precision, precision_names, "of matrix products; weights, sums and the rest stay fp32"),
+	ITR_OPT_NUM("checkpoint-minutes", 0, itr_train_options, checkpoint_minutes, "M", "between checkpoints inside an epoch; every epoch ends with one"),
+	ITR_OPT_INT("log-every", 0, itr_train_options, net.log_every, "STEPS", "between points of the per-step metrics"),
+	ITR_OPT_END
+};
+
+void itr_train_options_init(itr_train_options *o)
+{
+	*o = (itr_train_options){ .dims = 512, .power = 4, .lambda = -1, .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } }, .checkpoint_minutes = 10, .augment = 2, .crop_scale = 0.5, .jitter = 0.2,
+	                          .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 }, .config = { .temperature = 0.07 }, .tune = { .vocabulary_size = 10000 } };
+}
+
+/* Options of the group under `heading` that were given: the first one's name, or NULL. */
+static const char *given_under(const itr_tool *t, const char *heading)
+{
+	bool inside = false;
+	for (const itr_option *o = itr_train_option_table; o->type != ITR_OPT_T_END; o++)
+		if (o->type == ITR_OPT_T_HEADING)
+			inside = !strcmp(o->name, heading);
+		else if (inside && itr_tool_given(t, o->name))
+			return o->name;
+	return NULL;
+}
+
+static bool is_given(void *t, const char *option) { return itr_tool_given(t, option); }
+
+static int wrong(itr_tool *t, const char *format, const char *name)
+{
+	itr_err_set(&t->err, format, name);
+	return ITR_EXIT_USAGE;
+}
+
+static int take_up(itr_tool *t, itr_train_options *o)
+{
+	static const char *const loose[] = { "resume", "checkpoint-minutes", NULL };
+	itr_json *info = itr_checkpoint_info(o->resume, &t->err);
+	const int rc = info ? itr_tool_adopt(t, o, info, o->resume, loose) : -1;
+	itr_json_free(info);
+	return rc < 0 ? ITR_EXIT_FAIL : 0;
+}
+
+static int check_towers(itr_tool *t, itr_train_options *o)
+{
+	itr_finetune_opts *f = &o->tune;
+	f->train[0] = o->finetune == ITR_FINETUNE_TEXT || o->finetune == ITR_FINETUNE_ALL;
+	f->train[1] = o->finetune == ITR_FINETUNE_IMAGE || o->finetune == ITR_FINETUNE_ALL;
+	for (int side = 0; side < 2; side++)
+		if (f->train[side] && !f->encoder[side])
+			return wrong(t, "'--finetune' needs to know which network: --%s-encoder NAME", side ? "image" : "text");
+	if (o->finetune && o->split_by == ITR_SPLIT_BY_CAPTION)
+		return wrong(t, "%s", "pictures are dealt out whole with '--finetune': no '--split-by caption'");
+	if (!(o->crop_scale > 0 && o->crop_scale <= 1) || !(o->jitter >= 0 && o->jitter <= 1))
+		return wrong(t, "%s", "'--crop-scale' is a share between 0 and 1, and so is '--jitter'");
+	if (f->max_failed < 0 || f->max_tokens < 0 || f->max_tokens == 1 || f->tower_lr < 0 || f->vocabulary_size < 5)
+		return wrong(t, "%s", "'--max-failed', '--max-tokens' (2 at least) and '--tower-lr' are not negative; '--vocabulary-size' is 5 at least");
+	if (o->finetune && !itr_tool_given(t, "clip"))
+		o->net.clip = 1;
+	return 0;
+}
+
+/* Everything about the command line that the option table cannot say. */
+int itr_train_options_complete(itr_tool *t, void *opt)
+{
+	itr_train_options *o = opt;
+	const char *names[32], *foreign;
+	const int n = itr_trainable_names(names);
+	if (o->check_grad)
+		return t->n_args ? wrong(t, "--check-grad takes no input ('%s')", t->args[0]) : 0;
+	if (o->resume && take_up(t, o) != 0)
+		return ITR_EXIT_FAIL;
+	if (!o->model)
+		return wrong(t, "%s", "'--model' is required: cca, ridge, procrustes, mlp, residual-mlp or heads");
+	const itr_recipe *r = itr_recipe_find(o->finetune && !strcmp(o->model, "heads") ? "finetune" : o->model);
+	if (!strcmp(o->model, "finetune"))
+		return wrong(t, "%s", "towers are trained by '--model heads --finetune image', text or all");
+	if (o->finetune && strcmp(o->model, "heads"))
+		return wrong(t, "'--finetune' belongs to '--model heads', not to '%s'", o->model);
+	if (!o->resume && !o->finetune && (foreign = given_under(t, TOWERS)))
+		return wrong(t, "'--%s' needs '--finetune image', text or all", foreign);
+	if (!o->finetune && t->n_args && itr_raw_wanted(t->args[0]))
+		return wrong(t, "'%s' is a manifest: extract-features makes the vectors to train on, '--model heads --finetune image', text or all trains towers on it", t->args[0]);
+	if (check_towers(t, o) != 0)
+		return ITR_EXIT_USAGE;
+	if (!r && !itr_linear_method_find(o->model)) {
+		itr_err_set(&t->err, "unknown model '%s'; did you mean '%s'?", o->model, itr_nearest(o->model, names, n));
+		return ITR_EXIT_USAGE;
+	}
+	if (!o->resume && (foreign = given_under(t, r ? "Closed forms:" : NETWORKS)))
+		return wrong(t, r ? "'--%s' belongs to closed forms, not to networks" : "'--%s' belongs to networks, not to closed forms", foreign);
+	if (!t->n_args || !t->output)
+		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
+	if (o->dims < 1)
+		return wrong(t, "%s", "'--dims' must be at least 1");
+	for (int64_t i = 0; i < o->regularization.n; i++)
+		if (!(o->regularization.v[i] >= 0) || isinf(o->regularization.v[i]))
+			return wrong(t, "%s", "'--regularization' must not be negative");
+	if (!r && !itr_tool_given(t, "split-sizes"))
+		o->split_sizes = "0.6/0.2/0.2";
+	if (r && !o->resume)
+		itr_recipe_apply(r, &o->net, &o->config, &o->split_sizes, is_given, t);
+	return 0;
+}
+
+itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool *t)
+{
+	itr_train_opts n = o->net;
+	n.augment = (itr_augment){ itr_augment_kinds_of(o->augment), o->crop_scale, { o->jitter, o->jitter, o->jitter } };
+	n.positives = (itr_positives)o->positives;
+	n.compute = o->precision ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32;
+	n.seed = t->seed;
+	n.threads = t->threads;
+	n.checkpoint_seconds = 60 * o->checkpoint_minutes;
+	return n;
+}
+
+itr_model_config itr_train_options_model(const itr_train_options *o)
+{
+	itr_model_config c = o->config;
+	c.relu = o->activation == 1;
+	c.output_activation = o->output_activation == 0;
+	return c;
+}
+
+itr_finetune_opts itr_train_options_towers(const itr_train_options *o, const itr_tool *t)
+{
+	itr_finetune_opts f = o->tune;
+	f.split_sizes = o->split_sizes;
+	f.pooling = (itr_pooling)o->pooling;
+	f.seed = t->seed;
+	f.threads = t->threads;
+	f.stop = &itr_interrupted;
+	return f;
+}

@@ -1,0 +1,39 @@
+/* train.h - the options of `train`: the table, what it starts from, and what the table cannot say. */
+#ifndef ITR_OPTIONS_TRAIN_H
+#define ITR_OPTIONS_TRAIN_H
+
+#include "cli/tool.h"
+#include "train/finetune.h"
+
+typedef struct itr_train_options {
+	const char *model, *split_sizes, *resume;
+	int split_by, direction, precision, positives, activation, output_activation;
+	int64_t dims;
+	double power, lambda, checkpoint_minutes;
+	itr_nums regularization;
+	bool check_grad;
+	int finetune, augment, pooling;
+	double crop_scale, jitter;
+	itr_finetune_opts tune;
+	itr_train_opts net;
+	itr_model_config config;
+} itr_train_options;
+
+/* Values of split_by and finetune. */
+enum { ITR_SPLIT_BY_IMAGE, ITR_SPLIT_BY_CAPTION };
+enum { ITR_FINETUNE_NO, ITR_FINETUNE_IMAGE, ITR_FINETUNE_TEXT, ITR_FINETUNE_ALL };
+
+extern const itr_option itr_train_option_table[];
+
+/* What holds before anything is parsed; defaults that depend on the model come from its recipe. */
+void itr_train_options_init(itr_train_options *o);
+
+/* itr_tool_desc.complete: takes up a checkpoint's options, refuses what does not go together, fills in the recipe. */
+int itr_train_options_complete(itr_tool *t, void *opt);
+
+/* The same in the library's own terms, once complete. */
+itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool *t);
+itr_model_config itr_train_options_model(const itr_train_options *o);
+itr_finetune_opts itr_train_options_towers(const itr_train_options *o, const itr_tool *t);
+
+#endif
