@@ -6,6 +6,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "tensor/bf16.h"
+
+static double as_stored(const itr_case *c, double x) { return (double)(c->bf16 ? itr_bf16_load(itr_bf16_round((float)x)) : (float)x); }
 
 itr_var *itr_case_input(itr_case *c, int rank, const int64_t *shape, double scale, double shift)
 {
@@ -21,7 +24,7 @@ itr_var *itr_case_input(itr_case *c, int rank, const int64_t *shape, double scal
 		c->value[k] = itr_xmalloc((size_t)count * sizeof(double));
 		c->count[k] = count;
 		for (int64_t i = 0; i < count; i++)              /* floats, so that both tapes see the same inputs */
-			c->value[k][i] = (double)(float)(itr_rng_normal(&r) * scale + shift);
+			c->value[k][i] = as_stored(c, itr_rng_normal(&r) * scale + shift);
 	}
 	itr_var *v = itr_input_owned(c->tape, rank, shape, c->value[k]);
 	c->var[k] = v;
@@ -39,12 +42,12 @@ static itr_var *build(itr_case *c, const itr_op *op, int which)
 }
 
 /* Weights of the output's elements: a scalar function of the output whose gradient reaches all of it. */
-static void weights_of(double *w, int64_t n, uint64_t seed)
+static void weights_of(const itr_case *c, double *w, int64_t n)
 {
 	itr_rng r;
-	itr_rng_init(&r, (uint64_t[]){ seed, 2 }, 2);
+	itr_rng_init(&r, (uint64_t[]){ c->seed, 2 }, 2);
 	for (int64_t i = 0; i < n; i++)
-		w[i] = (double)(float)itr_rng_normal(&r);
+		w[i] = as_stored(c, itr_rng_normal(&r));
 }
 
 static double weighted(const itr_tape *t, const itr_var *y, const double *w)
@@ -72,7 +75,7 @@ static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case 
 	c->tape = fast;
 	itr_var *f = build(c, op, which);
 	for (int64_t i = 0; i < n_out; i++)
-		res->forward_error = fmax(res->forward_error, fabs((double)((float *)f->data)[i] - y[i]) / fmax(top, 1e-30));
+		res->forward_error = fmax(res->forward_error, fabs(itr_var_at(fast, f, i) - y[i]) / fmax(top, 1e-30));
 	float *wf = itr_xmalloc((size_t)n_out * sizeof *wf);
 	for (int64_t i = 0; i < n_out; i++)
 		wf[i] = (float)w[i];
@@ -93,7 +96,7 @@ static void check_case(itr_gradcheck_result *res, const itr_op *op, itr_case *c,
 {
 	double *w = itr_xmalloc((size_t)y->count * sizeof *w), *grad[ITR_OP_INPUTS], top = 0;
 	const double h = 1e-6;
-	weights_of(w, y->count, c->seed);
+	weights_of(c, w, y->count);
 	itr_backward_from(c->tape, y, w);
 	for (int k = 0; k < c->n_var; k++) {
 		grad[k] = itr_xcalloc((size_t)c->count[k], sizeof(double));
@@ -101,7 +104,7 @@ static void check_case(itr_gradcheck_result *res, const itr_op *op, itr_case *c,
 			memcpy(grad[k], c->var[k]->grad, (size_t)c->count[k] * sizeof(double));
 		top = fmax(top, largest(grad[k], c->count[k]));
 	}
-	for (int k = 0; k < c->n_var; k++)
+	for (int k = 0; k < c->n_var && !c->bf16; k++)
 		for (int64_t i = 0; i < c->count[k]; i++) {
 			double keep = c->value[k][i], up, down;
 			c->value[k][i] = keep + h;
@@ -117,13 +120,13 @@ static void check_case(itr_gradcheck_result *res, const itr_op *op, itr_case *c,
 	free(w);
 }
 
-itr_gradcheck_result itr_gradcheck(const itr_op *op, uint64_t seed, int threads)
+static itr_gradcheck_result check(const itr_op *op, uint64_t seed, int threads, bool bf16)
 {
 	itr_gradcheck_result res = { 0, 0, 0, 0 };
 	itr_tape *slow = itr_tape_new(&(itr_tape_opts){ .threads = 1, .seed = seed, .reference = true });
-	itr_tape *fast = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = seed });
+	itr_tape *fast = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = seed, .compute = bf16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, .bf16_everywhere = bf16 });
 	for (int which = 0;; which++) {
-		itr_case c = { .tape = slow, .seed = seed * 1000 + (uint64_t)which };
+		itr_case c = { .tape = slow, .seed = seed * 1000 + (uint64_t)which, .bf16 = bf16 };
 		itr_var *y = build(&c, op, which);
 		if (y) {
 			check_case(&res, op, &c, fast, which, y);
@@ -138,3 +141,6 @@ itr_gradcheck_result itr_gradcheck(const itr_op *op, uint64_t seed, int threads)
 	itr_tape_free(fast);
 	return res;
 }
+
+itr_gradcheck_result itr_gradcheck(const itr_op *op, uint64_t seed, int threads) { return check(op, seed, threads, false); }
+itr_gradcheck_result itr_gradcheck_bf16(const itr_op *op, uint64_t seed, int threads) { return check(op, seed, threads, true); }

@@ -49,6 +49,7 @@ typedef struct itr_op {
 enum itr_op_flags {
 	ITR_OP_LOSS = 1 << 0,                   /* output is one element */
 	ITR_OP_VIEW = 1 << 1,                   /* output's numbers are in[0]'s: nothing is allocated, forward does nothing */
+	ITR_OP_BF16 = 1 << 8,                   /* << k: in[k] may be bfloat16. The tape casts others to float, and these to in[0]'s type; the shape rule then says whether the result is (out->bf16) */
 };
 
 /* Runs the op now and notes it. Inputs beyond n_in are NULL. `index` may be NULL. */
@@ -75,6 +76,7 @@ typedef struct itr_case {
 	itr_rng rng;                            /* for shapes and attributes: begins anew at every replay */
 	uint64_t seed;
 	int n_var;
+	bool bf16;                              /* inputs are numbers that bfloat16 holds */
 	itr_var *var[ITR_OP_INPUTS];            /* inputs with gradient, in the order of creation */
 	double *value[ITR_OP_INPUTS];           /* drawn at the first build, then replayed; gradcheck moves one element between replays */
 	int64_t count[ITR_OP_INPUTS];

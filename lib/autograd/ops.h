@@ -6,6 +6,11 @@
 
 #include "autograd/tape.h"
 
+itr_var *itr_cast(itr_tape *t, itr_var *x, bool bf16);
+/* Where a network whose activations may be bfloat16 begins: x as bfloat16 on a tape that trains with ITR_COMPUTE_BF16, else x itself. What follows keeps the type from op to op; before one that
+ * wants floats the tape casts back. Half the memory, and half the traffic of all that is no product. Gradients are of their variable's type, those of parameters always float. */
+itr_var *itr_to_bf16(itr_tape *t, itr_var *x);
+
 itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias);      /* x (..., I), w (O, I), bias (O) or NULL -> (..., O): x w^T + bias */
 /* activation(x w^T + bias + residual) with a packed weight, in inference alone; bias (O) and residual (..., O) may be NULL. */
 itr_var *itr_linear_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, itr_activation a);

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "autograd/op.h"
+#include "autograd/ops.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "tensor/dtype.h"
 
 /* A gradient's memory after its last use, for the next one on the walk back: gradients then take what few of them live at a time, not what all of them need. */
 struct spare {
@@ -31,6 +33,7 @@ struct itr_tape {
 };
 
 static size_t element(const itr_tape *t) { return t->o.reference ? sizeof(double) : sizeof(float); }
+static size_t bytes_of(const itr_tape *t, const itr_var *v) { return (size_t)v->count * (v->bf16 ? sizeof(uint16_t) : element(t)); }
 
 itr_tape *itr_tape_new(const itr_tape_opts *o)
 {
@@ -64,6 +67,7 @@ bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
 void itr_tape_set_compute(itr_tape *t, itr_compute compute) { t->o.compute = compute; }
+bool itr_tape_reference(const itr_tape *t) { return t->o.reference; }
 itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }
 size_t itr_tape_bytes(const itr_tape *t) { return itr_arena_bytes(t->arena) + t->scratch_bytes; }
 double itr_tape_flops(const itr_tape *t) { return t->flops; }
@@ -185,12 +189,13 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 	/* The new places lie before the old ones, numbers first, then the variable: nothing is overwritten that is still to be moved. */
 	itr_arena_back(t->arena, m);
 	if (inner) {
-		void *data = itr_arena_alloc(t->arena, (size_t)keep.count * element(t));
-		move(t, data, keep.data, (size_t)keep.count * element(t));
+		void *data = itr_arena_alloc(t->arena, bytes_of(t, &keep));
+		move(t, data, keep.data, bytes_of(t, &keep));
 		keep.data = data;
 	}
 	itr_var *v = new_var(t, keep.rank, keep.shape);
 	v->data = keep.data;
+	v->bf16 = keep.bf16;
 	return v;
 }
 
@@ -198,12 +203,13 @@ itr_var *itr_detach(itr_tape *t, itr_var *x)
 {
 	itr_var *v = new_var(t, x->rank, x->shape);
 	v->data = x->data;
+	v->bf16 = x->bf16;
 	return v;
 }
 
 double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i)
 {
-	return t->o.reference ? ((const double *)x->data)[i] : (double)((const float *)x->data)[i];
+	return x->bf16 ? (double)itr_bf16_to_f32(((const uint16_t *)x->data)[i]) : t->o.reference ? ((const double *)x->data)[i] : (double)((const float *)x->data)[i];
 }
 
 double itr_var_item(const itr_tape *t, const itr_var *x)
@@ -251,16 +257,26 @@ static void take_scratch(itr_node *n)
 	n->scratch = t->scratch;
 }
 
+extern const itr_op itr_op_cast;
+
+/* What op takes of x: bfloat16 or float. */
+static itr_var *as_taken(itr_tape *t, const itr_op *op, int k, itr_var *x, bool bf16)
+{
+	const bool wanted = bf16 && op->flags & (unsigned)ITR_OP_BF16 << k;
+	return !x || op == &itr_op_cast || x->bf16 == wanted ? x : itr_cast(t, x, wanted);
+}
+
 itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index, void *const state[2])
 {
 	itr_node *n = itr_arena_calloc(t->arena, sizeof *n);
+	const bool bf16 = op->flags & ITR_OP_BF16 && (in[0]->bf16 || (t->o.bf16_everywhere && !t->o.reference));
 	bool record = false;
 	n->op = op;
 	n->tape = t;
 	n->threads = t->o.threads;
 	n->serial = t->serial++;
 	for (int k = 0; k < n_in; k++) {
-		n->in[k] = in[k];
+		n->in[k] = as_taken(t, op, k, in[k], bf16);
 		record |= in[k] && in[k]->needs_grad;
 	}
 	record &= !t->o.inference;
@@ -277,7 +293,7 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 	n->out = itr_arena_calloc(t->arena, sizeof *n->out);
 	n->out->written = &n->out->own_written;
 	op->shape(n);
-	n->out->data = op->flags & ITR_OP_VIEW ? in[0]->data : itr_arena_alloc(t->arena, (size_t)n->out->count * element(t));
+	n->out->data = op->flags & ITR_OP_VIEW ? n->in[0]->data : itr_arena_alloc(t->arena, bytes_of(t, n->out));
 	n->out->needs_grad = record;
 	n->saved = n->saved_count ? itr_arena_alloc(t->arena, (size_t)n->saved_count * element(t)) : NULL;
 	take_scratch(n);
@@ -301,7 +317,7 @@ float itr_grad_beta(itr_node *n, int i)
 /* Memory for x's gradient: a spare one of the right size, or new. */
 static void give_gradient(itr_tape *t, itr_var *x)
 {
-	const size_t bytes = (size_t)x->count * element(t);
+	const size_t bytes = bytes_of(t, x);
 	for (struct spare **s = &t->spare; *s; s = &(*s)->next)
 		if ((*s)->bytes >= bytes && (*s)->bytes / 2 <= bytes) {
 			x->grad = (*s)->memory;
@@ -372,7 +388,10 @@ void itr_backward(itr_tape *t, itr_var *loss, double scale)
 void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad)
 {
 	need_gradient(t, out);
-	memcpy(out->grad, grad, (size_t)out->count * element(t));
+	if (out->bf16)
+		itr_bf16_from_f32_n(out->grad, grad, out->count);
+	else
+		memcpy(out->grad, grad, bytes_of(t, out));
 }
 
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad)

@@ -26,7 +26,8 @@ typedef struct itr_tape itr_tape;
 typedef struct itr_var {
 	int rank;
 	int64_t shape[ITR_MAX_RANK], count;
-	void *data;                     /* float; double on a reference tape */
+	bool bf16;                      /* data and grad are bfloat16 (uint16_t): only what itr_to_bf16 began, and only between ops that take it */
+	void *data;                     /* else float; double on a reference tape */
 	void *grad;                     /* as data; NULL when nothing needs it. An op's output gives it back once the walk is past that op */
 	size_t grad_bytes;              /* what the tape gave for it; 0: not the tape's */
 	bool needs_grad;
@@ -57,6 +58,7 @@ typedef struct itr_tape_opts {
 	bool no_dropout;                /* dropout is the identity while training too: comparisons with other implementations */
 	bool inference;                 /* records nothing; dropout is the identity; running statistics are used */
 	itr_compute compute;            /* of matrix products; sums stay fp32 */
+	bool bf16_everywhere;           /* every op that takes bfloat16 is given it: for the checks of these ops */
 } itr_tape_opts;
 
 itr_tape *itr_tape_new(const itr_tape_opts *o);
@@ -65,6 +67,7 @@ void itr_tape_free(itr_tape *t);
 void itr_tape_reset(itr_tape *t, uint64_t step);
 bool itr_tape_training(const itr_tape *t);
 bool itr_tape_drops(const itr_tape *t);                  /* does dropout do anything? */
+bool itr_tape_reference(const itr_tape *t);
 itr_compute itr_tape_compute(const itr_tape *t);
 void itr_tape_set_inference(itr_tape *t, bool inference);
 void itr_tape_set_compute(itr_tape *t, itr_compute compute);
@@ -92,7 +95,7 @@ double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i);
 
 /* d loss / d everything that needs it; loss has one element. Adds into parameters' gradients. `scale` multiplies (gradient accumulation: 1/steps). */
 void itr_backward(itr_tape *t, itr_var *loss, double scale);
-/* The same from a given gradient of `out` (same shape, float or double as the tape): GradCache's second pass. */
+/* The same from a given gradient of `out` (same shape, float or double as the tape; out's type does not matter): GradCache's second pass. */
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad);
 /* Sets out's gradient without walking: for the other outputs of a tape that is then walked back from one of them. */
 void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "tensor/bf16.h"
 
 static const struct {
 	size_t size;
@@ -63,15 +64,9 @@ float itr_f16_to_f32(uint16_t h)
 	return float_of(sign | (e + 112) << 23 | m << 13);
 }
 
-uint16_t itr_bf16_from_f32(float x)
-{
-	uint32_t u = bits_of(x);
-	if ((u & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(u >> 16 | 0x40);
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
+uint16_t itr_bf16_from_f32(float x) { return itr_bf16_round(x); }
 
-float itr_bf16_to_f32(uint16_t h) { return float_of((uint32_t)h << 16); }
+float itr_bf16_to_f32(uint16_t h) { return itr_bf16_load(h); }
 
 void itr_f16_from_f32_n(uint16_t *dst, const float *src, int64_t n)
 {

@@ -29,6 +29,41 @@ static void test_every_op(void **state)
 	assert_true(ops >= 16);
 }
 
+static void test_ops_that_take_bf16(void **state)
+{
+	int ops = 0;
+	(void)state;
+	for (const itr_op *const *op = itr_ops; *op; op++) {
+		if (!((*op)->flags & ITR_OP_BF16))
+			continue;
+		itr_gradcheck_result r = itr_gradcheck_bf16(*op, 20261, 1), again = itr_gradcheck_bf16(*op, 20261, 2);
+		printf("# %-12s %2d cases in bf16  forward %.1e  backward %.1e\n", (*op)->name, r.cases, r.forward_error, r.backward_error);
+		assert_true(r.cases > 0);
+		assert_true(r.forward_error < ITR_GRADCHECK_BF16);
+		assert_true(r.backward_error < ITR_GRADCHECK_BF16);
+		assert_true(r.forward_error == again.forward_error && r.backward_error == again.backward_error);
+		ops++;
+	}
+	assert_true(ops >= 1);
+}
+
+/* Between an op that takes bfloat16 and one that does not, the tape casts, and gradients find their way back. */
+static void test_bf16_is_cast_where_it_must_be(void **state)
+{
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 1, .compute = ITR_COMPUTE_BF16 });
+	(void)state;
+	itr_var *x = itr_input_grad(t, 2, (int64_t[]){ 2, 2 }, (const float[]){ 1, 2.001f, -3, 0.5f }), *h = itr_to_bf16(t, x), *y = itr_relu(t, h);
+	assert_true(h->bf16 && !y->bf16);
+	assert_true(itr_var_at(t, h, 1) == 2);                                           /* to eight bits */
+	itr_backward_from(t, itr_add(t, y, itr_scale(t, h, 3)), (const float[]){ 1, 1, 1, 1 });
+	for (int i = 0; i < 4; i++)
+		assert_true(((float *)x->grad)[i] == (i == 2 ? 3 : 4));
+	itr_tape_set_inference(t, true);
+	x = itr_input(t, 1, (int64_t[]){ 1 }, (const float[]){ 1.001f });
+	assert_true(itr_to_bf16(t, x) == x);
+	itr_tape_free(t);
+}
+
 static void wrong_backward(itr_node *n)         /* forgets the second input's factor */
 {
 	double *d = n->in[0]->grad;
@@ -132,7 +167,7 @@ static void test_nothing_is_allocated_after_the_first_step(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_op), cmocka_unit_test(test_a_wrong_gradient_is_found), cmocka_unit_test(test_vector_functions),
+		cmocka_unit_test(test_every_op), cmocka_unit_test(test_ops_that_take_bf16), cmocka_unit_test(test_bf16_is_cast_where_it_must_be), cmocka_unit_test(test_a_wrong_gradient_is_found), cmocka_unit_test(test_vector_functions),
 		cmocka_unit_test(test_dropout_keeps_the_right_share), cmocka_unit_test(test_nothing_is_allocated_after_the_first_step),
 	};
 	return cmocka_run_group_tests_name("autograd", tests, NULL, NULL);

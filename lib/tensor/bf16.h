@@ -1,0 +1,22 @@
+/* bf16.h - bfloat16 one by one, as expressions that the compiler vectorises in the loops around them. The instruction that does the same flushes denormals; these do not, so that what is stored
+ * is the same on every machine. */
+#ifndef ITR_TENSOR_BF16_H
+#define ITR_TENSOR_BF16_H
+
+#include <stdint.h>
+
+static inline float itr_bf16_load(uint16_t h)
+{
+	union { uint32_t u; float f; } v = { (uint32_t)h << 16 };
+	return v.f;
+}
+
+/* To nearest even; NaN stays NaN. */
+static inline uint16_t itr_bf16_round(float x)
+{
+	union { float f; uint32_t u; } v = { x };
+	const uint32_t rounded = v.u + 0x7fff + (v.u >> 16 & 1), quiet = v.u | 0x400000;
+	return (uint16_t)(((v.u & 0x7fffffff) > 0x7f800000 ? quiet : rounded) >> 16);
+}
+
+#endif
