@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/convert.h"
 
 enum { MAX_CAPTURES = 8, MAX_PREFIXES = 4, MAX_PARTS = 64, LISTED = 10 };
 
@@ -16,8 +17,8 @@ struct capture {
 };
 
 /* What is wrong, by kind: the first few names and a count. */
-enum { MISSING, UNEXPECTED, TWICE, SHAPE, NOT_FINITE, KINDS };
-static const char *const kind_words[KINDS] = { "missing", "unexpected", "filled twice", "of another shape", "with NaN or infinity" };
+enum { MISSING, UNEXPECTED, TWICE, SHAPE, INTEGERS, NOT_FINITE, KINDS };
+static const char *const kind_words[KINDS] = { "missing", "unexpected", "filled twice", "of another shape", "of whole numbers, not floats", "with NaN or infinity" };
 
 struct load {
 	itr_params *p;
@@ -232,6 +233,10 @@ static int take(struct load *l, const itr_weight *t, itr_err *err)
 	l->parts[i] = parts;
 	if (!fits(q, t, r)) {
 		misshapen(l, q, t, r);
+		return 0;
+	}
+	if (!itr_dtype_is_float(t->dtype)) {            /* quantised elsewhere: without its scales it is noise */
+		complain(l, INTEGERS, t->name, "");
 		return 0;
 	}
 	float *dst = q->data + part * t->count;

@@ -36,7 +36,7 @@ typedef struct itr_load_rule {
 } itr_load_rule;
 
 /* Fills p (sealed) from w. rules may be NULL: names are equal. Shapes that differ only by ones in front or at the end are accepted. 0, or -1 with err: all that is
- * missing, unexpected, filled twice or of another shape (up to ten of each and how many more), or a tensor that holds NaN or infinity. */
+ * missing, unexpected, filled twice, of another shape or stored as integers (up to ten of each and how many more), or a tensor that holds NaN or infinity. */
 ITR_MUST_USE int itr_params_load_weights(itr_params *p, const itr_weights *w, const itr_load_rule *rules, itr_err *err);
 
 #endif

@@ -16,6 +16,7 @@
 #include "nn/load.h"
 
 static char *file;
+static const char *dtype = "F32";        /* what the headers say */
 
 struct tensor {
 	const char *name;
@@ -38,7 +39,7 @@ static itr_weights *weights(const struct tensor *t)
 	itr_buf header = ITR_BUF_INIT, data = ITR_BUF_INIT, all = ITR_BUF_INIT;
 	itr_err err = ITR_ERR_INIT;
 	for (; t->name; t++) {
-		itr_buf_printf(&header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", header.len ? "," : "{", t->name);
+		itr_buf_printf(&header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", header.len ? "," : "{", t->name, dtype);
 		for (int d = 0; d < t->rank; d++)
 			itr_buf_printf(&header, "%s%lld", d ? "," : "", (long long)t->shape[d]);
 		itr_buf_printf(&header, "],\"data_offsets\":[%zu,%zu]}", data.len, data.len + (size_t)count(t) * 4);
@@ -170,6 +171,9 @@ static void test_strict(void **state)
 	p = params((struct tensor[]){ { "new.x", 1, { 1 }, 0 }, { 0 } });
 	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "old.x", 1, { 1 }, 0 }, { "new.x", 1, { 1 }, 0 }, { 0 } }), rules), "1 filled twice: 'new.x'"));
 	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "new.x", 1, { 1 }, 3e38f * 10 }, { 0 } }), rules), "1 with NaN or infinity: 'new.x'"));
+	dtype = "I32";
+	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "new.x", 1, { 1 }, 3 }, { 0 } }), rules), "1 of whole numbers, not floats: 'new.x'"));
+	dtype = "F32";
 	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "old.y", 1, { 1 }, 0 }, { 0 } }), rules), "1 missing: 'new.x'; 1 unexpected: 'old.y'"));
 	itr_params_free(p);
 }
