@@ -15,8 +15,8 @@ typedef struct itr_gradcheck_result {
 /* Bounds that the tests hold: central differences with step 1e-6 in double leave about 1e-9 of rounding; 1e-6 is the bound of the method. The float kernels: 1e-5 of the largest element. */
 #define ITR_GRADCHECK_DIFFERENCE 1e-6
 #define ITR_GRADCHECK_FLOAT 1e-5
-/* Of ops that take bfloat16, from numbers that bfloat16 holds: sums are fp32 and what is stored is rounded once (2^-9 of it); a gradient that arrives in two parts, three times. */
-#define ITR_GRADCHECK_BF16 0x3p-9
+/* Of ops that take bfloat16, from numbers that bfloat16 holds: sums are fp32 and what is stored is rounded once, by 2^-8 of it at most; a gradient that arrives in two parts, three times. */
+#define ITR_GRADCHECK_BF16 0x3p-8
 
 itr_gradcheck_result itr_gradcheck(const itr_op *op, uint64_t seed, int threads);
 /* With bfloat16 for what the op takes as such. Against the reference alone; difference_error is 0. */

@@ -9,6 +9,7 @@
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
 #include "base/parallel.h"
+#include "tensor/bf16.h"
 
 static int64_t channels(const itr_node *n) { return itr_last_dim(n->out); }
 static int64_t rows_of(const itr_node *n) { return n->out->count / channels(n); }
@@ -24,6 +25,7 @@ static void shape(itr_node *n)
 	if (!x || !g || !b || x->rank < 2 || g->count != itr_last_dim(x) || b->count != g->count || (r && r->count != x->count))
 		itr_shape_bug(n, "x (..., C), gamma (C), beta (C), residual as x or none");
 	itr_shape_like(n, x);
+	n->out->bf16 = x->bf16;
 	if (by_batch(n) && rows_of(n) < 2)
 		itr_shape_bug(n, "more than one row for batch statistics");
 	if (!by_batch(n) && (!n->state[0] || !n->state[1]))
@@ -32,34 +34,31 @@ static void shape(itr_node *n)
 	n->scratch_count = (2 * pieces(n) + 2) * channels(n);
 }
 
-/* --- the two sums of a piece, over its own mean so that nothing cancels ------------------------------------------------------------------- */
+#define BY_ACTIVATION(n, CASE) \
+	switch ((itr_activation)(n)->attr.i[1]) { \
+	case ITR_ACT_RELU: CASE(RELU) break; \
+	case ITR_ACT_RELU6: CASE(RELU6) break; \
+	case ITR_ACT_HARDSWISH: CASE(HARDSWISH) break; \
+	case ITR_ACT_HARDSIGMOID: CASE(HARDSIGMOID) break; \
+	default: CASE(NONE) break; \
+	}
 
-ITR_CLONES static void piece_statistics(itr_node *n, int64_t begin, int64_t end)
-{
-	const int64_t c = channels(n);
-	const float *x = itr_in(n, 0), inverse = 1.0f / (float)(end - begin);
-	float *out = (float *)n->scratch + begin / piece_rows(n) * 2 * c, *restrict mean = out, *restrict m2 = out + c;
-	memset(out, 0, (size_t)c * 2 * sizeof *out);
-	int64_t r = begin;
-	for (; r + 4 <= end; r += 4) {
-		const float *p = x + r * c, *q = p + c, *s = q + c, *t = s + c;
-		for (int64_t j = 0; j < c; j++)
-			mean[j] += (p[j] + q[j]) + (s[j] + t[j]);
-	}
-	for (; r < end; r++)
-		for (int64_t j = 0; j < c; j++)
-			mean[j] += x[r * c + j];
-	for (int64_t j = 0; j < c; j++)
-		mean[j] *= inverse;
-	for (r = begin; r + 2 <= end; r += 2) {
-		const float *p = x + r * c, *q = p + c;
-		for (int64_t j = 0; j < c; j++)
-			m2[j] += (p[j] - mean[j]) * (p[j] - mean[j]) + (q[j] - mean[j]) * (q[j] - mean[j]);
-	}
-	for (; r < end; r++)
-		for (int64_t j = 0; j < c; j++)
-			m2[j] += (x[r * c + j] - mean[j]) * (x[r * c + j] - mean[j]);
-}
+#define VALUE float
+#define LOAD(v) (v)
+#define STORE(f) (f)
+#define LANES 16
+#define NAME(name) name
+#include "autograd/op_batchnorm.inc"
+
+#define VALUE uint16_t
+#define LOAD(v) itr_bf16_load(v)
+#define STORE(f) itr_bf16_round(f)
+#define LANES 32
+#define NAME(name) name##_bf16
+#include "autograd/op_batchnorm.inc"
+
+/* The pass for x's type, over all rows in pieces of `step`. */
+#define OVER_ROWS(n, step, pass) itr_node_chunks(n, rows_of(n), step, (n)->in[0]->bf16 ? pass##_bf16 : pass)
 
 /* Chan et al.'s rule, piece by piece in their order. */
 static void combine(const itr_node *n, int64_t j, double *mean, double *m2)
@@ -90,7 +89,7 @@ static void coefficients(itr_node *n)
 	const int64_t c = channels(n);
 	float *s = n->saved;
 	if (by_batch(n))
-		itr_node_chunks(n, rows_of(n), piece_rows(n), piece_statistics);
+		OVER_ROWS(n, piece_rows(n), piece_statistics);
 	for (int64_t j = 0; j < c; j++) {
 		double mean, var;
 		if (by_batch(n)) {
@@ -109,143 +108,10 @@ static void coefficients(itr_node *n)
 	}
 }
 
-#define BY_ACTIVATION(n, CASE) \
-	switch ((itr_activation)(n)->attr.i[1]) { \
-	case ITR_ACT_RELU: CASE(RELU) break; \
-	case ITR_ACT_RELU6: CASE(RELU6) break; \
-	case ITR_ACT_HARDSWISH: CASE(HARDSWISH) break; \
-	case ITR_ACT_HARDSIGMOID: CASE(HARDSIGMOID) break; \
-	default: CASE(NONE) break; \
-	}
-
-ITR_CLONES static void normalise(itr_node *n, int64_t begin, int64_t end)
-{
-	const int64_t c = channels(n);
-	const float *restrict a = (const float *)n->saved + 2 * c, *restrict b = a + c;
-	for (int64_t r = begin; r < end; r++) {
-		const float *restrict x = itr_in(n, 0) + r * c, *restrict s = n->in[3] ? itr_in(n, 3) + r * c : NULL;
-		float *restrict y = itr_out(n) + r * c;
-#define CASE(KIND) \
-	if (s) \
-		for (int64_t j = 0; j < c; j++) { \
-			const float z = x[j] * a[j] + b[j] + s[j]; \
-			y[j] = ITR_ACT_FORWARD_##KIND(z); \
-		} \
-	else \
-		for (int64_t j = 0; j < c; j++) { \
-			const float z = x[j] * a[j] + b[j]; \
-			y[j] = ITR_ACT_FORWARD_##KIND(z); \
-		}
-		BY_ACTIVATION(n, CASE)
-#undef CASE
-	}
-}
-
 static void forward(itr_node *n)
 {
 	coefficients(n);
-	itr_node_chunks(n, rows_of(n), itr_chunk_rows(channels(n)), normalise);
-}
-
-/* --- backward: dz = dy slope(z); a piece's sums of dz and of dz (x - mean), then dx ----------------------------------------------------------- */
-
-/* The sums of one strip of sixteen (or the fewer that are left) channels over the rows of a piece; lanes is a constant where it is sixteen, and the sums then live in registers. */
-#define STRIP(lanes) \
-	for (int64_t r = begin; r < end; r++) { \
-		const float *x = itr_in(n, 0) + r * c + j0, *g = itr_dout(n) + r * c + j0; \
-		for (int l = 0; l < (lanes); l++) { \
-			const float z = x[l] * a[l] + b[l] + (res ? res[r * c + j0 + l] : 0); \
-			const float dz = g[l] * SLOPE(z); \
-			(void)z; \
-			sum[l] += dz; \
-			dot[l] += dz * (x[l] - mean[l]); \
-		} \
-	}
-#define STRIPS(KIND) \
-	ITR_CLONES static void strip_##KIND(const itr_node *n, int64_t begin, int64_t end, int64_t j0, float *out) \
-	{ \
-		typedef float real; \
-		const int64_t c = channels(n); \
-		const float *res = n->in[3] ? itr_in(n, 3) : NULL, *saved = (const float *)n->saved + j0; \
-		const int lanes = (int)ITR_MIN((int64_t)ITR_LANES, c - j0); \
-		float sum[ITR_LANES] = { 0 }, dot[ITR_LANES] = { 0 }, mean[ITR_LANES] = { 0 }, a[ITR_LANES] = { 0 }, b[ITR_LANES] = { 0 }; \
-		for (int l = 0; l < lanes; l++) { \
-			mean[l] = saved[l]; \
-			a[l] = saved[2 * c + l]; \
-			b[l] = saved[3 * c + l]; \
-		} \
-		if (lanes == ITR_LANES && !res) { \
-			res = NULL; \
-			STRIP(ITR_LANES) \
-		} else \
-			STRIP(lanes) \
-		for (int l = 0; l < lanes; l++) { \
-			out[j0 + l] = sum[l]; \
-			out[c + j0 + l] = dot[l]; \
-		} \
-	}
-#define SLOPE ITR_ACT_SLOPE_NONE
-STRIPS(NONE)
-#undef SLOPE
-#define SLOPE ITR_ACT_SLOPE_RELU
-STRIPS(RELU)
-#undef SLOPE
-#define SLOPE ITR_ACT_SLOPE_RELU6
-STRIPS(RELU6)
-#undef SLOPE
-#define SLOPE ITR_ACT_SLOPE_HARDSWISH
-STRIPS(HARDSWISH)
-#undef SLOPE
-#define SLOPE ITR_ACT_SLOPE_HARDSIGMOID
-STRIPS(HARDSIGMOID)
-#undef SLOPE
-
-static void piece_sums(itr_node *n, int64_t begin, int64_t end)
-{
-	const int64_t c = channels(n);
-	float *out = (float *)n->scratch + begin / piece_rows(n) * 2 * c;
-	for (int64_t j0 = 0; j0 < c; j0 += ITR_LANES) {
-#define CASE(KIND) strip_##KIND(n, begin, end, j0, out);
-		BY_ACTIVATION(n, CASE)
-#undef CASE
-	}
-}
-
-/* dx = a dz - p - q (x - mean), p and q (C) zero where the statistics are constants; the residual's gradient is dz. */
-ITR_CLONES static void input_gradient(itr_node *n, int64_t begin, int64_t end)
-{
-	typedef float real;
-	const int64_t c = channels(n);
-	const float *restrict mean = n->saved, *restrict a = mean + 2 * c, *restrict b = a + c, *restrict p = (const float *)n->scratch + 2 * pieces(n) * c, *restrict q = p + c;
-	const float bx = (float)n->attr.f[2], br = (float)n->attr.f[3];
-	for (int64_t r = begin; r < end; r++) {
-		const float *restrict x = itr_in(n, 0) + r * c, *restrict s = n->in[3] ? itr_in(n, 3) + r * c : NULL, *restrict g = itr_dout(n) + r * c;
-		float *restrict dx = itr_din(n, 0) ? itr_din(n, 0) + r * c : NULL, *restrict dr = n->in[3] && itr_din(n, 3) ? itr_din(n, 3) + r * c : NULL;
-#define EACH(KIND, residual, store) \
-	for (int64_t j = 0; j < c; j++) { \
-		const float z = x[j] * a[j] + b[j] + (residual), dz = g[j] * ITR_ACT_SLOPE_##KIND(z); \
-		(void)z; \
-		store; \
-	}
-#define DX (a[j] * dz - p[j] - q[j] * (x[j] - mean[j]))
-#define CASE(KIND) \
-	if (dr && br != 0) \
-		EACH(KIND, s[j], dr[j] += dz) \
-	else if (dr) \
-		EACH(KIND, s[j], dr[j] = dz) \
-	if (dx && s && bx == 0) \
-		EACH(KIND, s[j], dx[j] = DX) \
-	else if (dx && s) \
-		EACH(KIND, s[j], dx[j] += DX) \
-	else if (dx && bx == 0) \
-		EACH(KIND, 0, dx[j] = DX) \
-	else if (dx) \
-		EACH(KIND, 0, dx[j] += DX)
-		BY_ACTIVATION(n, CASE)
-#undef EACH
-#undef DX
-#undef CASE
-	}
+	OVER_ROWS(n, itr_chunk_rows(channels(n)), normalise);
 }
 
 static void backward(itr_node *n)
@@ -253,7 +119,7 @@ static void backward(itr_node *n)
 	const int64_t c = channels(n);
 	float *dg = itr_din(n, 1), *db = itr_din(n, 2), *p = (float *)n->scratch + 2 * pieces(n) * c, *q = p + c;
 	const float bg = dg ? itr_grad_beta(n, 1) : 0, bb = db ? itr_grad_beta(n, 2) : 0;
-	itr_node_chunks(n, rows_of(n), piece_rows(n), piece_sums);
+	OVER_ROWS(n, piece_rows(n), piece_sums);
 	for (int64_t j = 0; j < c; j++) {
 		double sum = 0, dot = 0;
 		for (int64_t k = 0; k < pieces(n); k++) {
@@ -274,7 +140,7 @@ static void backward(itr_node *n)
 	if (want_r)
 		n->attr.f[3] = itr_grad_beta(n, 3);
 	if (want_x || want_r)
-		itr_node_chunks(n, rows_of(n), itr_chunk_rows(c), input_gradient);
+		OVER_ROWS(n, itr_chunk_rows(c), input_gradient);
 }
 
 /* --- reference ------------------------------------------------------------------------------------------------------------------------------ */
@@ -361,7 +227,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_batchnorm(c->tape, x, g, b, which % 3 == 1 ? itr_case_input(c, 4, s, 1, 0) : NULL, &o);
 }
 
-const itr_op itr_op_batchnorm = { "batchnorm", 4, 0, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_batchnorm = { "batchnorm", 4, ITR_OP_BF16 << 0 | ITR_OP_BF16 << 3, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
 
 itr_var *itr_batchnorm(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, itr_var *residual, const itr_norm *o)
 {

@@ -4,6 +4,7 @@
 
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
+#include "tensor/bf16.h"
 #include "tensor/conv.h"
 
 static itr_conv window(const itr_node *n)
@@ -21,6 +22,7 @@ static void pool_shape(itr_node *n)
 		itr_shape_bug(n, "x (B, H, W, C)");
 	const itr_conv g = window(n);
 	itr_shape_set(n, 4, (int64_t[]){ g.batch, g.oh, g.ow, g.c });
+	n->out->bf16 = n->in[0]->bf16;
 }
 
 /* The window of output row r: its places in x, those inside of the picture only. */
@@ -32,71 +34,70 @@ static struct span span_of(const itr_conv *g, int64_t r)
 	return (struct span){ r / g->ow / g->oh, ITR_MAX(h, (int64_t)0), ITR_MIN(h + g->kh, g->h), ITR_MAX(w, (int64_t)0), ITR_MIN(w + g->kw, g->w) };
 }
 
-ITR_CLONES static void max_rows(itr_node *n, int64_t begin, int64_t end)
-{
-	const itr_conv g = window(n);
-	for (int64_t r = begin; r < end; r++) {
-		const struct span s = span_of(&g, r);
-		float *restrict y = itr_out(n) + r * g.c;
-		for (int64_t j = 0; j < g.c; j++)
-			y[j] = -INFINITY;
-		for (int64_t h = s.h0; h < s.h1; h++)
-			for (int64_t w = s.w0; w < s.w1; w++) {
-				const float *restrict x = itr_in(n, 0) + ((s.b * g.h + h) * g.w + w) * g.c;
-				for (int64_t j = 0; j < g.c; j++)
-					y[j] = x[j] > y[j] || x[j] != x[j] ? x[j] : y[j];
-			}
-	}
-}
-
-static void max_forward(itr_node *n) { itr_node_chunks(n, n->out->count / itr_last_dim(n->out), itr_chunk_rows(itr_last_dim(n->out)), max_rows); }
-
-/* Pieces are pictures: windows overlap. The first place that holds the maximum gets the gradient. */
-#define MAX_BACKWARD(real, name) \
-	static void name(itr_node *n, int64_t begin, int64_t end) \
+/* Pieces of the backward pass are pictures: windows overlap. The first place that holds the maximum gets the gradient, `left` is what has not found its place yet. */
+enum { LANES = 64 };
+#define SAME(v) (v)
+#define MAX_POOL(CLONES, value, real, LOAD, STORE, forward_name, backward_name) \
+	CLONES static void forward_name(itr_node *n, int64_t begin, int64_t end) \
 	{ \
 		const itr_conv g = window(n); \
-		for (int64_t r = begin * g.oh * g.ow; r < end * g.oh * g.ow; r++) { \
+		for (int64_t r = begin; r < end; r++) { \
 			const struct span s = span_of(&g, r); \
-			for (int64_t j = 0; j < g.c; j++) { \
-				const real y = ((const real *)n->out->data)[r * g.c + j]; \
-				int64_t at = -1; \
-				for (int64_t h = s.h0; h < s.h1 && at < 0; h++) \
-					for (int64_t w = s.w0; w < s.w1 && at < 0; w++) { \
-						const int64_t k = ((s.b * g.h + h) * g.w + w) * g.c + j; \
-						if (((const real *)n->in[0]->data)[k] == y) \
-							at = k; \
+			value *restrict y = (value *)n->out->data + r * g.c; \
+			for (int64_t j = 0; j < g.c; j++) \
+				y[j] = STORE((real)-INFINITY); \
+			for (int64_t h = s.h0; h < s.h1; h++) \
+				for (int64_t w = s.w0; w < s.w1; w++) { \
+					const value *restrict x = (const value *)n->in[0]->data + ((s.b * g.h + h) * g.w + w) * g.c; \
+					for (int64_t j = 0; j < g.c; j++) \
+						y[j] = LOAD(x[j]) > LOAD(y[j]) || LOAD(x[j]) != LOAD(x[j]) ? x[j] : y[j]; \
+				} \
+		} \
+	} \
+	CLONES static void backward_name(itr_node *n, int64_t begin, int64_t end) \
+	{ \
+		const itr_conv g = window(n); \
+		for (int64_t k = begin * g.oh * g.ow * g.c; k < end * g.oh * g.ow * g.c; k += ITR_MIN((int64_t)LANES, g.c - k % g.c)) { \
+			const int64_t j0 = k % g.c; \
+			const struct span s = span_of(&g, k / g.c); \
+			const value *restrict y = (const value *)n->out->data + k, *restrict dy = (const value *)n->out->grad + k; \
+			const int lanes = (int)ITR_MIN((int64_t)LANES, g.c - j0); \
+			real left[LANES]; \
+			for (int l = 0; l < lanes; l++) \
+				left[l] = LOAD(dy[l]); \
+			for (int64_t h = s.h0; h < s.h1; h++) \
+				for (int64_t w = s.w0; w < s.w1; w++) { \
+					const int64_t at = ((s.b * g.h + h) * g.w + w) * g.c + j0; \
+					const value *restrict x = (const value *)n->in[0]->data + at; \
+					value *restrict dx = (value *)n->in[0]->grad + at; \
+					for (int l = 0; l < lanes; l++) { \
+						const bool hit = LOAD(x[l]) == LOAD(y[l]); \
+						dx[l] = STORE(LOAD(dx[l]) + (hit ? left[l] : 0)); \
+						left[l] = hit ? 0 : left[l]; \
 					} \
-				if (at >= 0) \
-					((real *)n->in[0]->grad)[at] += ((const real *)n->out->grad)[r * g.c + j]; \
-			} \
+				} \
 		} \
 	}
-MAX_BACKWARD(float, max_back)
-MAX_BACKWARD(double, max_ref_back)
+MAX_POOL(ITR_CLONES, float, float, SAME, SAME, max_rows, max_back)
+MAX_POOL(ITR_CLONES, uint16_t, float, itr_bf16_load, itr_bf16_round, max_rows_bf16, max_back_bf16)
+MAX_POOL(, double, double, SAME, SAME, max_ref_rows, max_ref_back)
+
+static void max_forward(itr_node *n)
+{
+	itr_node_chunks(n, n->out->count / itr_last_dim(n->out), itr_chunk_rows(itr_last_dim(n->out)), n->in[0]->bf16 ? max_rows_bf16 : max_rows);
+}
 
 static void max_backward(itr_node *n)
 {
-	float *d = itr_din(n, 0);
-	if (!d)
+	const itr_var *x = n->in[0];
+	if (!x->needs_grad)
 		return;
 	if (itr_grad_beta(n, 0) == 0.0f)
-		memset(d, 0, (size_t)n->in[0]->count * sizeof *d);
-	itr_node_chunks(n, n->in[0]->shape[0], 1, max_back);
+		memset(x->grad, 0, (size_t)x->count * (x->bf16 ? sizeof(uint16_t) : sizeof(float)));
+	itr_node_chunks(n, x->shape[0], 1, x->bf16 ? max_back_bf16 : max_back);
 }
 
-static void max_ref_forward(itr_node *n)
-{
-	const itr_conv g = window(n);
-	for (int64_t i = 0; i < n->out->count; i++) {
-		const struct span s = span_of(&g, i / g.c);
-		double top = -INFINITY;
-		for (int64_t h = s.h0; h < s.h1; h++)
-			for (int64_t w = s.w0; w < s.w1; w++)
-				top = fmax(top, itr_in64(n, 0)[((s.b * g.h + h) * g.w + w) * g.c + i % g.c]);
-		itr_out64(n)[i] = top;
-	}
-}
+static void max_ref_forward(itr_node *n) { max_ref_rows(n, 0, n->out->count / itr_last_dim(n->out)); }
 
 static void max_ref_backward(itr_node *n)
 {
@@ -112,7 +113,7 @@ static itr_var *max_sample(itr_case *c, int which)
 	return itr_max_pool(c->tape, itr_case_input(c, 4, (int64_t[]){ 2, itr_case_int(c, 3, 7), itr_case_int(c, 3, 7), itr_case_int(c, 1, 19) }, 1, 0), k[which][0], k[which][1], k[which][2]);
 }
 
-const itr_op itr_op_max_pool = { "max_pool", 1, 0, pool_shape, max_forward, max_backward, max_ref_forward, max_ref_backward, NULL, max_sample };
+const itr_op itr_op_max_pool = { "max_pool", 1, ITR_OP_BF16, pool_shape, max_forward, max_backward, max_ref_forward, max_ref_backward, NULL, max_sample };
 
 itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding)
 {
@@ -204,45 +205,48 @@ static void global_shape(itr_node *n)
 
 static int64_t pixels(const itr_node *n) { return n->in[0]->shape[1] * n->in[0]->shape[2]; }
 
-ITR_CLONES static void global_rows(itr_node *n, int64_t begin, int64_t end)
-{
-	const int64_t c = n->out->shape[1], m = pixels(n);
-	for (int64_t b = begin; b < end; b++) {
-		float *restrict y = itr_out(n) + b * c;
-		const float *restrict x = itr_in(n, 0) + b * m * c;
-		memset(y, 0, (size_t)c * sizeof *y);
-		for (int64_t p = 0; p < m; p++)
-			for (int64_t j = 0; j < c; j++)
-				y[j] += x[p * c + j];
-		for (int64_t j = 0; j < c; j++)
-			y[j] *= 1.0f / (float)m;
+/* The result is float whatever the picture is. */
+#define GLOBAL_POOL(value, LOAD, STORE, forward_name, backward_name) \
+	ITR_CLONES static void forward_name(itr_node *n, int64_t begin, int64_t end) \
+	{ \
+		const int64_t c = n->out->shape[1], m = pixels(n); \
+		for (int64_t b = begin; b < end; b++) { \
+			float *restrict y = itr_out(n) + b * c; \
+			const value *restrict x = (const value *)n->in[0]->data + b * m * c; \
+			memset(y, 0, (size_t)c * sizeof *y); \
+			for (int64_t p = 0; p < m; p++) \
+				for (int64_t j = 0; j < c; j++) \
+					y[j] += LOAD(x[p * c + j]); \
+			for (int64_t j = 0; j < c; j++) \
+				y[j] *= 1.0f / (float)m; \
+		} \
+	} \
+	ITR_CLONES static void backward_name(itr_node *n, int64_t begin, int64_t end) \
+	{ \
+		const int64_t c = n->out->shape[1], m = pixels(n); \
+		const float inverse = 1.0f / (float)m, beta = (float)n->attr.f[3]; \
+		for (int64_t r = begin; r < end; r++) { \
+			const float *restrict g = itr_dout(n) + r / m * c; \
+			value *restrict d = (value *)n->in[0]->grad + r * c; \
+			if (beta != 0.0f) \
+				for (int64_t j = 0; j < c; j++) \
+					d[j] = STORE(LOAD(d[j]) + g[j] * inverse); \
+			else \
+				for (int64_t j = 0; j < c; j++) \
+					d[j] = STORE(g[j] * inverse); \
+		} \
 	}
-}
+GLOBAL_POOL(float, SAME, SAME, global_rows, global_back)
+GLOBAL_POOL(uint16_t, itr_bf16_load, itr_bf16_round, global_rows_bf16, global_back_bf16)
 
-ITR_CLONES static void global_back(itr_node *n, int64_t begin, int64_t end)
-{
-	const int64_t c = n->out->shape[1], m = pixels(n);
-	const float inverse = 1.0f / (float)m, beta = (float)n->attr.f[3];
-	for (int64_t r = begin; r < end; r++) {
-		const float *restrict g = itr_dout(n) + r / m * c;
-		float *restrict d = itr_din(n, 0) + r * c;
-		if (beta != 0.0f)
-			for (int64_t j = 0; j < c; j++)
-				d[j] += g[j] * inverse;
-		else
-			for (int64_t j = 0; j < c; j++)
-				d[j] = g[j] * inverse;
-	}
-}
-
-static void global_forward(itr_node *n) { itr_node_chunks(n, n->out->shape[0], 1, global_rows); }
+static void global_forward(itr_node *n) { itr_node_chunks(n, n->out->shape[0], 1, n->in[0]->bf16 ? global_rows_bf16 : global_rows); }
 
 static void global_backward(itr_node *n)
 {
 	if (!itr_din(n, 0))
 		return;
 	n->attr.f[3] = itr_grad_beta(n, 0);
-	itr_node_chunks(n, n->in[0]->count / n->out->shape[1], itr_chunk_rows(n->out->shape[1]), global_back);
+	itr_node_chunks(n, n->in[0]->count / n->out->shape[1], itr_chunk_rows(n->out->shape[1]), n->in[0]->bf16 ? global_back_bf16 : global_back);
 }
 
 static void global_ref_forward(itr_node *n)
@@ -266,5 +270,5 @@ static itr_var *global_sample(itr_case *c, int which)
 	return which < 2 ? itr_global_pool(c->tape, itr_case_input(c, 4, (int64_t[]){ itr_case_int(c, 1, 3), itr_case_int(c, 1, 5), itr_case_int(c, 1, 5), itr_case_int(c, 1, 19) }, 1, 0)) : NULL;
 }
 
-const itr_op itr_op_global_pool = { "global_pool", 1, 0, global_shape, global_forward, global_backward, global_ref_forward, global_ref_backward, NULL, global_sample };
+const itr_op itr_op_global_pool = { "global_pool", 1, ITR_OP_BF16, global_shape, global_forward, global_backward, global_ref_forward, global_ref_backward, NULL, global_sample };
 itr_var *itr_global_pool(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_global_pool, x, NULL); }
