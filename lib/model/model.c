@@ -80,6 +80,11 @@ itr_model *itr_model_new_towers(const char *name, const itr_model_config *config
 		if (tower[side])
 			itr_tower_join(tower[side], m->params, scope[side], trained[side]);
 	}
+	if (c.stored && itr_params_elements(m->params) > c.stored) {
+		itr_err_set(err, "the sizes that it names need %lld numbers, it holds %lld", (long long)itr_params_elements(m->params), (long long)c.stored);
+		itr_model_free(m);
+		return NULL;
+	}
 	itr_params_seal(m->params);
 	itr_params_initialise_first(m->params, own, seed, ITR_MAX(c.threads, 1));
 	for (int side = 0; side < 2; side++)
@@ -192,6 +197,23 @@ static itr_json *read_config(itr_h5 *h, itr_err *err)
 	return j;
 }
 
+/* How many numbers /param holds; at least 1. A file's arrays are as large as they claim (io/h5.h), its config may say anything. */
+static int64_t stored_numbers(const itr_h5 *h)
+{
+	char **names = NULL;
+	int64_t sum = 1, n = itr_h5_list(h, "/param", &names);
+	for (int64_t i = 0; i < n; i++) {
+		itr_h5_info info;
+		char *path = itr_xasprintf("/param/%s", names[i]);
+		if (itr_h5_info_of(h, path, &info, NULL) == 0)
+			sum += info.count;
+		free(path);
+		free(names[i]);
+	}
+	free(names);
+	return sum;
+}
+
 /* The tower that the file describes, still without numbers; NULL where there is none. 0, or -1 with err. */
 static int read_tower(const itr_h5 *h, const itr_json *config, int side, itr_tower **tower, bool *trained, itr_err *err)
 {
@@ -213,8 +235,12 @@ static itr_model *build(const itr_h5 *h, const itr_json *config, const char *nam
 {
 	itr_tower *tower[2] = { NULL, NULL };
 	bool trained[2] = { false, false };
-	if (read_tower(h, config, 0, &tower[0], &trained[0], err) == 0 && read_tower(h, config, 1, &tower[1], &trained[1], err) == 0)
-		return itr_model_new_towers(name, c, tower, trained, 0, err);
+	if (read_tower(h, config, 0, &tower[0], &trained[0], err) == 0 && read_tower(h, config, 1, &tower[1], &trained[1], err) == 0) {
+		itr_model *m = itr_model_new_towers(name, c, tower, trained, 0, err);       /* takes the towers over */
+		if (!m)
+			itr_err_prefix(err, "'%s': ", itr_h5_path(h));
+		return m;
+	}
 	itr_tower_free(tower[0]);
 	return NULL;
 }
@@ -231,7 +257,7 @@ itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
 		.hidden = itr_json_int(itr_json_get(j, "hidden"), 0), .embed_dim = itr_json_int(itr_json_get(j, "embed_dim"), 0),
 		.dropout = itr_json_num(itr_json_get(j, "dropout"), 0), .relu = itr_json_bool(itr_json_get(j, "relu"), false),
 		.output_activation = itr_json_bool(itr_json_get(j, "output_activation"), true), .learn_scale = itr_json_bool(itr_json_get(j, "learn_scale"), false),
-		.temperature = itr_json_num(itr_json_get(j, "temperature"), 0.07),
+		.temperature = itr_json_num(itr_json_get(j, "temperature"), 0.07), .stored = stored_numbers(h),
 	};
 	if (strcmp(kind, "network"))
 		itr_err_set(err, "'%s' holds no network but '%s'", itr_h5_path(h), name);

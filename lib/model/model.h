@@ -20,6 +20,7 @@ typedef struct itr_model_config {
 	bool learn_scale;               /* a trainable log temperature */
 	double temperature;             /* its (initial) value, 0.07 */
 	int threads;                    /* that draw the initial weights; 0: one. Not part of what the model is, and not written */
+	int64_t stored;                 /* numbers that its file holds: sizes that need more are refused before there is memory for them; 0: there is no file. Not written either */
 } itr_model_config;
 
 typedef struct itr_model itr_model;

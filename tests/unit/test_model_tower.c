@@ -8,10 +8,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/rng.h"
-#include "model/tower.h"
+#include "model/model.h"
 
 struct toy {
 	const itr_tower_ops *ops;
@@ -188,8 +190,41 @@ static void test_registry(void **state)
 	assert_null(itr_tower_open("bert", false, &(itr_tower_opts){ .weights = "/nowhere" }, &err));
 }
 
+static const char *load(const char *path, const char *config)
+{
+	static itr_err err;
+	static const char words[] = "<pad>\n<unk>\n<start>\n<end>\n";
+	err = (itr_err)ITR_ERR_INIT;
+	itr_h5 *h = itr_h5_create(path, "itr-model", false, &err);
+	assert_non_null(h);
+	assert_int_equal(itr_h5_write_text(h, "/config", config, &err), 0);
+	assert_int_equal(itr_h5_write(h, "/param/text_projection.bias", ITR_F32, 1, (int64_t[]){ 4 }, (float[4]){ 0 }, &err), 0);
+	assert_int_equal(itr_h5_write(h, "/text_vocabulary", ITR_U8, 1, (int64_t[]){ sizeof words - 1 }, words, &err), 0);
+	assert_int_equal(itr_h5_commit(h, &err), 0);
+	assert_null(itr_model_load(path, NULL, &err));
+	assert_non_null(strstr(err.msg, path));
+	return err.msg;
+}
+
+/* A small file that names large sizes: terabytes must not be asked for on its word. */
+static void test_lying_file(void **state)
+{
+	(void)state;
+	char template[] = "/tmp/itr-model.XXXXXX";
+	assert_non_null(mkdtemp(template));
+	char *path = itr_path_join(template, "m.h5");
+	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"text_dim\":1048576,\"image_dim\":1048576,\"embed_dim\":1048576}"), "numbers, it holds"));
+	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"mlp\",\"text_dim\":4,\"image_dim\":1048576,\"hidden\":1048576}"), "numbers, it holds"));
+	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"image_dim\":4,\"embed_dim\":4,\"text_tower\":{\"name\":\"lstm\",\"width\":16384,\"layers\":2,\"heads\":2,"
+	                                  "\"mlp\":65536,\"image_size\":0,\"patch\":0,\"vocab\":4000000,\"positions\":64,\"types\":0,\"embed_dim\":0,\"max_tokens\":64}}"), "numbers, it holds"));
+	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"text_dim\":-4,\"image_dim\":4}"), "cannot be built"));
+	unlink(path);
+	rmdir(template);
+	free(path);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry), cmocka_unit_test(test_lying_file) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
