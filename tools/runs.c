@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/nearest.h"
 #include "cli/tool.h"
 #include "track/commands.h"
@@ -123,11 +122,7 @@ static int do_list(itr_tool *t, const struct opt *o, bool whole)
 		return -1;
 	int rc;
 	if (t->json) {
-		itr_json *j = itr_json_object(), *a = itr_json_add_array(j, "runs");
-		itr_json_add_int(j, "schema", 1);
-		for (int64_t i = 0; i < rs.n; i++)
-			itr_json_push(a, itr_report_json(&rs.v[i], false));
-		rc = deliver_json(t, j);
+		rc = deliver_json(t, itr_commands_list_json(&rs));
 	} else {
 		rc = deliver_table(t, itr_report_list(&rs, &r, &t->err), format);
 	}
@@ -154,15 +149,12 @@ static int do_show(itr_tool *t, const struct opt *o)
 
 static int do_compare(itr_tool *t, const struct opt *o)
 {
-	itr_runs rs = { itr_xcalloc((size_t)t->n_args, sizeof *rs.v), 0 };
+	itr_runs rs;
 	itr_report_opts r = report_opts(o);
-	int rc = t->n_args < 3 ? itr_err_set(&t->err, "at least two runs are compared: runs compare ID ID...") : 0;
-	for (int i = 1; rc == 0 && i < t->n_args; i++) {
-		rc = itr_runs_load_one(&rs.v[rs.n], t->runs_dir, t->args[i], &t->err);
-		rs.n += rc == 0;
-	}
-	if (rc == 0)
-		rc = t->json ? deliver_json(t, itr_commands_compare_json(&rs, o->all)) : deliver_table(t, itr_report_compare(&rs, &r, o->all, o->transpose, &t->err), o->format);
+	int rc = t->n_args < 3 ? itr_err_set(&t->err, "at least two runs are compared: runs compare ID ID...") : itr_commands_load(&rs, t->runs_dir, t->args + 1, t->n_args - 1, &t->err);
+	if (rc < 0)
+		return -1;
+	rc = t->json ? deliver_json(t, itr_commands_compare_json(&rs, o->all)) : deliver_table(t, itr_report_compare(&rs, &r, o->all, o->transpose, &t->err), o->format);
 	itr_runs_free(&rs);
 	return rc;
 }
@@ -209,17 +201,7 @@ static int do_end(itr_tool *t, const struct opt *o)
 			itr_info("%lld runs ended as KILLED", (long long)n);
 		return n < 0 ? -1 : 0;
 	}
-	int status = itr_run_status_parse(o->status);
-	if (status < 0)
-		return itr_err_set(&t->err, "'%s' is no status: FINISHED, FAILED or KILLED", o->status);
-	if (t->n_args < 2)
-		return itr_err_set(&t->err, "which run? runs end ID");
-	for (int i = 1; i < t->n_args; i++) {
-		itr_run *r = itr_run_attach(t->runs_dir, t->args[i], &t->err);
-		if (!r || itr_run_end(r, (itr_run_status)status, &t->err) < 0)
-			return -1;
-	}
-	return 0;
+	return itr_commands_end(t->runs_dir, t->args + 1, t->n_args - 1, o->status, &t->err);
 }
 
 /* rm, restore: runs by id, or --experiment NAME. */
@@ -229,10 +211,7 @@ static int do_stage(itr_tool *t, bool away)
 		return (away ? itr_experiment_delete : itr_experiment_restore)(t->runs_dir, t->experiment, &t->err);
 	if (t->n_args < 2)
 		return itr_err_set(&t->err, "which runs? Give ids, or --experiment NAME for a whole experiment");
-	for (int i = 1; i < t->n_args; i++)
-		if ((away ? itr_run_delete : itr_run_restore)(t->runs_dir, t->args[i], &t->err) < 0)
-			return -1;
-	return 0;
+	return itr_commands_stage(t->runs_dir, t->args + 1, t->n_args - 1, away, &t->err);
 }
 
 static int do_gc(itr_tool *t, const struct opt *o)

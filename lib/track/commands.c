@@ -13,6 +13,8 @@
 #include "base/nearest.h"
 #include "base/vec.h"
 #include "track/filter.h"
+#include "track/report.h"
+#include "track/run.h"
 
 /* --- choosing ----------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -218,6 +220,49 @@ int itr_commands_history(const itr_run_info *r, const char *key, bool json, itr_
 		itr_buf_puts(out, "\n  ]\n}\n");
 	free(p);
 	return 0;
+}
+
+int itr_commands_end(const char *runs_dir, char **ids, int n, const char *status, itr_err *err)
+{
+	int s = itr_run_status_parse(status);
+	if (s < 0)
+		return itr_err_set(err, "'%s' is no status: FINISHED, FAILED or KILLED", status);
+	if (n < 1)
+		return itr_err_set(err, "which run? runs end ID");
+	for (int i = 0; i < n; i++) {
+		itr_run *r = itr_run_attach(runs_dir, ids[i], err);
+		if (!r || itr_run_end(r, (itr_run_status)s, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int itr_commands_stage(const char *runs_dir, char **ids, int n, bool away, itr_err *err)
+{
+	for (int i = 0; i < n; i++)
+		if ((away ? itr_run_delete : itr_run_restore)(runs_dir, ids[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int itr_commands_load(itr_runs *rs, const char *runs_dir, char **ids, int n, itr_err *err)
+{
+	*rs = (itr_runs){ itr_xcalloc((size_t)n, sizeof *rs->v), 0 };
+	for (; rs->n < n; rs->n++)
+		if (itr_runs_load_one(&rs->v[rs->n], runs_dir, ids[rs->n], err) < 0) {
+			itr_runs_free(rs);
+			return -1;
+		}
+	return 0;
+}
+
+itr_json *itr_commands_list_json(const itr_runs *rs)
+{
+	itr_json *j = itr_json_object(), *a = itr_json_add_array(j, "runs");
+	itr_json_add_int(j, "schema", 1);
+	for (int64_t i = 0; i < rs->n; i++)
+		itr_json_push(a, itr_report_json(&rs->v[i], false));
+	return j;
 }
 
 /* Adds {key: [value of each run]} for what differs, or for all. */

@@ -25,6 +25,15 @@ ITR_MUST_USE int itr_commands_log(const char *runs_dir, char **args, int n, int6
 /* args: ID KEY VALUE | KEY=VALUE... */
 ITR_MUST_USE int itr_commands_tag(const char *runs_dir, char **args, int n, itr_err *err);
 
+/* Ends runs that another process started, with a status by name; stops at the first that fails. */
+ITR_MUST_USE int itr_commands_end(const char *runs_dir, char **ids, int n, const char *status, itr_err *err);
+/* Marks runs as deleted (`away`) or as active again; stops at the first that fails. */
+ITR_MUST_USE int itr_commands_stage(const char *runs_dir, char **ids, int n, bool away, itr_err *err);
+
+/* Each run of ids (or of what an id begins with), in that order, loaded whole. Free with itr_runs_free; -1 with err leaves nothing to free. */
+ITR_MUST_USE int itr_commands_load(itr_runs *rs, const char *runs_dir, char **ids, int n, itr_err *err);
+/* {"runs":[{...}],"schema":1}. */
+itr_json *itr_commands_list_json(const itr_runs *rs);
 /* "step<TAB>value<TAB>time" lines, or a JSON object {key, points: [{step, value, timestamp}]}. */
 ITR_MUST_USE int itr_commands_history(const itr_run_info *r, const char *key, bool json, itr_buf *out, itr_err *err);
 /* {"runs":[...],"metrics":{key:[...]},"params":{key:[...]}}: arrays in the order of the runs, null where one has none. */
