@@ -1,19 +1,14 @@
 /* fetch-coco - pictures with captions, from wherever they are, as one manifest.
- * A source fills the manifest (fetch_synthetic, fetch_reader); checking, splitting, writing and the summary are the same for all. */
-#include <stdlib.h>
+ * A source fills the manifest (fetch/sources.h, fetch/coco.h); writing and the summary are the same for all. */
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/mem.h"
-#include "base/path.h"
 #include "cli/progress.h"
 #include "cli/tool.h"
 #include "data/dataset.h"
-#include "data/readers.h"
-#include "data/scenes.h"
 #include "data/translation.h"
-#include "fetch/coco.h"
+#include "fetch/sources.h"
 
 enum { FALLBACK_SCENES = 1000, CONNECT_TIMEOUT = 10 };
 enum { SPLIT_IMAGE, SPLIT_CAPTION };
@@ -22,40 +17,40 @@ static const char *const split_by_names[] = { "image", "caption", NULL };
 static const char *const fallback_names[] = { "none", "synthetic", NULL };
 
 struct opt {
-	int64_t synthetic, size, limit, max_failed;
-	int64_t connections, retries, near;
-	double timeout;
-	const char *from, *annotations_dir, *images_dir, *split_sizes, *base_url, *annotations_url, *karpathy, *split, *proxy;
+	itr_coco_opts net;
+	itr_source_opts disk;
+	int64_t size, max_failed, connections, retries, near;
+	const char *from, *split_sizes;
 	itr_strs subset;
 	int split_by, fallback;
-	bool copy, as_embeddings, retry_failed, verify;
+	bool as_embeddings, verify;
 };
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Where the pictures come from:"),
-	ITR_OPT_INT("synthetic", 0, struct opt, synthetic, "N", "draw N scenes of coloured shapes instead of reading pictures"),
+	ITR_OPT_INT("synthetic", 0, struct opt, disk.scenes, "N", "draw N scenes of coloured shapes instead of reading pictures"),
 	ITR_OPT_INT("size", 0, struct opt, size, "PIXELS", "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings, "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
 	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE, flickr DIR"),
 	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
-	ITR_OPT_STR("annotations-dir", 0, struct opt, annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
-	ITR_OPT_STR("images-dir", 0, struct opt, images_dir, "DIR", "folder of the pictures"),
+	ITR_OPT_STR("annotations-dir", 0, struct opt, disk.reader.annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
+	ITR_OPT_STR("images-dir", 0, struct opt, disk.reader.images_dir, "DIR", "folder of the pictures"),
 	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are not there"),
 	ITR_OPT_HEADING("Fetching COCO:"),
-	ITR_OPT_STR("base-url", 0, struct opt, base_url, "URL", "above SUBSET/NAME.jpg"),
-	ITR_OPT_STR("annotations-url", 0, struct opt, annotations_url, "URL", "zip of the annotations"),
-	ITR_OPT_STR("karpathy", 0, struct opt, karpathy, "FILE", "dataset_coco.json, whose split is applied"),
-	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "only this part of Karpathy's split"),
-	ITR_OPT_BOOL("retry-failed", 0, struct opt, retry_failed, "only what failed last time"),
+	ITR_OPT_STR("base-url", 0, struct opt, net.base_url, "URL", "above SUBSET/NAME.jpg"),
+	ITR_OPT_STR("annotations-url", 0, struct opt, net.annotations_url, "URL", "zip of the annotations"),
+	ITR_OPT_STR("karpathy", 0, struct opt, net.karpathy, "FILE", "dataset_coco.json, whose split is applied"),
+	ITR_OPT_STR("split", 0, struct opt, net.split, "NAME", "only this part of Karpathy's split"),
+	ITR_OPT_BOOL("retry-failed", 0, struct opt, net.retry_failed, "only what failed last time"),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash what is there again, fetch nothing"),
 	ITR_OPT_INT("connections", 0, struct opt, connections, "N", "transfers at once"),
 	ITR_OPT_INT("retries", 0, struct opt, retries, "N", "attempts after the first"),
-	ITR_OPT_NUM("timeout", 0, struct opt, timeout, "SECONDS", "for a transfer that stands still, and (at most 10) for a connection"),
-	ITR_OPT_STR("proxy", 0, struct opt, proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
+	ITR_OPT_NUM("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", "for a transfer that stands still, and (at most 10) for a connection"),
+	ITR_OPT_STR("proxy", 0, struct opt, net.http.proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
 	ITR_OPT_INT("near-duplicates", 0, struct opt, near, "BITS", "report pictures in different parts that differ in so few of 128 bits; -1 does not look"),
 	ITR_OPT_HEADING("What becomes of them:"),
-	ITR_OPT_INT("limit", 0, struct opt, limit, "N", "keep N pictures, drawn with the seed; 0 is all"),
-	ITR_OPT_BOOL("copy", 0, struct opt, copy, "copy the pictures below the output folder instead of referring to them"),
+	ITR_OPT_INT("limit", 0, struct opt, net.limit, "N", "keep N pictures, drawn with the seed; 0 is all"),
+	ITR_OPT_BOOL("copy", 0, struct opt, disk.copy, "copy the pictures below the output folder instead of referring to them"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test; 'none': leave it to train, which then deals out by its own seed"),
 	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out; 'caption' puts one picture into several parts (leaky)"),
 	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "missing or damaged pictures that are tolerated"),
@@ -75,102 +70,52 @@ static const itr_tool_desc fetch_coco_tool = {
 	.max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "extract-features(1), evaluate(1)",
 };
 
+static bool from_network(const itr_tool *t, const struct opt *o) { return o->subset.n && !o->from && !t->n_args && !o->disk.reader.annotations_dir && !o->disk.reader.images_dir; }
+
 /* What a source gets and gives. `composed`: queries written, -1 where the source has none. */
 struct fetch {
 	itr_tool *t;
 	struct opt *o;
-	const itr_reader *reader;
 	itr_manifest m;
 	itr_findings *findings;
 	int64_t failed, composed;
-	double fractions[3];
 	itr_json *transfers;            /* of a fetch over the network */
 };
-
-static int deal_out(struct fetch *f) { return itr_dataset_split(&f->m, f->fractions, f->t->seed, f->o->split_by == SPLIT_CAPTION, &f->t->err); }
-
-static int fetch_synthetic(struct fetch *f)
-{
-	itr_tool *t = f->t;
-	itr_scenes_opts so = { .n = f->o->synthetic, .seed = t->seed, .size = (int)f->o->size, .threads = t->threads, .interrupted = &itr_interrupted };
-	char *what = itr_xasprintf("synthetic n=%lld seed=%llu size=%d", (long long)so.n, (unsigned long long)so.seed, so.size), *images = itr_path_join(t->output, "images");
-	int rc = itr_dataset_claim(t->output, what, t->force, &t->err);
-	if (rc == 0)
-		rc = itr_path_remove_tree(images, &t->err);     /* pictures of another data set under the same names */
-	if (rc >= 0) {
-		itr_progress *p = itr_progress_begin(t, "scenes", "scenes", so.n);
-		so.progress = itr_progress_tick;
-		so.progress_ctx = p;
-		itr_provenance_set_synthetic(t->provenance);
-		rc = itr_scenes_write(t->output, &so, &f->m, t->provenance, &t->err);
-		itr_progress_end(p);
-	}
-	if (rc == 0)
-		rc = deal_out(f);
-	if (rc == 0 && f->o->split_by == SPLIT_IMAGE && strcmp(f->o->split_sizes, "none")) {       /* targets are sought within a part */
-		f->composed = itr_scenes_write_composed(t->output, &so, &f->m, &t->err);
-		rc = f->composed < 0 ? -1 : 0;
-	}
-	free(what);
-	free(images);
-	return rc;
-}
-
-static int fetch_reader(struct fetch *f)
-{
-	itr_tool *t = f->t;
-	const struct opt *o = f->o;
-	const char *source = t->n_args ? t->args[0] : o->annotations_dir || o->from ? NULL : t->output;
-	const char *subset = o->subset.n ? o->subset.v[0] : NULL;
-	itr_reader_opts ro = { .source = source, .annotations_dir = o->annotations_dir, .images_dir = o->images_dir, .subset = subset, .provenance = t->provenance };
-	char *what = itr_xasprintf("%s %s%s%s", f->reader->name, source ? source : o->annotations_dir ? o->annotations_dir : ".", subset ? " " : "", subset ? subset : "");
-	int rc = f->reader->read(&f->m, &ro, f->findings, &t->err);
-	if (rc == 0)
-		rc = itr_dataset_claim(t->output, what, t->force, &t->err);
-	free(what);
-	if (rc < 0)
-		return -1;
-	if (f->m.synthetic)
-		itr_provenance_set_synthetic(t->provenance);
-	itr_dataset_limit(&f->m, o->limit, t->seed);
-	itr_progress *p = itr_progress_begin(t, "pictures", "pictures", f->m.n);
-	itr_check_opts co = { .decode = f->reader->decode, .threads = t->threads, .progress = itr_progress_tick, .progress_ctx = p, .interrupted = &itr_interrupted };
-	f->failed = itr_dataset_check(&f->m, &co, f->findings, &t->err);
-	itr_progress_end(p);
-	if (f->failed < 0 || deal_out(f) < 0)
-		return -1;
-	return itr_dataset_place(&f->m, t->output, o->images_dir ? o->images_dir : source, o->copy, &t->err);
-}
 
 static void *show_begin(void *t, const char *what, const char *unit, int64_t total) { return itr_progress_begin(t, what, unit, total); }
 static void show_note(void *p, const char *text) { itr_progress_note(p, "%s", text); }
 static void show_end(void *p) { itr_progress_end(p); }
 
-static itr_coco_opts network_opts(const struct fetch *f)
+/* What both kinds of source take from the command line, and what the option table cannot bind: counts that are ints, paths that depend on others. */
+static void complete(itr_tool *t, struct opt *o)
 {
-	const struct opt *o = f->o;
-	itr_coco_opts c = { .dir = f->t->output, .base_url = o->base_url, .annotations_url = o->annotations_url, .karpathy = o->karpathy, .split = o->split, .limit = o->limit,
-	                    .seed = f->t->seed, .by_caption = o->split_by == SPLIT_CAPTION, .retry_failed = o->retry_failed, .near = (int)o->near, .threads = f->t->threads, .force = f->t->force,
-	                    .progress = { f->t, show_begin, itr_progress_tick, show_note, show_end }, .stop = &itr_interrupted, .provenance = f->t->provenance };
-	c.n_subsets = (int)ITR_MIN(o->subset.n, ITR_COCO_SUBSETS);
-	memcpy(c.subsets, o->subset.v, (size_t)c.n_subsets * sizeof *c.subsets);
-	memcpy(c.fractions, f->fractions, sizeof c.fractions);
-	itr_http_opts_default(&c.http);
-	c.http.connections = (int)o->connections;
-	c.http.retries = (int)o->retries;
-	c.http.stall_timeout = o->timeout;
-	c.http.connect_timeout = ITR_MIN(o->timeout, CONNECT_TIMEOUT);
-	c.http.proxy = o->proxy;
-	c.http.seed = f->t->seed;
-	c.http.stop = &itr_interrupted;
-	return c;
+	itr_coco_opts *c = &o->net;
+	itr_source_opts *s = &o->disk;
+	c->dir = s->dir = t->output;
+	c->force = s->force = t->force;
+	c->threads = s->threads = t->threads;
+	c->by_caption = s->by_caption = o->split_by == SPLIT_CAPTION;
+	c->seed = c->http.seed = s->seed = t->seed;
+	c->stop = c->http.stop = s->stop = &itr_interrupted;
+	c->provenance = s->reader.provenance = t->provenance;
+	c->progress = s->progress = (itr_fetch_progress){ t, show_begin, itr_progress_tick, show_note, show_end };
+	memcpy(c->fractions, s->fractions, sizeof c->fractions);
+	c->n_subsets = (int)ITR_MIN(o->subset.n, ITR_COCO_SUBSETS);
+	memcpy(c->subsets, o->subset.v, (size_t)c->n_subsets * sizeof *c->subsets);
+	c->near = (int)o->near;
+	c->http.connections = (int)o->connections;
+	c->http.retries = (int)o->retries;
+	c->http.connect_timeout = ITR_MIN(c->http.stall_timeout, CONNECT_TIMEOUT);
+	s->limit = c->limit;
+	s->size = (int)o->size;
+	s->reader.subset = o->subset.n ? o->subset.v[0] : NULL;
+	s->reader.source = t->n_args ? t->args[0] : s->reader.annotations_dir || o->from ? NULL : t->output;
 }
 
 static int fetch_network(struct fetch *f)
 {
-	itr_coco_opts co = network_opts(f);
 	itr_coco_report r;
-	int rc = itr_coco_fetch(&co, &f->m, f->findings, &r, &f->t->err);
+	int rc = itr_coco_fetch(&f->o->net, &f->m, f->findings, &r, &f->t->err);
 	f->failed = r.failed + r.skipped;
 	f->transfers = itr_coco_report_json(&r);
 	itr_json_free(r.reasons);
@@ -182,9 +127,8 @@ static void say_file(void *t, const char *what, const char *file) { fprintf(((it
 static int verify(struct fetch *f)
 {
 	itr_tool *t = f->t;
-	itr_coco_opts co = network_opts(f);
 	itr_verify_report r;
-	if (itr_coco_verify(&co, t->json ? NULL : say_file, t, &r, &t->err) < 0)
+	if (itr_coco_verify(&f->o->net, t->json ? NULL : say_file, t, &r, &t->err) < 0)
 		return -1;
 	if (t->json)
 		itr_tool_print_json(t, itr_verify_report_json(&r));
@@ -199,29 +143,19 @@ static int fetch_fallback(struct fetch *f)
 	f->t->err = (itr_err)ITR_ERR_INIT;
 	itr_manifest_free(&f->m);
 	itr_manifest_init(&f->m);
-	f->o->synthetic = f->o->limit > 0 ? f->o->limit : FALLBACK_SCENES;
-	return fetch_synthetic(f);
+	f->o->disk.scenes = f->o->net.limit > 0 ? f->o->net.limit : FALLBACK_SCENES;
+	return itr_source_scenes(&f->o->disk, &f->m, &f->composed, &f->t->err);
 }
-
-static bool from_network(const struct fetch *f) { return f->o->subset.n && !f->o->from && !f->t->n_args && !f->o->annotations_dir && !f->o->images_dir; }
 
 static int fetch(struct fetch *f)
 {
-	if (f->o->synthetic)
-		return fetch_synthetic(f);
-	f->reader = itr_reader_find(f->o->from ? f->o->from : "coco", &f->t->err);
-	if (!f->reader)
+	if (f->o->disk.scenes)
+		return itr_source_scenes(&f->o->disk, &f->m, &f->composed, &f->t->err);
+	const itr_reader *reader = itr_reader_find(f->o->from ? f->o->from : "coco", &f->t->err);
+	if (!reader)
 		return -1;
-	int rc = from_network(f) ? fetch_network(f) : fetch_reader(f);
+	int rc = from_network(f->t, f->o) ? fetch_network(f) : itr_source_reader(&f->o->disk, reader, &f->m, f->findings, &f->failed, &f->t->err);
 	return rc < 0 && f->o->fallback == FALLBACK_SYNTHETIC && !itr_interrupted ? fetch_fallback(f) : rc;
-}
-
-static int write_all(struct fetch *f)
-{
-	itr_tool *t = f->t;
-	bool echo = !t->quiet && !t->json && !isatty(STDOUT_FILENO);
-	return itr_dataset_write(&f->m, t->output, f->findings, f->transfers ? "failures.json says why" : "--images-dir says where they are", t->provenance,
-	                         echo ? t->out : NULL, &t->err);
 }
 
 static void report(struct fetch *f)
@@ -258,17 +192,17 @@ static int write_embeddings(itr_tool *t, int64_t images)
 
 static const char *wrong_use(const itr_tool *t, const struct opt *o)
 {
-	if (o->synthetic < 0 || o->limit < 0 || o->max_failed < 0)
+	if (o->disk.scenes < 0 || o->net.limit < 0 || o->max_failed < 0)
 		return "'--synthetic', '--limit' and '--max-failed' must not be negative";
-	if (o->as_embeddings && !o->synthetic)
+	if (o->as_embeddings && !o->disk.scenes)
 		return "'--as-embeddings' needs '--synthetic N'";
 	if (o->size < 32 || o->size > 4096)
 		return "'--size' must lie between 32 and 4096";
 	if (o->subset.n > ITR_COCO_SUBSETS || o->near < -1 || o->near > ITR_PHASH_MAX_DISTANCE || o->connections > 256 || o->retries > 100)
 		return "at most 4 subsets, 256 connections, 100 retries; '--near-duplicates' from -1 to 7";
-	if ((o->verify || o->retry_failed || o->karpathy || o->base_url != itr_coco_base_url || o->annotations_url != itr_coco_annotations_url) && (!o->subset.n || o->from || o->annotations_dir || o->images_dir || t->n_args))
+	if ((o->verify || o->net.retry_failed || o->net.karpathy || o->net.base_url != itr_coco_base_url || o->net.annotations_url != itr_coco_annotations_url) && !from_network(t, o))
 		return "these options are about fetching: they need '--subset', without '--from' and without folders";
-	if (o->synthetic && (o->from || t->n_args))
+	if (o->disk.scenes && (o->from || t->n_args))
 		return "'--synthetic' draws pictures, '--from' reads them: choose one";
 	return NULL;
 }
@@ -276,16 +210,17 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 /* Pictures from somewhere, as a manifest, with a verdict. */
 static int make_manifest(struct fetch *f)
 {
+	itr_tool *t = f->t;
+	FILE *echo = !t->quiet && !t->json && !isatty(STDOUT_FILENO) ? t->out : NULL;
 	f->findings = itr_findings_new();
 	itr_manifest_init(&f->m);
 	int rc = fetch(f);
 	if (rc == 0)
-		rc = write_all(f);
+		rc = itr_dataset_write(&f->m, t->output, f->findings, f->transfers ? "failures.json says why" : "--images-dir says where they are", t->provenance, echo, &t->err);
 	if (rc == 0)
 		report(f);
 	if (rc == 0 && f->failed > f->o->max_failed)
-		rc = itr_err_set(&f->t->err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others", (long long)f->failed,
-		                 (long long)f->o->max_failed);
+		rc = itr_err_set(&t->err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others", (long long)f->failed, (long long)f->o->max_failed);
 	itr_findings_free(f->findings);
 	itr_json_free(f->transfers);
 	itr_manifest_free(&f->m);
@@ -294,20 +229,22 @@ static int make_manifest(struct fetch *f)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2", .connections = 16, .retries = 5, .timeout = 30, .near = 4,
-	                 .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url };
+	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2", .near = 4, .net = { .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url } };
+	itr_http_opts_default(&o.net.http);
+	o.connections = o.net.http.connections;
+	o.retries = o.net.http.retries;
 	itr_tool *t = itr_tool_begin(&fetch_coco_tool, &o, argc, argv);
 	struct fetch f = { .t = t, .o = &o, .composed = -1 };
 	const char *wrong = wrong_use(t, &o);
+	if (!wrong && strcmp(o.split_sizes, "none") && itr_split_parse(o.disk.fractions, o.split_sizes, &t->err) < 0)
+		wrong = t->err.msg;
+	complete(t, &o);
+	if (!wrong && (o.verify || from_network(t, &o)))
+		wrong = itr_coco_opts_check(&o.net);
 	if (wrong)
 		return itr_tool_usage(t, "%s", wrong);
-	if (strcmp(o.split_sizes, "none") && itr_split_parse(f.fractions, o.split_sizes, &t->err) < 0)
-		return itr_tool_usage(t, "%s", t->err.msg);
-	itr_coco_opts network = network_opts(&f);
-	if ((o.verify || from_network(&f)) && (wrong = itr_coco_opts_check(&network)))
-		return itr_tool_usage(t, "%s", wrong);
 	if (o.as_embeddings)
-		return write_embeddings(t, o.synthetic);
+		return write_embeddings(t, o.disk.scenes);
 	int rc = o.verify ? verify(&f) : make_manifest(&f);
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }

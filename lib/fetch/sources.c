@@ -1,0 +1,84 @@
+#include "fetch/sources.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "data/dataset.h"
+#include "data/scenes.h"
+
+static void *begin(const itr_source_opts *o, const char *what, int64_t total)
+{
+	return o->progress.begin ? o->progress.begin(o->progress.ctx, what, what, total) : NULL;
+}
+
+static void end(const itr_source_opts *o, void *p)
+{
+	if (o->progress.end)
+		o->progress.end(p);
+}
+
+static int deal_out(const itr_source_opts *o, itr_manifest *m, itr_err *err) { return itr_dataset_split(m, o->fractions, o->seed, o->by_caption, err); }
+
+static int draw(const itr_source_opts *o, itr_scenes_opts *so, itr_manifest *m, itr_err *err)
+{
+	void *p = begin(o, "scenes", so->n);
+	so->progress = o->progress.add;
+	so->progress_ctx = p;
+	if (o->reader.provenance)
+		itr_provenance_set_synthetic(o->reader.provenance);
+	int rc = itr_scenes_write(o->dir, so, m, o->reader.provenance, err);
+	end(o, p);
+	return rc;
+}
+
+int itr_source_scenes(const itr_source_opts *o, itr_manifest *m, int64_t *composed, itr_err *err)
+{
+	itr_scenes_opts so = { .n = o->scenes, .seed = o->seed, .size = o->size, .threads = o->threads, .interrupted = o->stop };
+	char *what = itr_xasprintf("synthetic n=%lld seed=%llu size=%d", (long long)so.n, (unsigned long long)so.seed, so.size), *images = itr_path_join(o->dir, "images");
+	bool parts = o->fractions[0] + o->fractions[1] + o->fractions[2] > 0;
+	*composed = -1;
+	int rc = itr_dataset_claim(o->dir, what, o->force, err);
+	if (rc == 0)
+		rc = itr_path_remove_tree(images, err);         /* pictures of another data set under the same names */
+	if (rc >= 0)
+		rc = draw(o, &so, m, err);
+	if (rc == 0)
+		rc = deal_out(o, m, err);
+	if (rc == 0 && parts && !o->by_caption) {               /* targets are sought within a part */
+		*composed = itr_scenes_write_composed(o->dir, &so, m, err);
+		rc = *composed < 0 ? -1 : 0;
+	}
+	free(what);
+	free(images);
+	return rc;
+}
+
+static int read_all(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_findings *f, itr_err *err)
+{
+	const itr_reader_opts *r = &o->reader;
+	const char *from = r->source ? r->source : r->annotations_dir ? r->annotations_dir : ".";
+	char *what = itr_xasprintf("%s %s%s%s", reader->name, from, r->subset ? " " : "", r->subset ? r->subset : "");
+	int rc = reader->read(m, r, f, err);
+	if (rc == 0)
+		rc = itr_dataset_claim(o->dir, what, o->force, err);
+	free(what);
+	return rc;
+}
+
+int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_findings *f, int64_t *failed, itr_err *err)
+{
+	*failed = 0;
+	if (read_all(o, reader, m, f, err) < 0)
+		return -1;
+	if (m->synthetic && o->reader.provenance)
+		itr_provenance_set_synthetic(o->reader.provenance);
+	itr_dataset_limit(m, o->limit, o->seed);
+	void *p = begin(o, "pictures", m->n);
+	itr_check_opts co = { .decode = reader->decode, .threads = o->threads, .progress = o->progress.add, .progress_ctx = p, .interrupted = o->stop };
+	*failed = itr_dataset_check(m, &co, f, err);
+	end(o, p);
+	if (*failed < 0 || deal_out(o, m, err) < 0)
+		return -1;
+	return itr_dataset_place(m, o->dir, o->reader.images_dir ? o->reader.images_dir : o->reader.source, o->copy, err);
+}
