@@ -139,9 +139,20 @@ static int read_weights(itr_tower *w, const itr_weights *weights, int threads, i
 	return 0;
 }
 
+/* A config.json may name any size: memory is not asked for on its word. What is wrong with sizes that lie closer is told tensor by tensor. */
+static int check_memory(const itr_tower *w, const itr_weights *weights, itr_err *err)
+{
+	enum { SLACK = 1 << 27 };
+	int64_t stored = 0;
+	for (int64_t i = 0; i < itr_weights_count(weights); i++)
+		stored += itr_weights_at(weights, i)->count;
+	const int64_t need = itr_params_elements(w->params);
+	return need <= stored + SLACK ? 0 : itr_err_set(err, "the sizes in its config.json need %lld numbers, the weights are %lld", (long long)need, (long long)stored);
+}
+
 static int build(itr_tower *w, const itr_weights *weights, const itr_json *config, const itr_tower_opts *o, itr_err *err)
 {
-	if (w->ops->configure(&w->config, weights, config, err) < 0)
+	if (w->ops->configure(&w->config, weights, config, err) < 0 || itr_tower_check_sizes(w->ops, &w->config, err) < 0)
 		return -1;
 	w->config.pooling = o->pooling;
 	w->config.batch_statistics = o->batch_statistics;
@@ -164,6 +175,8 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 		w->config.pooling = w->ops->pooling == ITR_POOL_DEFAULT ? ITR_POOL_CLS : w->ops->pooling;
 	w->params = itr_params_new();
 	w->ops->init(w->layers, w->params, &w->config);
+	if (weights && check_memory(w, weights, err) < 0)
+		return -1;
 	itr_params_seal(w->params);
 	w->ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
 	if (!weights) {

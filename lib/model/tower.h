@@ -102,6 +102,8 @@ void itr_tower_fill(itr_tower *w);
  * n 0 for none. NULL with err: an unknown name, sizes that no such tower has. */
 itr_json *itr_tower_json(const itr_tower *w);
 itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabulary, size_t n, itr_err *err);
+/* Sizes that come from a file: within bounds, none that must be there is 0, heads and patches come out even. 0, or -1 with err. */
+ITR_MUST_USE int itr_tower_check_sizes(const itr_tower_ops *ops, const itr_tower_config *c, itr_err *err);
 
 void itr_tower_freeze(itr_tower *w, itr_compute c, int threads);
 itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states);

@@ -70,32 +70,40 @@ itr_json *itr_tower_json(const itr_tower *w)
 	return j;
 }
 
-/* The sizes come from a file: within bounds, and such that a head and a patch come out even. */
+int itr_tower_check_sizes(const itr_tower_ops *ops, const itr_tower_config *config, itr_err *err)
+{
+	itr_tower_config c = *config, usual;
+	if (ops->configure(&usual, NULL, NULL, err) < 0)
+		return -1;
+	for (int i = 0; i < ITR_LEN(fields); i++) {
+		const int64_t v = *field_of(&c, i);
+		if (v < fields[i].low || v > fields[i].high || (v == 0) != (*field_of(&usual, i) == 0))
+			return itr_err_set(err, "tower '%s' cannot have '%s' = %lld", ops->name, fields[i].key, (long long)v);
+	}
+	if (ops->tokenizer && !strcmp(ops->tokenizer, "words") && (c.layers > 4 || c.heads > 2))
+		return itr_err_set(err, "tower '%s' cannot have %lld layers of %lld directions", ops->name, (long long)c.layers, (long long)c.heads);
+	if ((c.heads && c.width % c.heads) || (c.patch && c.image_size % c.patch))
+		return itr_err_set(err, "tower '%s' cannot be of width %lld with %lld heads, pictures of %lld with patches of %lld", ops->name, (long long)c.width, (long long)c.heads,
+		                   (long long)c.image_size, (long long)c.patch);
+	if (c.activation < ITR_ACT_NONE || c.activation > ITR_ACT_QUICK_GELU || !(c.eps >= 0))
+		return itr_err_set(err, "tower '%s' cannot have activation %d with eps %g", ops->name, (int)c.activation, c.eps);
+	return 0;
+}
+
 static int read_config(itr_tower *w, const itr_json *j, itr_err *err)
 {
 	itr_tower_config *c = &w->config;
 	const char *pooling = itr_json_str(itr_json_get(j, "pooling"), "cls");
 	if (w->ops->configure(c, NULL, NULL, err) < 0)
 		return -1;
-	for (int i = 0; i < ITR_LEN(fields); i++) {
-		const int64_t v = itr_json_int(itr_json_get(j, fields[i].key), -1);
-		if (v < fields[i].low || v > fields[i].high || (v == 0) != (*field_of(c, i) == 0))
-			return itr_err_set(err, "tower '%s' cannot have '%s' = %lld", w->ops->name, fields[i].key, (long long)v);
-		*field_of(c, i) = v;
-	}
-	if (w->ops->tokenizer && !strcmp(w->ops->tokenizer, "words") && (c->layers > 4 || c->heads > 2))
-		return itr_err_set(err, "tower '%s' cannot have %lld layers of %lld directions", w->ops->name, (long long)c->layers, (long long)c->heads);
-	if ((c->heads && c->width % c->heads) || (c->patch && c->image_size % c->patch))
-		return itr_err_set(err, "tower '%s' cannot be of width %lld with %lld heads, pictures of %lld with patches of %lld", w->ops->name, (long long)c->width, (long long)c->heads,
-		                   (long long)c->image_size, (long long)c->patch);
+	for (int i = 0; i < ITR_LEN(fields); i++)
+		*field_of(c, i) = itr_json_int(itr_json_get(j, fields[i].key), -1);
 	c->eps = itr_json_num(itr_json_get(j, "eps"), c->eps);
 	c->activation = (itr_activation)itr_json_int(itr_json_get(j, "activation"), c->activation);
 	c->pooling = strcmp(pooling, "mean") ? ITR_POOL_CLS : ITR_POOL_MEAN;
 	c->batch_statistics = itr_json_bool(itr_json_get(j, "batch_statistics"), false);
-	w->max_tokens = ITR_MIN(itr_json_int(itr_json_get(j, "max_tokens"), 0), c->positions ? c->positions : 65536);
-	if (c->activation < ITR_ACT_NONE || c->activation > ITR_ACT_QUICK_GELU || !(c->eps >= 0))
-		return itr_err_set(err, "tower '%s' cannot have activation %d with eps %g", w->ops->name, (int)c->activation, c->eps);
-	return 0;
+	w->max_tokens = ITR_MIN(itr_json_int(itr_json_get(j, "max_tokens"), 0), c->positions > 0 ? c->positions : 65536);
+	return itr_tower_check_sizes(w->ops, c, err);
 }
 
 static int read_rest(itr_tower *w, const itr_json *j, const void *vocabulary, size_t n, itr_err *err)

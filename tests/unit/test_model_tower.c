@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -223,8 +224,60 @@ static void test_lying_file(void **state)
 	free(path);
 }
 
+static const char *opened(const char *folder, const char *name, bool image)
+{
+	static itr_err err;
+	err = (itr_err)ITR_ERR_INIT;
+	assert_null(itr_tower_open(name, image, &(itr_tower_opts){ .weights = folder }, &err));
+	return err.msg;
+}
+
+static void put(const char *folder, const char *name, const char *before, const void *bytes, size_t n)
+{
+	char *path = itr_path_join(folder, name);
+	FILE *f = fopen(path, "wb");
+	assert_non_null(f);
+	assert_int_equal(fwrite(before, 1, strlen(before), f), strlen(before));
+	assert_int_equal(fwrite(bytes, 1, n, f), n);
+	fclose(f);
+	free(path);
+}
+
+static void put_weights(const char *folder, const char *header)
+{
+	char *text = itr_xasprintf("%*s%s", 8, "", header);
+	const uint64_t n = strlen(header);
+	memcpy(text, &n, sizeof n);             /* little-endian, as safetensors; the zeros in it are why this is no string */
+	put(folder, "model.safetensors", "", text, n + 8);
+	free(text);
+}
+
+/* The same with published weights: a config.json of any size, and tables without a row that a token could point at. */
+static void test_lying_weights(void **state)
+{
+	(void)state;
+	itr_err err = ITR_ERR_INIT;
+	char template[] = "/tmp/itr-tower.XXXXXX";
+	const char *words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", *clip = "{\"text_config\":{}}";
+	assert_non_null(mkdtemp(template));
+	put(template, "vocab.txt", words, "", 0);
+	put_weights(template, "{\"embeddings.word_embeddings.weight\":{\"dtype\":\"F32\",\"shape\":[0,8],\"data_offsets\":[0,0]}}");
+	put(template, "config.json", "{\"hidden_size\":16000,\"num_hidden_layers\":48,\"num_attention_heads\":8,\"intermediate_size\":64000,\"vocab_size\":9,\"max_position_embeddings\":9,\"type_vocab_size\":1}",
+	    "", 0);
+	assert_non_null(strstr(opened(template, "bert", false), "the weights are 0"));
+	put(template, "config.json", "{\"hidden_size\":16000000,\"num_hidden_layers\":48,\"num_attention_heads\":8,\"intermediate_size\":9,\"vocab_size\":9,\"max_position_embeddings\":9,\"type_vocab_size\":1}",
+	    "", 0);
+	assert_non_null(strstr(opened(template, "bert", false), "cannot have 'width' = 16000000"));
+	put_weights(template, "{\"token_embedding.weight\":{\"dtype\":\"F32\",\"shape\":[0,512],\"data_offsets\":[0,0]},\"positional_embedding\":{\"dtype\":\"F32\",\"shape\":[0,512],\"data_offsets\":[0,0]},"
+	                      "\"transformer.resblocks.0.ln_1.weight\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
+	put(template, "config.json", clip, "", 0);
+	assert_non_null(strstr(opened(template, "clip-vit-b32", false), "cannot have 'vocab' = 0"));
+	assert_int_equal(itr_path_remove_tree(template, &err), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry), cmocka_unit_test(test_lying_file) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry), cmocka_unit_test(test_lying_file),
+		cmocka_unit_test(test_lying_weights) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
