@@ -32,7 +32,9 @@ static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const flo
 		for (int64_t u = 0; u < taps; u++)
 			for (int64_t j = 0; j < cn; j++)
 				all[(i * taps + u) * o->in + i / (o->out / o->groups) * cn + j] = rows[(i * taps + u) * cn + j] * (scale ? scale[i] : 1.0f);
-	itr_frozen *f = itr_freeze(c, all, o->out, k, k, threads);
+	itr_conv whole = g;
+	whole.groups = 1;
+	itr_frozen *f = itr_conv_freeze(&whole, c, all, threads);
 	itr_aligned_free(rows);
 	itr_aligned_free(all);
 	return f;

@@ -7,10 +7,11 @@
 #include "base/parallel.h"
 #include "base/scratch.h"
 #include "tensor/conv_direct.h"
+#include "tensor/conv_int8.h"
 #include "tensor/frozen_kernel.h"
 #include "tensor/gemm.h"
 
-enum { PATCH_FLOATS = 96 << 10, WEIGHT_ROWS = 2048 };    /* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time */
+enum { PATCH_FLOATS = 96 << 10, WEIGHT_ROWS = 2048, FEW_ROWS = 28 };    /* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time; fewer are no picture */
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -315,11 +316,29 @@ static void frozen_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
 	itr_conv_patches(&s->p, s->x, row, rows, dst);
 }
 
+itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, int threads)
+{
+	const int64_t run = g->kw * g->c, k = g->kh * run, wide = compute == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g) ? itr_conv_int8_run(g) : run;
+	if (wide == run)
+		return itr_freeze(compute, rows, g->o, k, k, threads);
+	float *all = itr_scratch_take((size_t)(g->o * g->kh * wide) * sizeof *all);
+	for (int64_t r = 0; r < g->o * g->kh; r++)
+		zero_run(copy_run(all + r * wide, rows + r * run, run), wide - run);
+	itr_frozen *f = itr_freeze(compute, all, g->o, g->kh * wide, g->kh * wide, threads);
+	itr_scratch_give(all);
+	return f;
+}
+
 void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float *x, const itr_after *after, float *y, int threads)
 {
 	const int64_t m = g->batch * g->oh * g->ow;
-	if (g->groups != 1 || itr_frozen_k(w) != g->kh * g->kw * g->c || itr_frozen_n(w) != g->o)
+	const bool whole = itr_frozen_compute(w) == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g);
+	if (g->groups != 1 || itr_frozen_k(w) != g->kh * (whole ? itr_conv_int8_run(g) : g->kw * g->c) || itr_frozen_n(w) != g->o)
 		ITR_BUG("itr_conv_frozen_forward: weights (%lld, %lld) for %lld channels, kernel %lld x %lld", (long long)itr_frozen_n(w), (long long)itr_frozen_k(w), (long long)g->c, (long long)g->kh, (long long)g->kw);
+	if (whole && (m >= FEW_ROWS || !pointwise(g))) {
+		itr_conv_int8(g, w, x, after, y, threads);
+		return;
+	}
 	if (pointwise(g)) {
 		itr_frozen_product(w, m, x, g->c, after, y, g->o, threads);
 		return;

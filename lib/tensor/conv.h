@@ -29,9 +29,11 @@ void itr_conv_forward(const itr_conv *g, itr_compute compute, const float *x, co
 /* dx = beta dx + the gradient; beta 0 or 1. */
 void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float *dy, const float *w, float beta, float *dx, int threads);
 void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const float *x, const float *dy, float beta, float *dw, int threads);
-/* (O, C / groups, KH, KW) -> (O, KH, KW, C / groups): the order in which a frozen weight (groups 1) is asked for. */
+/* (O, C / groups, KH, KW) -> (O, KH, KW, C / groups): the order in which a weight to freeze (groups 1) is asked for. */
 void itr_conv_weight_rows(const itr_conv *g, const float *w, float *rows);
-/* y = after(x * w) with a frozen weight (o, kh kw c); groups 1. after->residual: as y. */
+/* rows (o, kh kw c) packed for itr_conv_frozen_forward. Of g: c, o, kh, kw, dilation, groups (1). Copies; never fails. */
+itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, int threads);
+/* y = after(x * w) with a weight by itr_conv_freeze; groups 1. after->residual: as y. int8: activations in the range of each pixel where the kernel is one pixel, else of each picture. */
 void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float *x, const itr_after *after, float *y, int threads);
 
 #endif

@@ -110,6 +110,7 @@ size_t itr_frozen_bytes(const itr_frozen *f)
 }
 
 const float *itr_frozen_panels(const itr_frozen *f) { return (const float *)f->panels; }
+itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f) { return (itr_frozen_int8){ f->q, f->panels, f->words, { f->scale, f->sum }, f->fixed ? f->range : NULL }; }
 int64_t itr_frozen_n(const itr_frozen *f) { return f->n; }
 int64_t itr_frozen_k(const itr_frozen *f) { return f->k; }
 itr_compute itr_frozen_compute(const itr_frozen *f) { return f->compute; }

@@ -23,7 +23,25 @@ static void plain_tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 		}
 }
 
-static const itr_int8_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, 4, plain_tile, NULL, NULL };
+static void plain_direct(int nh, int64_t words, int64_t line, int64_t pixel, const void *a0, const void *a1, const uint32_t *panel, int32_t *s)
+{
+	for (int i = 0; i < (a1 ? PLAIN_MR : PLAIN_MR / 2); i++)
+		for (int j = 0; j < PLAIN_NR; j++) {
+			const char *from = i < PLAIN_MR / 2 ? (const char *)a0 + i * pixel : (const char *)a1 + (i - PLAIN_MR / 2) * pixel;
+			int32_t sum = 0;
+			for (int64_t k = 0; k < nh * words; k++) {
+				uint8_t a[4];
+				int8_t b[4];
+				memcpy(a, from + k / words * line + k % words * 4, 4);
+				memcpy(b, panel + k * PLAIN_NR + j, 4);
+				for (int l = 0; l < 4; l++)
+					sum += a[l] * b[l];
+			}
+			s[i * PLAIN_NR + j] = sum;
+		}
+}
+
+static const itr_int8_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, 4, plain_tile, NULL, NULL, plain_direct, NULL, NULL };
 
 const itr_int8_isa *itr_int8_isa_get(void)
 {

@@ -4,7 +4,6 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#include <math.h>
 #include <string.h>
 
 enum { MR = 14, NR = 32 };
@@ -55,46 +54,129 @@ static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 	}
 }
 
+/* --- convolution -------------------------------------------------------------------------------------------------------------------------- */
+
+/* One word of the left operand in all lanes. Written out because of the addresses, as in conv_direct_avx512.c. */
+#define SPREAD(v, p, index, scale, at) __asm__("vpbroadcastd %c3(%1,%2," #scale "), %0" : "=v"(v) : "r"(p), "r"(index), "i"((at) * 4))
+#define SPREAD0(v, p, at) __asm__("vpbroadcastd %c2(%1), %0" : "=v"(v) : "r"(p), "i"((at) * 4))
+
+#define ROW(i) \
+	s[i][0] = _mm512_dpbusd_epi32(s[i][0], a, b0); \
+	s[i][1] = _mm512_dpbusd_epi32(s[i][1], a, b1);
+#define SEVEN(first, p, at) \
+	SPREAD0(a, p, at); ROW(first) \
+	SPREAD(a, p, d1, 1, at); ROW(first + 1) \
+	SPREAD(a, p, d1, 2, at); ROW(first + 2) \
+	SPREAD(a, p, d3, 1, at); ROW(first + 3) \
+	SPREAD(a, p, d1, 4, at); ROW(first + 4) \
+	SPREAD(a, p, d5, 1, at); ROW(first + 5) \
+	SPREAD(a, p, d3, 2, at); ROW(first + 6)
+#define STEP(at) \
+	do { \
+		const __m512i b0 = _mm512_load_si512(bp + 32 * (at)), b1 = _mm512_load_si512(bp + 32 * (at) + 16); \
+		__m512i a; \
+		SEVEN(0, p0, at) \
+		if (two) { \
+			SEVEN(7, p1, at) \
+		} \
+	} while (0)
+
+static inline __attribute__((always_inline)) void groups(const bool two, int nh, int64_t words, int64_t line, int64_t d1, const char *a0, const char *a1, const uint32_t *bp, int32_t *out)
+{
+	const int64_t d3 = d1 * 3, d5 = d1 * 5;
+	__m512i s[MR][2];
+	const int rows = two ? MR : MR / 2;
+#pragma GCC unroll 14
+	for (int i = 0; i < rows; i++)
+		s[i][0] = s[i][1] = _mm512_setzero_si512();
+	for (int u = 0; u < nh; u++) {
+		const char *p0 = a0 + u * line, *p1 = two ? a1 + u * line : p0;
+		int64_t k = words;
+		for (; k >= 4; k -= 4, p0 += 16, p1 += 16, bp += 128) {
+			STEP(0);
+			STEP(1);
+			STEP(2);
+			STEP(3);
+		}
+		for (; k > 0; k--, p0 += 4, p1 += 4, bp += 32)
+			STEP(0);
+	}
+#pragma GCC unroll 14
+	for (int i = 0; i < rows; i++) {
+		_mm512_store_si512(out + NR * i, s[i][0]);
+		_mm512_store_si512(out + NR * i + 16, s[i][1]);
+	}
+}
+
+static __attribute__((noinline)) void direct(int nh, int64_t words, int64_t line, int64_t pixel, const void *a0, const void *a1, const uint32_t *panel, int32_t *s)
+{
+	if (a1)
+		groups(true, nh, words, line, pixel, a0, a1, panel, s);
+	else
+		groups(false, nh, words, line, pixel, a0, a0, panel, s);
+}
+
+/* --- 8 bits: as rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing saturates ----- */
+
 static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
 
-/* As rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing saturates. */
-static itr_row_range quantise(const float *x, int64_t n, const float *fixed, bool wide, void *q)
+static inline __attribute__((always_inline)) void extremes(const float *x, int64_t n, itr_extremes *e)
 {
 	__m512 lo[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() }, hi[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
-	__m512i top = _mm512_setzero_si512();
-	const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+	__mmask16 odd = 0;
+	enum { NOT_FINITE = 0x99 };              /* quiet NaN, the infinities, signalling NaN */
 	int64_t j = 0;
-	(void)wide;
 	for (; j + 32 <= n; j += 32)
 		for (int u = 0; u < 2; u++) {
 			const __m512 v = _mm512_loadu_ps(x + j + 16 * u);
 			lo[u] = _mm512_min_ps(v, lo[u]);
 			hi[u] = _mm512_max_ps(v, hi[u]);
-			top = _mm512_max_epu32(top, _mm512_and_si512(_mm512_castps_si512(v), magnitude));
+			odd |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
 		}
 	for (; j < n; j += 16) {
 		const __m512 v = _mm512_maskz_loadu_ps(first(n - j), x + j);
 		lo[0] = _mm512_min_ps(v, lo[0]);
 		hi[0] = _mm512_max_ps(v, hi[0]);
-		top = _mm512_max_epu32(top, _mm512_and_si512(_mm512_castps_si512(v), magnitude));
+		odd |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
 	}
-	float low = _mm512_reduce_min_ps(_mm512_min_ps(lo[0], lo[1])), high = _mm512_reduce_max_ps(_mm512_max_ps(hi[0], hi[1]));
-	if (_mm512_reduce_max_epu32(top) >= 0x7f800000u) {
+	/* the largest and the negated smallest, side by side: one tree for both */
+	const __m512 top = _mm512_max_ps(hi[0], hi[1]), bottom = _mm512_sub_ps(_mm512_setzero_ps(), _mm512_min_ps(lo[0], lo[1]));
+	__m512 t = _mm512_max_ps(_mm512_shuffle_f32x4(top, bottom, 0x44), _mm512_shuffle_f32x4(top, bottom, 0xee));
+	t = _mm512_max_ps(t, _mm512_shuffle_f32x4(t, t, 0xb1));
+	t = _mm512_max_ps(t, _mm512_permute_ps(t, 0x4e));
+	t = _mm512_max_ps(t, _mm512_permute_ps(t, 0xb1));
+	const float high = _mm512_cvtss_f32(t), low = -_mm_cvtss_f32(_mm512_extractf32x4_ps(t, 2));
+	e->low = ITR_MIN(e->low, low);
+	e->high = ITR_MAX(e->high, high);
+	e->finite = e->finite && !odd;
+}
+
+static inline __attribute__((always_inline)) void quantise_in(const float *x, int64_t n, itr_row_range r, float inverse, bool wide, void *q)
+{
+	(void)wide;
+	if (r.scale != r.scale) {
 		memset(q, 0, (size_t)n);
-		return (itr_row_range){ NAN, 0 };
+		return;
 	}
-	float inverse;
-	const itr_row_range r = itr_row_range_of(low, high, fixed, &inverse);
 	const __m512 by = _mm512_set1_ps(inverse), least = _mm512_set1_ps(-512), most = _mm512_set1_ps(512);
 	const __m512i zero = _mm512_set1_epi32(r.zero);
-	for (j = 0; j < n; j += 16) {
+	for (int64_t j = 0; j < n; j += 16) {
 		const __mmask16 m = first(n - j);
 		const __m512 v = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + j), by), least), most);
 		const __m512i k = _mm512_max_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(v), zero), _mm512_setzero_si512());
 		_mm512_mask_cvtusepi32_storeu_epi8((char *)q + j, m, k);
 	}
+}
+
+static itr_row_range quantise(const float *x, int64_t n, const float *fixed, bool wide, void *q)
+{
+	itr_extremes e = { 0, 0, true };
+	float inverse;
+	extremes(x, n, &e);
+	const itr_row_range r = itr_row_range_in(&e, fixed, &inverse);
+	quantise_in(x, n, r, inverse, wide, q);
 	return r;
 }
 
-const itr_int8_isa itr_int8_avx512vnni = { "avx512-vnni", MR, NR, 4, tile, quantise, tile_ahead };
+const itr_int8_isa itr_int8_avx512vnni = { "avx512-vnni", MR, NR, 4, tile, quantise, tile_ahead, direct, extremes, quantise_in };
 #endif

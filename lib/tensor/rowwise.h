@@ -4,6 +4,7 @@
 #ifndef ITR_TENSOR_ROWWISE_H
 #define ITR_TENSOR_ROWWISE_H
 
+#include <math.h>
 #include <string.h>
 
 #include "tensor/frozen.h"
@@ -27,6 +28,13 @@ static inline itr_row_range itr_row_range_of(float low, float high, const float 
 	r.zero = i - 0x4b400000;
 	return r;
 }
+/* What quantising needs to know of numbers: the smallest and the largest, zero among them, and whether all are finite. From nothing: { 0, 0, true }. */
+typedef struct itr_extremes { float low, high; bool finite; } itr_extremes;
+static inline itr_row_range itr_row_range_in(const itr_extremes *e, const float *fixed, float *inverse)
+{
+	*inverse = 1;
+	return e->finite ? itr_row_range_of(e->low, e->high, fixed, inverse) : (itr_row_range){ NAN, 0 };
+}
 /* Of a weight in 8 bits, by row: w = scale * q, and the sum of q. */
 typedef struct itr_int8_columns { const float *scale; const int32_t *sum; } itr_int8_columns;
 
@@ -37,6 +45,9 @@ typedef struct itr_rowwise {
 	              float *c, int64_t ldc);
 	/* fixed: the range [low, high] is given (values beyond are clamped). q: n bytes, or n 16-bit words when wide. */
 	itr_row_range (*quantise)(const float *x, int64_t n, const float *fixed, bool wide, void *q);
+	/* Its two halves, for what several rows share: n more numbers taken into e; and rounding in a given range. */
+	void (*extremes)(const float *x, int64_t n, itr_extremes *e);
+	void (*quantise_in)(const float *x, int64_t n, itr_row_range r, float inverse, bool wide, void *q);
 	/* Symmetric, q in [-127, 127]; *sum = sum of q. Returns the scale. */
 	float (*quantise_weight)(const float *w, int64_t n, bool wide, void *q, int32_t *sum);
 	/* A running softmax over `keys` more scores of w queries side by side: s[key * w + query] becomes exp(scale (s - top)). Query l sees the first seen0 + l keys (all when that is more; of
