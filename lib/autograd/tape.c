@@ -30,6 +30,7 @@ struct itr_tape {
 	struct spare *spare;
 	void *scratch;                  /* one call's scratch at a time, grown to the largest */
 	size_t scratch_bytes;
+	itr_tape **worker;              /* threads of them, or NULL: itr_tape_workers */
 };
 
 static size_t element(const itr_tape *t) { return t->o.reference ? sizeof(double) : sizeof(float); }
@@ -48,9 +49,31 @@ void itr_tape_free(itr_tape *t)
 {
 	if (!t)
 		return;
+	for (int i = 0; t->worker && i < t->o.threads; i++)
+		itr_tape_free(t->worker[i]);
+	free(t->worker);
 	itr_arena_free(t->arena);
 	itr_aligned_free(t->scratch);
 	free(t);
+}
+
+itr_tape *const *itr_tape_workers(itr_tape *t)
+{
+	itr_tape_opts o = t->o;
+	o.threads = 1;
+	if (!t->o.inference)
+		ITR_BUG("itr_tape_workers: while recording, what the workers make would be lost to the walk back");
+	if (!t->worker) {
+		t->worker = itr_xcalloc((size_t)t->o.threads, sizeof *t->worker);
+		for (int i = 0; i < t->o.threads; i++)
+			t->worker[i] = itr_tape_new(&o);
+	}
+	for (int i = 0; i < t->o.threads; i++) {
+		t->flops += t->worker[i]->flops;
+		itr_tape_reset(t->worker[i], t->step);
+		t->worker[i]->o = o;
+	}
+	return t->worker;
 }
 
 void itr_tape_reset(itr_tape *t, uint64_t step)
@@ -61,16 +84,33 @@ void itr_tape_reset(itr_tape *t, uint64_t step)
 	t->step = step;
 	t->serial = 0;
 	t->flops = 0;
+	for (int i = 0; t->worker && i < t->o.threads; i++)
+		itr_tape_reset(t->worker[i], step);
 }
 
+int itr_tape_threads(const itr_tape *t) { return t->o.threads; }
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
 void itr_tape_set_compute(itr_tape *t, itr_compute compute) { t->o.compute = compute; }
 bool itr_tape_reference(const itr_tape *t) { return t->o.reference; }
 itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }
-size_t itr_tape_bytes(const itr_tape *t) { return itr_arena_bytes(t->arena) + t->scratch_bytes; }
-double itr_tape_flops(const itr_tape *t) { return t->flops; }
+
+size_t itr_tape_bytes(const itr_tape *t)
+{
+	size_t sum = itr_arena_bytes(t->arena) + t->scratch_bytes;
+	for (int i = 0; t->worker && i < t->o.threads; i++)
+		sum += itr_tape_bytes(t->worker[i]);
+	return sum;
+}
+
+double itr_tape_flops(const itr_tape *t)
+{
+	double sum = t->flops;
+	for (int i = 0; t->worker && i < t->o.threads; i++)
+		sum += t->worker[i]->flops;
+	return sum;
+}
 
 /* --- variables ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -106,6 +146,13 @@ itr_var *itr_input(itr_tape *t, int rank, const int64_t *shape, const float *dat
 {
 	itr_var *v = new_var(t, rank, shape);
 	v->data = to_tape(t, data, v->count);
+	return v;
+}
+
+itr_var *itr_blank(itr_tape *t, int rank, const int64_t *shape)
+{
+	itr_var *v = new_var(t, rank, shape);
+	v->data = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
 	return v;
 }
 
@@ -180,6 +227,10 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 	const itr_arena_mark m = { (void *)(uintptr_t)s.mark[0], s.mark[1] };
 	if (!t->o.inference)
 		return result;
+	if (!result) {
+		itr_arena_back(t->arena, m);
+		return NULL;
+	}
 	itr_var keep = *result;
 	const bool inner = itr_arena_since(t->arena, m, keep.data);
 	if (!inner && !itr_arena_since(t->arena, m, result)) {

@@ -65,6 +65,7 @@ itr_tape *itr_tape_new(const itr_tape_opts *o);
 void itr_tape_free(itr_tape *t);
 /* Forgets all variables; `step` numbers the dropout masks that follow. */
 void itr_tape_reset(itr_tape *t, uint64_t step);
+int itr_tape_threads(const itr_tape *t);
 bool itr_tape_training(const itr_tape *t);
 bool itr_tape_drops(const itr_tape *t);                  /* does dropout do anything? */
 bool itr_tape_reference(const itr_tape *t);
@@ -74,14 +75,20 @@ void itr_tape_set_compute(itr_tape *t, itr_compute compute);
 size_t itr_tape_bytes(const itr_tape *t);                /* held by the arena: the peak of activations and their gradients */
 double itr_tape_flops(const itr_tape *t);                /* of matrix products since the last reset, forward and backward */
 
+/* In inference: as many tapes of one thread each as t has threads, for work that is better shared out by pictures than within each layer. They are reset here and with t, live with t, and
+ * their products count as t's. Not to be called from a worker. */
+itr_tape *const *itr_tape_workers(itr_tape *t);
+
 /* A constant: borrowed on a float tape until the reset, copied to double on a reference tape. */
 itr_var *itr_input(itr_tape *t, int rank, const int64_t *shape, const float *data);
+/* A constant that the caller fills: its numbers are not set yet. */
+itr_var *itr_blank(itr_tape *t, int rank, const int64_t *shape);
 /* A constant with a gradient of its own (checks, saliency). */
 itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data);
 itr_var *itr_leaf(itr_tape *t, itr_param *p);
 /* --- scopes: in inference, what a block of layers made is dead at its end but for its result, and its memory is used again by the next block. While recording they do nothing.
  *	for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x));
- * x itself may lie in an outer scope or in this one. */
+ * x itself may lie in an outer scope or in this one; NULL: nothing is kept. */
 typedef struct itr_scope { size_t mark[2]; } itr_scope;
 itr_scope itr_scope_begin(itr_tape *t);
 itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result);
