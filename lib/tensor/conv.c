@@ -339,11 +339,15 @@ void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float
 		itr_conv_int8(g, w, x, after, y, threads);
 		return;
 	}
+	const struct frozen_source s = { itr_conv_plan_forward(g, 0), x };
+	if (itr_frozen_compute(w) == ITR_COMPUTE_F32 && itr_pointwise_fits(&s.p)) {
+		itr_pointwise_run(&s.p, x, itr_frozen_panels(w), after, y, threads);
+		return;
+	}
 	if (pointwise(g)) {
 		itr_frozen_product(w, m, x, g->c, after, y, g->o, threads);
 		return;
 	}
-	const struct frozen_source s = { itr_conv_plan_forward(g, 0), x };
 	if (itr_frozen_compute(w) == ITR_COMPUTE_F32 && itr_direct_fits(&s.p)) {
 		itr_direct_run(&s.p, x, itr_frozen_panels(w), after, y, threads);
 		return;

@@ -7,7 +7,11 @@
 #include "base/scratch.h"
 #include "tensor/frozen_kernel.h"
 
-enum { BAND_FLOATS = 64 << 10, SLACK = 64 };             /* of the source, in the second-level cache beside the panel that streams by */
+enum {
+	BAND_FLOATS = 128 << 10,             /* of the source, in the second-level cache beside the panel that streams by */
+	WHOLE = 1280,                        /* a panel of up to so many rows passes by at once; a longer one, line by line of the kernel, each for all groups */
+	SLACK = 64
+};
 
 itr_direct_tile *itr_direct_tile_get(void)
 {
@@ -16,6 +20,11 @@ itr_direct_tile *itr_direct_tile_get(void)
 		return itr_direct_tile_avx512;
 #endif
 	return NULL;
+}
+
+bool itr_direct_finishes(const itr_after *a)
+{
+	return a->bias && (a->activation == ITR_ACT_NONE || a->activation == ITR_ACT_RELU || a->activation == ITR_ACT_RELU6 || a->activation == ITR_ACT_HARDSWISH);
 }
 
 bool itr_direct_fits(const itr_conv_plan *p)
@@ -30,18 +39,21 @@ struct direct {
 	itr_after after;
 	float *dst;
 	itr_direct_tile *tile;
-	int64_t line, band_h;                                    /* floats a row of the band; its rows */
+	itr_direct_walk walk;                                    /* of the whole kernel; block: lines of it at a time */
+	int block;
+	bool finishes;
+	int64_t pitch, line, band_h;                             /* floats a pixel and a row of the band; its rows */
 	int64_t rows, bands, images, groups;                     /* grid rows a band, bands an image; or, when bands = 1, images a band; groups a grid row */
 	int64_t columns, chunk, chunks, pieces;                  /* panels */
 	float *scratch;
-	int64_t scratch_size;
+	int64_t scratch_size, sums_at;
 };
 
 /* Rows i0 .. of picture b with the zeros around. */
 static void copy_band(const struct direct *q, int64_t b, int64_t i0, int64_t band_h, float *to)
 {
 	const itr_conv_plan *p = q->p;
-	const int64_t left = ITR_MAX(-p->ew[0], (int64_t)0), from = ITR_MAX(p->ew[0], (int64_t)0), wide = q->line / p->cn;
+	const int64_t left = ITR_MAX(-p->ew[0], (int64_t)0), from = ITR_MAX(p->ew[0], (int64_t)0), wide = q->line / q->pitch;
 	const int64_t have = ITR_MAX(ITR_MIN(p->sw - from, wide - left), (int64_t)0);
 	for (int64_t r = 0; r < band_h; r++, to += q->line) {
 		const int64_t h = i0 * p->step + p->eh[0] + r;
@@ -50,13 +62,13 @@ static void copy_band(const struct direct *q, int64_t b, int64_t i0, int64_t ban
 			continue;
 		}
 		const float *s = q->x + ((b * p->sh + h) * p->sw + from) * p->sc + p->c0;
-		memset(to, 0, (size_t)(left * p->cn) * sizeof *to);
-		if (p->cn == p->sc)
+		memset(to, 0, (size_t)(left * q->pitch) * sizeof *to);
+		if (p->cn == p->sc && p->cn == q->pitch)
 			memcpy(to + left * p->cn, s, (size_t)(have * p->cn) * sizeof *to);
 		else
 			for (int64_t w = 0; w < have; w++)
-				memcpy(to + (left + w) * p->cn, s + w * p->sc, (size_t)p->cn * sizeof *to);
-		memset(to + (left + have) * p->cn, 0, (size_t)((wide - left - have) * p->cn) * sizeof *to);
+				memcpy(to + (left + w) * q->pitch, s + w * p->sc, (size_t)p->cn * sizeof *to);
+		memset(to + (left + have) * q->pitch, 0, (size_t)((wide - left - have) * q->pitch) * sizeof *to);
 	}
 }
 
@@ -73,7 +85,7 @@ static struct place place_of(const struct direct *q, const float *band, int64_t 
 	const itr_conv_plan *p = q->p;
 	const int64_t j = k % q->groups * ITR_DIRECT_GROUP, i = k / q->groups % rows, b = k / q->groups / rows;
 	struct place g;
-	g.a = band + (b * q->band_h + i * p->step) * q->line + j * p->step * p->cn;
+	g.a = band + (b * q->band_h + i * p->step) * q->line + j * p->step * q->pitch;
 	g.at = (((b0 + b) * p->dh + p->dh0 + (i0 + i) * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0;
 	g.d = q->dst + g.at;
 	g.rows = (int)ITR_MIN((int64_t)ITR_DIRECT_GROUP, p->gw - j);
@@ -91,24 +103,46 @@ static void finish(const struct direct *q, const struct place *g, int64_t panel,
 	itr_rowwise_get()->after(&after, NULL, NULL, 0, j0, g->rows, (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0), s, ITR_DIRECT_COLUMNS, g->d, ld);
 }
 
+/* Lines u0 .. of the kernel, for one or two groups. */
+static void step(const struct direct *q, const itr_direct_walk *w, int u0, int64_t panel, const struct place *one, const struct place *other, float *sums)
+{
+	const int64_t j0 = panel * ITR_DIRECT_COLUMNS, ld = q->p->dstep * q->p->dc;
+	const bool last = u0 + w->nh == q->walk.nh, fused = last && q->finishes && one->rows == ITR_DIRECT_GROUP && (!other || other->rows == ITR_DIRECT_GROUP);
+	const itr_after *a = &q->after;
+	const itr_direct_out o = { .sums = sums, .resume = u0 > 0, .finish = fused, .cols = (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0), .activation = a->activation,
+		.bias = fused ? a->bias + j0 : NULL, .residual = { fused && a->residual ? a->residual + one->at + j0 : NULL, fused && a->residual && other ? a->residual + other->at + j0 : NULL },
+		.ld_residual = ld, .ld = ld, .y = { one->d + j0, other ? other->d + j0 : NULL } };
+	const float *b = q->panels + (panel * q->walk.nh + u0) * q->walk.nw * q->walk.run * ITR_DIRECT_COLUMNS;
+	q->tile(w, one->a + u0 * q->line, other ? other->a + u0 * q->line : NULL, b, &o);
+	if (!last || fused)
+		return;
+	finish(q, one, panel, sums);
+	if (other)
+		finish(q, other, panel, sums + ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS);
+}
+
 static void direct_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct direct *q = ctx;
 	const itr_conv_plan *p = q->p;
-	float s[2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS] __attribute__((aligned(64))), *band = q->scratch + worker * q->scratch_size;
+	float *band = q->scratch + worker * q->scratch_size, *sums = band + q->sums_at;
 	const int64_t part = piece / q->chunks, b0 = q->bands == 1 ? part * q->images : part / q->bands, i0 = q->bands == 1 ? 0 : part % q->bands * q->rows;
 	const int64_t images = q->bands == 1 ? ITR_MIN(q->images, p->batch - b0) : 1, rows = ITR_MIN(q->rows, p->gh - i0), count = images * rows * q->groups;
-	const int64_t k = (int64_t)p->nh * p->nw * p->cn;
+	const int64_t pair = q->block < p->nh ? 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS : 0;          /* where a pair's sums wait for the next lines */
 	for (int64_t b = 0; b < images; b++)
 		copy_band(q, b0 + b, i0, (rows - 1) * p->step + p->nh, band + b * q->band_h * q->line);
 	for (int64_t c = piece % q->chunks * q->chunk; c < ITR_MIN((piece % q->chunks + 1) * q->chunk, q->columns); c++)
-		for (int64_t g = 0; g < count; g += 2) {
-			const bool two = g + 1 < count;
-			const struct place one = place_of(q, band, b0, i0, rows, g), other = two ? place_of(q, band, b0, i0, rows, g + 1) : one;
-			q->tile(p->nh, p->nw * p->cn, q->line, p->step * p->cn, one.a, two ? other.a : NULL, q->panels + c * ITR_DIRECT_COLUMNS * k, s);
-			finish(q, &one, c, s);
-			if (two)
-				finish(q, &other, c, s + ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS);
+		for (int u = 0; u < p->nh; u += q->block) {
+			itr_direct_walk w = q->walk;
+			w.nh = ITR_MIN(q->block, p->nh - u);
+			const int64_t bytes = w.nh * w.nw * w.run * ITR_DIRECT_COLUMNS * 4, tiles = (count + 1) / 2;
+			const char *ahead = (const char *)(q->panels + (c * p->nh + u) * w.nw * w.run * ITR_DIRECT_COLUMNS) + bytes;
+			w.ahead_step = 512 / tiles;                      /* four numbers' weights are 512 bytes */
+			for (int64_t g = 0; g < count; g += 2) {
+				const struct place one = place_of(q, band, b0, i0, rows, g), other = place_of(q, band, b0, i0, rows, ITR_MIN(g + 1, count - 1));
+				w.ahead = ahead + g / 2 * (bytes / tiles);
+				step(q, &w, u, c, &one, g + 1 < count ? &other : NULL, sums + g / 2 * pair);
+			}
 		}
 }
 
@@ -133,15 +167,21 @@ static void cut(struct direct *q, int threads)
 	q->chunks = parts >= 6 * threads || threads == 1 ? 1 : ITR_MIN(q->columns, (6 * threads + parts - 1) / parts);
 	q->chunk = (q->columns + q->chunks - 1) / q->chunks;
 	q->chunks = (q->columns + q->chunk - 1) / q->chunk;
-	q->scratch_size = (q->band_h * q->images * q->line + (ITR_DIRECT_GROUP + 1) * p->step * p->cn + (int64_t)p->nh * q->line + SLACK + 15) & ~(int64_t)15;
+	q->sums_at = (q->band_h * q->images * q->line + (ITR_DIRECT_GROUP + 1) * p->step * q->pitch + (int64_t)p->nh * q->line + SLACK + 15) & ~(int64_t)15;
+	q->block = (int64_t)p->nh * p->nw * p->cn <= WHOLE ? p->nh : 1;
+	q->scratch_size = q->sums_at + (q->block == p->nh ? 1 : (q->images * q->rows * q->groups + 1) / 2) * 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS;
 	q->pieces = parts * q->chunks;
 }
 
 void itr_direct_run(const itr_conv_plan *p, const float *x, const float *panels, const itr_after *after, float *dst, int threads)
 {
-	struct direct q = { .p = p, .x = x, .panels = panels, .dst = dst, .tile = itr_direct_tile_get(), .line = ((p->gw - 1) * p->step + p->nw) * p->cn };
+	struct direct q = { .p = p, .x = x, .panels = panels, .dst = dst, .tile = itr_direct_tile_get() };
 	if (after)
 		q.after = *after;
+	q.finishes = itr_direct_finishes(&q.after);
+	q.pitch = itr_direct_pitch(p->cn, p->step);
+	q.line = ((p->gw - 1) * p->step + p->nw) * q.pitch;
+	q.walk = (itr_direct_walk){ .nh = p->nh, .nw = q.pitch == p->cn ? 1 : p->nw, .run = q.pitch == p->cn ? p->nw * p->cn : p->cn, .line = q.line, .column = q.pitch, .pixel = p->step * q.pitch };
 	q.groups = (p->gw + ITR_DIRECT_GROUP - 1) / ITR_DIRECT_GROUP;
 	threads = itr_threads_resolve(threads);
 	cut(&q, threads);
