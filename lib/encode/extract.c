@@ -389,12 +389,15 @@ static int join_parts(itr_extract_job *j, const itr_part *parts, const char *fol
 	return rc;
 }
 
-static int too_many_failed(const itr_extract_job *j, const char *folder, const char *out, itr_err *err)
+/* The first one is named here too: --quiet has kept the others back. */
+static int too_many_failed(const itr_extract_job *j, const itr_part *parts, const char *folder, const char *out, itr_err *err)
 {
 	int64_t failed = j->r->failed, good = j->n - failed;
-	return itr_err_set(err, "%lld of %lld images failed (named above), --max-failed allows %lld: '%s' was not written. The %lld good ones wait in '%s': repair the others and "
+	while (!parts->n_failed)
+		parts++;
+	return itr_err_set(err, "%lld of %lld images failed, --max-failed allows %lld: '%s' was not written. The first: %.*s. The %lld good ones wait in '%s': repair the others and "
 	                   "run the same command again, or accept the loss with --max-failed %lld", (long long)failed, (long long)j->n, (long long)j->o->max_failed, out,
-	                   (long long)good, folder, (long long)failed);
+	                   (int)strcspn(parts->failures, "\n"), parts->failures, (long long)good, folder, (long long)failed);
 }
 
 static int run_job(itr_extract_job *j, const char *folder, const char *out, const itr_provenance *p, itr_err *err)
@@ -402,7 +405,7 @@ static int run_job(itr_extract_job *j, const char *folder, const char *out, cons
 	itr_part *parts = itr_xcalloc((size_t)j->r->parts, sizeof *parts);
 	int rc = make_parts(j, parts, folder, out, err);
 	if (rc == 0 && j->r->failed > j->o->max_failed)
-		rc = too_many_failed(j, folder, out, err);
+		rc = too_many_failed(j, parts, folder, out, err);
 	if (rc == 0)
 		rc = join_parts(j, parts, folder, out, p, err);
 	if (rc == 0)

@@ -48,12 +48,15 @@ static void look_into(void *ctx, int64_t i, int worker)
 static int look_at_pictures(itr_raw *r, const itr_raw_opts *o, uint8_t *bad, itr_err *err)
 {
 	struct looking l = { r, 0, itr_xcalloc(LOOK, sizeof *l.reason) };
+	itr_err first = ITR_ERR_INIT;
 	for (; l.first < r->manifest.n && !interrupted(o->stop, err); l.first += LOOK) {
 		const int64_t n = ITR_MIN((int64_t)LOOK, r->manifest.n - l.first);
 		itr_parallel_for(o->threads, n, look_into, &l);
 		for (int64_t i = 0; i < n; i++)
 			if (l.reason[i].set) {
 				itr_warn("image '%s': %s", r->manifest.records[l.first + i].id, l.reason[i].msg);
+				if (!first.set)
+					itr_err_set(&first, "image '%s': %s", r->manifest.records[l.first + i].id, l.reason[i].msg);
 				bad[l.first + i] = 1;
 				r->failed++;
 			}
@@ -62,8 +65,8 @@ static int look_at_pictures(itr_raw *r, const itr_raw_opts *o, uint8_t *bad, itr
 	if (err && err->set)
 		return -1;
 	if (r->failed > o->max_failed)
-		return itr_err_set(err, "%lld of %lld pictures cannot be decoded, named above; --max-failed %lld would leave them and their captions out", (long long)r->failed,
-		                   (long long)r->manifest.n, (long long)r->failed);
+		return itr_err_set(err, "%lld of %lld pictures cannot be decoded, the first: %s; --max-failed %lld would leave them and their captions out", (long long)r->failed,
+		                   (long long)r->manifest.n, first.msg, (long long)r->failed);
 	return 0;
 }
 

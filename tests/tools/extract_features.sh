@@ -89,7 +89,7 @@ mkdir -p pics && cp "$IMAGES"/rgb.png "$IMAGES"/grey.jpg pics/ && head -c $(($(s
 line() { printf '{"id":"%s","image":"%s","captions":[{"id":"%s-c","text":"%s picture"}],"synthetic":false}\n' "$1" "$2" "$1" "$1"; }
 { line good1 rgb.png; line cut cut.jpg; line text text.png; line gone gone.jpg; line good2 grey.jpg; } > pics/m.jsonl
 bad() { "$BIN/extract-features" --no-track $ENC pics/m.jsonl -o bad.h5 "$@" 2> err; }
-expect_err "3 of 5 images failed.*--max-failed 3" "bad pictures: exit 1, counted, and what to do" "$BIN/extract-features" --no-track $ENC pics/m.jsonl -o bad.h5
+expect_err "3 of 5 images failed.*The first: image .*--max-failed 3" "bad pictures: exit 1, counted, one named even with -q, and what to do" "$BIN/extract-features" --no-track -q $ENC pics/m.jsonl -o bad.h5
 t "each bad picture is named" eval 'bad; grep -q "image .cut.: .*cut.jpg" err && grep -q "image .text.: " err && grep -q "image .gone.: .*No such file" err && [ ! -e bad.h5 ]'
 t "--max-failed 3 leaves them out" eval 'bad --max-failed 3 && grep -q "bad.h5.: 2 images, 2 captions" err'
 t "--verify of what is left" $X --verify bad.h5
