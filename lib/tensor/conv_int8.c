@@ -22,10 +22,9 @@ struct int8_conv {
 	itr_conv g;
 	itr_frozen_int8 f;
 	const float *x;
-	itr_after after;
-	float *y;
+	itr_int8_band t;
 	int group, unit;                                         /* outputs a group; bytes a number */
-	int64_t words, line, pixel, wide, m;                     /* words a row of the kernel; bytes a row of the band, from one output to the next; pixels a row of the band; outputs in all */
+	int64_t wide, m;                                         /* pixels a row of the band; outputs in all */
 	int64_t rows, bands, parts;                              /* rows of outputs (by pixel: outputs) a band, bands a picture (by pixel: in all), bands in all */
 	int64_t columns, chunk, chunks;                          /* panels */
 	int64_t band_size, ranges;                               /* bytes a band; ranges a band, behind it */
@@ -85,7 +84,7 @@ static void make_rows(const struct int8_conv *q, int64_t b, int64_t i0, int64_t 
 		(q->f.kernel->quantise_in ? q->f.kernel->quantise_in : itr_rowwise_get()->quantise_in)(q->x + (b * g->h + h) * g->w * g->c, have * g->c, r, q->inverse[b], q->unit == 2, to);
 		to = fill_zero(q, to + have * g->c * q->unit, q->wide - left - have, r.zero);
 	}
-	memset(to, 0, (size_t)(q->group * q->pixel + SLACK));            /* a row's last group reads on, for outputs that there are not */
+	memset(to, 0, (size_t)(q->group * q->t.pixel + SLACK));            /* a row's last group reads on, for outputs that there are not */
 	for (int i = 0; i < q->group; i++)
 		range[i] = r;
 }
@@ -94,12 +93,12 @@ static void make_pixels(const struct int8_conv *q, int64_t i0, int64_t n, char *
 {
 	const itr_conv *g = &q->g;
 	itr_row_range (*const quantise)(const float *, int64_t, const float *, bool, void *) = q->f.kernel->quantise ? q->f.kernel->quantise : itr_rowwise_get()->quantise;
-	for (int64_t i = i0; i < i0 + n; i++, to += q->pixel) {
+	for (int64_t i = i0; i < i0 + n; i++, to += q->t.pixel) {
 		const int64_t at = g->stride == 1 ? i : (i / g->ow / g->oh * g->h + i / g->ow % g->oh * g->stride) * g->w + i % g->ow * g->stride;
-		((uint32_t *)(void *)to)[q->words - 1] = 0;      /* what the last word holds beyond c */
+		((uint32_t *)(void *)to)[q->t.words - 1] = 0;      /* what the last word holds beyond c */
 		*range++ = quantise(q->x + at * g->c, g->c, q->f.fixed, q->unit == 2, to);
 	}
-	memset(to, 0, (size_t)(q->group * q->pixel));
+	memset(to, 0, (size_t)(q->group * q->t.pixel));
 }
 
 static itr_row_range *ranges_of(const struct int8_conv *q, char *band) { return (itr_row_range *)(void *)(band + q->band_size - q->ranges * (int64_t)sizeof(itr_row_range)); }
@@ -130,52 +129,36 @@ static void band_piece(void *ctx, int64_t part, int worker)
 
 /* --- the product --------------------------------------------------------------------------------------------------------------------------- */
 
-/* A group: its place in the band and in the result. */
-struct place {
-	const char *a;
-	const itr_row_range *range;
-	int64_t at;                      /* the first output */
-	int rows;
-};
-
-static struct place place_of(const struct int8_conv *q, const char *band, const itr_row_range *range, int64_t part, int64_t i0, int64_t n, int64_t k)
+static itr_int8_group group_of(const struct int8_conv *q, const char *band, const itr_row_range *range, int64_t part, int64_t i0, int64_t n, int64_t k)
 {
 	const itr_conv *g = &q->g;
 	if (by_pixel(g))
-		return (struct place){ band + k * q->group * q->pixel, range + k * q->group, i0 + k * q->group, (int)ITR_MIN((int64_t)q->group, n - k * q->group) };
+		return (itr_int8_group){ band + k * q->group * q->t.pixel, range + k * q->group, i0 + k * q->group, (int)ITR_MIN((int64_t)q->group, n - k * q->group) };
 	const int64_t across = div_up(g->ow, q->group), i = k / across, j = k % across * q->group;
-	return (struct place){ band + i * g->stride * q->line + j * q->pixel, range, ((part / q->bands) * g->oh + i0 + i) * g->ow + j, (int)ITR_MIN((int64_t)q->group, g->ow - j) };
-}
-
-static void finish(const struct int8_conv *q, const struct place *p, int rows, int64_t panel, const int32_t *s)
-{
-	const int nr = q->f.kernel->nr;
-	itr_rowwise_get()->after(&q->after, p->range, &q->f.columns, p->at, panel * nr, rows, (int)ITR_MIN((int64_t)nr, q->g.o - panel * nr), s, nr, q->y, q->g.o);
+	return (itr_int8_group){ band + i * g->stride * q->t.line + j * q->t.pixel, range, ((part / q->bands) * g->oh + i0 + i) * g->ow + j, (int)ITR_MIN((int64_t)q->group, g->ow - j) };
 }
 
 static void product_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct int8_conv *q = ctx;
 	int32_t s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64)));
-	const int64_t part = piece / q->chunks, c0 = q->columns * (piece % q->chunks) / q->chunks, c1 = q->columns * (piece % q->chunks + 1) / q->chunks;
-	const int nh = (int)q->g.kh, nr = q->f.kernel->nr;
+	const int64_t part = piece / q->chunks, c0 = q->columns * (piece % q->chunks) / q->chunks, c1 = q->columns * (piece % q->chunks + 1) / q->chunks, nr = q->f.kernel->nr;
 	char *band = q->band + (q->chunks > 1 ? part : worker) * q->band_size;
 	int64_t i0;
 	const int64_t n = extent(q, part, &i0), count = by_pixel(&q->g) ? div_up(n, q->group) : n * div_up(q->g.ow, q->group);
 	if (q->chunks == 1)
 		make_band(q, part, band);
+	const itr_row_range *range = ranges_of(q, band);
 	for (int64_t c = c0; c < c1; c++)
 		for (int64_t k = 0; k < count; k += 2) {
-			const bool two = k + 1 < count;
-			const struct place one = place_of(q, band, ranges_of(q, band), part, i0, n, k), other = two ? place_of(q, band, ranges_of(q, band), part, i0, n, k + 1) : one;
-			q->f.kernel->direct(nh, q->words, q->line, q->pixel, one.a, two ? other.a : NULL, q->f.panels + c * nr * q->f.words, s);
-			if (two && by_pixel(&q->g))
-				finish(q, &one, one.rows + other.rows, c, s);
-			else {
-				finish(q, &one, one.rows, c, s);
-				if (two)
-					finish(q, &other, other.rows, c, s + q->group * nr);
-			}
+			itr_int8_group g[2] = { group_of(q, band, range, part, i0, n, k), { 0 } };
+			const int cols = (int)ITR_MIN(nr, q->g.o - c * nr);
+			if (k + 1 < count)
+				g[1] = group_of(q, band, range, part, i0, n, k + 1);
+			if (q->f.kernel->direct(&q->t, g, q->f.panels + c * nr * q->f.words, c * nr, cols, s))
+				continue;
+			for (int i = 0; i < 2 && g[i].rows; i++)
+				itr_rowwise_get()->after(&q->t.after, g[i].range, &q->t.columns, g[i].at, c * nr, g[i].rows, cols, s + i * q->group * nr, nr, q->t.y, q->t.ldy);
 		}
 }
 
@@ -185,7 +168,7 @@ static void cut(struct int8_conv *q, int threads)
 	const itr_conv *g = &q->g;
 	const int64_t pair = 2 * q->group;
 	if (by_pixel(g)) {
-		q->rows = ITR_MIN(BAND_BYTES / q->pixel, RESULT_BYTES / (g->o * 4)) / pair * pair;
+		q->rows = ITR_MIN(BAND_BYTES / q->t.pixel, RESULT_BYTES / (g->o * 4)) / pair * pair;
 		q->rows = ITR_MIN(ITR_MAX(q->rows, 4 * pair), div_up(q->m, pair) * pair);
 		q->bands = q->parts = div_up(q->m, q->rows);
 		if (threads > 1 && q->parts > 1) {               /* as many for each thread, all of the same size */
@@ -194,16 +177,16 @@ static void cut(struct int8_conv *q, int threads)
 			q->bands = q->parts = div_up(q->m, q->rows);
 		}
 		q->ranges = q->rows + pair;
-		q->band_size = (q->rows + q->group) * q->pixel;
+		q->band_size = (q->rows + q->group) * q->t.pixel;
 	} else {
-		q->rows = ITR_MIN((BAND_BYTES / q->line - g->kh) / g->stride + 1, RESULT_BYTES / (g->o * 4 * g->ow));
+		q->rows = ITR_MIN((BAND_BYTES / q->t.line - g->kh) / g->stride + 1, RESULT_BYTES / (g->o * 4 * g->ow));
 		q->rows = ITR_MIN(ITR_MAX(q->rows, (int64_t)2), g->oh);
 		q->bands = div_up(g->oh, q->rows);
 		q->rows = div_up(g->oh, q->bands);
 		q->bands = div_up(g->oh, q->rows);
 		q->parts = g->batch * q->bands;
 		q->ranges = q->group;
-		q->band_size = ((q->rows - 1) * g->stride + g->kh) * q->line + q->group * q->pixel + SLACK;
+		q->band_size = ((q->rows - 1) * g->stride + g->kh) * q->t.line + q->group * q->t.pixel + SLACK;
 	}
 	q->band_size = div_up(q->band_size + q->ranges * (int64_t)sizeof(itr_row_range), 64) * 64;
 	q->columns = div_up(g->o, q->f.kernel->nr);
@@ -212,16 +195,20 @@ static void cut(struct int8_conv *q, int threads)
 
 void itr_conv_int8(const itr_conv *g, const itr_frozen *f, const float *x, const itr_after *after, float *y, int threads)
 {
-	struct int8_conv q = { .g = *g, .f = itr_frozen_int8_of(f), .x = x, .y = y, .m = g->batch * g->oh * g->ow };
+	struct int8_conv q = { .g = *g, .f = itr_frozen_int8_of(f), .x = x, .m = g->batch * g->oh * g->ow };
 	if (after)
-		q.after = *after;
+		q.t.after = *after;
 	threads = itr_conv_flops(g) < 2e6 ? 1 : itr_threads_resolve(threads);                /* a few microseconds: less than it takes to wake a thread */
 	q.group = q.f.kernel->mr / 2;
 	q.unit = 4 / q.f.kernel->k_unit;
-	q.words = q.f.words / g->kh;
+	q.t.nh = (int)g->kh;
+	q.t.words = q.f.words / g->kh;
+	q.t.columns = q.f.columns;
+	q.t.y = y;
+	q.t.ldy = g->o;
 	q.wide = (g->ow - 1) * g->stride + g->kw;
-	q.pixel = by_pixel(g) ? q.words * 4 : g->stride * g->c * q.unit;
-	q.line = q.wide * g->c * q.unit;
+	q.t.pixel = by_pixel(g) ? q.t.words * 4 : g->stride * g->c * q.unit;
+	q.t.line = q.wide * g->c * q.unit;
 	cut(&q, threads);
 	const int64_t bands = q.chunks > 1 ? q.parts : threads;
 	q.band = itr_scratch_take((size_t)(bands * q.band_size));

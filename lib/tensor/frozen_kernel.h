@@ -10,6 +10,23 @@
 #include "tensor/gemm_kernel.h"
 #include "tensor/rowwise.h"
 
+/* What all tiles of a convolution have in common (conv_int8.c). Output r of a group reads, for u < nh, `words` words from a + r * pixel + u * line (bytes, on any boundary). */
+typedef struct itr_int8_band {
+	int nh;
+	int64_t words, line, pixel;
+	itr_after after;                 /* residual: as y */
+	itr_int8_columns columns;
+	float *y;
+	int64_t ldy;
+} itr_int8_band;
+/* Up to mr / 2 neighbouring outputs: their source, the ranges it was rounded in, which outputs they are. */
+typedef struct itr_int8_group {
+	const char *a;
+	const itr_row_range *range;      /* one an output */
+	int64_t at;
+	int rows;
+} itr_int8_group;
+
 typedef struct itr_int8_isa {
 	const char *name;
 	int mr, nr, k_unit;              /* k_unit: 4 (bytes) or 2 (16-bit words, where there is no exact product of bytes) */
@@ -17,9 +34,9 @@ typedef struct itr_int8_isa {
 	void (*tile)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume);
 	itr_row_range (*quantise)(const float *x, int64_t n, const float *fixed, bool wide, void *q);      /* as itr_rowwise's; NULL: that one */
 	void (*tile_ahead)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const void *ahead, int64_t step);     /* as itr_gemm_isa's, or NULL */
-	/* Convolution (conv_int8.c): s (mr, nr) = two groups of mr / 2 outputs whose left operand is read where it lies. Output r of a group reads, for u < nh, `words` words from a + r * pixel
-	 * + u * line (bytes, on any boundary); a1 NULL: the first group only. panel: nh * words rows of nr. */
-	void (*direct)(int nh, int64_t words, int64_t line, int64_t pixel, const void *a0, const void *a1, const uint32_t *panel, int32_t *s);
+	/* Convolution: both groups (g[1].rows 0: the first only) by `cols` columns from j0 on; panel: nh * words rows of nr. Either y is written and the result is true, or the sums are left in
+	 * s (mr, nr), the second group's from row mr / 2 on, for itr_rowwise's `after`. */
+	bool (*direct)(const itr_int8_band *q, const itr_int8_group g[2], const uint32_t *panel, int64_t j0, int cols, int32_t *s);
 	/* As itr_rowwise's; NULL: that one. */
 	void (*extremes)(const float *x, int64_t n, itr_extremes *e);
 	void (*quantise_in)(const float *x, int64_t n, itr_row_range r, float inverse, bool wide, void *q);

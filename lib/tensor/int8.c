@@ -23,22 +23,24 @@ static void plain_tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 		}
 }
 
-static void plain_direct(int nh, int64_t words, int64_t line, int64_t pixel, const void *a0, const void *a1, const uint32_t *panel, int32_t *s)
+static bool plain_direct(const itr_int8_band *q, const itr_int8_group g[2], const uint32_t *panel, int64_t j0, int cols, int32_t *s)
 {
-	for (int i = 0; i < (a1 ? PLAIN_MR : PLAIN_MR / 2); i++)
+	(void)j0, (void)cols;
+	for (int i = 0; i < (g[1].rows ? PLAIN_MR : PLAIN_MR / 2); i++)
 		for (int j = 0; j < PLAIN_NR; j++) {
-			const char *from = i < PLAIN_MR / 2 ? (const char *)a0 + i * pixel : (const char *)a1 + (i - PLAIN_MR / 2) * pixel;
+			const char *from = g[i / (PLAIN_MR / 2)].a + i % (PLAIN_MR / 2) * q->pixel;
 			int32_t sum = 0;
-			for (int64_t k = 0; k < nh * words; k++) {
+			for (int64_t k = 0; k < q->nh * q->words; k++) {
 				uint8_t a[4];
 				int8_t b[4];
-				memcpy(a, from + k / words * line + k % words * 4, 4);
+				memcpy(a, from + k / q->words * q->line + k % q->words * 4, 4);
 				memcpy(b, panel + k * PLAIN_NR + j, 4);
 				for (int l = 0; l < 4; l++)
 					sum += a[l] * b[l];
 			}
 			s[i * PLAIN_NR + j] = sum;
 		}
+	return false;
 }
 
 static const itr_int8_isa plain = { "scalar", PLAIN_MR, PLAIN_NR, 4, plain_tile, NULL, NULL, plain_direct, NULL, NULL };

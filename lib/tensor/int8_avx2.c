@@ -40,19 +40,19 @@ static void tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, in
 	}
 }
 
-static inline __attribute__((always_inline)) void groups(const int rows, int nh, int64_t words, int64_t line, int64_t pixel, const char *a0, const char *a1, const uint32_t *bp, int32_t *out)
+static inline __attribute__((always_inline)) void groups(const int rows, const itr_int8_band *q, const char *a0, const char *a1, const uint32_t *bp, int32_t *out)
 {
 	__m256i s[MR][2];
 #pragma GCC unroll 6
 	for (int i = 0; i < rows; i++)
 		s[i][0] = s[i][1] = _mm256_setzero_si256();
-	for (int u = 0; u < nh; u++, a0 += line, a1 += line)
-		for (int64_t k = 0; k < words; k++, bp += NR) {
+	for (int u = 0; u < q->nh; u++, a0 += q->line, a1 += q->line)
+		for (int64_t k = 0; k < q->words; k++, bp += NR) {
 			__m256i b0 = _mm256_load_si256((const __m256i *)bp), b1 = _mm256_load_si256((const __m256i *)(bp + 8));
 #pragma GCC unroll 6
 			for (int i = 0; i < rows; i++) {
 				int32_t w;
-				memcpy(&w, (i < MR / 2 ? a0 + i * pixel : a1 + (i - MR / 2) * pixel) + 4 * k, sizeof w);
+				memcpy(&w, (i < MR / 2 ? a0 + i * q->pixel : a1 + (i - MR / 2) * q->pixel) + 4 * k, sizeof w);
 				const __m256i a = _mm256_set1_epi32(w);
 				s[i][0] = _mm256_add_epi32(s[i][0], _mm256_madd_epi16(a, b0));
 				s[i][1] = _mm256_add_epi32(s[i][1], _mm256_madd_epi16(a, b1));
@@ -65,12 +65,14 @@ static inline __attribute__((always_inline)) void groups(const int rows, int nh,
 	}
 }
 
-static void direct(int nh, int64_t words, int64_t line, int64_t pixel, const void *a0, const void *a1, const uint32_t *panel, int32_t *s)
+static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint32_t *panel, int64_t j0, int cols, int32_t *s)
 {
-	if (a1)
-		groups(MR, nh, words, line, pixel, a0, a1, panel, s);
+	(void)j0, (void)cols;
+	if (g[1].rows)
+		groups(MR, q, g[0].a, g[1].a, panel, s);
 	else
-		groups(MR / 2, nh, words, line, pixel, a0, a0, panel, s);
+		groups(MR / 2, q, g[0].a, g[0].a, panel, s);
+	return false;
 }
 
 const itr_int8_isa itr_int8_avx2 = { "avx2", MR, NR, 2, tile, NULL, NULL, direct, NULL, NULL };

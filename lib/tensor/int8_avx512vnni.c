@@ -81,17 +81,54 @@ static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 		} \
 	} while (0)
 
-static inline __attribute__((always_inline)) void groups(const bool two, int nh, int64_t words, int64_t line, int64_t d1, const char *a0, const char *a1, const uint32_t *bp, int32_t *out)
+/* As rowwise.inc's after_block, operation by operation, on sums that are still in registers. */
+static inline __attribute__((always_inline)) __m512 number(__m512i s, __m512i zero, __m512 scale, const itr_int8_columns *w, const float *bias, int64_t j)
 {
-	const int64_t d3 = d1 * 3, d5 = d1 * 5;
+	const __m512i d = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, _mm512_loadu_si512(w->sum + j)));
+	return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d), _mm512_mul_ps(scale, _mm512_loadu_ps(w->scale + j))), _mm512_loadu_ps(bias + j));
+}
+
+static inline __attribute__((always_inline)) __m512 activated(const itr_activation a, __m512 v)
+{
+	const __m512 zero = _mm512_setzero_ps(), six = _mm512_set1_ps(6);
+	if (a == ITR_ACT_RELU)
+		return _mm512_max_ps(zero, v);           /* the second one where they are equal or NaN */
+	if (a == ITR_ACT_RELU6)
+		return _mm512_min_ps(six, _mm512_max_ps(zero, v));
+	if (a == ITR_ACT_HARDSWISH)
+		return _mm512_mul_ps(v, _mm512_mul_ps(_mm512_min_ps(six, _mm512_max_ps(zero, _mm512_add_ps(v, _mm512_set1_ps(3)))), _mm512_set1_ps(1.0f / 6.0f)));
+	return v;
+}
+
+static inline __attribute__((always_inline)) void put(const itr_int8_band *q, const itr_activation act, const bool residual, const itr_int8_group *g, int i, int64_t j, __m512i s0, __m512i s1)
+{
+	const __m512i zero = _mm512_set1_epi32(g->range[i].zero);
+	const __m512 scale = _mm512_set1_ps(g->range[i].scale);
+	float *y = q->y + (g->at + i) * q->ldy + j;
+	__m512 v0 = number(s0, zero, scale, &q->columns, q->after.bias, j), v1 = number(s1, zero, scale, &q->columns, q->after.bias, j + 16);
+	if (residual) {
+		const float *r = q->after.residual + (g->at + i) * q->after.ld_residual + j;
+		v0 = _mm512_add_ps(v0, _mm512_loadu_ps(r));
+		v1 = _mm512_add_ps(v1, _mm512_loadu_ps(r + 16));
+	}
+	_mm512_storeu_ps(y, activated(act, v0));
+	_mm512_storeu_ps(y + 16, activated(act, v1));
+}
+
+/* act LEFT: the sums are left in out. */
+enum { LEFT = -1 };
+
+static inline __attribute__((always_inline)) void groups(const bool two, const int act, const bool residual, const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0, int32_t *out)
+{
+	const int64_t d1 = q->pixel, d3 = d1 * 3, d5 = d1 * 5;
 	__m512i s[MR][2];
 	const int rows = two ? MR : MR / 2;
 #pragma GCC unroll 14
 	for (int i = 0; i < rows; i++)
 		s[i][0] = s[i][1] = _mm512_setzero_si512();
-	for (int u = 0; u < nh; u++) {
-		const char *p0 = a0 + u * line, *p1 = two ? a1 + u * line : p0;
-		int64_t k = words;
+	for (int u = 0; u < q->nh; u++) {
+		const char *p0 = g[0].a + u * q->line, *p1 = two ? g[1].a + u * q->line : p0;
+		int64_t k = q->words;
 		for (; k >= 4; k -= 4, p0 += 16, p1 += 16, bp += 128) {
 			STEP(0);
 			STEP(1);
@@ -103,17 +140,40 @@ static inline __attribute__((always_inline)) void groups(const bool two, int nh,
 	}
 #pragma GCC unroll 14
 	for (int i = 0; i < rows; i++) {
-		_mm512_store_si512(out + NR * i, s[i][0]);
-		_mm512_store_si512(out + NR * i + 16, s[i][1]);
+		if (act == LEFT) {
+			_mm512_store_si512(out + NR * i, s[i][0]);
+			_mm512_store_si512(out + NR * i + 16, s[i][1]);
+		} else if (i < MR / 2 ? i < g[0].rows : i - MR / 2 < g[1].rows)
+			put(q, (itr_activation)act, residual, &g[i / (MR / 2)], i % (MR / 2), j0, s[i][0], s[i][1]);
 	}
 }
 
-static __attribute__((noinline)) void direct(int nh, int64_t words, int64_t line, int64_t pixel, const void *a0, const void *a1, const uint32_t *panel, int32_t *s)
+static __attribute__((noinline)) void left_two(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(true, LEFT, false, q, g, bp, 0, out); }
+static __attribute__((noinline)) void left_one(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(false, LEFT, false, q, g, bp, 0, out); }
+
+#define WHOLE(name, act, residual) \
+	static __attribute__((noinline)) void name(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0) { groups(true, act, residual, q, g, bp, j0, NULL); }
+WHOLE(none, ITR_ACT_NONE, false)
+WHOLE(none_residual, ITR_ACT_NONE, true)
+WHOLE(relu, ITR_ACT_RELU, false)
+WHOLE(relu_residual, ITR_ACT_RELU, true)
+WHOLE(relu6, ITR_ACT_RELU6, false)
+WHOLE(hardswish, ITR_ACT_HARDSWISH, false)
+
+static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint32_t *panel, int64_t j0, int cols, int32_t *s)
 {
-	if (a1)
-		groups(true, nh, words, line, pixel, a0, a1, panel, s);
+	const itr_activation act = q->after.activation;
+	const bool two = g[1].rows > 0, residual = q->after.residual;
+	/* what networks are made of; the rest is rare */
+	void (*whole)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t) = !two || cols < NR || !q->after.bias ? NULL : act == ITR_ACT_RELU ? residual ? relu_residual : relu
+		: act == ITR_ACT_NONE ? residual ? none_residual : none : act == ITR_ACT_RELU6 && !residual ? relu6 : act == ITR_ACT_HARDSWISH && !residual ? hardswish : NULL;
+	if (whole)
+		whole(q, g, panel, j0);
+	else if (two)
+		left_two(q, g, panel, s);
 	else
-		groups(false, nh, words, line, pixel, a0, a0, panel, s);
+		left_one(q, g, panel, s);
+	return whole;
 }
 
 /* --- 8 bits: as rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing saturates ----- */
