@@ -84,12 +84,11 @@ static itr_var *block_call(itr_tape *t, const struct block *b, itr_var *x)
 static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c, itr_var *x)
 {
 	const struct lite *m = tower;
+	const itr_scope s = itr_scope_begin(t);
 	(void)c;
 	x = itr_conv_norm(t, &m->stem, x, NULL, ITR_ACT_RELU6);
-	for (int i = 0; i < BLOCKS; i++) {
-		itr_scope s = itr_scope_begin(t);
-		x = itr_scope_end(t, s, block_call(t, &m->b[i], x));
-	}
+	for (int i = 0; i < BLOCKS; i++)
+		x = itr_scope_end(t, s, block_call(t, &m->b[i], x));             /* over the block's input: see resnet.c */
 	return itr_conv_norm(t, &m->head, x, NULL, ITR_ACT_RELU6);
 }
 

@@ -92,12 +92,11 @@ static itr_var *bottleneck_call(itr_tape *t, const struct row *r, const struct b
 static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c, itr_var *x)
 {
 	const struct mobilenet *m = tower;
+	const itr_scope s = itr_scope_begin(t);
 	(void)c;
 	x = itr_conv_norm(t, &m->stem, x, NULL, ITR_ACT_HARDSWISH);
-	for (int i = 0; i < ROWS; i++) {
-		itr_scope s = itr_scope_begin(t);
-		x = itr_scope_end(t, s, bottleneck_call(t, &rows[i], &m->b[i], x));
-	}
+	for (int i = 0; i < ROWS; i++)
+		x = itr_scope_end(t, s, bottleneck_call(t, &rows[i], &m->b[i], x));             /* over the block's input: see resnet.c */
 	return itr_conv_norm(t, &m->last, x, NULL, ITR_ACT_HARDSWISH);
 }
 
