@@ -44,7 +44,7 @@ struct direct {
 	bool finishes;
 	int64_t pitch, line, band_h;                             /* floats a pixel and a row of the band; its rows */
 	int64_t rows, bands, images, groups;                     /* grid rows a band, bands an image; or, when bands = 1, images a band; groups a grid row */
-	int64_t columns, chunk, chunks, pieces;                  /* panels */
+	int64_t columns, chunks, pieces;                         /* panels */
 	float *scratch;
 	int64_t scratch_size, sums_at;
 };
@@ -80,15 +80,26 @@ struct place {
 	int rows;
 };
 
-static struct place place_of(const struct direct *q, const float *band, int64_t b0, int64_t i0, int64_t rows, int64_t k)
+/* Where the next group lies: columns, then rows, then pictures. */
+struct cursor { int64_t b, i, j; };
+
+static struct place place_of(const struct direct *q, const float *band, int64_t b0, int64_t i0, int64_t rows, struct cursor *k)
 {
 	const itr_conv_plan *p = q->p;
-	const int64_t j = k % q->groups * ITR_DIRECT_GROUP, i = k / q->groups % rows, b = k / q->groups / rows;
 	struct place g;
-	g.a = band + (b * q->band_h + i * p->step) * q->line + j * p->step * q->pitch;
-	g.at = (((b0 + b) * p->dh + p->dh0 + (i0 + i) * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0;
+	g.a = band + (k->b * q->band_h + k->i * p->step) * q->line + k->j * p->step * q->pitch;
+	g.at = (((b0 + k->b) * p->dh + p->dh0 + (i0 + k->i) * p->dstep) * p->dw + p->dw0 + k->j * p->dstep) * p->dc + p->o0;
 	g.d = q->dst + g.at;
-	g.rows = (int)ITR_MIN((int64_t)ITR_DIRECT_GROUP, p->gw - j);
+	g.rows = (int)ITR_MIN((int64_t)ITR_DIRECT_GROUP, p->gw - k->j);
+	k->j += ITR_DIRECT_GROUP;
+	if (k->j >= p->gw) {
+		k->j = 0;
+		k->i++;
+	}
+	if (k->i == rows) {
+		k->i = 0;
+		k->b++;
+	}
 	return g;
 }
 
@@ -131,15 +142,17 @@ static void direct_piece(void *ctx, int64_t piece, int worker)
 	const int64_t pair = q->block < p->nh ? 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS : 0;          /* where a pair's sums wait for the next lines */
 	for (int64_t b = 0; b < images; b++)
 		copy_band(q, b0 + b, i0, (rows - 1) * p->step + p->nh, band + b * q->band_h * q->line);
-	for (int64_t c = piece % q->chunks * q->chunk; c < ITR_MIN((piece % q->chunks + 1) * q->chunk, q->columns); c++)
+	const int64_t chunk = piece % q->chunks;
+	for (int64_t c = q->columns * chunk / q->chunks; c < q->columns * (chunk + 1) / q->chunks; c++)
 		for (int u = 0; u < p->nh; u += q->block) {
 			itr_direct_walk w = q->walk;
 			w.nh = ITR_MIN(q->block, p->nh - u);
 			const int64_t bytes = w.nh * w.nw * w.run * ITR_DIRECT_COLUMNS * 4, tiles = (count + 1) / 2;
 			const char *ahead = (const char *)(q->panels + (c * p->nh + u) * w.nw * w.run * ITR_DIRECT_COLUMNS) + bytes;
 			w.ahead_step = 512 / tiles;                      /* four numbers' weights are 512 bytes */
+			struct cursor at = { 0, 0, 0 };
 			for (int64_t g = 0; g < count; g += 2) {
-				const struct place one = place_of(q, band, b0, i0, rows, g), other = place_of(q, band, b0, i0, rows, ITR_MIN(g + 1, count - 1));
+				const struct place one = place_of(q, band, b0, i0, rows, &at), other = g + 1 < count ? place_of(q, band, b0, i0, rows, &at) : one;
 				w.ahead = ahead + g / 2 * (bytes / tiles);
 				step(q, &w, u, c, &one, g + 1 < count ? &other : NULL, sums + g / 2 * pair);
 			}
@@ -158,15 +171,15 @@ static void cut(struct direct *q, int threads)
 	else {
 		q->rows = ITR_MAX((BAND_FLOATS / q->line - p->nh) / p->step + 1, (int64_t)1);
 		q->bands = (p->gh + q->rows - 1) / q->rows;
+		if (p->batch % threads)
+			q->bands = (q->bands + threads - 1) / threads * threads;
 		q->rows = (p->gh + q->bands - 1) / q->bands;
 		q->bands = (p->gh + q->rows - 1) / q->rows;
 	}
 	q->band_h = (q->rows - 1) * p->step + p->nh;
 	const int64_t parts = q->bands == 1 ? (p->batch + q->images - 1) / q->images : p->batch * q->bands;
 	q->columns = (p->n + ITR_DIRECT_COLUMNS - 1) / ITR_DIRECT_COLUMNS;
-	q->chunks = parts >= 6 * threads || threads == 1 ? 1 : ITR_MIN(q->columns, (6 * threads + parts - 1) / parts);
-	q->chunk = (q->columns + q->chunks - 1) / q->chunks;
-	q->chunks = (q->columns + q->chunk - 1) / q->chunk;
+	q->chunks = threads == 1 || parts % threads == 0 ? 1 : ITR_MIN(q->columns, (int64_t)threads);       /* the same for each thread; a band is copied again for each chunk */
 	q->sums_at = (q->band_h * q->images * q->line + (ITR_DIRECT_GROUP + 1) * p->step * q->pitch + (int64_t)p->nh * q->line + SLACK + 15) & ~(int64_t)15;
 	q->block = (int64_t)p->nh * p->nw * p->cn <= WHOLE ? p->nh : 1;
 	q->scratch_size = q->sums_at + (q->block == p->nh ? 1 : (q->images * q->rows * q->groups + 1) / 2) * 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS;

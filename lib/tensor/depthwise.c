@@ -49,6 +49,8 @@ static void check(const itr_conv *g)
 		ITR_BUG("depthwise: %lld channels, %lld results, %lld groups, dilation %lld", (long long)g->c, (long long)g->o, (long long)g->groups, (long long)g->dilation);
 }
 
+enum { SMALL = 1 << 18 };                                 /* numbers: about a tenth of a millisecond */
+
 struct rows_work {
 	const itr_depthwise_isa *isa;
 	const itr_conv *g;
@@ -98,7 +100,9 @@ static void run_rows(struct rows_work *q, int threads)
 	q->row.first = p->nw ? p->ew[0] : 0;
 	q->row.n = p->gw;
 	q->row.out_step = p->dstep * p->dc;
-	q->group = ITR_MAX((int64_t)1, 16384 / (p->gw * p->sc));
+	/* Small pictures in as few pieces as there are threads, so that each finds the rows that it made itself. */
+	const int64_t all = p->batch * p->gh, work = p->gw * p->sc, threads_ = itr_threads_resolve(threads);
+	q->group = all * work < SMALL ? (all + threads_ - 1) / threads_ : ITR_MAX((int64_t)1, 16384 / work);
 	itr_parallel_for(threads, (p->batch * p->gh + q->group - 1) / q->group, rows_piece, q);
 }
 
