@@ -165,15 +165,15 @@ static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint
 	const itr_activation act = q->after.activation;
 	const bool two = g[1].rows > 0, residual = q->after.residual;
 	/* what networks are made of; the rest is rare */
-	void (*whole)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t) = !two || cols < NR || !q->after.bias ? NULL : act == ITR_ACT_RELU ? residual ? relu_residual : relu
+	void (*run)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t) = !two || cols < NR || !q->after.bias ? NULL : act == ITR_ACT_RELU ? residual ? relu_residual : relu
 		: act == ITR_ACT_NONE ? residual ? none_residual : none : act == ITR_ACT_RELU6 && !residual ? relu6 : act == ITR_ACT_HARDSWISH && !residual ? hardswish : NULL;
-	if (whole)
-		whole(q, g, panel, j0);
+	if (run)
+		run(q, g, panel, j0);
 	else if (two)
 		left_two(q, g, panel, s);
 	else
 		left_one(q, g, panel, s);
-	return whole;
+	return run;
 }
 
 /* --- 8 bits: as rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing saturates ----- */
@@ -182,22 +182,21 @@ static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)
 
 static inline __attribute__((always_inline)) void extremes(const float *x, int64_t n, itr_extremes *e)
 {
-	__m512 lo[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() }, hi[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
-	__mmask16 odd = 0;
-	enum { NOT_FINITE = 0x99 };              /* quiet NaN, the infinities, signalling NaN */
+	const __m512 nothing = _mm512_setzero_ps();
+	__m512 lo[2] = { nothing, nothing }, hi[2] = { nothing, nothing }, odd[2] = { nothing, nothing };      /* odd: sums of 0 x, NaN once an x is not finite */
 	int64_t j = 0;
 	for (; j + 32 <= n; j += 32)
 		for (int u = 0; u < 2; u++) {
 			const __m512 v = _mm512_loadu_ps(x + j + 16 * u);
 			lo[u] = _mm512_min_ps(v, lo[u]);
 			hi[u] = _mm512_max_ps(v, hi[u]);
-			odd |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
+			odd[u] = _mm512_fmadd_ps(v, nothing, odd[u]);
 		}
 	for (; j < n; j += 16) {
 		const __m512 v = _mm512_maskz_loadu_ps(first(n - j), x + j);
 		lo[0] = _mm512_min_ps(v, lo[0]);
 		hi[0] = _mm512_max_ps(v, hi[0]);
-		odd |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
+		odd[0] = _mm512_fmadd_ps(v, nothing, odd[0]);
 	}
 	/* the largest and the negated smallest, side by side: one tree for both */
 	const __m512 top = _mm512_max_ps(hi[0], hi[1]), bottom = _mm512_sub_ps(_mm512_setzero_ps(), _mm512_min_ps(lo[0], lo[1]));
@@ -208,24 +207,42 @@ static inline __attribute__((always_inline)) void extremes(const float *x, int64
 	const float high = _mm512_cvtss_f32(t), low = -_mm_cvtss_f32(_mm512_extractf32x4_ps(t, 2));
 	e->low = ITR_MIN(e->low, low);
 	e->high = ITR_MAX(e->high, high);
-	e->finite = e->finite && !odd;
+	e->finite = e->finite && !_mm512_cmp_ps_mask(odd[0], odd[1], _CMP_UNORD_Q);
 }
 
-static inline __attribute__((always_inline)) void quantise_in(const float *x, int64_t n, itr_row_range r, float inverse, bool wide, void *q)
+/* clamp: the range is not that of these numbers. */
+static inline __attribute__((always_inline)) __m512i whole(__m512 x, __m512 by, __m512i zero, const bool clamp)
+{
+	__m512 v = _mm512_mul_ps(x, by);
+	if (clamp)
+		v = _mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-512)), _mm512_set1_ps(512));
+	return _mm512_add_epi32(_mm512_cvtps_epi32(v), zero);
+}
+
+static inline __attribute__((always_inline)) void round_to(const float *x, int64_t n, itr_row_range r, float inverse, const bool clamp, void *q)
+{
+	const __m512 by = _mm512_set1_ps(inverse);
+	const __m512i zero = _mm512_set1_epi32(r.zero), order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	int64_t j = 0;
+	for (; j + 64 <= n; j += 64) {
+		__m512i k[4];
+		for (int u = 0; u < 4; u++)
+			k[u] = whole(_mm512_loadu_ps(x + j + 16 * u), by, zero, clamp);
+		_mm512_storeu_si512((char *)q + j, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(_mm512_packus_epi32(k[0], k[1]), _mm512_packus_epi32(k[2], k[3]))));
+	}
+	for (; j < n; j += 16) {
+		const __mmask16 m = first(n - j);
+		_mm512_mask_cvtusepi32_storeu_epi8((char *)q + j, m, _mm512_max_epi32(whole(_mm512_maskz_loadu_ps(m, x + j), by, zero, clamp), _mm512_setzero_si512()));
+	}
+}
+
+static void quantise_in(const float *x, int64_t n, itr_row_range r, float inverse, bool wide, void *q)
 {
 	(void)wide;
-	if (r.scale != r.scale) {
+	if (r.scale != r.scale)
 		memset(q, 0, (size_t)n);
-		return;
-	}
-	const __m512 by = _mm512_set1_ps(inverse), least = _mm512_set1_ps(-512), most = _mm512_set1_ps(512);
-	const __m512i zero = _mm512_set1_epi32(r.zero);
-	for (int64_t j = 0; j < n; j += 16) {
-		const __mmask16 m = first(n - j);
-		const __m512 v = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + j), by), least), most);
-		const __m512i k = _mm512_max_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(v), zero), _mm512_setzero_si512());
-		_mm512_mask_cvtusepi32_storeu_epi8((char *)q + j, m, k);
-	}
+	else
+		round_to(x, n, r, inverse, true, q);
 }
 
 static itr_row_range quantise(const float *x, int64_t n, const float *fixed, bool wide, void *q)
@@ -234,7 +251,10 @@ static itr_row_range quantise(const float *x, int64_t n, const float *fixed, boo
 	float inverse;
 	extremes(x, n, &e);
 	const itr_row_range r = itr_row_range_in(&e, fixed, &inverse);
-	quantise_in(x, n, r, inverse, wide, q);
+	if (fixed || !e.finite)
+		quantise_in(x, n, r, inverse, wide, q);
+	else
+		round_to(x, n, r, inverse, false, q);
 	return r;
 }
 
