@@ -163,7 +163,7 @@ bench: all $(BENCHES)  ## ours against the peers, as ratios (needs a virtualenv 
 	@tests/bench/run
 bench-search: $(BUILD)/bench/bench_search  ## top-10 search at every precision against FAISS, PyTorch, ...: one JSON line a case
 	@$(BUILD)/bench/bench_search
-bench-encode: $(BENCHES)  ## files to vectors: preprocessing and encoders against the peers (PEERS_PYTHON): one JSON line a case
+bench-encode: all $(BENCHES)  ## files to vectors: preprocessing and encoders against the peers (PEERS_PYTHON): one JSON line a case
 	@bash tests/bench/bench_encode.sh
 bench-train: $(BUILD)/bench/bench_train  ## a training step against PyTorch's (PEERS_PYTHON=python with torch): one JSON line a case
 	@tests/bench/bench_train.sh

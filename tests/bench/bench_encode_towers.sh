@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # Towers in inference against PyTorch and ONNX Runtime, in turn, medians over ROUNDS; ratio: to the best of the peers. limit: the multiply-add peak of this machine in GFLOP/s, measured by each run.
-# CASES: a regular expression that chooses. SECONDS_EACH: of our runs.
+# CASES: a regular expression that chooses. SECONDS_EACH: of our runs. A peer "own ...": bench_towers itself, at another precision.
 B=build/bench/bench_towers; PEERS=${ITR_SHARED:?}/peers; J=${THREADS:-2}; S=${SECONDS_EACH:-3}
 [ -x "$B" ] || { echo "$0: $B is not built: make bench-encode" >&2; exit 1; }
 peer() { [ -n "${PEERS_PYTHON:-}" ] && [ -d "$PEERS" ] && "$PEERS_PYTHON" "$PEERS/$1" "${@:2}" --threads "$J" --json 2>/dev/null | tail -n 1; }
+another() {   # a peer's line
+	# shellcheck disable=SC2086
+	case $1 in "own "*) "$B" ${1#own } "$J" "$S" ;; *) peer $1 ;; esac
+}
 one() {   # NAME, "our arguments", then one "script arguments" a peer
 	local name=$1 ours=$2; shift 2
 	[[ $name =~ ${CASES:-.} ]] || return 0
@@ -12,8 +16,7 @@ one() {   # NAME, "our arguments", then one "script arguments" a peer
 		# shellcheck disable=SC2086
 		"$B" $ours "$J" "$S" >> "$tmp/ours"
 		for p in "$@"; do
-			# shellcheck disable=SC2086
-			line=$(peer $p); [ -n "$line" ] && jq -c --arg p "$p" '. + {command: $p}' <<< "$line" >> "$tmp/peers"
+			line=$(another "$p"); [ -n "$line" ] && jq -c --arg p "$p" '. + {command: $p}' <<< "$line" >> "$tmp/peers"
 		done
 	done
 	jq -nc --arg name "$name" --slurpfile o "$tmp/ours" --slurpfile p "$tmp/peers" '
@@ -25,7 +28,7 @@ one() {   # NAME, "our arguments", then one "script arguments" a peer
 		 spread: (($o | map(.items_per_s_median) | max - min) / $a | r(100)), peak_rss_mb: ($o | map(.peak_rss_mb) | max), peer_peak_rss_mb: $best.rss, unit: "items/s; limit: GFLOP/s"}'
 	rm -rf "$tmp"
 }
-C=peer_clip_vitb32.py R=peer_resnet50_bert.py
+C=peer_clip_vitb32.py R=peer_resnet50_bert.py D=peer_dual_encoder.py
 one "clip-vit-b32 image fp32 b32" "clip-vit-b32 image fp32 32 0" "$C image --batch 32" "$C ort_image --batch 32"
 one "clip-vit-b32 image fp32 b1" "clip-vit-b32 image fp32 1 0" "$C image --batch 1 --steps 30" "$C ort_image --batch 1 --steps 30"
 one "clip-vit-b32 image bf16 b32" "clip-vit-b32 image bf16 32 0" "$C image --mode bf16 --batch 32"
@@ -36,3 +39,9 @@ one "bert text fp32 b32, 32 tokens" "bert text fp32 32 32" "$R bert --batch 32" 
 one "bert text bf16 b32, 32 tokens" "bert text bf16 32 32" "$R bert --mode bf16 --batch 32"
 one "clip-vit-b32 image int8 b32" "clip-vit-b32 image int8 32 0" "$C ort_image --mode int8 --batch 32"
 one "bert text int8 b32, 32 tokens" "bert text int8 32 32" "$R ort_bert --mode int8 --batch 32"
+one "clip-vit-b32 image int8 b1" "clip-vit-b32 image int8 1 0" "$C ort_image --mode int8 --batch 1 --steps 60"
+one "resnet50 image fp32 b32" "resnet50 image fp32 32 0" "$R ort_resnet --batch 32"
+one "resnet50 image fp32 b1" "resnet50 image fp32 1 0" "$R ort_resnet --batch 1 --steps 60"
+one "resnet50 image int8 b32 / its fp32" "resnet50 image int8 32 0" "own resnet50 image fp32 32 0"
+one "mobilenet-v3-small image fp32 b32" "mobilenet-v3-small image fp32 32 0" "$D ort_image --batch 32 --steps 60"
+one "mobilenet-v3-small image fp32 b1" "mobilenet-v3-small image fp32 1 0" "$D ort_image --batch 1 --steps 1000"
