@@ -1,8 +1,10 @@
 #include "base/atomic_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -133,6 +135,35 @@ int itr_atomic_commit(itr_atomic_file *a, itr_err *err)
 	free(dir);
 	discard(a);
 	return 0;
+}
+
+/* The process that made temporary `file` of `name`, or of any name when it is empty; 0 when it is something else. */
+static long maker_of(const char *file, const char *name)
+{
+	const char *last = strrchr(file, '.'), *before = last;
+	if (file[0] != '.' || strlen(last) != 7)
+		return 0;
+	while (before > file && *--before != '.')
+		;
+	char *end;
+	long pid = strtol(before + 1, &end, 10);
+	bool fits = !name[0] || (before - file == (ptrdiff_t)strlen(name) + 1 && !strncmp(file + 1, name, strlen(name)));
+	return before > file && end == last && fits ? pid : 0;
+}
+
+void itr_atomic_remove_stale(const char *folder, const char *name)
+{
+	DIR *d = opendir(folder);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		long pid = maker_of(e->d_name, name);
+		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH) {
+			char *stale = itr_path_join(folder, e->d_name);
+			unlink(stale);
+			free(stale);
+		}
+	}
+	if (d)
+		closedir(d);
 }
 
 int itr_atomic_write(const char *target, const void *bytes, size_t n, itr_err *err)

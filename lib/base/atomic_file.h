@@ -27,6 +27,9 @@ void itr_atomic_abort(itr_atomic_file *a);
 /* Removes every temporary that is open. Async-signal-safe. */
 void itr_atomic_cleanup_all(void);
 
+/* Removes what killed processes of this machine were writing in `folder`: temporaries of `name`, or of any name when it is "". Those of living processes stay. */
+void itr_atomic_remove_stale(const char *folder, const char *name);
+
 /* Text in one call. */
 ITR_MUST_USE int itr_atomic_write(const char *target, const void *bytes, size_t n, itr_err *err);
 

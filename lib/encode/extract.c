@@ -1,6 +1,5 @@
 #include "encode/extract.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -78,6 +78,21 @@ static int say_fast_decode(itr_encoder *e, itr_err *err)
 	return 0;
 }
 
+/* An option about a network says nothing where there is none, and "int8" in the record of a store of classic features would be untrue. */
+static int check_meant(const itr_extract_opts *o, const itr_encoder *image, const itr_encoder *text, itr_err *err)
+{
+	const bool tower[2] = { text && text->desc->tower, image && image->desc->tower }, both = o->image_weights && o->image_weights == o->text_weights;
+	const struct { const char *option, *which; bool given, means; } all[] = {
+		{ "weights", "", both, tower[0] || tower[1] }, { "precision", "", o->compute != ITR_COMPUTE_F32, tower[0] || tower[1] },
+		{ "image-weights", "image ", !both && o->image_weights, tower[1] }, { "preset", "image ", o->preset, tower[1] },
+		{ "text-weights", "text ", !both && o->text_weights, tower[0] }, { "vocabulary", "text ", o->vocabulary, tower[0] }, { "pooling", "text ", o->pooling, tower[0] },
+	};
+	for (int i = 0; i < ITR_LEN(all); i++)
+		if (all[i].given && !all[i].means)
+			return itr_err_set(err, "--%s would change nothing: no %sencoder given here is a network with weights (--list)", all[i].option, all[i].which);
+	return 0;
+}
+
 static int create_encoders(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
@@ -88,6 +103,8 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_MODALITY_IMAGE, &image, err)))
 		return -1;
 	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_MODALITY_TEXT, &text, err)))
+		return -1;
+	if (check_meant(o, j->image, j->text, err) < 0)
 		return -1;
 	if (o->patches && !(j->image && j->image->patch_dim))
 		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder", j->image ? o->image_encoder : "", j->image ? "' has none" : "");
@@ -126,36 +143,6 @@ static char *part_path(const char *folder, int64_t index)
 	return itr_xasprintf("%s/%05lld.h5", folder, (long long)index);
 }
 
-/* The process that made temporary `file` (.NAME.PID.XXXXXX, base/atomic_file.h) of `name`, or of any name when it is empty; 0 when it is something else. */
-static long temporary_of(const char *file, const char *name)
-{
-	const char *last = strrchr(file, '.'), *before = last;
-	if (file[0] != '.' || strlen(last) != 7)
-		return 0;
-	while (before > file && *--before != '.')
-		;
-	char *end;
-	long pid = strtol(before + 1, &end, 10);
-	bool fits = !name[0] || (before - file == (ptrdiff_t)strlen(name) + 1 && !strncmp(file + 1, name, strlen(name)));
-	return before > file && end == last && fits ? pid : 0;
-}
-
-/* Removes what killed runs were writing in `folder`. */
-static void remove_stale(const char *folder, const char *name)
-{
-	DIR *d = opendir(folder);
-	for (struct dirent *e; d && (e = readdir(d));) {
-		long pid = temporary_of(e->d_name, name);
-		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH) {
-			char *stale = itr_path_join(folder, e->d_name);
-			unlink(stale);
-			free(stale);
-		}
-	}
-	if (d)
-		closedir(d);
-}
-
 /* Takes the folder for this process. The descriptor (closing it gives the folder free), or -1 with err. */
 static int lock_folder(const char *folder, const char *out, itr_err *err)
 {
@@ -169,8 +156,8 @@ static int lock_folder(const char *folder, const char *out, itr_err *err)
 		return itr_err_set(err, "'%s' is in use: another extract-features is writing the same output", folder);
 	}
 	char *parent = itr_path_dirname(out);
-	remove_stale(folder, "");
-	remove_stale(parent, itr_path_basename(out));
+	itr_atomic_remove_stale(folder, "");
+	itr_atomic_remove_stale(parent, itr_path_basename(out));
 	free(parent);
 	return fd;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic_file.h"
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -152,6 +153,10 @@ itr_json *itr_network_fit(itr_network_job *job, itr_err *err)
 	itr_model *m = job->built ? job->built : itr_model_new(job->model, &job->config, job->opts.seed, err);
 	char *checkpoint = itr_path_replace_extension(job->output, ".ckpt.h5");
 	itr_json *j = NULL;
+	char *folder = itr_path_dirname(job->output);
+	itr_atomic_remove_stale(folder, itr_path_basename(checkpoint));         /* kill -9 leaves them, and they are as large as checkpoints */
+	itr_atomic_remove_stale(folder, itr_path_basename(job->output));
+	free(folder);
 	if (m && note_data(job, err) == 0)
 		j = run(job, m, checkpoint, err);
 	free(checkpoint);

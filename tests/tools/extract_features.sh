@@ -96,6 +96,9 @@ t "--verify of what is left" $X --verify bad.h5
 repaired() { bad -f; cp pics/rgb.png pics/cut.jpg; cp pics/rgb.png pics/text.png; cp pics/rgb.png pics/gone.jpg; bad -f && grep -q "5 images" err && ! grep -q resuming err; }
 t "a repaired picture makes its part new" repaired
 { line a gone1.jpg; line b gone2.jpg; } > pics/none.jsonl
+for o in "--precision int8" "--weights ." "--image-weights ." "--preset clip" "--vocabulary v.txt"; do
+	expect_err "$(echo "$o" | cut -d' ' -f1) would change nothing" "an option that means nothing is said: $o" $X $ENC pics/none.jsonl $o -o nothing.h5
+done
 expect_err 'none of 2 pictures could be used' "nothing processed is a failure whatever --max-failed says" $X $ENC pics/none.jsonl -o none.h5 --max-failed 9
 t "which leaves nothing behind" test ! -e none.h5 -a ! -e none.h5.parts
 

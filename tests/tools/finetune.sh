@@ -19,7 +19,8 @@ killed() {      # kill -9 behind the first checkpoint inside an epoch, then go o
 	mkdir killed; "$BIN/train" $both --bn batch data/few.jsonl -j "$1" -o killed/m.h5 -f -q --checkpoint-minutes 0.0001 & pid=$!
 	for _ in $(seq 600); do [ -e killed/m.ckpt.h5 ] && break; sleep 0.05; done
 	kill -9 $pid; wait $pid 2> /dev/null; [ -e killed/m.ckpt.h5 ] || return 1
-	"$BIN/train" --resume killed/m.ckpt.h5 -q && cmp_weights whole/m.h5 killed/m.h5; r=$?; rm -rf killed; return $r
+	echo half > killed/.m.ckpt.h5.$pid.abcdef       # what it may have been writing
+	"$BIN/train" --resume killed/m.ckpt.h5 -q && [ ! -e killed/.m.ckpt.h5.$pid.abcdef ] && cmp_weights whole/m.h5 killed/m.h5; r=$?; rm -rf killed; return $r
 }
 stopped() { mkdir stopped; set -m; "$BIN/train" $both --bn batch data/few.jsonl -j 2 -o stopped/m.h5 -q --checkpoint-minutes 0.0001 2> stopped.log & pid=$!; set +m   # -m: else a job in the background never sees SIGINT
 	for _ in $(seq 600); do [ -e stopped/m.ckpt.h5 ] && break; sleep 0.05; done

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -164,6 +165,39 @@ static void test_atomic_file(void **state)
 	free(dir);
 }
 
+/* What a killed process was writing goes; what a living one writes, other names and strangers stay. */
+static void test_stale_temporaries(void **state)
+{
+	static const struct { const char *before, *after; bool own, any; } file[] = {
+		{ ".x.txt.", ".abcdef", true, true }, { ".y.txt.", ".abcdef", false, true }, { ".x.txt.", ".abcdefg", false, false }, { "x.txt.", ".abcdef", false, false }, { ".x.txt.", "", false, false },
+	};
+	itr_err e = ITR_ERR_INIT;
+	char *dir = scratch(), *target = itr_path_join(dir, "x.txt");
+	(void)state;
+	pid_t dead = fork();
+	if (dead == 0)
+		_exit(0);
+	assert_int_equal(waitpid(dead, NULL, 0), dead);
+	itr_atomic_file *living = itr_atomic_open(target, &e);
+	for (int any = 0; any < 2; any++) {
+		char *path[ITR_LEN(file)];
+		for (int i = 0; i < ITR_LEN(file); i++) {
+			path[i] = itr_xasprintf("%s/%s%ld%s", dir, file[i].before, (long)dead, file[i].after);
+			assert_int_equal(itr_atomic_write(path[i], "half", 4, &e), 0);
+		}
+		itr_atomic_remove_stale(dir, any ? "" : "x.txt");
+		for (int i = 0; i < ITR_LEN(file); i++) {
+			assert_int_equal(itr_path_exists(path[i]), !(any ? file[i].any : file[i].own));
+			free(path[i]);
+		}
+	}
+	assert_true(itr_path_exists(itr_atomic_path(living)));
+	itr_atomic_abort(living);
+	assert_int_equal(itr_path_remove_tree(dir, &e), 0);
+	free(target);
+	free(dir);
+}
+
 static void test_hash(void **state)
 {
 	char hex[ITR_SHA256_HEX];
@@ -261,7 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_err), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena_keeps_blocks), cmocka_unit_test(test_map),
-		cmocka_unit_test(test_paths), cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_hash), cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_paths), cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_stale_temporaries), cmocka_unit_test(test_hash), cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_proc), cmocka_unit_test(test_parallel), cmocka_unit_test(test_vec_and_sizes), cmocka_unit_test(test_scratch),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
