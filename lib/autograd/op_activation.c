@@ -61,6 +61,8 @@ ACTIVATION(hardswish, HARDSWISH)
 ACTIVATION(hardsigmoid, HARDSIGMOID)
 
 /* --- channel_scale: x (B, H, W, C) times s (B, C) ------------------------------------------------------------------------------------------ */
+enum { SMALL = 1 << 18 };
+
 static void scale_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0], *s = n->in[1];
@@ -113,7 +115,12 @@ ITR_CLONES static void scale_ds(itr_node *n, int64_t begin, int64_t end)
 	}
 }
 
-static void scale_forward(itr_node *n) { itr_node_chunks(n, n->out->count / itr_last_dim(n->out), itr_chunk_rows(itr_last_dim(n->out)), scale_rows); }
+/* Elements, not sums: pieces may be of any size. Small maps in as many as there are threads, so that each finds the rows that it made itself. */
+static void scale_forward(itr_node *n)
+{
+	const int64_t c = itr_last_dim(n->out), rows = n->out->count / c;
+	itr_node_chunks(n, rows, n->out->count < SMALL ? (rows + n->threads - 1) / n->threads : itr_chunk_rows(c), scale_rows);
+}
 
 static void scale_backward(itr_node *n)
 {

@@ -10,6 +10,7 @@
 
 enum {
 	BAND_FLOATS = 128 << 10,             /* rows of the left operand that all panels pass by: they stay in the second-level cache */
+	FEW_WEIGHTS = 32 << 10,
 	BLOCK = 1280,                        /* of k: a panel's part that streams by at once */
 	PAIR = 2 * ITR_DIRECT_GROUP,
 	PAIR_SUMS = PAIR * ITR_DIRECT_COLUMNS
@@ -86,18 +87,19 @@ static void pointwise_piece(void *ctx, int64_t piece, int worker)
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* Threads share out rows or columns, whichever leaves each with fewer numbers to read: rows, and all weights, or a share of the weights, and all rows. Pieces as even as groups and panels allow. */
+/* Threads share out rows or columns, whichever leaves each with fewer numbers to read: rows, and all weights, or a share of the weights, and all rows. Rows where it matters little: the
+ * next layer's rows are then mostly those that the thread made itself, and cores that are far from each other have less to send. Pieces as even as groups and panels allow. */
 static void cut(struct pointwise *q, int threads)
 {
 	const int64_t groups = div_up(q->m, ITR_DIRECT_GROUP), most = ITR_MAX(BAND_FLOATS / (q->pitch * PAIR), (int64_t)1) * 2;
-	const bool by_rows = groups >= 4 * threads && (q->copies || q->m >= q->p->n);
+	const bool by_rows = groups >= 4 * threads && (q->copies || q->m >= q->p->n || q->k * q->p->n <= FEW_WEIGHTS);
 	q->columns = div_up(q->p->n, ITR_DIRECT_COLUMNS);
 	q->bands = div_up(groups, most);
 	if (threads > 1 && by_rows)
 		q->bands = div_up(q->bands, threads) * threads;
 	q->rows = groups % q->bands == 0 ? groups / q->bands * ITR_DIRECT_GROUP : div_up(div_up(groups, q->bands), 2) * PAIR;
 	q->bands = div_up(q->m, q->rows);
-	q->chunks = threads == 1 || by_rows ? 1 : ITR_MIN(q->columns, div_up((q->copies ? 1 : 2) * threads, q->bands));
+	q->chunks = threads == 1 || by_rows ? 1 : ITR_MIN(q->columns, div_up(threads, q->bands));
 	q->sums_at = q->copies ? (q->rows + ITR_DIRECT_GROUP) * q->pitch : 0;
 	q->sums_at = (q->sums_at + 15) & ~(int64_t)15;
 	q->scratch_size = q->sums_at + (q->blocks > 1 ? div_up(q->rows, PAIR) : 1) * PAIR_SUMS;
