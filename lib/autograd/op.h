@@ -26,10 +26,12 @@ typedef struct itr_node {
 	int64_t n_index;
 	void *state[2];                         /* running statistics: not differentiated, borrowed */
 	int64_t saved_count, scratch_count;     /* elements (float or double) that the shape rule asks for */
+	size_t saved_bytes;                     /* what the tape may take back of it */
 	void *saved, *scratch;                  /* saved: from forward to backward; scratch: valid within one call */
 	int threads;
+	bool again;                             /* forward runs once more, to make the same output: `saved` still holds what the first run left there, and state must not move */
 	uint64_t serial;                        /* number of this call on the tape: with the tape's seed and step it names a dropout mask */
-	struct itr_node *previous;
+	struct itr_node *previous, *next;
 } itr_node;
 
 typedef struct itr_op {
@@ -50,6 +52,9 @@ enum itr_op_flags {
 	ITR_OP_LOSS = 1 << 0,                   /* output is one element */
 	ITR_OP_VIEW = 1 << 1,                   /* output's numbers are in[0]'s: nothing is allocated, forward does nothing */
 	ITR_OP_BF16 = 1 << 8,                   /* << k: in[k] may be bfloat16. The tape casts others to float, and these to in[0]'s type; the shape rule then says whether the result is (out->bf16) */
+	/* What backward does not read: memory that need not live until then. tests/unit/test_autograd_memory.c holds every op to it. */
+	ITR_OP_SPARES_OUT = 1 << 16,
+	ITR_OP_SPARES_IN0 = 1 << 17, ITR_OP_SPARES_IN1 = 1 << 18, ITR_OP_SPARES_IN2 = 1 << 19,
 };
 
 /* Runs the op now and notes it. Inputs beyond n_in are NULL. `index` may be NULL. */

@@ -53,7 +53,7 @@ static void shape_one(itr_node *n)
 			d[i] += itr_dout64(n)[i] * ITR_ACT_SLOPE_##KIND(x[i]); \
 	} \
 	static itr_var *name##_sample(itr_case *c, int which) { return which < 2 ? itr_##name(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, 31 }, 4, 1)) : NULL; } \
-	const itr_op itr_op_##name = { #name, 1, 0, shape_one, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }; \
+	const itr_op itr_op_##name = { #name, 1, ITR_OP_SPARES_OUT, shape_one, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }; \
 	itr_var *itr_##name(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_##name, x, NULL); }
 
 ACTIVATION(relu6, RELU6)
@@ -162,5 +162,5 @@ static itr_var *scale_sample(itr_case *c, int which)
 	return itr_channel_scale(c->tape, x, which ? itr_case_input(c, 4, (int64_t[]){ b, 1, 1, d }, 1, 0) : itr_case_input(c, 2, (int64_t[]){ b, d }, 1, 0));
 }
 
-const itr_op itr_op_channel_scale = { "channel_scale", 2, 0, scale_shape, scale_forward, scale_backward, scale_ref_forward, scale_ref_backward, NULL, scale_sample };
+const itr_op itr_op_channel_scale = { "channel_scale", 2, ITR_OP_SPARES_OUT, scale_shape, scale_forward, scale_backward, scale_ref_forward, scale_ref_backward, NULL, scale_sample };
 itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s) { return itr_apply2(t, &itr_op_channel_scale, x, s, NULL); }

@@ -110,7 +110,8 @@ static void coefficients(itr_node *n)
 
 static void forward(itr_node *n)
 {
-	coefficients(n);
+	if (!n->again)
+		coefficients(n);
 	OVER_ROWS(n, itr_chunk_rows(channels(n)), normalise);
 }
 
@@ -173,7 +174,7 @@ static void ref_forward(itr_node *n)
 {
 	const int64_t c = channels(n), rows = rows_of(n);
 	double *s = n->saved;
-	for (int64_t j = 0; j < c; j++) {
+	for (int64_t j = 0; j < c && !n->again; j++) {
 		double mean = 0, m2 = 0;
 		for (int64_t r = 0; r < rows; r++)
 			mean += itr_in64(n, 0)[r * c + j] / (double)rows;
@@ -227,7 +228,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_batchnorm(c->tape, x, g, b, which % 3 == 1 ? itr_case_input(c, 4, s, 1, 0) : NULL, &o);
 }
 
-const itr_op itr_op_batchnorm = { "batchnorm", 4, ITR_OP_BF16 << 0 | ITR_OP_BF16 << 3, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_batchnorm = { "batchnorm", 4, ITR_OP_BF16 << 0 | ITR_OP_BF16 << 3 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
 
 itr_var *itr_batchnorm(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, itr_var *residual, const itr_norm *o)
 {

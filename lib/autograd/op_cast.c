@@ -69,7 +69,7 @@ static itr_var *sample(itr_case *c, int which)
 	return which == 0 ? itr_cast(c->tape, x, false) : which == 1 ? itr_cast(c->tape, itr_to_bf16(c->tape, x), false) : NULL;
 }
 
-const itr_op itr_op_cast = { "cast", 1, ITR_OP_BF16, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_cast = { "cast", 1, ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
 
 itr_var *itr_cast(itr_tape *t, itr_var *x, bool bf16) { return itr_apply1(t, &itr_op_cast, x, &(itr_attr){ .i = { bf16 } }); }
 

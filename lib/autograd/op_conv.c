@@ -164,7 +164,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_conv2d(c->tape, x, w, cases[which].bias ? itr_case_input(c, 1, &o, 1, 0) : NULL, cases[which].stride, cases[which].pad, cases[which].dilation, cases[which].groups);
 }
 
-const itr_op itr_op_conv2d = { "conv2d", 3, 0, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_conv2d = { "conv2d", 3, ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
 
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups)
 {

@@ -106,6 +106,6 @@ static itr_var *sample(itr_case *c, int which)
 	return which < 3 ? itr_dropout(c->tape, itr_case_input(c, 2, (int64_t[]){ 7, 33 }, 1, 0), p[which]) : NULL;
 }
 
-const itr_op itr_op_dropout = { "dropout", 1, 0, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_dropout = { "dropout", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
 
 itr_var *itr_dropout(itr_tape *t, itr_var *x, double p) { return !itr_tape_drops(t) && itr_tape_training(t) ? x : itr_apply1(t, &itr_op_dropout, x, &(itr_attr){ .f = { p } }); }

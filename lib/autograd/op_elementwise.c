@@ -220,13 +220,13 @@ static itr_var *relu_sample(itr_case *c, int which) { return which < 2 ? itr_rel
 static itr_var *gelu_sample(itr_case *c, int which) { return which < 2 ? itr_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL; }
 static itr_var *quick_gelu_sample(itr_case *c, int which) { return which < 2 ? itr_quick_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL; }
 
-#define OP(name, inputs, shape) const itr_op itr_op_##name = { #name, inputs, 0, shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }
-OP(add, 2, shape_pair);
-OP(mul, 2, shape_pair);
-OP(scale, 1, shape_one);
-OP(relu, 1, shape_one);
-OP(gelu, 1, shape_one);
-OP(quick_gelu, 1, shape_one);
+#define OP(name, inputs, spares, shape) const itr_op itr_op_##name = { #name, inputs, ITR_OP_SPARES_OUT | (spares), shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }
+OP(add, 2, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1, shape_pair);
+OP(mul, 2, 0, shape_pair);
+OP(scale, 1, ITR_OP_SPARES_IN0, shape_one);
+OP(relu, 1, 0, shape_one);
+OP(gelu, 1, 0, shape_one);
+OP(quick_gelu, 1, 0, shape_one);
 
 itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_add, a, b, NULL); }
 itr_var *itr_mul(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_mul, a, b, NULL); }

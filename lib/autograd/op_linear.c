@@ -101,7 +101,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_op_linear_call(c->tape, x, w, which == 1 ? NULL : itr_case_input(c, 1, (int64_t[]){ o }, 1, 0));
 }
 
-const itr_op itr_op_linear = { "linear", 3, 0, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_linear = { "linear", 3, ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
 
 itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias)
 {

@@ -283,7 +283,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_lstm(c->tape, z, w, which == 1 ? NULL : itr_case_input(c, 1, (int64_t[]){ 4 * h }, 0.5, 0), starts[which], 4, which % 2);
 }
 
-const itr_op itr_op_lstm = { "lstm", 3, 0, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_lstm = { "lstm", 3, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN2, shape, forward, backward, ref_forward, ref_backward, flops, sample };
 
 itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t *start, int64_t n, bool backwards)
 {
@@ -345,7 +345,7 @@ static itr_var *end_sample(itr_case *c, int which)
 	return which < 2 ? itr_segment_end(c->tape, itr_case_input(c, 2, (int64_t[]){ 6, 5 }, 1, 0), (int64_t[]){ 0, 2, 2, 6 }, 3, which ? 2 : 5) : NULL;
 }
 
-const itr_op itr_op_segment_end = { "segment_end", 1, 0, end_shape, end_forward, end_backward, end_ref_forward, end_ref_backward, NULL, end_sample };
+const itr_op itr_op_segment_end = { "segment_end", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, end_shape, end_forward, end_backward, end_ref_forward, end_ref_backward, NULL, end_sample };
 
 itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, int64_t last)
 {

@@ -70,6 +70,6 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_patches(c->tape, itr_case_input(c, 4, s, 1, 0), p);
 }
 
-const itr_op itr_op_patches = { "patches", 1, 0, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_patches = { "patches", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
 
 itr_var *itr_patches(itr_tape *t, itr_var *x, int64_t p) { return itr_apply1(t, &itr_op_patches, x, &(itr_attr){ .i = { p } }); }

@@ -186,7 +186,7 @@ static itr_var *avg_sample(itr_case *c, int which)
 	return itr_avg_pool(c->tape, itr_case_input(c, 4, (int64_t[]){ 2, itr_case_int(c, 3, 7), itr_case_int(c, 3, 7), itr_case_int(c, 1, 19) }, 1, 0), k[which][0], k[which][1], k[which][2]);
 }
 
-const itr_op itr_op_avg_pool = { "avg_pool", 1, 0, pool_shape, avg_forward, avg_backward, avg_ref_forward, avg_ref_backward, NULL, avg_sample };
+const itr_op itr_op_avg_pool = { "avg_pool", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, pool_shape, avg_forward, avg_backward, avg_ref_forward, avg_ref_backward, NULL, avg_sample };
 
 itr_var *itr_avg_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding)
 {
@@ -270,5 +270,5 @@ static itr_var *global_sample(itr_case *c, int which)
 	return which < 2 ? itr_global_pool(c->tape, itr_case_input(c, 4, (int64_t[]){ itr_case_int(c, 1, 3), itr_case_int(c, 1, 5), itr_case_int(c, 1, 5), itr_case_int(c, 1, 19) }, 1, 0)) : NULL;
 }
 
-const itr_op itr_op_global_pool = { "global_pool", 1, ITR_OP_BF16, global_shape, global_forward, global_backward, global_ref_forward, global_ref_backward, NULL, global_sample };
+const itr_op itr_op_global_pool = { "global_pool", 1, ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, global_shape, global_forward, global_backward, global_ref_forward, global_ref_backward, NULL, global_sample };
 itr_var *itr_global_pool(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_global_pool, x, NULL); }

@@ -130,7 +130,7 @@ static itr_var *layernorm_sample(itr_case *c, int which)
 	return itr_op_layernorm_call(c->tape, x, g, itr_case_input(c, 1, (int64_t[]){ d }, 1, 0), which == 2 ? 1e-12 : 1e-5);
 }
 
-const itr_op itr_op_layernorm = { "layernorm", 3, 0, layernorm_shape, layernorm_forward, layernorm_backward, layernorm_ref_forward, layernorm_ref_backward, NULL, layernorm_sample };
+const itr_op itr_op_layernorm = { "layernorm", 3, ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, layernorm_shape, layernorm_forward, layernorm_backward, layernorm_ref_forward, layernorm_ref_backward, NULL, layernorm_sample };
 
 itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps)
 {
@@ -205,7 +205,7 @@ static itr_var *softmax_sample(itr_case *c, int which)
 	return which < 2 ? itr_softmax(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 3, 0)) : NULL;
 }
 
-const itr_op itr_op_softmax = { "softmax", 1, 0, row_shape, softmax_forward, softmax_backward, softmax_ref_forward, softmax_ref_backward, NULL, softmax_sample };
+const itr_op itr_op_softmax = { "softmax", 1, ITR_OP_SPARES_IN0, row_shape, softmax_forward, softmax_backward, softmax_ref_forward, softmax_ref_backward, NULL, softmax_sample };
 itr_var *itr_softmax(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_softmax, x, NULL); }
 
 /* --- l2norm: saved = 1 / max(|x|, 1e-12) per row ------------------------------------------------------------------------------------------ */
@@ -279,5 +279,5 @@ static itr_var *l2norm_sample(itr_case *c, int which)
 	return which < 2 ? itr_l2norm(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 2, 40) }, 2, 0.5)) : NULL;
 }
 
-const itr_op itr_op_l2norm = { "l2norm", 1, 0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL, l2norm_sample };
+const itr_op itr_op_l2norm = { "l2norm", 1, ITR_OP_SPARES_IN0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL, l2norm_sample };
 itr_var *itr_l2norm(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_l2norm, x, NULL); }

@@ -226,7 +226,7 @@ static itr_var *mean_sample(itr_case *c, int which)
 	return which < 2 ? itr_segment_mean(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start[which], 4) : NULL;
 }
 
-const itr_op itr_op_segment_mean = { "segment_mean", 1, 0, mean_shape, mean_forward, mean_backward, mean_ref_forward, mean_ref_backward, NULL, mean_sample };
+const itr_op itr_op_segment_mean = { "segment_mean", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, mean_shape, mean_forward, mean_backward, mean_ref_forward, mean_ref_backward, NULL, mean_sample };
 
 itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t n)
 {

@@ -12,26 +12,32 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/pool.h"
 #include "tensor/dtype.h"
 
-/* A gradient's memory after its last use, for the next one on the walk back: gradients then take what few of them live at a time, not what all of them need. */
-struct spare {
-	struct spare *next;
-	void *memory;
-	size_t bytes;
+/* Arrays from here on live in the pool, where they go and come in any order; smaller ones lie in the arena until the reset, with the variables. */
+static const size_t POOLED = (size_t)32 << 10;
+
+/* A parameter whose gradient is the tape's until the reset. */
+struct lent {
+	struct lent *next;
+	itr_param *param;
 };
 
 struct itr_tape {
 	itr_tape_opts o;
-	itr_arena *arena;
-	itr_node *last;                 /* newest first: the order of the walk back */
+	itr_arena *arena;               /* variables and small arrays; in inference everything, by scopes */
+	itr_pool *pool;                 /* large arrays while recording */
+	itr_node *first, *last;         /* of those recorded */
 	uint64_t step, serial;
 	double flops;
-	struct spare *spare;
+	struct lent *lent;
 	void *scratch;                  /* one call's scratch at a time, grown to the largest */
 	size_t scratch_bytes;
 	itr_tape **worker;              /* threads of them, or NULL: itr_tape_workers */
 };
+
+static const size_t ARENA_BLOCK = (size_t)32 << 20;        /* few block ends, where a large array does not fit; pages that are never touched cost nothing */
 
 static size_t element(const itr_tape *t) { return t->o.reference ? sizeof(double) : sizeof(float); }
 static size_t bytes_of(const itr_tape *t, const itr_var *v) { return (size_t)v->count * (v->bf16 ? sizeof(uint16_t) : element(t)); }
@@ -41,18 +47,26 @@ itr_tape *itr_tape_new(const itr_tape_opts *o)
 	itr_tape *t = itr_xcalloc(1, sizeof *t);
 	t->o = *o;
 	t->o.threads = ITR_MAX(1, o->threads);
-	t->arena = itr_arena_new((size_t)32 << 20);        /* few block ends, where a large array does not fit; pages that are never touched cost nothing */
+	t->arena = itr_arena_new(ARENA_BLOCK);
+	t->pool = itr_pool_new();
 	return t;
+}
+
+static void free_workers(itr_tape *t)
+{
+	for (int i = 0; t->worker && i < t->o.threads; i++)
+		itr_tape_free(t->worker[i]);
+	free(t->worker);
+	t->worker = NULL;
 }
 
 void itr_tape_free(itr_tape *t)
 {
 	if (!t)
 		return;
-	for (int i = 0; t->worker && i < t->o.threads; i++)
-		itr_tape_free(t->worker[i]);
-	free(t->worker);
+	free_workers(t);
 	itr_arena_free(t->arena);
+	itr_pool_free(t->pool);
 	itr_aligned_free(t->scratch);
 	free(t);
 }
@@ -78,9 +92,13 @@ itr_tape *const *itr_tape_workers(itr_tape *t)
 
 void itr_tape_reset(itr_tape *t, uint64_t step)
 {
+	for (; t->lent; t->lent = t->lent->next) {
+		t->lent->param->grad = NULL;
+		t->lent->param->grad_written = false;
+	}
 	itr_arena_reset(t->arena);
-	t->last = NULL;
-	t->spare = NULL;
+	itr_pool_reset(t->pool);
+	t->first = t->last = NULL;
 	t->step = step;
 	t->serial = 0;
 	t->flops = 0;
@@ -88,17 +106,30 @@ void itr_tape_reset(itr_tape *t, uint64_t step)
 		itr_tape_reset(t->worker[i], step);
 }
 
+void itr_tape_trim(itr_tape *t)
+{
+	itr_tape_reset(t, 0);
+	free_workers(t);
+	itr_arena_free(t->arena);
+	itr_pool_trim(t->pool);
+	itr_aligned_free(t->scratch);
+	t->arena = itr_arena_new(ARENA_BLOCK);
+	t->scratch = NULL;
+	t->scratch_bytes = 0;
+}
+
 int itr_tape_threads(const itr_tape *t) { return t->o.threads; }
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
 void itr_tape_set_compute(itr_tape *t, itr_compute compute) { t->o.compute = compute; }
+void itr_tape_set_remake(itr_tape *t, double remake) { t->o.remake = remake; }
 bool itr_tape_reference(const itr_tape *t) { return t->o.reference; }
 itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }
 
 size_t itr_tape_bytes(const itr_tape *t)
 {
-	size_t sum = itr_arena_bytes(t->arena) + t->scratch_bytes;
+	size_t sum = itr_arena_bytes(t->arena) + itr_pool_bytes(t->pool) + t->scratch_bytes;
 	for (int i = 0; t->worker && i < t->o.threads; i++)
 		sum += itr_tape_bytes(t->worker[i]);
 	return sum;
@@ -111,6 +142,27 @@ double itr_tape_flops(const itr_tape *t)
 		sum += t->worker[i]->flops;
 	return sum;
 }
+
+/* --- memory ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* *from_pool: what to give back, 0 where it lies in the arena. */
+static void *take(itr_tape *t, size_t bytes, size_t *from_pool)
+{
+	*from_pool = !t->o.inference && bytes >= POOLED ? bytes : 0;
+	return *from_pool ? itr_pool_take(t->pool, bytes) : itr_arena_alloc(t->arena, bytes);
+}
+
+/* A variable's numbers are no longer there. */
+static void drop(itr_tape *t, itr_var *v)
+{
+	if (!v->data_bytes)
+		return;
+	itr_pool_give(t->pool, v->data, v->data_bytes);
+	v->data = NULL;
+	v->data_bytes = 0;
+}
+
+static itr_var *root(itr_var *v) { return v->base ? v->base : v; }
 
 /* --- variables ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -190,6 +242,7 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p)
 	v->needs_grad = !p->frozen && !t->o.inference;
 	v->grad = !v->needs_grad ? NULL : t->o.reference ? (void *)p->grad64 : (void *)p->grad;
 	v->written = &p->grad_written;
+	v->param = p;
 	return v;
 }
 
@@ -197,6 +250,8 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p)
 
 itr_scope itr_scope_begin(itr_tape *t)
 {
+	if (!t->o.inference)
+		return (itr_scope){ { (size_t)(uintptr_t)t->last, 0 } };
 	itr_arena_mark m = itr_arena_here(t->arena);
 	return (itr_scope){ { (size_t)(uintptr_t)m.block, m.used } };
 }
@@ -222,11 +277,36 @@ static void move(itr_tape *t, void *to, const void *from, size_t bytes)
 		memmove(to, from, bytes);
 }
 
+/* What a scope made and nobody uses before the walk back: dead where no backward function reads it, else left out where it is cheap to make again from what stays. In the order they were
+ * made, so that the price of a value includes what was left out before it. */
+static void leave_out(itr_tape *t, itr_node *from)
+{
+	for (itr_node *n = from; n; n = n->next) {
+		itr_var *v = n->out;
+		if (v->base || v->kept || v->left_out || !v->data_bytes)
+			continue;
+		v->again = n->op->flops ? n->op->flops(n) : 0;
+		for (int k = 0; k < ITR_OP_INPUTS; k++)
+			if (n->in[k] && root(n->in[k])->left_out)
+				v->again += root(n->in[k])->again;
+		if (v->read_back && v->again > t->o.remake * (double)v->count)
+			continue;
+		drop(t, v);
+		v->left_out = true;
+	}
+}
+
 itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 {
 	const itr_arena_mark m = { (void *)(uintptr_t)s.mark[0], s.mark[1] };
-	if (!t->o.inference)
+	if (!t->o.inference) {
+		const itr_node *before = (void *)(uintptr_t)s.mark[0];
+		if (result)
+			root(result)->kept = true;
+		if (t->o.remake >= 0)
+			leave_out(t, before ? before->next : t->first);
 		return result;
+	}
 	if (!result) {
 		itr_arena_back(t->arena, m);
 		return NULL;
@@ -255,6 +335,7 @@ itr_var *itr_detach(itr_tape *t, itr_var *x)
 	itr_var *v = new_var(t, x->rank, x->shape);
 	v->data = x->data;
 	v->bf16 = x->bf16;
+	v->base = root(x);
 	return v;
 }
 
@@ -296,6 +377,9 @@ bool itr_node_training(const itr_node *n) { return !n->tape->o.inference; }
 
 uint64_t itr_node_stream(const itr_node *n) { return itr_mix64(n->tape->o.seed ^ itr_mix64(n->tape->step * 0x9e3779b97f4a7c15u + n->serial + 1)); }
 
+/* Does n's backward leave input k's numbers alone? */
+static bool spares(const itr_node *n, int k) { return k < 3 && (n->op->flags & (unsigned)(ITR_OP_SPARES_IN0 << k)); }
+
 static void take_scratch(itr_node *n)
 {
 	itr_tape *t = n->tape;
@@ -315,6 +399,19 @@ static itr_var *as_taken(itr_tape *t, const itr_op *op, int k, itr_var *x, bool 
 {
 	const bool wanted = bf16 && op->flags & (unsigned)ITR_OP_BF16 << k;
 	return !x || op == &itr_op_cast || x->bf16 == wanted ? x : itr_cast(t, x, wanted);
+}
+
+/* On the tape, for the walk back. */
+static void note(itr_tape *t, itr_node *n)
+{
+	for (int k = 0; k < ITR_OP_INPUTS; k++)
+		if (n->in[k] && !spares(n, k))
+			root(n->in[k])->read_back = true;
+	root(n->out)->read_back |= !(n->op->flags & ITR_OP_SPARES_OUT);
+	n->out->maker = n;
+	n->previous = t->last;
+	*(t->last ? &t->last->next : &t->first) = n;
+	t->last = n;
 }
 
 itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index, void *const state[2])
@@ -344,17 +441,20 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 	n->out = itr_arena_calloc(t->arena, sizeof *n->out);
 	n->out->written = &n->out->own_written;
 	op->shape(n);
-	n->out->data = op->flags & ITR_OP_VIEW ? n->in[0]->data : itr_arena_alloc(t->arena, bytes_of(t, n->out));
+	if (op->flags & ITR_OP_VIEW) {
+		n->out->data = n->in[0]->data;
+		n->out->base = root(n->in[0]);
+	} else {
+		n->out->data = take(t, bytes_of(t, n->out), &n->out->data_bytes);
+	}
 	n->out->needs_grad = record;
-	n->saved = n->saved_count ? itr_arena_alloc(t->arena, (size_t)n->saved_count * element(t)) : NULL;
+	n->saved = n->saved_count ? take(t, (size_t)n->saved_count * element(t), &n->saved_bytes) : NULL;
 	take_scratch(n);
 	(t->o.reference ? op->ref_forward : op->forward)(n);
 	if (op->flops)
 		t->flops += op->flops(n);
-	if (record) {
-		n->previous = t->last;
-		t->last = n;
-	}
+	if (record)
+		note(t, n);
 	return n->out;
 }
 
@@ -365,54 +465,88 @@ float itr_grad_beta(itr_node *n, int i)
 	return was ? 1.0f : 0.0f;
 }
 
-/* Memory for x's gradient: a spare one of the right size, or new. */
+/* Memory for x's gradient. A parameter that has none of its own is lent some until the reset. */
 static void give_gradient(itr_tape *t, itr_var *x)
 {
 	const size_t bytes = bytes_of(t, x);
-	for (struct spare **s = &t->spare; *s; s = &(*s)->next)
-		if ((*s)->bytes >= bytes && (*s)->bytes / 2 <= bytes) {
-			x->grad = (*s)->memory;
-			x->grad_bytes = (*s)->bytes;
-			*s = (*s)->next;
-			return;
-		}
-	x->grad = itr_arena_alloc(t->arena, bytes);
-	x->grad_bytes = bytes;
+	size_t from_pool;
+	if (!x->param) {
+		x->grad = take(t, bytes, &x->grad_bytes);
+		return;
+	}
+	if (t->o.reference)
+		ITR_BUG("parameter '%s' has no double gradient: itr_params_enable_reference", x->param->name);
+	if (!x->param->grad) {
+		struct lent *l = itr_arena_alloc(t->arena, sizeof *l);
+		*l = (struct lent){ t->lent, x->param };
+		t->lent = l;
+		x->param->grad = take(t, bytes, &from_pool);
+	}
+	x->grad = x->param->grad;
 }
 
-/* The op that made x has been walked: nobody reads x's gradient again. */
-static void take_gradient(itr_tape *t, itr_var *x)
+/* The op that made x has been walked: nobody reads x again, nor its gradient. */
+static void bury(itr_tape *t, itr_node *n)
 {
-	if (!x->grad_bytes)
-		return;
-	struct spare *s = itr_arena_alloc(t->arena, sizeof *s);
-	*s = (struct spare){ t->spare, x->grad, x->grad_bytes };
-	t->spare = s;
-	x->grad = NULL;
-	x->grad_bytes = 0;
+	itr_var *x = n->out;
+	if (x->grad_bytes) {
+		itr_pool_give(t->pool, x->grad, x->grad_bytes);
+		x->grad = NULL;
+		x->grad_bytes = 0;
+	}
+	if (n->saved_bytes)
+		itr_pool_give(t->pool, n->saved, n->saved_bytes);
+	n->saved_bytes = 0;
+	drop(t, x);
+}
+
+/* Sees to it that v's numbers are there: what a scope left out is made again, from the same inputs by the same op. */
+static void bring_back(itr_tape *t, itr_var *v)
+{
+	itr_var *r = root(v);
+	if (r->left_out) {
+		itr_node *n = r->maker;
+		for (int k = 0; k < ITR_OP_INPUTS; k++)
+			if (n->in[k])
+				bring_back(t, n->in[k]);
+		r->data = take(t, bytes_of(t, r), &r->data_bytes);
+		take_scratch(n);
+		n->again = true;
+		(t->o.reference ? n->op->ref_forward : n->op->forward)(n);
+		n->again = r->left_out = false;
+	}
+	v->data = r->data;
+}
+
+static void walk_one(itr_tape *t, itr_node *n)
+{
+	int products = 0;
+	if (!(n->op->flags & ITR_OP_SPARES_OUT))
+		bring_back(t, n->out);
+	for (int k = 0; k < ITR_OP_INPUTS; k++) {
+		itr_var *x = n->in[k];
+		if (x && !spares(n, k))
+			bring_back(t, x);
+		if (!x || !x->needs_grad)
+			continue;
+		products += k < 2;              /* of a product op the first two inputs are its factors */
+		if (!x->grad)
+			give_gradient(t, x);
+	}
+	take_scratch(n);
+	(t->o.reference ? n->op->ref_backward : n->op->backward)(n);
+	if (n->op->flops)
+		t->flops += n->op->flops(n) * products;
 }
 
 static void walk_back(itr_tape *t)
 {
 	for (itr_node *n = t->last; n; n = n->previous) {
-		if (!n->out->grad || !*n->out->written)
-			continue;
-		int products = 0;
-		for (int k = 0; k < ITR_OP_INPUTS; k++) {
-			itr_var *x = n->in[k];
-			if (!x || !x->needs_grad)
-				continue;
-			products += k < 2;              /* of a product op the first two inputs are its factors */
-			if (!x->grad)
-				give_gradient(t, x);
-		}
-		take_scratch(n);
-		(t->o.reference ? n->op->ref_backward : n->op->backward)(n);
-		if (n->op->flops)
-			t->flops += n->op->flops(n) * products;
-		take_gradient(t, n->out);
+		if (n->out->grad && *n->out->written)
+			walk_one(t, n);
+		bury(t, n);
 	}
-	t->last = NULL;                  /* a tape is walked once */
+	t->first = t->last = NULL;       /* a tape is walked once */
 }
 
 static void need_gradient(itr_tape *t, itr_var *v)
@@ -459,11 +593,18 @@ static bool all_finite(const itr_tape *t, const itr_var *v)
 	return true;
 }
 
-const char *itr_tape_first_bad(const itr_tape *t)
+const char *itr_tape_first_bad(itr_tape *t)
 {
 	const char *name = NULL;
-	for (const itr_node *n = t->last; n; n = n->previous)
+	for (itr_node *n = t->last; n; n = n->previous) {
+		const bool absent = root(n->out)->left_out;
+		bring_back(t, n->out);
 		if (!all_finite(t, n->out))
 			name = n->op->name;
+		if (absent && !n->out->base) {          /* older ones do not need it */
+			drop(t, n->out);
+			n->out->left_out = true;
+		}
+	}
 	return name;
 }

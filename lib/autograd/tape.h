@@ -27,15 +27,23 @@ typedef struct itr_var {
 	int rank;
 	int64_t shape[ITR_MAX_RANK], count;
 	bool bf16;                      /* data and grad are bfloat16 (uint16_t): only what itr_to_bf16 began, and only between ops that take it */
-	void *data;                     /* else float; double on a reference tape */
+	void *data;                     /* else float; double on a reference tape. NULL while the numbers are left out: see itr_scope */
 	void *grad;                     /* as data; NULL when nothing needs it. An op's output gives it back once the walk is past that op */
 	size_t grad_bytes;              /* what the tape gave for it; 0: not the tape's */
 	bool needs_grad;
 	bool *written;                  /* has a contribution arrived? The first one overwrites, later ones add */
 	bool own_written;
+	/* the tape's own book-keeping: whose memory a view shows, which op made it (recorded ones), whose gradient a leaf's is */
+	struct itr_var *base;
+	struct itr_node *maker;
+	struct itr_param *param;
+	size_t data_bytes;              /* what the tape gave for data and may take back; 0: not the tape's, or too small to matter */
+	double again;                   /* multiplications and additions that making it again costs, with all that is left out before it */
+	bool read_back, kept, left_out; /* does a backward function read it; result of a scope; made again when it is needed */
 } itr_var;
 
-/* A trainable array. Lives with its model; gradients are added to until itr_params_zero_grad. */
+/* A trainable array. Lives with its model; gradients are added to until itr_params_zero_grad. One without memory for its gradient (itr_params_release_grads) is lent some by the tape in the
+ * walk back, until the tape's reset: for steps of one backward pass, whose gradients then lie where activations were, and need no memory of their own. */
 typedef struct itr_param {
 	const char *name;               /* PyTorch's state_dict name */
 	int rank;
@@ -59,6 +67,8 @@ typedef struct itr_tape_opts {
 	bool inference;                 /* records nothing; dropout is the identity; running statistics are used */
 	itr_compute compute;            /* of matrix products; sums stay fp32 */
 	bool bf16_everywhere;           /* every op that takes bfloat16 is given it: for the checks of these ops */
+	double remake;                  /* operations per element up to which a scope's inner values are left out after it and made again in the walk back, to the same bits: 0: those without
+	                                 * products, INFINITY: all of them (gradient checkpointing, Chen et al. 2016), negative: none */
 } itr_tape_opts;
 
 itr_tape *itr_tape_new(const itr_tape_opts *o);
@@ -72,7 +82,9 @@ bool itr_tape_reference(const itr_tape *t);
 itr_compute itr_tape_compute(const itr_tape *t);
 void itr_tape_set_inference(itr_tape *t, bool inference);
 void itr_tape_set_compute(itr_tape *t, itr_compute compute);
-size_t itr_tape_bytes(const itr_tape *t);                /* held by the arena: the peak of activations and their gradients */
+void itr_tape_set_remake(itr_tape *t, double remake);
+size_t itr_tape_bytes(const itr_tape *t);                /* the peak of activations and their gradients, lent ones included */
+void itr_tape_trim(itr_tape *t);                         /* resets and gives the memory back: between phases that need it elsewhere */
 double itr_tape_flops(const itr_tape *t);                /* of matrix products since the last reset, forward and backward */
 
 /* In inference: as many tapes of one thread each as t has threads, for work that is better shared out by pictures than within each layer. They are reset here and with t, live with t, and
@@ -86,7 +98,8 @@ itr_var *itr_blank(itr_tape *t, int rank, const int64_t *shape);
 /* A constant with a gradient of its own (checks, saliency). */
 itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data);
 itr_var *itr_leaf(itr_tape *t, itr_param *p);
-/* --- scopes: in inference, what a block of layers made is dead at its end but for its result, and its memory is used again by the next block. While recording they do nothing.
+/* --- scopes: what a block of layers made is not used after its end but for its result. In inference it is dead, and its memory is used again by the next block. While recording, what no
+ * backward function reads is dead too, and what is cheap to make again (itr_tape_opts.remake) is left out until the walk back comes to it.
  *	for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x));
  * x itself may lie in an outer scope or in this one; NULL: nothing is kept. */
 typedef struct itr_scope { size_t mark[2]; } itr_scope;
@@ -100,7 +113,8 @@ itr_var *itr_detach(itr_tape *t, itr_var *x);
 double itr_var_item(const itr_tape *t, const itr_var *x);
 double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i);
 
-/* d loss / d everything that needs it; loss has one element. Adds into parameters' gradients. `scale` multiplies (gradient accumulation: 1/steps). */
+/* d loss / d everything that needs it; loss has one element. Adds into parameters' gradients. `scale` multiplies (gradient accumulation: 1/steps). The walk frees as it goes: afterwards the
+ * numbers of variables of more than a few thousand elements are gone, but for inputs, parameters and gradients of inputs. */
 void itr_backward(itr_tape *t, itr_var *loss, double scale);
 /* The same from a given gradient of `out` (same shape, float or double as the tape; out's type does not matter): GradCache's second pass. */
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad);
@@ -108,6 +122,6 @@ void itr_backward_from(itr_tape *t, itr_var *out, const void *grad);
 void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad);
 
 /* The first op whose output is not finite, in the order of the tape: its name, or NULL. For "loss is NaN: first bad tensor ...". */
-const char *itr_tape_first_bad(const itr_tape *t);
+const char *itr_tape_first_bad(itr_tape *t);
 
 #endif

@@ -60,6 +60,7 @@ int main(int argc, char **argv)
 	itr_params_initialise(p, 1);
 	itr_err err = ITR_ERR_INIT;
 	itr_optim *opt = itr_optim_new("adamw", p, &(itr_optim_opts){ .lr = 1e-4, .weight_decay = 0.01, .threads = threads }, &err);
+	itr_params_release_grads(p);            /* the tape lends them, as train does */
 	itr_rng r;
 	itr_rng_seed(&r, 2);
 	float *x = itr_aligned_alloc((size_t)(batch * size * size * 3) * sizeof *x);
@@ -71,16 +72,15 @@ int main(int argc, char **argv)
 		ids[i] = (int32_t)(itr_rng_u64(&r) % (uint64_t)(text.c.vocab - 2)) + 1;
 	for (int64_t i = 0; i <= batch; i++)
 		start[i] = i * tokens;
-	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = 1, .compute = !strcmp(argv[3], "bf16") ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32 });
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = 1, .compute = !strcmp(argv[3], "bf16") ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, .remake = argc > 8 ? atof(argv[8]) : 0 });
 	const itr_tower_in in = { .n = batch, .pixels = x, .ids = ids, .start = start };
 	double time[MOST], forward = 0, flops = 0, value = 0;
 	for (int k = -2; k < steps; k++) {
 		const double begun = itr_clock_now();
 		itr_tape_reset(t, (uint64_t)(k + 2));
-		itr_var *a = itr_linear(t, &image.head, image.ops->forward(t, image.layers, &image.c, &in, false).pooled), *b = itr_linear(t, &text.head, text.ops->forward(t, text.layers, &text.c, &in, false).pooled);
+		itr_var *b = itr_linear(t, &text.head, text.ops->forward(t, text.layers, &text.c, &in, false).pooled), *a = itr_linear(t, &image.head, image.ops->forward(t, image.layers, &image.c, &in, false).pooled);
 		itr_var *loss = itr_infonce(t, itr_scores(t, itr_l2norm(t, a), itr_l2norm(t, b), NULL, 1 / 0.07, 100), NULL, ITR_POSITIVES_DIAGONAL, true);
 		forward += k < 0 ? 0 : itr_clock_now() - begun;
-		itr_params_zero_grad(p);
 		itr_backward(t, loss, 1);
 		itr_optim_step(opt, 1e-4, 1);
 		value = itr_var_item(t, loss);
