@@ -40,6 +40,7 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_NUM("tower-lr", 0, itr_train_options, tune.tower_lr, "FACTOR", "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
 	ITR_OPT_ENUM("bn", 0, itr_train_options, tune.bn, bn_names, "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
 	ITR_OPT_BOOL("freeze-bn", 0, itr_train_options, tune.freeze_bn, "BatchNorm's own parameters are not trained"),
+	ITR_OPT_BOOL("gradient-checkpointing", 0, itr_train_options, gradient_checkpointing, "keep what goes from block to block alone, make the rest again: less memory, slower"),
 	ITR_OPT_INT("max-failed", 0, itr_train_options, tune.max_failed, "N", "pictures that may be undecodable; they are named and left out with their captions"),
 	ITR_OPT_HEADING("Closed forms:"),
 	ITR_OPT_INT("dims", 'd', itr_train_options, dims, "D", "cca: width of the shared space, at most"),
@@ -184,6 +185,7 @@ itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool
 	n.augment = (itr_augment){ itr_augment_kinds_of(o->augment), o->crop_scale, { o->jitter, o->jitter, o->jitter } };
 	n.positives = (itr_positives)o->positives;
 	n.compute = o->precision ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32;
+	n.remake = o->gradient_checkpointing ? INFINITY : ITR_REMAKE_CHEAP;
 	n.seed = t->seed;
 	n.threads = t->threads;
 	n.checkpoint_seconds = 60 * o->checkpoint_minutes;

@@ -11,7 +11,7 @@ typedef struct itr_train_options {
 	int64_t dims;
 	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
-	bool check_grad;
+	bool check_grad, gradient_checkpointing;
 	int finetune, augment, pooling;
 	double crop_scale, jitter;
 	itr_finetune_opts tune;

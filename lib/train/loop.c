@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "base/rng.h"
+#include "base/scratch.h"
 #include "train/checkpoint.h"
 #include "train/validate.h"
 
@@ -44,6 +45,7 @@ struct run {
 	double metric[ALL_METRICS];
 	double first_step_at, first_step_seconds, busy, flops, last_checkpoint;    /* seconds and work of steady steps */
 	int64_t busy_samples, warm;
+	size_t tape_bytes;              /* the most so far */
 	itr_err *err;
 };
 
@@ -152,6 +154,15 @@ static int stop_for_bad_numbers(struct run *r, double value)
 	return itr_err_set(r->err, "loss is %g at step %lld: the first bad tensor is the gradient of '%s'", value, (long long)global_step(r) + 1, grad ? grad : "the loss");
 }
 
+/* Between steps: what a step works in goes back to the system, for validation and checkpoints take as much. Gradients are dead then. */
+static void give_memory_back(struct run *r)
+{
+	r->tape_bytes = ITR_MAX(r->tape_bytes, itr_tape_bytes(r->tape));
+	itr_tape_trim(r->tape);
+	itr_scratch_release();
+	itr_params_release_grads(r->m->params);
+}
+
 /* One optimiser step: `accumulate` batches. 0, or -1 with err before any weight was touched. */
 static int one_step(struct run *r)
 {
@@ -160,7 +171,10 @@ static int one_step(struct run *r)
 	const double lr = itr_schedule_lr(&r->schedule, step), started = itr_clock_now();
 	double loss = 0, clip = 1, sum = 0;
 	int64_t samples = 0;
-	itr_params_zero_grad(r->m->params);
+	if (r->o->accumulate == 1 && r->o->cache_chunk == 0)
+		itr_params_release_grads(r->m->params);         /* one walk back, whose tape lends gradients the memory of its activations */
+	else
+		itr_params_zero_grad(r->m->params);
 	for (int64_t k = first; k < last; k++) {
 		const int64_t b = next_batch(r, k);
 		if (b < 0)
@@ -223,7 +237,7 @@ static int save_checkpoint(struct run *r)
 {
 	if (!r->h->checkpoint_path)
 		return 0;
-	itr_params_release_grads(r->m->params);         /* dead between steps: room for the best weights on their way from file to file */
+	give_memory_back(r);                    /* room for the best weights on their way from file to file */
 	float *best = NULL;
 	itr_checkpoint_parts p = { r->m, r->optim, r->ema, NULL, &r->state, r->history, ALL_METRICS, r->h->resume_info };
 	if (r->state.best_epoch > 0 && r->state.best_epoch == r->state.epoch && r->state.step_in_epoch == 0)
@@ -246,7 +260,7 @@ static int save_model(struct run *r)
 static int end_of_epoch(struct run *r)
 {
 	r->metric[TRAIN_LOSS] = r->state.loss_sum / r->state.loss_weight;
-	itr_params_release_grads(r->m->params);
+	give_memory_back(r);
 	if (r->ema)
 		itr_ema_swap(r->ema);
 	if (itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->source, r->tape, r->metric, r->err) < 0) {
@@ -363,7 +377,7 @@ static int set_up(struct run *r)
 		const int64_t e = itr_model_embed_dim(r->m);
 		r->embed_text = floats(b, e), r->embed_image = floats(b, e), r->grad_text = floats(b, e), r->grad_image = floats(b, e);
 	}
-	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .seed = o->seed, .compute = o->compute });
+	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .seed = o->seed, .compute = o->compute, .remake = o->remake });
 	r->ema = o->ema > 0 ? itr_ema_new(r->m->params, o->ema) : NULL;
 	r->last_checkpoint = itr_clock_now();
 	return 0;
@@ -389,7 +403,7 @@ static void tear_down(struct run *r)
 static void fill_report(struct run *r, itr_train_report *rep)
 {
 	*rep = (itr_train_report){ .epochs = r->state.epoch, .steps = itr_optim_steps(r->optim), .best_epoch = r->state.best_epoch, .best_value = r->state.best_value,
-	                           .tape_bytes = (int64_t)itr_tape_bytes(r->tape), .first_step_at = r->first_step_at, .first_step_seconds = r->first_step_seconds, .history = r->history };
+	                           .tape_bytes = (int64_t)ITR_MAX(r->tape_bytes, itr_tape_bytes(r->tape)), .first_step_at = r->first_step_at, .first_step_seconds = r->first_step_seconds, .history = r->history };
 	r->history = NULL;
 	for (int i = 0; i < ALL_METRICS; i++)
 		if (isfinite(r->metric[i])) {

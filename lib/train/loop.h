@@ -29,6 +29,7 @@ typedef struct itr_train_opts {
 	itr_positives positives;
 	bool symmetric;
 	itr_compute compute;
+	double remake;                  /* of towers: see itr_tape_opts; the same weights for any */
 	uint64_t seed;
 	int threads;
 	double checkpoint_seconds;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
