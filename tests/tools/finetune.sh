@@ -15,6 +15,7 @@ same() { cmp whole/m.h5 "$1/m.h5" && cmp whole/m.ckpt.h5 "$1/m.ckpt.h5"; }
 threads() { mkdir two && (cd two && ln -s ../data data && tune $both --bn batch data/few.jsonl -j 2 -o m.h5) && cmp_weights whole/m.h5 two/m.h5; }
 # the files differ in what they say of the run (threads, folder); their arrays must not
 cmp_weights() { for f in "$1" "$2"; do "$BIN/predict" --model "$f" --side image data/few.jsonl -j 1 -o "$f.npz" --no-normalize --no-provenance -q -f || return 1; done; cmp "$1.npz" "$2.npz"; }
+checkpointed() { "$BIN/train" $both --bn batch data/few.jsonl -j 2 -o kept.h5 -q --gradient-checkpointing && cmp_weights whole/m.h5 kept.h5; }
 killed() {      # kill -9 behind the first checkpoint inside an epoch, then go on: the same model as of a run that was left alone
 	mkdir killed; "$BIN/train" $both --bn batch data/few.jsonl -j "$1" -o killed/m.h5 -f -q --checkpoint-minutes 0.0001 & pid=$!
 	for _ in $(seq 600); do [ -e killed/m.ckpt.h5 ] && break; sleep 0.05; done
@@ -36,6 +37,7 @@ t "evaluate reads the manifest, by the model's own vocabulary and split" judged
 t "predict too" vectors
 t "pixels and words, both towers, --bn batch" whole
 t "the same weights for two threads" threads
+t "--gradient-checkpointing: the same weights" checkpointed
 t "killed with -9 and resumed, one thread: the same weights" killed 1
 t "killed with -9 and resumed, two threads: the same weights" killed 2
 t "Ctrl-C saves, exits 130 and says how to go on" stopped
