@@ -34,7 +34,11 @@ struct training {
 };
 
 static const itr_tool_desc train_tool = {
-	.name = "train", .purpose = "fit a model to stored text and image vectors", .synopsis = "train [options] --model NAME FEATURES -o MODEL", .options = itr_train_option_table,
+	.name = "train", .purpose = "fit a model to stored text and image vectors",
+	.synopsis = "train [options] --model NAME FEATURES -o MODEL\n"
+	            "       train --model heads --finetune image|text|all [options] MANIFEST.jsonl -o MODEL\n"
+	            "       train --resume CHECKPOINT",
+	.options = itr_train_option_table,
 	.max_args = 1, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "extract-features(1), evaluate(1), predict(1), runs(1)", .complete = itr_train_options_complete,
 };
 
