@@ -69,6 +69,7 @@ static void init(void *tower, itr_params *p, const itr_tower_config *c)
 				conv(&b->expand, p, c, prefix, "conv_pw", "bn1", in, wide, 1, 1, 1);
 			conv(&b->depthwise, p, c, prefix, "conv_dw", b->expands ? "bn2" : "bn1", wide, wide, g->kernel, stride, wide);
 			conv(&b->project, p, c, prefix, b->expands ? "conv_pwl" : "conv_pw", b->expands ? "bn3" : "bn2", wide, g->out, 1, 1, 1);
+			itr_conv_norm_follows(&b->project, &b->depthwise, ITR_ACT_RELU6);
 			in = g->out;
 		}
 	conv(&m->head, p, c, "", "conv_head", "bn2", in, HEAD, 1, 1, 1);

@@ -65,6 +65,8 @@ static void init(void *tower, itr_params *p, const itr_tower_config *c)
 			k++;
 		}
 		conv(&m->b[i].project, p, c, NAME(""), r->wide, r->out, 1, 1, 1);
+		if (!r->excite)
+			itr_conv_norm_follows(&m->b[i].project, &m->b[i].depthwise, r->hard ? ITR_ACT_HARDSWISH : ITR_ACT_RELU);
 #undef NAME
 	}
 	snprintf(name, sizeof name, "features.%d", ROWS + 1);

@@ -46,6 +46,8 @@ static void block_init(struct block *k, itr_params *p, const itr_tower_config *c
 		conv(&k->conv[0], p, c, prefix, "conv1", "bn1", in, width, 3, stride);
 		conv(&k->conv[1], p, c, prefix, "conv2", "bn2", width, width, 3, 1);
 	}
+	for (int i = 1; i < k->convs; i++)
+		itr_conv_norm_follows(&k->conv[i], &k->conv[i - 1], ITR_ACT_RELU);
 	if (k->has_down)
 		conv(&k->down, p, c, prefix, "downsample.0", "downsample.1", in, out, 1, stride);
 }

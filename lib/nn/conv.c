@@ -2,8 +2,10 @@
 
 #include <math.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "tensor/depthwise.h"
+#include "tensor/vmath.h"
 
 static itr_conv_opts filled(const itr_conv_opts *o)
 {
@@ -22,7 +24,7 @@ static itr_conv kernel_of(const itr_conv_opts *o)
 }
 
 /* The product's weights, rows of (KH, KW, C), each times scale[o] where there is one. Groups become zeros: no network here has any but depthwise ones. */
-static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, int threads)
+static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_expected *x, int threads)
 {
 	const itr_conv g = kernel_of(o);
 	const int64_t taps = o->kernel * o->kernel, cn = o->in / o->groups, k = taps * o->in;
@@ -34,7 +36,7 @@ static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const flo
 				all[(i * taps + u) * o->in + i / (o->out / o->groups) * cn + j] = rows[(i * taps + u) * cn + j] * (scale ? scale[i] : 1.0f);
 	itr_conv whole = g;
 	whole.groups = 1;
-	itr_frozen *f = itr_conv_freeze(&whole, c, all, threads);
+	itr_frozen *f = itr_conv_freeze(&whole, c, all, x, threads);
 	itr_aligned_free(rows);
 	itr_aligned_free(all);
 	return f;
@@ -46,6 +48,35 @@ static itr_param *normal_weight(itr_params *p, const char *name, const itr_conv_
 }
 
 /* --- with normalisation ------------------------------------------------------------------------------------------------------------------- */
+
+/* The mean of a(x) for x normal with mean `mean` and deviation `deviation`: by the midpoint rule over four deviations on each side. */
+static float mean_through(itr_activation a, float mean, float deviation)
+{
+	enum { STEPS = 64 };
+	float x[STEPS];
+	double sum = 0, weight = 0;
+	for (int i = 0; i < STEPS; i++)
+		x[i] = mean + deviation * (8.0f * ((float)i + 0.5f) / STEPS - 4.0f);
+	itr_activate(a, x, x, STEPS);
+	for (int i = 0; i < STEPS; i++) {
+		const float z = 8.0f * ((float)i + 0.5f) / STEPS - 4.0f;
+		const double w = (double)itr_vexp(-0.5f * z * z);
+		sum += w * (double)x[i];
+		weight += w;
+	}
+	return (float)(sum / weight);
+}
+
+static void freeze_product(itr_conv_norm_layer *l, const float *scale, itr_compute c, int threads)
+{
+	float *mean = itr_aligned_alloc((size_t)(l->o.in + l->o.out) * sizeof *mean), *lost = mean + l->o.in;
+	for (int64_t i = 0; l->source && i < l->o.in; i++)
+		mean[i] = mean_through(l->between, l->source->beta->data[i], fabsf(l->source->gamma->data[i]));
+	l->weight->packed = freeze_rows(&l->o, l->weight->data, scale, c, &(itr_expected){ l->source ? mean : NULL, lost }, threads);
+	for (int64_t i = 0; i < l->o.out; i++)
+		l->weight->folded_bias[i] += lost[i];
+	itr_aligned_free(mean);
+}
 
 /* norm(conv(x)) = conv with rows times gamma / sqrt(var + eps), plus beta - mean gamma / sqrt(var + eps). */
 static void freeze_norm(itr_params *p, void *layer, itr_compute c, int threads)
@@ -65,7 +96,7 @@ static void freeze_norm(itr_params *p, void *layer, itr_compute c, int threads)
 		itr_depthwise_weights(&g, l->weight->data, scale, l->taps);
 		itr_params_owns(p, l->taps);
 	} else
-		l->weight->packed = freeze_rows(&l->o, l->weight->data, scale, c, threads);
+		freeze_product(l, scale, c, threads);
 	itr_aligned_free(scale);
 	itr_params_give_back(p, l->weight);
 }
@@ -74,6 +105,7 @@ void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv,
 {
 	l->o = filled(o);
 	l->taps = NULL;
+	l->source = NULL;
 	l->weight = normal_weight(p, conv, &l->o);
 	l->gamma = itr_params_add(p, norm, "weight", 1, &l->o.out, ITR_INIT_ONE, 0, true);
 	l->beta = itr_params_add(p, norm, "bias", 1, &l->o.out, ITR_INIT_ZERO, 0, true);
@@ -81,6 +113,14 @@ void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv,
 	l->var = itr_params_add(p, norm, "running_var", 1, &l->o.out, ITR_INIT_ONE, 0, true);
 	l->mean->frozen = l->var->frozen = true;
 	itr_params_add_freezer(p, freeze_norm, l);
+}
+
+void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *source, itr_activation a)
+{
+	if (source->o.out != l->o.in)
+		ITR_BUG("itr_conv_norm_follows: %lld channels after %lld", (long long)l->o.in, (long long)source->o.out);
+	l->source = source;
+	l->between = a;
 }
 
 itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a)
@@ -101,7 +141,7 @@ itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, it
 static void freeze_conv(itr_params *p, void *layer, itr_compute c, int threads)
 {
 	itr_conv_layer *l = layer;
-	l->weight->packed = freeze_rows(&l->o, l->weight->data, NULL, c, threads);
+	l->weight->packed = freeze_rows(&l->o, l->weight->data, NULL, c, NULL, threads);
 	itr_params_give_back(p, l->weight);
 }
 

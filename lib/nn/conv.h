@@ -25,8 +25,14 @@ typedef struct itr_conv_norm_layer {
 	itr_conv_opts o;
 	itr_param *weight, *gamma, *beta, *mean, *var;
 	float *taps;                             /* depthwise, after freezing */
+	const struct itr_conv_norm_layer *source;        /* makes this layer's input, through `between`; or NULL */
+	itr_activation between;
 } itr_conv_norm_layer;
 void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv, const char *norm, const itr_conv_opts *o);
+/* Says that l's input is always a(norm(conv(...))) of `source`, registered before it and nothing added. int8 then knows the mean of each channel without having seen a picture (a normalised
+ * channel has mean beta and deviation |gamma|; Nagel et al. 2019, Data-free quantization through weight equalization and bias correction), and the bias makes up for what rounding
+ * the weights does to it. */
+void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *source, itr_activation a);
 /* activation(norm(conv(x)) + residual); residual may be NULL. */
 itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a);
 

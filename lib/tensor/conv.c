@@ -316,15 +316,19 @@ static void frozen_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
 	itr_conv_patches(&s->p, s->x, row, rows, dst);
 }
 
-itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, int threads)
+itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads)
 {
-	const int64_t run = g->kw * g->c, k = g->kh * run, wide = compute == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g) ? itr_conv_int8_run(g) : run;
-	if (wide == run)
-		return itr_freeze(compute, rows, g->o, k, k, threads);
-	float *all = itr_scratch_take((size_t)(g->o * g->kh * wide) * sizeof *all);
+	const int64_t run = g->kw * g->c, wide = compute == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g) ? itr_conv_int8_run(g) : run;
+	float *all = itr_scratch_take((size_t)((g->o + 1) * g->kh * wide) * sizeof *all), *mean = all + g->o * g->kh * wide;
 	for (int64_t r = 0; r < g->o * g->kh; r++)
 		zero_run(copy_run(all + r * wide, rows + r * run, run), wide - run);
-	itr_frozen *f = itr_freeze(compute, all, g->o, g->kh * wide, g->kh * wide, threads);
+	for (int64_t i = 0; x && x->mean && i < g->kh; i++) {
+		float *to = mean + i * wide;
+		for (int64_t j = 0; j < g->kw; j++)
+			to = copy_run(to, x->mean, g->c);
+		zero_run(to, wide - run);
+	}
+	itr_frozen *f = itr_freeze_expecting(compute, all, g->o, g->kh * wide, g->kh * wide, x ? &(itr_expected){ x->mean ? mean : NULL, x->lost } : NULL, threads);
 	itr_scratch_give(all);
 	return f;
 }

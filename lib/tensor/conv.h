@@ -31,8 +31,9 @@ void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float
 void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const float *x, const float *dy, float beta, float *dw, int threads);
 /* (O, C / groups, KH, KW) -> (O, KH, KW, C / groups): the order in which a weight to freeze (groups 1) is asked for. */
 void itr_conv_weight_rows(const itr_conv *g, const float *w, float *rows);
-/* rows (o, kh kw c) packed for itr_conv_frozen_forward. Of g: c, o, kh, kw, dilation, groups (1). Copies; never fails. */
-itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, int threads);
+/* rows (o, kh kw c) packed for itr_conv_frozen_forward. Of g: c, o, kh, kw, dilation, groups (1). x: as in itr_freeze_expecting (mean by channel, (c), zeros around the picture not counted),
+ * or NULL. Copies; never fails. */
+itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads);
 /* y = after(x * w) with a weight by itr_conv_freeze; groups 1. after->residual: as y. int8: activations in the range of each pixel where the kernel is one pixel, else of each picture. */
 void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float *x, const itr_after *after, float *y, int threads);
 

@@ -1,5 +1,6 @@
 #include "tensor/frozen.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,8 +45,18 @@ struct freezing {
 	itr_frozen *f;
 	const float *w;
 	int64_t ldw;
+	const itr_expected *x;
 	uint32_t *rows;              /* int8: rows on their way to a panel, one panel a worker */
 };
+
+/* The product of a row's rounding errors, w - scale q, and what it will be multiplied by on average. */
+static float lost(const float *w, float scale, bool wide, const void *q, int64_t k, const float *mean)
+{
+	double s = 0;
+	for (int64_t j = 0; j < k; j++)
+		s += ((double)w[j] - (double)scale * (wide ? ((const int16_t *)q)[j] : ((const int8_t *)q)[j])) * (double)mean[j];
+	return isfinite(s) ? (float)s : 0.0f;
+}
 
 static void freeze_piece(void *ctx, int64_t p, int worker)
 {
@@ -61,12 +72,18 @@ static void freeze_piece(void *ctx, int64_t p, int worker)
 	uint32_t *rows = z->rows + worker * f->nr * f->words;
 	for (int j = 0; j < cols; j++) {
 		rows[(j + 1) * f->words - 1] = 0;        /* what the last word holds beyond k */
-		f->scale[j0 + j] = itr_rowwise_get()->quantise_weight(z->w + (j0 + j) * z->ldw, f->k, f->q->k_unit == 2, rows + j * f->words, f->sum + j0 + j);
+		const float *w = z->w + (j0 + j) * z->ldw;
+		f->scale[j0 + j] = itr_rowwise_get()->quantise_weight(w, f->k, f->q->k_unit == 2, rows + j * f->words, f->sum + j0 + j);
+		f->sum[j0 + j] += itr_int8_even_out(w, f->k, f->scale[j0 + j], f->q->k_unit == 2, rows + j * f->words);
+		if (z->x)
+			z->x->lost[j0 + j] = lost(w, f->scale[j0 + j], f->q->k_unit == 2, rows + j * f->words, f->k, z->x->mean);
 	}
 	itr_gemm_isa_get()->pack((float *)panel, f->nr, (const float *)rows, f->words, 1, cols, f->words);
 }
 
-itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads)
+itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads) { return itr_freeze_expecting(c, w, n, k, ldw, NULL, threads); }
+
+itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x, int threads)
 {
 	itr_frozen *f = itr_xcalloc(1, sizeof *f);
 	if (n < 1 || k < 1 || ldw < k || (c == ITR_COMPUTE_INT8 && k > 66000))          /* 255 * 127 * k must fit 31 bits */
@@ -82,7 +99,9 @@ itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int6
 	f->words = div_up(k, f->q ? f->q->k_unit : f->g.k_unit);
 	const int64_t panels = div_up(n, f->nr);
 	f->panels = itr_aligned_alloc((size_t)(panels * f->nr * f->words) * sizeof *f->panels);
-	struct freezing z = { f, w, ldw, NULL };
+	struct freezing z = { f, w, ldw, x && x->mean ? x : NULL, NULL };
+	if (x)
+		memset(x->lost, 0, (size_t)n * sizeof *x->lost);
 	if (f->q) {
 		f->scale = itr_aligned_calloc((size_t)(panels * f->nr) * sizeof *f->scale);
 		f->sum = itr_aligned_calloc((size_t)(panels * f->nr) * sizeof *f->sum);

@@ -4,7 +4,8 @@
  *	itr_frozen *w = itr_freeze(ITR_COMPUTE_BF16, weight, 768, 3072, 3072, threads);
  *	itr_frozen_product(w, tokens, x, 3072, &(itr_after){ .bias = b, .residual = y, .ld_residual = 768 }, y, 768, threads);
  *
- * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), activations asymmetric 8 bits per row of the batch,
+ * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), rounded so that
+ * the errors of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch,
  * found on the fly, or in a calibrated range; sums in 32-bit integers, hence exact and equal on every machine. No result depends on threads, on the batch or on the row's place.
  */
 #ifndef ITR_TENSOR_FROZEN_H
@@ -31,6 +32,12 @@ typedef struct itr_frozen itr_frozen;
 
 /* w (n, k), rows ldw apart: y = x w^T, as torch.nn.Linear stores it. Copies; never fails. */
 itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads);
+/* What is known of the left operand, and what rounding the weights to 8 bits then costs. */
+typedef struct itr_expected {
+	const float *mean;               /* (k), of each of its numbers; NULL: nothing is known */
+	float *lost;                     /* (n): the product of w's rounding errors and the mean, to be added to the bias; zeros for fp32 and bf16 */
+} itr_expected;
+itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x, int threads);
 void itr_frozen_free(itr_frozen *f);
 size_t itr_frozen_bytes(const itr_frozen *f);
 int64_t itr_frozen_n(const itr_frozen *f);

@@ -59,6 +59,11 @@ typedef struct itr_frozen_int8 {
 } itr_frozen_int8;
 itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f);
 
+/* q: a row of weights w (k), rounded to the nearest w / scale. Rounds the other way those that lie nearest to the middle, until what rounding did to the row's sum is nothing (half a step at
+ * most); returns what is added to the sum of q. Why: errors of rounding are noise to inputs of either sign, but inputs behind a ReLU are positive and a background is one colour, and what
+ * such inputs share is multiplied by the sum of the errors. EfficientNet-Lite0 on pictures with white around them: least cosine to fp32 .957 without. */
+int32_t itr_int8_even_out(const float *w, int64_t k, float scale, bool wide, void *q);
+
 /* The packed weights themselves, panels of itr_gemm_isa_get()->nr columns, for kernels that bring a left operand of their own. fp32 only. */
 const float *itr_frozen_panels(const itr_frozen *f);
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "nn/layers.h"
+#include "nn/conv.h"
 
 enum { LAYERS = 6, D = 96, H = 160, N = 41 };
 
@@ -152,8 +152,62 @@ static void test_freezing(void **state)
 	assert_true(worst[2] < 0.1 && worst[2] > 1e-5);
 }
 
+/* A convolution behind a normalised channel and ReLU6: what int8 gets wrong on average, over many pixels, is much less where the layer knows what it follows. */
+static double mean_error(bool follows)
+{
+	enum { C = 48, O = 24, PIXELS = 4000 };
+	float *x = itr_aligned_alloc((size_t)(PIXELS * C) * sizeof *x), *exact = itr_aligned_alloc((size_t)(PIXELS * O) * sizeof *exact);
+	uint32_t s = 99;
+	for (int i = 0; i < PIXELS * C; i++) {                  /* the sum of twelve uniform numbers: mean 0, variance 1 */
+		float v = -6;
+		for (int k = 0; k < 12; k++)
+			v += (float)((s = s * 1664525u + 1013904223u) >> 8) * 0x1p-24f;
+		x[i] = v;
+	}
+	double off[O] = { 0 }, worst = 0;
+	for (int c = 0; c < 3; c += 2) {
+		itr_params *p = itr_params_new();
+		itr_conv_norm_layer a, b;
+		itr_conv_norm_init(&a, p, "a", "an", &(itr_conv_opts){ .in = C, .out = C, .kernel = 1, .groups = C, .eps = 1e-5 });
+		itr_conv_norm_init(&b, p, "b", "bn", &(itr_conv_opts){ .in = C, .out = O, .kernel = 1, .eps = 1e-5 });
+		if (follows)
+			itr_conv_norm_follows(&b, &a, ITR_ACT_RELU6);
+		itr_params_seal(p);
+		itr_params_initialise(p, 3);
+		for (int i = 0; i < C; i++) {
+			a.weight->data[i] = 1;
+			a.gamma->data[i] = 0.25f + 0.1f * (float)(i % 7);
+			a.beta->data[i] = (float)(i % 9) - 2;
+		}
+		itr_params_freeze(p, (itr_compute)c, 1);
+		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .inference = true });
+		itr_var *y = itr_conv_norm(t, &b, itr_conv_norm(t, &a, itr_input(t, 4, (int64_t[]){ 1, 50, PIXELS / 50, C }, x), NULL, ITR_ACT_RELU6), NULL, ITR_ACT_NONE);
+		for (int i = 0; i < PIXELS * O; i++)
+			if (c == 0)
+				exact[i] = ((const float *)y->data)[i];
+			else
+				off[i % O] += ((double)((const float *)y->data)[i] - (double)exact[i]) / PIXELS;
+		itr_tape_free(t);
+		itr_params_free(p);
+	}
+	for (int i = 0; i < O; i++)
+		worst = fmax(worst, fabs(off[i]));
+	itr_aligned_free(x);
+	itr_aligned_free(exact);
+	return worst;
+}
+
+static void test_mean_error_of_int8(void **state)
+{
+	const double with = mean_error(true), without = mean_error(false);
+	(void)state;
+	printf("# int8 behind ReLU6, largest mean error of a channel: %.2g, without knowing what it follows %.2g\n", with, without);
+	assert_true(with < 0.3 * without);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_scopes_change_nothing_but_memory), cmocka_unit_test(test_scopes_bound_memory), cmocka_unit_test(test_freezing) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_scopes_change_nothing_but_memory), cmocka_unit_test(test_scopes_bound_memory), cmocka_unit_test(test_freezing),
+		cmocka_unit_test(test_mean_error_of_int8) };
 	return cmocka_run_group_tests_name("nn freeze", tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "tensor/conv.h"
+#include "tensor/frozen_kernel.h"
 
 static uint32_t state_ = 815;
 static uint32_t next(void) { return state_ = state_ * 1664525u + 1013904223u; }
@@ -48,26 +49,36 @@ static struct range range_of(const float *x, int64_t n, const float *range)
 static void reference(const itr_conv *g, const float *x, const float *w, const float *range, float *y)
 {
 	const int64_t k = g->kh * g->kw * g->c, picture = g->h * g->w * g->c;
+	int8_t *rounded = itr_xmalloc((size_t)(g->o * k));
+	float *ws = itr_xmalloc((size_t)g->o * sizeof *ws);
+	for (int64_t o = 0; o < g->o; o++) {
+		float top = 0;
+		for (int64_t l = 0; l < k; l++)
+			top = fmaxf(top, fabsf(w[o * k + l]));
+		ws[o] = top / 127.0f > 1e-37f ? top / 127.0f : 1.0f;
+		const float inverse = 1.0f / ws[o];
+		for (int64_t l = 0; l < k; l++)
+			rounded[o * k + l] = (int8_t)ITR_MAX(ITR_MIN(lrintf(w[o * k + l] * inverse), 127L), -127L);
+		itr_int8_even_out(w + o * k, k, ws[o], false, rounded + o * k);
+	}
 	for (int64_t r = 0; r < g->batch * g->oh * g->ow; r++) {
 		const int64_t b = r / g->ow / g->oh, i = r / g->ow % g->oh * g->stride - g->top, j = r % g->ow * g->stride - g->left;
 		const bool pixel = g->kh == 1 && g->kw == 1 && g->top == 0 && g->left == 0;
 		const struct range a = pixel ? range_of(x + b * picture + (i * g->w + j) * g->c, g->c, range) : range_of(x + b * picture, picture, range);
 		for (int64_t o = 0; o < g->o; o++) {
-			float top = 0;
 			long sum = 0;
-			for (int64_t l = 0; l < k; l++)
-				top = fmaxf(top, fabsf(w[o * k + l]));
-			const float ws = top / 127.0f > 1e-37f ? top / 127.0f : 1.0f, wi = 1.0f / ws;
 			for (int64_t l = 0; l < k; l++) {
 				const int64_t h = i + l / g->c / g->kw, v = j + l / g->c % g->kw;
 				if (h < 0 || h >= g->h || v < 0 || v >= g->w)
 					continue;
 				const long q = ITR_MAX(ITR_MIN(lrintf(x[b * picture + (h * g->w + v) * g->c + l % g->c] * a.inverse) + a.zero, 255L), 0L);
-				sum += (q - a.zero) * ITR_MAX(ITR_MIN(lrintf(w[o * k + l] * wi), 127L), -127L);
+				sum += (q - a.zero) * rounded[o * k + l];
 			}
-			y[r * g->o + o] = (float)sum * (a.scale * ws);
+			y[r * g->o + o] = (float)sum * (a.scale * ws[o]);
 		}
 	}
+	free(rounded);
+	free(ws);
 }
 
 static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual, bool relu, bool fixed)
@@ -82,7 +93,7 @@ static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual
 	const itr_after after = { bias ? b : NULL, residual ? res : NULL, g.o, relu ? ITR_ACT_RELU : ITR_ACT_NONE };
 	for (int64_t i = 0; i < g.h * g.w * g.c; i++)            /* pictures of different ranges */
 		x[i] *= 3;
-	itr_frozen *f = itr_conv_freeze(&g, ITR_COMPUTE_INT8, w, 2);
+	itr_frozen *f = itr_conv_freeze(&g, ITR_COMPUTE_INT8, w, NULL, 2);
 	if (fixed)
 		itr_frozen_set_range(f, range[0], range[1]);
 	reference(&g, x, w, fixed ? range : NULL, want);
@@ -143,7 +154,7 @@ static void test_bad_numbers_stay_bad(void **state)
 	(void)state;
 	x[17] = NAN;
 	x[2 * 9 * 9 * 5 + 99] = -INFINITY;
-	itr_frozen *f = itr_conv_freeze(&g, ITR_COMPUTE_INT8, w, 1);
+	itr_frozen *f = itr_conv_freeze(&g, ITR_COMPUTE_INT8, w, NULL, 1);
 	itr_conv_frozen_forward(&g, f, x, NULL, y, 2);
 	for (int64_t i = 0; i < 3 * n; i++)
 		assert_true(i / n == 1 ? isfinite(y[i]) : isnan(y[i]));

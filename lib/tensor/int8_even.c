@@ -1,0 +1,54 @@
+/* Rounding of weights to 8 bits whose errors cancel over a row. */
+#include <math.h>
+
+#include "tensor/frozen_kernel.h"
+
+enum { UNIT = 1 << 16, BINS = 512 };       /* an error of 1 as an integer: sums of integers have no order; bins: of half an error each 1 / 512 */
+
+/* What rounding took off a weight, in units; not above half of one. */
+static inline int32_t lost(float w, float inverse, int q) { return (int32_t)((w * inverse - (float)q) * (float)UNIT); }
+
+/* How near to the middle a weight lies that can be rounded the other way (1: upwards): 1 .. BINS - 1, or 0 where it cannot. Zeros stay zeros: they are padding, or were pruned. */
+static inline int nearness(float w, float inverse, int q, int way)
+{
+	const int32_t e = lost(w, inverse, q) * way;
+	return e <= 0 || w == 0.0f || q * way >= 127 ? 0 : ITR_MIN(1 + e / (UNIT / 2 / (BINS - 1)), BINS - 1);
+}
+
+static inline __attribute__((always_inline)) int32_t even_out(const float *w, int64_t k, float inverse, const bool wide, void *q)
+{
+	int8_t *const narrow = q;
+	int16_t *const words = q;
+	int64_t sum = 0, count[BINS] = { 0 };
+	for (int64_t j = 0; j < k; j++)
+		sum += lost(w[j], inverse, wide ? words[j] : narrow[j]);
+	const int way = sum < 0 ? -1 : 1;
+	const int64_t flips = (sum * way + UNIT / 2) / UNIT;
+	if (flips == 0)
+		return 0;
+	for (int64_t j = 0; j < k; j++)
+		count[nearness(w[j], inverse, wide ? words[j] : narrow[j], way)]++;
+	int bin = BINS;
+	int64_t left = flips;                                    /* of the last bin that takes part, the first `left` are taken; of those above it, all */
+	while (--bin > 0 && left > count[bin])
+		left -= count[bin];
+	int32_t made = 0;
+	for (int64_t j = 0; j < k; j++) {
+		const int d = nearness(w[j], inverse, wide ? words[j] : narrow[j], way);
+		if (d == 0 || d < bin || (d == bin && left-- <= 0))
+			continue;
+		if (wide)
+			words[j] = (int16_t)(words[j] + way);
+		else
+			narrow[j] = (int8_t)(narrow[j] + way);
+		made += way;
+	}
+	return made;
+}
+
+int32_t itr_int8_even_out(const float *w, int64_t k, float scale, bool wide, void *q)
+{
+	if (!isfinite(scale))
+		return 0;
+	return wide ? even_out(w, k, 1.0f / scale, true, q) : even_out(w, k, 1.0f / scale, false, q);
+}
