@@ -113,7 +113,8 @@ INLINE void tile(const bool two, const bool wide, const itr_direct_walk *w, cons
 			int64_t k = w->run;
 			for (; k >= 4; k -= 4, p0 += 4, p1 += 4, bp += 128) {
 				_mm_prefetch(ahead, _MM_HINT_T1);
-				_mm_prefetch(ahead + 64, _MM_HINT_T1);
+				if (w->ahead_step > 64)
+					_mm_prefetch(ahead + 64, _MM_HINT_T1);
 				ahead += w->ahead_step;
 				if (asked < 7) {
 					ask(o, 0, asked);

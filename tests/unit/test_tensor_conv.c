@@ -1,21 +1,33 @@
-/* Frozen fp32 convolutions against one chain of fused multiply-adds an output, written plainly: to the bit, whatever kernel, block and number of threads. */
+/* Frozen fp32 and depthwise convolutions against one chain of fused multiply-adds an output, written plainly: to the bit, whatever kernel, block and number of threads. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
-#include "base/mem.h"
+#include "base/compat.h"
 #include "base/rng.h"
 #include "tensor/conv.h"
+#include "tensor/depthwise.h"
 
 struct shape { int64_t batch, h, w, c, o, kernel, stride, pad; bool bias, residual; itr_activation act; };
 
+/* They end where memory ends: a kernel that reads on dies (no sanitizer sees what assembler reads). */
+struct block { void *map; size_t bytes; };
+static struct block blocks[16];
+static int n_blocks;
+
 static float *numbers(itr_rng *r, int64_t n)
 {
-	float *x = itr_aligned_alloc((size_t)n * sizeof *x);
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = ((size_t)n * sizeof(float) + page - 1) / page * page;
+	char *map = mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(map != MAP_FAILED && n_blocks < ITR_LEN(blocks) && mprotect(map + bytes, page, PROT_NONE) == 0);
+	blocks[n_blocks++] = (struct block){ map, bytes + page };
+	float *x = (float *)(void *)(map + bytes) - n;
 	for (int64_t i = 0; i < n; i++)
 		x[i] = (float)itr_rng_normal(r);
 	return x;
@@ -69,7 +81,8 @@ static void check_shape(const struct shape *s)
 				         (long long)i, (double)y[i], (double)expected[i]);
 	}
 	itr_frozen_free(f);
-	itr_aligned_free(x), itr_aligned_free(w), itr_aligned_free(bias), itr_aligned_free(residual), itr_aligned_free(expected), itr_aligned_free(y);
+	while (n_blocks)
+		n_blocks--, munmap(blocks[n_blocks].map, blocks[n_blocks].bytes);
 }
 
 /* Distances that are multiples of 4 KB, kernels longer than a block, groups of seven that do not come out even, columns that do not fill a panel. */
@@ -85,6 +98,49 @@ static void test_frozen_is_the_chain(void **state)
 	(void)state;
 	for (int i = 0; i < ITR_LEN(shapes); i++)
 		check_shape(&shapes[i]);
+}
+
+/* Each channel by itself: the taps inside of the picture, in order, then bias and activation. */
+static float plain_channel(const itr_conv *g, const float *x, const float *w, int64_t b, int64_t i, int64_t j, int64_t c)
+{
+	float s = 0;
+	for (int64_t u = 0; u < g->kh; u++)
+		for (int64_t v = 0; v < g->kw; v++) {
+			const int64_t h = i * g->stride - g->top + u, l = j * g->stride - g->left + v;
+			if (h >= 0 && h < g->h && l >= 0 && l < g->w)
+				s = fmaf(x[((b * g->h + h) * g->w + l) * g->c + c], w[(c * g->kh + u) * g->kw + v], s);
+		}
+	return s;
+}
+
+static void test_depthwise_is_the_chain(void **state)
+{
+	static const struct { int64_t h, w, c, kernel, stride; itr_activation act; } shapes[] = {
+		{ 14, 14, 40, 5, 1, ITR_ACT_NONE }, { 7, 7, 19, 5, 1, ITR_ACT_RELU }, { 15, 13, 16, 3, 2, ITR_ACT_RELU6 }, { 28, 30, 33, 3, 1, ITR_ACT_NONE }, { 9, 17, 48, 5, 2, ITR_ACT_RELU },
+		{ 3, 2, 5, 3, 1, ITR_ACT_NONE },    { 2, 3, 24, 5, 1, ITR_ACT_NONE }, { 11, 12, 3, 7, 1, ITR_ACT_RELU },  { 1, 1, 20, 5, 2, ITR_ACT_NONE },
+	};
+	(void)state;
+	for (int k = 0; k < ITR_LEN(shapes); k++) {
+		const int64_t c = shapes[k].c, kernel = shapes[k].kernel;
+		itr_conv g = { .batch = 2, .h = shapes[k].h, .w = shapes[k].w, .c = c, .o = c, .kh = kernel, .kw = kernel, .stride = shapes[k].stride, .dilation = 1, .groups = c };
+		itr_rng r;
+		itr_rng_seed(&r, 8);
+		assert_true(itr_conv_shape(&g, kernel / 2));
+		const int64_t n = g.batch * g.oh * g.ow * c;
+		float *x = numbers(&r, g.batch * g.h * g.w * c), *w = numbers(&r, c * kernel * kernel), *taps = numbers(&r, c * kernel * kernel), *bias = numbers(&r, c), *y = numbers(&r, n);
+		itr_depthwise_weights(&g, w, NULL, taps);
+		for (int threads = 1; threads <= 3; threads++) {
+			itr_depthwise(&g, x, taps, bias, shapes[k].act, y, threads);
+			for (int64_t i = 0; i < n; i++) {
+				const int64_t p = i / c;
+				const float e = followed(plain_channel(&g, x, w, p / (g.oh * g.ow), p / g.ow % g.oh, p % g.ow, i % c), bias + i % c, NULL, shapes[k].act);
+				if (y[i] != e)
+					fail_msg("shape %d, %d threads: element %lld is %.9g, not %.9g", k, threads, (long long)i, (double)y[i], (double)e);
+			}
+		}
+		while (n_blocks)
+			n_blocks--, munmap(blocks[n_blocks].map, blocks[n_blocks].bytes);
+	}
 }
 
 /* NaN and infinity go through what follows the sums as they do elsewhere. */
@@ -114,6 +170,6 @@ static void test_not_a_number(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_frozen_is_the_chain), cmocka_unit_test(test_not_a_number) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_frozen_is_the_chain), cmocka_unit_test(test_depthwise_is_the_chain), cmocka_unit_test(test_not_a_number) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
