@@ -24,6 +24,12 @@ struct lent {
 	itr_param *param;
 };
 
+/* A value in the pool that no walk back will come to. */
+struct idle {
+	struct idle *next;
+	itr_var *value;
+};
+
 struct itr_tape {
 	itr_tape_opts o;
 	itr_arena *arena;               /* variables and small arrays; in inference everything, by scopes */
@@ -32,6 +38,7 @@ struct itr_tape {
 	uint64_t step, serial;
 	double flops;
 	struct lent *lent;
+	struct idle *idle;              /* newest first */
 	void *scratch;                  /* one call's scratch at a time, grown to the largest */
 	size_t scratch_bytes;
 	itr_tape **worker;              /* threads of them, or NULL: itr_tape_workers */
@@ -99,6 +106,7 @@ void itr_tape_reset(itr_tape *t, uint64_t step)
 	itr_arena_reset(t->arena);
 	itr_pool_reset(t->pool);
 	t->first = t->last = NULL;
+	t->idle = NULL;
 	t->step = step;
 	t->serial = 0;
 	t->flops = 0;
@@ -251,7 +259,7 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p)
 itr_scope itr_scope_begin(itr_tape *t)
 {
 	if (!t->o.inference)
-		return (itr_scope){ { (size_t)(uintptr_t)t->last, 0 } };
+		return (itr_scope){ { (size_t)(uintptr_t)t->last, (size_t)(uintptr_t)t->idle } };
 	itr_arena_mark m = itr_arena_here(t->arena);
 	return (itr_scope){ { (size_t)(uintptr_t)m.block, m.used } };
 }
@@ -296,6 +304,24 @@ static void leave_out(itr_tape *t, itr_node *from)
 	}
 }
 
+/* Nothing that a scope made was recorded, as in front of the first array that is trained: all but its result is dead. */
+static void drop_idle(itr_tape *t, struct idle *until, const itr_var *result)
+{
+	const itr_var *keep = result ? root((itr_var *)(uintptr_t)result) : NULL;
+	struct idle *kept = NULL;
+	for (struct idle *i = t->idle; i != until; i = i->next) {
+		if (i->value == keep)
+			kept = i;
+		else
+			drop(t, i->value);
+	}
+	t->idle = until;
+	if (kept) {
+		kept->next = until;
+		t->idle = kept;
+	}
+}
+
 itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 {
 	const itr_arena_mark m = { (void *)(uintptr_t)s.mark[0], s.mark[1] };
@@ -303,7 +329,9 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 		const itr_node *before = (void *)(uintptr_t)s.mark[0];
 		if (result)
 			root(result)->kept = true;
-		if (t->o.remake >= 0)
+		if (t->last == before)
+			drop_idle(t, (void *)(uintptr_t)s.mark[1], result);
+		else if (t->o.remake >= 0)
 			leave_out(t, before ? before->next : t->first);
 		return result;
 	}
@@ -453,8 +481,19 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 	(t->o.reference ? op->ref_forward : op->forward)(n);
 	if (op->flops)
 		t->flops += op->flops(n);
-	if (record)
+	if (record) {
 		note(t, n);
+	} else {
+		if (n->saved_bytes)
+			itr_pool_give(t->pool, n->saved, n->saved_bytes);
+		n->saved = NULL;
+		n->saved_bytes = 0;
+		if (n->out->data_bytes) {
+			struct idle *i = itr_arena_alloc(t->arena, sizeof *i);
+			*i = (struct idle){ t->idle, n->out };
+			t->idle = i;
+		}
+	}
 	return n->out;
 }
 

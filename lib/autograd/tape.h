@@ -103,7 +103,8 @@ itr_var *itr_blank(itr_tape *t, int rank, const int64_t *shape);
 itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data);
 itr_var *itr_leaf(itr_tape *t, itr_param *p);
 /* --- scopes: what a block of layers made is not used after its end but for its result. In inference it is dead, and its memory is used again by the next block. While recording, what no
- * backward function reads is dead too, and what is cheap to make again (itr_tape_opts.remake) is left out until the walk back comes to it.
+ * backward function reads is dead too, and what is cheap to make again (itr_tape_opts.remake) is left out until the walk back comes to it;
+ * and what lies in front of the first array that is trained is dead as in inference.
  *	for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x));
  * x itself may lie in an outer scope or in this one; NULL: nothing is kept. */
 typedef struct itr_scope { size_t mark[2]; } itr_scope;

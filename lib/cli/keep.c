@@ -150,6 +150,8 @@ int itr_tool_adopt(itr_tool *t, void *opt, const itr_json *kept, const char *whe
 		const itr_json *v = o->type == ITR_OPT_T_HEADING ? NULL : itr_json_get(options, o->name);
 		if (v && adopt_option(t, opt, o, v, where, loose) < 0)
 			return -1;
+		if (!v && o->type == ITR_OPT_T_STR && itr_optset_given(&in->options, o->name) && !is_loose(o->name, loose))      /* what was not given is not kept */
+			return itr_err_set(&t->err, "'--%s' conflicts with '%s', which was made without it: leave it out", o->name, where);
 	}
 	if (adopt_standard(t, kept, where) < 0)
 		return -1;

@@ -226,6 +226,7 @@ void itr_tower_free(itr_tower *w)
 	itr_params_free(w->own);
 	itr_tokenizer_free(w->tokenizer);
 	free(w->layers);
+	free(w->fixed);
 	free(w);
 }
 

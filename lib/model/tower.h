@@ -88,11 +88,18 @@ typedef struct itr_tower {
 	itr_tokenizer *tokenizer;                /* text towers; NULL with random weights and no vocabulary */
 	int64_t max_tokens;                      /* text: positions */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without */
+	uint8_t *fixed;                          /* one an array: constant although the tower is trained (itr_towers_fix); NULL: none */
 } itr_tower;
 
 /* NULL with err: unknown name (the nearest is named), no weights, missing or unexpected tensors (all listed), no vocabulary. */
 itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err);
 void itr_tower_free(itr_tower *w);
+
+/* Which parts of the trained towers ([0] text, [1] image; either may be NULL) stay as they are; to be called before they are joined. `layers` is a list between commas: an array's name as
+ * in the state_dict, or the beginning of some up to a dot ("layer1", "encoder.layer.0", "image_encoder.bn1"), with * ? [..] as in the shell; or a number N: everything up to the end of
+ * the tower's N-th numbered block ("layer1.0", "features.3"). A BatchNorm of such a part stays on its running statistics. -1 with err: a name that no array has (those there are get
+ * named), more blocks than there are, nothing left to train. */
+ITR_MUST_USE int itr_towers_fix(itr_tower *const tower[2], const bool trained[2], const char *layers, itr_err *err);
 
 /* Makes a tower part of a model: its arrays are registered in p (not yet sealed) as SCOPE.name, with `trained` false as constants. After itr_params_seal and itr_params_initialise,
  * itr_tower_fill moves the values that the tower was opened with (a restored one has none) and frees their old place. The model's params then outlive the tower. */

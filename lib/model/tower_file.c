@@ -20,9 +20,10 @@ void itr_tower_join(itr_tower *w, itr_params *p, const char *scope, bool trained
 	w->ops->init(w->layers, p, &w->config);
 	itr_params_scope(p, NULL);
 	w->n_params = itr_params_count(p) - w->first_param;
-	for (int64_t i = 0; i < w->n_params && !trained; i++) {
+	for (int64_t i = 0; i < w->n_params; i++) {
 		itr_param *q = itr_params_at(p, w->first_param + i);
-		q->frozen = q->constant = true;
+		if (!trained || (w->fixed && w->fixed[i]))
+			q->frozen = q->constant = true;
 	}
 }
 

@@ -131,7 +131,8 @@ itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, it
 		return residual ? itr_activation_call(t, itr_add(t, x, residual), a) : x;
 	if (l->weight->packed)
 		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, l->o.kernel, l->o.stride, l->o.padding, a);
-	const itr_norm n = { .eps = l->o.eps, .momentum = l->o.momentum, .batch_statistics = l->o.batch_statistics, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
+	const bool fixed = l->gamma->constant || l->mean->constant;             /* of a part that is not trained: nothing moves its statistics */
+	const itr_norm n = { .eps = l->o.eps, .momentum = l->o.momentum, .batch_statistics = l->o.batch_statistics && !fixed, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
 	x = itr_conv2d(t, x, itr_leaf(t, l->weight), NULL, l->o.stride, l->o.padding, 1, l->o.groups);
 	return itr_batchnorm(t, x, itr_leaf(t, l->gamma), itr_leaf(t, l->beta), residual, &n);
 }

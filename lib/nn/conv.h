@@ -16,7 +16,7 @@ typedef struct itr_conv_opts {
 	int64_t padding;                         /* zeros on each side, or ITR_PAD_SAME */
 	int64_t groups;                          /* 0 means 1; in = out: depthwise */
 	double eps, momentum;                    /* of the normalisation; momentum 0 means 0.1 */
-	bool batch_statistics;                   /* while training: see itr_norm (autograd/ops.h) */
+	bool batch_statistics;                   /* while training: see itr_norm (autograd/ops.h); not where the normalisation is constant */
 } itr_conv_opts;
 
 /* CONV.weight (out, in / groups, k, k); NORM.weight, .bias, .running_mean, .running_var (out). Normal with variance 2 / (k k out), as torchvision initialises its networks. The

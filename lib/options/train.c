@@ -39,6 +39,7 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_NUM("jitter", 0, itr_train_options, jitter, "J", "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
 	ITR_OPT_NUM("tower-lr", 0, itr_train_options, tune.tower_lr, "FACTOR", "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
 	ITR_OPT_ENUM("bn", 0, itr_train_options, tune.bn, bn_names, "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
+	ITR_OPT_STR("freeze-layers", 0, itr_train_options, tune.freeze_layers, "LIST", "what stays of the trained towers: N (stem and first N blocks), or names with * ('conv1,bn1,layer1')"),
 	ITR_OPT_BOOL("freeze-bn", 0, itr_train_options, tune.freeze_bn, "BatchNorm's own parameters are not trained"),
 	ITR_OPT_BOOL("gradient-checkpointing", 0, itr_train_options, gradient_checkpointing, "keep what goes from block to block alone, make the rest again: less memory, slower"),
 	ITR_OPT_INT("max-failed", 0, itr_train_options, tune.max_failed, "N", "pictures that may be undecodable; they are named and left out with their captions"),

@@ -104,6 +104,19 @@ static void set_rates(itr_model *m, const itr_finetune_opts *o)
 		freeze_norms(m->params);
 }
 
+/* How much of the trained towers stays as it is. */
+static void say_fixed(const itr_model *m, const char *layers)
+{
+	int64_t fixed = 0, all = 0;
+	for (int side = 0; side < 2; side++)
+		for (int64_t i = 0; m->tower[side] && m->trained[side] && i < m->tower[side]->n_params; i++) {
+			const itr_param *q = itr_params_at(m->params, m->tower[side]->first_param + i);
+			all += q->count;
+			fixed += q->constant ? q->count : 0;
+		}
+	itr_info("frozen by '%s': %.2f of %.2f million numbers, which take no gradients and no moments", layers, (double)fixed / 1e6, (double)all / 1e6);
+}
+
 /* --- all of it ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static int build(itr_finetune *f, const char *model, const itr_model_config *config, const itr_finetune_opts *o, const int tower[2], itr_err *err)
@@ -125,9 +138,16 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 	}
 	c.text_dim = d->text_dim;
 	c.image_dim = d->image_dim;
+	if (o->freeze_layers && itr_towers_fix(w, o->train, o->freeze_layers, err) < 0) {
+		itr_tower_free(w[TEXT]);
+		itr_tower_free(w[IMAGE]);
+		return -1;
+	}
 	if (!(f->model = itr_model_new_towers(model, &c, w, o->train, o->seed, err)))
 		return -1;
 	set_rates(f->model, o);
+	if (o->freeze_layers)
+		say_fixed(f->model, o->freeze_layers);
 	for (int side = 0; side < 2; side++)
 		if (tower[side] && !o->train[side]) {
 			itr_info("%s vectors by '%s', once", side_name[side], o->encoder[side]);
@@ -160,11 +180,22 @@ void itr_finetune_free(itr_finetune *f)
 	memset(f, 0, sizeof *f);
 }
 
+/* Is there a normalisation whose running statistics move? */
+static bool has_live_norms(const itr_tower *w)
+{
+	for (int64_t i = 0; i < w->n_params; i++) {
+		const itr_param *q = itr_params_at(w->params, w->first_param + i);
+		if (strstr(q->name, ".running_mean") && !q->constant)
+			return true;
+	}
+	return false;
+}
+
 int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chunk, itr_err *err)
 {
 	const itr_model *m = f->model;
 	int64_t n, last;
-	if (!m->tower[IMAGE] || !m->trained[IMAGE] || !m->tower[IMAGE]->config.batch_statistics)
+	if (!m->tower[IMAGE] || !m->trained[IMAGE] || !m->tower[IMAGE]->config.batch_statistics || !has_live_norms(m->tower[IMAGE]))
 		return 0;
 	free(itr_pair_data_texts(&f->raw.pairs, ITR_TRAIN, &n));
 	last = n % batch ? n % batch : batch;

@@ -85,6 +85,9 @@ static itr_json *model_config(const itr_network_job *job)
 	itr_json_add_num(training, "lr", job->opts.lr);
 	itr_json_add_int(training, "batch_size", job->opts.batch_size);
 	itr_json_add_str(training, "monitor", job->opts.monitor);
+	const char *frozen = itr_json_str(itr_json_path(job->info, "options.freeze-layers"), NULL);
+	if (frozen)
+		itr_json_add_str(training, "freeze_layers", frozen);
 	return j;
 }
 

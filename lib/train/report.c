@@ -44,12 +44,21 @@ itr_json *itr_closed_json(const itr_projection *p, const itr_closed_report *r)
 
 /* --- networks ------------------------------------------------------------------------------------------------------------------------------ */
 
+static int64_t trained(const itr_params *p)
+{
+	int64_t n = 0;
+	for (int64_t i = 0; i < itr_params_count(p); i++)
+		n += itr_params_at(p, i)->frozen ? 0 : itr_params_at(p, i)->count;
+	return n;
+}
+
 itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const itr_train_report *r, itr_train_end end)
 {
 	itr_json *j = itr_json_object(), *final, *best;
 	itr_json_add_str(j, "model", m->ops->name);
 	itr_json_add_int(j, "dim", itr_model_embed_dim(m));
 	itr_json_add_int(j, "parameters", itr_params_elements(m->params));
+	itr_json_add_int(j, "trained_parameters", trained(m->params));
 	final = itr_json_add_object(j, "final");
 	for (int i = 0; i < r->n_metrics; i++)
 		itr_json_add_num(final, r->key[i], r->value[i]);
