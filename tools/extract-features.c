@@ -7,58 +7,10 @@
 #include "base/nearest.h"
 #include "base/path.h"
 #include "cli/progress.h"
-#include "cli/tool.h"
 #include "encode/embed.h"
-#include "encode/extract.h"
 #include "encode/verify.h"
-
-static const char *const alpha_names[] = { "white", "drop", NULL };
-
-struct opt {
-	bool list, merge, verify, patches, tokens, normalize, exif, fast_decode, shuffle_queries;
-	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *vocabulary, *preset, *root, *shard, *model, *split, *against;
-	const char *batch_size;
-	int64_t max_tokens, part_rows, max_failed;
-	int alpha, precision;
-	itr_ints project, truncate;
-};
-
-static const itr_option options[] = {
-	ITR_OPT_HEADING("Manifest to feature store:"),
-	ITR_OPT_STR("image-encoder", 0, struct opt, image_encoder, "NAME", "encoder of the images (--list)"),
-	ITR_OPT_STR("text-encoder", 0, struct opt, text_encoder, "NAME", "encoder of the captions (--list)"),
-	ITR_OPT_STR("weights", 0, struct opt, weights, "PATH", "weights of both encoders"),
-	ITR_OPT_STR("image-weights", 0, struct opt, image_weights, "PATH", "weights of the image encoder"),
-	ITR_OPT_STR("text-weights", 0, struct opt, text_weights, "PATH", "weights of the text encoder"),
-	ITR_OPT_STR("vocabulary", 0, struct opt, vocabulary, "FILE", "vocab.txt or merges of the text encoder (default: the one beside its weights)"),
-	ITR_OPT_STR("preset", 0, struct opt, preset, "NAME", "preprocessing of the images (default: what the weights were published with)"),
-	ITR_OPT_ENUM("precision", 0, struct opt, precision, itr_compute_names, "of the networks' products: fp32, bf16 or int8"),
-	ITR_OPT_STR("pooling", 0, struct opt, pooling, "HOW", "cls or mean, where the encoder has a choice (default: the weights' own)"),
-	ITR_OPT_BOOL("patches", 0, struct opt, patches, "store a vector per patch too, as half floats"),
-	ITR_OPT_BOOL("tokens", 0, struct opt, tokens, "store a vector per token too, as half floats"),
-	ITR_OPT_INT("max-tokens", 0, struct opt, max_tokens, "N", "tokens stored a caption"),
-	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "store unit vectors instead of the encoder's own scale"),
-	ITR_OPT_STR("root", 0, struct opt, root, "DIR", "folder that image paths are relative to (default: the manifest's)"),
-	ITR_OPT_ENUM("alpha", 0, struct opt, alpha, alpha_names, "transparent pictures: put on white, or drop the channel as Pillow's convert does"),
-	ITR_OPT_BOOL("exif", 0, struct opt, exif, "turn pictures as their EXIF orientation says"),
-	ITR_OPT_BOOL("fast-decode", 0, struct opt, fast_decode, "decode JPEGs at 1/2, 1/4 or 1/8 where they are resized below that: faster, slightly other vectors"),
-	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "bad pictures to accept; they are named and left out with their captions"),
-	ITR_OPT_STR("batch-size", 0, struct opt, batch_size, "N", "pictures a batch; auto: what the encoder likes"),
-	ITR_OPT_INT("part-rows", 0, struct opt, part_rows, "N", "images a part: what a killed run loses at most"),
-	ITR_OPT_STR("shard", 0, struct opt, shard, "I/N", "only the I-th of N slices (from 0), as a store of its own"),
-	ITR_OPT_BOOL("merge", 0, struct opt, merge, "join the stores named as arguments (shards) into one"),
-	ITR_OPT_HEADING("Feature store to embeddings:"),
-	ITR_OPT_STR("model", 0, struct opt, model, "FILE", "model that maps both sides into one space (train)"),
-	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "only the rows of train, val, test or restval (default: all)"),
-	ITR_OPT_INTS("project", 0, struct opt, project, "D...", "sizes to write, by Gaussian projection (default: the model's own)"),
-	ITR_OPT_INTS("truncate", 0, struct opt, truncate, "D...", "sizes to write, by cutting off (Matryoshka)"),
-	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, shuffle_queries, "permute captions and ground truth together"),
-	ITR_OPT_HEADING("Other:"),
-	ITR_OPT_BOOL("verify", 0, struct opt, verify, "look for what is wrong with a store: NaN, zero, repeated and constant vectors"),
-	ITR_OPT_STR("against", 0, struct opt, against, "FILE", "with --verify: the cosine of each row to the same row of this store (another precision)"),
-	ITR_OPT_BOOL("list", 0, struct opt, list, "list the encoders"),
-	ITR_OPT_END
-};
+#include "model/model.h"
+#include "options/extract.h"
 
 static const char *const examples[] = {
 	"extract-features --image-encoder classic --text-encoder hash data/scenes/manifest.jsonl -o features.h5",
@@ -71,10 +23,11 @@ static const itr_tool_desc tool = {
 	.name = "extract-features",
 	.purpose = "turn images and captions into vectors, and vectors into embeddings",
 	.synopsis = "extract-features [options] MANIFEST|- -o FEATURES.h5\n"
+	            "       extract-features --model MODEL MANIFEST|- -o FEATURES.h5\n"
 	            "       extract-features [--model MODEL] [options] FEATURES.h5 -o EMBEDDINGS.npz\n"
 	            "       extract-features --merge FEATURES.h5... -o FEATURES.h5\n"
 	            "       extract-features --verify FEATURES.h5",
-	.options = options,
+	.options = itr_extract_option_table,
 	.min_args = 0, .max_args = -1,
 	.flags = ITR_TOOL_OUTPUT,
 	.examples = examples,
@@ -103,7 +56,7 @@ static int list_encoders(itr_tool *t)
 	return itr_tool_end(t, true);
 }
 
-static int verify(itr_tool *t, const struct opt *o)
+static int verify(itr_tool *t, const itr_extract_options *o)
 {
 	itr_verify v;
 	itr_buf b = ITR_BUF_INIT;
@@ -148,30 +101,22 @@ static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, it
 	return itr_tool_end(t, true);
 }
 
-static int extract(itr_tool *t, const struct opt *o)
+static int extract(itr_tool *t, const itr_extract_options *o)
 {
-	itr_extract_opts x = {
-		.image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling, .vocabulary = o->vocabulary, .preset = o->preset, .compute = (itr_compute)o->precision,
-		.image_weights = o->image_weights ? o->image_weights : o->weights, .text_weights = o->text_weights ? o->text_weights : o->weights,
-		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .part_rows = o->part_rows, .max_failed = o->max_failed,
-		.alpha = (itr_alpha)o->alpha, .exif = o->exif, .fast_decode = o->fast_decode, .threads = t->threads, .interrupted = &itr_interrupted, .progress = itr_progress_tick,
-	};
+	itr_extract_opts x;
 	itr_manifest m;
 	itr_extract_result r;
-	if (o->shard && itr_extract_shard(&x, o->shard, &t->err) < 0)
-		return itr_tool_usage(t, "--shard: %s", t->err.msg);
-	if (!o->image_encoder && !o->text_encoder)
-		return itr_tool_usage(t, "give --image-encoder, --text-encoder or both (--list shows them)");
-	char *end = NULL;
-	x.batch = strcmp(o->batch_size, "auto") ? strtoll(o->batch_size, &end, 10) : 0;
-	if (o->max_tokens < 1 || o->max_tokens > 4096 || (end && (end == o->batch_size || *end)) || x.batch < 0 || x.batch > 65536 || o->part_rows < 1)
-		return itr_tool_usage(t, "--max-tokens goes from 1 to 4096, --batch-size from 1 to 65536 or is auto, --part-rows goes from 1");
+	if (itr_extract_options_of(&x, o, t, &t->err) < 0)
+		return itr_tool_usage(t, "%s", t->err.msg);
 	if (itr_manifest_read(&m, t->args[0], o->root, &t->err) < 0)
 		return itr_tool_fail(t);
 	itr_provenance_input(t->provenance, t->args[0]);
-	if (m.synthetic)
+	if (o->model)
+		itr_provenance_input(t->provenance, o->model);
+	if (m.synthetic || (o->model && itr_model_is_synthetic(o->model)))
 		itr_provenance_set_synthetic(t->provenance);
 	itr_progress *bar = itr_progress_begin(t, "encoding", "images", itr_extract_count(&m, &x));
+	x.progress = itr_progress_tick;
 	x.progress_ctx = bar;
 	int rc = itr_extract(&m, t->output, &x, t->provenance, &r, &t->err);
 	itr_progress_end(bar);
@@ -200,7 +145,7 @@ static int merge(itr_tool *t)
 	return rc < 0 ? itr_tool_fail(t) : report(t, l.n_images, l.n_texts, 0, itr_json_object());
 }
 
-static int embed(itr_tool *t, const struct opt *o)
+static int embed(itr_tool *t, const itr_extract_options *o)
 {
 	itr_embed_opts e = { .model = o->model, .has_split = o->split != NULL, .project = o->project.v, .n_project = o->project.n, .truncate = o->truncate.v,
 	                     .n_truncate = o->truncate.n, .shuffle_queries = o->shuffle_queries, .seed = t->seed, .threads = t->threads };
@@ -242,7 +187,8 @@ static bool is_hdf5(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .batch_size = "auto", .max_tokens = 32, .part_rows = 4096 };
+	itr_extract_options o;
+	itr_extract_options_init(&o);
 	itr_tool_desc desc = tool;
 	for (int i = 1; i < argc; i++)          /* looking is not worth a tracked run */
 		if (!strcmp(argv[i], "--list") || !strcmp(argv[i], "--verify"))
@@ -264,5 +210,5 @@ int main(int argc, char **argv)
 		return itr_tool_fail(t);
 	if (o.merge)
 		return merge(t);
-	return is_hdf5(t->args[0]) || o.model ? embed(t, &o) : extract(t, &o);
+	return is_hdf5(t->args[0]) ? embed(t, &o) : extract(t, &o);
 }

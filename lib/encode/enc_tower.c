@@ -14,6 +14,7 @@ enum {
 
 struct state {
 	itr_tower *tower;
+	bool borrowed;                  /* a model's */
 	itr_tape *tape;
 };
 
@@ -22,7 +23,8 @@ static void destroy(itr_encoder *e)
 	struct state *s = e->state;
 	if (!s)
 		return;
-	itr_tower_free(s->tower);
+	if (!s->borrowed)
+		itr_tower_free(s->tower);
 	itr_tape_free(s->tape);
 	free(s);
 }
@@ -35,6 +37,27 @@ static void describe(itr_encoder *e, const itr_tower *w, const itr_encoder_opts 
 	else
 		snprintf(what, sizeof what, "%s, at most %lld tokens, %s", w->ops->tokenizer, (long long)w->max_tokens, itr_pooling_names[w->config.pooling]);
 	snprintf(e->preprocess, sizeof e->preprocess, "%s; %s", what, itr_compute_names[o->compute]);
+}
+
+/* Around a tower that is packed already. */
+static void settle(itr_encoder *e, itr_tower *w, bool borrowed, const itr_encoder_opts *o)
+{
+	const bool image = w->ops->image;
+	struct state *s = e->state = itr_xcalloc(1, sizeof *s);
+	s->tower = w;
+	s->borrowed = borrowed;
+	s->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .inference = true, .compute = o->compute });
+	e->dim = w->dim;
+	e->grid = w->grid;
+	e->batch = image ? 2 * IMAGES : 0;
+	if (image) {
+		e->patch_dim = w->state_dim;
+		e->input_bytes = (size_t)(w->config.image_size * w->config.image_size * 3) * sizeof(float);
+	} else
+		e->token_dim = w->state_dim;
+	memcpy(e->weights_sha256, w->weights_sha256, sizeof e->weights_sha256);
+	e->fast_side = image ? w->preset->size : 0;
+	describe(e, w, o);
 }
 
 static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
@@ -50,21 +73,8 @@ static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_
 	itr_tower *w = itr_tower_open(e->desc->name, image, &t, err);
 	if (!w)
 		return -1;
-	struct state *s = e->state = itr_xcalloc(1, sizeof *s);
-	s->tower = w;
-	s->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .inference = true, .compute = o->compute });
 	itr_tower_freeze(w, o->compute, o->threads);
-	e->dim = w->dim;
-	e->grid = w->grid;
-	e->batch = image ? 2 * IMAGES : 0;
-	if (image) {
-		e->patch_dim = w->state_dim;
-		e->input_bytes = (size_t)(w->config.image_size * w->config.image_size * 3) * sizeof(float);
-	} else
-		e->token_dim = w->state_dim;
-	memcpy(e->weights_sha256, w->weights_sha256, sizeof e->weights_sha256);
-	e->fast_side = image ? w->preset->size : 0;
-	describe(e, w, o);
+	settle(e, w, false, o);
 	return 0;
 }
 
@@ -108,15 +118,19 @@ static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t 
 	int64_t *start;
 	(void)err;
 	itr_tower_tokenize(s->tower, texts, n, threads, &ids, &start);
+	int64_t *own = itr_xmalloc((size_t)(n + 1) * sizeof *own);              /* a forward's own tokens, counted from its first: recurrent ops insist on it */
 	for (int64_t i = 0, k; i < n; i += k) {
 		for (k = 1; i + k < n && start[i + k + 1] - start[i] <= TOKENS; k++)
 			;
+		for (int64_t c = 0; c <= k; c++)
+			own[c] = start[i + c] - start[i];
 		itr_tape_reset(s->tape, 0);
-		itr_tower_out y = itr_tower_forward(s->tape, s->tower, &(itr_tower_in){ .n = k, .ids = ids, .start = start + i }, tokens != NULL);
+		itr_tower_out y = itr_tower_forward(s->tape, s->tower, &(itr_tower_in){ .n = k, .ids = ids + start[i], .start = own }, tokens != NULL);
 		memcpy(pooled + i * e->dim, y.pooled->data, (size_t)(k * e->dim) * sizeof *pooled);
 		if (tokens)
 			copy_tokens(e, y.states->data, start + i, k, max_tokens, tokens + i * max_tokens * e->token_dim, length + i);
 	}
+	free(own);
 	free(ids);
 	free(start);
 	return 0;
@@ -135,6 +149,17 @@ static const itr_encoder_desc table[] = {
 #include "model/towers.def"
 #undef ITR_TOWER
 };
+
+itr_encoder *itr_tower_encoder_of(itr_tower *w, const itr_encoder_opts *o)
+{
+	itr_encoder *e = itr_xcalloc(1, sizeof *e);
+	for (int i = 0; i < ITR_LEN(table); i++)
+		if (table[i].tower == w->ops)
+			e->desc = &table[i];
+	e->modality = w->ops->image ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT;
+	settle(e, w, true, o);
+	return e;
+}
 
 int itr_tower_encoder_count(void) { return ITR_LEN(table); }
 const itr_encoder_desc *itr_tower_encoder_at(int i) { return &table[i]; }

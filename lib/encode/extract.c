@@ -96,7 +96,11 @@ static int check_meant(const itr_extract_opts *o, const itr_encoder *image, cons
 static int create_encoders(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
-	if (!o->image_encoder && !o->text_encoder)
+	const itr_encoder_opts own = { .compute = o->compute, .threads = o->threads };
+	if (o->model && (!(j->model = itr_model_file_open(o->model, o->compute, o->threads, err)) || !(j->image = itr_model_encoder_new(j->model, ITR_MODALITY_IMAGE, &own, err)) ||
+	                 !(j->text = itr_model_encoder_new(j->model, ITR_MODALITY_TEXT, &own, err))))
+		return -1;
+	if (!o->image_encoder && !o->text_encoder && !o->model)
 		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
 	itr_encoder_opts image = { .weights = o->image_weights, .preset = o->preset, .compute = o->compute, .threads = o->threads };
 	itr_encoder_opts text = { .weights = o->text_weights, .pooling = o->pooling, .vocabulary = o->vocabulary, .compute = o->compute, .threads = o->threads };
@@ -107,9 +111,9 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 	if (check_meant(o, j->image, j->text, err) < 0)
 		return -1;
 	if (o->patches && !(j->image && j->image->patch_dim))
-		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder", j->image ? o->image_encoder : "", j->image ? "' has none" : "");
+		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder", j->image ? j->image->desc->name : "", j->image ? "' has none" : "");
 	if (o->tokens && !(j->text && j->text->token_dim))
-		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder", j->text ? o->text_encoder : "", j->text ? "' has none" : "");
+		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder", j->text ? j->text->desc->name : "", j->text ? "' has none" : "");
 	return o->fast_decode ? say_fast_decode(j->image, err) : 0;
 }
 
@@ -131,6 +135,7 @@ static int plan(itr_extract_job *j, itr_err *err)
 		j->layout.n_texts += j->m->records[i].n_captions;
 		j->layout.synthetic |= j->m->records[i].synthetic;
 	}
+	j->layout.synthetic |= j->model && j->model->synthetic;
 	j->r->parts = (j->n + j->part_rows - 1) / j->part_rows;
 	j->r->layout = j->layout;
 	return 0;
@@ -263,6 +268,31 @@ static void collect_labels(struct index *x, const itr_record *const *kept)
 	x->x.label_matrix = x->matrix;
 }
 
+/* Pictures that nobody has dealt out are dealt out as they were for training, so that evaluate can tell them apart; other pictures than those of the training stay without a split. */
+static void deal_out(const itr_extract_job *j, const char *const *id, const char **split, int64_t n)
+{
+	const itr_split_note *note = &j->model->split;
+	itr_split *part = itr_xcalloc((size_t)n + 1, sizeof *part);
+	char hash[3][ITR_SHA256_HEX];
+	int64_t count[3] = { 0, 0, 0 };
+	itr_err err = ITR_ERR_INIT;
+	bool none = n > 0 && !strcmp(note->by, "image");
+	for (int64_t i = 0; i < n; i++)
+		none &= !split[i][0];
+	if (none && itr_split_assign(part, id, n, note->sizes, note->seed, &err) == 0) {
+		for (int64_t i = 0; i < n; i++)
+			count[part[i]]++;
+		for (int p = 0; p < 3; p++)
+			itr_split_hash(id, part, n, (itr_split)p, hash[p]);
+		const bool same = itr_split_note_check(note, (const char *const[3]){ hash[0], hash[1], hash[2] }, count, &err) == 0;
+		for (int64_t i = 0; i < n && same; i++)
+			split[i] = itr_split_names[part[i]];
+		if (!same)
+			itr_info("not the pictures, or not all of those, that the model was trained on: no split is stored");
+	}
+	free(part);
+}
+
 static void build_index(struct index *x, const itr_extract_job *j, const itr_part *parts)
 {
 	const itr_record **kept = itr_xcalloc((size_t)j->n + 1, sizeof *kept);
@@ -287,6 +317,8 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 	}
 	x->x = (itr_features_index){ .image_id = id, .image_split = split, .image_path = (const char *const *)x->paths, .text_id = text_id, .caption = caption,
 	                             .text_image = x->text_image };
+	if (j->model)
+		deal_out(j, id, split, x->n);
 	collect_labels(x, kept);
 	free(kept);
 }
@@ -307,6 +339,8 @@ static char *config_text(const itr_extract_job *j)
 	const itr_extract_opts *o = j->o;
 	itr_buf b = ITR_BUF_INIT;
 	itr_json *c = itr_json_object();
+	if (o->model)
+		itr_json_add_str(c, "model", itr_path_basename(o->model));
 	itr_json_add_str(c, "image_encoder", o->image_encoder);
 	itr_json_add_str(c, "text_encoder", o->text_encoder);
 	itr_json_add_str(c, "pooling", o->pooling);
@@ -419,6 +453,7 @@ int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *
 	}
 	itr_encoder_free(j.image);
 	itr_encoder_free(j.text);
+	itr_model_file_close(j.model);
 	free(folder);
 	return rc;
 }

@@ -280,6 +280,14 @@ itr_model *itr_model_load(const char *path, itr_json **config, itr_err *err)
 	return m;
 }
 
+bool itr_model_is_synthetic(const char *path)
+{
+	itr_h5 *h = itr_h5_open(path, "itr-model", NULL);
+	const bool yes = h && itr_h5_is_synthetic(h);
+	itr_h5_close(h);
+	return yes;
+}
+
 bool itr_model_is_network(const char *path)
 {
 	itr_h5 *h = itr_h5_open(path, "itr-model", NULL);

@@ -68,6 +68,7 @@ ITR_MUST_USE int itr_model_save(const itr_model *m, const char *path, bool synth
 /* Opens a file written by it; *config (may be NULL) receives the whole config object, the caller frees. A projection file (cca, ridge, ...) is refused with its kind. */
 itr_model *itr_model_load(const char *path, itr_json **config, itr_err *err);
 itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err);
+bool itr_model_is_synthetic(const char *path);         /* was it trained on synthetic data? false also where there is no such file */
 bool itr_model_is_network(const char *path);            /* does this file hold one of these models? */
 
 #endif

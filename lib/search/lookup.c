@@ -9,7 +9,7 @@
 #include "data/manifest.h"
 #include "encode/encoder.h"
 #include "io/npz.h"
-#include "linear/projection.h"
+#include "model/model.h"
 #include "search/lookup_internal.h"
 #include "tensor/rows.h"
 
@@ -59,6 +59,13 @@ static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
 	const char *path = l->o.text_model ? l->o.text_model : l->o.pairs.model;
 	if (!path)
 		return 0;
+	if (itr_model_is_network(path)) {
+		if (l->o.pairs.model == path)
+			l->o.pairs.model = NULL;                        /* the collection holds its vectors already: nothing is to be mapped */
+		if (p)
+			itr_provenance_input(p, path);
+		return (l->network = itr_model_file_open(path, ITR_COMPUTE_F32, l->o.threads, err)) ? 0 : -1;
+	}
 	l->model = itr_projection_load(path, err);
 	if (!l->model)
 		return -1;
@@ -113,6 +120,7 @@ void itr_lookup_close(itr_lookup *l)
 		itr_map_free(l->query_row);
 	if (l->model)
 		itr_projection_free(l->model);
+	itr_model_file_close(l->network);
 	if (l->gallery)
 		itr_gallery_free(l->gallery);
 	if (l->pairs)
@@ -150,8 +158,30 @@ int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, i
 	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_lookup_kind_names[l->o.from], id, l->pairs->name, near ? ": the nearest id is '" : "", near ? near : "", near ? "'" : "");
 }
 
+/* By the text side of a fine-tuned model, whose vectors the collection must hold. */
+static int text_by_network(const itr_lookup *l, const char *text, itr_lookup_query *q, itr_err *err)
+{
+	const int64_t dim = itr_model_embed_dim(l->network->model);
+	int64_t length = 0;
+	if (dim != l->pairs->dim)
+		return itr_err_set(err, "the model makes %lld numbers, '%s' holds %lld: is it a store that extract-features made with this model?", (long long)dim, l->pairs->name, (long long)l->pairs->dim);
+	itr_encoder *e = itr_model_encoder_new(l->network, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
+	if (!e)
+		return -1;
+	*q = (itr_lookup_query){ .text = itr_xstrdup(text), .row = -1, .vector = itr_xcalloc((size_t)dim, sizeof(float)) };
+	int rc = e->desc->encode_texts(e, &text, 1, l->o.threads, q->vector, NULL, 0, &length, err);
+	if (rc == 0 && itr_rows_normalize(q->vector, 1, dim, 1) > 0)
+		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
+	itr_encoder_free(e);
+	if (rc < 0)
+		itr_lookup_query_free(q);
+	return rc;
+}
+
 int itr_lookup_text(const itr_lookup *l, const char *text, itr_lookup_query *q, itr_err *err)
 {
+	if (l->network)
+		return text_by_network(l, text, q, err);
 	if (!l->model)
 		return itr_err_set(err, "words need the model that made these vectors: --model FILE");
 	const itr_projection_side *side = &l->model->side[ITR_SIDE_TEXT];

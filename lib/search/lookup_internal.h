@@ -5,14 +5,15 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "data/manifest.h"
-#include "linear/projection.h"
+#include "encode/model_encoder.h"
 #include "search/lookup.h"
 
 struct itr_lookup {
 	itr_lookup_opts o;
 	itr_pairs *pairs;
 	itr_gallery *gallery;
-	itr_projection *model;           /* NULL: words cannot be asked */
+	itr_projection *model;           /* one of these turns words into vectors; both NULL: words cannot be asked */
+	itr_model_file *network;
 	itr_manifest *manifest;          /* NULL: no paths, no words */
 	itr_map *image_record;           /* picture id -> record */
 	itr_map *caption_text;           /* caption id -> its words (borrowed from the manifest) */

@@ -1,0 +1,143 @@
+#include "encode/model_encoder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "encode/tower_encoder.h"
+#include "tensor/rows.h"
+
+itr_model_file *itr_model_file_open(const char *path, itr_compute c, int threads, itr_err *err)
+{
+	itr_model_file *f = itr_xcalloc(1, sizeof *f);
+	int rc = itr_model_is_network(path) && (f->model = itr_model_load(path, &f->config, err)) ? 0 : -1;
+	if (rc == 0 && !f->model->tower[0] && !f->model->tower[1])
+		rc = -1;
+	if (rc < 0) {
+		if (!err || !err->set)
+			itr_err_set(err, "'%s' has no encoders of its own: make vectors with --image-encoder and --text-encoder, then give it their store", path);
+		itr_model_file_close(f);
+		return NULL;
+	}
+	f->synthetic = itr_model_is_synthetic(path);
+	itr_split_note_get(f->config, &f->split);
+	if (itr_sha256_file(path, f->sha256, err) < 0) {
+		itr_model_file_close(f);
+		return NULL;
+	}
+	itr_params_freeze(f->model->params, c, threads);
+	return f;
+}
+
+void itr_model_file_close(itr_model_file *f)
+{
+	if (!f)
+		return;
+	itr_model_free(f->model);
+	itr_json_free(f->config);
+	free(f);
+}
+
+/* --- the encoder: another one inside, and a head behind it ------------------------------------------------------------------------------------ */
+
+struct state {
+	const itr_model *model;
+	itr_encoder *inside;
+	itr_tape *tape;
+	bool image, unit;               /* unit: the head was trained on rows of unit length */
+};
+
+static void destroy(itr_encoder *e)
+{
+	struct state *s = e->state;
+	if (!s)
+		return;
+	itr_encoder_free(s->inside);
+	itr_tape_free(s->tape);
+	free(s);
+}
+
+static int prepare(const itr_encoder *e, const itr_image *img, void *input, itr_err *err)
+{
+	const struct state *s = e->state;
+	return s->inside->desc->prepare(s->inside, img, input, err);
+}
+
+/* x (n, inside.dim) -> y (n, dim). A row of zeros, a text without words, stays one. */
+static void head(const struct state *s, float *x, int64_t n, int threads, float *y)
+{
+	const int64_t in = s->inside->dim, out = itr_model_embed_dim(s->model);
+	if (s->unit)
+		itr_rows_normalize(x, n, in, threads);
+	itr_tape_reset(s->tape, 0);
+	itr_var *v = itr_input(s->tape, 2, (int64_t[]){ n, in }, x);
+	v = s->image ? itr_model_image(s->tape, s->model, v) : itr_model_text(s->tape, s->model, v);
+	memcpy(y, v->data, (size_t)(n * out) * sizeof *y);
+	for (int64_t i = 0; i < n; i++) {
+		bool says = false;
+		for (int64_t k = 0; k < in && !says; k++)
+			says = x[i * in + k] != 0;
+		if (!says)
+			memset(y + i * out, 0, (size_t)out * sizeof *y);
+	}
+}
+
+static int encode_images(const itr_encoder *e, const void *inputs, int64_t n, int threads, float *pooled, float *patches, itr_err *err)
+{
+	const struct state *s = e->state;
+	float *x = itr_aligned_alloc((size_t)(n * s->inside->dim) * sizeof *x);
+	const int rc = s->inside->desc->encode_images(s->inside, inputs, n, threads, x, patches, err);
+	if (rc == 0)
+		head(s, x, n, threads, pooled);
+	itr_aligned_free(x);
+	return rc;
+}
+
+static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens, int64_t max_tokens, int64_t *length, itr_err *err)
+{
+	const struct state *s = e->state;
+	float *x = itr_aligned_alloc((size_t)(n * s->inside->dim) * sizeof *x);
+	const int rc = s->inside->desc->encode_texts(s->inside, texts, n, threads, x, tokens, max_tokens, length, err);
+	if (rc == 0)
+		head(s, x, n, threads, pooled);
+	itr_aligned_free(x);
+	return rc;
+}
+
+static const itr_encoder_desc desc = {
+	.name = "model", .summary = "tower and head of a model file", .modality = ITR_MODALITY_IMAGE | ITR_MODALITY_TEXT, .destroy = destroy, .prepare = prepare, .encode_images = encode_images,
+	.encode_texts = encode_texts,
+};
+
+itr_encoder *itr_model_encoder_new(const itr_model_file *f, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+{
+	const bool image = modality == ITR_MODALITY_IMAGE;
+	itr_tower *w = f->model->tower[image];
+	const char *name = w ? w->ops->name : itr_json_str(itr_json_get(f->config, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");
+	itr_encoder *inside = w ? itr_tower_encoder_of(w, o) : itr_encoder_new(name, modality, &(itr_encoder_opts){ .threads = o->threads }, err);
+	const int64_t in = image ? f->model->config.image_dim : f->model->config.text_dim;
+	if (inside && inside->dim != in) {
+		itr_err_set(err, "the model's head takes %s vectors of %lld numbers, '%s' makes %lld", image ? "image" : "text", (long long)in, name, (long long)inside->dim);
+		itr_encoder_free(inside);
+		inside = NULL;
+	}
+	if (!inside)
+		return NULL;
+	itr_encoder *e = itr_xcalloc(1, sizeof *e);
+	struct state *s = e->state = itr_xcalloc(1, sizeof *s);
+	*s = (struct state){ .model = f->model, .inside = inside, .image = image, .unit = !w || !f->model->trained[image],
+	                     .tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .inference = true, .compute = o->compute }) };
+	e->desc = &desc;
+	e->modality = modality;
+	e->dim = itr_model_embed_dim(f->model);
+	e->grid = inside->grid;
+	e->patch_dim = inside->patch_dim;
+	e->token_dim = inside->token_dim;
+	e->input_bytes = inside->input_bytes;
+	e->fast_side = inside->fast_side;
+	e->batch = inside->batch;
+	memcpy(e->weights_sha256, f->sha256, sizeof e->weights_sha256);
+	snprintf(e->preprocess, sizeof e->preprocess, "%.200s; %.32s and head", inside->preprocess, name);
+	return e;
+}

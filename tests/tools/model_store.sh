@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# extract-features --model on a manifest: a fine-tuned model's own vectors as a feature store, which evaluate, search and train read.
+. "$(dirname "$0")/../lib.sh"
+"$BIN/fetch-coco" --synthetic 60 --size 64 --seed 7 --split-sizes none -q -o data > prepare.log 2>&1 || { tail -n 5 prepare.log; echo "not ok - scenes to train on"; exit 1; }
+head -n 20 data/manifest.jsonl > data/few.jsonl
+M=data/manifest.jsonl
+"$BIN/train" --model heads --finetune text --text-encoder lstm --image-encoder classic --lr 2e-3 --epochs 2 $M -o m.h5 -q || exit 1
+store() { "$BIN/extract-features" --model m.h5 "$@" -q; }
+same() {        # captions of over 2,048 tokens in all: several forwards of the LSTM
+	store $M -o f.h5 && "$BIN/evaluate" f.h5 --split test --json -q > a.json && "$BIN/evaluate" --model m.h5 $M --split test --json -q > b.json && jq -en --slurpfile a a.json --slurpfile b b.json \
+		'($a[0].t2i == $b[0].t2i) and ($a[0].i2t == $b[0].i2t) and $a[0].synthetic == true and ($a[0].t2i | tostring | length > 40)'; }
+words() { "$BIN/search" --database f.h5 --model m.h5 --text 'a small red circle' -k 3 --json -q | jq -e '[.results[]? // .queries[].results[]] | length == 3'; }
+trains() { "$BIN/train" --model procrustes f.h5 -o p.h5 -q; }
+shards() { for i in 0 1; do store --shard $i/2 $M -o s$i.h5 || return 1; done; "$BIN/extract-features" --merge s0.h5 s1.h5 -o s.h5 -q && "$BIN/extract-features" --verify s.h5 --against f.h5 --json -q | jq -e '.against.images.least // .against | tostring | length > 2'; }
+t "evaluate finds on the store what it finds by the model, in the parts that the model remembers" same
+t "search asks it with words of any kind" words
+t "train fits on it" trains
+t "shards and --merge" shards
+others() { store data/few.jsonl -o few.h5 2> few.log; "$BIN/extract-features" --model m.h5 data/few.jsonl -o few.h5 -f 2>&1 | grep -q "no split is stored"; }
+t "other pictures than those of the training get no split" others
+t "bf16 is another file" store --precision bf16 $M -o h.h5
+expect_err "no encoders of its own" "a model without towers is sent to its store" "$BIN/extract-features" --model p.h5 $M -o x.h5
+expect_exit 2 "encoders beside the model's are wrong use" "$BIN/extract-features" --model m.h5 --image-encoder classic $M -o x.h5
+expect_err "projection|towers|network" "a model with towers refuses a store" "$BIN/extract-features" --model m.h5 f.h5 -o x.npz
+expect_err "no word that the encoder knows" "words that say nothing" "$BIN/search" --database f.h5 --model m.h5 --text ' ' -k 1
+head -c 20000 m.h5 > cut.h5
+expect_err "cut.h5" "a truncated model is refused" "$BIN/extract-features" --model cut.h5 $M -o x.h5
+t "nothing was left behind by the refused ones" test ! -e x.h5 -a ! -e x.npz
