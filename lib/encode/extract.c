@@ -108,7 +108,7 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 		return -1;
 	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_MODALITY_TEXT, &text, err)))
 		return -1;
-	if (check_meant(o, j->image, j->text, err) < 0)
+	if (!o->model && check_meant(o, j->image, j->text, err) < 0)
 		return -1;
 	if (o->patches && !(j->image && j->image->patch_dim))
 		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder", j->image ? j->image->desc->name : "", j->image ? "' has none" : "");

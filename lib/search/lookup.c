@@ -170,7 +170,7 @@ static int text_by_network(const itr_lookup *l, const char *text, itr_lookup_que
 		return -1;
 	*q = (itr_lookup_query){ .text = itr_xstrdup(text), .row = -1, .vector = itr_xcalloc((size_t)dim, sizeof(float)) };
 	int rc = e->desc->encode_texts(e, &text, 1, l->o.threads, q->vector, NULL, 0, &length, err);
-	if (rc == 0 && itr_rows_normalize(q->vector, 1, dim, 1) > 0)
+	if (rc == 0 && (!text[strspn(text, " \t\r\n\v\f")] || itr_rows_normalize(q->vector, 1, dim, 1) > 0))        /* a tower makes something of nothing too */
 		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
 	itr_encoder_free(e);
 	if (rc < 0)
