@@ -8,8 +8,8 @@
 /* Pictures (B, S, S, 3) to the last feature map (B, S / 32, S / 32, D). */
 typedef itr_var *itr_cnn_trunk(itr_tape *t, const void *m, const itr_tower_config *c, itr_var *x);
 
-/* pooled = the map's mean, states = its places. In inference a few pictures at a time go through the whole trunk, so that what one layer writes the next one still finds in cache; no
- * picture's result depends on the others. */
+/* pooled = the map's mean, states = its places. In inference few pictures at a time go through the whole trunk, each thread with its own
+ * where there are enough of them: what one layer writes the next one still finds in cache, and nobody waits for others. No picture's result depends on the others. */
 itr_tower_out itr_cnn_forward(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states, itr_cnn_trunk *trunk);
 
 /* The weight of the first of these names that the file has must be (o, i, k, k); missing names are the strict loader's to list. 0, or -1 with err that says which network's weights these are not. */
