@@ -1,0 +1,45 @@
+/* evaluation.h - a whole evaluation: vectors (or a run) in, rankings judged, the result as JSON and as a table, what belongs beside it written. What the program `evaluate` does
+ * between its options and its exit code. */
+#ifndef ITR_APPLY_EVALUATION_H
+#define ITR_APPLY_EVALUATION_H
+
+#include "retrieval/evaluate.h"
+
+typedef struct itr_evaluation_opts {
+	itr_pairs_opts pairs;           /* its threads and seed serve the rest, too */
+	const char *input;              /* vectors; NULL with pairs.text or run */
+	const char *run;                /* a TREC run instead of vectors */
+	const char *relevance;          /* instead of the ground truth, see itr_pairs_judge; may be NULL */
+	const char *protocol;           /* see itr_protocol_parse */
+	const int64_t *k; int64_t n_k;  /* cut-offs of recall */
+	itr_ties ties;
+	int resamples;                  /* of the intervals; 0: none */
+	const char *output;             /* file of the result, for the names of what stands beside it; NULL: stdout */
+	const char *per_query;          /* NULL: beside output or input; "none" */
+	const char *baseline;           /* compared with; may be NULL */
+	const char *run_out, *qrels_out;/* may be NULL */
+	int64_t run_depth;              /* 0: the whole gallery */
+	bool anchors, distances;
+	itr_provenance *provenance;
+	void (*artifact)(void *ctx, const char *path);  /* told of each file that was written, run_out and qrels_out excepted */
+	void *ctx;
+} itr_evaluation_opts;
+
+typedef struct itr_evaluation {
+	itr_pairs *pairs;
+	itr_eval *eval;
+	itr_json *result;               /* complete: schema, provenance, per_query ... */
+	const char *set;                /* of published figures that stand beside it; NULL: none */
+} itr_evaluation;
+
+/* Files named in the options are written. A per-query file that nobody asked for and that cannot be written beside the input is a warning. 0; -1 with err, nothing to free. */
+ITR_MUST_USE int itr_evaluation_run(itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err);
+void itr_evaluation_free(itr_evaluation *e);
+
+/* itr_eval_compare of two files as a result: with schema and provenance. The caller frees; NULL with err. */
+itr_json *itr_evaluation_compare(const itr_evaluation_opts *o, const char *a, const char *b, itr_err *err);
+
+/* What people read, appended; format: itr_table_format. */
+void itr_evaluation_table(const itr_evaluation *e, int format, itr_buf *out);
+
+#endif
