@@ -66,7 +66,8 @@ static double largest(const double *x, int64_t n)
 	return m;
 }
 
-static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case *c, itr_tape *fast, int which, const itr_var *y64, double *const *grad, const double *w)
+/* floor: of each input's gradient, what the rounding of its terms may leave. */
+static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case *c, itr_tape *fast, int which, const itr_var *y64, double *const *grad, const double *floor, const double *w)
 {
 	itr_tape *slow = c->tape;
 	double top = largest(y64->data, y64->count), *y = itr_xmalloc((size_t)y64->count * sizeof *y);
@@ -81,7 +82,7 @@ static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case 
 		wf[i] = (float)w[i];
 	itr_backward_from(fast, f, wf);
 	for (int k = 0; k < c->n_var; k++) {
-		double scale = fmax(largest(grad[k], c->count[k]), 1e-6);
+		double scale = fmax(largest(grad[k], c->count[k]) + floor[k] / (c->bf16 ? ITR_GRADCHECK_BF16 : ITR_GRADCHECK_FLOAT), 1e-6);
 		for (int64_t i = 0; i < c->count[k]; i++) {
 			double g = *c->var[k]->written ? (double)((float *)c->var[k]->grad)[i] : 0;
 			res->backward_error = fmax(res->backward_error, fabs(g - grad[k][i]) / scale);
@@ -94,7 +95,7 @@ static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case 
 
 static void check_case(itr_gradcheck_result *res, const itr_op *op, itr_case *c, itr_tape *fast, int which, itr_var *y)
 {
-	double *w = itr_xmalloc((size_t)y->count * sizeof *w), *grad[ITR_OP_INPUTS], top = 0;
+	double *w = itr_xmalloc((size_t)y->count * sizeof *w), *grad[ITR_OP_INPUTS], floor[ITR_OP_INPUTS], top = 0;
 	const double h = 1e-6;
 	weights_of(c, w, y->count);
 	itr_backward_from(c->tape, y, w);
@@ -102,6 +103,7 @@ static void check_case(itr_gradcheck_result *res, const itr_op *op, itr_case *c,
 		grad[k] = itr_xcalloc((size_t)c->count[k], sizeof(double));
 		if (*c->var[k]->written)
 			memcpy(grad[k], c->var[k]->grad, (size_t)c->count[k] * sizeof(double));
+		floor[k] = ITR_GRADCHECK_ROUNDINGS * 0x1p-24 * c->var[k]->terms;
 		top = fmax(top, largest(grad[k], c->count[k]));
 	}
 	for (int k = 0; k < c->n_var && !c->bf16; k++)
@@ -114,7 +116,7 @@ static void check_case(itr_gradcheck_result *res, const itr_op *op, itr_case *c,
 			c->value[k][i] = keep;
 			res->difference_error = fmax(res->difference_error, fabs((up - down) / (2 * h) - grad[k][i]) / fmax(1, top));
 		}
-	compare_float(res, op, c, fast, which, build(c, op, which), grad, w);
+	compare_float(res, op, c, fast, which, build(c, op, which), grad, floor, w);
 	for (int k = 0; k < c->n_var; k++)
 		free(grad[k]);
 	free(w);

@@ -195,14 +195,16 @@ static void ref_backward(itr_node *n)
 	const double *s = n->saved;
 	double *dx = itr_ref_grad(n, 0), *dg = itr_ref_grad(n, 1), *db = itr_ref_grad(n, 2), *dr = n->in[3] ? itr_ref_grad(n, 3) : NULL;
 	for (int64_t j = 0; j < c; j++) {
-		double sum = 0, dot = 0;
+		double sum = 0, dot = 0, size = 0;
 		for (int64_t i = j; i < n->out->count; i += c) {
 			const double dz = itr_dout64(n)[i] * ref_slope(n, ref_argument(n, i));
 			sum += dz;
+			size += fabs(dz) * (fabs(itr_in64(n, 0)[i]) + fabs(s[j])) * s[c + j];
 			dot += dz * (itr_in64(n, 0)[i] - s[j]) * s[c + j];
 			if (dr)
 				dr[i] += dz;
 		}
+		itr_ref_terms(n, 1, size);
 		if (dg)
 			dg[j] += dot;
 		if (db)
@@ -210,19 +212,20 @@ static void ref_backward(itr_node *n)
 		for (int64_t i = j; dx && i < n->out->count; i += c) {
 			const double dz = itr_dout64(n)[i] * ref_slope(n, ref_argument(n, i)), x = (itr_in64(n, 0)[i] - s[j]) * s[c + j];
 			dx[i] += itr_in64(n, 1)[j] * s[c + j] * (by_batch(n) ? dz - sum / (double)rows - x * dot / (double)rows : dz);
+			if (by_batch(n))
+				itr_ref_terms(n, 0, fabs(itr_in64(n, 1)[j]) * s[c + j] * (fabs(dz) + fabs(sum) / (double)rows + (fabs(itr_in64(n, 0)[i]) + fabs(s[j])) * s[c + j] * size / (double)rows));
 		}
 	}
 }
 
-/* Batch and running statistics, each activation, with and without residual. Eight rows at least: the gradient of two rows by their own statistics is all cancellation (x is then +-1
- * whatever it was), and its largest element says nothing about the size of the terms that float rounds. */
+/* Batch and running statistics, each activation, with and without residual; two rows at least, as batch statistics need. */
 static itr_var *sample(itr_case *c, int which)
 {
 	static const itr_activation acts[] = { ITR_ACT_NONE, ITR_ACT_RELU, ITR_ACT_RELU6, ITR_ACT_HARDSWISH, ITR_ACT_HARDSIGMOID };
 	static float mean[] = { 0.5f, -1, 0, 2, 1, 0.25f, -0.5f }, var[] = { 1, 0.5f, 2, 0.1f, 1.5f, 3, 1 };
 	if (which >= 10)
 		return NULL;
-	const int64_t d = itr_case_int(c, 1, ITR_LEN(mean)), s[] = { 2, itr_case_int(c, 2, 4), itr_case_int(c, 2, 4), d };
+	const int64_t d = itr_case_int(c, 1, ITR_LEN(mean)), s[] = { 2, itr_case_int(c, 1, 4), itr_case_int(c, 1, 4), d };
 	const itr_norm o = { .eps = which % 2 ? 1e-3 : 1e-5, .momentum = 0.1, .batch_statistics = which < 5, .activation = acts[which % 5], .running_mean = which < 5 ? NULL : mean, .running_var = which < 5 ? NULL : var };
 	itr_var *x = itr_case_input(c, 4, s, 2, 0.5), *g = itr_case_input(c, 1, &d, 0.5, 2), *b = itr_case_input(c, 1, &d, 1, 0.5);
 	return itr_batchnorm(c->tape, x, g, b, which % 3 == 1 ? itr_case_input(c, 4, s, 1, 0) : NULL, &o);

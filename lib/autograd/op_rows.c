@@ -100,25 +100,46 @@ static void layernorm_ref_forward(itr_node *n)
 	}
 }
 
+/* |x|/std + |mean|/std: what the two parts of a normalised element come to. */
+static double parts_of(const itr_node *n, int64_t r, double x)
+{
+	const double *saved = (double *)n->saved + 2 * r;
+	return (fabs(x) + fabs(saved[0])) * saved[1];
+}
+
+static void layernorm_gamma_terms(itr_node *n, int64_t d)
+{
+	for (int64_t j = 0; j < d; j++) {
+		double size = 0;
+		for (int64_t r = 0; r < rows_of(n); r++)
+			size += fabs(itr_dout64(n)[r * d + j]) * parts_of(n, r, itr_in64(n, 0)[r * d + j]);
+		itr_ref_terms(n, 1, size);
+	}
+}
+
 static void layernorm_ref_backward(itr_node *n)
 {
 	const int64_t d = itr_last_dim(n->out);
 	double *dx = itr_ref_grad(n, 0), *dg = itr_ref_grad(n, 1), *db = itr_ref_grad(n, 2);
 	for (int64_t r = 0; r < rows_of(n); r++) {
 		const double *x = itr_in64(n, 0) + r * d, *g = itr_dout64(n) + r * d, *gamma = itr_in64(n, 1);
-		double mean = ((double *)n->saved)[2 * r], rstd = ((double *)n->saved)[2 * r + 1], a = 0, b = 0;
+		double mean = ((double *)n->saved)[2 * r], rstd = ((double *)n->saved)[2 * r + 1], a = 0, b = 0, size = 0;
 		for (int64_t j = 0; j < d; j++) {
 			double h = (x[j] - mean) * rstd;
 			a += g[j] * gamma[j] / (double)d;
 			b += g[j] * gamma[j] * h / (double)d;
+			size += fabs(g[j] * gamma[j]) * parts_of(n, r, x[j]) / (double)d;
 			if (dg)
 				dg[j] += g[j] * h;
 			if (db)
 				db[j] += g[j];
 		}
-		for (int64_t j = 0; dx && j < d; j++)
+		for (int64_t j = 0; dx && j < d; j++) {
 			dx[r * d + j] += rstd * (g[j] * gamma[j] - a - (x[j] - mean) * rstd * b);
+			itr_ref_terms(n, 0, rstd * (fabs(g[j] * gamma[j]) + fabs(a) + parts_of(n, r, x[j]) * size));
+		}
 	}
+	layernorm_gamma_terms(n, d);
 }
 
 static itr_var *layernorm_sample(itr_case *c, int which)
@@ -192,11 +213,15 @@ static void softmax_ref_backward(itr_node *n)
 	double *dx = itr_ref_grad(n, 0);
 	for (int64_t r = 0; dx && r < rows_of(n); r++) {
 		const double *y = itr_out64(n) + r * d, *g = itr_dout64(n) + r * d;
-		double dot = 0;
-		for (int64_t j = 0; j < d; j++)
+		double dot = 0, size = 0;
+		for (int64_t j = 0; j < d; j++) {
 			dot += g[j] * y[j];
-		for (int64_t j = 0; j < d; j++)
+			size += fabs(g[j] * y[j]);
+		}
+		for (int64_t j = 0; j < d; j++) {
 			dx[r * d + j] += y[j] * (g[j] - dot);
+			itr_ref_terms(n, 0, y[j] * (fabs(g[j]) + size));
+		}
 	}
 }
 
@@ -266,17 +291,21 @@ static void l2norm_ref_backward(itr_node *n)
 	double *dx = itr_ref_grad(n, 0);
 	for (int64_t r = 0; dx && r < rows_of(n); r++) {
 		const double *y = itr_out64(n) + r * d, *g = itr_dout64(n) + r * d;
-		double dot = 0;
-		for (int64_t j = 0; j < d; j++)
+		double dot = 0, size = 0;
+		for (int64_t j = 0; j < d; j++) {
 			dot += g[j] * y[j];
-		for (int64_t j = 0; j < d; j++)
+			size += fabs(g[j] * y[j]);
+		}
+		for (int64_t j = 0; j < d; j++) {
 			dx[r * d + j] += ((double *)n->saved)[r] * (g[j] - y[j] * dot);
+			itr_ref_terms(n, 0, ((double *)n->saved)[r] * (fabs(g[j]) + fabs(y[j]) * size));
+		}
 	}
 }
 
 static itr_var *l2norm_sample(itr_case *c, int which)
 {
-	return which < 2 ? itr_l2norm(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 2, 40) }, 2, 0.5)) : NULL;
+	return which < 2 ? itr_l2norm(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 2, 0.5)) : NULL;
 }
 
 const itr_op itr_op_l2norm = { "l2norm", 1, ITR_OP_SPARES_IN0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL, l2norm_sample };

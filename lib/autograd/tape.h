@@ -40,6 +40,7 @@ typedef struct itr_var {
 	size_t data_bytes;              /* what the tape gave for data and may take back; 0: not the tape's, or too small to matter */
 	double again;                   /* multiplications and additions that making it again costs, with all that is left out before it */
 	bool read_back, kept, left_out; /* does a backward function read it; result of a scope; made again when it is needed */
+	double terms;                   /* reference tapes: see itr_ref_terms (op_util.h) */
 } itr_var;
 
 /* A trainable array. Lives with its model; gradients are added to until itr_params_zero_grad. One without memory for its gradient (itr_params_release_grads) is lent some by the tape in the

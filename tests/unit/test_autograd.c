@@ -93,6 +93,56 @@ static void test_a_wrong_gradient_is_found(void **state)
 	assert_true(r.difference_error > 1e-2);
 }
 
+/* Gradients that are all cancellation: softmax of one entry (always 1), layernorm of two (always -1, 1). */
+extern const itr_op itr_op_softmax, itr_op_layernorm;
+static itr_var *cancelling_sample(itr_case *c, int which)
+{
+	const bool softmax = !strcmp(broken.name, "softmax");
+	if (which >= 4)
+		return NULL;
+	const int64_t d = softmax ? 1 : 2, shape[] = { 3, d };
+	itr_var *in[3] = { itr_case_input(c, 2, shape, 1, 3) };
+	for (int k = 1; !softmax && k < 3; k++)
+		in[k] = itr_case_input(c, 1, &d, 0.3, 1);
+	return itr_apply(c->tape, &broken, in, softmax ? 1 : 3, &(itr_attr){ .f = { 1e-5 } }, NULL, 0, NULL);
+}
+
+static void softmax_forgets_the_mean(itr_node *n)
+{
+	(void)itr_grad_beta(n, 0);
+	for (int64_t i = 0; i < n->out->count; i++)
+		((float *)n->in[0]->grad)[i] = ((float *)n->out->data)[i] * ((float *)n->out->grad)[i];
+}
+
+static void layernorm_forgets_the_mean(itr_node *n)
+{
+	itr_op_layernorm.backward(n);
+	for (int64_t i = 0; i < n->out->count; i++) {
+		const float *g = (float *)n->out->grad + i / 2 * 2, *gamma = n->in[1]->data;
+		((float *)n->in[0]->grad)[i] += ((float *)n->saved)[i / 2 * 2 + 1] * (g[0] * gamma[0] + g[1] * gamma[1]) / 2;
+	}
+}
+
+/* Whatever the seed, a right kernel is not called wrong there, and one that forgets a term is. */
+static void test_cancellation_is_told_from_a_wrong_gradient(void **state)
+{
+	const itr_op *const ops[] = { &itr_op_softmax, &itr_op_layernorm };
+	void (*const wrong[])(itr_node *) = { softmax_forgets_the_mean, layernorm_forgets_the_mean };
+	(void)state;
+	for (int k = 0; k < 2; k++)
+		for (uint64_t seed = 1; seed <= 50; seed++) {
+			itr_gradcheck_result whole = itr_gradcheck(ops[k], seed, 1);         /* cases as drawn: seeds 9, 14, 27, 30, 31 hit cancellation */
+			broken = *ops[k];
+			broken.sample = cancelling_sample;
+			itr_gradcheck_result right = itr_gradcheck(&broken, seed, 1);
+			broken.backward = wrong[k];
+			itr_gradcheck_result bad = itr_gradcheck(&broken, seed, 1);
+			assert_true(whole.backward_error <= ITR_GRADCHECK_FLOAT && whole.difference_error <= ITR_GRADCHECK_DIFFERENCE);
+			assert_true(right.cases == 4 && right.backward_error <= ITR_GRADCHECK_FLOAT);
+			assert_true(bad.backward_error > 100 * ITR_GRADCHECK_FLOAT);
+		}
+}
+
 static void test_vector_functions(void **state)
 {
 	double worst_exp = 0, worst_erf = 0;
@@ -167,7 +217,8 @@ static void test_nothing_is_allocated_after_the_first_step(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_op), cmocka_unit_test(test_ops_that_take_bf16), cmocka_unit_test(test_bf16_is_cast_where_it_must_be), cmocka_unit_test(test_a_wrong_gradient_is_found), cmocka_unit_test(test_vector_functions),
+		cmocka_unit_test(test_every_op), cmocka_unit_test(test_ops_that_take_bf16), cmocka_unit_test(test_bf16_is_cast_where_it_must_be), cmocka_unit_test(test_a_wrong_gradient_is_found),
+		cmocka_unit_test(test_cancellation_is_told_from_a_wrong_gradient), cmocka_unit_test(test_vector_functions),
 		cmocka_unit_test(test_dropout_keeps_the_right_share), cmocka_unit_test(test_nothing_is_allocated_after_the_first_step),
 	};
 	return cmocka_run_group_tests_name("autograd", tests, NULL, NULL);
