@@ -15,18 +15,6 @@ const char *const itr_pick_names[] = { "missing", "failed", "all", NULL };
 
 /* --- beginning ------------------------------------------------------------------------------------------------------------------------------------- */
 
-static void warn(itr_grid *g, const char *format, ...) ITR_PRINTF(2, 3);
-static void warn(itr_grid *g, const char *format, ...)
-{
-	itr_buf b = ITR_BUF_INIT;
-	va_list ap;
-	va_start(ap, format);
-	itr_buf_vprintf(&b, format, ap);
-	va_end(ap);
-	itr_json_push(g->warnings, itr_json_new_str(itr_buf_str(&b)));
-	itr_buf_free(&b);
-}
-
 static int by_number(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -128,13 +116,13 @@ static void look_for_oddities(itr_grid *g)
 	itr_pairs_warnings(g->base, g->warnings);
 	for (int i = 0; i < g->o.sizes.n; i++) {
 		if (g->o.sizes.v[i] > small)
-			warn(g, "a pool of %lld is more than the gallery holds (%lld videos, %lld texts): the whole gallery is ranked there", (long long)g->o.sizes.v[i],
+			itr_json_pushf(g->warnings, "a pool of %lld is more than the gallery holds (%lld videos, %lld texts): the whole gallery is ranked there", (long long)g->o.sizes.v[i],
 			     (long long)g->n_gallery[T2V], (long long)g->n_gallery[V2T]);
 		if (k > ITR_MIN(g->o.sizes.v[i], small))
-			warn(g, "recall@%lld in a pool of %lld is 1 whatever the scores", (long long)k, (long long)ITR_MIN(g->o.sizes.v[i], small));
+			itr_json_pushf(g->warnings, "recall@%lld in a pool of %lld is 1 whatever the scores", (long long)k, (long long)ITR_MIN(g->o.sizes.v[i], small));
 	}
 	if (g->o.quantizer == ITR_QUANT_MINMAX_WRAP)
-		warn(g, "quantizer minmax-wrap reproduces a published defect: int8 codes wrap around and are never dequantised");
+		itr_json_pushf(g->warnings, "quantizer minmax-wrap reproduces a published defect: int8 codes wrap around and are never dequantised");
 }
 
 itr_grid *itr_grid_new(const itr_grid_opts *o, itr_provenance *p, itr_err *err)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,6 +234,17 @@ itr_json *itr_json_push(itr_json *array, itr_json *value)
 		ITR_BUG("element pushed to a JSON value that is no array, or nothing pushed");
 	attach(array, value);
 	return value;
+}
+
+void itr_json_pushf(itr_json *array, const char *format, ...)
+{
+	itr_buf b = ITR_BUF_INIT;
+	va_list ap;
+	va_start(ap, format);
+	itr_buf_vprintf(&b, format, ap);
+	va_end(ap);
+	itr_json_push(array, itr_json_new_str(itr_buf_str(&b)));
+	itr_buf_free(&b);
 }
 
 itr_json *itr_json_object(void) { return itr_json_new_of(ITR_JSON_OBJECT); }

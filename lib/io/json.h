@@ -54,6 +54,7 @@ itr_json *itr_json_add_bool(itr_json *object, const char *key, bool v);
 itr_json *itr_json_add_object(itr_json *object, const char *key);
 itr_json *itr_json_add_array(itr_json *object, const char *key);
 itr_json *itr_json_push(itr_json *array, itr_json *value);
+void itr_json_pushf(itr_json *array, const char *format, ...) ITR_PRINTF(2, 3);        /* a string: a warning in a list of warnings */
 itr_json *itr_json_new_num(double v);
 itr_json *itr_json_new_int(int64_t v);
 itr_json *itr_json_new_str(const char *v);

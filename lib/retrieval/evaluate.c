@@ -240,36 +240,24 @@ static void intervals(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, c
 	free(x);
 }
 
-static void warn(itr_json *list, const char *format, ...) ITR_PRINTF(2, 3);
-static void warn(itr_json *list, const char *format, ...)
-{
-	itr_buf b = ITR_BUF_INIT;
-	va_list ap;
-	va_start(ap, format);
-	itr_buf_vprintf(&b, format, ap);
-	va_end(ap);
-	itr_json_push(list, itr_json_new_str(itr_buf_str(&b)));
-	itr_buf_free(&b);
-}
-
 static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 {
 	if (!s->values)
 		return;
 	const itr_metric_result *r = &s->result;
 	if (r->tie_fraction >= 0.05 && !e->truncated)
-		warn(e->warnings, "degenerate: in %s the best positive of %.1f %% of the queries shares its score with rows that are no positives (ties: %s)", name,
+		itr_json_pushf(e->warnings, "degenerate: in %s the best positive of %.1f %% of the queries shares its score with rows that are no positives (ties: %s)", name,
 		     100 * r->tie_fraction, itr_ties_names[e->ties]);
 	for (int j = e->set.n - 1; j >= 0; j--) {           /* the largest cut-off is the most telling one */
 		if (e->set.m[j].kind != ITR_METRIC_RECALL)
 			continue;
 		itr_interval ci = s->ci[j];
 		if (!isnan(ci.low) && ci.low <= r->chance[j] && r->chance[j] < 1)
-			warn(e->warnings, "at chance: %s %s is %.4g [%.4g, %.4g], a random order gives %.4g", name, e->set.m[j].key, r->value[j], ci.low, ci.high, r->chance[j]);
+			itr_json_pushf(e->warnings, "at chance: %s %s is %.4g [%.4g, %.4g], a random order gives %.4g", name, e->set.m[j].key, r->value[j], ci.low, ci.high, r->chance[j]);
 		break;
 	}
 	if (r->left_out)
-		warn(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name, (long long)r->left_out, (long long)(r->left_out + r->n_queries),
+		itr_json_pushf(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name, (long long)r->left_out, (long long)(r->left_out + r->n_queries),
 		     strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
 }
 
@@ -307,7 +295,7 @@ static void forget_ranks(itr_eval *e)
 			side[d]->result.value[j] = NAN;
 			side[d]->ci[j] = (itr_interval){ NAN, NAN };
 		}
-	warn(e->warnings, "truncated lists: median_rank and mean_rank need whole rankings and are left out; documents that a list lacks tie behind it");
+	itr_json_pushf(e->warnings, "truncated lists: median_rank and mean_rank need whole rankings and are left out; documents that a list lacks tie behind it");
 }
 
 itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err)

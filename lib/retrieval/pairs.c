@@ -414,39 +414,29 @@ void itr_pairs_free(itr_pairs *p)
 	free(p);
 }
 
-static void warn(itr_json *list, const char *format, ...) ITR_PRINTF(2, 3);
-static void warn(itr_json *list, const char *format, ...)
-{
-	itr_buf b = ITR_BUF_INIT;
-	va_list ap;
-	va_start(ap, format);
-	itr_buf_vprintf(&b, format, ap);
-	va_end(ap);
-	itr_json_push(list, itr_json_new_str(itr_buf_str(&b)));
-	itr_buf_free(&b);
-}
-
 void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 {
 	if (p->synthetic)
-		warn(w, "synthetic data: these figures say nothing about real pictures");
+		itr_json_pushf(w, "synthetic data: these figures say nothing about real pictures");
+	if (p->made_from)
+		itr_json_pushf(w, "the store's vectors have %lld numbers: a Gaussian matrix brought texts and images to %lld", (long long)p->made_from, (long long)p->dim);
 	if (p->all_parts)
-		warn(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
+		itr_json_pushf(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
 	if (p->leaky)
-		warn(w, "leaky: the split is by caption, so the model was trained on images of this part");
+		itr_json_pushf(w, "leaky: the split is by caption, so the model was trained on images of this part");
 	if (p->constant_text)
-		warn(w, "degenerate: all %lld text vectors are equal", (long long)p->n_text);
+		itr_json_pushf(w, "degenerate: all %lld text vectors are equal", (long long)p->n_text);
 	if (p->constant_image)
-		warn(w, "degenerate: all %lld image vectors are equal", (long long)p->n_image);
+		itr_json_pushf(w, "degenerate: all %lld image vectors are equal", (long long)p->n_image);
 	if (p->not_unit_text || p->not_unit_image)
-		warn(w, "%lld text and %lld image rows were not of unit length: %s", (long long)p->not_unit_text, (long long)p->not_unit_image,
+		itr_json_pushf(w, "%lld text and %lld image rows were not of unit length: %s", (long long)p->not_unit_text, (long long)p->not_unit_image,
 		     p->normalized_here ? "normalised here (--no-normalize ranks by plain inner product)" : "ranked by plain inner product");
 	if (p->zero_text || p->zero_image)
-		warn(w, "%lld text and %lld image rows are zero: they score 0 with everything", (long long)p->zero_text, (long long)p->zero_image);
+		itr_json_pushf(w, "%lld text and %lld image rows are zero: they score 0 with everything", (long long)p->zero_text, (long long)p->zero_image);
 	if (p->unanswered)
-		warn(w, "%lld texts have no image (ground truth -1): left out", (long long)p->unanswered);
+		itr_json_pushf(w, "%lld texts have no image (ground truth -1): left out", (long long)p->unanswered);
 	if (p->outside)
-		warn(w, "%lld judged positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found", (long long)p->outside);
+		itr_json_pushf(w, "%lld judged positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found", (long long)p->outside);
 	if (p->unknown_queries)
-		warn(w, "%lld judged queries are not among the rows: left out", (long long)p->unknown_queries);
+		itr_json_pushf(w, "%lld judged queries are not among the rows: left out", (long long)p->unknown_queries);
 }

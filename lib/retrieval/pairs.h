@@ -29,6 +29,7 @@ typedef struct itr_pairs {
 	bool synthetic;
 	int64_t unanswered;             /* texts with ground truth -1 */
 	int64_t not_unit_text, not_unit_image, zero_text, zero_image;
+	int64_t made_from;              /* the vectors' own size, where a Gaussian matrix brought them to this one; 0: they are as they were */
 	bool all_parts;                 /* a model is applied to every split, its training rows included */
 	bool leaky;                     /* split by caption: images of the training part are in this one too */
 	bool normalized_here, constant_text, constant_image;

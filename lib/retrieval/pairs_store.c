@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "data/features.h"
@@ -88,7 +89,9 @@ static int read_vectors(itr_pairs *p, const itr_features *f, const itr_projectio
 	if (!x || !(p->image = mapped(m, ITR_SIDE_IMAGE, x, r->n_images, f->image_dim, o, &di, err)))
 		return -1;
 	if (di != p->dim)
-		return itr_err_set(err, "'%s' holds text vectors of %lld numbers and image vectors of %lld: give --model", f->path, (long long)p->dim, (long long)di);
+		ITR_BUG("texts of %lld numbers, images of %lld", (long long)p->dim, (long long)di);
+	if (!m && p->dim != f->text_dim)
+		p->made_from = f->text_dim;
 	return 0;
 }
 
@@ -129,8 +132,9 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 		itr_err_set(err, "'%s': split '%s' has %lld images and %lld captions", path, o->split ? o->split : "all", (long long)r.n_images, (long long)r.n_texts);
 		goto out;
 	}
-	if (!m && f->text_dim != f->image_dim && !o->dim) {
-		itr_err_set(err, "'%s' holds text vectors of %lld numbers and image vectors of %lld: give --model", path, (long long)f->text_dim, (long long)f->image_dim);
+	if (!m && f->text_dim != f->image_dim) {         /* in whatever size: two matrices of their own lead into two spaces */
+		itr_err_set(err, "'%s' holds raw features: text vectors of %lld numbers and image vectors of %lld share no space. 'train --model cca' fits one: give --model its file, or the embeddings "
+		            "that 'extract-features --model' makes", path, (long long)f->text_dim, (long long)f->image_dim);
 		goto out;
 	}
 	p->n_text = r.n_texts;

@@ -148,6 +148,7 @@ if { "$BIN/fetch-coco" --synthetic 120 --size 96 --seed 7 -q -o data && "$BIN/ex
 	t "(another store)" other
 	expect_err "fitted beside another split" "a store whose parts differ is refused" "$E" --model cca.h5 g.h5 --split test
 	expect_err "give --model" "a store of unequal sizes needs a model" "$E" f.h5
+	expect_err "share no space" "--dim does not make a space of two" "$E" f.h5 --dim 64
 	expect_err "did you mean 'test'" "an unknown split" "$E" --model cca.h5 f.h5 --split tset
 else
 	tail -n 5 prepare.log; echo "not ok - features to evaluate"; FAILED=1

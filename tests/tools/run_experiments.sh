@@ -97,6 +97,9 @@ expect_err "needs --resume" "--pick without --resume does not begin anew" $Q --e
 t "what was there is still there" jq -e '.dim_16_prec_int8_cand_12.config.embedding_dim == 16' half/experiment_results.json
 expect_err "jobs takes" "no jobs" $Q --embedding_dims 16 --jobs 0 --output_dir x
 expect_err "No such file" "no file" "$BIN/run-experiments" --data-path nowhere.npz --output-dir x
+raw() { "$BIN/fetch-coco" --synthetic 40 --size 64 -q -o rawdata && "$BIN/extract-features" --image-encoder classic --text-encoder hash rawdata/manifest.jsonl -q -o raw.h5; }
+t "(a store of raw features)" raw
+expect_err "share no space.*extract-features --model" "raw features of two sizes are not brought into one by noise" "$BIN/run-experiments" --data-path raw.h5 --embedding-dims 64 --output-dir x
 expect_exit 2 "no data" "$BIN/run-experiments" --output-dir x
 expect_exit 2 "an unknown precision" $R --output-dir x --precisions int7
 expect_err "not between" "a size of 0" $R --output-dir x --candidate_sizes 0
