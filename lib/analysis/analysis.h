@@ -90,8 +90,9 @@ typedef struct itr_adiff {
 	const itr_acell *a, *b;
 	double recall, mrr, time, memory;       /* b - a, means of both directions */
 	double low, high, p;                    /* of recall; NaN: not tested */
+	bool bound;                             /* p is the smallest that the resamples can tell: "less than" */
 } itr_adiff;
-typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b; char *untested; } itr_acompare;      /* untested: why there is no test, or NULL */
+typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b, resamples; char *untested; } itr_acompare;      /* untested: why there is no test, or NULL */
 itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b, uint64_t seed, int threads, itr_err *err);
 void itr_acompare_free(itr_acompare *c);
 itr_table *itr_acompare_table(const itr_acompare *c, const itr_analysis *a, bool exact);

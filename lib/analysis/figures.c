@@ -1,4 +1,4 @@
-/* The figures: six panels about the whole grid, recall and MRR by pool size, the Pareto front. */
+/* The figures: five panels about the whole grid and, where it was timed, a sixth, recall and MRR by pool size, the Pareto front. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,16 +46,12 @@ static void boxes(const itr_analysis *a, itr_figure *f, int by, const char *titl
 
 static void speed_panel(const itr_analysis *a, itr_figure *f, double *x, double *y)
 {
-	itr_panel *p = itr_figure_panel(f, a->timed ? "speed against recall" : "speed against recall: no timing", "queries per second", a->name[ITR_AC_RECALL]);
-	itr_panel_log(p, a->timed, false);
+	itr_panel *p = itr_figure_panel(f, "speed against recall", "queries per second", a->name[ITR_AC_RECALL]);
+	itr_panel_log(p, true, false);
 	for (int i = 0; i < a->group[ITR_A_BY_PRECISION].n; i++) {
 		int64_t n = collect(a, ITR_A_BY_PRECISION, i, ITR_AC_QPS, ITR_AC_RECALL, x, y);
 		if (n)
 			itr_panel_scatter(p, a->group[ITR_A_BY_PRECISION].label[i], n, x, y);
-	}
-	if (!a->timed) {                     /* an empty panel needs a range */
-		itr_panel_x_range(p, 0, 1);
-		itr_panel_scatter(p, "", 1, (double[]){ -1 }, (double[]){ itr_analysis_mean(a, ITR_AC_RECALL, -1, 0) });
 	}
 }
 
@@ -127,7 +123,8 @@ static int overview(const itr_analysis *a, const char *png, itr_err *err)
 	boxes(a, f, ITR_A_BY_DIM, "recall by embedding size", "embedding size", x, y);
 	boxes(a, f, ITR_A_BY_PRECISION, "recall by precision", "precision", x, y);
 	boxes(a, f, ITR_A_BY_SIZE, "recall by pool", "candidates", x, y);
-	speed_panel(a, f, x, y);
+	if (a->timed)
+		speed_panel(a, f, x, y);
 	memory_panel(a, f);
 	direction_panel(a, f, x, y);
 	free(x);
@@ -227,12 +224,41 @@ static int64_t rising(int64_t n, double *x, double *y)
 	return kept;
 }
 
+/* A logarithmic axis that spans little more than a decade gets a single label from gnuplot: round numbers of which at least three lie in the range, and the range as wide as they need. */
+static void log_ticks(itr_panel *p, const double *x, int64_t n)
+{
+	static const double steps[][9] = { { 1 }, { 1, 3 }, { 1, 2, 5 }, { 1, 1.5, 2, 3, 5, 7 }, { 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4 } };
+	double low = INFINITY, high = 0, at[64];
+	for (int64_t i = 0; i < n; i++) {
+		low = fmin(low, x[i]);
+		high = fmax(high, x[i]);
+	}
+	if (!(low > 0) || !(high > low))
+		return;
+	low /= 1.1;
+	high *= 1.1;
+	for (int s = 0; s < ITR_LEN(steps); s++) {
+		int k = 0;
+		for (int decade = (int)floor(log10(low)); decade <= (int)floor(log10(high)); decade++)
+			for (int i = 0; i < 9 && steps[s][i] > 0 && k < ITR_LEN(at); i++)
+				if (steps[s][i] * pow(10, decade) >= low && steps[s][i] * pow(10, decade) <= high)
+					at[k++] = steps[s][i] * pow(10, decade);
+		if (k < 3 && s + 1 < ITR_LEN(steps))
+			continue;
+		itr_panel_x_range(p, low, high);
+		if (k)
+			itr_panel_x_ticks(p, k, at);
+		return;
+	}
+}
+
 static void front_panel(const itr_analysis *a, itr_figure *f, itr_acolumn column, const char *label, double *x, double *y)
 {
 	itr_panel *p = itr_figure_panel(f, label, a->name[column], a->name[ITR_AC_RECALL]);
 	char name[96];
 	int64_t n = collect(a, -1, 0, column, ITR_AC_RECALL, x, y);
 	itr_panel_log(p, true, false);
+	log_ticks(p, x, n);
 	itr_panel_scatter(p, "all", n, x, y);
 	for (int i = 0; i < a->group[ITR_A_BY_SIZE].n; i++) {
 		n = collect(a, ITR_A_BY_SIZE, i, column, ITR_AC_RECALL, x, y);

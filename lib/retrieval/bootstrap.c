@@ -1,6 +1,7 @@
 #include "retrieval/bootstrap.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,6 +237,14 @@ double itr_boot_p(const double *difference, int64_t n, int64_t stride)
 		high += difference[i * stride] >= 0;
 	}
 	return ITR_MIN(1.0, 2 * (double)(ITR_MIN(low, high) + 1) / (double)(n + 1));
+}
+
+void itr_p_cell(itr_table *t, double p, bool bound)
+{
+	char text[32] = "";
+	if (!isnan(p))
+		snprintf(text, sizeof text, p >= 0.00005 ? "%s%.4f" : "%s%.1e", bound ? "<" : "", p);
+	itr_table_cell(t, text);
 }
 
 void itr_holm(const double *p, int n, double *adjusted)

@@ -6,6 +6,7 @@
 #ifndef ITR_RETRIEVAL_BOOTSTRAP_H
 #define ITR_RETRIEVAL_BOOTSTRAP_H
 
+#include "io/table.h"
 #include "retrieval/metrics.h"
 
 enum { ITR_BOOT_RESAMPLES = 2000 };
@@ -27,6 +28,10 @@ typedef struct itr_interval { double low, high; } itr_interval;
 itr_interval itr_interval_95(const double *x, int64_t n, int64_t stride);
 /* Two-sided p of "no difference" from n resampled differences `stride` apart: 2 * min(share <= 0, share >= 0), with one added above and below so that it is never 0. */
 double itr_boot_p(const double *difference, int64_t n, int64_t stride);
+/* The smallest p that n resamples can give: every one of them was on the same side. What stands there is "less than", and itr_p_cell shows it so. */
+static inline double itr_boot_p_floor(int64_t n) { return 2.0 / (double)(n + 1); }
+/* A cell for people: "0.0312", "<0.0010" where p is a bound, empty for NaN. */
+void itr_p_cell(itr_table *t, double p, bool bound);
 /* Holm's step-down adjustment; NaN stay NaN and do not count. adjusted may be p. */
 void itr_holm(const double *p, int n, double *adjusted);
 

@@ -302,6 +302,8 @@ void itr_eval_compare_table(const itr_json *c, int format, itr_buf *out)
 {
 	static const char *const names[] = { "direction", "metric", "A", "B", "B - A", "low", "high", "p", "p (Holm)" };
 	static const char *const keys[] = { "a", "b", "difference" };
+	const double floor = itr_boot_p_floor(itr_json_int(itr_json_get(c, "resamples"), 0));
+	const bool bounds = format != ITR_TABLE_CSV && format != ITR_TABLE_TSV;         /* "<0.0010" is no number */
 	itr_table *t = itr_table_new(ITR_LEN(names), names);
 	for (int d = 0; d < 2; d++)
 		for (const itr_json *m = itr_json_first(itr_json_get(c, side_names[d])); m; m = itr_json_next(m)) {
@@ -313,8 +315,9 @@ void itr_eval_compare_table(const itr_json *c, int format, itr_buf *out)
 				itr_table_cellf(t, "%.4f", itr_json_num(itr_json_get(m, keys[k]), NAN));
 			for (int k = 0; k < 2; k++)
 				itr_table_cellf(t, "%.4f", itr_json_num(itr_json_at(itr_json_get(m, "ci95"), k), NAN));
-			itr_table_cellf(t, "%.4f", itr_json_num(itr_json_get(m, "p"), NAN));
-			itr_table_cellf(t, "%.4f", itr_json_num(itr_json_get(m, "p_holm"), NAN));
+			double p = itr_json_num(itr_json_get(m, "p"), NAN);
+			itr_p_cell(t, p, bounds && p <= floor);
+			itr_p_cell(t, itr_json_num(itr_json_get(m, "p_holm"), NAN), bounds && p <= floor);
 		}
 	if (format == ITR_TABLE_TEXT)
 		itr_buf_printf(out, "A %s\nB %s\n%lld images, 95 %% intervals of B - A from %lld resamples of images\n\n", itr_json_str(itr_json_get(c, "a"), ""),
