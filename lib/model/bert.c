@@ -45,8 +45,8 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 	const char *positions = itr_json_str(itr_json_get(j, "position_embedding_type"), "absolute");
 	if (strcmp(positions, "absolute"))
 		return itr_err_set(err, "these BERT weights use '%s' positions; only absolute ones are known", positions);
-	if (c->layers > ITR_MAX_BLOCKS || c->width % c->heads)
-		return itr_err_set(err, "BERT of %lld blocks, width %lld and %lld heads: not a size that works", (long long)c->layers, (long long)c->width, (long long)c->heads);
+	if (itr_blocks_check(c, "BERT", err) < 0)
+		return -1;
 	return itr_activation_named(itr_json_str(itr_json_get(j, "hidden_act"), "gelu"), &c->activation, err);
 }
 

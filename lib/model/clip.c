@@ -95,13 +95,6 @@ static const itr_weight *either(const itr_weights *w, const char *a, const char 
 	return t ? t : itr_weights_find(w, b);
 }
 
-static int check(const itr_tower_config *c, itr_err *err)
-{
-	if (c->layers < 1 || c->layers > ITR_MAX_BLOCKS || c->heads < 1 || c->width < 1 || c->width % c->heads)
-		return itr_err_set(err, "CLIP of %lld blocks, width %lld and %lld heads: not a size that works", (long long)c->layers, (long long)c->width, (long long)c->heads);
-	return 0;
-}
-
 static int configure_image(itr_tower_config *c, const itr_weights *w, const itr_json *config, int64_t patch, itr_err *err)
 {
 	*c = (itr_tower_config){ .width = 768, .layers = 12, .heads = 12, .mlp = 3072, .image_size = 224, .patch = patch, .embed_dim = 512, .eps = 1e-5, .activation = ITR_ACT_QUICK_GELU };
@@ -119,7 +112,7 @@ static int configure_image(itr_tower_config *c, const itr_weights *w, const itr_
 	c->layers = theirs ? itr_weights_layers(w, "vision_model.encoder.layers.", ".layer_norm1.weight") : itr_weights_layers(w, "visual.transformer.resblocks.", ".ln_1.weight");
 	c->embed_dim = theirs ? theirs->shape[0] : open_clip && open_clip->rank == 2 ? open_clip->shape[1] : 512;
 	c->heads = c->width / 64;
-	return from_config(c, config, true, err) < 0 ? -1 : check(c, err);
+	return from_config(c, config, true, err) < 0 ? -1 : itr_blocks_check(c, "CLIP", err);
 }
 
 static int configure_text(itr_tower_config *c, const itr_weights *w, const itr_json *config, itr_err *err)
@@ -140,7 +133,7 @@ static int configure_text(itr_tower_config *c, const itr_weights *w, const itr_j
 	c->layers = theirs ? itr_weights_layers(w, "text_model.encoder.layers.", ".layer_norm1.weight") : itr_weights_layers(w, "transformer.resblocks.", ".ln_1.weight");
 	c->embed_dim = theirs ? theirs->shape[0] : open_clip && open_clip->rank == 2 ? open_clip->shape[1] : 512;
 	c->heads = c->width / 64;
-	return from_config(c, config, false, err) < 0 ? -1 : check(c, err);
+	return from_config(c, config, false, err) < 0 ? -1 : itr_blocks_check(c, "CLIP", err);
 }
 
 /* --- image ------------------------------------------------------------------------------------------------------------------------------ */

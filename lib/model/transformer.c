@@ -7,6 +7,13 @@
 
 #include "base/mem.h"
 
+int itr_blocks_check(const itr_tower_config *c, const char *name, itr_err *err)
+{
+	if (c->layers < 1 || c->layers > ITR_MAX_BLOCKS || c->heads < 1 || c->width < 1 || c->width % c->heads)
+		return itr_err_set(err, "%s of %lld blocks, width %lld and %lld heads: not a size that works", name, (long long)c->layers, (long long)c->width, (long long)c->heads);
+	return 0;
+}
+
 void itr_blocks_init(itr_block *b, itr_params *p, const char *prefix, const itr_block_names *names, const itr_tower_config *c)
 {
 	for (int64_t i = 0; i < c->layers; i++) {

@@ -14,6 +14,8 @@ typedef struct itr_block {
 	itr_linear_layer qkv, proj, fc1, fc2;
 } itr_block;
 
+/* Are these sizes of a transformer that can be built? 0, or -1 with err, which names the encoder: sizes come from files. */
+ITR_MUST_USE int itr_blocks_check(const itr_tower_config *c, const char *name, itr_err *err);
 /* c->layers blocks named PREFIX.0, PREFIX.1, ... */
 void itr_blocks_init(itr_block *b, itr_params *p, const char *prefix, const itr_block_names *names, const itr_tower_config *c);
 

@@ -79,9 +79,7 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 		if (itr_activation_named(itr_json_str(itr_json_get(j, "hidden_act"), "gelu"), &c->activation, err) < 0)
 			return -1;
 	}
-	if (c->layers < 1 || c->layers > ITR_MAX_BLOCKS || c->heads < 1 || c->width % c->heads)
-		return itr_err_set(err, "ViT of %lld blocks, width %lld and %lld heads: not a size that works", (long long)c->layers, (long long)c->width, (long long)c->heads);
-	return 0;
+	return itr_blocks_check(c, "ViT", err);
 }
 
 struct vit {

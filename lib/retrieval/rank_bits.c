@@ -3,26 +3,16 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "retrieval/rank_bits.inc"
 
 static void compare(const float *score, int64_t n, float t, uint64_t *above, uint64_t *equal)
 {
 	for (int64_t w = 0; w * 64 < n; w++) {
 		uint64_t a = 0, e = 0;
-		for (int64_t i = 0; i < ITR_MIN(n - w * 64, (int64_t)64); i++) {
-			a |= (uint64_t)(score[w * 64 + i] > t) << i;
-			e |= (uint64_t)(score[w * 64 + i] == t) << i;
-		}
+		compare_rest(score, w, 0, ITR_MIN(n - w * 64, (int64_t)64), t, &a, &e);
 		above[w] = a;
 		equal[w] = e;
 	}
-}
-
-static int64_t common(const uint64_t *a, const uint64_t *b, int64_t words)
-{
-	int64_t n = 0;
-	for (int64_t i = 0; i < words; i++)
-		n += __builtin_popcountll(a[i] & b[i]);
-	return n;
 }
 
 const itr_bits_kernel itr_bits_plain = { compare, common };

@@ -3,6 +3,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "retrieval/rank_bits.inc"
+
 static void compare(const float *score, int64_t n, float t, uint64_t *above, uint64_t *equal)
 {
 	__m256 limit = _mm256_set1_ps(t);
@@ -14,21 +16,10 @@ static void compare(const float *score, int64_t n, float t, uint64_t *above, uin
 			a |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_GT_OQ)) << i;
 			e |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_EQ_OQ)) << i;
 		}
-		for (; i < left; i++) {
-			a |= (uint64_t)(score[w * 64 + i] > t) << i;
-			e |= (uint64_t)(score[w * 64 + i] == t) << i;
-		}
+		compare_rest(score, w, i, left, t, &a, &e);
 		above[w] = a;
 		equal[w] = e;
 	}
-}
-
-static int64_t common(const uint64_t *a, const uint64_t *b, int64_t words)
-{
-	int64_t n = 0;
-	for (int64_t i = 0; i < words; i++)
-		n += __builtin_popcountll(a[i] & b[i]);
-	return n;
 }
 
 const itr_bits_kernel itr_bits_avx2 = { compare, common };

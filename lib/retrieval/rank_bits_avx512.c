@@ -3,6 +3,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "retrieval/rank_bits.inc"
+
 static void compare(const float *score, int64_t n, float t, uint64_t *above, uint64_t *equal)
 {
 	__m512 limit = _mm512_set1_ps(t);
@@ -18,14 +20,6 @@ static void compare(const float *score, int64_t n, float t, uint64_t *above, uin
 		above[w] = a;
 		equal[w] = e;
 	}
-}
-
-static int64_t common(const uint64_t *a, const uint64_t *b, int64_t words)
-{
-	int64_t n = 0;
-	for (int64_t i = 0; i < words; i++)
-		n += __builtin_popcountll(a[i] & b[i]);
-	return n;
 }
 
 const itr_bits_kernel itr_bits_avx512 = { compare, common };

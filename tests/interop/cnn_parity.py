@@ -1,32 +1,20 @@
 """extract-features against torchvision and timm at true size: ResNet-18 and 50, MobileNetV3-Small, EfficientNet-Lite0 with random weights (cnn_weights.py) on synthetic scenes, and with the
 published EfficientNet-Lite0 weights on real stamps. What the references make of them is committed (tests/golden/cnn.npz, gen_cnn.py). Argument: the folder with the programs."""
-import json, os, shutil, subprocess, sys, tempfile
+import json, os, shutil, sys, tempfile
 
 import h5py
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story
+from story import HERE, SHARED, attempt, check, tool
 import cnn_weights
 
-BIN = os.path.abspath(sys.argv[1])
-SHARED = os.path.abspath(os.environ.get("ITR_SHARED", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared")))
-golden = np.load(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/cnn.npz"))
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
-
-
-def tool(name, *args):
-    out = subprocess.run([os.path.join(BIN, name), *args, "--no-track", "-q"], capture_output=True, text=True)
-    return out.returncode, out.stderr
+golden = np.load(HERE + "/../golden/cnn.npz")
 
 
 def encode(manifest, *options):
-    rc, message = tool("extract-features", *options, manifest, "-f", "-o", "f.h5")
+    rc, _, message = attempt("extract-features", *options, manifest, "-f", "-o", "f.h5")
     if rc:
         raise SystemExit("not ok - %s: %s" % (" ".join(options), message))
     with h5py.File("f.h5") as f:
@@ -62,16 +50,16 @@ for name in cnn_weights.MODELS:
     shutil.rmtree("w")
 
 cnn_weights.write("resnet18", "w")
-rc, message = tool("extract-features", "--image-encoder", "resnet50", "--image-weights", "w", "scenes/manifest.jsonl", "-f", "-o", "g.h5")
+rc, _, message = attempt("extract-features", "--image-encoder", "resnet50", "--image-weights", "w", "scenes/manifest.jsonl", "-f", "-o", "g.h5")
 check("ResNet-18's weights are refused for ResNet-50, by shape", rc == 1 and "not the weights of ResNet-50" in message, message)
-rc, message = tool("extract-features", "--image-encoder", "mobilenet-v3-small", "--image-weights", "w", "scenes/manifest.jsonl", "-f", "-o", "g.h5")
+rc, _, message = attempt("extract-features", "--image-encoder", "mobilenet-v3-small", "--image-weights", "w", "scenes/manifest.jsonl", "-f", "-o", "g.h5")
 check("and for MobileNetV3, by name", rc == 1 and "features.0.0.weight" in message, message)
 
 real = SHARED + "/weights/efficientnet_lite0/efficientnet-lite0-57934424.pth"
 names = list(golden["real/names"])
 if not os.path.exists(real) or not os.path.exists(os.path.join(SHARED, "data/stamps", names[0])):
     print("skip - published EfficientNet-Lite0 weights on stamps (%s is not there)" % real)
-    sys.exit(failed != 0)
+    sys.exit(story.verdict())
 with open("stamps.jsonl", "w") as f:
     for i, n in enumerate(names):
         f.write(json.dumps(dict(id=i + 1, image=os.path.join(SHARED, "data/stamps", n), captions=[dict(id=i + 1, text="a stamp")], synthetic=False)) + "\n")
@@ -81,4 +69,4 @@ same("published EfficientNet-Lite0 weights, real stamps", x["image/pooled"], gol
 for precision, limit in (("bf16", 0.999), ("int8", 0.99)):
     c = cosine(encode("stamps.jsonl", "--image-encoder", "efficientnet-lite0", "--image-weights", real, *drop, "--precision", precision)["image/pooled"], x["image/pooled"])
     check("published weights, %s: least cosine to fp32 %.5f, at least %.3f" % (precision, c, limit), c >= limit, c)
-sys.exit(failed != 0)
+sys.exit(story.verdict())

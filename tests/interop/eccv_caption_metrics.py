@@ -11,17 +11,12 @@ except ImportError as e:
     print("skip - eccv_caption (%s)" % e)
     sys.exit(0)
 
-BIN = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import BIN, SHARED, check  # noqa: E402
+
 DATA = os.path.join(os.path.dirname(eccv_caption.__file__), "data")
-SHARED = os.environ.get("ITR_SHARED", "../shared")
 DIM, DEPTH = 8, 250          # DEPTH: 1K folds need 10 items of their own fifth (or twentieth) in each list; checked below
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
 
 
 def chain(a, b):
@@ -104,7 +99,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="itr-eccv.") as tmp:
         one("random", DATA, tmp, DATA)
         one("structured", DATA, tmp, shared if os.path.isdir(shared) else DATA)
-    sys.exit(failed > 0)
+    sys.exit(story.verdict())
 
 
 main()

@@ -1,30 +1,17 @@
 """extract-features against transformers and torchvision at true size: the weights are random, made here by name (random_weights.py), and what the references make of them is committed
 (tests/golden/encoders.npz, gen_encoders.py). Pictures and captions are the synthetic scenes, the same bytes everywhere. Argument: the folder with the programs."""
-import os, shutil, subprocess, sys, tempfile
+import os, shutil, sys, tempfile
 
 import h5py
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story
+from story import HERE, SHARED, check, tool
 import random_weights
 
-BIN = os.path.abspath(sys.argv[1])
-SHARED = os.environ.get("ITR_SHARED", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared"))
 MERGES, VOCAB = SHARED + "/weights/clip/bpe_simple_vocab_16e6.txt.gz", SHARED + "/weights/all-MiniLM-L6-v2/vocab.txt"
-golden = np.load(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/encoders.npz"))
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
-
-
-def tool(name, *args):
-    out = subprocess.run([os.path.join(BIN, name), *args, "--no-track", "-q"], capture_output=True, text=True)
-    if out.returncode:
-        raise SystemExit("not ok - %s %s: %s" % (name, " ".join(args), out.stderr))
+golden = np.load(HERE + "/../golden/encoders.npz")
 
 
 def error(ours, theirs):
@@ -81,11 +68,11 @@ same("torchvision's ViT-B/16", encode("--image-encoder", "vit-b16", "--weights",
 shutil.rmtree("vit")
 
 if not os.path.exists(VOCAB):
-    sys.exit(failed != 0)
+    sys.exit(story.verdict())
 random_weights.write("bert", "bert")
 text = ["--text-encoder", "bert", "--weights", "bert", "--vocabulary", VOCAB]
 same("BERT base [CLS]", encode(*text)["text/pooled"], golden["bert/cls"])
 x = encode(*text, "--pooling", "mean", "--tokens", "--max-tokens", "10")
 same("BERT base, mean over tokens", x["text/pooled"], golden["bert/mean"])
 same("BERT base, per token", x["text/tokens"][:1].astype(np.float32), golden["bert/tokens"], 1e-3)
-sys.exit(failed != 0)
+sys.exit(story.verdict())

@@ -1,23 +1,12 @@
 """h5py and numpy on what extract-features wrote: types, strings, half floats, the Gaussian projection. Argument: the folder with the programs."""
-import json, os, subprocess, sys, tempfile
+import json, os, sys, tempfile
 
 import h5py
 import numpy as np
 
-BIN = os.path.abspath(sys.argv[1])
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
-
-
-def tool(name, *args):
-    out = subprocess.run([os.path.join(BIN, name), *args, "--no-track", "-q"], capture_output=True, text=True)
-    if out.returncode:
-        raise SystemExit("not ok - %s %s: %s" % (name, " ".join(args), out.stderr))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import BIN, check, tool  # noqa: E402
 
 
 os.chdir(tempfile.mkdtemp(prefix="itr-features."))
@@ -64,4 +53,4 @@ if os.path.exists(os.path.join(BIN, "train")):
     check("provenance", json.loads(str(e["itr_provenance"]))["synthetic"] is True)
 else:
     print("skip - embeddings (no bin/train)")
-sys.exit(failed != 0)
+sys.exit(story.verdict())

@@ -5,14 +5,12 @@ import h5py
 import numpy as np
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import check  # noqa: E402
+
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
 
 
 def pkg(*names):
@@ -104,7 +102,7 @@ def main():
             check("one.npy is byte for byte what numpy.save writes", f.read() == saved(np.array([[1, 2, 3], [4, 5, 6]], "f4")))
         h5(top)
         h5_back(top, program)
-    sys.exit(1 if failed else 0)
+    sys.exit(story.verdict())
 
 
 main()

@@ -4,16 +4,11 @@ import json, os, subprocess, sys, tempfile
 import h5py
 import numpy as np
 
-BIN, HERE = os.path.abspath(sys.argv[1]), os.path.dirname(os.path.abspath(__file__))
-SHARED = os.path.abspath(os.environ.get("ITR_SHARED", HERE + "/../../../shared"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import BIN, HERE, SHARED, check  # noqa: E402
+
 CAPTIONS, WEIGHTS = SHARED + "/data/coco5k/captions.txt", SHARED + "/weights/all-MiniLM-L6-v2"
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
 
 
 if not os.path.exists(CAPTIONS) or not os.path.exists(WEIGHTS):
@@ -46,4 +41,4 @@ for precision, least in (("bf16", 0.999), ("int8", 0.99)):
     y = vectors("--precision", precision)
     cos = float(((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)).min())
     check("%s: smallest cosine to fp32 %.5f, asked %.3f" % (precision, cos, least), cos >= least)
-sys.exit(failed != 0)
+sys.exit(story.verdict())

@@ -6,14 +6,10 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 for name in ("ITR_PARENT_RUN", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
     os.environ.pop(name, None)
-BIN = os.path.abspath(sys.argv[1])
-failed = 0
 
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import BIN, check  # noqa: E402
 
 
 def runs(*args, store, stdin=None):
@@ -90,4 +86,4 @@ def main():
 
 
 main()
-sys.exit(1 if failed else 0)
+sys.exit(story.verdict())

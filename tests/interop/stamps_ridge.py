@@ -1,28 +1,16 @@
 """A plain NumPy ridge (lambda = 1, image -> text, unit rows) on the features that extract-features makes of the real stamps with the published EfficientNet-Lite0 and MiniLM, ten random
 80/20 splits, equal captions all positive: the features are good, and train and evaluate find the same figures. Argument: the folder with the programs; FEATURES: a store to use instead."""
-import json, os, subprocess, sys, tempfile
+import json, os, sys, tempfile
 
 import h5py
 import numpy as np
 
-BIN, HERE = os.path.abspath(sys.argv[1]), os.path.dirname(os.path.abspath(__file__))
-SHARED = os.path.abspath(os.environ.get("ITR_SHARED", HERE + "/../../../shared"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import SHARED, check, tool  # noqa: E402
+
 STAMPS, LITE, MINILM = SHARED + "/data/stamps", SHARED + "/weights/efficientnet_lite0/efficientnet-lite0-57934424.pth", SHARED + "/weights/all-MiniLM-L6-v2"
 READY = os.path.abspath(os.environ["FEATURES"]) if os.environ.get("FEATURES") else None
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
-
-
-def tool(name, *args):
-    out = subprocess.run([os.path.join(BIN, name), *args, "--no-track", "-q"], capture_output=True, text=True)
-    if out.returncode:
-        raise SystemExit("not ok - %s %s: %s" % (name, " ".join(args), out.stderr))
-    return out.stdout
 
 
 def unit(x):
@@ -66,4 +54,4 @@ print("# itr:   t2i R@1/5/10 %.1f/%.1f/%.1f, i2t %.1f/%.1f/%.1f" % tuple(theirs.
 check("train and evaluate find NumPy's figures on each of ten splits", np.abs(table - theirs).max() < 100 / 107 + 0.01, np.abs(table - theirs).max(0))
 # 26.5/55.4/68.6 was measured on ten other splits; a split's standard deviation is 4, a mean's 1.3, a difference's 1.8
 check("the features are worth what they should be: t2i 26.5/55.4/68.6 within 4", len(ids) != 538 or np.abs(table.mean(0)[:3] - [26.5, 55.4, 68.6]).max() < 4, table.mean(0))
-sys.exit(failed != 0)
+sys.exit(story.verdict())

@@ -10,16 +10,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests/golden"))
 import tokenizer_reference as ref  # noqa: E402
 
-BIN = sys.argv[1]
-SHARED = os.environ.get("ITR_SHARED", os.path.join(os.path.dirname(ROOT), "shared"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import BIN, SHARED, check  # noqa: E402
+
 OPEN_CLIP = "open_clip_torch==3.3.0"
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
 
 
 def ours(args, texts, top):
@@ -71,7 +66,7 @@ def main():
                 compare(name + ", every code point", k, args, [t for t in ref.every_code_point(0, 0x110000) if b"\n" not in t], top)
             if os.path.exists(captions):
                 compare(name + ", COCO captions", k, args, open(captions, "rb").read().split(b"\n")[:-1], top)
-    sys.exit(1 if failed else 0)
+    sys.exit(story.verdict())
 
 
 main()

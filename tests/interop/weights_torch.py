@@ -10,16 +10,13 @@ except ImportError as e:
     sys.exit(0)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import story  # noqa: E402
+from story import SHARED, check  # noqa: E402
+
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
-SHARED = os.environ.get("ITR_SHARED", os.path.join(ROOT, "..", "shared"))
 TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
-failed = 0
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok - " if good else "not ok - ") + name + ("" if good else "   # %s" % (detail,)), flush=True)
-    failed += not good
 
 
 def build(out):
@@ -100,7 +97,7 @@ def main():
             want = load_file(path) if path.endswith(".safetensors") else torch.load(path, map_location="cpu", weights_only=True)
             got = ours(sample, [path])[0]
             check("%s: %d tensors" % (os.path.basename(path), len(want)), not same({k: got[k] for k in want if k in got} if path.endswith(".safetensors") else got, want))
-    return failed != 0
+    return story.verdict()
 
 
 sys.exit(main())
