@@ -8,7 +8,7 @@
 #include "tensor/frozen_kernel.h"
 
 /* No number here can change a result. A band of the source and what it makes stay in the second-level cache while the weights pass by. */
-enum { BAND_BYTES = 160 << 10, RESULT_BYTES = 256 << 10, PIECES = 4, SEGMENTS = 4, SLACK = 64 };
+enum { BAND_BYTES = 160 << 10, RESULT_BYTES = 256 << 10, WEIGHT_BYTES = 384 << 10, PIECES = 4, SEGMENTS = 4, SLACK = 64 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -162,24 +162,24 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 		}
 }
 
-/* How much of the source a band holds, and how columns are shared out where there are fewer bands than threads can share. */
+/* How much of the source a band holds, and how work is shared out where such bands are fewer than threads can share: by smaller ones while a core's cache has all the weights, else by columns,
+ * which takes a loop of its own for the rounding. */
 static void cut(struct int8_conv *q, int threads)
 {
 	const itr_conv *g = &q->g;
-	const int64_t pair = 2 * q->group;
+	const int64_t pair = 2 * q->group, pieces = threads > 1 ? PIECES * threads : 1;
+	const bool light = g->o * q->f.words * 4 <= WEIGHT_BYTES;
 	if (by_pixel(g)) {
-		q->rows = ITR_MIN(BAND_BYTES / q->t.pixel, RESULT_BYTES / (g->o * 4)) / pair * pair;
-		q->rows = ITR_MIN(ITR_MAX(q->rows, 4 * pair), div_up(q->m, pair) * pair);
+		q->rows = ITR_MAX(ITR_MIN(BAND_BYTES / q->t.pixel, RESULT_BYTES / (g->o * 4)) / pair, (int64_t)4) * pair;
+		q->parts = div_up(q->m, q->rows);
+		q->parts = light ? ITR_MAX(q->parts, pieces) : q->parts > 1 ? div_up(q->parts, threads) * threads : 1;             /* as many for each thread, all of the same size */
+		q->rows = div_up(div_up(q->m, q->parts), pair) * pair;
 		q->bands = q->parts = div_up(q->m, q->rows);
-		if (threads > 1 && q->parts > 1) {               /* as many for each thread, all of the same size */
-			q->parts = div_up(q->parts, threads) * threads;
-			q->rows = div_up(div_up(q->m, q->parts), pair) * pair;
-			q->bands = q->parts = div_up(q->m, q->rows);
-		}
 		q->ranges = q->rows + pair;
 		q->band_size = (q->rows + q->group) * q->t.pixel;
 	} else {
 		q->rows = ITR_MIN((BAND_BYTES / q->t.line - g->kh) / g->stride + 1, RESULT_BYTES / (g->o * 4 * g->ow));
+		q->rows = ITR_MIN(q->rows, light ? g->oh * g->batch / pieces : g->oh);
 		q->rows = ITR_MIN(ITR_MAX(q->rows, (int64_t)2), g->oh);
 		q->bands = div_up(g->oh, q->rows);
 		q->rows = div_up(g->oh, q->bands);
@@ -190,7 +190,7 @@ static void cut(struct int8_conv *q, int threads)
 	}
 	q->band_size = div_up(q->band_size + q->ranges * (int64_t)sizeof(itr_row_range), 64) * 64;
 	q->columns = div_up(g->o, q->f.kernel->nr);
-	q->chunks = q->parts >= PIECES * threads || threads == 1 ? 1 : ITR_MIN(q->columns, div_up(PIECES * threads, q->parts));
+	q->chunks = light || q->parts >= pieces ? 1 : ITR_MIN(q->columns, div_up(pieces, q->parts));
 }
 
 void itr_conv_int8(const itr_conv *g, const itr_frozen *f, const float *x, const itr_after *after, float *y, int threads)

@@ -54,6 +54,8 @@ static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 	}
 }
 
+static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
+
 /* --- convolution -------------------------------------------------------------------------------------------------------------------------- */
 
 /* One word of the left operand in all lanes. Written out because of the addresses, as in conv_direct_avx512.c. */
@@ -81,11 +83,11 @@ static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 		} \
 	} while (0)
 
-/* As rowwise.inc's after_block, operation by operation, on sums that are still in registers. */
-static inline __attribute__((always_inline)) __m512 number(__m512i s, __m512i zero, __m512 scale, const itr_int8_columns *w, const float *bias, int64_t j)
+/* As rowwise.inc's after_block, operation by operation, on sums that are still in registers; m: which of the columns there are. */
+static inline __attribute__((always_inline)) __m512 number(__m512i s, __m512i zero, __m512 scale, const itr_int8_columns *w, const float *bias, int64_t j, __mmask16 m)
 {
-	const __m512i d = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, _mm512_loadu_si512(w->sum + j)));
-	return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d), _mm512_mul_ps(scale, _mm512_loadu_ps(w->scale + j))), _mm512_loadu_ps(bias + j));
+	const __m512i d = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, _mm512_loadu_si512(w->sum + j)));        /* these two have whole panels */
+	return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d), _mm512_mul_ps(scale, _mm512_loadu_ps(w->scale + j))), _mm512_maskz_loadu_ps(m, bias + j));
 }
 
 static inline __attribute__((always_inline)) __m512 activated(const itr_activation a, __m512 v)
@@ -100,26 +102,27 @@ static inline __attribute__((always_inline)) __m512 activated(const itr_activati
 	return v;
 }
 
-static inline __attribute__((always_inline)) void put(const itr_int8_band *q, const itr_activation act, const bool residual, const itr_int8_group *g, int i, int64_t j, __m512i s0, __m512i s1)
+static inline __attribute__((always_inline)) void put(const itr_int8_band *q, const itr_activation act, const bool residual, const itr_int8_group *g, int i, int64_t j, __mmask16 m0, __mmask16 m1, __m512i s0, __m512i s1)
 {
 	const __m512i zero = _mm512_set1_epi32(g->range[i].zero);
 	const __m512 scale = _mm512_set1_ps(g->range[i].scale);
 	float *y = q->y + (g->at + i) * q->ldy + j;
-	__m512 v0 = number(s0, zero, scale, &q->columns, q->after.bias, j), v1 = number(s1, zero, scale, &q->columns, q->after.bias, j + 16);
+	__m512 v0 = number(s0, zero, scale, &q->columns, q->after.bias, j, m0), v1 = number(s1, zero, scale, &q->columns, q->after.bias, j + 16, m1);
 	if (residual) {
 		const float *r = q->after.residual + (g->at + i) * q->after.ld_residual + j;
-		v0 = _mm512_add_ps(v0, _mm512_loadu_ps(r));
-		v1 = _mm512_add_ps(v1, _mm512_loadu_ps(r + 16));
+		v0 = _mm512_add_ps(v0, _mm512_maskz_loadu_ps(m0, r));
+		v1 = _mm512_add_ps(v1, _mm512_maskz_loadu_ps(m1, r + 16));
 	}
-	_mm512_storeu_ps(y, activated(act, v0));
-	_mm512_storeu_ps(y + 16, activated(act, v1));
+	_mm512_mask_storeu_ps(y, m0, activated(act, v0));
+	_mm512_mask_storeu_ps(y + 16, m1, activated(act, v1));
 }
 
 /* act LEFT: the sums are left in out. */
 enum { LEFT = -1 };
 
-static inline __attribute__((always_inline)) void groups(const bool two, const int act, const bool residual, const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0, int32_t *out)
+static inline __attribute__((always_inline)) void groups(const bool two, const int act, const bool residual, const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0, int cols, int32_t *out)
 {
+	const __mmask16 m0 = first(cols), m1 = cols > 16 ? first(cols - 16) : 0;
 	const int64_t d1 = q->pixel, d3 = d1 * 3, d5 = d1 * 5;
 	__m512i s[MR][2];
 	const int rows = two ? MR : MR / 2;
@@ -144,15 +147,15 @@ static inline __attribute__((always_inline)) void groups(const bool two, const i
 			_mm512_store_si512(out + NR * i, s[i][0]);
 			_mm512_store_si512(out + NR * i + 16, s[i][1]);
 		} else if (i < MR / 2 ? i < g[0].rows : i - MR / 2 < g[1].rows)
-			put(q, (itr_activation)act, residual, &g[i / (MR / 2)], i % (MR / 2), j0, s[i][0], s[i][1]);
+			put(q, (itr_activation)act, residual, &g[i / (MR / 2)], i % (MR / 2), j0, m0, m1, s[i][0], s[i][1]);
 	}
 }
 
-static __attribute__((noinline)) void left_two(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(true, LEFT, false, q, g, bp, 0, out); }
-static __attribute__((noinline)) void left_one(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(false, LEFT, false, q, g, bp, 0, out); }
+static __attribute__((noinline)) void left_two(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(true, LEFT, false, q, g, bp, 0, NR, out); }
+static __attribute__((noinline)) void left_one(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(false, LEFT, false, q, g, bp, 0, NR, out); }
 
 #define WHOLE(name, act, residual) \
-	static __attribute__((noinline)) void name(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0) { groups(true, act, residual, q, g, bp, j0, NULL); }
+	static __attribute__((noinline)) void name(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0, int cols) { groups(true, act, residual, q, g, bp, j0, cols, NULL); }
 WHOLE(none, ITR_ACT_NONE, false)
 WHOLE(none_residual, ITR_ACT_NONE, true)
 WHOLE(relu, ITR_ACT_RELU, false)
@@ -165,10 +168,10 @@ static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint
 	const itr_activation act = q->after.activation;
 	const bool two = g[1].rows > 0, residual = q->after.residual;
 	/* what networks are made of; the rest is rare */
-	void (*run)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t) = !two || cols < NR || !q->after.bias ? NULL : act == ITR_ACT_RELU ? residual ? relu_residual : relu
+	void (*run)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t, int) = !two || !q->after.bias ? NULL : act == ITR_ACT_RELU ? residual ? relu_residual : relu
 		: act == ITR_ACT_NONE ? residual ? none_residual : none : act == ITR_ACT_RELU6 && !residual ? relu6 : act == ITR_ACT_HARDSWISH && !residual ? hardswish : NULL;
 	if (run)
-		run(q, g, panel, j0);
+		run(q, g, panel, j0, cols);
 	else if (two)
 		left_two(q, g, panel, s);
 	else
@@ -177,8 +180,6 @@ static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint
 }
 
 /* --- 8 bits: as rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing saturates ----- */
-
-static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
 
 static inline __attribute__((always_inline)) void extremes(const float *x, int64_t n, itr_extremes *e)
 {
