@@ -51,6 +51,7 @@ typedef struct itr_op {
 enum itr_op_flags {
 	ITR_OP_LOSS = 1 << 0,                   /* output is one element */
 	ITR_OP_VIEW = 1 << 1,                   /* output's numbers are in[0]'s: nothing is allocated, forward does nothing */
+	ITR_OP_ONTO = 1 << 2,                   /* output's numbers take the place of in[1]'s, where there is one: for inference alone */
 	ITR_OP_BF16 = 1 << 8,                   /* << k: in[k] may be bfloat16. The tape casts others to float, and these to in[0]'s type; the shape rule then says whether the result is (out->bf16) */
 	/* What backward does not read: memory that need not live until then. tests/unit/test_autograd_memory.c holds every op to it. */
 	ITR_OP_SPARES_OUT = 1 << 16,

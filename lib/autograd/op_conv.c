@@ -211,12 +211,13 @@ static double frozen_flops(const itr_node *n)
 }
 
 static const itr_op conv_frozen = { "conv2d (frozen)", 2, 0, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL };
+static const itr_op conv_frozen_onto = { "conv2d (frozen, onto the residual)", 2, ITR_OP_ONTO, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL };
 
-itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
+itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
 {
 	itr_var *in[] = { x, residual };
 	void *const state[] = { (void *)(uintptr_t)w, (void *)(uintptr_t)bias };
-	return itr_apply(t, &conv_frozen, in, 2, &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_frozen_n(w) } }, NULL, 0, state);
+	return itr_apply(t, onto ? &conv_frozen_onto : &conv_frozen, in, 2, &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_frozen_n(w) } }, NULL, 0, state);
 }
 
 itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride, int64_t padding, itr_activation a)

@@ -55,7 +55,7 @@ itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b);                          
 /* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C = O: depthwise. */
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups);
 /* The same with frozen weights, square kernels, in inference alone: activation(conv + bias + residual). w (O, k k C), rows as itr_conv_weight_rows makes them; taps by itr_depthwise_weights. */
-itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
+itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
 itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
 /* activation((x - mean) / sqrt(var + eps) gamma + beta + residual) over the last dimension's channels; residual (as x) or NULL; activation NONE, RELU, RELU6, HARDSWISH or HARDSIGMOID.
  * batch_statistics, while training: mean and biased variance of this batch, which has more than one row; running_mean and running_var (C each, may be NULL) then move by `momentum` towards

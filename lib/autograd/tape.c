@@ -349,7 +349,8 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 	itr_arena_back(t->arena, m);
 	if (inner) {
 		void *data = itr_arena_alloc(t->arena, bytes_of(t, &keep));
-		move(t, data, keep.data, bytes_of(t, &keep));
+		if (data != keep.data)
+			move(t, data, keep.data, bytes_of(t, &keep));
 		keep.data = data;
 	}
 	itr_var *v = new_var(t, keep.rank, keep.shape);
@@ -469,9 +470,10 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 	n->out = itr_arena_calloc(t->arena, sizeof *n->out);
 	n->out->written = &n->out->own_written;
 	op->shape(n);
-	if (op->flags & ITR_OP_VIEW) {
-		n->out->data = n->in[0]->data;
-		n->out->base = root(n->in[0]);
+	itr_var *place = op->flags & ITR_OP_VIEW ? n->in[0] : op->flags & ITR_OP_ONTO ? n->in[1] : NULL;
+	if (place) {
+		n->out->data = place->data;
+		n->out->base = root(place);
 	} else {
 		n->out->data = take(t, bytes_of(t, n->out), &n->out->data_bytes);
 	}

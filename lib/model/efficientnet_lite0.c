@@ -79,7 +79,7 @@ static itr_var *block_call(itr_tape *t, const struct block *b, itr_var *x)
 {
 	itr_var *y = b->expands ? itr_conv_norm(t, &b->expand, x, NULL, ITR_ACT_RELU6) : x;
 	y = itr_conv_norm(t, &b->depthwise, y, NULL, ITR_ACT_RELU6);
-	return itr_conv_norm(t, &b->project, y, b->adds ? x : NULL, ITR_ACT_NONE);
+	return itr_conv_norm_onto(t, &b->project, y, b->adds ? x : NULL, ITR_ACT_NONE);
 }
 
 static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c, itr_var *x)

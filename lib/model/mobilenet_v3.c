@@ -88,7 +88,7 @@ static itr_var *bottleneck_call(itr_tape *t, const struct row *r, const struct b
 	y = itr_conv_norm(t, &b->depthwise, y, NULL, act);
 	if (r->excite)
 		y = excited(t, b, y);
-	return itr_conv_norm(t, &b->project, y, r->stride == 1 && r->in == r->out ? x : NULL, ITR_ACT_NONE);
+	return itr_conv_norm_onto(t, &b->project, y, r->stride == 1 && r->in == r->out ? x : NULL, ITR_ACT_NONE);
 }
 
 static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c, itr_var *x)

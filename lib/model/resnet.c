@@ -74,7 +74,7 @@ static itr_var *block_call(itr_tape *t, const struct block *k, itr_var *x)
 	itr_var *identity = k->has_down ? itr_conv_norm(t, &k->down, x, NULL, ITR_ACT_NONE) : x;
 	for (int i = 0; i + 1 < k->convs; i++)
 		x = itr_conv_norm(t, &k->conv[i], x, NULL, ITR_ACT_RELU);
-	return itr_conv_norm(t, &k->conv[k->convs - 1], x, identity, ITR_ACT_RELU);
+	return itr_conv_norm_onto(t, &k->conv[k->convs - 1], x, identity, ITR_ACT_RELU);
 }
 
 static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c, itr_var *x)

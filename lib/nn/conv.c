@@ -123,19 +123,22 @@ void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *so
 	l->between = a;
 }
 
-itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a)
+static itr_var *call(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, bool onto, itr_activation a)
 {
 	if (l->taps)
 		x = itr_depthwise_frozen(t, x, l->taps, l->weight->folded_bias, l->o.kernel, l->o.stride, l->o.padding, residual ? ITR_ACT_NONE : a);
 	if (l->taps)
 		return residual ? itr_activation_call(t, itr_add(t, x, residual), a) : x;
 	if (l->weight->packed)
-		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, l->o.kernel, l->o.stride, l->o.padding, a);
+		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, onto, l->o.kernel, l->o.stride, l->o.padding, a);
 	const bool fixed = l->gamma->constant || l->mean->constant;             /* of a part that is not trained: nothing moves its statistics */
 	const itr_norm n = { .eps = l->o.eps, .momentum = l->o.momentum, .batch_statistics = l->o.batch_statistics && !fixed, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
 	x = itr_conv2d(t, x, itr_leaf(t, l->weight), NULL, l->o.stride, l->o.padding, 1, l->o.groups);
 	return itr_batchnorm(t, x, itr_leaf(t, l->gamma), itr_leaf(t, l->beta), residual, &n);
 }
+
+itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a) { return call(t, l, x, residual, false, a); }
+itr_var *itr_conv_norm_onto(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a) { return call(t, l, x, residual, true, a); }
 
 /* --- with a bias ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -157,6 +160,6 @@ void itr_conv_layer_init(itr_conv_layer *l, itr_params *p, const char *name, con
 itr_var *itr_conv_layer_call(itr_tape *t, const itr_conv_layer *l, itr_var *x, itr_activation a)
 {
 	if (l->weight->packed)
-		return itr_conv_frozen(t, x, l->weight->packed, l->bias->data, NULL, l->o.kernel, l->o.stride, l->o.padding, a);
+		return itr_conv_frozen(t, x, l->weight->packed, l->bias->data, NULL, false, l->o.kernel, l->o.stride, l->o.padding, a);
 	return itr_activation_call(t, itr_conv2d(t, x, itr_leaf(t, l->weight), itr_leaf(t, l->bias), l->o.stride, l->o.padding, 1, l->o.groups), a);
 }

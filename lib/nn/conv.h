@@ -35,6 +35,9 @@ void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv,
 void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *source, itr_activation a);
 /* activation(norm(conv(x)) + residual); residual may be NULL. */
 itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a);
+/* The same with a residual that an op has made and that nobody reads afterwards: a frozen layer's result takes its place, so that a map of the largest size is neither written elsewhere nor
+ * moved at the end of the block. */
+itr_var *itr_conv_norm_onto(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a);
 
 /* activation(conv(x) + bias); NAME.weight, NAME.bias, as torch.nn.Conv2d. */
 typedef struct itr_conv_layer {
