@@ -46,7 +46,7 @@ for name in cnn_weights.MODELS:
         same("%s: 7x7 grid, stored as half floats" % name, p["image/patches"][:1].reshape(49, -1)[::8].astype(np.float32), golden[name + "/patches"], 1e-3)
     for precision, limit in (("bf16", 0.999), ("int8", 0.99)):
         c = cosine(encode("scenes/manifest.jsonl", *options, "--precision", precision)["image/pooled"], x["image/pooled"])
-        print("# %s %s: least cosine to fp32 %.5f" % (name, precision, c), flush=True)
+        check("%s, %s: least cosine to fp32 %.5f, at least %.3f" % (name, precision, c, limit), c >= limit, c)
     shutil.rmtree("w")
 
 cnn_weights.write("resnet18", "w")
