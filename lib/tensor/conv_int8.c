@@ -54,7 +54,7 @@ static void find_ranges(const struct int8_conv *q, int threads)
 			const itr_extremes *o = &q->extremes[b * SEGMENTS + i];
 			e = (itr_extremes){ ITR_MIN(e.low, o->low), ITR_MAX(e.high, o->high), e.finite && o->finite };
 		}
-		q->picture[b] = itr_row_range_in(&e, q->f.fixed, &q->inverse[b]);
+		q->picture[b] = itr_row_range_in(&e, &q->inverse[b]);
 	}
 }
 
@@ -92,11 +92,11 @@ static void make_rows(const struct int8_conv *q, int64_t b, int64_t i0, int64_t 
 static void make_pixels(const struct int8_conv *q, int64_t i0, int64_t n, char *to, itr_row_range *range)
 {
 	const itr_conv *g = &q->g;
-	itr_row_range (*const quantise)(const float *, int64_t, const float *, bool, void *) = q->f.kernel->quantise ? q->f.kernel->quantise : itr_rowwise_get()->quantise;
+	itr_row_range (*const quantise)(const float *, int64_t, bool, void *) = q->f.kernel->quantise ? q->f.kernel->quantise : itr_rowwise_get()->quantise;
 	for (int64_t i = i0; i < i0 + n; i++, to += q->t.pixel) {
 		const int64_t at = g->stride == 1 ? i : (i / g->ow / g->oh * g->h + i / g->ow % g->oh * g->stride) * g->w + i % g->ow * g->stride;
 		((uint32_t *)(void *)to)[q->t.words - 1] = 0;      /* what the last word holds beyond c */
-		*range++ = quantise(q->x + at * g->c, g->c, q->f.fixed, q->unit == 2, to);
+		*range++ = quantise(q->x + at * g->c, g->c, q->unit == 2, to);
 	}
 	memset(to, 0, (size_t)(q->group * q->t.pixel));
 }

@@ -33,8 +33,6 @@ struct itr_frozen {
 	uint32_t *panels;
 	float *scale;                /* int8: of each row of w, and the sum of its numbers */
 	int32_t *sum;
-	bool fixed;
-	float range[2];
 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -129,20 +127,11 @@ size_t itr_frozen_bytes(const itr_frozen *f)
 }
 
 const float *itr_frozen_panels(const itr_frozen *f) { return (const float *)f->panels; }
-itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f) { return (itr_frozen_int8){ f->q, f->panels, f->words, { f->scale, f->sum }, f->fixed ? f->range : NULL }; }
+itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f) { return (itr_frozen_int8){ f->q, f->panels, f->words, { f->scale, f->sum } }; }
 int64_t itr_frozen_n(const itr_frozen *f) { return f->n; }
 int64_t itr_frozen_k(const itr_frozen *f) { return f->k; }
 itr_compute itr_frozen_compute(const itr_frozen *f) { return f->compute; }
 const char *itr_frozen_kernel(const itr_frozen *f) { return f->q ? f->q->name : f->g.name; }
-
-void itr_frozen_set_range(itr_frozen *f, float low, float high)
-{
-	if (!(low <= high))
-		ITR_BUG("itr_frozen_set_range: [%g, %g]", (double)low, (double)high);
-	f->fixed = true;
-	f->range[0] = low;
-	f->range[1] = high;
-}
 
 /* --- products ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -183,7 +172,7 @@ static void pack_left(const struct job *o, int64_t p0, int64_t count, uint32_t *
 		}
 		for (int i = 0; i < n; i++) {
 			rows[(i + 1) * f->words - 1] = 0;
-			range[(p - p0) * o->step + i] = (f->q->quantise ? f->q->quantise : itr_rowwise_get()->quantise)(a + i * ld, f->k, f->fixed ? f->range : NULL, f->q->k_unit == 2, rows + i * f->words);
+			range[(p - p0) * o->step + i] = (f->q->quantise ? f->q->quantise : itr_rowwise_get()->quantise)(a + i * ld, f->k, f->q->k_unit == 2, rows + i * f->words);
 		}
 		f->g.pack((float *)dst, f->mr, (const float *)rows, f->words, 1, n, f->words);
 	}

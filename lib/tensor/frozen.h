@@ -4,9 +4,9 @@
  *	itr_frozen *w = itr_freeze(ITR_COMPUTE_BF16, weight, 768, 3072, 3072, threads);
  *	itr_frozen_product(w, tokens, x, 3072, &(itr_after){ .bias = b, .residual = y, .ld_residual = 768 }, y, 768, threads);
  *
- * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), rounded so that
- * the errors of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch,
- * found on the fly, or in a calibrated range; sums in 32-bit integers, hence exact and equal on every machine. No result depends on threads, on the batch or on the row's place.
+ * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), rounded so that the errors
+ * of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch, found on the fly; sums in 32-bit integers, hence exact and equal on every machine. No result depends on
+ * threads, on the batch or on the row's place.
  */
 #ifndef ITR_TENSOR_FROZEN_H
 #define ITR_TENSOR_FROZEN_H
@@ -44,8 +44,6 @@ int64_t itr_frozen_n(const itr_frozen *f);
 int64_t itr_frozen_k(const itr_frozen *f);
 itr_compute itr_frozen_compute(const itr_frozen *f);
 const char *itr_frozen_kernel(const itr_frozen *f);      /* "avx512-vnni", "avx2", ...: what runs here */
-/* int8: from now on activations are taken from [low, high] (a fixed range found on sample data) instead of per row. Ignored by the others. */
-void itr_frozen_set_range(itr_frozen *f, float low, float high);
 
 /* c (m, n) = after(a (m, k) w^T). `after` may be NULL. c may not overlap a. */
 void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc, int threads);

@@ -32,7 +32,7 @@ typedef struct itr_int8_isa {
 	int mr, nr, k_unit;              /* k_unit: 4 (bytes) or 2 (16-bit words, where there is no exact product of bytes) */
 	/* c[i * ldc + j] (+)= sum over k words, for i < rows <= mr and all j < nr, exactly. Panels 64-byte aligned. */
 	void (*tile)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume);
-	itr_row_range (*quantise)(const float *x, int64_t n, const float *fixed, bool wide, void *q);      /* as itr_rowwise's; NULL: that one */
+	itr_row_range (*quantise)(const float *x, int64_t n, bool wide, void *q);      /* as itr_rowwise's; NULL: that one */
 	void (*tile_ahead)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const void *ahead, int64_t step);     /* as itr_gemm_isa's, or NULL */
 	/* Convolution: both groups (g[1].rows 0: the first only) by `cols` columns from j0 on; panel: nh * words rows of nr. Either y is written and the result is true, or the sums are left in
 	 * s (mr, nr), the second group's from row mr / 2 on, for itr_rowwise's `after`. */
@@ -49,13 +49,12 @@ extern const itr_int8_isa itr_int8_avx512vnni, itr_int8_avx2;
 extern const itr_int8_isa itr_int8_neon;
 #endif
 
-/* An int8 weight's parts. Panels: of kernel->nr columns, `words` rows each; fixed: the calibrated range, or NULL. */
+/* An int8 weight's parts. Panels: of kernel->nr columns, `words` rows each. */
 typedef struct itr_frozen_int8 {
 	const itr_int8_isa *kernel;
 	const uint32_t *panels;
 	int64_t words;
 	itr_int8_columns columns;
-	const float *fixed;
 } itr_frozen_int8;
 itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f);
 

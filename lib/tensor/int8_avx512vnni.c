@@ -246,13 +246,13 @@ static void quantise_in(const float *x, int64_t n, itr_row_range r, float invers
 		round_to(x, n, r, inverse, true, q);
 }
 
-static itr_row_range quantise(const float *x, int64_t n, const float *fixed, bool wide, void *q)
+static itr_row_range quantise(const float *x, int64_t n, bool wide, void *q)
 {
 	itr_extremes e = { 0, 0, true };
 	float inverse;
 	extremes(x, n, &e);
-	const itr_row_range r = itr_row_range_in(&e, fixed, &inverse);
-	if (fixed || !e.finite)
+	const itr_row_range r = itr_row_range_in(&e, &inverse);
+	if (!e.finite)
 		quantise_in(x, n, r, inverse, wide, q);
 	else
 		round_to(x, n, r, inverse, false, q);

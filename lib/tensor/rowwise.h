@@ -11,13 +11,9 @@
 
 /* One row of activations in 8 bits: x = scale * (q - zero). A row that holds NaN or infinity gets a scale of NaN, so that it comes out as NaN instead of as numbers. */
 typedef struct itr_row_range { float scale; int32_t zero; } itr_row_range;
-/* The scale and the zero of a row whose numbers lie in [low, high], low <= 0 <= high, or in `fixed` if not NULL; *inverse = 1 / scale. */
-static inline itr_row_range itr_row_range_of(float low, float high, const float *fixed, float *inverse)
+/* The scale and the zero of a row whose numbers lie in [low, high], low <= 0 <= high; *inverse = 1 / scale. */
+static inline itr_row_range itr_row_range_of(float low, float high, float *inverse)
 {
-	if (fixed) {
-		low = ITR_MIN(fixed[0], 0.0f);
-		high = ITR_MAX(fixed[1], 0.0f);
-	}
 	itr_row_range r = { high / 255.0f - low / 255.0f, 0 };           /* each by itself: their difference may be more than a float holds */
 	if (!(r.scale > 1e-37f))                                         /* nothing but zeros (or less than floats can divide by) */
 		r.scale = 1.0f;
@@ -30,10 +26,10 @@ static inline itr_row_range itr_row_range_of(float low, float high, const float 
 }
 /* What quantising needs to know of numbers: the smallest and the largest, zero among them, and whether all are finite. From nothing: { 0, 0, true }. */
 typedef struct itr_extremes { float low, high; bool finite; } itr_extremes;
-static inline itr_row_range itr_row_range_in(const itr_extremes *e, const float *fixed, float *inverse)
+static inline itr_row_range itr_row_range_in(const itr_extremes *e, float *inverse)
 {
 	*inverse = 1;
-	return e->finite ? itr_row_range_of(e->low, e->high, fixed, inverse) : (itr_row_range){ NAN, 0 };
+	return e->finite ? itr_row_range_of(e->low, e->high, inverse) : (itr_row_range){ NAN, 0 };
 }
 /* Of a weight in 8 bits, by row: w = scale * q, and the sum of q. */
 typedef struct itr_int8_columns { const float *scale; const int32_t *sum; } itr_int8_columns;
@@ -43,8 +39,8 @@ typedef struct itr_rowwise {
 	/* Epilogue of a block: rows x cols sums s (rows lds apart), for rows i0 .. and columns j0 .. of the product, written to c. Integer sums (range not NULL: one a row) become numbers first. */
 	void (*after)(const itr_after *after, const itr_row_range *range, const itr_int8_columns *w, int64_t i0, int64_t j0, int rows, int cols, const void *s, int64_t lds,
 	              float *c, int64_t ldc);
-	/* fixed: the range [low, high] is given (values beyond are clamped). q: n bytes, or n 16-bit words when wide. */
-	itr_row_range (*quantise)(const float *x, int64_t n, const float *fixed, bool wide, void *q);
+	/* q: n bytes, or n 16-bit words when wide. */
+	itr_row_range (*quantise)(const float *x, int64_t n, bool wide, void *q);
 	/* Its two halves, for what several rows share: n more numbers taken into e; and rounding in a given range. */
 	void (*extremes)(const float *x, int64_t n, itr_extremes *e);
 	void (*quantise_in)(const float *x, int64_t n, itr_row_range r, float inverse, bool wide, void *q);
