@@ -136,7 +136,7 @@ static void finish(struct work *w)
 	if (w->t->json) {
 		itr_json *j = itr_lengths_json(&w->lengths);
 		itr_json_add_int(j, "schema", 1);
-		itr_json_add(j, "provenance", itr_provenance_json(w->t->provenance));
+		itr_provenance_put(w->t->provenance, j);
 		itr_json_print(&w->line, j, true);
 		itr_buf_putc(&w->line, '\n');
 		itr_json_free(j);

@@ -71,7 +71,7 @@ static int add_distances(const itr_evaluation *e, const itr_evaluation_opts *o, 
 static void add_origin(itr_json *j, const itr_evaluation_opts *o)
 {
 	itr_json_add_int(j, "schema", SCHEMA);
-	itr_json_add(j, "provenance", itr_provenance_json(o->provenance));
+	itr_provenance_put(o->provenance, j);
 }
 
 itr_json *itr_evaluation_compare(const itr_evaluation_opts *o, const char *a, const char *b, itr_err *err)

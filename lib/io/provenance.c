@@ -203,6 +203,13 @@ itr_json *itr_provenance_json(const itr_provenance *p)
 	return j;
 }
 
+void itr_provenance_put(const itr_provenance *p, itr_json *object)
+{
+	itr_json *j = itr_provenance_json(p);
+	if (j)
+		itr_json_add(object, "provenance", j);
+}
+
 char *itr_provenance_text(const itr_provenance *p)
 {
 	itr_buf b = ITR_BUF_INIT;

@@ -20,6 +20,7 @@ void itr_provenance_set_synthetic(itr_provenance *p);          /* sticks: once s
 bool itr_provenance_synthetic(const itr_provenance *p);
 /* {"tool","version","arguments":[...],"seed":"42","synthetic":bool,"inputs":[{"path","sha256"}]}; NULL when switched off. The caller frees. */
 itr_json *itr_provenance_json(const itr_provenance *p);
+void itr_provenance_put(const itr_provenance *p, itr_json *object);       /* adds it as "provenance"; nothing where it is left out (--no-provenance) */
 char *itr_provenance_text(const itr_provenance *p);            /* the same as compact text; "" when off; the caller frees */
 
 #endif

@@ -42,6 +42,7 @@ keys() {
 	jq -e 'has("rsum") and .ties == "expected" and (.warnings | length > 0) and .synthetic == false and .schema == 1 and .provenance.tool == "evaluate" and (.per_query | test("per_query.npz$"))' r.json
 }
 rsum() { jq -e '(([.t2i, .i2t | .["recall@1"], .["recall@5"], .["recall@10"]] | add * 100) - .rsum | fabs) < 1e-9' r.json; }
+t "--no-provenance leaves it out of the JSON" eval '"$E" e.npz --json -q --no-provenance --per-query none > np.json && jq -e "has(\"provenance\") | not" np.json && "$E" e.npz -o np.json -f -q --no-provenance && "$E" --compare np.json np.json --json -q --no-provenance | jq -e "has(\"provenance\") | not"'
 threads() { for j in 1 2; do "$E" e.npz --json -q -j $j -o out.json -f > stdout.$j && mv out.json out.$j && mv out.per_query.npz pq.$j || return 1; done; cmp out.1 out.2 && cmp pq.1 pq.2 && cmp stdout.1 stdout.2; }
 constant() {
 	npz c.npz text_4=503x4:0.5 video_4=203x4:0.5 "ground_truth=503:i%203"
