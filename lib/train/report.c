@@ -88,6 +88,18 @@ static int metric_index(const char *name)
 	return i;
 }
 
+/* Epochs are counted: ticks at whole numbers, ten at most. */
+static void epoch_ticks(itr_panel *p, int64_t epochs)
+{
+	double at[10];
+	int64_t step = 1, n = 0;
+	for (int k = 0; (epochs + step - 1) / step > 9; k++)
+		step = k % 3 == 1 ? step / 2 * 5 : step * 2;            /* 1, 2, 5, 10, 20, 50 ... */
+	for (int64_t e = step == 1 ? 1 : step; e <= epochs && n < ITR_LEN(at); e += step)
+		at[n++] = (double)e;
+	itr_panel_x_ticks(p, n, at);
+}
+
 int itr_learning_curve(const char *png, const itr_train_opts *o, const itr_train_report *r, const char *title, itr_err *err)
 {
 	static const struct { int panel; const char *metric, *name; } lines[] = {
@@ -111,6 +123,8 @@ int itr_learning_curve(const char *png, const itr_train_opts *o, const itr_train
 			itr_panel_line(panel[lines[l].panel], lines[l].name, n, x, y, NULL, NULL);
 	}
 	itr_panel_y_range(panel[1], 0, 1);
+	for (int side = 0; side < 2; side++)
+		epoch_ticks(panel[side], n);
 	free(label);
 	free(x);
 	free(y);
