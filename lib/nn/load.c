@@ -272,7 +272,8 @@ static int verdict(struct load *l, itr_err *err)
 		if (l->n_bad[k] > LISTED)
 			itr_buf_printf(&b, " and %lld more", (long long)(l->n_bad[k] - LISTED));
 	}
-	int rc = b.len ? itr_err_set(err, "'%s' does not fit the model: %s", itr_weights_path(l->w), b.data) : 0;
+	const bool foreign = l->n_bad[MISSING] > 1 && l->n_bad[MISSING] == itr_params_count(l->p);
+	int rc = b.len ? itr_err_set(err, "'%s' %s: %s", itr_weights_path(l->w), foreign ? "is of another network, none of this one's arrays is in it" : "does not fit the model", b.data) : 0;
 	itr_buf_free(&b);
 	return rc;
 }
