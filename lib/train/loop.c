@@ -43,7 +43,7 @@ struct run {
 	double *history;                /* rows of ALL_METRICS, one a finished epoch */
 	int monitor;
 	double metric[ALL_METRICS];
-	double first_step_at, first_step_seconds, busy, flops, last_checkpoint;    /* seconds and work of steady steps */
+	double first_step_at, first_step_seconds, busy, waited, flops, last_checkpoint;    /* seconds and work of steady steps */
 	int64_t busy_samples, warm;
 	size_t tape_bytes;              /* the most so far */
 	itr_err *err;
@@ -65,7 +65,10 @@ static int64_t next_batch(struct run *r, int64_t at)
 	const int64_t first = at * r->o->batch_size, b = ITR_MIN(r->o->batch_size, r->n_train - first);
 	for (int64_t i = 0; i < b; i++)
 		r->image_of[i] = r->d->text_image[r->order[first + i]];
-	return itr_source_take(r->source[0], first, b, r->err) < 0 || itr_source_take(r->source[1], first, b, r->err) < 0 ? -1 : b;
+	const double asked = itr_clock_now();
+	const int rc = itr_source_take(r->source[0], first, b, r->err) < 0 || itr_source_take(r->source[1], first, b, r->err) < 0 ? -1 : 0;
+	r->waited += itr_clock_now() - asked;
+	return rc < 0 ? -1 : b;
 }
 
 static void new_order(struct run *r)
@@ -209,7 +212,7 @@ static int one_step(struct run *r)
 		r->busy += itr_clock_now() - started;
 		r->busy_samples += samples;
 	} else {
-		r->flops = 0;
+		r->flops = r->waited = 0;
 	}
 	if (step % r->o->log_every == 0) {
 		tell(r, "train_loss_step", loss, step);
@@ -413,6 +416,7 @@ static void fill_report(struct run *r, itr_train_report *rep)
 	if (r->busy > 0) {
 		rep->samples_per_second = (double)r->busy_samples / r->busy;
 		rep->gflops = r->flops / r->busy / 1e9;
+		rep->wait_share = r->waited / r->busy;
 	}
 }
 

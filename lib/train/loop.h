@@ -63,6 +63,7 @@ typedef struct itr_train_report {
 	double best_value;
 	double first_step_at, first_step_seconds;      /* itr_clock_now when the first step began (0: there was none), and how long it took: it touches all memory for the first time */
 	double samples_per_second, gflops;      /* steady state, data loading included, validation and checkpoints apart */
+	double wait_share;                      /* of that time: steps that waited for pictures to be loaded, captions to be tokenized */
 	int64_t tape_bytes;
 	double *history;                /* [epochs][itr_train_metric_count()]: every metric after every epoch, those before a resumption included; NaN where there is none. Freed by itr_train_report_free */
 } itr_train_report;

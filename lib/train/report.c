@@ -75,6 +75,7 @@ itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const it
 	itr_json_add_int(j, "steps", r->steps);
 	itr_json_add_bool(j, "stopped_early", end == ITR_TRAIN_EARLY);
 	itr_json_add_num(j, "samples_per_second", r->samples_per_second);
+	itr_json_add_num(j, "loader_wait_share", r->wait_share);
 	itr_json_add_num(j, "gflops", r->gflops);
 	itr_json_add_num(j, "peak_rss_mb", itr_peak_rss_mb());
 	return j;
