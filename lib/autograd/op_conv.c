@@ -3,6 +3,7 @@
 
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
+#include "tensor/bf16.h"
 #include "tensor/conv.h"
 #include "tensor/depthwise.h"
 
@@ -25,6 +26,7 @@ static void shape(itr_node *n)
 		itr_shape_bug(n, "x (B, H, W, C), w (O, C / groups, KH, KW), bias (O) or none");
 	const itr_conv g = geometry(n);
 	itr_shape_set(n, 4, (int64_t[]){ g.batch, g.oh, g.ow, g.o });
+	n->out->bf16 = x->bf16;
 	n->scratch_count = by_channel(&g) ? g.c * g.kh * g.kw : 0;
 }
 
@@ -34,37 +36,44 @@ static double flops(const itr_node *n)
 	return itr_conv_flops(&g);
 }
 
-ITR_CLONES static void add_bias(itr_node *n, int64_t begin, int64_t end)
-{
-	const int64_t o = itr_last_dim(n->out);
-	const float *b = itr_in(n, 2);
-	for (int64_t r = begin; r < end; r++)
-		for (int64_t j = 0; j < o; j++)
-			itr_out(n)[r * o + j] += b[j];
-}
+/* The bias, and its gradient: column sums in row order, pieces of columns and never of rows, so that the order is fixed. */
+#define BIAS(value, LOAD, STORE, forward_name, backward_name) \
+	ITR_CLONES static void forward_name(itr_node *n, int64_t begin, int64_t end) \
+	{ \
+		const int64_t o = itr_last_dim(n->out); \
+		const float *restrict b = itr_in(n, 2); \
+		value *restrict y = n->out->data; \
+		for (int64_t r = begin; r < end; r++) \
+			for (int64_t j = 0; j < o; j++) \
+				y[r * o + j] = STORE(LOAD(y[r * o + j]) + b[j]); \
+	} \
+	ITR_CLONES static void backward_name(itr_node *n, int64_t begin, int64_t end) \
+	{ \
+		const int64_t o = itr_last_dim(n->out), rows = n->out->count / o; \
+		const value *restrict dy = n->out->grad; \
+		float *restrict d = itr_din(n, 2); \
+		for (int64_t r = 0; r < rows; r++) \
+			for (int64_t j = begin; j < end; j++) \
+				d[j] += LOAD(dy[r * o + j]); \
+	}
+#define SAME(v) (v)
+BIAS(float, SAME, SAME, add_bias, bias_gradient)
+BIAS(uint16_t, itr_bf16_load, itr_bf16_round, add_bias_bf16, bias_gradient_bf16)
 
 static void forward(itr_node *n)
 {
 	const itr_conv g = geometry(n);
 	const int64_t rows = n->out->count / g.o;
-	if (by_channel(&g)) {
+	if (n->out->bf16)
+		itr_conv_forward_bf16(&g, n->in[0]->data, itr_in(n, 1), n->out->data, false, n->threads);
+	else if (by_channel(&g)) {
 		itr_depthwise_weights(&g, itr_in(n, 1), NULL, n->scratch);
 		itr_depthwise(&g, itr_in(n, 0), n->scratch, n->in[2] ? itr_in(n, 2) : NULL, ITR_ACT_NONE, itr_out(n), n->threads);
 		return;
-	}
-	itr_conv_forward(&g, itr_tape_compute(n->tape), itr_in(n, 0), itr_in(n, 1), itr_out(n), n->threads);
+	} else
+		itr_conv_forward(&g, itr_tape_compute(n->tape), itr_in(n, 0), itr_in(n, 1), itr_out(n), n->threads);
 	if (n->in[2])
-		itr_node_chunks(n, rows, itr_chunk_rows(g.o), add_bias);
-}
-
-/* Column sums in row order: pieces of columns, never of rows, so that the order is fixed. */
-ITR_CLONES static void bias_gradient(itr_node *n, int64_t begin, int64_t end)
-{
-	const int64_t o = itr_last_dim(n->out), rows = n->out->count / o;
-	float *d = itr_din(n, 2);
-	for (int64_t r = 0; r < rows; r++)
-		for (int64_t j = begin; j < end; j++)
-			d[j] += itr_dout(n)[r * o + j];
+		itr_node_chunks(n, rows, itr_chunk_rows(g.o), n->out->bf16 ? add_bias_bf16 : add_bias);
 }
 
 static void backward(itr_node *n)
@@ -73,14 +82,18 @@ static void backward(itr_node *n)
 	const itr_compute c = itr_tape_compute(n->tape);
 	if (itr_din(n, 0)) {
 		const float beta = itr_grad_beta(n, 0);
-		if (by_channel(&g))
+		if (n->out->bf16)
+			itr_conv_backward_input_bf16(&g, n->out->grad, itr_in(n, 1), beta, n->in[0]->grad, false, n->threads);
+		else if (by_channel(&g))
 			itr_depthwise_backward_input(&g, itr_dout(n), itr_in(n, 1), beta, itr_din(n, 0), n->threads);
 		else
 			itr_conv_backward_input(&g, c, itr_dout(n), itr_in(n, 1), beta, itr_din(n, 0), n->threads);
 	}
 	if (itr_din(n, 1)) {
 		const float beta = itr_grad_beta(n, 1);
-		if (by_channel(&g))
+		if (n->out->bf16)
+			itr_conv_backward_weight_bf16(&g, n->in[0]->data, n->out->grad, beta, itr_din(n, 1), n->threads);
+		else if (by_channel(&g))
 			itr_depthwise_backward_weight(&g, itr_in(n, 0), itr_dout(n), beta, itr_din(n, 1), n->threads);
 		else
 			itr_conv_backward_weight(&g, c, itr_in(n, 0), itr_dout(n), beta, itr_din(n, 1), n->threads);
@@ -88,7 +101,7 @@ static void backward(itr_node *n)
 	if (n->in[2] && itr_din(n, 2)) {
 		if (itr_grad_beta(n, 2) == 0.0f)
 			memset(itr_din(n, 2), 0, (size_t)g.o * sizeof(float));
-		itr_node_chunks(n, g.o, 64, bias_gradient);
+		itr_node_chunks(n, g.o, 64, n->out->bf16 ? bias_gradient_bf16 : bias_gradient);
 	}
 }
 
@@ -164,11 +177,12 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_conv2d(c->tape, x, w, cases[which].bias ? itr_case_input(c, 1, &o, 1, 0) : NULL, cases[which].stride, cases[which].pad, cases[which].dilation, cases[which].groups);
 }
 
-const itr_op itr_op_conv2d = { "conv2d", 3, ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_conv2d = { "conv2d", 3, ITR_OP_BF16 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
 
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups)
 {
-	itr_var *in[] = { x, w, bias };
+	/* channel by channel is one multiplication for every number read: in floats */
+	itr_var *in[] = { x->bf16 && groups == x->shape[x->rank - 1] && groups > 1 ? itr_cast(t, x, false) : x, w, bias };
 	return itr_apply(t, &itr_op_conv2d, in, 3, &(itr_attr){ .i = { stride, padding, dilation, groups } }, NULL, 0, NULL);
 }
 

@@ -82,7 +82,7 @@ static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c,
 	const struct resnet *m = tower;
 	const itr_scope s = itr_scope_begin(t);
 	(void)c;
-	x = itr_scope_end(t, s, itr_max_pool(t, itr_conv_norm(t, &m->stem, x, NULL, ITR_ACT_RELU), 3, 2, 1));
+	x = itr_scope_end(t, s, itr_max_pool(t, itr_conv_norm(t, &m->stem, itr_to_bf16(t, x), NULL, ITR_ACT_RELU), 3, 2, 1));
 	for (int i = 0; i < m->blocks; i++)
 		x = itr_scope_end(t, s, block_call(t, &m->block[i], x));             /* over the block's input, which nobody asks for any more: what goes through the trunk stays in cache */
 	return x;

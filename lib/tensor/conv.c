@@ -8,6 +8,7 @@
 #include "base/scratch.h"
 #include "tensor/conv_direct.h"
 #include "tensor/conv_int8.h"
+#include "tensor/dtype.h"
 #include "tensor/frozen_kernel.h"
 #include "tensor/gemm.h"
 
@@ -81,35 +82,38 @@ itr_conv_plan itr_conv_plan_input(const itr_conv *g, int64_t group, int64_t ph, 
 
 /* --- patches ---------------------------------------------------------------------------------------------------------------------------- */
 
-static float *copy_run(float *to, const float *from, int64_t n)
+static char *copy_bytes(char *to, const char *from, size_t bytes)
 {
-	memcpy(to, from, (size_t)n * sizeof *to);
-	return to + n;
+	memcpy(to, from, bytes);
+	return to + bytes;
 }
 
-static float *zero_run(float *to, int64_t n)
+static char *zero_bytes(char *to, size_t bytes)
 {
-	memset(to, 0, (size_t)n * sizeof *to);
-	return to + n;
+	memset(to, 0, bytes);
+	return to + bytes;
 }
 
-void itr_conv_patches(const itr_conv_plan *p, const float *x, int64_t row, int64_t rows, float *dst)
+void itr_conv_patches(const itr_conv_plan *p, const void *x, size_t element, int64_t row, int64_t rows, void *dst)
 {
 	const bool dense = p->cn == p->sc && p->nw && p->ew[p->nw - 1] - p->ew[0] == p->nw - 1;
+	const int64_t pixel = p->sc * (int64_t)element;
+	const size_t run = (size_t)p->cn * element;
+	char *to = dst;
 	for (int64_t r = row; r < row + rows; r++) {
 		const int64_t b = r / (p->gh * p->gw), i = r / p->gw % p->gh * p->step, j = r % p->gw * p->step;
 		const bool inside = dense && j + p->ew[0] >= 0 && j + p->ew[p->nw - 1] < p->sw;
 		for (int u = 0; u < p->nh; u++) {
 			const int64_t h = i + p->eh[u];
-			const float *line = x + ((b * p->sh + h) * p->sw + j) * p->sc + p->c0;
+			const char *line = (const char *)x + ((b * p->sh + h) * p->sw + j) * pixel + p->c0 * (int64_t)element;
 			if (h < 0 || h >= p->sh)
-				dst = zero_run(dst, p->nw * p->cn);
+				to = zero_bytes(to, (size_t)p->nw * run);
 			else if (inside)
-				dst = copy_run(dst, line + p->ew[0] * p->sc, p->nw * p->cn);
+				to = copy_bytes(to, line + p->ew[0] * pixel, (size_t)p->nw * run);
 			else
 				for (int v = 0; v < p->nw; v++) {
 					const int64_t w = j + p->ew[v];
-					dst = w < 0 || w >= p->sw ? zero_run(dst, p->cn) : copy_run(dst, line + p->ew[v] * p->sc, p->cn);
+					to = w < 0 || w >= p->sw ? zero_bytes(to, run) : copy_bytes(to, line + p->ew[v] * pixel, run);
 				}
 		}
 	}
@@ -119,9 +123,8 @@ void itr_conv_patches(const itr_conv_plan *p, const float *x, int64_t row, int64
 
 struct patch_work {
 	const itr_conv_plan *p;
-	itr_compute compute;
-	const float *x, *w;              /* w (n, k) */
-	const itr_packed *packed;        /* the same, for fp32 */
+	const float *x;
+	const itr_packed *packed;        /* weights (n, k) */
 	int64_t k, m, rows;
 	float beta, *out, *scratch;
 };
@@ -145,26 +148,23 @@ static void patch_piece(void *ctx, int64_t piece, int worker)
 	const struct patch_work *q = ctx;
 	const int64_t row = piece * q->rows, rows = ITR_MIN(q->rows, q->m - row);
 	float *a = q->scratch + worker * q->rows * (q->k + q->p->n), *c = a + q->rows * q->k;
-	itr_conv_patches(q->p, q->x, row, rows, a);
-	if (q->compute == ITR_COMPUTE_BF16)
-		itr_gemm_bf16(false, true, rows, q->p->n, q->k, 1, a, q->k, q->w, q->k, 0, c, q->p->n, 1);
-	else
-		itr_gemm_packed(rows, a, q->k, q->packed, 0, q->p->n, c, q->p->n, 1);
+	itr_conv_patches(q->p, q->x, sizeof *q->x, row, rows, a);
+	itr_gemm_packed(rows, a, q->k, q->packed, 0, q->p->n, c, q->p->n, 1);
 	put_rows(q, row, rows, c);
 }
 
 /* out = beta out + patches (m, k) w^T (k, n). */
-static void patch_product(const itr_conv_plan *p, itr_compute compute, const float *x, const float *w, float beta, float *out, int threads)
+static void patch_product(const itr_conv_plan *p, const float *x, const float *w, float beta, float *out, int threads)
 {
-	if (compute == ITR_COMPUTE_F32 && itr_direct_fits(p)) {
+	if (itr_direct_fits(p)) {
 		const int64_t k = p->nh * p->nw * p->cn;
 		itr_packed *panels = itr_pack_rows(w, p->n, k, k, threads);
 		itr_direct_run(p, x, itr_packed_panel(panels, 0), &(itr_after){ .residual = beta != 0.0f ? out : NULL }, out, threads);
 		itr_packed_free(panels);
 		return;
 	}
-	struct patch_work q = { .p = p, .compute = compute, .x = x, .w = w, .k = p->nh * p->nw * p->cn, .m = p->batch * p->gh * p->gw, .beta = beta, .out = out };
-	itr_packed *packed = compute == ITR_COMPUTE_BF16 ? NULL : itr_pack_rows(w, p->n, q.k, q.k, threads);
+	struct patch_work q = { .p = p, .x = x, .k = p->nh * p->nw * p->cn, .m = p->batch * p->gh * p->gw, .beta = beta, .out = out };
+	itr_packed *packed = itr_pack_rows(w, p->n, q.k, q.k, threads);
 	q.packed = packed;
 	q.rows = ITR_MIN(ITR_MAX(PATCH_FLOATS / ITR_MAX(q.k, (int64_t)1) / 28 * 28, (int64_t)28), q.m);
 	threads = itr_threads_resolve(threads);
@@ -207,24 +207,47 @@ static void phase_weights(const itr_conv *g, int64_t group, const itr_conv_plan 
 
 /* --- the three products ------------------------------------------------------------------------------------------------------------------- */
 
-static void product(itr_compute compute, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, int threads)
+struct halving {
+	const float *x;
+	uint16_t *to;
+	int64_t n;
+};
+enum { HALVED = 1 << 15 };
+
+static void halve_piece(void *ctx, int64_t i, int worker)
 {
-	(compute == ITR_COMPUTE_BF16 ? itr_gemm_bf16 : itr_gemm)(ta, tb, m, n, k, 1, a, lda, b, ldb, beta, c, ldc, threads);
+	const struct halving *q = ctx;
+	(void)worker;
+	itr_bf16_from_f32_n(q->to + i * HALVED, q->x + i * HALVED, ITR_MIN((int64_t)HALVED, q->n - i * HALVED));
+}
+
+/* A picture of floats rounded once, however often the product reads it; to be given back. */
+static uint16_t *halved(const float *x, int64_t n, int threads)
+{
+	struct halving q = { x, itr_scratch_take((size_t)n * sizeof *q.to), n };
+	itr_parallel_for(threads, div_up(n, HALVED), halve_piece, &q);
+	return q.to;
 }
 
 void itr_conv_forward(const itr_conv *g, itr_compute compute, const float *x, const float *w, float *y, int threads)
 {
 	const int64_t cn = g->c / g->groups, on = g->o / g->groups, m = g->batch * g->oh * g->ow, taps = g->kh * g->kw;
+	if (compute == ITR_COMPUTE_BF16) {
+		uint16_t *half = halved(x, g->batch * g->h * g->w * g->c, threads);
+		itr_conv_forward_bf16(g, half, w, y, true, threads);
+		itr_scratch_give(half);
+		return;
+	}
 	if (pointwise(g)) {
 		for (int64_t k = 0; k < g->groups; k++)
-			product(compute, false, true, m, on, cn, x + k * cn, g->c, w + k * on * cn, cn, 0, y + k * on, g->o, threads);
+			itr_gemm(false, true, m, on, cn, 1, x + k * cn, g->c, w + k * on * cn, cn, 0, y + k * on, g->o, threads);
 		return;
 	}
 	float *rows = itr_scratch_take((size_t)(g->o * cn * taps) * sizeof *rows);
 	itr_conv_weight_rows(g, w, rows);
 	for (int64_t k = 0; k < g->groups; k++) {
 		const itr_conv_plan p = itr_conv_plan_forward(g, k);
-		patch_product(&p, compute, x, rows + k * on * cn * taps, 0, y, threads);
+		patch_product(&p, x, rows + k * on * cn * taps, 0, y, threads);
 	}
 	itr_scratch_give(rows);
 }
@@ -234,15 +257,21 @@ static void zero_phase(const itr_conv_plan *p, float *dx)
 	for (int64_t b = 0; b < p->batch; b++)
 		for (int64_t i = 0; i < p->gh; i++)
 			for (int64_t j = 0; j < p->gw; j++)
-				zero_run(dx + ((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0, p->n);
+				memset(dx + ((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0, 0, (size_t)p->n * sizeof *dx);
 }
 
 void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float *dy, const float *w, float beta, float *dx, int threads)
 {
 	const int64_t cn = g->c / g->groups, on = g->o / g->groups;
+	if (compute == ITR_COMPUTE_BF16) {
+		uint16_t *half = halved(dy, g->batch * g->oh * g->ow * g->o, threads);
+		itr_conv_backward_input_bf16(g, half, w, beta, dx, true, threads);
+		itr_scratch_give(half);
+		return;
+	}
 	if (pointwise(g)) {
 		for (int64_t k = 0; k < g->groups; k++)
-			product(compute, false, false, g->batch * g->h * g->w, cn, on, dy + k * on, g->o, w + k * on * cn, cn, beta, dx + k * cn, g->c, threads);
+			itr_gemm(false, false, g->batch * g->h * g->w, cn, on, 1, dy + k * on, g->o, w + k * on * cn, cn, beta, dx + k * cn, g->c, threads);
 		return;
 	}
 	float *rows = itr_scratch_take((size_t)(on * cn * g->kh * g->kw) * sizeof *rows);
@@ -253,7 +282,7 @@ void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float
 				const itr_conv_plan p = itr_conv_plan_input(g, k, ph, pw, taps_h, taps_w);
 				if (p.nh && p.nw) {
 					phase_weights(g, k, &p, taps_h, taps_w, w, rows);
-					patch_product(&p, compute, dy, rows, beta, dx, threads);
+					patch_product(&p, dy, rows, beta, dx, threads);
 				} else if (beta == 0.0f)
 					zero_phase(&p, dx);
 			}
@@ -271,11 +300,11 @@ static void fill_piece(void *ctx, int64_t i, int worker)
 {
 	const struct fill_work *q = ctx;
 	(void)worker;
-	itr_conv_patches(q->p, q->x, q->row + i * 64, ITR_MIN((int64_t)64, q->rows - i * 64), q->dst + i * 64 * q->k);
+	itr_conv_patches(q->p, q->x, sizeof *q->x, q->row + i * 64, ITR_MIN((int64_t)64, q->rows - i * 64), q->dst + i * 64 * q->k);
 }
 
 /* dw (on, k) of one group = dy^T patches, WEIGHT_ROWS rows of both at a time: shorter chains are also the more accurate sums. */
-static void weight_group(const itr_conv *g, int64_t group, itr_compute compute, const float *x, const float *dy, float *rows, int threads)
+static void weight_group(const itr_conv *g, int64_t group, const float *x, const float *dy, float *rows, int threads)
 {
 	const itr_conv_plan p = itr_conv_plan_forward(g, group);
 	const int64_t k = p.nh * p.nw * p.cn, m = g->batch * g->oh * g->ow, step = ITR_MIN((int64_t)WEIGHT_ROWS, m);
@@ -283,7 +312,7 @@ static void weight_group(const itr_conv *g, int64_t group, itr_compute compute, 
 	for (int64_t r = 0; r < m; r += step) {
 		struct fill_work q = { &p, x, k, r, ITR_MIN(step, m - r), patches };
 		itr_parallel_for(threads, div_up(q.rows, 64), fill_piece, &q);
-		product(compute, true, false, p.n, k, q.rows, dy + r * g->o + p.o0, g->o, patches, k, r ? 1.0f : 0.0f, rows, k, threads);
+		itr_gemm(true, false, p.n, k, q.rows, 1, dy + r * g->o + p.o0, g->o, patches, k, r ? 1.0f : 0.0f, rows, k, threads);
 	}
 	itr_scratch_give(patches);
 }
@@ -291,14 +320,21 @@ static void weight_group(const itr_conv *g, int64_t group, itr_compute compute, 
 void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const float *x, const float *dy, float beta, float *dw, int threads)
 {
 	const int64_t cn = g->c / g->groups, on = g->o / g->groups, taps = g->kh * g->kw;
+	if (compute == ITR_COMPUTE_BF16) {
+		uint16_t *half_x = halved(x, g->batch * g->h * g->w * g->c, threads), *half_dy = halved(dy, g->batch * g->oh * g->ow * g->o, threads);
+		itr_conv_backward_weight_bf16(g, half_x, half_dy, beta, dw, threads);
+		itr_scratch_give(half_x);
+		itr_scratch_give(half_dy);
+		return;
+	}
 	if (pointwise(g)) {
 		for (int64_t k = 0; k < g->groups; k++)
-			product(compute, true, false, on, cn, g->batch * g->h * g->w, dy + k * on, g->o, x + k * cn, g->c, beta, dw + k * on * cn, cn, threads);
+			itr_gemm(true, false, on, cn, g->batch * g->h * g->w, 1, dy + k * on, g->o, x + k * cn, g->c, beta, dw + k * on * cn, cn, threads);
 		return;
 	}
 	float *rows = itr_scratch_take((size_t)(g->o * cn * taps) * sizeof *rows);
 	for (int64_t k = 0; k < g->groups; k++)
-		weight_group(g, k, compute, x, dy, rows + k * on * cn * taps, threads);
+		weight_group(g, k, x, dy, rows + k * on * cn * taps, threads);
 	weight_rows_back(g, rows, beta, dw);
 	itr_scratch_give(rows);
 }
@@ -313,8 +349,11 @@ struct frozen_source {
 static void frozen_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
 {
 	const struct frozen_source *s = ctx;
-	itr_conv_patches(&s->p, s->x, row, rows, dst);
+	itr_conv_patches(&s->p, s->x, sizeof *s->x, row, rows, dst);
 }
+
+static float *copy_run(float *to, const float *from, int64_t n) { return (float *)copy_bytes((char *)to, (const char *)from, (size_t)n * sizeof *to); }
+static float *zero_run(float *to, int64_t n) { return (float *)zero_bytes((char *)to, (size_t)n * sizeof *to); }
 
 itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads)
 {

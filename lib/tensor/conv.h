@@ -29,6 +29,11 @@ void itr_conv_forward(const itr_conv *g, itr_compute compute, const float *x, co
 /* dx = beta dx + the gradient; beta 0 or 1. */
 void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float *dy, const float *w, float beta, float *dx, int threads);
 void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const float *x, const float *dy, float beta, float *dw, int threads);
+/* The same from bfloat16 in memory. Sums are fp32; y and dx are bfloat16, or float where so told; w, dw and what is added to them float. ITR_COMPUTE_BF16 above rounds its operands and comes here.
+ * Results do not depend on threads; dx is rounded again when it is added to. */
+void itr_conv_forward_bf16(const itr_conv *g, const uint16_t *x, const float *w, void *y, bool y_float, int threads);
+void itr_conv_backward_input_bf16(const itr_conv *g, const uint16_t *dy, const float *w, float beta, void *dx, bool dx_float, int threads);
+void itr_conv_backward_weight_bf16(const itr_conv *g, const uint16_t *x, const uint16_t *dy, float beta, float *dw, int threads);
 /* (O, C / groups, KH, KW) -> (O, KH, KW, C / groups): the order in which a weight to freeze (groups 1) is asked for. */
 void itr_conv_weight_rows(const itr_conv *g, const float *w, float *rows);
 /* rows (o, kh kw c) packed for itr_conv_frozen_forward. Of g: c, o, kh, kw, dilation, groups (1). x: as in itr_freeze_expecting (mean by channel, (c), zeros around the picture not counted),

@@ -19,7 +19,7 @@ typedef struct itr_conv_plan {
 
 itr_conv_plan itr_conv_plan_forward(const itr_conv *g, int64_t group);
 itr_conv_plan itr_conv_plan_input(const itr_conv *g, int64_t group, int64_t ph, int64_t pw, int *taps_h, int *taps_w);
-/* Rows row .. row+rows-1 of the patch matrix, nh nw cn numbers each. */
-void itr_conv_patches(const itr_conv_plan *p, const float *x, int64_t row, int64_t rows, float *dst);
+/* Rows row .. row+rows-1 of the patch matrix, nh nw cn numbers of `element` bytes each. */
+void itr_conv_patches(const itr_conv_plan *p, const void *x, size_t element, int64_t row, int64_t rows, void *dst);
 
 #endif

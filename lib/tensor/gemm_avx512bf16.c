@@ -1,6 +1,6 @@
 /* AVX512-BF16 micro-kernel: the shape of gemm_avx512.c with pairs of bfloat16 along k in place of floats. VDPBF16PS adds two products to a float sum; both operands
  * were rounded to nearest even when they were packed. Denormals count as zero: that is the instruction's definition. */
-#include "tensor/gemm_kernel.h"
+#include "tensor/bf16_kernel.h"
 
 #if defined(__x86_64__)
 #include "tensor/transpose_avx512.h"
@@ -129,5 +129,64 @@ static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_
 		pack_across((uint32_t *)dst, w, src, k_stride, rows, k);
 }
 
-const itr_gemm_isa itr_gemm_avx512bf16 = { "avx512-bf16", MR, NR, tile, pack, 2, tile_ahead };
+#define ISA { "avx512-bf16", MR, NR, tile, pack, 2, tile_ahead }
+const itr_gemm_isa itr_gemm_avx512bf16 = ISA;
+
+/* --- from bfloat16 in memory ----------------------------------------------------------------------------------------------------------- */
+
+static void along16(uint32_t *dst, int w, int keep, const uint16_t *const *rows, int n, int64_t k)
+{
+	const __mmask16 out = (__mmask16)((1u << keep) - 1);
+	for (int64_t kk = 0; kk < k; kk += 32, dst += 16 * w) {
+		const __mmask32 in = k - kk < 32 ? (__mmask32)((1u << (k - kk)) - 1) : 0xffffffffu;
+		const int words = k - kk < 32 ? (int)(k - kk + 1) / 2 : 16;
+		__m512 v[16];
+#pragma GCC unroll 16
+		for (int r = 0; r < 16; r++)
+			v[r] = r < n ? _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(in, rows[r] + kk)) : _mm512_setzero_ps();
+		itr_transpose16(v);
+#pragma GCC unroll 16
+		for (int i = 0; i < 16; i++)
+			if (i < words)
+				_mm512_mask_storeu_ps(dst + i * w, out, v[i]);
+	}
+}
+
+static void along(float *dst, int w, const uint16_t *const *rows, int n, int64_t k)
+{
+	for (int r = 0; r < w; r += 16)
+		along16((uint32_t *)dst + r, w, ITR_MIN(w - r, 16), rows + r, ITR_MAX(ITR_MIN(n - r, 16), 0), k);
+}
+
+/* Sixteen numbers each of two rows -> sixteen pairs. */
+static inline __m512i pairs(__m256i even, __m256i odd) { return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16)); }
+
+static void across(float *dst, int w, const uint16_t *const *rows, int64_t from, int cols, int64_t k)
+{
+	for (int64_t kk = 0; kk < k; kk += 2, dst += w) {
+		const uint16_t *even = rows[kk] + from, *odd = kk + 1 < k ? rows[kk + 1] + from : NULL;
+		for (int c = 0; c < w; c += 16) {
+			const int n = ITR_MAX(ITR_MIN(cols - c, 16), 0);
+			const __mmask16 in = (__mmask16)((1u << n) - 1), out = (__mmask16)((1u << ITR_MIN(w - c, 16)) - 1);
+			const __m256i e = _mm256_maskz_loadu_epi16(in, even + c), o = odd ? _mm256_maskz_loadu_epi16(in, odd + c) : _mm256_setzero_si256();
+			_mm512_mask_storeu_epi32(dst + c, out, pairs(e, o));
+		}
+	}
+}
+
+static void put(const float *s, int64_t lds, uint16_t *const *to, int64_t at, int rows, int cols, bool add)
+{
+	const __mmask32 keep = cols < 32 ? (__mmask32)((1u << cols) - 1) : 0xffffffffu;
+	for (int r = 0; r < rows; r++) {
+		__m512 low = _mm512_loadu_ps(s + r * lds), high = _mm512_loadu_ps(s + r * lds + 16);
+		if (add) {
+			const __m512i old = _mm512_maskz_loadu_epi16(keep, to[r] + at);
+			low = _mm512_add_ps(low, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(old)), 16)));
+			high = _mm512_add_ps(high, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(old, 1)), 16)));
+		}
+		_mm512_mask_storeu_epi16(to[r] + at, keep, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+	}
+}
+
+const itr_bf16_isa itr_bf16_avx512bf16 = { ISA, along, across, put };
 #endif
