@@ -5,10 +5,10 @@
 #include "base/cpu.h"
 #include "base/parallel.h"
 #include "base/scratch.h"
-#include "tensor/bf16.h"
 #include "tensor/bf16_kernel.h"
 #include "tensor/conv.h"
 #include "tensor/conv_plan.h"
+#include "tensor/dtype.h"
 
 enum {
 	K_BLOCK = 256,               /* words of a right panel: 32 KB, in the first-level cache while left panels pass by */
@@ -73,8 +73,21 @@ struct weights {
 	const int *taps_h, *taps_w;          /* NULL: forward */
 	int64_t k, words;
 	float *panels;
-	uint16_t *rows;                      /* nr k, one such a worker */
+	uint16_t *rows;                      /* a worker's: nr k on their way to a panel, and what was read last */
+	int64_t worker_rows;
 };
+
+/* A right panel from k rows that lie behind each other, nr numbers apart. */
+static void across_all(const itr_bf16_isa *isa, float *dst, const uint16_t *rows, int cols, int64_t k)
+{
+	enum { SOME = 64 };
+	const uint16_t *at[SOME];
+	for (int64_t kk = 0; kk < k; kk += SOME) {
+		for (int64_t r = 0; r < ITR_MIN((int64_t)SOME, k - kk); r++)
+			at[r] = rows + (kk + r) * isa->g.nr;
+		isa->across(dst + kk / isa->g.k_unit * isa->g.nr, isa->g.nr, at, 0, cols, ITR_MIN((int64_t)SOME, k - kk));
+	}
+}
 
 static void weight_panel(void *ctx, int64_t panel, int worker)
 {
@@ -90,33 +103,38 @@ static void weight_panel(void *ctx, int64_t panel, int worker)
 			q->isa->g.pack(dst, nr, q->w + j0 * cn, cn, 1, (int)cols, cn);
 		return;
 	}
-	uint16_t *rows = q->rows + worker * nr * q->k;
+	uint16_t *rows = q->rows + worker * q->worker_rows, *half = rows + nr * q->k;
 	const uint16_t *at[ITR_GEMM_MAX_NR];
-	for (int64_t j = 0; j < cols; j++)
-		at[j] = rows + j * q->k;
-	if (!q->taps_h)
-		for (int64_t j = 0; j < cols; j++)
-			for (int64_t c = 0; c < cn; c++)
-				for (int64_t t = 0; t < taps; t++)
-					rows[j * q->k + t * cn + c] = itr_bf16_round(q->w[((j0 + j) * cn + c) * taps + t]);
-	else
-		for (int64_t o = 0; o < on; o++)
-			for (int64_t j = 0; j < cols; j++) {
-				const float *w = q->w + (o * cn + j0 + j) * taps;
-				uint16_t *to = rows + j * q->k + o;
-				for (int u = 0; u < q->p->nh; u++)
-					for (int v = 0; v < q->p->nw; v++, to += on)
-						*to = itr_bf16_round(w[q->taps_h[u] * g->kw + q->taps_w[v]]);
-			}
-	q->isa->along(dst, nr, at, (int)cols, q->k);
+	if (!q->taps_h) {
+		for (int64_t j = 0; j < cols; j++) {
+			uint16_t *to = rows + j * q->k;
+			at[j] = to;
+			itr_bf16_from_f32_n(half, q->w + (j0 + j) * q->k, q->k);
+			for (int64_t t = 0; t < taps; t++)
+				for (int64_t c = 0; c < cn; c++)
+					*to++ = half[c * taps + t];
+		}
+		q->isa->along(dst, nr, at, (int)cols, q->k);
+		return;
+	}
+	const int64_t mine = q->p->nh * q->p->nw;
+	for (int64_t o = 0; o < on; o++) {           /* rows: (tap, result, channel of this panel) */
+		itr_bf16_from_f32_n(half, q->w + (o * cn + j0) * taps, cols * taps);
+		for (int64_t t = 0; t < mine; t++) {
+			const uint16_t *from = half + q->taps_h[t / q->p->nw] * g->kw + q->taps_w[t % q->p->nw];
+			for (int64_t j = 0; j < cols; j++)
+				rows[(t * on + o) * nr + j] = from[j * taps];
+		}
+	}
+	across_all(q->isa, dst, rows, (int)cols, q->k);
 }
 
 static float *weight_panels(const itr_bf16_isa *isa, const itr_conv *g, const float *w, const itr_conv_plan *p, const int *taps_h, const int *taps_w, int threads)
 {
 	const int64_t k = p->nh * p->nw * p->cn, words = div_up(k, isa->g.k_unit), panels = div_up(p->n, isa->g.nr);
-	struct weights q = { isa, g, w, p, taps_h, taps_w, k, words, NULL, NULL };
+	struct weights q = { isa, g, w, p, taps_h, taps_w, k, words, NULL, NULL, isa->g.nr * (k + g->kh * g->kw) + k };
 	q.panels = itr_scratch_take((size_t)(panels * isa->g.nr * words) * sizeof *q.panels);
-	q.rows = g->kh * g->kw == 1 ? NULL : itr_scratch_take((size_t)(threads * isa->g.nr * k) * sizeof *q.rows);
+	q.rows = g->kh * g->kw == 1 ? NULL : itr_scratch_take((size_t)(threads * q.worker_rows) * sizeof *q.rows);
 	itr_parallel_for(p->n * k < 1 << 15 ? 1 : threads, panels, weight_panel, &q);
 	itr_scratch_give(q.rows);
 	return q.panels;
@@ -157,25 +175,39 @@ static void pack_left(const struct product *q, int64_t panel, float *dst, uint16
 	}
 }
 
-/* What a left panel's product with right panel j gave, to where its rows lie. */
-static void put_rows(const struct product *q, int64_t panel, int64_t j0, const float *sums)
+/* Where the results of rows row .. belong. */
+static void result_rows(const struct product *q, int64_t row, int64_t rows, void **to)
 {
 	const itr_conv_plan *p = q->s.p;
-	const int64_t row = panel * q->step, rows = ITR_MIN((int64_t)q->step, q->s.m - row), cols = ITR_MIN((int64_t)q->s.isa->g.nr, p->n - j0);
-	uint16_t *to[ITR_GEMM_MAX_MR];
-	for (int64_t r = 0; r < rows; r++, sums += q->out_float ? q->s.isa->g.nr : 0) {
-		const int64_t b = (row + r) / (p->gh * p->gw), i = (row + r) / p->gw % p->gh, j = (row + r) % p->gw;
+	int64_t j = row % p->gw, i = row / p->gw % p->gh, b = row / (p->gw * p->gh);
+	for (int64_t r = 0; r < rows; r++) {
 		const int64_t at = ((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0;
-		to[r] = (uint16_t *)q->out + at;
-		float *d = (float *)q->out + at + j0;
-		for (int64_t c = 0; q->out_float && c < cols; c++)
-			d[c] = q->add ? d[c] + sums[c] : sums[c];
+		to[r] = q->out_float ? (void *)((float *)q->out + at) : (void *)((uint16_t *)q->out + at);
+		if (++j == p->gw) {
+			j = 0;
+			if (++i == p->gh) {
+				i = 0;
+				b++;
+			}
+		}
 	}
-	if (!q->out_float)
-		q->s.isa->put(sums, q->s.isa->g.nr, to, j0, (int)rows, (int)cols, q->add);
 }
 
-static void multiply(const struct product *q, int64_t j, int64_t p0, int64_t count, const float *left, float *sums)
+static void put_rows(const struct product *q, void *const *to, int rows, int64_t j0, const float *sums)
+{
+	const int cols = (int)ITR_MIN((int64_t)q->s.isa->g.nr, q->s.p->n - j0);
+	if (!q->out_float) {
+		q->s.isa->put(sums, q->s.isa->g.nr, (uint16_t *const *)to, j0, rows, cols, q->add);
+		return;
+	}
+	for (int r = 0; r < rows; r++, sums += q->s.isa->g.nr) {
+		float *d = (float *)to[r] + j0;
+		for (int c = 0; c < cols; c++)
+			d[c] = q->add ? d[c] + sums[c] : sums[c];
+	}
+}
+
+static void multiply(const struct product *q, int64_t j, int64_t p0, int64_t count, const float *left, float *sums, void *const *to)
 {
 	const itr_gemm_isa *g = &q->s.isa->g;
 	const float *right = q->panels + j * g->nr * q->words;
@@ -191,7 +223,7 @@ static void multiply(const struct product *q, int64_t j, int64_t p0, int64_t cou
 			else
 				g->tile(rows, kb, ap, bp, s, g->nr, k > 0);
 			if (k + kb == q->words)
-				put_rows(q, p0 + p, j * g->nr, s);
+				put_rows(q, to + p * q->step, rows, j * g->nr, s);
 		}
 	}
 }
@@ -201,10 +233,12 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 	const struct product *q = ctx;
 	char *scratch = q->scratch + (size_t)worker * q->scratch_bytes;
 	const int64_t b = piece / q->chunks, p0 = q->left * b / q->blocks, count = q->left * (b + 1) / q->blocks - p0, c = piece % q->chunks;
+	void *to[MAX_PANELS * ITR_GEMM_MAX_MR];
+	result_rows(q, p0 * q->step, ITR_MIN(count * q->step, q->s.m - p0 * q->step), to);
 	for (int64_t p = 0; p < count; p++)
 		pack_left(q, p0 + p, (float *)scratch + p * q->s.isa->g.mr * q->words, (uint16_t *)(scratch + q->at_rows));
 	for (int64_t j = q->right * c / q->chunks; j < q->right * (c + 1) / q->chunks; j++)
-		multiply(q, j, p0, count, (const float *)scratch, (float *)(scratch + q->at_sums));
+		multiply(q, j, p0, count, (const float *)scratch, (float *)(scratch + q->at_sums), to);
 }
 
 /* Blocks of rows alone where there are many, else also chunks of columns; as even as panels allow, and as many for each thread. */
@@ -257,7 +291,8 @@ void itr_conv_forward_bf16(const itr_conv *g, const uint16_t *x, const float *w,
 
 /* --- the weights' gradient ----------------------------------------------------------------------------------------------------------------------- */
 
-enum { PIXELS = 2 * K_BLOCK, SPLIT_PIXELS = 1536, MAX_SPLITS = 8, GRADIENT_PIECES = 16, PATCH_BYTES = 384 << 10 };
+/* TOGETHER: so many rows go to all panels before the next ones do, so that a line of memory that is fetched is used up. */
+enum { TOGETHER = 16, PIXELS = 2 * K_BLOCK, SPLIT_PIXELS = 1536, MAX_SPLITS = 8, GRADIENT_PIECES = 16, PATCH_BYTES = 384 << 10 };
 
 /* sums (split, on, ld) = dy^T patches over the split's pixels; pieces are splits x chunks of the longer side. All of it follows from the shapes alone: so do the sums' order and the result. */
 struct gradient {
@@ -271,6 +306,14 @@ struct gradient {
 	size_t scratch_bytes, at_right, at_pointers, at_patches;
 };
 
+/* Rows that come next, on their way meanwhile: the hardware sees too many streams to guess. */
+static void ask_for(const uint16_t *const *rows, int64_t n, int64_t from, int64_t to)
+{
+	for (int64_t r = 0; r < n; r++)
+		for (int64_t j = from; j < to; j += 32)
+			__builtin_prefetch(rows[r] + j);
+}
+
 static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, const int64_t from[2], const int64_t to[2], float *sums, bool resume, char *scratch)
 {
 	const struct source *s = &q->s;
@@ -281,8 +324,11 @@ static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, con
 	uint16_t *patches = (uint16_t *)(scratch + q->at_patches);
 	for (int64_t r = 0; r < rows; r++)
 		at[r] = q->dy + (row + r) * q->ldy;
-	for (int64_t i = from[0]; i < to[0]; i++)
-		s->isa->across(left + (i - from[0]) * g->mr * words, g->mr, at, i * q->step, (int)ITR_MIN((int64_t)q->step, q->on - i * q->step), rows);
+	for (int64_t r = 0; r < rows; r += TOGETHER) {
+		ask_for(at + r + TOGETHER, ITR_MIN((int64_t)TOGETHER, rows - r - TOGETHER), from[0] * q->step, ITR_MIN(to[0] * q->step, q->on));
+		for (int64_t i = from[0]; i < to[0]; i++)
+			s->isa->across(left + ((i - from[0]) * words + r / g->k_unit) * g->mr, g->mr, at + r, i * q->step, (int)ITR_MIN((int64_t)q->step, q->on - i * q->step), ITR_MIN((int64_t)TOGETHER, rows - r));
+	}
 	if (!s->runs) {
 		itr_conv_patches(s->p, s->x, sizeof *s->x, row, rows, patches);
 		for (int64_t r = 0; r < rows; r++)
@@ -325,6 +371,10 @@ static void finish_piece(void *ctx, int64_t o, int worker)
 	for (int64_t s = 1; s < q->splits; s++)
 		for (int64_t j = 0; j < q->s.k; j++)
 			sums[j] += sums[s * q->on * q->ld + j];
+	if (f->taps == 1 && f->beta == 0.0f) {
+		memcpy(dw, sums, (size_t)cn * sizeof *dw);
+		return;
+	}
 	for (int64_t c = 0; c < cn; c++)
 		for (int64_t t = 0; t < f->taps; t++)
 			dw[c * f->taps + t] = f->beta != 0.0f ? dw[c * f->taps + t] + sums[t * cn + c] : sums[t * cn + c];

@@ -163,13 +163,15 @@ static inline __m512i pairs(__m256i even, __m256i odd) { return _mm512_or_si512(
 
 static void across(float *dst, int w, const uint16_t *const *rows, int64_t from, int cols, int64_t k)
 {
+	static const uint16_t zeros[NR];
+	const __mmask16 low = (__mmask16)((1u << ITR_MIN(cols, 16)) - 1), high = (__mmask16)((1u << ITR_MAX(cols - 16, 0)) - 1), out = (__mmask16)((1u << ITR_MIN(w, 16)) - 1);
 	for (int64_t kk = 0; kk < k; kk += 2, dst += w) {
-		const uint16_t *even = rows[kk] + from, *odd = kk + 1 < k ? rows[kk + 1] + from : NULL;
-		for (int c = 0; c < w; c += 16) {
-			const int n = ITR_MAX(ITR_MIN(cols - c, 16), 0);
-			const __mmask16 in = (__mmask16)((1u << n) - 1), out = (__mmask16)((1u << ITR_MIN(w - c, 16)) - 1);
-			const __m256i e = _mm256_maskz_loadu_epi16(in, even + c), o = odd ? _mm256_maskz_loadu_epi16(in, odd + c) : _mm256_setzero_si256();
-			_mm512_mask_storeu_epi32(dst + c, out, pairs(e, o));
+		const uint16_t *even = rows[kk] + from, *odd = kk + 1 < k ? rows[kk + 1] + from : zeros;
+		_mm512_mask_storeu_epi32(dst, out, pairs(_mm256_maskz_loadu_epi16(low, even), _mm256_maskz_loadu_epi16(low, odd)));
+		if (w > 16) {
+			_mm_prefetch((const char *)(even + NR), _MM_HINT_T0);            /* the next panel's */
+			_mm_prefetch((const char *)(odd + NR), _MM_HINT_T0);
+			_mm512_storeu_si512(dst + 16, pairs(_mm256_maskz_loadu_epi16(high, even + 16), _mm256_maskz_loadu_epi16(high, odd + 16)));
 		}
 	}
 }
