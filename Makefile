@@ -165,8 +165,8 @@ bench-search: $(BUILD)/bench/bench_search  ## top-10 search at every precision a
 	@$(BUILD)/bench/bench_search
 bench-encode: all $(BENCHES)  ## files to vectors: preprocessing and encoders against the peers (PEERS_PYTHON): one JSON line a case
 	@bash tests/bench/bench_encode.sh
-bench-train: $(BUILD)/bench/bench_train  ## a training step against PyTorch's (PEERS_PYTHON=python with torch): one JSON line a case
-	@tests/bench/bench_train.sh
+bench-train: $(BUILD)/bench/bench_train $(BUILD)/bench/bench_finetune  ## training and fine-tuning steps against PyTorch's (PEERS_PYTHON=python with torch): one JSON line a case
+	@tests/bench/bench_train.sh && tests/bench/bench_finetune.sh
 
 ##@ Installing
 MAN1 := $(wildcard tools/*.1)
