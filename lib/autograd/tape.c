@@ -127,6 +127,7 @@ void itr_tape_trim(itr_tape *t)
 }
 
 int itr_tape_threads(const itr_tape *t) { return t->o.threads; }
+double itr_tape_momentum(const itr_tape *t, double momentum) { return t->o.fresh_statistics ? ITR_MAX(momentum, 9 / (10 + (double)t->step)) : momentum; }
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }

@@ -65,6 +65,7 @@ typedef struct itr_tape_opts {
 	uint64_t seed;                  /* of dropout: the mask depends on (seed, step, call number, element) alone */
 	bool reference;                 /* double precision by the plain loops */
 	bool no_dropout;                /* dropout is the identity while training too: comparisons with other implementations */
+	bool fresh_statistics;          /* running statistics begin with nothing: see itr_tape_momentum */
 	bool inference;                 /* records nothing; dropout is the identity; running statistics are used */
 	itr_compute compute;            /* of matrix products; sums stay fp32 */
 	bool bf16_everywhere;           /* every op that takes bfloat16 is given it: for the checks of these ops */
@@ -90,6 +91,9 @@ void itr_tape_set_compute(itr_tape *t, itr_compute compute);
 void itr_tape_set_remake(itr_tape *t, double remake);
 size_t itr_tape_bytes(const itr_tape *t);                /* the peak of activations and their gradients, lent ones included */
 void itr_tape_trim(itr_tape *t);                         /* resets and gives the memory back: between phases that need it elsewhere */
+/* How much of a batch's statistics goes into the running ones. Where those began as zeros and ones, more than `momentum` at first, 9 / (10 + step), the warm-up of TensorFlow's moving averages:
+ * with 0.01, as MobileNet has it, a hundred steps would leave a third of what nobody ever measured in what evaluation uses. */
+double itr_tape_momentum(const itr_tape *t, double momentum);
 double itr_tape_flops(const itr_tape *t);                /* of matrix products since the last reset, forward and backward */
 
 /* In inference: as many tapes of one thread each as t has threads, for work that is better shared out by pictures than within each layer. They are reset here and with t, live with t, and

@@ -132,7 +132,7 @@ static itr_var *call(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_
 	if (l->weight->packed)
 		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, onto, l->o.kernel, l->o.stride, l->o.padding, a);
 	const bool fixed = l->gamma->constant || l->mean->constant;             /* of a part that is not trained: nothing moves its statistics */
-	const itr_norm n = { .eps = l->o.eps, .momentum = l->o.momentum, .batch_statistics = l->o.batch_statistics && !fixed, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
+	const itr_norm n = { .eps = l->o.eps, .momentum = itr_tape_momentum(t, l->o.momentum), .batch_statistics = l->o.batch_statistics && !fixed, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
 	x = itr_conv2d(t, x, itr_leaf(t, l->weight), NULL, l->o.stride, l->o.padding, 1, l->o.groups);
 	return itr_batchnorm(t, x, itr_leaf(t, l->gamma), itr_leaf(t, l->beta), residual, &n);
 }

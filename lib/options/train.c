@@ -188,6 +188,7 @@ itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool
 	n.compute = o->precision ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32;
 	n.remake = o->gradient_checkpointing ? INFINITY : ITR_REMAKE_CHEAP;
 	n.seed = t->seed;
+	n.fresh_statistics = o->finetune && !o->tune.weights[1];
 	n.threads = t->threads;
 	n.checkpoint_seconds = 60 * o->checkpoint_minutes;
 	return n;

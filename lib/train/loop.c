@@ -380,7 +380,7 @@ static int set_up(struct run *r)
 		const int64_t e = itr_model_embed_dim(r->m);
 		r->embed_text = floats(b, e), r->embed_image = floats(b, e), r->grad_text = floats(b, e), r->grad_image = floats(b, e);
 	}
-	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .seed = o->seed, .compute = o->compute, .remake = o->remake });
+	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .seed = o->seed, .compute = o->compute, .remake = o->remake, .fresh_statistics = o->fresh_statistics });
 	r->ema = o->ema > 0 ? itr_ema_new(r->m->params, o->ema) : NULL;
 	r->last_checkpoint = itr_clock_now();
 	return 0;

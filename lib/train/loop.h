@@ -36,6 +36,7 @@ typedef struct itr_train_opts {
 	int64_t log_every;              /* steps between points of the per-step metrics */
 	const itr_raw *raw;             /* pictures and captions for the model's towers; NULL: every vector is stored */
 	itr_augment augment;            /* of training pictures */
+	bool fresh_statistics;          /* the image tower begins without weights (itr_tape_opts) */
 } itr_train_opts;
 
 /* What the loop tells and asks while it runs; any may be NULL. */
