@@ -15,7 +15,7 @@ static void shape(itr_node *n)
 
 /* dst = beta dst + src, either of either type. */
 #define COPY(name, from, LOAD, to, OLD, STORE) \
-	ITR_CLONES static void name(const from *restrict src, to *restrict dst, bool add, int64_t count) \
+	ITR_CLONES_BF16 static void name(const from *restrict src, to *restrict dst, bool add, int64_t count) \
 	{ \
 		if (add) \
 			for (int64_t i = 0; i < count; i++) \

@@ -79,7 +79,7 @@ enum { LANES = 64 };
 		} \
 	}
 MAX_POOL(ITR_CLONES, float, float, SAME, SAME, max_rows, max_back)
-MAX_POOL(ITR_CLONES, uint16_t, float, itr_bf16_load, itr_bf16_round, max_rows_bf16, max_back_bf16)
+MAX_POOL(ITR_CLONES_BF16, uint16_t, float, itr_bf16_load, itr_bf16_round, max_rows_bf16, max_back_bf16)
 MAX_POOL(, double, double, SAME, SAME, max_ref_rows, max_ref_back)
 
 static void max_forward(itr_node *n)
@@ -207,7 +207,7 @@ static int64_t pixels(const itr_node *n) { return n->in[0]->shape[1] * n->in[0]-
 
 /* The result is float whatever the picture is. */
 #define GLOBAL_POOL(value, LOAD, STORE, forward_name, backward_name) \
-	ITR_CLONES static void forward_name(itr_node *n, int64_t begin, int64_t end) \
+	ITR_CLONES_BF16 static void forward_name(itr_node *n, int64_t begin, int64_t end) \
 	{ \
 		const int64_t c = n->out->shape[1], m = pixels(n); \
 		for (int64_t b = begin; b < end; b++) { \
@@ -221,7 +221,7 @@ static int64_t pixels(const itr_node *n) { return n->in[0]->shape[1] * n->in[0]-
 				y[j] *= 1.0f / (float)m; \
 		} \
 	} \
-	ITR_CLONES static void backward_name(itr_node *n, int64_t begin, int64_t end) \
+	ITR_CLONES_BF16 static void backward_name(itr_node *n, int64_t begin, int64_t end) \
 	{ \
 		const int64_t c = n->out->shape[1], m = pixels(n); \
 		const float inverse = 1.0f / (float)m, beta = (float)n->attr.f[3]; \

@@ -80,13 +80,13 @@ void itr_f16_to_f32_n(float *dst, const uint16_t *src, int64_t n)
 		dst[i] = itr_f16_to_f32(src[i]);
 }
 
-ITR_CLONES void itr_bf16_from_f32_n(uint16_t *dst, const float *src, int64_t n)
+ITR_CLONES_BF16 void itr_bf16_from_f32_n(uint16_t *dst, const float *src, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
 		dst[i] = itr_bf16_from_f32(src[i]);
 }
 
-ITR_CLONES void itr_bf16_to_f32_n(float *dst, const uint16_t *src, int64_t n)
+ITR_CLONES_BF16 void itr_bf16_to_f32_n(float *dst, const uint16_t *src, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
 		dst[i] = itr_bf16_to_f32(src[i]);
