@@ -132,7 +132,6 @@ bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
 void itr_tape_set_compute(itr_tape *t, itr_compute compute) { t->o.compute = compute; }
-void itr_tape_set_remake(itr_tape *t, double remake) { t->o.remake = remake; }
 bool itr_tape_reference(const itr_tape *t) { return t->o.reference; }
 itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }
 
@@ -373,15 +372,6 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 	itr_var *v = new_var(t, keep.rank, keep.shape);
 	v->data = keep.data;
 	v->bf16 = keep.bf16;
-	return v;
-}
-
-itr_var *itr_detach(itr_tape *t, itr_var *x)
-{
-	itr_var *v = new_var(t, x->rank, x->shape);
-	v->data = x->data;
-	v->bf16 = x->bf16;
-	v->base = root(x);
 	return v;
 }
 

@@ -88,7 +88,6 @@ bool itr_tape_reference(const itr_tape *t);
 itr_compute itr_tape_compute(const itr_tape *t);
 void itr_tape_set_inference(itr_tape *t, bool inference);
 void itr_tape_set_compute(itr_tape *t, itr_compute compute);
-void itr_tape_set_remake(itr_tape *t, double remake);
 size_t itr_tape_bytes(const itr_tape *t);                /* the peak of activations and their gradients, lent ones included */
 void itr_tape_trim(itr_tape *t);                         /* resets and gives the memory back: between phases that need it elsewhere */
 /* How much of a batch's statistics goes into the running ones. Where those began as zeros and ones, more than `momentum` at first, 9 / (10 + step), the warm-up of TensorFlow's moving averages:
@@ -115,9 +114,6 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p);
 typedef struct itr_scope { size_t mark[2]; } itr_scope;
 itr_scope itr_scope_begin(itr_tape *t);
 itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result);
-
-/* A variable's value, cut from what made it: no gradient flows through. */
-itr_var *itr_detach(itr_tape *t, itr_var *x);
 
 /* Value of a variable of one element; element i of any. */
 double itr_var_item(const itr_tape *t, const itr_var *x);

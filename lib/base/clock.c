@@ -12,7 +12,6 @@ static double seconds_of(clockid_t id)
 }
 
 double itr_clock_now(void) { return seconds_of(CLOCK_MONOTONIC); }
-double itr_clock_cpu(void) { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
 
 int64_t itr_clock_epoch_ms(void)
 {

@@ -5,7 +5,6 @@
 #include "base/compat.h"
 
 double itr_clock_now(void);                    /* monotonic seconds */
-double itr_clock_cpu(void);                    /* CPU seconds of this process, all threads */
 int64_t itr_clock_epoch_ms(void);              /* wall clock, milliseconds since 1970 */
 void itr_clock_iso8601(int64_t epoch_ms, char out[32]);   /* "2026-11-21T09:30:00Z" */
 double itr_peak_rss_mb(void);                  /* peak resident memory, MiB */

@@ -14,7 +14,6 @@ void itr_log_setup(const char *program, int level)
 	log_level = level;
 }
 
-int itr_log_level(void) { return log_level; }
 const char *itr_log_program(void) { return log_program; }
 
 /* One write per message: lines of two processes in one pipeline do not mix. "\r\033[K" clears a progress line that may stand there. */

@@ -9,7 +9,6 @@
 enum itr_log_level { ITR_LOG_ERROR = 0, ITR_LOG_WARN = 1, ITR_LOG_INFO = 2, ITR_LOG_DEBUG = 3 };
 
 void itr_log_setup(const char *program, int level);      /* program is borrowed for good */
-int itr_log_level(void);
 const char *itr_log_program(void);
 
 void itr_error(const char *format, ...) ITR_PRINTF(1, 2);   /* always printed */

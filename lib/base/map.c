@@ -104,4 +104,3 @@ int64_t itr_map_get(const itr_map *m, const char *key, int64_t missing)
 
 bool itr_map_has(const itr_map *m, const char *key) { return lookup(m, key) != NULL; }
 const char *itr_map_key(const itr_map *m, int64_t i) { return m->entries[i].key; }
-int64_t itr_map_value(const itr_map *m, int64_t i) { return m->entries[i].value; }

@@ -18,8 +18,7 @@ void itr_map_set(itr_map *m, const char *key, int64_t value);
 int64_t itr_map_get(const itr_map *m, const char *key, int64_t missing);
 bool itr_map_has(const itr_map *m, const char *key);
 
-/* The i-th inserted key and its value, 0 <= i < count. Borrowed. */
+/* The i-th inserted key, 0 <= i < count. Borrowed. */
 const char *itr_map_key(const itr_map *m, int64_t i);
-int64_t itr_map_value(const itr_map *m, int64_t i);
 
 #endif

@@ -421,19 +421,6 @@ int itr_tool_check_output(itr_tool *t, bool binary)
 	return 0;
 }
 
-void itr_tool_param(itr_tool *t, const char *key, const char *format, ...)
-{
-	va_list ap;
-	itr_buf b = ITR_BUF_INIT;
-	if (!t->run)
-		return;
-	va_start(ap, format);
-	itr_buf_vprintf(&b, format, ap);
-	va_end(ap);
-	itr_run_param(t->run, key, itr_buf_str(&b));
-	itr_buf_free(&b);
-}
-
 void itr_tool_metric(itr_tool *t, const char *key, double value, int64_t step)
 {
 	if (t->run)
@@ -444,12 +431,6 @@ void itr_tool_artifact(itr_tool *t, const char *path)
 {
 	if (t->run)
 		itr_run_artifact(t->run, path);
-}
-
-void itr_tool_tag(itr_tool *t, const char *key, const char *value)
-{
-	if (t->run)
-		itr_run_tag(t->run, key, value);
 }
 
 void itr_tool_print_json(itr_tool *t, itr_json *j)

@@ -79,10 +79,8 @@ int itr_tool_end(itr_tool *t, bool ok);
 ITR_MUST_USE int itr_tool_check_output(itr_tool *t, bool binary);
 
 /* Tracking; no-ops without a run. All options and arguments are logged as params by itr_tool_begin. */
-void itr_tool_param(itr_tool *t, const char *key, const char *format, ...) ITR_PRINTF(3, 4);
 void itr_tool_metric(itr_tool *t, const char *key, double value, int64_t step);
 void itr_tool_artifact(itr_tool *t, const char *path);           /* small files are copied, large ones (> 16 MiB) linked by a text file with path and sha256 */
-void itr_tool_tag(itr_tool *t, const char *key, const char *value);
 
 /* Prints j on stdout as one pretty object and frees it. */
 void itr_tool_print_json(itr_tool *t, itr_json *j);

@@ -24,8 +24,6 @@ static const itr_reader *const readers[] = {
 #undef READER
 };
 
-const itr_reader *itr_reader_at(int i) { return i >= 0 && i < ITR_LEN(readers) ? readers[i] : NULL; }
-
 const itr_reader *itr_reader_find(const char *name, itr_err *err)
 {
 	const char *names[ITR_LEN(readers)];

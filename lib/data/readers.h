@@ -24,7 +24,6 @@ typedef struct itr_reader {
 
 /* By name; NULL with err, which names the nearest and lists all. */
 const itr_reader *itr_reader_find(const char *name, itr_err *err);
-const itr_reader *itr_reader_at(int i);         /* NULL past the last */
 
 typedef struct itr_check_opts {
 	bool decode;                    /* else: the file is there and ends as a JPEG or PNG ends */

@@ -87,7 +87,6 @@ itr_jp itr_jsonpull_peek(itr_jsonpull *p, itr_err *err);                   /* th
 const char *itr_jsonpull_text(const itr_jsonpull *p);                      /* of KEY, STRING (decoded) and NUMBER (digits); until the next call */
 int itr_jsonpull_skip(itr_jsonpull *p, itr_err *err);                      /* the value that comes next, whole */
 itr_json *itr_jsonpull_tree(itr_jsonpull *p, itr_err *err);                 /* the same as a tree; the caller frees */
-int64_t itr_jsonpull_offset(const itr_jsonpull *p);                        /* bytes taken so far, for progress */
 void itr_jsonpull_replace_invalid(itr_jsonpull *p);                       /* from here on invalid UTF-8 in a string becomes U+FFFD instead of an error, */
 int64_t itr_jsonpull_replaced(const itr_jsonpull *p);                     /* and is counted: the caller says so */
 void itr_jsonpull_close(itr_jsonpull *p);

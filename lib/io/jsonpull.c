@@ -114,7 +114,6 @@ void itr_jsonpull_close(itr_jsonpull *p)
 }
 
 const char *itr_jsonpull_text(const itr_jsonpull *p) { return itr_buf_str(&p->text); }
-int64_t itr_jsonpull_offset(const itr_jsonpull *p) { return p->base + (int64_t)p->pos; }
 
 /* --- strings and numbers --------------------------------------------------------------------------------------------------- */
 

@@ -120,11 +120,6 @@ bool itr_cp_is_cjk(int32_t cp)
 	       (cp >= 0xF900 && cp <= 0xFAFF) || (cp >= 0x2F800 && cp <= 0x2FA1F);
 }
 
-int32_t itr_cp_lower(int32_t cp)
-{
-	return utf8proc_tolower(cp);
-}
-
 void itr_utf8_lower(itr_buf *out, const char *s, size_t n)
 {
 	const char *end = s + n;

@@ -29,7 +29,6 @@ bool itr_cp_is_number(int32_t cp);      /* N* */
 bool itr_cp_is_punct(int32_t cp);       /* P* */
 bool itr_cp_is_space(int32_t cp);       /* the White_Space property: Z*, \t \n \v \f \r, U+0085 */
 bool itr_cp_is_cjk(int32_t cp);         /* the ideograph blocks that BERT's tokenizer splits (its list, and no others) */
-int32_t itr_cp_lower(int32_t cp);       /* simple mapping */
 
 /* Appends s in lower case, code point by code point (U+0130 becomes "i" U+0307, as full mappings say; no final-sigma rule). */
 void itr_utf8_lower(itr_buf *out, const char *s, size_t n);
