@@ -8,12 +8,12 @@
 struct block {
 	struct block *next;
 	char *data;
-	size_t used, cap;
+	size_t used, cap, touched;
 };
 
 struct itr_arena {
 	struct block *first, *current;
-	size_t block_bytes, held, blocks;
+	size_t block_bytes, blocks;
 };
 
 itr_arena *itr_arena_new(size_t block_bytes)
@@ -28,7 +28,6 @@ static struct block *block_new(itr_arena *a, size_t bytes)
 	struct block *b = itr_xcalloc(1, sizeof *b);
 	b->cap = ITR_MAX(bytes, a->block_bytes);
 	b->data = itr_aligned_alloc(b->cap);
-	a->held += b->cap;
 	a->blocks++;
 	return b;
 }
@@ -55,6 +54,7 @@ static void *take(itr_arena *a, size_t bytes, size_t align)
 	}
 	size_t start = aligned_start(a->current, align);
 	a->current->used = start + bytes;
+	a->current->touched = ITR_MAX(a->current->touched, a->current->used);
 	return a->current->data + start;
 }
 
@@ -102,7 +102,14 @@ void itr_arena_back(itr_arena *a, itr_arena_mark m)
 	a->current = marked(a, m);
 }
 
-size_t itr_arena_bytes(const itr_arena *a) { return a->held; }
+size_t itr_arena_bytes(const itr_arena *a)
+{
+	size_t sum = 0;
+	for (const struct block *b = a->first; b; b = b->next)
+		sum += b->touched;
+	return sum;
+}
+
 size_t itr_arena_blocks(const itr_arena *a) { return a->blocks; }
 
 void itr_arena_free(itr_arena *a)

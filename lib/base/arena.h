@@ -18,7 +18,7 @@ typedef struct itr_arena_mark { void *block; size_t used; } itr_arena_mark;
 itr_arena_mark itr_arena_here(const itr_arena *a);
 bool itr_arena_since(const itr_arena *a, itr_arena_mark m, const void *p);      /* was p allocated after m? */
 void itr_arena_back(itr_arena *a, itr_arena_mark m);
-size_t itr_arena_bytes(const itr_arena *a);               /* held from the system: the peak */
+size_t itr_arena_bytes(const itr_arena *a);               /* touched so far: the peak. The rest of a block costs nothing */
 size_t itr_arena_blocks(const itr_arena *a);
 void itr_arena_free(itr_arena *a);
 

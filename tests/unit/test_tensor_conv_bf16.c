@@ -173,7 +173,7 @@ static void test_a_network_trains_as_in_fp32(void **state)
 	assert_true(memcmp(f, h, sizeof f) != 0);
 	assert_true(worst < 0.02);
 	assert_true(h[STEPS - 1] < 0.5 * h[0] && f[STEPS - 1] < 0.5 * f[0]);
-	assert_true((double)narrow < 0.9 * (double)wide);         /* half where activations are all there is; the tape holds more, in blocks */
+	assert_true((double)narrow < 0.6 * (double)wide);         /* half: all large arrays are bfloat16 */
 }
 
 int main(int argc, char **argv)
