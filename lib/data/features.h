@@ -19,6 +19,7 @@ typedef struct itr_features {
 	char **text_id, **caption;
 	int64_t *text_image;                    /* row of its image */
 	char *image_encoder, *text_encoder;
+	char *text_weights;                     /* SHA-256 of the weights that made the texts; NULL: the encoder has none */
 } itr_features;
 
 /* Opens and reads everything but the vectors. Refuses incomplete files, duplicate ids, text_image out of range. */

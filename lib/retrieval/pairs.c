@@ -411,6 +411,7 @@ void itr_pairs_free(itr_pairs *p)
 	free(p->fold_order);
 	free(p->relevance);
 	free(p->name);
+	free(p->text_weights);
 	free(p);
 }
 

@@ -35,6 +35,7 @@ typedef struct itr_pairs {
 	bool normalized_here, constant_text, constant_image;
 	int64_t outside;                /* judged positives that are not in the gallery */
 	int64_t unknown_queries;        /* judged queries that are not among the rows */
+	char *text_weights;             /* SHA-256 of the weights that made a feature store's texts; NULL: not told, or mapped by a model */
 } itr_pairs;
 
 typedef struct itr_pairs_opts {

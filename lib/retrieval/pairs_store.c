@@ -141,6 +141,7 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 	p->n_image = r.n_images;
 	p->synthetic = f->synthetic || (m && m->synthetic);
 	p->all_parts = !o->split && f->has_split && m;
+	p->text_weights = m || !f->text_weights ? NULL : itr_xstrdup(f->text_weights);
 	if (read_vectors(p, f, m, &r, o, err) == 0) {
 		int64_t *truth = itr_xmalloc(((size_t)r.n_texts + 1) * sizeof *truth);
 		name_rows(p, f, &r, truth);

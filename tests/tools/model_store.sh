@@ -23,6 +23,8 @@ expect_err "no encoders of its own" "a model without towers is sent to its store
 expect_exit 2 "encoders beside the model's are wrong use" "$BIN/extract-features" --model m.h5 --image-encoder classic $M -o x.h5
 expect_err "projection|towers|network" "a model with towers refuses a store" "$BIN/extract-features" --model m.h5 f.h5 -o x.npz
 expect_err "no word that the encoder knows" "words that say nothing" "$BIN/search" --database f.h5 --model m.h5 --text ' ' -k 1
+"$BIN/train" --model heads --finetune text --text-encoder lstm --image-encoder classic --lr 2e-3 --epochs 1 --seed 99 $M -o m2.h5 -q || echo "not ok - a second model"
+expect_err "made by another model" "another model of the same size does not answer for the store" "$BIN/search" --database f.h5 --model m2.h5 --text 'a small red circle' -k 1
 head -c 20000 m.h5 > cut.h5
 expect_err "cut.h5" "a truncated model is refused" "$BIN/extract-features" --model cut.h5 $M -o x.h5
 t "nothing was left behind by the refused ones" test ! -e x.h5 -a ! -e x.npz
