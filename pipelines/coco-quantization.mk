@@ -57,7 +57,9 @@ endif
 # weights: those named; else fetched into the cache, each tower's own; classic and hash need none
 named    = $(or $($(1)_WEIGHTS),$(WEIGHTS))
 weights  = $(if $(filter $(FREE),$($(1))),,$(2) "$(or $(call named,$(1)),$$($(BIN)/fetch-model $($(1)) --no-track -q))")
+fetched  = $(if $(or $(filter $(FREE),$($(1))),$(call named,$(1))),,$(BIN)/fetch-model $($(1)) --no-track -q > /dev/null || { echo "make: no weights for $($(1)): give WEIGHTS=FILE or FOLDER (IMAGE_WEIGHTS, TEXT_WEIGHTS for one side), or ENCODERS='classic hash', which need none" >&2; exit 1; };)
 $(OUT)/features.h5: $(OUT)/manifest.jsonl $(OUT)/encoders.txt
+	@$(call fetched,IMAGE) $(call fetched,TEXT) :
 	$(call in_run,extract-features) --image-encoder $(IMAGE) $(call weights,IMAGE,--image-weights) --text-encoder $(TEXT) $(call weights,TEXT,--text-weights) \
 	  $(if $(filter %.jsonl,$(DATA)),--root '$(dir $(DATA))') --part-rows $(PART_ROWS) $< -o $@ -f
 $(OUT)/cca.h5: $(OUT)/features.h5

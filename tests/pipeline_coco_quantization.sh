@@ -25,6 +25,8 @@ t "to the same figures" bash -c "for d in k/result $R; do jq -S 'map_values(del(
 other() { free DATA=scenes N=150 OUT=k > log 2>&1 && grep -q 'fetch-coco --synthetic 150' log; }
 t "other pictures under the same name are another experiment" other
 expect_exit 2 "pictures that are not there" free DATA=nowhere OUT=none
+unreachable() { https_proxy=http://127.0.0.1:1 ITR_CACHE=$TMP/empty go coco-quantization ENCODERS=clip-vit-b32 DATA=scenes N=24 OUT=u > log 2>&1; [ $? = 2 ] && grep -q "make: no weights for clip-vit-b32: give WEIGHTS=" log && [ ! -e u/features.h5 ]; }
+t "weights that cannot be fetched: what to give instead" unreachable
 PYTHON=${PYTHON:-$(command -v python3)}
 if [ -n "$PYTHON" ] && "$PYTHON" -c 'import numpy' 2> /dev/null && [ -f "$SHARED/weights/clip/bpe_simple_vocab_16e6.txt.gz" ]; then
 	t "CLIP's towers, random weights" "$PYTHON" -c "import sys; sys.path.insert(0, '$ROOT/tests/interop/lib'); import random_weights; random_weights.write('clip-vit-b32', 'w')"
