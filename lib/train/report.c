@@ -77,6 +77,7 @@ itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const it
 	itr_json_add_num(j, "samples_per_second", r->samples_per_second);
 	itr_json_add_num(j, "loader_wait_share", r->wait_share);
 	itr_json_add_num(j, "gflops", r->gflops);
+	itr_json_add_num(j, "tape_mb", (double)r->tape_bytes / 1e6);            /* activations and gradients alone: what --batch-size, --grad-cache and --gradient-checkpointing change */
 	itr_json_add_num(j, "peak_rss_mb", itr_peak_rss_mb());
 	return j;
 }

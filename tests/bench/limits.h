@@ -91,7 +91,7 @@ static double limit_seconds(struct limit_job *j, int threads)
 	return best;
 }
 
-static double limit_read_gbs(int threads)
+static inline double limit_read_gbs(int threads)
 {
 	struct limit_job j = { .what = LIMIT_READ, .bytes = (size_t)256 << 20 };
 	char *m = itr_aligned_alloc(j.bytes * (size_t)threads + 16384);

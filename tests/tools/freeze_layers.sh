@@ -5,7 +5,7 @@
 o="--model heads --finetune image --image-encoder mobilenet-v3-small --text-encoder hash --bn batch --batch-size 8 --epochs 2 --split-sizes 0.75/0.25/0 data/manifest.jsonl"
 tune() { "$BIN/train" $o "$@" -q; }
 fewer() { tune --epochs 1 --json -o all.h5 > all.json && tune --freeze-layers 11 --json -o part.h5 > part.json && jq -en --slurpfile a all.json --slurpfile p part.json \
-	'$a[0].parameters == $p[0].parameters and $p[0].trained_parameters < $a[0].trained_parameters and $p[0].peak_rss_mb < $a[0].peak_rss_mb' && [ "$(stat -c %s part.ckpt.h5)" -lt "$(stat -c %s all.ckpt.h5)" ]; }
+	'$a[0].parameters == $p[0].parameters and $p[0].trained_parameters < $a[0].trained_parameters and $p[0].tape_mb > 0 and $p[0].tape_mb < $a[0].tape_mb' && [ "$(stat -c %s part.ckpt.h5)" -lt "$(stat -c %s all.ckpt.h5)" ]; }
 says() { "$BIN/train" $o --epochs 1 --freeze-layers 'features.[0-9],features.10.*' -o says.h5 2>&1 | grep -q "frozen by 'features.\[0-9\],features.10.\*': 0.* of 0.94 million"; }
 vectors() { "$BIN/predict" --model "$1" --side image data/manifest.jsonl -o "$1.npz" --no-normalize --no-provenance -q -f; }
 resumed() {
