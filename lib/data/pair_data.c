@@ -231,9 +231,7 @@ static int open_store(itr_pair_data *d, const char *path, int threads, itr_err *
 int itr_pair_data_open(itr_pair_data *d, const char *path, int threads, itr_err *err)
 {
 	memset(d, 0, sizeof *d);
-	itr_h5 *h = itr_h5_open(path, NULL, NULL);
-	itr_h5_close(h);
-	int rc = h ? open_store(d, path, threads, err) : open_npz(d, path, threads, err);
+	int rc = itr_h5_is(path) ? open_store(d, path, threads, err) : open_npz(d, path, threads, err);
 	if (rc < 0)
 		itr_pair_data_free(d);
 	return rc;

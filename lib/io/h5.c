@@ -98,7 +98,7 @@ static int check_root(itr_h5 *h, const char *format, itr_err *err)
 	return rc;
 }
 
-itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err)
+static int check_signature(const char *path, itr_err *err)
 {
 	static const char magic[8] = "\x89HDF\r\n\x1a\n";
 	char head[8] = "";
@@ -108,13 +108,20 @@ itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err)
 		itr_err_errno(err, "cannot open '%s'", path);
 		if (fd >= 0)
 			close(fd);
-		return NULL;
+		return -1;
 	}
 	close(fd);
-	if (got < (ssize_t)sizeof head || memcmp(head, magic, sizeof magic)) {
-		itr_err_set(err, "cannot open '%s': %s", path, got == 0 ? "the file is empty" : "it is not an HDF5 file");
+	if (got < (ssize_t)sizeof head || memcmp(head, magic, sizeof magic))
+		return itr_err_set(err, "cannot open '%s': %s", path, got == 0 ? "the file is empty" : "it is not an HDF5 file");
+	return 0;
+}
+
+bool itr_h5_is(const char *path) { return check_signature(path, NULL) == 0; }
+
+itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err)
+{
+	if (check_signature(path, err) < 0)
 		return NULL;
-	}
 	itr_h5 *h = new_h5(path);
 	hid_t access = access_plist();
 	itr_h5_reading_driver(access);

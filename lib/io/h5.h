@@ -14,6 +14,7 @@ typedef struct itr_h5 itr_h5;
 
 /* Reading. `format` ("itr-features", "itr-model", ...) may be NULL: any HDF5 file, no completeness check. */
 itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err);
+bool itr_h5_is(const char *path);                          /* does the file begin as HDF5 does? It may still be cut short: itr_h5_open tells */
 /* Writing: beside the target; nothing is at `path` before itr_h5_commit succeeded. Sets format, version 1 and synthetic. */
 itr_h5 *itr_h5_create(const char *path, const char *format, bool synthetic, itr_err *err);
 ITR_MUST_USE int itr_h5_commit(itr_h5 *h, itr_err *err);      /* complete = 1, flush, fsync, rename; frees h either way */

@@ -24,7 +24,7 @@ expect_exit 2 "a manifest is refused, with the way to vectors" "$BIN/train" --mo
 printf 'not an HDF5 file' > text.h5
 expect_err "." "a file that is no store is refused" "$BIN/train" --model cca text.h5 -q -o x.h5
 head -c 20000 f.h5 > cut.h5
-expect_err "cut.h5" "a truncated store is refused" "$BIN/train" --model cca cut.h5 -q -o x.h5
+expect_err "cut.h5.*cut short or damaged" "a truncated store is refused, and called that" "$BIN/train" --model cca cut.h5 -q -o x.h5
 expect_exit 2 "an unknown model exits 2" "$BIN/train" --model ccca f.h5 -o x.h5
 expect_exit 2 "no model exits 2" "$BIN/train" f.h5 -o x.h5
 expect_exit 2 "a negative regularization exits 2" "$BIN/train" --model cca --regularization=-1 f.h5 -o x.h5
