@@ -11,8 +11,8 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "fetch/coco_internal.h"
+#include "image/image.h"
 
-enum { TAIL = 64 };
 static const int64_t MAX_PICTURE = 64 << 20;
 
 typedef struct transfer {
@@ -24,28 +24,18 @@ typedef struct transfer {
 	itr_err err;
 } transfer;
 
-/* The first and last bytes of a JPEG or PNG: an error page or a cut-off file does not get past this. Decoding comes later (coco_look). */
+/* An error page or a cut-off file does not get past this. Decoding comes later (coco_look). */
 static int looks_like_picture(const itr_http_job *job, const char *path, itr_err *err)
 {
-	uint8_t head[8] = { 0 }, tail[TAIL] = { 0 };
-	(void)job;
-	FILE *f = fopen(path, "rb");
-	if (!f)
-		return itr_err_errno(err, "cannot open '%s'", path);
-	size_t n = fread(head, 1, sizeof head, f);
-	bool ends = false;
-	if (fseek(f, 0, SEEK_END) == 0) {
-		long size = ftell(f), from = ITR_MAX(0, size - TAIL);
-		size_t got = fseek(f, from, SEEK_SET) == 0 ? fread(tail, 1, sizeof tail, f) : 0;
-		ends = memmem(tail, got, head[0] == 0xFF ? "\xFF\xD9" : "IEND", head[0] == 0xFF ? 2 : 4) != NULL;
-	}
-	fclose(f);
-	if (n < sizeof head || (memcmp(head, "\xFF\xD8\xFF", 3) != 0 && memcmp(head, "\x89PNG", 4) != 0)) {
-		while (n && head[0] && strchr(" \t\r\n", head[0]))
-			memmove(head, head + 1, --n);
-		return itr_err_set(err, "what came is not a JPEG or PNG%s", n && head[0] == '<' ? " but a page of HTML or XML" : "");
-	}
-	return ends ? 0 : itr_err_set(err, "the picture that came is cut off");
+	size_t n;
+	char *b = itr_path_read(path, (size_t)MAX_PICTURE, &n, err), *p = b;
+	if (!b)
+		return -1;
+	while (p < b + n && *p && strchr(" \t\r\n", *p))
+		p++;
+	int rc = p < b + n && *p == '<' ? itr_err_set(err, "what came is not a JPEG or PNG but a page of HTML or XML") : itr_image_whole(b, n, job->url, err);
+	free(b);
+	return rc;
 }
 
 void coco_fail(coco_run *c, int64_t row, const char *reason, long status, int attempts, const char *message)

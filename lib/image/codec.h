@@ -16,17 +16,22 @@ typedef struct itr_codec_in {
 	int64_t max_pixels;
 	int fast_side;          /* as in itr_decode_opts */
 	int warnings;           /* out */
-	int orientation;        /* out: EXIF 1..8; 1 when there is none or `exif` is false */
+	int orientation;        /* out: 1..8; others and `exif` false: leave the picture as it is */
 } itr_codec_in;
+
+typedef enum { ITR_PICTURE_OTHER, ITR_PICTURE_JPEG, ITR_PICTURE_PNG } itr_picture_kind;
+itr_picture_kind itr_picture_kind_of(const uint8_t *bytes, size_t n);      /* by the first bytes */
 
 ITR_MUST_USE int itr_codec_check(const itr_codec_in *in, int64_t width, int64_t height, itr_err *err);
 ITR_MUST_USE int itr_jpeg_decode(itr_image *img, itr_codec_in *in, itr_err *err);
 ITR_MUST_USE int itr_png_decode(itr_image *img, itr_codec_in *in, itr_err *err);
 ITR_MUST_USE int itr_png_encode(const itr_image *img, FILE *f, const char *where, itr_err *err);
 
-/* Orientation (1..8) in a TIFF block as EXIF holds it, without its "Exif\0\0"; 1 when absent or damaged. */
-int itr_exif_orientation(const uint8_t *tiff, size_t n);
-/* Turns and mirrors img in place as Pillow's ImageOps.exif_transpose. */
+/* The orientation in EXIF (a TIFF block, with or without "Exif\0\0" before it; only the first directory, since the second describes the thumbnail) and in XMP
+ * (tiff:Orientation). 1..8; 0: it says nothing; -1: it says something that is no orientation, so that other places are not asked, as in Pillow. */
+int itr_exif_orientation(const uint8_t *exif, size_t n);
+int itr_xmp_orientation(const void *xmp, size_t n);
+/* Turns and mirrors img in place as Pillow's ImageOps.exif_transpose; nothing for other numbers. */
 void itr_exif_apply(itr_image *img, int orientation);
 
 #endif

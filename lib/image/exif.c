@@ -12,26 +12,51 @@ static uint32_t get(const uint8_t *p, int bytes, bool big)
 	return v;
 }
 
-int itr_exif_orientation(const uint8_t *tiff, size_t n)
+static int valid(uint32_t v) { return v >= 1 && v <= 8 ? (int)v : -1; }
+
+/* The byte orders with their magic number; Pillow also takes the number in the wrong order. */
+static bool is_tiff(const uint8_t *p)
 {
-	enum { TAG = 0x0112, SHORT = 3, ENTRY = 12 };
-	if (n < 8 || (memcmp(tiff, "II*\0", 4) && memcmp(tiff, "MM\0*", 4)))
-		return 1;
-	bool big = tiff[0] == 'M';
-	size_t ifd = get(tiff + 4, 4, big);
+	return !memcmp(p, "II*\0", 4) || !memcmp(p, "MM\0*", 4) || !memcmp(p, "MM*\0", 4) || !memcmp(p, "II\0*", 4);
+}
+
+int itr_exif_orientation(const uint8_t *exif, size_t n)
+{
+	enum { TAG = 0x0112, ENTRY = 12 };
+	static const uint8_t size_of[] = { 0, 0, 0, 2, 4, 0, 1, 0, 2, 4, 0, 0, 0, 4 };  /* TIFF's whole numbers; as in Pillow, BYTE is text and no number */
+	while (n >= 6 && !memcmp(exif, "Exif\0\0", 6))
+		exif += 6, n -= 6;
+	if (n < 8 || !is_tiff(exif))
+		return 0;
+	bool big = exif[0] == 'M';
+	size_t ifd = get(exif + 4, 4, big);
 	if (ifd > n - 2)
-		return 1;
-	size_t count = get(tiff + ifd, 2, big);
+		return 0;
+	int found = 0;
+	size_t count = get(exif + ifd, 2, big);
 	for (size_t i = 0; i < count; i++) {
 		size_t at = ifd + 2 + i * ENTRY;
 		if (at + ENTRY > n)
-			return 1;
-		if (get(tiff + at, 2, big) == TAG && get(tiff + at + 2, 2, big) == SHORT) {
-			uint32_t v = get(tiff + at + 8, 2, big);
-			return v >= 1 && v <= 8 ? (int)v : 1;
-		}
+			break;
+		uint32_t type = get(exif + at + 2, 2, big);
+		if (get(exif + at, 2, big) == TAG && type > 0 && type < sizeof size_of)
+			found = size_of[type] && get(exif + at + 4, 4, big) == 1 ? valid(get(exif + at + 8, size_of[type], big)) : -1;
 	}
-	return 1;
+	return found;
+}
+
+/* An attribute (tiff:Orientation="6") or an element (<tiff:Orientation>6</...>); the first one, as Pillow looks for it, in either kind of quotes. */
+int itr_xmp_orientation(const void *xmp, size_t n)
+{
+	static const char name[] = "tiff:Orientation";
+	const char *p = xmp, *end = p + n;
+	while ((p = memmem(p, (size_t)(end - p), name, sizeof name - 1))) {
+		p += sizeof name - 1;
+		size_t skip = end - p > 2 && p[0] == '=' && (p[1] == '"' || p[1] == '\'') ? 2 : end - p > 1 && p[0] == '>' ? 1 : 0;
+		if (skip && p[skip] >= '0' && p[skip] <= '9')
+			return valid((uint32_t)(p[skip] - '0'));
+	}
+	return 0;
 }
 
 /* Where pixel (x, y) of the upright picture comes from, EXIF 2.32 table 6: 2 mirror, 3 half turn, 4 upside down, 5..8 the same across the diagonal. */

@@ -42,24 +42,24 @@ int itr_codec_check(const itr_codec_in *in, int64_t width, int64_t height, itr_e
 
 int itr_image_decode(itr_image *img, const void *bytes, size_t n, const char *where, const itr_decode_opts *o, itr_err *err)
 {
-	static const uint8_t jpeg[] = { 0xFF, 0xD8, 0xFF }, png[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n' };
 	itr_codec_in in = { .bytes = bytes, .n = n, .where = where, .alpha = o ? o->alpha : ITR_ALPHA_WHITE, .exif = o && o->exif,
 		.max_pixels = o && o->max_pixels > 0 ? o->max_pixels : default_max_pixels, .fast_side = o ? o->fast_side : 0,
 		.orientation = 1 };
 	itr_image out = { 0, 0, NULL };
 	int rc;
-	if (n >= sizeof png && !memcmp(bytes, png, sizeof png))
+	switch (itr_picture_kind_of(bytes, n)) {
+	case ITR_PICTURE_PNG:
 		rc = itr_png_decode(&out, &in, err);
-	else if (n >= sizeof jpeg && !memcmp(bytes, jpeg, sizeof jpeg))
+		break;
+	case ITR_PICTURE_JPEG:
 		rc = itr_jpeg_decode(&out, &in, err);
-	else if (n == 0)
-		rc = itr_err_set(err, "'%s' is empty", where);
-	else
-		rc = itr_err_set(err, "'%s' is neither JPEG nor PNG (by its content; %zu bytes)", where, n);
+		break;
+	default:
+		rc = itr_image_whole(bytes, n, where, err);      /* says what is wrong */
+	}
 	if (rc < 0)
 		return -1;
-	if (in.orientation != 1)
-		itr_exif_apply(&out, in.orientation);
+	itr_exif_apply(&out, in.orientation);
 	if (o && o->warnings)
 		*o->warnings += in.warnings;
 	*img = out;

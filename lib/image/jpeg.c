@@ -1,13 +1,14 @@
 /* jpeg.c - libjpeg-turbo behind two functions. libjpeg reports by calling back; the longjmp ends in the two functions below, whose state lives in a struct
- * so that no local is clobbered. Warnings that mean lost data (premature end, bad codes) are errors here: libjpeg would fill the rest with grey. */
+ * so that no local is clobbered. Warnings that mean lost data (premature end, bad codes) are errors here (table `verdicts`): libjpeg would fill the rest with grey. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jerror.h>
 #include <jpeglib.h>
+#include <jerror.h>        /* behind jpeglib.h, which says what it is configured with */
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "image/codec.h"
 
@@ -41,21 +42,44 @@ static void fail(j_common_ptr c)
 	longjmp(e->back, 1);
 }
 
+/* Every warning of libjpeg-turbo 2.1 and 3. LOST: samples are missing or made up. One that is not here is taken as loss. */
+enum verdict { LOST, HARMLESS, BY_MARKER };
+static const struct {
+	int code;
+	enum verdict verdict;
+} verdicts[] = {
+	{ JWRN_ADOBE_XFORM, HARMLESS },         /* an unknown transform is read as YCbCr or YCCK, as everywhere; all samples are there */
+	{ JWRN_ARITH_BAD_CODE, LOST },          /* the rest of the segment is zero */
+	{ JWRN_BOGUS_ICC, HARMLESS },           /* colour profiles are not applied */
+	{ JWRN_BOGUS_PROGRESSION, LOST },       /* a scan that others build on is missing or came twice */
+	{ JWRN_EXTRANEOUS_DATA, BY_MARKER },    /* stray bytes between segments, padding behind a scan; but before a restart marker in a scan the interval was decoded wrongly */
+	{ JWRN_HIT_MARKER, LOST },              /* a scan or restart interval ends before its last block */
+	{ JWRN_HUFF_BAD_CODE, LOST },
+	{ JWRN_JFIF_MAJOR, HARMLESS },          /* only the number of the JFIF edition is unknown */
+	{ JWRN_JPEG_EOF, LOST },                /* the file ends before its end marker */
+	{ JWRN_MUST_RESYNC, LOST },             /* a restart marker is missing or in the wrong place */
+	{ JWRN_NOT_SEQUENTIAL, HARMLESS },      /* a sequential scan has no use for these four numbers; Samsung's phones write zeros */
+	{ JWRN_TOO_MUCH_DATA, HARMLESS },       /* about our calls, not about the file */
+};
+
+static bool is_loss(j_common_ptr c)
+{
+	const struct jpeg_error_mgr *m = c->err;
+	bool in_scan = c->is_decompressor && ((j_decompress_ptr)c)->input_scan_number > 0;
+	for (int i = 0; i < ITR_LEN(verdicts); i++)
+		if (verdicts[i].code == m->msg_code)
+			return verdicts[i].verdict == LOST || (verdicts[i].verdict == BY_MARKER && in_scan && m->msg_parm.i[1] >= JPEG_RST0 && m->msg_parm.i[1] <= JPEG_RST0 + 7);
+	return true;
+}
+
 static void message(j_common_ptr c, int level)
 {
 	struct errors *e = (struct errors *)c->err;
 	if (level >= 0)
 		return;         /* trace messages */
-	switch (c->err->msg_code) {
-	case JWRN_EXTRANEOUS_DATA:
-	case JWRN_ADOBE_XFORM:
-	case JWRN_JFIF_MAJOR:
-	case JWRN_TOO_MUCH_DATA:
-		e->warnings++;
-		return;
-	default:
+	if (is_loss(c))
 		fail(c);
-	}
+	e->warnings++;
 }
 
 static void silent(j_common_ptr c) { (void)c; }
@@ -79,13 +103,24 @@ static void limit_scans(j_common_ptr c)
 	}
 }
 
+/* EXIF may stand behind JFIF, ICC and XMP, and in several segments that are one block; XMP is asked where EXIF says nothing. */
 static void read_orientation(itr_codec_in *in, const struct jpeg_decompress_struct *c)
 {
-	for (jpeg_saved_marker_ptr m = c->marker_list; m; m = m->next)
-		if (m->marker == APP1 && m->data_length > 6 && !memcmp(m->data, "Exif\0\0", 6)) {
-			in->orientation = itr_exif_orientation(m->data + 6, m->data_length - 6);
-			return;
-		}
+	static const char exif_name[] = "Exif\0", xmp_name[] = "http://ns.adobe.com/xap/1.0/";     /* with the closing zero */
+	itr_buf exif = ITR_BUF_INIT;
+	int xmp = 0;
+	for (jpeg_saved_marker_ptr m = c->marker_list; m; m = m->next) {
+		if (m->marker != APP1)
+			continue;
+		if (m->data_length >= sizeof exif_name && !memcmp(m->data, exif_name, sizeof exif_name))
+			itr_buf_add(&exif, (const char *)m->data + sizeof exif_name, m->data_length - sizeof exif_name);
+		else if (m->data_length >= sizeof xmp_name && !memcmp(m->data, xmp_name, sizeof xmp_name))
+			xmp = itr_xmp_orientation(m->data + sizeof xmp_name, m->data_length - sizeof xmp_name);
+	}
+	in->orientation = exif.len ? itr_exif_orientation((const uint8_t *)exif.data, exif.len) : 0;
+	if (in->orientation == 0)
+		in->orientation = xmp;
+	itr_buf_free(&exif);
 }
 
 /* Pillow reads four-component files as inverted CMYK ("assume Adobe conventions") and converts with this arithmetic (its Convert.c). */

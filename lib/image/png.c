@@ -7,6 +7,7 @@
 
 #include <png.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "image/codec.h"
 
@@ -15,6 +16,7 @@ struct decoder {
 	png_infop info;
 	const uint8_t *bytes;
 	size_t n, at;
+	bool exif;
 	int warnings;
 	char text[256];
 	uint8_t *pixels, *work;
@@ -30,10 +32,26 @@ static void on_error(png_structp p, png_const_charp text)
 	png_longjmp(p, 1);
 }
 
+/* libpng's warnings by their first words (those of a chunk start with its name); the first line that fits decides. Lost: pixels or what was asked for cannot be had. */
+static const struct { const char *starts; bool lost, exif_only; } verdicts[] = {
+	{ "IDAT: Too much image data", false, false },          /* more than the picture needs; all of it came */
+	{ "IDAT: Extra compressed data", false, false },
+	{ "IDAT:", true, false },                               /* the check sum over the pixels does not fit */
+	{ "tRNS: invalid with alpha channel", false, false },   /* the alpha channel says it all */
+	{ "tRNS:", true, false },                               /* dropped: what was transparent would be opaque */
+	{ "eXIf: CRC error", true, true },                      /* dropped: which way is up is unknown */
+	{ "", false, false },                                   /* chunks that say nothing about a pixel; palette indices without a colour are black, as in Pillow */
+};
+
 static void on_warning(png_structp p, png_const_charp text)
 {
-	(void)text;
-	((struct decoder *)png_get_error_ptr(p))->warnings++;
+	struct decoder *d = png_get_error_ptr(p);
+	int i = 0;
+	while (strncmp(text, verdicts[i].starts, strlen(verdicts[i].starts)))
+		i++;
+	if (verdicts[i].lost && (d->exif || !verdicts[i].exif_only))
+		on_error(p, text);
+	d->warnings++;
 }
 
 static void read_bytes(png_structp p, png_bytep out, png_size_t n)
@@ -97,12 +115,46 @@ static void read_rows(struct decoder *d, bool interlaced, itr_alpha alpha)
 	}
 }
 
+/* ImageMagick's text form: three lines (empty, "exif", the length), then hexadecimal digits in lines. */
+static int orientation_in_hex(const char *text, size_t n)
+{
+	itr_buf bytes = ITR_BUF_INIT;
+	size_t at = 0;
+	for (int line = 0; line < 3 && at < n; at++)
+		line += text[at] == '\n';
+	for (int half = 0, v = 0; at < n; at++) {
+		const char *digits = "0123456789abcdef", *d = text[at] ? strchr(digits, text[at] | 0x20) : NULL;
+		if (!d || text[at] < '0')
+			continue;
+		v = v << 4 | (int)(d - digits);
+		if (half)
+			itr_buf_putc(&bytes, (char)v);
+		half = !half;
+		v &= 15;
+	}
+	int o = itr_exif_orientation((const uint8_t *)itr_buf_str(&bytes), bytes.len);
+	itr_buf_free(&bytes);
+	return o;
+}
+
 static void read_orientation(itr_codec_in *in, struct decoder *d)
 {
-	png_uint_32 n;
+	png_uint_32 n = 0;
 	png_bytep exif;
-	if (png_get_eXIf_1(d->p, d->info, &n, &exif))
-		in->orientation = itr_exif_orientation(exif, n);
+	png_textp text;
+	int count = 0, xmp = 0, hex = 0;
+	bool has_exif = png_get_eXIf_1(d->p, d->info, &n, &exif) != 0;
+	png_get_text(d->p, d->info, &text, &count);
+	for (int i = 0; i < count; i++) {
+		size_t length = text[i].compression > 0 ? text[i].itxt_length : text[i].text_length;
+		if (!strcmp(text[i].key, "XML:com.adobe.xmp"))
+			xmp = itr_xmp_orientation(text[i].text, length);
+		else if (!strcmp(text[i].key, "Raw profile type exif"))
+			hex = orientation_in_hex(text[i].text, length);
+	}
+	in->orientation = has_exif ? itr_exif_orientation(exif, n) : hex;
+	if (in->orientation == 0)
+		in->orientation = xmp;
 }
 
 /* Deflate cannot shrink by more than about 1032: a header that claims more than the bytes can hold is refused before the pixels are allocated. */
@@ -145,6 +197,7 @@ int itr_png_decode(itr_image *img, itr_codec_in *in, itr_err *err)
 	memset(&d, 0, sizeof d);
 	d.bytes = in->bytes;
 	d.n = in->n;
+	d.exif = in->exif;
 	int rc = decode(&d, in, err);
 	if (rc == 0) {
 		img->width = (int)d.width;

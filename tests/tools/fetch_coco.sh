@@ -36,6 +36,18 @@ head -c 300 photos/cats/tom.jpg > photos/half.jpg; echo "Half." > photos/half.tx
 expect_err "1 pictures are missing or damaged" "a damaged picture makes the exit 1" "$F" --from sidecar photos -o p3
 t "the rest is in the manifest, the damage is listed" sh -c '[ $(wc -l < p3/manifest.jsonl) = 5 ] && jq -e ".[\"picture damaged\"].count == 1 and .[\"picture without a caption (left out)\"].count == 1" p3/problems.json'
 t "--max-failed 1 tolerates it" "$F" --from sidecar photos -o p3 --max-failed 1 -q
+
+# whole pictures with bytes behind their end, and cut ones, to readers that decode (sidecar) and that do not (flickr)
+mkdir -p phone/Images && cp "$ROOT"/tests/data/images/whole_*.* phone/Images/
+(cd phone && echo image,caption > captions.txt && for p in Images/*; do echo "${p#Images/},a picture with bytes behind its end" >> captions.txt; echo "a picture" > "${p%.*}.txt"; done)
+for r in flickr sidecar; do
+	at=phone; [ $r = flickr ] || at=phone/Images
+	t "$r: bytes behind the end of a picture are fine" "$F" --from $r $at -o phone_$r -q
+done
+head -c 400 "$ROOT/tests/data/images/whole_tail_mp4.jpg" > phone/Images/whole_tail_mp4.jpg; head -c 100 "$ROOT/tests/data/images/rgb.png" > phone/Images/whole_gama.png
+expect_err "2 pictures are missing or damaged" "flickr: cut pictures are found all the same" "$F" --from flickr phone -o phone_cut
+t "and the report says that they are cut off" grep -q "cut off" phone_cut/problems.json
+
 expect_err "no captioned pictures" "an empty folder is a failure" sh -c 'mkdir -p empty && "$0" --from sidecar empty -o p4' "$F"
 
 # captions that nobody wants: said, counted, and the rest of the file is not lost

@@ -11,6 +11,7 @@ trap stop_servers EXIT
 # --- the site ---------------------------------------------------------------------------------------------------------------------------
 "$BIN/fetch-coco" --synthetic $N --size 64 -q --no-track -o scenes > /dev/null || exit 1
 mkdir -p site/annotations && mv scenes/images site/val2017
+head -c 3000 /dev/zero >> site/val2017/000000000007.jpg      # a whole picture with bytes behind its end, as motion photos have
 python3 - <<'PY' || exit 1
 import os, zipfile
 with zipfile.ZipFile("site/annotations/annotations_trainval2017.zip", "w", zipfile.ZIP_DEFLATED) as z:
@@ -40,6 +41,7 @@ failed() { jq -r '.failures[] | .image + " " + .reason' out/failures.json | sort
 expected() { printf 'val2017/%012d.jpg %s\n' 100 http-404 200 http-403 1000 truncated 1100 wrong-content 1200 wrong-content; }
 expected > expected.txt; failed > failed.txt
 t "exactly the hopeless ones failed, each with its reason" diff expected.txt failed.txt
+t "a picture with bytes behind its end is no fault" test -s out/val2017/000000000007.jpg
 t "all others are there" test "$(pictures out)" = $((N - 5))
 t "and whole" whole out
 t "nothing half is left behind" no_leftovers out

@@ -55,7 +55,7 @@ static void test_golden(void **state)
 }
 
 static const char *const samples[] = { "rgb.png", "rgba16.png", "palette_trns.png", "la.png", "exif6.png", "ycc420.jpg", "progressive.jpg", "grey.jpg", "restart.jpg",
-	"cmyk.jpg", "exif3.jpg", NULL };
+	"cmyk.jpg", "exif3.jpg", "exif_in_two.jpg", "exif_hex.png", "whole_padded_scan.jpg", NULL };
 
 static uint8_t *slurp(const char *name, size_t *n)
 {
@@ -83,6 +83,8 @@ static void test_every_truncation_is_an_error(void **state)
 				fail_msg("%s cut to %zu of %zu bytes was accepted", samples[s], cut, n);
 			assert_non_null(strstr(err.msg, samples[s]));
 			assert_null(img.rgb);
+			if (itr_image_whole(part, cut, samples[s], NULL) == 0)
+				fail_msg("%s cut to %zu of %zu bytes is called whole", samples[s], cut, n);
 			free(part);
 		}
 		free(b);
@@ -245,6 +247,83 @@ static void test_deflate_bombs(void **state)
 	free(png);
 }
 
+static int decodes(const uint8_t *b, size_t n, bool exif, char *message)
+{
+	itr_image img;
+	itr_err err = ITR_ERR_INIT;
+	itr_decode_opts o = { .exif = exif };
+	int rc = itr_image_decode(&img, b, n, "it", &o, &err);
+	if (rc == 0)
+		itr_image_free(&img);
+	snprintf(message, sizeof err.msg, "%s", rc < 0 ? err.msg : "");
+	return rc;
+}
+
+/* Whole means the same with and without decoding, and is not taken from what happens to stand near the end. */
+static void test_whole(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "whole_sos_zero.jpg", "whole_sos_64.jpg", "whole_tail_mp4.jpg", "whole_tail_zeros.jpg", "whole_tail_picture.jpg", "whole_padded_scan.jpg",
+		"whole_jfif_9.jpg", "whole_adobe_7.jpg", "whole_stray_rst.jpg", "whole_tail.png", "whole_more_data.png", "whole_gama.png", "progressive.jpg", "rgba16.png" };
+	for (int i = 0; i < ITR_LEN(names); i++) {
+		size_t n;
+		uint8_t *b = slurp(names[i], &n);
+		itr_err err = ITR_ERR_INIT;
+		if (itr_image_whole(b, n, names[i], &err) < 0)
+			fail_msg("%s", err.msg);
+		free(b);
+	}
+	size_t m;
+	uint8_t *png = slurp("rgb.png", &m), *both = itr_xmalloc(m + 12);
+	static const char nothing[] = "\xFF\xD8\xFF\xE0\0\4ab\xFF\xD9";
+	itr_err err = ITR_ERR_INIT;
+	assert_int_equal(itr_image_whole(nothing, sizeof nothing - 1, "x", &err), -1);
+	assert_non_null(strstr(err.msg, "before its first scan"));
+	err = (itr_err)ITR_ERR_INIT;
+	memcpy(both, png, m / 2);
+	memcpy(both + m / 2, png + m - 12, 12);         /* the end chunk inside of another one */
+	assert_int_equal(itr_image_whole(both, m / 2 + 12, "x", &err), -1);
+	assert_non_null(strstr(err.msg, "cut off"));
+	err = (itr_err)ITR_ERR_INIT;
+	assert_int_equal(itr_image_whole("<html>", 6, "x", &err), -1);
+	assert_non_null(strstr(err.msg, "neither JPEG nor PNG"));
+	free(both);
+	free(png);
+}
+
+static void test_loss_is_an_error(void **state)
+{
+	(void)state;
+	char message[sizeof ((itr_err *)0)->msg];
+	size_t n, at = 0;
+	uint8_t *b = slurp("restart.jpg", &n), *more = itr_xmalloc(n + 8);
+	for (size_t i = 0; i + 1 < n && !at; i++)
+		at = b[i] == 0xFF && b[i + 1] >= 0xD0 && b[i + 1] <= 0xD7 ? i : 0;
+	assert_true(at > 0);
+	memcpy(more, b, at);
+	memset(more + at, 0, 8);                /* data left over in a restart interval: it was decoded wrongly */
+	memcpy(more + at + 8, b + at, n - at);
+	assert_int_equal(decodes(more, n + 8, false, message), -1);
+	assert_non_null(strstr(message, "extraneous bytes before marker 0xd0"));
+	b[at + 1] ^= 1;                         /* a restart marker out of order */
+	assert_int_equal(decodes(b, n, false, message), -1);
+	free(b);
+	free(more);
+
+	static const struct { const char *file, *type; int exif, rc; } chunks[] = {     /* a chunk whose check sum is wrong */
+		{ "palette_trns.png", "tRNS", 0, -1 }, { "exif6.png", "eXIf", 1, -1 }, { "exif6.png", "eXIf", 0, 0 }, { "whole_gama.png", "gAMA", 0, 0 }, { "rgb.png", "IDAT", 0, -1 } };
+	for (int i = 0; i < ITR_LEN(chunks); i++) {
+		b = slurp(chunks[i].file, &n);
+		uint8_t *type = memmem(b, n, chunks[i].type, 4);
+		assert_non_null(type);
+		size_t length = (size_t)type[-2] << 8 | type[-1];
+		type[4 + length] ^= 0x55;
+		if (decodes(b, n, chunks[i].exif, message) != chunks[i].rc)
+			fail_msg("%s, damaged %s, exif %d: %s", chunks[i].file, chunks[i].type, chunks[i].exif, *message ? message : "accepted");
+		free(b);
+	}
+}
+
 /* Stray bytes between markers are harmless: counted, and the picture is the same. */
 static void test_extraneous_bytes_are_counted(void **state)
 {
@@ -317,6 +396,8 @@ int main(void)
 		cmocka_unit_test(test_fast_decode_is_draft),
 		cmocka_unit_test(test_bombs_are_refused),
 		cmocka_unit_test(test_deflate_bombs),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_loss_is_an_error),
 		cmocka_unit_test(test_extraneous_bytes_are_counted),
 		cmocka_unit_test(test_not_a_picture),
 		cmocka_unit_test(test_round_trip),
