@@ -21,7 +21,7 @@
 #include "net/workers.h"
 
 enum { FINISHERS = 8, MAX_HOSTS = 64, MAX_IDLE_BODY = 256 << 10 };
-static const int64_t PROGRESS = 1 << 20;        /* an attempt that brought that much does not count as a failure */
+static const int64_t PROGRESS = 1 << 20;        /* an attempt that brought that much does not count as a failure, as long as its bytes are kept */
 static const int64_t MEMORY_CAP = 64 << 20;
 
 typedef enum { FREE, WAITING, ACTIVE, FINISHING } slot_state;
@@ -46,11 +46,14 @@ typedef struct slot {
 	host *host;
 	double due;
 	int failures, bad_contents;
+	bool continues;                 /* the server has appended to what is there */
+	const char *refusal;            /* why it once did not; NULL */
+	int64_t forgiven;               /* bytes for which failures were set back to 0 */
 	/* of the present attempt */
 	itr_http_response answer;
 	bool decided, too_large, disk;
 	itr_http_action action;
-	int64_t before, idle_body;
+	int64_t idle_body;
 	struct curl_slist *headers;
 	char curl_text[CURL_ERROR_SIZE];
 	itr_err err;
@@ -87,14 +90,41 @@ static int64_t cap_of(const slot *s)
 	return s->job.max_bytes ? s->job.max_bytes : s->job.into ? MEMORY_CAP : INT64_MAX;
 }
 
+/* Failures are forgiven for bytes that are kept: on a server that has shown that it continues what it broke off. */
+static void forgive(slot *s)
+{
+	if (s->continues && s->part.have - s->forgiven >= PROGRESS) {
+		s->failures = 0;
+		s->forgiven = s->part.have;
+	}
+}
+
+/* Empties the part: with its bytes goes what was forgiven for them, every attempt before this one counts again. */
+static int start_over(slot *s)
+{
+	if (s->part.have > 0)
+		s->failures = s->res.attempts - 1;
+	s->continues = false;
+	s->forgiven = 0;
+	return itr_http_part_restart(&s->part, &s->err);
+}
+
 /* Once an answer, before its first byte is used. */
 static void decide(slot *s)
 {
 	itr_http_request q = request_of(s);
 	s->decided = true;
 	s->action = itr_http_decide(&q, &s->answer);
+	if (s->action == ITR_HTTP_RESTART || (s->action == ITR_HTTP_TAKE && q.have > 0))
+		s->refusal = itr_http_refusal(&q, &s->answer);
+	if (s->action == ITR_HTTP_APPEND) {
+		s->continues = true;
+		forgive(s);
+	}
+	if (s->action == ITR_HTTP_TAKE && q.have > 0 && s->res.attempts > s->client->o.retries + 1)
+		s->action = ITR_HTTP_RESTART;           /* it begins again, and has done so often enough */
 	if (s->action == ITR_HTTP_TAKE) {
-		s->disk = itr_http_part_restart(&s->part, &s->err) < 0;
+		s->disk = start_over(s) < 0;
 		itr_http_part_describe(&s->part, &s->answer);
 		s->too_large = s->answer.length > cap_of(s);
 	}
@@ -163,13 +193,14 @@ static void start(slot *s)
 		s->disk = itr_http_part_open(&s->part, &s->job, &s->err) < 0;
 		s->open = true;
 		s->res.resumed = s->part.have > 0;
+		s->forgiven = s->part.have;
+		s->continues = false;
 	}
 	if (!s->easy)
 		s->easy = easy_new(s);
 	itr_http_response_reset(&s->answer);
 	s->decided = s->too_large = false;
 	s->idle_body = 0;
-	s->before = s->part.have;
 	s->curl_text[0] = 0;
 	s->res.attempts++;
 	itr_http_request q = request_of(s);
@@ -177,7 +208,7 @@ static void start(slot *s)
 	itr_http_range_value(&q, range);
 	bool file = strncasecmp(s->job.url, "file:", 5) == 0;
 	if (file && s->part.have)       /* a local copy starts afresh: it is cheap and has no validators */
-		s->disk |= itr_http_part_restart(&s->part, &s->err) < 0;
+		s->disk |= start_over(s) < 0;
 	if (file && !s->job.length)
 		range[0] = 0;
 	const char *condition = itr_http_if_range(&q);
@@ -245,8 +276,7 @@ static void report(slot *s)
 static void give_up(slot *s, itr_http_reason reason, const char *message)
 {
 	s->res.reason = reason;
-	if (message != s->res.message)
-		snprintf(s->res.message, sizeof s->res.message, "%s", message);
+	snprintf(s->res.message, sizeof s->res.message, "%s", message);
 	if (s->open)
 		itr_http_part_drop(&s->part, reason != ITR_HTTP_STATUS && reason != ITR_HTTP_CONTENT && reason != ITR_HTTP_CHECKSUM && reason != ITR_HTTP_TOO_LARGE);
 	report(s);
@@ -271,10 +301,12 @@ static int retries_of(slot *s, itr_http_reason reason, const char *message)
 static void again(slot *s, itr_http_reason reason, const char *message, double retry_after)
 {
 	itr_http *c = s->client;
-	if (s->open && s->part.have - s->before >= PROGRESS)
-		s->failures = 0;
+	if (s->open)
+		forgive(s);
 	if (s->failures >= retries_of(s, reason, message) || c->fatal) {
-		give_up(s, reason, message);
+		char text[sizeof s->res.message];
+		snprintf(text, sizeof text, "%s%s%s", message, s->refusal ? "; the server does not continue what broke off: " : "", s->refusal ? s->refusal : "");
+		give_up(s, reason, text);
 		return;
 	}
 	s->failures++;
@@ -371,10 +403,11 @@ static void ended(slot *s, CURLcode code)
 	} else if (s->action == ITR_HTTP_TAKE || s->action == ITR_HTTP_APPEND || s->action == ITR_HTTP_COMPLETE) {
 		body_ended(s);
 	} else if (s->action == ITR_HTTP_RESTART) {
-		if (itr_http_part_restart(&s->part, &s->err) < 0)
+		snprintf(text, sizeof text, "it broke off after %lld bytes", (long long)s->part.have);
+		if (start_over(s) < 0)
 			give_up(s, ITR_HTTP_DISK, s->err.msg);
 		else
-			again(s, ITR_HTTP_RANGES, "the part on disk cannot be continued; from the start", -1);
+			again(s, ITR_HTTP_NOT_CONTINUED, text, -1);
 	} else if (s->action == ITR_HTTP_NO_RANGES) {
 		give_up(s, ITR_HTTP_RANGES, "the server sends no ranges of this file");
 	} else {
@@ -543,41 +576,4 @@ void itr_http_free(itr_http *c)
 	curl_multi_cleanup(c->multi);
 	free(c->slots);
 	free(c);
-}
-
-/* --- one job ------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct single {
-	const itr_http_job *job;
-	itr_http_result *result;
-	bool given;
-} single;
-
-static int single_next(void *ctx, itr_http_job *job)
-{
-	single *one = ctx;
-	if (one->given)
-		return 0;
-	*job = *one->job;
-	one->given = true;
-	return 1;
-}
-
-static void single_done(void *ctx, const itr_http_job *job, const itr_http_result *r)
-{
-	(void)job;
-	*((single *)ctx)->result = *r;
-}
-
-int itr_http_fetch(itr_http *c, const itr_http_job *job, itr_http_result *r, itr_err *err)
-{
-	itr_err why = ITR_ERR_INIT;
-	single one = { job, r, false };
-	itr_http_source source = { &one, single_next, single_done, NULL };
-	*r = (itr_http_result){ .reason = ITR_HTTP_INTERRUPTED, .total = -1 };
-	if (itr_http_run(c, &source, &why) < 0)
-		return itr_err_set(err, "cannot fetch '%s': %s", job->url, why.msg);
-	if (r->reason != ITR_HTTP_OK)
-		return itr_err_set(err, "cannot fetch '%s': %s", job->url, r->message);
-	return 0;
 }

@@ -9,6 +9,8 @@
  * A body is written to TARGET.part, hashed while it is written, and becomes TARGET by rename only after its length, its SHA-256 (if one is
  * expected) and the caller's check have passed and it was fsynced. An attempt that breaks off is continued with Range/If-Range in this process;
  * a part of 4 MiB and more is kept with its validators (TARGET.part.meta) and continued by the next process. The rules are in http_policy.h.
+ * Each MiB that is kept sets the count of failed attempts back, on a server that continues what it broke off; where it refuses to, what came is dropped and
+ * every attempt counts again: never more than 1 + retries of them, unless bytes were kept.
  * Failures of single jobs are results, not errors; itr_http_run fails only for what stops all of them (a full disk).
  * http, https and file URLs; a redirect never leads to file:, nor from https to http. Proxies as curl: the environment, or opts.proxy.
  */
@@ -26,7 +28,7 @@ typedef struct itr_http itr_http;
 typedef struct itr_http_opts {
 	int connections;                /* transfers at once; 16, at most 256 */
 	int per_host;                   /* of them to one host; 0: all */
-	int retries;                    /* attempts after the first; 5 */
+	int retries;                    /* attempts after the first, beginnings from the start among them; 5 */
 	double backoff, backoff_max;    /* seconds: 0.5 doubling up to 30, with jitter */
 	double retry_after_max;         /* a server's Retry-After is believed up to here; 120 */
 	double connect_timeout;         /* seconds; 20 */
@@ -57,7 +59,7 @@ typedef struct itr_http_job {
 
 typedef enum {
 	ITR_HTTP_OK, ITR_HTTP_STATUS, ITR_HTTP_DNS, ITR_HTTP_CONNECT, ITR_HTTP_TIMEOUT, ITR_HTTP_BROKEN, ITR_HTTP_TRUNCATED, ITR_HTTP_TOO_LARGE,
-	ITR_HTTP_RANGES, ITR_HTTP_CONTENT, ITR_HTTP_CHECKSUM, ITR_HTTP_TLS, ITR_HTTP_REDIRECT, ITR_HTTP_FILE, ITR_HTTP_URL, ITR_HTTP_DISK, ITR_HTTP_INTERRUPTED
+	ITR_HTTP_RANGES, ITR_HTTP_NOT_CONTINUED, ITR_HTTP_CONTENT, ITR_HTTP_CHECKSUM, ITR_HTTP_TLS, ITR_HTTP_REDIRECT, ITR_HTTP_FILE, ITR_HTTP_URL, ITR_HTTP_DISK, ITR_HTTP_INTERRUPTED
 } itr_http_reason;
 
 typedef struct itr_http_result {

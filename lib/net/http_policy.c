@@ -197,6 +197,18 @@ itr_http_action itr_http_decide(const itr_http_request *q, const itr_http_respon
 	}
 }
 
+const char *itr_http_refusal(const itr_http_request *q, const itr_http_response *r)
+{
+	if (r->status == 416)
+		return "it says that there is no such range (416)";
+	if (r->status != 206)
+		return "it sends the whole file from the start";
+	if (!r->has_range || r->first < 0)
+		return "it sends a part of the file (206) without saying which (Content-Range)";
+	return changed(q, r) || (q->total >= 0 && r->total >= 0 && q->total != r->total) ? "the file is another one now (ETag, date or size)"
+	                                                                                 : "it sends other bytes than those asked for (Content-Range)";
+}
+
 void itr_http_range_value(const itr_http_request *q, char out[64])
 {
 	out[0] = 0;

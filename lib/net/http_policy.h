@@ -49,6 +49,9 @@ typedef enum {
 
 itr_http_action itr_http_decide(const itr_http_request *q, const itr_http_response *r);
 
+/* Why an answer cannot be joined to what is there: words for a message, static. Of use for ITR_HTTP_RESTART, and for ITR_HTTP_TAKE with have > 0. */
+const char *itr_http_refusal(const itr_http_request *q, const itr_http_response *r);
+
 /* Is a Range header needed, and with what value? "" when the whole file is wanted from its start. */
 void itr_http_range_value(const itr_http_request *q, char out[64]);
 /* The value of If-Range: a strong ETag, else the date; "" when neither can serve (RFC 9110 13.1.5: never a weak ETag). */

@@ -10,12 +10,14 @@ a request: METHOD PATH RANGE STATUS. The port goes to PORTFILE once it listens. 
   short            Content-Length and body are half the file, always (a picture that is cut off but correctly framed)
   html             an error page with 200         reset           the connection is reset, twice
   drip             100 bytes, 20 ms pause, always (for killing half-way)          noranges        whole files only, never a fault
+  refuse-HOW       every answer breaks off after three quarters, and what asks for the rest is refused, always. HOW: 416; whole (200, from the start); etag, unsaid,
+                   shifted, total (a 206 with another ETag, without Content-Range, with a wrong one, of a file of another size)
 """
 import json, os, socket, struct, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 root, plan_path, log_path, port_path = sys.argv[1:5]
-lock, counts, plan, plan_time = threading.Lock(), {}, {}, [0]
+lock, counts, plan, plan_time, begun = threading.Lock(), {}, {}, [0], {}
 log = open(log_path, "a", buffering=1)
 
 
@@ -26,6 +28,7 @@ def fault_of(path):
             plan.clear()
             plan.update(json.load(open(plan_path)))
             counts.clear()
+            begun.clear()
             plan_time[0] = t
         counts[path] = counts.get(path, 0) + 1
         return plan.get(path, plan.get("*", "")), counts[path]
@@ -67,11 +70,38 @@ class Handler(BaseHTTPRequestHandler):
             return 416, 0, 0
         return 206, int(first), min(size, int(last) + 1) if last else size
 
+    def rest(self):
+        """Is this what asks for the rest of an answer that broke off? The first request that ends there asked for more."""
+        first, _, last = self.headers.get("Range", "bytes=0-")[len("bytes="):].partition("-")
+        with lock:
+            return first != "" and int(first) != begun.setdefault((self.path, last), int(first))
+
+    def refuse(self, how, path):
+        data = open(path, "rb").read()
+        status, first, last = self.slice_of(len(data), '"a"', True)
+        rest = self.rest()
+        if rest and how == "416":
+            return self.answer(416, headers=[("Content-Range", "bytes */%d" % len(data))])
+        if rest and how == "whole":
+            status, first, rest = 200, 0, False
+        self.note(status)
+        self.send_response(status)
+        self.send_header("ETag", '"b"' if rest and how == "etag" else '"a"')
+        if status == 206 and not (rest and how == "unsaid"):
+            shift, more = (1 if rest and how == "shifted" else 0), (100 if rest and how == "total" else 0)
+            self.send_header("Content-Range", "bytes %d-%d/%d" % (first - shift, last - 1, len(data) + more))
+        self.send_header("Content-Length", str(last - first))
+        self.end_headers()
+        self.wfile.write(data[first:last if rest else first + (last - first) * 3 // 4])
+        self.close_connection = True
+
     def do_GET(self):
         fault, n = fault_of(self.path)
         path = os.path.join(root, self.path.lstrip("/"))
         if fault in ("404", "403") or not os.path.isfile(path):
             return self.answer(int(fault) if fault in ("404", "403") else 404, b"<html>not here</html>")
+        if fault.startswith("refuse-"):
+            return self.refuse(fault[len("refuse-"):], path)
         if fault in ("500x2", "503x2") and n <= 2:
             return self.answer(int(fault[:3]), b"oops")
         if fault == "429" and n == 1:

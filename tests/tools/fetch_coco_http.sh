@@ -26,6 +26,7 @@ for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
 URL=http://127.0.0.1:$(cat port)
 coco() { "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$URL" --annotations-url "$URL/$ZIP" --timeout 3 "$@"; }
 plan() { : > log; sleep 0.02; cat > plan.json; }
+count() { grep -c " /val2017/$(printf %012d "$1").jpg " log; }
 pictures() { find "$1/val2017" -name '*.jpg' 2>/dev/null | wc -l; }
 (cd site && sha256sum val2017/*.jpg) | sort > right.txt
 whole() { [ "$(pictures "$1")" = 0 ] || (cd "$1" && sha256sum val2017/*.jpg) | sort | comm -23 - right.txt | sed "s/$/ is not what the server has/" | { ! grep -m 3 .; }; }  # byte for byte
@@ -48,11 +49,21 @@ t "nothing half is left behind" no_leftovers out
 t "only the needed members of the zip were transferred" test "$(awk -v z="/$ZIP" '$2 == z && $4 == 200' log | wc -l)" = 0
 t "the manifest lists what is there" test "$(grep -c '"id"' out/manifest.jsonl)" -ge $((N - 5))
 t "the manifest has a checksum for each" test "$(grep -c '"sha256":"[0-9a-f]\{64\}"' out/manifest.jsonl)" -ge $((N - 5))
-count() { grep -c " /val2017/$(printf %012d "$1").jpg " log; }
 t "404 is not asked for again" test "$(count 100)" = 1
 t "500 twice, then good: three requests" test "$(count 300)" = 3
 t "a truncated body is continued with Range" grep -qE "/val2017/000000000600.jpg bytes=[0-9]+- 206" log
 t "--max-failed tolerates them" coco -o out --max-failed 5 --retries 0
+
+# --- continuations that are refused, for pictures and for members of the zip ------------------------------------------------------------------
+i=0; for f in 416 whole etag unsaid shifted total; do i=$((i + 100)); echo "\"/val2017/$(printf %012d $i).jpg\":\"refuse-$f\""; done | paste -sd, | sed 's/^/{/; s/$/}/' | plan
+expect_exit 1 "pictures that always break off and are never continued" timeout 120 "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$URL" --annotations-url "$URL/$ZIP" --timeout 3 -o refused --retries 2
+t "are asked for three times each" test "$(for i in 100 200 300 400 500 600; do count $i; done | sort -u)" = 3
+t "the others are there" test "$(pictures refused)" = $((N - 6))
+for f in 416 whole etag unsaid shifted total; do
+	echo "{\"/$ZIP\":\"refuse-$f\"}" | plan; rm -rf refused
+	expect_exit 1 "a zip whose members always break off: refused by $f" timeout 60 "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$URL" --annotations-url "$URL/$ZIP" --timeout 3 -o refused --retries 2
+	t "its requests are counted" test "$(grep -c "/$ZIP " log)" -le 12
+done
 
 # --- only what failed, only what is missing --------------------------------------------------------------------------------------------------
 echo '{"/val2017/000000000100.jpg":"404"}' | plan

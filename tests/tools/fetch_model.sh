@@ -98,6 +98,15 @@ t "the next call" fetch clip-vit-b16 --base-url "$URL/big"
 t "continued it" grep -qE "/big/model.safetensors bytes=[0-9]+- 206" log
 t "and the file is whole" cmp cache/clip-vit-b16/model.safetensors site/big/model.safetensors
 
+# --- a continuation that is refused: a beginning from the start is a retry like any other -------------------------------------------------------------------------
+for how in 416 whole etag unsaid shifted total; do
+	echo "{\"/big/model.safetensors\":\"refuse-$how\"}" | plan; rm -rf cache/clip-vit-b16
+	code=0; timeout 60 "$BIN/fetch-model" clip-vit-b16 --base-url "$URL/big" --retries 2 --timeout 5 2> err || code=$?
+	t "refused by $how: three requests with --retries 2, exit 1" test "$code $(grep -c /big/model.safetensors log)" = "1 3"
+	t "and nothing has the weights' name" test ! -e cache/clip-vit-b16/model.safetensors
+done
+t "the message says what the server did" grep -q "; the server does not continue what broke off: the file is another one now" err
+
 # --- looking into files -------------------------------------------------------------------------------------------------------------------------------------
 t "--show: shards" sh -c "'$BIN/fetch-model' --show '$GOLDEN/shards_safetensors' --json | jq -e '.format == \"safetensors shards\" and (.tensors | length) == 7'"
 t "--show: says how names came about" sh -c "'$BIN/fetch-model' --show '$GOLDEN/checkpoint.pth' --json | jq -e '.note | test(\"without the prefix\")'"

@@ -18,7 +18,7 @@
 #include "base/path.h"
 #include "net/http_client.h"
 
-enum { SIZE = 100000, PATHS = 1024 };
+enum { SIZE = 100000, PATHS = 1024, BIG = 7 << 19, CUT = 2 << 20, ENOUGH = 40 };      /* CUT: more than an attempt must bring not to count as a failure */
 
 static struct server {
 	int fd, port;
@@ -91,9 +91,33 @@ static void good(int fd, int from, const char *etag, int send_bytes)
 	body(fd, from, ITR_MIN(SIZE, from + send_bytes));
 }
 
+/* A file of BIG bytes that always breaks off, and whose continuation is refused in the way that the path says. */
+static bool refuse(int fd, const char *path, int from, int n)
+{
+	const char *how = path + strlen("/refuse-");
+	bool late = strstr(how, "late");                /* the first continuation is good: its bytes were kept, until the second is refused */
+	int cut = strstr(how, "growing") ? CUT + n * 100000 : CUT;
+	if (n > ENOUGH)
+		return say(fd, "HTTP/1.1 404 Enough\r\nContent-Length: 0\r\n\r\n"), true;
+	if (from && strstr(how, "416") && !(late && n == 2))
+		return say(fd, "HTTP/1.1 416 No\r\nContent-Range: bytes */%d\r\nContent-Length: 0\r\n\r\n", BIG), true;
+	if (!from || strstr(how, "whole")) {
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nETag: \"a\"\r\n\r\n", BIG);
+		return body(fd, 0, cut), false;
+	}
+	say(fd, "HTTP/1.1 206 Partial\r\nETag: \"%s\"\r\nContent-Length: %d\r\n", strstr(how, "etag") ? "b" : "a", BIG - from);
+	if (!strstr(how, "unsaid"))
+		say(fd, "Content-Range: bytes %d-%d/%d\r\n", from - (strstr(how, "shifted") != NULL), BIG - 1, BIG + (strstr(how, "total") != NULL));
+	say(fd, "\r\n");
+	body(fd, from, late ? from + (5 << 18) : BIG);
+	return false;
+}
+
 static bool answer(int fd, const char *path, int from, bool if_range)
 {
 	int n = hit(path);
+	if (strncmp(path, "/refuse-", 8) == 0)
+		return refuse(fd, path, from, n);
 	if (strncmp(path, "/ok", 3) == 0)
 		return good(fd, from, "a", SIZE), true;
 	if (strcmp(path, "/flaky") == 0 && n < 3)
@@ -122,6 +146,13 @@ static bool answer(int fd, const char *path, int from, bool if_range)
 		return say(fd, "HTTP/1.1 302 F\r\nLocation: file:///etc/hostname\r\nContent-Length: 0\r\n\r\n"), true;
 	if (strcmp(path, "/toother") == 0)
 		return say(fd, "HTTP/1.1 302 F\r\nLocation: /ok-other\r\nContent-Length: 0\r\n\r\n"), true;
+	if (strcmp(path, "/stages") == 0) {
+		if (from)
+			say(fd, "HTTP/1.1 206 Partial\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\nETag: \"a\"\r\n\r\n", from, BIG - 1, BIG, BIG - from);
+		else
+			say(fd, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nETag: \"a\"\r\n\r\n", BIG);
+		return body(fd, from, ITR_MIN(BIG, from + (5 << 18))), false;
+	}
 	if (strcmp(path, "/slow") == 0) {
 		good(fd, from, "a", 1000);
 		sleep(4);
@@ -329,6 +360,44 @@ static void test_resume(void **state)
 	assert_string_equal(get("/cut-error", 5, &r), "http-404");
 }
 
+/* Beginnings from the start are retries, however much each of them brings: what is thrown away is no progress. */
+static void test_refused_continuation(void **state)
+{
+	(void)state;
+	static const char *const paths[] = { "/refuse-416", "/refuse-etag", "/refuse-unsaid", "/refuse-shifted", "/refuse-total", "/refuse-whole", "/refuse-growing-416",
+	                                     "/refuse-growing-whole", "/refuse-growing-unsaid", "/refuse-late-416" };
+	for (int i = 0; i < ITR_LEN(paths); i++)
+		for (int retries = 1; retries < 5; retries++) {
+			bool kept = strstr(paths[i], "late");   /* the budget was set back once */
+			char path[64];
+			itr_http_result r;
+			snprintf(path, sizeof path, "%s-%d", paths[i], retries);
+			get_with(&(itr_http_job){ 0 }, path, retries, &r);
+			if (r.attempts != 1 + retries)
+				print_message("%s: %d attempts\n", path, r.attempts);
+			assert_int_equal(r.attempts, ITR_MAX(1 + retries, kept ? 3 : 0));
+			assert_int_equal(hits(path), r.attempts);
+			assert_true(r.reason == ITR_HTTP_NOT_CONTINUED || r.reason == ITR_HTTP_TRUNCATED);
+			assert_non_null(strstr(r.message, "; the server does not continue what broke off: "));
+		}
+	itr_http_result r;
+	itr_buf b = ITR_BUF_INIT;
+	itr_http_job slice = { .into = &b, .first = 5, .length = BIG - 10 };            /* a member of a zip */
+	assert_string_equal(get_with(&slice, "/refuse-shifted-slice", 3, &r), "no-ranges");
+	assert_int_equal(r.attempts, 1);
+	itr_buf_free(&b);
+}
+
+/* A long transfer that breaks off more often than there are retries, and is continued each time. */
+static void test_progress(void **state)
+{
+	(void)state;
+	itr_http_result r;
+	assert_string_equal(get_with(&(itr_http_job){ 0 }, "/stages", 1, &r), "ok");
+	assert_true(r.attempts > 2);
+	assert_int_equal(r.received, BIG);
+}
+
 static void test_redirects(void **state)
 {
 	(void)state;
@@ -503,6 +572,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good), cmocka_unit_test(test_retries), cmocka_unit_test(test_resume), cmocka_unit_test(test_redirects),
+		cmocka_unit_test(test_refused_continuation), cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_memory_and_slices), cmocka_unit_test(test_local), cmocka_unit_test(test_next_process), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_stop), cmocka_unit_test(test_unwritable),
 	};
