@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/path.h"
+#include "io/textfile.h"
 #include "io/json_internal.h"
 
 /* Below this many members a scan of the keys is as fast as a hash map and needs no memory. */
@@ -74,7 +74,7 @@ itr_json *itr_json_parse(const char *text, size_t len, const char *where, itr_er
 itr_json *itr_json_read(const char *path, itr_err *err)
 {
 	size_t len;
-	char *text = itr_path_read(path, (size_t)1 << 30, &len, err);
+	char *text = itr_textfile_all(path, (size_t)1 << 30, &len, err);
 	itr_json *j = text ? itr_json_parse(text, len, path, err) : NULL;
 	free(text);
 	return j;

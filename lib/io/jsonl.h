@@ -1,4 +1,4 @@
-/* jsonl.h - one JSON object a line, streamed. */
+/* jsonl.h - one JSON object a line, streamed (textfile.h: byte-order marks, UTF-16, any line end). */
 #ifndef ITR_IO_JSONL_H
 #define ITR_IO_JSONL_H
 

@@ -1,12 +1,11 @@
 /* One lexer for streams and trees. It keeps a window of the file and one bit a level of nesting (object or array); strings are copied out in runs
  * of plain bytes. Skipping looks only at brackets and quotes (1 GB/s): `segmentation` is nine tenths of instances_train2017.json. */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "io/json_internal.h"
+#include "io/textfile.h"
 #include "io/utf8.h"
 
 enum { WINDOW = 1 << 18 };
@@ -14,13 +13,13 @@ enum { WINDOW = 1 << 18 };
 typedef enum { WANT_VALUE, WANT_FIRST, WANT_KEY, WANT_COLON, WANT_COMMA, WANT_NOTHING } want;
 
 struct itr_jsonpull {
-	FILE *file;
+	itr_textfile *file;
 	char *where;                    /* "cannot read 'where': ..." ; NULL: no prefix */
 	char *window;                   /* owned when file */
 	const char *data;
 	size_t pos, len;
 	int64_t base;                   /* offset in the file of data[0] */
-	bool owns_file, failed, started, lenient;
+	bool failed, started, lenient;
 	int64_t replaced;               /* invalid sequences, where lenient */
 	want want;
 	int depth;
@@ -33,11 +32,10 @@ struct itr_jsonpull {
 static int fail(itr_jsonpull *p, itr_err *err, const char *what)
 {
 	p->failed = true;
-	if (p->file && ferror(p->file))
-		itr_err_errno(err, "reading failed");
-	else
+	const bool unread = p->file && itr_textfile_error(p->file, err) < 0;     /* names the file */
+	if (!unread)
 		itr_err_set(err, "%s at byte %lld", what, (long long)(p->base + (int64_t)p->pos));
-	if (p->where)
+	if (p->where && !unread)
 		itr_err_prefix(err, "cannot read '%s': ", p->where);
 	return ITR_JP_ERROR;
 }
@@ -49,7 +47,7 @@ static bool refill(itr_jsonpull *p)
 		return false;
 	p->base += (int64_t)p->len;
 	p->pos = 0;
-	p->len = fread(p->window, 1, WINDOW, p->file);
+	p->len = itr_textfile_read(p->file, p->window, WINDOW);
 	return p->len > 0;
 }
 
@@ -79,15 +77,11 @@ static itr_jsonpull *new_pull(const char *where)
 
 itr_jsonpull *itr_jsonpull_open(const char *path, itr_err *err)
 {
-	bool standard = !strcmp(path, "-");
-	FILE *f = standard ? stdin : fopen(path, "rb");
-	if (!f) {
-		itr_err_errno(err, "cannot open '%s'", path);
+	itr_textfile *f = itr_textfile_open(path, err);
+	if (!f)
 		return NULL;
-	}
-	itr_jsonpull *p = new_pull(standard ? "standard input" : path);
+	itr_jsonpull *p = new_pull(itr_textfile_name(f));
 	p->file = f;
-	p->owns_file = !standard;
 	p->window = itr_xmalloc(WINDOW);
 	p->data = p->window;
 	return p;
@@ -105,8 +99,7 @@ void itr_jsonpull_close(itr_jsonpull *p)
 {
 	if (!p)
 		return;
-	if (p->owns_file)
-		fclose(p->file);
+	itr_textfile_close(p->file);
 	free(p->window);
 	free(p->where);
 	itr_buf_free(&p->text);
@@ -307,7 +300,7 @@ static itr_jp prepare(itr_jsonpull *p, itr_err *err)
 	int c = look_past_space(p);
 	bool in_object = p->depth > 0 && p->object[p->depth - 1];
 	if (p->want == WANT_NOTHING)
-		return c < 0 && !(p->file && ferror(p->file)) ? ITR_JP_END : (itr_jp)fail(p, err, "something follows the end of the value");
+		return c < 0 && !(p->file && itr_textfile_error(p->file, NULL) < 0) ? ITR_JP_END : (itr_jp)fail(p, err, "something follows the end of the value");
 	if (c < 0)
 		return (itr_jp)fail(p, err, p->depth == 0 ? "the file is empty" : "the file ends inside an object or array");
 	if (p->want == WANT_COLON) {

@@ -1,6 +1,7 @@
 #include "io/table.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,27 +218,13 @@ void itr_table_print(const itr_table *t, itr_table_format format, itr_buf *out)
 
 /* --- reading CSV ------------------------------------------------------------------------------------------------------------ */
 
-/* A byte-order mark at the start of a record is passed over; the first byte behind it. What only began like one is put into b. */
-static int past_mark(FILE *f, itr_buf *b)
-{
-	static const int mark[] = { 0xef, 0xbb, 0xbf };
-	int c = getc(f), n = 0;
-	while (n < 3 && c == mark[n]) {
-		n++;
-		c = getc(f);
-	}
-	if (n < 3)
-		itr_buf_add(b, "\xef\xbb", (size_t)n);
-	return c;
-}
-
 /* One field into b, NUL added, c its first byte. Returns what ended it: ',', '\n', EOF; -2 with *why. */
-static int read_field(FILE *f, itr_buf *b, int c, const char **why)
+static int read_field(itr_textfile *f, itr_buf *b, int c, const char **why)
 {
 	bool quoted = c == '"' && (b->len == 0 || b->data[b->len - 1] == 0);
 	if (quoted) {
-		for (c = getc(f);; c = getc(f)) {
-			if (c == '"' && (c = getc(f)) != '"')
+		for (c = itr_textfile_getc(f);; c = itr_textfile_getc(f)) {
+			if (c == '"' && (c = itr_textfile_getc(f)) != '"')
 				break;
 			if (c == EOF || c == 0) {
 				*why = c == 0 ? "a NUL byte" : "a quote that is never closed";
@@ -246,14 +233,13 @@ static int read_field(FILE *f, itr_buf *b, int c, const char **why)
 			itr_buf_putc(b, (char)c);
 		}
 	}
-	for (; c != ',' && c != '\n' && c != EOF; c = getc(f)) {
+	for (; c != ',' && c != '\n' && c != EOF; c = itr_textfile_getc(f)) {
 		if (c == '\r') {
-			int next = getc(f);
+			int next = itr_textfile_peek(f);
 			if (next == '\n' || next == EOF) {
-				c = next;
+				c = itr_textfile_getc(f);
 				break;
 			}
-			ungetc(next, f);
 		}
 		if (quoted || c == 0) {
 			*why = c == 0 ? "a NUL byte" : "text behind a closing quote";
@@ -265,7 +251,7 @@ static int read_field(FILE *f, itr_buf *b, int c, const char **why)
 	return c;
 }
 
-int itr_csv_record(FILE *f, itr_buf *b, char **fields, int max_fields, const char **why)
+int itr_csv_record(itr_textfile *f, itr_buf *b, char **fields, int max_fields, const char **why)
 {
 	const char *reason = NULL;
 	int n = 0, end = ',';
@@ -273,12 +259,12 @@ int itr_csv_record(FILE *f, itr_buf *b, char **fields, int max_fields, const cha
 	do {
 		itr_buf_clear(b);
 		for (n = 0, end = ','; end == ','; n++) {
-			end = read_field(f, b, n == 0 ? past_mark(f, b) : getc(f), why);
+			end = read_field(f, b, itr_textfile_getc(f), why);
 			if (end == -2)
 				return -1;
 		}
 	} while (end != EOF && n == 1 && b->len == 1);          /* a blank line */
-	if (ferror(f)) {
+	if (itr_textfile_error(f, NULL) < 0) {
 		*why = "reading failed";
 		return -1;
 	}
@@ -293,5 +279,3 @@ int itr_csv_record(FILE *f, itr_buf *b, char **fields, int max_fields, const cha
 		fields[i] = s;
 	return n;
 }
-
-int itr_csv_read(void *file, itr_buf *b, char **fields, int max_fields) { return itr_csv_record(file, b, fields, max_fields, NULL); }

@@ -2,9 +2,8 @@
 #ifndef ITR_IO_TABLE_H
 #define ITR_IO_TABLE_H
 
-#include <stdio.h>
-
 #include "base/buf.h"
+#include "io/textfile.h"
 
 typedef enum { ITR_TABLE_TEXT, ITR_TABLE_CSV, ITR_TABLE_TSV, ITR_TABLE_MD, ITR_TABLE_LATEX } itr_table_format;
 extern const char *const itr_table_format_names[];             /* "text" "csv" "tsv" "md" "latex" NULL */
@@ -19,10 +18,8 @@ int64_t itr_table_rows(const itr_table *t);
 void itr_table_print(const itr_table *t, itr_table_format format, itr_buf *out);
 void itr_table_free(itr_table *t);
 
-/* One CSV record (RFC 4180, quotes, embedded newlines, CRLF or LF; blank lines passed over, a byte-order mark too) from the FILE f into fields: their number,
- * 0 at the end, -1 for a quote that is never closed, text behind a closing quote, a NUL, more than max_fields, or a read error; `why` (may be NULL) then says
- * which. Fields are borrowed from b until the next call. */
-int itr_csv_record(FILE *f, itr_buf *b, char **fields, int max_fields, const char **why);
-int itr_csv_read(void *file, itr_buf *b, char **fields, int max_fields);      /* the same without the reason */
+/* One CSV record (RFC 4180, quotes, embedded newlines; blank lines passed over) from f into fields: their number, 0 at the end, -1 for a quote that is never closed, text
+ * behind a closing quote, a NUL, more than max_fields, or a read error; `why` (may be NULL) then says which. Fields are borrowed from b until the next call. */
+int itr_csv_record(itr_textfile *f, itr_buf *b, char **fields, int max_fields, const char **why);
 
 #endif

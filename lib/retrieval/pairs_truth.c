@@ -116,14 +116,15 @@ static bool number(const char *s, int64_t *out)
 
 static int truth_csv(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
 {
-	FILE *f = fopen(path, "r");
+	itr_textfile *f = itr_textfile_open(path, err);
 	itr_buf scratch = ITR_BUF_INIT;
+	const char *why = NULL;
 	char *field[3];
 	int n, rc = 0;
 	int64_t line = 0, single = 0, a = 0, b = 0;
 	if (!f)
-		return itr_err_errno(err, "cannot open '%s'", path);
-	while (rc == 0 && (n = itr_csv_read(f, &scratch, field, 3)) > 0) {
+		return -1;
+	while (rc == 0 && (n = itr_csv_record(f, &scratch, field, 3, &why)) > 0) {
 		bool ok = n <= 2 && number(field[0], &a) && (n == 1 || number(field[1], &b));
 		line++;
 		if (!ok && line == 1)                       /* a header */
@@ -137,7 +138,9 @@ static int truth_csv(itr_pairs *p, const char *path, rows *text, rows *image, it
 			ITR_VEC_PUSH(text, row);
 		}
 	}
-	fclose(f);
+	if (rc == 0 && n < 0)
+		rc = itr_err_set(err, "'%s': record %lld: %s", path, (long long)line + 1, why);
+	itr_textfile_close(f);
 	itr_buf_free(&scratch);
 	if (rc == 0 && text->n == 0)
 		rc = itr_err_set(err, "'%s' holds no pairs", path);

@@ -1,4 +1,4 @@
-/* captions.h - captions one after the other, from a text file (one a line) or a manifest (formats.md), streamed. */
+/* captions.h - captions one after the other, from a text file (one a line; textfile.h) or a manifest (formats.md), streamed. */
 #ifndef ITR_TEXT_CAPTIONS_H
 #define ITR_TEXT_CAPTIONS_H
 

@@ -63,7 +63,7 @@ static void test_empty(void **state)
 
 static int csv(const char *text, size_t n, const char *want, const char *want_why)
 {
-	FILE *f = fmemopen((void *)(uintptr_t)text, n, "rb");
+	itr_textfile *f = itr_textfile_memory(text, n, "memory", NULL);
 	itr_buf b = ITR_BUF_INIT, seen = ITR_BUF_INIT;
 	char *fields[4];
 	const char *why = NULL;
@@ -77,7 +77,7 @@ static int csv(const char *text, size_t n, const char *want, const char *want_wh
 		assert_string_equal(why, want_why);
 	itr_buf_free(&seen);
 	itr_buf_free(&b);
-	fclose(f);
+	itr_textfile_close(f);
 	return k;
 }
 #define CSV(text, want, why) csv(text, sizeof(text) - 1, want, why)
@@ -92,6 +92,8 @@ static void test_csv(void **state)
 	assert_int_equal(CSV("\xef\xbb\xbf\"id\",x\n", "<id><x>;", ""), 0);
 	assert_int_equal(CSV("\xef\xbb" "a,x\n", "<\xef\xbb" "a><x>;", ""), 0);
 	assert_int_equal(CSV("a\rb,c\n", "<a\rb><c>;", ""), 0);
+	assert_int_equal(CSV("a,b\r1,\"2\r3\"\r", "<a><b>;<1><2\n3>;", ""), 0);         /* an old Macintosh's */
+	assert_int_equal(CSV("\xff\xfe" "a\0,\0b\0\n\0", "<a><b>;", ""), 0);
 	assert_int_equal(CSV("\n\n", "", ""), 0);
 	assert_int_equal(CSV("\"open\n", "", "a quote that is never closed"), -1);
 	assert_int_equal(CSV("\"a\"b,c\n", "", "text behind a closing quote"), -1);
