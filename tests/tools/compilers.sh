@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The whole tree under clang, warnings being errors; and what both compilers' programs write is the same, byte for byte.
 . "$(dirname "$0")/../lib.sh"
-printf '#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n' > omp.c
-if ! command -v clang >/dev/null || ! clang -fopenmp omp.c -o omp 2>/dev/null; then skip "clang" "clang or libomp-dev is not installed"; exit 0; fi
+command -v clang >/dev/null || { skip "clang" "clang is not installed"; exit 0; }
 [ -z "${SANITIZE:-}" ] || { skip "clang" "the sanitizer build is not compared"; exit 0; }
 C=$TMP/clang
 build() { make -C "$ROOT" -j2 CC=clang DEVELOPER=1 BUILD="$C" BIN="$C/bin" all; }

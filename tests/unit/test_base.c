@@ -6,10 +6,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -251,6 +253,70 @@ static void test_parallel(void **state)
 	itr_parallel_for(2, 0, visit, NULL);
 }
 
+/* Loops of every size in quick succession, from several threads at once, some nested: each piece once, no number twice at the same time. */
+struct crowd { _Atomic int busy[4]; _Atomic int64_t sum; bool nested; };
+static void add(void *ctx, int64_t i, int worker)
+{
+	(void)worker;
+	*(int64_t *)ctx += i;                   /* not atomic: a loop inside a piece is serial */
+}
+static void count_alone(void *ctx, int64_t i, int worker)
+{
+	struct crowd *c = ctx;
+	int64_t inner = 0;
+	assert_int_equal(c->busy[worker]++, 0);
+	if (c->nested)
+		itr_parallel_for(4, i + 1, add, &inner);
+	c->sum += c->nested ? inner : i;
+	assert_int_equal(c->busy[worker]--, 1);
+}
+static void *many_loops(void *arg)
+{
+	for (int64_t loop = 0; loop < 4000; loop++) {
+		struct crowd c = { .nested = loop % 3 == 0 };
+		int64_t n = loop % 37, want = 0;
+		for (int64_t i = 0; i < n; i++)
+			want += c.nested ? i * (i + 1) / 2 : i;
+		itr_parallel_for(1 + (int)(loop % 4), n, count_alone, &c);
+		assert_int_equal(c.sum, want);
+		if (loop % 500 == 0)
+			usleep(200);            /* long enough that the workers sleep */
+	}
+	return arg;
+}
+static void test_parallel_crowd(void **state)
+{
+	(void)state;
+	pthread_t other[3];
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&other[i], NULL, many_loops, NULL), 0);
+	many_loops(NULL);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_join(other[i], NULL), 0);
+}
+
+/* Who waits sleeps: the caller for a worker's long piece, workers for the next loop. What is judged is processor time, not how long it took. */
+static double cpu_seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+static void nap(void *ctx, int64_t i, int worker)
+{
+	(void)ctx, (void)worker;
+	usleep(i % 4 == 0 ? 300000 : 1000);
+}
+static void test_parallel_waits_asleep(void **state)
+{
+	(void)state;
+	double before = cpu_seconds();
+	itr_parallel_for(4, 4, nap, NULL);
+	usleep(300000);
+	itr_parallel_for(4, 8, nap, NULL);
+	assert_true(cpu_seconds() - before < 0.1);
+}
+
 static void test_vec_and_sizes(void **state)
 {
 	ITR_VEC(int) v = ITR_VEC_INIT;
@@ -296,7 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_err), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena_keeps_blocks), cmocka_unit_test(test_map),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_stale_temporaries), cmocka_unit_test(test_hash), cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_proc), cmocka_unit_test(test_parallel), cmocka_unit_test(test_vec_and_sizes), cmocka_unit_test(test_scratch),
+		cmocka_unit_test(test_proc), cmocka_unit_test(test_parallel), cmocka_unit_test(test_parallel_crowd), cmocka_unit_test(test_parallel_waits_asleep), cmocka_unit_test(test_vec_and_sizes), cmocka_unit_test(test_scratch),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
