@@ -14,8 +14,8 @@ t "a second time nothing is made again" again
 # Killed with everything below it, at whatever it was at; then the same command.
 killed() {
 	setsid bash -c "exec make -f '$ROOT/pipelines/coco-quantization.mk' -I '$ROOT' BIN='$BIN' coco-quantization ENCODERS='classic hash' DIMS='64 128' POOLS='10 20' PRECISIONS='fp32 int8' DATA=scenes N=200 OUT=k" > kill.log 2>&1 &
-	local leader=$! i
-	for i in $(seq 600); do [ -e k/features.h5.parts ] || [ -e k/features.h5 ] && break; sleep 0.05; done
+	local leader=$!
+	await $leader [ -e k/features.h5.parts -o -e k/features.h5 ]
 	kill -9 -- -$leader; wait $leader
 	[ -s k/manifest.jsonl ] && [ ! -e k/result/experiment_summary.json ]
 }

@@ -7,7 +7,7 @@ O=data/translation
 
 killed() {   # the whole group, once the first checkpoint is there
 	setsid bash -c "$(declare -f small); ROOT='$ROOT' BIN='$BIN'; small" > killed.log 2>&1 & group=$!
-	for _ in $(seq 600); do ls $O/*.ckpt.h5 > /dev/null 2>&1 && break; sleep 0.05; done
+	await "$group" eval "ls $O/*.ckpt.h5"
 	kill -9 -- -"$group" 2> /dev/null; wait "$group" 2> /dev/null
 	ls $O/*.ckpt.h5
 }

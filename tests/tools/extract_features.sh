@@ -55,7 +55,7 @@ manifest 3000 > big.jsonl
 run big.jsonl -o whole.h5 --part-rows 100
 killed() {      # kill -9 once two parts are there; the third and later ones are not
 	setsid "$BIN/extract-features" --no-track -q $ENC --root "$IMAGES" --no-provenance big.jsonl -o k.h5 --part-rows 100 -j 1 & local pid=$!
-	while [ ! -e k.h5.parts/00001.h5 ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+	await $pid [ -e k.h5.parts/00001.h5 ]
 	kill -9 $pid; wait $pid 2>/dev/null
 	[ ! -e k.h5 ] && [ -e k.h5.parts/00001.h5 ] && [ ! -e k.h5.parts/00029.h5 ]
 }
@@ -64,7 +64,7 @@ resumed() { "$BIN/extract-features" --no-track $ENC --root "$IMAGES" --no-proven
 t "the same command resumes; same bytes as uninterrupted" resumed
 interrupted() {
 	"$BIN/extract-features" --no-track $ENC --root "$IMAGES" --no-provenance big.jsonl -o c.h5 --part-rows 100 -j 1 2> err & local pid=$!
-	while [ ! -e c.h5.parts/00001.h5 ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+	await $pid [ -e c.h5.parts/00001.h5 ]
 	kill -TERM $pid; wait $pid; local code=$?
 	[ $code = 130 ] || [ $code = 143 ] && grep -q 'the same command resumes' err && [ ! -e c.h5 ] && [ -z "$(find c.h5.parts -name '.*h5*')" ]
 }
@@ -73,7 +73,7 @@ t "and it goes on" eval 'run big.jsonl -o c.h5 --part-rows 100 && cmp c.h5 whole
 other() { mkdir -p o.h5.parts && cp a.h5 o.h5.parts/00000.h5 && echo junk > o.h5.parts/00001.h5 && echo old > o.h5.parts/.00001.h5.4194305.abcdef && echo old > .o.h5.4194305.abcdef && echo other > .oo.h5.4194305.abcdef && run m.jsonl -o o.h5 --part-rows 30 && cmp o.h5 a.h5 && [ ! -e o.h5.parts ] && [ ! -e .o.h5.4194305.abcdef ] && [ -e .oo.h5.4194305.abcdef ]; }
 t "parts that do not belong (another file, junk, temporaries of the dead) are made again" other
 $X $ENC --root "$IMAGES" big.jsonl -o q.h5 --part-rows 100 -j 1 & pid=$!
-while [ ! -e q.h5.parts ]; do sleep 0.01; done
+await $pid [ -e q.h5.parts ]
 expect_err 'another extract-features is writing' "two at once on one output" run big.jsonl -o q.h5 --part-rows 100
 kill -9 $pid; wait $pid 2> /dev/null
 

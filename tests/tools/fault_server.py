@@ -140,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         if cut < length:
             self.wfile.flush()
             if fault == "slow":
-                time.sleep(8)
+                time.sleep(20)
             self.close_connection = True
 
     def handle_one_request(self):

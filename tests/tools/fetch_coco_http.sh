@@ -22,9 +22,9 @@ with zipfile.ZipFile("site/annotations/annotations_trainval2017.zip", "w", zipfi
 PY
 echo '{}' > plan.json
 python3 "$ROOT/tests/tools/fault_server.py" site plan.json log port & pids="$pids $!"
-for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
+await $! [ -s port ]
 URL=http://127.0.0.1:$(cat port)
-coco() { "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$URL" --annotations-url "$URL/$ZIP" --timeout 3 "$@"; }
+coco() { "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$URL" --annotations-url "$URL/$ZIP" --timeout 8 "$@"; }
 plan() { : > log; sleep 0.02; cat > plan.json; }
 count() { grep -c " /val2017/$(printf %012d "$1").jpg " log; }
 pictures() { find "$1/val2017" -name '*.jpg' 2>/dev/null | wc -l; }
@@ -94,7 +94,8 @@ t "near-duplicates are pairs in different parts" jq -es 'length > 0 and all(.a_p
 # --- killed, interrupted, full ----------------------------------------------------------------------------------------------------------------
 echo '{"*":"drip"}' | plan
 "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$URL" --annotations-url "file://$TMP/site/$ZIP" --limit 400 -q -o killed > /dev/null 2>&1 & victim=$!
-for _ in $(seq 200); do [ "$(pictures killed)" -ge 60 ] && break; sleep 0.05; done
+at_least() { [ "$(pictures "$2")" -ge "$1" ]; }
+await $victim at_least 60 killed
 expect_err "another process" "two processes do not share a folder" coco --limit 400 -o killed
 kill -9 $victim; wait $victim 2>/dev/null
 had=$(pictures killed)
@@ -112,7 +113,7 @@ t "the checksums are complete" test "$(grep -c val2017/0 killed/checksums.jsonl)
 t "and the same, in the same order, as those of an undisturbed run" sh -c "'$BIN/fetch-coco' --subset val2017 --no-track --base-url file://$TMP/site --annotations-url file://$TMP/site/$ZIP --limit 400 -q -o calm && cmp calm/checksums.jsonl killed/checksums.jsonl"
 echo '{"*":"drip"}' | plan
 "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$URL" --annotations-url "file://$TMP/site/$ZIP" --limit 400 -q -o stopped > /dev/null 2>&1 & victim=$!
-for _ in $(seq 200); do [ "$(pictures stopped)" -ge 30 ] && break; sleep 0.05; done
+await $victim at_least 30 stopped
 kill -TERM $victim; wait $victim; code=$?
 t "interrupted: exit 130" test $code = 130
 t "failures.json says how far it came" jq -e '.counts.interrupted > 0 and .counts.fetched >= 30' stopped/failures.json
@@ -138,7 +139,7 @@ rmdir small 2>/dev/null
 
 # --- no network ---------------------------------------------------------------------------------------------------------------------------------
 nobody=http://127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-offline() { timeout 20 "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$nobody" --annotations-url "$nobody/a.zip" -q "$@" > /dev/null; }
+offline() { timeout 300 "$BIN/fetch-coco" --subset val2017 --no-track --base-url "$nobody" --annotations-url "$nobody/a.zip" -q "$@" > /dev/null; }
 expect_err "[Cc]onnect" "without a network it fails soon" offline -o offline
 t "the folder stays free" test ! -e offline/dataset.txt -a ! -e offline/failures.json
 t "--fallback synthetic goes on in the same folder" offline --fallback synthetic --limit 6 -o offline
@@ -185,7 +186,7 @@ expect_err "nothing was fetched" "--retry-failed before anything was fetched" co
 pipeline() { make -s -C "$ROOT" -f pipelines/coco.mk coco BIN="$BIN" OUT="$TMP/pipe" LIMIT=150 DIMS=32 TEXT=hash IMAGE=classic BASE_URL="$URL" ANNOTATIONS_URL="$URL/$ZIP" CONNECTIONS=4 "$@"; }
 echo '{"/val2017/000000000004.jpg":"404","*":"drip"}' | plan
 set -m; pipeline > pipe.log 2>&1 & victim=$!; set +m          # -m: a process group of its own
-for _ in $(seq 200); do [ "$(pictures pipe)" -ge 20 ] && break; sleep 0.05; done
+await $victim at_least 20 pipe
 kill -9 -- -$victim; wait $victim 2>/dev/null
 had=$(pictures pipe)
 echo '{}' | plan
@@ -209,7 +210,7 @@ http { access_log $TMP/nginx.log; sendfile on; keepalive_requests 100000; client
   server { listen 127.0.0.1:$free; root $TMP/site; } }
 CONF
 	"$nginx" -p "$TMP" -c "$TMP/nginx.conf" 2> nginx.start & pids="$pids $!"
-	for _ in $(seq 100); do python3 -c "import socket; socket.create_connection(('127.0.0.1', $free), 1)" 2>/dev/null && break; sleep 0.05; done
+	await $! python3 -c "import socket; socket.create_connection(('127.0.0.1', $free), 1)"
 	URL=http://127.0.0.1:$free
 	t "nginx: all of it" coco --json -o nginx
 	t "nginx: every picture, whole" test "$(pictures nginx)" = $N -a -z "$(whole nginx)"

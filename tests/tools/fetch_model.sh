@@ -39,10 +39,10 @@ open("site/clip-large.safetensors", "wb").write(struct.pack("<Q", len(head)) + h
 PY
 echo '{}' > plan.json
 python3 "$ROOT/tests/tools/fault_server.py" site plan.json log port & pids="$pids $!"
-for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
+await $! [ -s port ]
 URL=http://127.0.0.1:$(cat port)
 plan() { : > log; sleep 0.02; cat > plan.json; }
-clip() { fetch clip-vit-b32 --base-url "$URL/clip" --timeout 3 "$@"; }
+clip() { fetch clip-vit-b32 --base-url "$URL/clip" --timeout 8 "$@"; }
 first() { [ "$(clip)" = "$TMP/cache/clip-vit-b32" ] && cmp cache/clip-vit-b32/pytorch_model.bin site/clip/pytorch_model.bin && [ ! -e cache/clip-vit-b32/model.safetensors ]; }
 t "the folder is printed; weights that the mirror has not are looked for under their other name" first
 t "that was asked" grep -q "/clip/model.safetensors - 404" log

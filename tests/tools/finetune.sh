@@ -18,13 +18,13 @@ cmp_weights() { for f in "$1" "$2"; do "$BIN/predict" --model "$f" --side image 
 checkpointed() { "$BIN/train" $both --bn batch data/few.jsonl -j 2 -o kept.h5 -q --gradient-checkpointing && cmp_weights whole/m.h5 kept.h5; }
 killed() {      # kill -9 behind the first checkpoint inside an epoch, then go on: the same model as of a run that was left alone
 	mkdir killed; "$BIN/train" $both --bn batch data/few.jsonl -j "$1" -o killed/m.h5 -f -q --checkpoint-minutes 0.0001 & pid=$!
-	for _ in $(seq 600); do [ -e killed/m.ckpt.h5 ] && break; sleep 0.05; done
+	await $pid [ -e killed/m.ckpt.h5 ]
 	kill -9 $pid; wait $pid 2> /dev/null; [ -e killed/m.ckpt.h5 ] || return 1
 	echo half > killed/.m.ckpt.h5.$pid.abcdef       # what it may have been writing
 	"$BIN/train" --resume killed/m.ckpt.h5 -q && [ ! -e killed/.m.ckpt.h5.$pid.abcdef ] && cmp_weights whole/m.h5 killed/m.h5; r=$?; rm -rf killed; return $r
 }
 stopped() { mkdir stopped; set -m; "$BIN/train" $both --bn batch data/few.jsonl -j 2 -o stopped/m.h5 -q --checkpoint-minutes 0.0001 2> stopped.log & pid=$!; set +m   # -m: else a job in the background never sees SIGINT
-	for _ in $(seq 600); do [ -e stopped/m.ckpt.h5 ] && break; sleep 0.05; done
+	await $pid [ -e stopped/m.ckpt.h5 ]
 	kill -INT $pid; wait $pid; [ $? = 130 ] && grep -q -- '--resume' stopped.log && "$BIN/train" --resume stopped/m.ckpt.h5 -q && cmp_weights whole/m.h5 stopped/m.h5; }
 cached() {      # no dropout on this path: chunks give the whole batch's gradients, to rounding
 	o="--model heads --finetune image --image-encoder mobilenet-v3-small --batch-size 8 --epochs 1 --bn running --augment none data/few.jsonl --json"

@@ -10,7 +10,7 @@ says() { "$BIN/train" $o --epochs 1 --freeze-layers 'features.[0-9],features.10.
 vectors() { "$BIN/predict" --model "$1" --side image data/manifest.jsonl -o "$1.npz" --no-normalize --no-provenance -q -f; }
 resumed() {
 	mkdir k; "$BIN/train" $o --freeze-layers 11 -o k/m.h5 -q --checkpoint-minutes 0.0001 & pid=$!
-	for _ in $(seq 600); do [ -e k/m.ckpt.h5 ] && break; sleep 0.05; done
+	await $pid [ -e k/m.ckpt.h5 ]
 	kill -9 $pid; wait $pid 2> /dev/null; cp k/m.ckpt.h5 other.ckpt.h5 && "$BIN/train" --resume k/m.ckpt.h5 -q && vectors k/m.h5 && vectors part.h5 && cmp k/m.h5.npz part.h5.npz
 }
 t "eleven blocks frozen: fewer trained numbers, less memory, a smaller checkpoint" fewer

@@ -10,11 +10,12 @@ tracked() { d=$(echo runs/*/"$(jq -r .run_id r.json)") && [ "$(wc -l < "$d/metri
 threads() { for j in 1 2; do net --epochs 2 -j $j --json -o t$j.h5 > /dev/null || return 1; done; cmp t1.h5 t2.h5 && cmp m.h5 t1.h5; }
 # kill -9 while it trains, go on from the checkpoint alone, compare with a run that nobody disturbed
 crash() { rm -f k$1.h5 k$1.ckpt*; net --epochs 25 --patience 0 --json -j "$1" -o k$1.h5 > k.log 2>&1 & pid=$!
-	for _ in $(seq 600); do [ -f k$1.ckpt.1.h5 ] && break; kill -0 $pid 2> /dev/null || break; sleep 0.02; done
+	await $pid [ -f k$1.ckpt.1.h5 ]
 	kill -9 $pid 2> /dev/null; wait $pid 2> /dev/null; [ -f k$1.ckpt.h5 ] && "$BIN/train" --resume k$1.ckpt.h5 -j "$1" -q --json > k$1.json && cmp whole.h5 k$1.h5 &&
 	jq -e --slurpfile w whole.json '.final == $w[0].final and .best == $w[0].best and .epochs == $w[0].epochs and .steps == $w[0].steps' k$1.json; }
 one_run() { n=$(jq -r .run_id k1.json) && [ "$(ls -d runs/*/"$n" | wc -l)" = 1 ] && grep -q 'status: 3' runs/*/"$n"/meta.yaml && [ "$(sort -un -k3 runs/*/"$n"/metrics/val_loss | wc -l)" = 25 ]; }
-interrupt() { timeout --preserve-status -s INT 1 "$BIN/train" --model mlp --epochs 1000 d/train.npz -o i.h5 > i.log 2>&1; [ $? = 130 ] && grep -q 'train --resume i.ckpt.h5' i.log && [ -f i.ckpt.h5 ] && ! pgrep -f 'o i\.h5'; }
+interrupt() { set -m; "$BIN/train" --model mlp --epochs 1000 d/train.npz -o i.h5 > i.log 2>&1 & pid=$!; set +m       # -m: else a job in the background never sees SIGINT
+	await $pid [ -f i.ckpt.h5 ]; kill -INT $pid; wait $pid; [ $? = 130 ] && grep -q 'train --resume i.ckpt.h5' i.log && [ -f i.ckpt.h5 ]; }
 moved() { mkdir -p other && cp d/train.npz other/ && "$BIN/train" --resume m.ckpt.h5 other/train.npz -q; }
 heads() { "$BIN/train" --model heads --epochs 3 --embed-dim 16 --learn-temperature --grad-cache 16 --clip 1 --ema 0.9 d/train.npz -q --json -o h.h5 > h.json && jq -e '.dim == 16 and .final.temperature > 0.009 and
 	.final.temperature != 0.07' h.json && "$BIN/predict" --model h.h5 --side image d/train.npz -q -o images.npz; }
