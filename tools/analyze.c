@@ -17,7 +17,7 @@ struct opt {
 };
 
 static const itr_option options[] = {
-	ITR_OPT_STR("results-dir", 'd', struct opt, results_dir, "DIR", "where run-experiments wrote its results"),
+	ITR_OPT_STR("results-dir", 'd', struct opt, results_dir, "DIR", "where {run-experiments} wrote its results"),
 	ITR_OPT_STR("output-path", 0, struct opt, output_path, "FILE", "the summary; everything else is written beside it (default: DIR/experiment_summary.json)"),
 	ITR_OPT_INT("recall-k", 'k', struct opt, recall_k, "K", "cut-off of recall to judge by; 0 takes 10, or the largest there is"),
 	ITR_OPT_BOOL("plots", 0, struct opt, plots, "draw the figures and write the page"),
@@ -32,13 +32,13 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"analyze --results_dir result --output_path result/experiment_summary.json",
-	"analyze -d result --sort 'avg_recall@10 desc' --only-changed --format md", NULL
+	"{analyze} --results_dir result --output_path result/experiment_summary.json",
+	"{analyze} -d result --sort 'avg_recall@10 desc' --only-changed --format md", NULL
 };
 
 static const itr_tool_desc analyze_tool = {
-	.name = "analyze", .purpose = "summary, tables and figures of a candidate-pool ablation", .synopsis = "analyze [options] --results-dir DIR | --compare A B",
-	.options = options, .min_args = 0, .max_args = 2, .examples = examples, .see_also = "run-experiments, evaluate, runs",
+	.name = "analyze", .purpose = "summary, tables and figures of a candidate-pool ablation", .synopsis = "{analyze} [options] --results-dir DIR | --compare A B",
+	.options = options, .min_args = 0, .max_args = 2, .examples = examples, .see_also = "{run-experiments}(1), {evaluate}(1), {runs}(1)",
 };
 
 static void note_inputs(itr_tool *t, const char *dir)
@@ -128,7 +128,7 @@ static int check_summary_path(const char *path, itr_err *err)
 	itr_json *j = itr_path_exists(path) ? itr_json_read(path, &why) : NULL;
 	bool ours = itr_json_get(j, "total_experiments") != NULL, there = itr_path_exists(path);
 	itr_json_free(j);
-	return !there || ours ? 0 : itr_err_set(err, "'%s' exists and is no summary of analyze: give another --output-path", path);
+	return !there || ours ? 0 : itr_err_set(err, "'%s' exists and is no summary of {analyze}: give another --output-path", path);
 }
 
 static int run(itr_tool *t, const struct opt *o)

@@ -23,7 +23,7 @@ static const itr_option options[] = {
 	ITR_OPT_STR("image", 0, struct opt, e.pairs.image, "FILE.npy", "own image vectors"),
 	ITR_OPT_STR("ground-truth", 0, struct opt, e.pairs.ground_truth, "FILE", "image row of each text, or text,image pairs (.npy, .csv)"),
 	ITR_OPT_INT("captions-per-image", 0, struct opt, e.pairs.captions_per_image, "K", "without ground truth: texts come in runs of K, in the images' order"),
-	ITR_OPT_STR("model", 0, struct opt, e.pairs.model, "FILE", "model of train that maps a feature store or the pairs of an NPZ"),
+	ITR_OPT_STR("model", 0, struct opt, e.pairs.model, "FILE", "model of {train} that maps a feature store or the pairs of an NPZ"),
 	ITR_OPT_STR("split", 0, struct opt, e.pairs.split, "NAME", "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
 	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT", "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, TREC qrels"),
@@ -48,18 +48,18 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"evaluate test.npz --dim 512 --json",
-	"evaluate --model cca.h5 features.h5 --split test",
-	"evaluate --model model.h5 train.npz --split val --distances",
-	"evaluate --text t.npy --image i.npy --captions-per-image 5",
-	"evaluate emb.npz --protocol pool:100 --recall-k 1 10",
-	"evaluate --compare a.per_query.npz b.per_query.npz",
+	"{evaluate} test.npz --dim 512 --json",
+	"{evaluate} --model cca.h5 features.h5 --split test",
+	"{evaluate} --model model.h5 train.npz --split val --distances",
+	"{evaluate} --text t.npy --image i.npy --captions-per-image 5",
+	"{evaluate} emb.npz --protocol pool:100 --recall-k 1 10",
+	"{evaluate} --compare a.per_query.npz b.per_query.npz",
 	NULL
 };
 
 static const itr_tool_desc evaluate_tool = {
-	.name = "evaluate", .purpose = "retrieval metrics of text and image embeddings", .synopsis = "evaluate [options] [EMBEDDINGS]", .options = options,
-	.max_args = 2, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "extract-features(1), train(1), runs(1)",
+	.name = "evaluate", .purpose = "retrieval metrics of text and image embeddings", .synopsis = "{evaluate} [options] [EMBEDDINGS]", .options = options,
+	.max_args = 2, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{extract-features}(1), {train}(1), {runs}(1)",
 };
 
 /* Wrong use that the option table cannot see: the exit code, or -1. */

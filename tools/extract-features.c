@@ -13,25 +13,25 @@
 #include "options/extract.h"
 
 static const char *const examples[] = {
-	"extract-features --image-encoder classic --text-encoder hash data/scenes/manifest.jsonl -o features.h5",
-	"extract-features --model cca.h5 features.h5 --split test --project 256,512,1024 -o test.npz",
-	"extract-features --merge shard0.h5 shard1.h5 -o features.h5",
+	"{extract-features} --image-encoder classic --text-encoder hash data/scenes/manifest.jsonl -o features.h5",
+	"{extract-features} --model cca.h5 features.h5 --split test --project 256,512,1024 -o test.npz",
+	"{extract-features} --merge shard0.h5 shard1.h5 -o features.h5",
 	NULL
 };
 
 static const itr_tool_desc tool = {
 	.name = "extract-features",
 	.purpose = "turn images and captions into vectors, and vectors into embeddings",
-	.synopsis = "extract-features [options] MANIFEST|- -o FEATURES.h5\n"
-	            "       extract-features --model MODEL MANIFEST|- -o FEATURES.h5\n"
-	            "       extract-features [--model MODEL] [options] FEATURES.h5 -o EMBEDDINGS.npz\n"
-	            "       extract-features --merge FEATURES.h5... -o FEATURES.h5\n"
-	            "       extract-features --verify FEATURES.h5",
+	.synopsis = "{extract-features} [options] MANIFEST|- -o FEATURES.h5\n"
+	            "       {extract-features} --model MODEL MANIFEST|- -o FEATURES.h5\n"
+	            "       {extract-features} [--model MODEL] [options] FEATURES.h5 -o EMBEDDINGS.npz\n"
+	            "       {extract-features} --merge FEATURES.h5... -o FEATURES.h5\n"
+	            "       {extract-features} --verify FEATURES.h5",
 	.options = itr_extract_option_table,
 	.min_args = 0, .max_args = -1,
 	.flags = ITR_TOOL_OUTPUT,
 	.examples = examples,
-	.see_also = "fetch-coco(1), train(1), evaluate(1)",
+	.see_also = "{fetch-coco}(1), {train}(1), {evaluate}(1)",
 };
 
 /* With --json, one object. Frees j. */

@@ -51,23 +51,23 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("What becomes of them:"),
 	ITR_OPT_INT("limit", 0, struct opt, net.limit, "N", "keep N pictures, drawn with the seed; 0 is all"),
 	ITR_OPT_BOOL("copy", 0, struct opt, disk.copy, "copy the pictures below the output folder instead of referring to them"),
-	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test; 'none': leave it to train, which then deals out by its own seed"),
+	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test; 'none': leave it to {train}, which then deals out by its own seed"),
 	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out; 'caption' puts one picture into several parts (leaky)"),
 	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "missing or damaged pictures that are tolerated"),
 	ITR_OPT_END
 };
 
 static const char *const examples[] = {
-	"fetch-coco --synthetic 2000 --seed 7 -o data/scenes",
-	"fetch-coco --subset val2017 --limit 1000 -o data/coco",
-	"fetch-coco --from sidecar photos -o data/photos",
-	"fetch-coco --from coco --annotations-dir coco/annotations --images-dir coco/val2017 --subset val2017 -o data/coco",
+	"{fetch-coco} --synthetic 2000 --seed 7 -o data/scenes",
+	"{fetch-coco} --subset val2017 --limit 1000 -o data/coco",
+	"{fetch-coco} --from sidecar photos -o data/photos",
+	"{fetch-coco} --from coco --annotations-dir coco/annotations --images-dir coco/val2017 --subset val2017 -o data/coco",
 	NULL
 };
 
 static const itr_tool_desc fetch_coco_tool = {
-	.name = "fetch-coco", .purpose = "pictures with captions as a manifest", .synopsis = "fetch-coco [options] [DIR] -o FOLDER", .options = options,
-	.max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "extract-features(1), evaluate(1)",
+	.name = "fetch-coco", .purpose = "pictures with captions as a manifest", .synopsis = "{fetch-coco} [options] [DIR] -o FOLDER", .options = options,
+	.max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "{extract-features}(1), {evaluate}(1)",
 };
 
 static bool from_network(const itr_tool *t, const struct opt *o) { return o->subset.n && !o->from && !t->n_args && !o->disk.reader.annotations_dir && !o->disk.reader.images_dir; }

@@ -32,11 +32,11 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"fetch-model --list",
-	"fetch-model all-MiniLM-L6-v2",
-	"extract-features --text-encoder bert --text-weights \"$(fetch-model all-MiniLM-L6-v2)\" manifest.jsonl -o f.h5",
-	"fetch-model clip-vit-b32 --base-url file:///mnt/models/clip-vit-base-patch32 -o weights/clip",
-	"fetch-model --show model.safetensors",
+	"{fetch-model} --list",
+	"{fetch-model} all-MiniLM-L6-v2",
+	"{extract-features} --text-encoder bert --text-weights \"$({fetch-model} all-MiniLM-L6-v2)\" manifest.jsonl -o f.h5",
+	"{fetch-model} clip-vit-b32 --base-url file:///mnt/models/clip-vit-base-patch32 -o weights/clip",
+	"{fetch-model} --show model.safetensors",
 	NULL
 };
 
@@ -57,8 +57,8 @@ static int complete(itr_tool *t, void *opt)
 }
 
 static const itr_tool_desc fetch_model_tool = {
-	.name = "fetch-model", .purpose = "published models by name", .synopsis = "fetch-model [options] NAME...", .options = options, .max_args = -1,
-	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK, .examples = examples, .see_also = "extract-features(1), tokenize(1)", .complete = complete,
+	.name = "fetch-model", .purpose = "published models by name", .synopsis = "{fetch-model} [options] NAME...", .options = options, .max_args = -1,
+	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK, .examples = examples, .see_also = "{extract-features}(1), {tokenize}(1)", .complete = complete,
 };
 
 static void print_table(itr_tool *t, itr_table *table)

@@ -14,16 +14,16 @@ struct opt {
 };
 
 static const itr_option options[] = {
-	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model of train: a projection or a network"),
+	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model of {train}: a projection or a network"),
 	ITR_OPT_ENUM("side", 0, struct opt, side, side_names, "which rows of the input"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize writes a network's output as it is"),
 	ITR_OPT_END
 };
 
 static const char *const examples[] = {
-	"predict --model model.h5 test.clean.npz -o submission.csv",
-	"predict --model ridge.h5 test.clean.npz -o vectors.npz",
-	"predict --model heads.h5 --side image features.h5 -o images.h5",
+	"{predict} --model model.h5 test.clean.npz -o submission.csv",
+	"{predict} --model ridge.h5 test.clean.npz -o vectors.npz",
+	"{predict} --model heads.h5 --side image features.h5 -o images.h5",
 	NULL
 };
 
@@ -32,13 +32,13 @@ static int complete(itr_tool *t, void *opt)
 {
 	struct opt *o = opt;
 	if (!o->model)
-		itr_err_set(&t->err, "'--model' is required: a file that train has written");
+		itr_err_set(&t->err, "'--model' is required: a file that {train} has written");
 	return !o->model ? ITR_EXIT_USAGE : itr_prediction_check_name(t->output, &t->err) < 0 ? ITR_EXIT_FAIL : 0;
 }
 
 static const itr_tool_desc predict_tool = {
-	.name = "predict", .purpose = "vectors that a trained model gives", .synopsis = "predict [options] --model MODEL FILE -o OUTPUT", .options = options,
-	.min_args = 1, .max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "train(1), evaluate(1)", .complete = complete,
+	.name = "predict", .purpose = "vectors that a trained model gives", .synopsis = "{predict} [options] --model MODEL FILE -o OUTPUT", .options = options,
+	.min_args = 1, .max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "{train}(1), {evaluate}(1)", .complete = complete,
 };
 
 int main(int argc, char **argv)

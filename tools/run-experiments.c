@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "cli/progress.h"
 #include "experiment/grid.h"
 #include "track/run.h"
@@ -56,14 +57,14 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"run-experiments --data_path test.npz --output_dir result --embedding_dims 256 512 1024 --precisions fp32 fp16 int8 int4 --candidate_sizes 100 200 300 400 500",
-	"run-experiments --data-path test.npz --output-dir result --precisions fp32 binary --full --rescore 100",
-	"run-experiments --sweep experiments/quantization.json --resume", NULL
+	"{run-experiments} --data_path test.npz --output_dir result --embedding_dims 256 512 1024 --precisions fp32 fp16 int8 int4 --candidate_sizes 100 200 300 400 500",
+	"{run-experiments} --data-path test.npz --output-dir result --precisions fp32 binary --full --rescore 100",
+	"{run-experiments} --sweep experiments/quantization.json --resume", NULL
 };
 
 static const itr_tool_desc run_experiments_tool = {
-	.name = "run-experiments", .purpose = "retrieval quality and cost over embedding sizes, precisions and candidate pools", .synopsis = "run-experiments [options] --data-path FILE --output-dir DIR",
-	.options = options, .min_args = 0, .max_args = 0, .examples = examples, .see_also = "analyze, evaluate, runs",
+	.name = "run-experiments", .purpose = "retrieval quality and cost over embedding sizes, precisions and candidate pools", .synopsis = "{run-experiments} [options] --data-path FILE --output-dir DIR",
+	.options = options, .min_args = 0, .max_args = 0, .examples = examples, .see_also = "{analyze}(1), {evaluate}(1), {runs}(1)",
 };
 
 static itr_grid_list list_of(const itr_ints *l)
@@ -216,7 +217,8 @@ int main(int argc, char **argv)
 	itr_mem_keep();
 	itr_err err = ITR_ERR_INIT;
 	if (itr_sweep_args(argc, argv, &sweep, &err) < 0) {
-		itr_log_setup("run-experiments", ITR_LOG_INFO);
+		itr_program_called(argv[0], "run-experiments");
+		itr_log_setup(itr_program_own(), ITR_LOG_INFO);
 		itr_error("%s", err.msg);
 		return ITR_EXIT_FAIL;
 	}

@@ -48,19 +48,19 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"id=$(runs start --run-name night)",
-	"runs log $id metric loss=0.31 --step 4",
-	"runs end $id --status FINISHED",
-	"runs list --filter 'metrics.t2i_recall_at_10 > 0.4' --keep recall_at_10 --sort t2i_recall_at_10 --reverse",
-	"runs compare 3f2a 91bc",
+	"id=$({runs} start --run-name night)",
+	"{runs} log $id metric loss=0.31 --step 4",
+	"{runs} end $id --status FINISHED",
+	"{runs} list --filter 'metrics.t2i_recall_at_10 > 0.4' --keep recall_at_10 --sort t2i_recall_at_10 --reverse",
+	"{runs} compare 3f2a 91bc",
 	NULL
 };
 
 static const itr_tool_desc runs_tool = {
 	.name = "runs", .purpose = "look at and change the store of tracked runs",
-	.synopsis = "runs [options] start | end ID | log ID KIND WHAT... | tag ID KEY=VALUE... | list | show ID [METRIC] | compare ID ID... | best METRIC |\n"
+	.synopsis = "{runs} [options] start | end ID | log ID KIND WHAT... | tag ID KEY=VALUE... | list | show ID [METRIC] | compare ID ID... | best METRIC |\n"
 	            "                      rm ID... | restore ID... | gc | export",
-	.options = options, .min_args = 1, .max_args = -1, .flags = ITR_TOOL_NO_TRACK | ITR_TOOL_OUTPUT, .examples = examples, .see_also = "analyze(1), evaluate(1)",
+	.options = options, .min_args = 1, .max_args = -1, .flags = ITR_TOOL_NO_TRACK | ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{analyze}(1), {evaluate}(1)",
 };
 
 /* Text to -o or stdout; takes the buffer. */
@@ -134,7 +134,7 @@ static int do_show(itr_tool *t, const struct opt *o)
 {
 	itr_run_info r;
 	itr_buf b = ITR_BUF_INIT;
-	int rc = t->n_args < 2 ? itr_err_set(&t->err, "which run? runs show ID") : itr_runs_load_one(&r, t->runs_dir, t->args[1], &t->err);
+	int rc = t->n_args < 2 ? itr_err_set(&t->err, "which run? {runs} show ID") : itr_runs_load_one(&r, t->runs_dir, t->args[1], &t->err);
 	if (rc < 0)
 		return -1;
 	if (t->n_args > 2)
@@ -151,7 +151,7 @@ static int do_compare(itr_tool *t, const struct opt *o)
 {
 	itr_runs rs;
 	itr_report_opts r = report_opts(o);
-	int rc = t->n_args < 3 ? itr_err_set(&t->err, "at least two runs are compared: runs compare ID ID...") : itr_commands_load(&rs, t->runs_dir, t->args + 1, t->n_args - 1, &t->err);
+	int rc = t->n_args < 3 ? itr_err_set(&t->err, "at least two runs are compared: {runs} compare ID ID...") : itr_commands_load(&rs, t->runs_dir, t->args + 1, t->n_args - 1, &t->err);
 	if (rc < 0)
 		return -1;
 	rc = t->json ? deliver_json(t, itr_commands_compare_json(&rs, o->all)) : deliver_table(t, itr_report_compare(&rs, &r, o->all, o->transpose, &t->err), o->format);
@@ -162,7 +162,7 @@ static int do_compare(itr_tool *t, const struct opt *o)
 static int do_best(itr_tool *t, const struct opt *o)
 {
 	if (t->n_args != 2)
-		return itr_err_set(&t->err, "by which metric? runs best METRIC");
+		return itr_err_set(&t->err, "by which metric? {runs} best METRIC");
 	bool down = o->maximum || (!o->minimum && !itr_commands_smaller_is_better(t->args[1]));
 	itr_column c;
 	itr_runs rs;

@@ -46,15 +46,15 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"search test.npz --query 139 --top 5 --manifest data/scenes/manifest.jsonl",
-	"search test.npz --model cca.h5 --text 'a small red circle' --manifest data/scenes/manifest.jsonl",
-	"search test.npz --random 6 --manifest data/scenes/manifest.jsonl --sheet retrieval.png",
+	"{search} test.npz --query 139 --top 5 --manifest data/scenes/manifest.jsonl",
+	"{search} test.npz --model cca.h5 --text 'a small red circle' --manifest data/scenes/manifest.jsonl",
+	"{search} test.npz --random 6 --manifest data/scenes/manifest.jsonl --sheet retrieval.png",
 	NULL
 };
 
 static const itr_tool_desc search_tool = {
-	.name = "search", .purpose = "ask a collection of pictures and captions", .synopsis = "search [options] EMBEDDINGS", .options = options, .min_args = 0, .max_args = 1,
-	.flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "extract-features(1), evaluate(1)",
+	.name = "search", .purpose = "ask a collection of pictures and captions", .synopsis = "{search} [options] EMBEDDINGS", .options = options, .min_args = 0, .max_args = 1,
+	.flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{extract-features}(1), {evaluate}(1)",
 };
 
 typedef ITR_VEC(itr_lookup_query) queries;

@@ -42,16 +42,16 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"tokenize --tokenizer wordpiece:vocab.txt < captions.txt",
-	"tokenize --tokenizer clip-bpe:bpe_simple_vocab_16e6.txt.gz --max-length 77 data/coco/manifest.jsonl -o ids.jsonl",
-	"tokenize --tokenizer models/all-MiniLM-L6-v2 --lengths data/coco/manifest.jsonl",
-	"tokenize --build-vocab --max-size 10000 data/coco/manifest.jsonl -o vocab.txt",
+	"{tokenize} --tokenizer wordpiece:vocab.txt < captions.txt",
+	"{tokenize} --tokenizer clip-bpe:bpe_simple_vocab_16e6.txt.gz --max-length 77 data/coco/manifest.jsonl -o ids.jsonl",
+	"{tokenize} --tokenizer models/all-MiniLM-L6-v2 --lengths data/coco/manifest.jsonl",
+	"{tokenize} --build-vocab --max-size 10000 data/coco/manifest.jsonl -o vocab.txt",
 	NULL
 };
 
 static const itr_tool_desc tokenize_tool = {
-	.name = "tokenize", .purpose = "captions as the ids that a text encoder reads", .synopsis = "tokenize [options] [FILE...]", .options = options,
-	.max_args = -1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK, .examples = examples, .see_also = "extract-features(1), train(1)",
+	.name = "tokenize", .purpose = "captions as the ids that a text encoder reads", .synopsis = "{tokenize} [options] [FILE...]", .options = options,
+	.max_args = -1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK, .examples = examples, .see_also = "{extract-features}(1), {train}(1)",
 };
 
 struct work {

@@ -15,11 +15,11 @@
 #include "train/report.h"
 
 static const char *const examples[] = {
-	"train --model cca features.h5 -o cca.h5",
-	"train --model cca --dims 128 --regularization 0.01,0.1,1 features.h5 -o cca.h5",
-	"train --model residual-mlp train.npz --epochs 2 --batch-size 256 --lr 1e-4 --seed 42 -o model.h5 --json",
-	"train --model heads --finetune image --image-encoder mobilenet-v3-small data/scenes/manifest.jsonl -o m.h5",
-	"train --resume model.ckpt.h5",
+	"{train} --model cca features.h5 -o cca.h5",
+	"{train} --model cca --dims 128 --regularization 0.01,0.1,1 features.h5 -o cca.h5",
+	"{train} --model residual-mlp train.npz --epochs 2 --batch-size 256 --lr 1e-4 --seed 42 -o model.h5 --json",
+	"{train} --model heads --finetune image --image-encoder mobilenet-v3-small data/scenes/manifest.jsonl -o m.h5",
+	"{train} --resume model.ckpt.h5",
 	NULL
 };
 
@@ -35,11 +35,11 @@ struct training {
 
 static const itr_tool_desc train_tool = {
 	.name = "train", .purpose = "fit a model to stored text and image vectors",
-	.synopsis = "train [options] --model NAME FEATURES -o MODEL\n"
-	            "       train --model heads --finetune image|text|all [options] MANIFEST.jsonl -o MODEL\n"
-	            "       train --resume CHECKPOINT",
+	.synopsis = "{train} [options] --model NAME FEATURES -o MODEL\n"
+	            "       {train} --model heads --finetune image|text|all [options] MANIFEST.jsonl -o MODEL\n"
+	            "       {train} --resume CHECKPOINT",
 	.options = itr_train_option_table,
-	.max_args = 1, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "extract-features(1), evaluate(1), predict(1), runs(1)", .complete = itr_train_options_complete,
+	.max_args = 1, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{extract-features}(1), {evaluate}(1), {predict}(1), {runs}(1)", .complete = itr_train_options_complete,
 };
 
 /* --- closed forms ------------------------------------------------------------------------------------------------------------------------ */

@@ -265,7 +265,7 @@ static itr_json *read_results(const char *dir, itr_err *err)
 {
 	char *path = itr_path_join(dir, "experiment_results.json");
 	if (!itr_path_is_dir(dir) || !itr_path_exists(path)) {
-		itr_err_set(err, itr_path_is_dir(dir) ? "no experiment_results.json in '%s': run-experiments --output-dir writes it" : "'%s' is not a folder of results", dir);
+		itr_err_set(err, itr_path_is_dir(dir) ? "no experiment_results.json in '%s': {run-experiments} --output-dir writes it" : "'%s' is not a folder of results", dir);
 		free(path);
 		return NULL;
 	}

@@ -84,7 +84,7 @@ static itr_pairs *map_part(const itr_mapper *m, const itr_pair_data *d, const ch
 static int check_fit(const itr_mapper *m, const itr_pair_data *d, const char *path, const itr_pairs_opts *o, itr_err *err)
 {
 	if (!d->image)
-		return itr_err_set(err, "'%s' holds queries only, no images to find: predict writes their vectors", path);
+		return itr_err_set(err, "'%s' holds queries only, no images to find: {predict} writes their vectors", path);
 	if (d->text_dim != m->in[ITR_SIDE_TEXT] || d->image_dim != m->in[ITR_SIDE_IMAGE])
 		return itr_err_set(err, "'%s' maps texts of %lld and images of %lld numbers, '%s' holds %lld and %lld", m->path, (long long)m->in[ITR_SIDE_TEXT],
 		                   (long long)m->in[ITR_SIDE_IMAGE], path, (long long)d->text_dim, (long long)d->image_dim);

@@ -78,7 +78,7 @@ int itr_mapper_read(itr_mapper *m, const char *path, int threads, itr_input_data
 		return itr_pair_data_open(in->d, path, threads, err);
 	}
 	if (!towers)
-		return itr_err_set(err, "'%s' takes vectors: extract-features makes them from '%s'", m->path, path);
+		return itr_err_set(err, "'%s' takes vectors: {extract-features} makes them from '%s'", m->path, path);
 	itr_params_freeze(m->network->params, ITR_COMPUTE_F32, threads);
 	in->d = &in->raw.pairs;
 	return itr_finetune_read(&in->raw, m->network, m->config, path, threads, err);

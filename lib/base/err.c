@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/program.h"
+
 int itr_err_set(itr_err *err, const char *format, ...)
 {
 	if (err) {
 		va_list ap;
 		char text[sizeof err->msg];             /* an argument may be err->msg itself */
 		va_start(ap, format);
-		vsnprintf(text, sizeof text, format, ap);
+		itr_program_vformat(text, sizeof text, format, ap);
 		va_end(ap);
 		memcpy(err->msg, text, sizeof text);
 		err->set = 1;
@@ -25,7 +27,7 @@ int itr_err_errno(itr_err *err, const char *format, ...)
 	if (err) {
 		va_list ap;
 		va_start(ap, format);
-		vsnprintf(err->msg, sizeof err->msg, format, ap);
+		itr_program_vformat(err->msg, sizeof err->msg, format, ap);
 		va_end(ap);
 		size_t used = strlen(err->msg);
 		snprintf(err->msg + used, sizeof err->msg - used, ": %s", strerror(saved));
@@ -42,7 +44,7 @@ int itr_err_prefix(itr_err *err, const char *format, ...)
 		memcpy(old, err->msg, sizeof old);
 		va_list ap;
 		va_start(ap, format);
-		vsnprintf(err->msg, sizeof err->msg, format, ap);
+		itr_program_vformat(err->msg, sizeof err->msg, format, ap);
 		va_end(ap);
 		size_t used = strlen(err->msg);
 		snprintf(err->msg + used, sizeof err->msg - used, "%s", old);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/program.h"
+
 static const char *log_program = "itr";     /* set once, before threads */
 static int log_level = ITR_LOG_INFO;
 
@@ -21,7 +23,7 @@ static void emit(const char *kind, const char *format, va_list ap)
 {
 	char line[4096];
 	int n = snprintf(line, sizeof line, "%s%s: %s", isatty(2) ? "\r\033[K" : "", log_program, kind);
-	int m = vsnprintf(line + n, sizeof line - (size_t)n - 1, format, ap);
+	int m = itr_program_vformat(line + n, sizeof line - (size_t)n - 1, format, ap);
 	n = ITR_MIN(n + ITR_MAX(m, 0), (int)sizeof line - 2);
 	line[n++] = '\n';
 	fwrite(line, 1, (size_t)n, stderr);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/program.h"
 #include "cli/parse.h"
 
 static void list_text(const itr_option *o, const void *field, itr_buf *out)
@@ -57,8 +58,11 @@ static void default_text(const itr_option *o, const void *base, itr_buf *out)
 }
 
 /* Words of text, wrapped at column 100 and indented by 26. */
-static void wrap(const char *text, itr_buf *out)
+static void wrap(const char *words, itr_buf *out)
 {
+	itr_buf b = ITR_BUF_INIT;
+	itr_program_text(words, &b);
+	const char *text = itr_buf_str(&b);
 	size_t column = 26;
 	for (const char *w = text; *w;) {
 		size_t n = strcspn(w, " ");
@@ -74,13 +78,16 @@ static void wrap(const char *text, itr_buf *out)
 		w += n + strspn(w + n, " ");
 	}
 	itr_buf_putc(out, '\n');
+	itr_buf_free(&b);
 }
 
 void itr_opts_help(const itr_option *table, const void *base, itr_buf *out)
 {
 	for (const itr_option *o = table; o && o->type != ITR_OPT_T_END; o++) {
 		if (o->type == ITR_OPT_T_HEADING) {
-			itr_buf_printf(out, "\n%s\n", o->name);
+			itr_buf_putc(out, '\n');
+			itr_program_text(o->name, out);
+			itr_buf_putc(out, '\n');
 			continue;
 		}
 		itr_buf left = ITR_BUF_INIT, right = ITR_BUF_INIT;
@@ -106,8 +113,11 @@ void itr_opts_help(const itr_option *table, const void *base, itr_buf *out)
 }
 
 /* mdoc text: a leading '.' or '\'' would be a macro, a backslash an escape. */
-static void mdoc_text(const char *s, itr_buf *out)
+static void mdoc_text(const char *text, itr_buf *out)
 {
+	itr_buf b = ITR_BUF_INIT;
+	itr_program_text(text, &b);
+	const char *s = itr_buf_str(&b);
 	if (*s == '.' || *s == '\'')
 		itr_buf_puts(out, "\\&");
 	for (; *s; s++) {
@@ -116,6 +126,7 @@ static void mdoc_text(const char *s, itr_buf *out)
 		else
 			itr_buf_putc(out, *s);
 	}
+	itr_buf_free(&b);
 }
 
 void itr_opts_mdoc(const itr_option *table, const void *base, itr_buf *out)

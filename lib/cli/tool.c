@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/program.h"
 #include "cli/internal.h"
 #include "cli/parse.h"
 #include "track/run.h"
@@ -94,15 +95,23 @@ static void catch_signals(void)
 static void print_help(const itr_tool_desc *d, const void *opt, const struct standard *s)
 {
 	itr_buf b = ITR_BUF_INIT;
-	itr_buf_printf(&b, "%s - %s\n\nUsage: %s\n\nOptions:\n", d->name, d->purpose, d->synopsis);
+	itr_buf_printf(&b, "%s - %s\n\nUsage: ", itr_program_own(), d->purpose);
+	itr_program_text(d->synopsis, &b);
+	itr_buf_puts(&b, "\n\nOptions:\n");
 	itr_opts_help(d->options, opt, &b);
 	itr_opts_help(standard_table(d), s, &b);
 	if (d->examples && d->examples[0])
 		itr_buf_puts(&b, "\nExamples:\n");
-	for (const char *const *e = d->examples; e && *e; e++)
-		itr_buf_printf(&b, "  %s\n", *e);
-	if (d->see_also)
-		itr_buf_printf(&b, "\nSee also: %s\n", d->see_also);
+	for (const char *const *e = d->examples; e && *e; e++) {
+		itr_buf_puts(&b, "  ");
+		itr_program_text(*e, &b);
+		itr_buf_putc(&b, '\n');
+	}
+	if (d->see_also) {
+		itr_buf_puts(&b, "\nSee also: ");
+		itr_program_text(d->see_also, &b);
+		itr_buf_putc(&b, '\n');
+	}
 	fwrite(itr_buf_str(&b), 1, b.len, stdout);
 	itr_buf_free(&b);
 }
@@ -122,14 +131,14 @@ static void print_help_form(const itr_tool_desc *d, const void *opt, const struc
 	itr_buf_free(&b);
 }
 
-static void print_version(const itr_tool_desc *d)
+static void print_version(void)
 {
 #if defined(__clang__)
 	const char *compiler = "clang " __clang_version__;
 #else
 	const char *compiler = "gcc " __VERSION__;
 #endif
-	printf("%s (itr) %s%s%s\ncompiled by %s\nprocessor: %s, %d to use\n", d->name, ITR_VERSION, ITR_GIT[0] ? ", commit " : "", ITR_GIT,
+	printf("%s (itr) %s%s%s\ncompiled by %s\nprocessor: %s, %d to use\n", itr_program_own(), ITR_VERSION, ITR_GIT[0] ? ", commit " : "", ITR_GIT,
 	       compiler, itr_cpu_names(), itr_cpu_count());
 }
 
@@ -156,12 +165,14 @@ ITR_NORETURN static void leave(int code)
 	exit(code);
 }
 
-ITR_NORETURN static void usage_exit(const itr_tool_desc *d, const char *message)
+/* The message, how the program is called, where the options are. */
+static void print_usage(const itr_tool_desc *d, const char *message)
 {
-	if (message)
-		itr_error("%s", message);
-	fprintf(stderr, "usage: %s\n'%s --help' lists the options\n", d->synopsis, d->name);
-	exit(ITR_EXIT_USAGE);
+	itr_buf b = ITR_BUF_INIT;
+	itr_error("%s", message);
+	itr_program_text(d->synopsis, &b);
+	fprintf(stderr, "usage: %s\n'%s --help' lists the options\n", itr_buf_str(&b), itr_program_own());
+	itr_buf_free(&b);
 }
 
 /* --help=FORM, before anything is parsed: it must work whatever else stands there. */
@@ -177,7 +188,7 @@ static void early_help(const itr_tool_desc *d, const void *opt, const struct sta
 			leave(ITR_EXIT_OK);
 		}
 		if (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V")) {
-			print_version(d);
+			print_version();
 			leave(ITR_EXIT_OK);
 		}
 	}
@@ -303,7 +314,8 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	const char *parent = getenv("ITR_PARENT_RUN"), *runs = getenv("ITR_RUNS_DIR");
 	struct standard s = { .seed = 42, .runs_dir = runs && *runs ? runs : "runs", .parent_run = parent, .device = "cpu", .track = true, .provenance = true };
 	itr_tool *t = itr_xcalloc(1, sizeof *t);
-	itr_log_setup(d->name, ITR_LOG_INFO);
+	itr_program_called(argv[0], d->name);
+	itr_log_setup(itr_program_own(), ITR_LOG_INFO);
 	t->desc = d;
 	t->out = stdout;
 	t->args = itr_xcalloc((size_t)argc + 1, sizeof *t->args);
@@ -311,9 +323,11 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	in->started = itr_clock_now();
 	in->strings = itr_arena_new(1 << 12);
 	early_help(d, opt, &s, argc, argv);
-	if (parse_all(t, opt, &s, argc, argv) < 0)
-		usage_exit(d, t->err.msg);
-	itr_log_setup(d->name, s.quiet ? ITR_LOG_ERROR : s.verbose ? ITR_LOG_DEBUG : ITR_LOG_INFO);
+	if (parse_all(t, opt, &s, argc, argv) < 0) {
+		print_usage(d, t->err.msg);
+		exit(ITR_EXIT_USAGE);
+	}
+	itr_log_setup(itr_program_own(), s.quiet ? ITR_LOG_ERROR : s.verbose ? ITR_LOG_DEBUG : ITR_LOG_INFO);
 	if (strcmp(s.device, "cpu"))
 		itr_warn("device '%s' does not exist here: working on the cpu", s.device);
 	t->threads = itr_threads_resolve(s.threads);
@@ -363,13 +377,11 @@ int itr_tool_fail(itr_tool *t)
 int itr_tool_usage(itr_tool *t, const char *format, ...)
 {
 	va_list ap;
-	itr_buf b = ITR_BUF_INIT;
 	va_start(ap, format);
-	itr_buf_vprintf(&b, format, ap);
+	char text[sizeof t->err.msg];
+	itr_program_vformat(text, sizeof text, format, ap);
 	va_end(ap);
-	itr_error("%s", itr_buf_str(&b));
-	fprintf(stderr, "usage: %s\n'%s --help' lists the options\n", t->desc->synopsis, t->desc->name);
-	itr_buf_free(&b);
+	print_usage(t->desc, text);
 	if (t->run) {                                    /* a mistyped command is no run */
 		char *dir = itr_xstrdup(itr_run_dir(t->run));
 		itr_err ignored = ITR_ERR_INIT;

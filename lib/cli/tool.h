@@ -37,12 +37,12 @@ struct itr_tool;
 typedef struct itr_tool_desc {
 	const char *name;                /* "evaluate" */
 	const char *purpose;             /* one line */
-	const char *synopsis;            /* "evaluate [options] EMBEDDINGS" */
+	const char *synopsis;            /* "{evaluate} [options] EMBEDDINGS"; this text, examples, see_also and options' help name programs in braces: base/program.h */
 	const itr_option *options;
 	int min_args, max_args;          /* -1: any number */
 	unsigned flags;
 	const char *const *examples;     /* NULL-terminated runnable lines */
-	const char *see_also;
+	const char *see_also;            /* "{train}(1), {runs}(1)" */
 	/* Called once options are parsed and before a run is opened: defaults that depend on other options, options taken up from a file (keep.h), wrong use.
 	 * 0, or the exit code (ITR_EXIT_FAIL, ITR_EXIT_USAGE) with t->err. May be NULL. */
 	int (*complete)(struct itr_tool *t, void *opt);

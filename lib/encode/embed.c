@@ -106,7 +106,7 @@ static int64_t map_rows(const itr_features *f, const itr_projection *p, const it
 	if (!f->image_dim || !f->text_dim)
 		return itr_err_set(err, "'%s' has no %s vectors", f->path, f->image_dim ? "text" : "image");
 	if (!o->model && f->image_dim != f->text_dim)
-		return itr_err_set(err, "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model (train makes one)", f->path,
+		return itr_err_set(err, "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model ({train} makes one)", f->path,
 		                   (long long)f->image_dim, (long long)f->text_dim);
 	int64_t base = p ? p->dim : f->image_dim;
 	s->image = itr_features_images(f, s->images, s->n_images, err);

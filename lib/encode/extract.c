@@ -158,7 +158,7 @@ static int lock_folder(const char *folder, const char *out, itr_err *err)
 		return itr_err_errno(err, "cannot open '%s'", folder);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
 		close(fd);
-		return itr_err_set(err, "'%s' is in use: another extract-features is writing the same output", folder);
+		return itr_err_set(err, "'%s' is in use: another {extract-features} is writing the same output", folder);
 	}
 	char *parent = itr_path_dirname(out);
 	itr_atomic_remove_stale(folder, "");

@@ -130,7 +130,7 @@ static int64_t read_back(itr_grid *g, itr_err *err)
 	itr_json *head = end ? itr_json_parse(text, (size_t)(end - text), "journal", &ignored) : NULL;
 	const char *mark = itr_json_str(itr_json_get(head, "fingerprint"), NULL);
 	if (end && !mark) {
-		itr_err_set(err, "'%s' is not a journal of run-experiments", g->journal_path);
+		itr_err_set(err, "'%s' is not a journal of {run-experiments}", g->journal_path);
 	} else if (mark && strcmp(mark, g->fingerprint)) {
 		itr_err_set(err, "'%s' belongs to other data or options (seed, seeds, recall-k, ties, rescore, quantizer, ...): leave out --resume, or choose another --output-dir",
 		            g->journal_path);

@@ -160,7 +160,7 @@ static itr_projection *get_all(const itr_h5 *h, const itr_json *config, itr_err 
 	const char *kind = itr_json_str(itr_json_get(config, "kind"), NULL);
 	int64_t dim = itr_json_int(itr_json_get(config, "dim"), 0);
 	if (!kind || strcmp(kind, "projection")) {
-		itr_err_set(err, "'%s' is a model of kind '%s', not a linear projection (train --model cca, ridge, procrustes)", itr_h5_path(h), kind ? kind : "network");
+		itr_err_set(err, "'%s' is a model of kind '%s', not a linear projection ({train} --model cca, ridge, procrustes)", itr_h5_path(h), kind ? kind : "network");
 		return NULL;
 	}
 	if (dim < 1 || dim > MAX_WIDTH) {

@@ -32,7 +32,7 @@ const itr_option itr_extract_option_table[] = {
 	ITR_OPT_STR("shard", 0, itr_extract_options, shard, "I/N", "only the I-th of N slices (from 0), as a store of its own"),
 	ITR_OPT_BOOL("merge", 0, itr_extract_options, merge, "join the stores named as arguments (shards) into one"),
 	ITR_OPT_HEADING("Feature store to embeddings:"),
-	ITR_OPT_STR("model", 0, itr_extract_options, model, "FILE", "model that maps both sides into one space (train); one with towers takes a manifest"),
+	ITR_OPT_STR("model", 0, itr_extract_options, model, "FILE", "model that maps both sides into one space ({train}); one with towers takes a manifest"),
 	ITR_OPT_STR("split", 0, itr_extract_options, split, "NAME", "only the rows of train, val, test or restval (default: all)"),
 	ITR_OPT_INTS("project", 0, itr_extract_options, project, "D...", "sizes to write, by Gaussian projection (default: the model's own)"),
 	ITR_OPT_INTS("truncate", 0, itr_extract_options, truncate, "D...", "sizes to write, by cutting off (Matryoshka)"),

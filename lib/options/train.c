@@ -15,7 +15,7 @@ static const char *const finetune_names[] = { "no", "image", "text", "all", NULL
 static const char *const positives_names[] = { "diagonal", "mask", "all", NULL };
 
 #define TOWERS "Towers trained along with heads, from a manifest's pictures and captions:"
-#define NETWORKS "Networks (0, or nothing: as 'man train' says for each model):"
+#define NETWORKS "Networks (0, or nothing: as 'man {train}' says for each model):"
 const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
 	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE", "go on from a checkpoint; every option, the data and the output come from it"),
@@ -157,7 +157,7 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 	if (!o->resume && !o->finetune && (foreign = given_under(t, TOWERS)))
 		return wrong(t, "'--%s' needs '--finetune image', text or all", foreign);
 	if (!o->finetune && t->n_args && itr_raw_wanted(t->args[0]))
-		return wrong(t, "'%s' is a manifest: extract-features makes the vectors to train on, '--model heads --finetune image', text or all trains towers on it", t->args[0]);
+		return wrong(t, "'%s' is a manifest: {extract-features} makes the vectors to train on, '--model heads --finetune image', text or all trains towers on it", t->args[0]);
 	if (check_towers(t, o) != 0)
 		return ITR_EXIT_USAGE;
 	if (!r && !itr_linear_method_find(o->model)) {

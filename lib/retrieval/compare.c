@@ -85,7 +85,7 @@ static char *per_query_of(const char *path, itr_err *err)
 	const char *name = itr_json_str(itr_json_get(j, "per_query"), NULL);
 	char *out = NULL;
 	if (j && !name)
-		itr_err_set(err, "'%s' names no per_query file: evaluate again without --per-query none", path);
+		itr_err_set(err, "'%s' names no per_query file: {evaluate} again without --per-query none", path);
 	if (name && itr_path_exists(name)) {
 		out = itr_xstrdup(name);
 	} else if (name) {                                  /* the result moved together with its file */
@@ -104,7 +104,7 @@ static int read_file(struct file *f, const char *path, itr_err *err)
 	itr_npz *z = f->path ? itr_npz_open(f->path, err) : NULL;
 	int rc = -1;
 	if (z && !itr_npz_has(z, "metrics")) {
-		itr_err_set(err, "'%s' is no per-query file of evaluate (no member 'metrics')", f->path);
+		itr_err_set(err, "'%s' is no per-query file of {evaluate} (no member 'metrics')", f->path);
 	} else if (z && (f->metric = itr_npz_text(z, "metrics", &info, err))) {
 		f->n_metrics = info.count;
 		if ((f->ties = one_string(z, "ties", err)) && (f->protocol = one_string(z, "protocol", err)) &&

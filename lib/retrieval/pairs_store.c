@@ -133,8 +133,8 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 		goto out;
 	}
 	if (!m && f->text_dim != f->image_dim) {         /* in whatever size: two matrices of their own lead into two spaces */
-		itr_err_set(err, "'%s' holds raw features: text vectors of %lld numbers and image vectors of %lld share no space. 'train --model cca' fits one: give --model its file, or the embeddings "
-		            "that 'extract-features --model' makes", path, (long long)f->text_dim, (long long)f->image_dim);
+		itr_err_set(err, "'%s' holds raw features: text vectors of %lld numbers and image vectors of %lld share no space. '{train} --model cca' fits one: give --model its file, or the embeddings "
+		            "that '{extract-features} --model' makes", path, (long long)f->text_dim, (long long)f->image_dim);
 		goto out;
 	}
 	p->n_text = r.n_texts;

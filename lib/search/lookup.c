@@ -164,9 +164,9 @@ static int text_by_network(const itr_lookup *l, const char *text, itr_lookup_que
 	const int64_t dim = itr_model_embed_dim(l->network->model);
 	int64_t length = 0;
 	if (dim != l->pairs->dim)
-		return itr_err_set(err, "the model makes %lld numbers, '%s' holds %lld: is it a store that extract-features made with this model?", (long long)dim, l->pairs->name, (long long)l->pairs->dim);
+		return itr_err_set(err, "the model makes %lld numbers, '%s' holds %lld: is it a store that {extract-features} made with this model?", (long long)dim, l->pairs->name, (long long)l->pairs->dim);
 	if (l->pairs->text_weights && strcmp(l->pairs->text_weights, l->network->sha256))
-		return itr_err_set(err, "the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in another space. Make the store anew with extract-features --model",
+		return itr_err_set(err, "the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in another space. Make the store anew with {extract-features} --model",
 		                   l->pairs->name, l->pairs->text_weights, l->network->sha256);
 	itr_encoder *e = itr_model_encoder_new(l->network, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
 	if (!e)

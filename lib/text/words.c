@@ -109,7 +109,7 @@ static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n
 		return -1;
 	for (int i = 0; i < SPECIALS; i++)
 		if ((*ids[i] = itr_tokenizer_id(k, special_names[i])) < 0)
-			return itr_err_set(err, "'%s' is no vocabulary of words: it has no %s; 'tokenize --build-vocab' makes one from captions", where, special_names[i]);
+			return itr_err_set(err, "'%s' is no vocabulary of words: it has no %s; '{tokenize} --build-vocab' makes one from captions", where, special_names[i]);
 	return 0;
 }
 

@@ -166,7 +166,7 @@ int itr_commands_log(const char *runs_dir, char **args, int n, int64_t step, itr
 	static const char *const kinds[] = { "metric", "param", "artifact", "tag" };
 	int kind = 0, rc = 0;
 	if (n < 3)
-		return itr_err_set(err, "say what to log: runs log ID metric|param|tag KEY=VALUE..., runs log ID artifact FILE...");
+		return itr_err_set(err, "say what to log: {runs} log ID metric|param|tag KEY=VALUE..., {runs} log ID artifact FILE...");
 	while (kind < 4 && strcmp(args[1], kinds[kind]))
 		kind++;
 	if (kind == 4)
@@ -190,7 +190,7 @@ int itr_commands_tag(const char *runs_dir, char **args, int n, itr_err *err)
 	itr_run *r = n < 2 ? NULL : itr_run_attach(runs_dir, args[0], err);
 	struct sink s = { r, 0 };
 	if (n < 2)
-		return itr_err_set(err, "say which run and which tag: runs tag ID KEY=VALUE...");
+		return itr_err_set(err, "say which run and which tag: {runs} tag ID KEY=VALUE...");
 	int rc = r ? each_pair(args + 1, n - 1, put_tag, &s, err) : -1;
 	return itr_run_close(r, rc < 0 ? NULL : err) < 0 ? -1 : rc;
 }
@@ -228,7 +228,7 @@ int itr_commands_end(const char *runs_dir, char **ids, int n, const char *status
 	if (s < 0)
 		return itr_err_set(err, "'%s' is no status: FINISHED, FAILED or KILLED", status);
 	if (n < 1)
-		return itr_err_set(err, "which run? runs end ID");
+		return itr_err_set(err, "which run? {runs} end ID");
 	for (int i = 0; i < n; i++) {
 		itr_run *r = itr_run_attach(runs_dir, ids[i], err);
 		if (!r || itr_run_end(r, (itr_run_status)s, err) < 0)

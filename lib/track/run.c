@@ -417,7 +417,7 @@ itr_run *itr_run_attach(const char *runs_dir, const char *run_id, itr_err *err)
 	int rc = itr_meta_read(&r->meta, path, err);
 	const char *stage = itr_meta_get(&r->meta, "lifecycle_stage");
 	if (rc == 0 && stage && !strcmp(stage, "deleted"))
-		rc = itr_err_set(err, "run '%s' is deleted: 'runs restore %s' brings it back", r->id, r->id);
+		rc = itr_err_set(err, "run '%s' is deleted: '{runs} restore %s' brings it back", r->id, r->id);
 	free(path);
 	if (rc == 0)
 		return r;

@@ -142,7 +142,7 @@ char *itr_store_experiment(const char *runs_dir, const char *wanted, itr_err *er
 		int lock = lock_store(runs_dir), made = 0;
 		if (!scan(runs_dir, name.data, &id, &top)) {              /* again, now that nobody else creates one */
 			if (scan(trash, name.data, &deleted, &top))
-				made = itr_err_set(err, "experiment '%s' was deleted: 'runs restore --experiment NAME' brings it back, another name makes a new one", name.data);
+				made = itr_err_set(err, "experiment '%s' was deleted: '{runs} restore --experiment NAME' brings it back, another name makes a new one", name.data);
 			while (made == 0)
 				made = make_experiment(runs_dir, ++top, name.data, err);
 			if (made > 0)

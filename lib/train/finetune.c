@@ -212,7 +212,7 @@ int itr_finetune_read(itr_raw *r, const itr_model *m, const itr_json *config, co
 {
 	const itr_raw_opts o = { .max_failed = itr_json_int(itr_json_get(config, "max_failed"), 0), .look = true, .threads = threads };
 	if (!m->tower[TEXT] && !m->tower[IMAGE])
-		return itr_err_set(err, "the model has no encoders of its own: extract-features makes the vectors that it takes");
+		return itr_err_set(err, "the model has no encoders of its own: {extract-features} makes the vectors that it takes");
 	if (itr_raw_open(r, path, &o, err) < 0)
 		return -1;
 	for (int side = 0; side < 2; side++) {

@@ -94,7 +94,7 @@ static itr_json *model_config(const itr_network_job *job)
 static void say_failure(const itr_network_job *job, const itr_train_report *r, itr_train_end end, const char *checkpoint, itr_err *err)
 {
 	if (end == ITR_TRAIN_STOPPED)
-		itr_err_set(err, "interrupted after %lld steps (%lld of %lld epochs); everything is in '%s': train --resume %s goes on from there", (long long)r->steps, (long long)r->epochs,
+		itr_err_set(err, "interrupted after %lld steps (%lld of %lld epochs); everything is in '%s': {train} --resume %s goes on from there", (long long)r->steps, (long long)r->epochs,
 		            (long long)job->opts.epochs, checkpoint, checkpoint);
 	else if (!err->set)
 		itr_err_set(err, "training failed");

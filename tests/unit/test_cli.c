@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "base/program.h"
 #include "cli/parse.h"
 
 static const char *const precisions[] = { "fp32", "fp16", "int8", "int4", NULL };
@@ -137,11 +138,39 @@ static void test_config_and_help(void **state)
 	unlink(name);
 }
 
+static const char *shown(const char *argv0, const char *text)
+{
+	static itr_buf b = ITR_BUF_INIT;
+	itr_program_called(argv0, "train");
+	itr_buf_clear(&b);
+	itr_program_text(text, &b);
+	return itr_buf_str(&b);
+}
+
+/* Programs' names in texts follow the name under which this one was called. */
+static void test_names(void **state)
+{
+	(void)state;
+	assert_string_equal(shown("bin/train", "'{train} --resume' or {fetch-model}"), "'train --resume' or fetch-model");
+	assert_string_equal(shown("/usr/bin/itr-train", "'{train} --resume' or {fetch-model}"), "'itr-train --resume' or itr-fetch-model");
+	assert_string_equal(itr_program_own(), "itr-train");
+	assert_string_equal(shown("itr-train", "{}, {A}, {a b}, { and {\"k\": 1}"), "{}, {A}, {a b}, { and {\"k\": 1}");
+	assert_string_equal(shown("python", "{train}"), "train");
+	assert_string_equal(shown("%s-train", "{train}"), "train");
+	assert_string_equal(shown(NULL, "{train}"), "train");
+	assert_string_equal(itr_program_own(), "train");
+	itr_err e = ITR_ERR_INIT;
+	itr_program_called("itr-train", "train");
+	itr_err_set(&e, "%s: {train} makes one", "{runs}");      /* a user's text is shown as it is */
+	assert_string_equal(e.msg, "{runs}: itr-train makes one");
+	itr_program_called("train", "train");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_documents_own_command), cmocka_unit_test(test_forms), cmocka_unit_test(test_no),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_config_and_help),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_config_and_help), cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
 }
