@@ -14,11 +14,13 @@ endif
 CC        := $(if $(filter default,$(origin CC)),gcc,$(CC))
 BUILD     ?= build$(if $(SANITIZE),/asan)
 BIN       ?= $(if $(SANITIZE),$(BUILD)/bin,bin)
-prefix    ?= /usr/local
+PREFIX    ?= /usr/local
+prefix    ?= $(PREFIX)
 PROGRAM_PREFIX ?= itr-
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
 V         ?= 0
 Q         := $(if $(filter 1,$(V)),,@)
+quote      = '$(subst ','\'',$(1))'
 SAY        = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
 MODULES   := openblas hdf5 libcurl libzip libpng libjpeg libutf8proc libcrypto zlib
@@ -60,15 +62,15 @@ BENCH_SRC := $(sort $(wildcard tests/bench/bench_*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOLS     := $(TOOL_SRC:tools/%.c=$(BIN)/%)
 TESTS     := $(TEST_SRC:tests/unit/%.c=$(BUILD)/unit/%)
-BENCHES   := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
+BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 LIB       := $(BUILD)/libitr.a
 
-.PHONY: all deps deps-build ensure-deps demo real quantization coco coco-quantization translation stamps precision check check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
-        asan bench bench-encode bench-search bench-train install uninstall clean help tests FORCE
+.PHONY: all deps deps-build ensure-deps demo real quantization coco coco-quantization translation stamps precision check check-quick check-unit check-tools check-corrupt check-pipeline check-interop check-asan check-layers check-docs \
+        asan bench bench-programs bench-encode bench-search bench-train install uninstall clean help tests FORCE
 
 ##@ Building
 all: check-modules $(TOOLS) stale-programs  ## programs in bin/ (the default)
-tests: all $(TESTS)
+tests: all $(TESTS) $(BENCH_BIN)
 
 .PHONY: check-modules stale-programs
 check-modules:
@@ -148,8 +150,14 @@ translation: deps-build  ## document 003: networks and closed forms translate te
 	@$(MAKE) all && $(MAKE) -f pipelines/translation.mk translation $(if $(DATA),DATA='$(DATA)') $(if $(N),N=$(N)) $(if $(SEEDS),SEEDS='$(SEEDS)') $(if $(EPOCHS),EPOCHS=$(EPOCHS))
 
 ##@ Testing
-check: deps  ## unit, tool, corrupt-input, pipeline and interop tests; ends with "N passed, N failed"
-	@$(MAKE) tests && tests/run
+check:  ## unit, tool, corrupt-input, pipeline and interop tests; ends with "N passed, N failed, N skipped"
+	@echo "make check: everything is built and tested; 10 to 15 minutes on two cores. Debian packages that are missing are installed first (as root or with sudo; else the line to run"
+	@echo "is printed): $(words $(DEPS)) of them, see 'make deps'. The interop tests make a virtualenv in tests/interop/venv from a package index (NumPy, h5py, MLflow, ...: 150 MB fetched, 700 MB"
+	@echo "on disk), or use the python that ITR_PYTHON names. Nothing else is installed. make check-quick: under 2 minutes, no virtualenv."
+	@$(MAKE) deps && $(MAKE) tests && tests/run
+check-quick: deps  ## layers, man pages, unit tests and the short tool stories: under 2 minutes on two cores once built
+	@$(MAKE) tests && tests/run quick
+	@echo "left out: the other tool stories (downloads, towers, training, grids, compilers), corrupt input, pipelines, interop. make check runs them."
 check-unit check-tools check-corrupt check-pipeline check-interop: check-%: deps
 	@$(MAKE) tests && tests/run $*
 check-asan: deps  ## unit, tool and corrupt tests under AddressSanitizer and UBSan
@@ -158,27 +166,23 @@ check-layers:  ## who may include whom (lib/LAYERS), and what the library must n
 	@tests/layers.sh
 check-docs: all  ## man pages against option tables
 	@tests/docs.sh $(BIN)
-bench: all $(BENCHES)  ## ours against the peers, as ratios (needs a virtualenv with the peers: see tests/bench/README.md)
+# BENCHES, which the user may give, says which ones run
+bench-programs: $(BENCH_BIN)
+bench: all $(BENCH_BIN)  ## ours against the peers, as ratios (needs a virtualenv with the peers: see tests/bench/README.md): make bench [BENCHES="gemm train search rank encode fetch"]
 	@tests/bench/run
 bench-search: $(BUILD)/bench/bench_search  ## top-10 search at every precision against FAISS, PyTorch, ...: one JSON line a case
 	@$(BUILD)/bench/bench_search
-bench-encode: all $(BENCHES)  ## files to vectors: preprocessing and encoders against the peers (PEERS_PYTHON): one JSON line a case
+bench-encode: all $(BENCH_BIN)  ## files to vectors: preprocessing and encoders against the peers (PEERS_PYTHON): one JSON line a case
 	@bash tests/bench/bench_encode.sh
 bench-train: $(BUILD)/bench/bench_train $(BUILD)/bench/bench_finetune  ## training and fine-tuning steps against PyTorch's (PEERS_PYTHON=python with torch): one JSON line a case
 	@tests/bench/bench_train.sh && tests/bench/bench_finetune.sh
 
 ##@ Installing
-MAN1 := $(wildcard tools/*.1)
-install: all  ## programs as PREFIX/bin/itr-NAME, man pages, library and headers
-	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/lib $(DESTDIR)$(prefix)/include/itr
-	for p in $(notdir $(TOOLS)); do install -m 755 $(BIN)/$$p $(DESTDIR)$(prefix)/bin/$(PROGRAM_PREFIX)$$p; done
-	for m in $(basename $(notdir $(MAN1))); do tests/manpage.sh tools/$$m.1 $(BIN)/$$m '$(PROGRAM_PREFIX)' > $(DESTDIR)$(prefix)/share/man/man1/$(PROGRAM_PREFIX)$$m.1; done
-	install -m 644 $(LIB) $(DESTDIR)$(prefix)/lib/libitr.a
-	for h in lib/*/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/itr/$${h#lib/}; done
-uninstall:  ## removes what install put there
-	for p in $(notdir $(TOOLS)); do rm -f $(DESTDIR)$(prefix)/bin/$(PROGRAM_PREFIX)$$p; done
-	for m in $(notdir $(MAN1)); do rm -f $(DESTDIR)$(prefix)/share/man/man1/$(PROGRAM_PREFIX)$$m; done
-	rm -rf $(DESTDIR)$(prefix)/lib/libitr.a $(DESTDIR)$(prefix)/include/itr
+installer = tools/install.sh $(1) $(call quote,$(DESTDIR)) $(call quote,$(prefix)) $(call quote,$(BIN)) $(call quote,$(LIB)) $(call quote,$(PROGRAM_PREFIX))
+install: all  ## programs as PREFIX/bin/itr-NAME, man pages, library and headers: make install [PREFIX=/usr/local] [DESTDIR=]
+	@$(call installer,install)
+uninstall:  ## removes what install put there, folders that it made too
+	@$(call installer,uninstall)
 clean:  ## build/ and bin/; data and runs stay
 	rm -rf build bin
 help:  ## this list
