@@ -273,8 +273,8 @@ static void count_alone(void *ctx, int64_t i, int worker)
 static void *many_loops(void *arg)
 {
 	for (int64_t loop = 0; loop < 4000; loop++) {
-		struct crowd c = { .nested = loop % 3 == 0 };
 		int64_t n = loop % 37, want = 0;
+		struct crowd c = { .nested = loop % 3 == 0 && loop % 4 && n > 1 };     /* inside a loop that is serial itself, the inner one may be shared out */
 		for (int64_t i = 0; i < n; i++)
 			want += c.nested ? i * (i + 1) / 2 : i;
 		itr_parallel_for(1 + (int)(loop % 4), n, count_alone, &c);
