@@ -102,14 +102,14 @@ int itr_preset_apply(const itr_preset *p, const itr_image *img, float *out, itr_
 	return 0;
 }
 
-static const char *const filter_names[] = { [ITR_BILINEAR] = "bilinear", [ITR_BICUBIC] = "bicubic", [ITR_BOX] = "box" };
+const char *const itr_filter_names[] = { [ITR_BILINEAR] = "bilinear", [ITR_BICUBIC] = "bicubic", [ITR_BOX] = "box", NULL };
 
 void itr_preset_describe(const itr_preset *p, char *buf, size_t n)
 {
 	static const char *const rule[] = { [ITR_RESIZE_FLOOR] = "shorter side", [ITR_RESIZE_ROUND] = "shorter side (rounded)", [ITR_RESIZE_SQUASH] = "both sides" };
 	char resize[80] = "no resize";
 	if (p->resize != ITR_RESIZE_NONE)
-		snprintf(resize, sizeof resize, "%s to %d %s", rule[p->resize], p->size, filter_names[p->filter]);
+		snprintf(resize, sizeof resize, "%s to %d %s", rule[p->resize], p->size, itr_filter_names[p->filter]);
 	snprintf(buf, n, "%s: %s, crop %d%s, mean %.9g %.9g %.9g, std %.9g %.9g %.9g", p->name, resize, p->crop, p->crop_rule == ITR_CROP_DOWN ? " (rounded down)" : "",
 	         p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2]);
 }

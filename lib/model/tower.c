@@ -1,4 +1,4 @@
-#include "model/tower.h"
+#include "model/tower_beside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +39,7 @@ const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err)
 
 /* --- what lies beside the weights ------------------------------------------------------------------------------------------------------- */
 
-/* FOLDER/NAME of the weights (a folder, or a file in one) if it exists, else NULL. The caller frees. */
-static char *beside(const char *weights, const char *name)
+char *itr_tower_beside(const char *weights, const char *name)
 {
 	char *folder = itr_path_is_dir(weights) ? itr_xstrdup(weights) : itr_path_dirname(weights), *path = itr_path_join(folder, name);
 	free(folder);
@@ -55,7 +54,7 @@ static int read_beside(const char *weights, const char *const *names, itr_json *
 {
 	*j = NULL;
 	for (; *names; names++) {
-		char *path = beside(weights, *names);
+		char *path = itr_tower_beside(weights, *names);
 		if (path) {
 			*j = itr_json_read(path, err);
 			free(path);
@@ -90,7 +89,7 @@ static int open_tokenizer(itr_tower *w, const itr_tower_opts *o, itr_err *err)
 	if (w->tokenizer)
 		return 0;
 	char *spec = o->vocabulary ? itr_xasprintf("%s:%s", w->ops->tokenizer, o->vocabulary) : o->weights && itr_path_is_dir(o->weights) ? itr_xstrdup(o->weights) : NULL;
-	char *config = o->weights ? beside(o->weights, "tokenizer_config.json") : NULL;
+	char *config = o->weights ? itr_tower_beside(o->weights, "tokenizer_config.json") : NULL;
 	if (!spec) {
 		free(config);
 		return o->weights ? itr_err_set(err, "'%s' needs its vocabulary: give --vocabulary FILE, or the folder that holds weights and vocabulary", w->ops->name) : 0;
@@ -157,8 +156,7 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	w->config.pooling = o->pooling;
 	w->config.batch_statistics = o->batch_statistics;
 	w->max_tokens = w->config.positions;
-	const char *preset = o->preset ? o->preset : w->config.preset ? w->config.preset : w->ops->preset;
-	if (w->ops->image && !(w->preset = itr_preset_find(preset, err)))
+	if (w->ops->image && itr_tower_choose_preset(w, weights, o, err) < 0)
 		return -1;
 	if (w->ops->image && w->preset->crop != w->config.image_size)
 		return itr_err_set(err, "'%s' takes pictures of %lld x %lld, the preset '%s' makes %d x %d: choose another with --preset", w->ops->name, (long long)w->config.image_size,

@@ -66,7 +66,7 @@ const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err);
 typedef struct itr_tower_opts {
 	const char *weights;                     /* file or folder; NULL: random, by seed */
 	const char *vocabulary;                  /* text: vocab.txt, merges; NULL: looked for in the weights' folder */
-	const char *preset;                      /* image: preprocessing by name; NULL: the tower's */
+	const char *preset;                      /* image: preprocessing by name; NULL: as the file beside the weights says, or the tower's */
 	itr_pooling pooling;
 	bool batch_statistics;                   /* BatchNorm by the batch while training, as config.batch_statistics */
 	itr_tokenizer *tokenizer;                /* text, without weights: this one (taken over), whose size the table then has; NULL: from `vocabulary` */
@@ -84,7 +84,8 @@ typedef struct itr_tower {
 	int64_t first_param, n_params;           /* where its arrays are in the model's */
 	void *layers;
 	int64_t dim, grid, state_dim;            /* of pooled; patches are grid x grid (0: none); of states (0: none) */
-	const itr_preset *preset;                /* image towers */
+	const itr_preset *preset;                /* image towers; */
+	itr_preset published;                    /* what it points at, where the file beside the weights asks for what no preset is */
 	itr_tokenizer *tokenizer;                /* text towers; NULL with random weights and no vocabulary */
 	int64_t max_tokens;                      /* text: positions */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without */

@@ -60,7 +60,10 @@ itr_json *itr_tower_json(const itr_tower *w)
 	itr_json_add_str(j, "pooling", itr_pooling_names[c.pooling]);
 	itr_json_add_bool(j, "batch_statistics", c.batch_statistics);
 	itr_json_add_int(j, "max_tokens", w->max_tokens);
-	itr_json_add_str(j, "preset", w->preset ? w->preset->name : NULL);
+	if (w->preset == &w->published)
+		itr_json_add(j, "preset", itr_preset_json(w->preset));
+	else
+		itr_json_add_str(j, "preset", w->preset ? w->preset->name : NULL);
 	itr_json_add_str(j, "weights_sha256", w->weights_sha256);
 	if (w->tokenizer) {
 		char *rules = itr_tokenizer_rules_json(w->tokenizer);
@@ -110,7 +113,9 @@ static int read_config(itr_tower *w, const itr_json *j, itr_err *err)
 static int read_rest(itr_tower *w, const itr_json *j, const void *vocabulary, size_t n, itr_err *err)
 {
 	if (w->ops->image) {
-		if (!(w->preset = itr_preset_find(itr_json_str(itr_json_get(j, "preset"), "?"), err)))
+		const itr_json *preset = itr_json_get(j, "preset");
+		w->preset = itr_json_is_object(preset) ? &w->published : itr_preset_find(itr_json_str(preset, "?"), err);
+		if (!w->preset || (w->preset == &w->published && itr_preset_from_json(preset, &w->published, err) < 0))
 			return -1;
 		return w->preset->crop == w->config.image_size ? 0 : itr_err_set(err, "the preset '%s' does not make pictures of %lld pixels", w->preset->name, (long long)w->config.image_size);
 	}

@@ -61,6 +61,55 @@ static void test_golden(void **state)
 	assert_true(cases >= 150);
 }
 
+/* tests/golden/preset_configs.json: files as timm, transformers and open_clip put them beside weights, and what those libraries make of pictures by them. */
+static void test_published(void **state)
+{
+	(void)state;
+	itr_err err = ITR_ERR_INIT;
+	itr_json *all = itr_json_read("tests/golden/preset_configs.json", &err);
+	assert_non_null(all);
+	int made = 0, refused = 0;
+	for (const itr_json *j = itr_json_first(all); j; j = itr_json_next(j)) {
+		const char *word = itr_json_str(itr_json_get(j, "refused"), NULL), *like = itr_json_str(itr_json_get(j, "like"), "none");
+		itr_preset out, back;
+		int rc = itr_preset_published((itr_publisher)itr_json_int(itr_json_get(j, "by"), 0), itr_json_get(j, "config"), itr_preset_find(itr_json_str(itr_json_get(j, "base"), ""), &err), &out, &err);
+		itr_buf config = ITR_BUF_INIT;
+		itr_json_print(&config, itr_json_get(j, "config"), false);
+		if ((rc < 0) != (word != NULL) || (word && !strstr(err.msg, word)))
+			fail_msg("%s: %s", config.data, rc < 0 ? err.msg : "not refused");
+		itr_buf_free(&config);
+		if (word) {
+			refused++;
+			continue;
+		}
+		assert_int_equal(out.crop, itr_json_int(itr_json_get(j, "side"), 0));
+		const itr_preset *known = itr_preset_like(&out);
+		assert_string_equal(known ? known->name : "none", like);
+		itr_json *kept = itr_preset_json(&out);         /* the way through a model file */
+		assert_int_equal(itr_preset_from_json(kept, &back, &err), 0);
+		itr_json_free(kept);
+		char text[2][256];
+		itr_preset_describe(&out, text[0], 256);
+		itr_preset_describe(&back, text[1], 256);
+		assert_string_equal(text[0], text[1]);
+		assert_true(strlen(text[0]) < 200);
+		float *values = itr_xmalloc(floats(&back) * sizeof *values);
+		for (const itr_json *c = itr_json_first(itr_json_get(j, "pictures")); c; c = itr_json_next(c), made++) {
+			char have[ITR_SHA256_HEX];
+			itr_image img;
+			picture(&img, (int)itr_json_int(itr_json_at(c, 0), 0), (int)itr_json_int(itr_json_at(c, 1), 0), (uint32_t)itr_json_int(itr_json_at(c, 2), 0));
+			assert_int_equal(itr_preset_apply(&back, &img, values, &err), 0);
+			itr_sha256_bytes(values, floats(&back) * sizeof *values, have);
+			if (strcmp(have, itr_json_str(itr_json_at(c, 3), "")))
+				fail_msg("%s on %d x %d differs from the library's", text[0], img.width, img.height);
+			itr_image_free(&img);
+		}
+		free(values);
+	}
+	itr_json_free(all);
+	assert_true(made >= 80 && refused >= 25);
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -160,7 +209,7 @@ static void test_threads(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_names), cmocka_unit_test(test_geometry), cmocka_unit_test(test_refused),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_published), cmocka_unit_test(test_names), cmocka_unit_test(test_geometry), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_thin_pictures_cost_little), cmocka_unit_test(test_threads) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

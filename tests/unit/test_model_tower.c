@@ -275,9 +275,81 @@ static void test_lying_weights(void **state)
 	assert_int_equal(itr_path_remove_tree(template, &err), 0);
 }
 
+/* A tower's arrays under their names, all 0, as a file of weights. */
+static void put_tower(const char *folder, const char *name)
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_tower *w = itr_tower_open(name, true, &(itr_tower_opts){ .seed = 1 }, &err);
+	itr_buf header = ITR_BUF_INIT;
+	int64_t at = 0;
+	assert_non_null(w);
+	for (int64_t i = 0; i < itr_params_count(w->params); i++) {
+		const itr_param *q = itr_params_at(w->params, i);
+		itr_buf_printf(&header, "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[", i ? "," : "{", q->name);
+		for (int d = 0; d < q->rank; d++)
+			itr_buf_printf(&header, "%s%lld", d ? "," : "", (long long)q->shape[d]);
+		itr_buf_printf(&header, "],\"data_offsets\":[%lld,%lld]}", (long long)at, (long long)(at + 2 * q->count));
+		at += 2 * q->count;
+	}
+	itr_buf_putc(&header, '}');
+	char *bytes = itr_xcalloc(1, 8 + header.len + (size_t)at);
+	const uint64_t n = header.len;
+	memcpy(bytes, &n, sizeof n);
+	memcpy(bytes + 8, header.data, header.len);
+	put(folder, "model.safetensors", "", bytes, 8 + header.len + (size_t)at);
+	free(bytes);
+	itr_buf_free(&header);
+	itr_tower_free(w);
+}
+
+/* The file beside the weights says how pictures are prepared, unless the user does; a model keeps it. */
+static void test_published_preset(void **state)
+{
+	(void)state;
+	static const struct { const char *file, *text, *preset, *want; } cases[] = {
+		{ "none.json", "{}", NULL, "imagenet" },
+		{ "config.json", "{\"architecture\":\"mobilenetv3_small_100\",\"pretrained_cfg\":{\"interpolation\":\"bicubic\",\"crop_pct\":0.875}}", NULL, "imagenet-bicubic" },
+		{ "config.json", "{\"architecture\":\"x\",\"crop_pct\":0.95,\"interpolation\":\"bicubic\"}", NULL, "imagenet-95" },
+		{ "config.json", "{\"pretrained_cfg\":{\"mean\":[0.5,0.5,0.5],\"std\":[0.5,0.5,0.5],\"interpolation\":\"box\"}}", NULL, "timm-config" },
+		{ "config.json", "{\"pretrained_cfg\":{\"crop_mode\":\"border\"}}", "imagenet-232", "imagenet-232" },
+		{ "config.json", "{\"pretrained_cfg\":{\"crop_mode\":\"border\"}}", NULL, "crop_mode border, which is not built: choose the preprocessing yourself, with --preset NAME" },
+		{ "config.json", "{\"pretrained_cfg\":{\"input_size\":[3,288,288]}}", NULL, "takes pictures of 224 x 224, the preset 'timm-config' makes 288 x 288: choose another with --preset" },
+		{ "preprocessor_config.json", "{\"image_processor_type\":\"ViTImageProcessor\",\"size\":224}", NULL, "vit" },
+		{ "processor_config.json", "{\"image_processor\":{\"image_processor_type\":\"CLIPImageProcessor\"}}", NULL, "clip" },
+		{ "preprocessor_config.json", "{\"size\":", NULL, "preprocessor_config.json" },
+		{ "open_clip_config.json", "{\"preprocess_cfg\":{\"resize_mode\":\"squash\"}}", NULL, "clip-squash" },
+	};
+	itr_err err = ITR_ERR_INIT;
+	char folder[] = "/tmp/itr-tower.XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	put_tower(folder, "mobilenet-v3-small");
+	for (int i = 0; i < ITR_LEN(cases); i++) {
+		put(folder, cases[i].file, cases[i].text, "", 0);
+		itr_tower *w = itr_tower_open("mobilenet-v3-small", true, &(itr_tower_opts){ .weights = folder, .preset = cases[i].preset }, &err);
+		if (w ? strcmp(w->preset->name, cases[i].want) != 0 : !strstr(err.msg, cases[i].want))
+			fail_msg("%s: %s", cases[i].text, w ? w->preset->name : err.msg);
+		if (w) {
+			char text[2][256];
+			itr_json *j = itr_tower_json(w);
+			itr_tower *again = itr_tower_restore(j, true, NULL, 0, &err);
+			assert_non_null(again);
+			itr_preset_describe(w->preset, text[0], 256);
+			itr_preset_describe(again->preset, text[1], 256);
+			assert_string_equal(text[0], text[1]);
+			itr_json_free(j);
+			itr_tower_free(again);
+		}
+		itr_tower_free(w);
+		char *path = itr_path_join(folder, cases[i].file);
+		unlink(path);
+		free(path);
+	}
+	assert_int_equal(itr_path_remove_tree(folder, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry), cmocka_unit_test(test_lying_file),
-		cmocka_unit_test(test_lying_weights) };
+		cmocka_unit_test(test_lying_weights), cmocka_unit_test(test_published_preset) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
