@@ -11,6 +11,14 @@
 
 static int bad(const char *path, const char *what, itr_err *err) { return itr_err_set(err, "'%s' is no COCO file: %s", path, what); }
 
+/* "11.0" is 11: what pandas makes of ids beside missing ones. */
+static void drop_zero_fraction(itr_buf *b)
+{
+	const size_t digits = strspn(itr_buf_str(b), "-0123456789"), n = b->len;
+	if (digits && digits + 1 < n && b->data[digits] == '.' && strspn(b->data + digits + 1, "0") == n - digits - 1)
+		b->data[b->len = digits] = 0;
+}
+
 /* The members of an object whose '{' is taken. */
 static int read_fields(itr_jsonpull *p, itr_coco_field *fields, int n, itr_err *err)
 {
@@ -39,6 +47,8 @@ static int read_fields(itr_jsonpull *p, itr_coco_field *fields, int n, itr_err *
 		itr_buf_clear(&f->text);
 		if (f->type == ITR_JP_STRING || f->type == ITR_JP_NUMBER)
 			itr_buf_puts(&f->text, itr_jsonpull_text(p));
+		if (f->type == ITR_JP_NUMBER)
+			drop_zero_fraction(&f->text);
 	}
 	return t == ITR_JP_OBJECT_END ? 0 : -1;
 }

@@ -9,7 +9,7 @@ enum { ITR_COCO_FIELDS = 6 };
 
 typedef struct itr_coco_field {
 	const char *key;
-	itr_buf text;           /* of a string or number; empty otherwise */
+	itr_buf text;           /* of a string or number (11.0 reads 11); empty otherwise */
 	itr_jp type;            /* ITR_JP_END: the object has no such key */
 	int64_t replaced;       /* sequences of invalid UTF-8 in it that became U+FFFD; whoever uses the text says so */
 } itr_coco_field;
@@ -25,7 +25,7 @@ typedef struct itr_coco_section {
 /* Sections may come in any order. 0, or -1 with err (file, byte offset). */
 ITR_MUST_USE int itr_coco_stream(const char *path, itr_coco_section *sections, int n, void *ctx, itr_err *err);
 
-/* An id as text: a string, or an integer with its own digits (also beyond 2^53). NULL when the field is neither. */
+/* An id as text: a string, or an integer with its own digits (also beyond 2^53; 11.0 is 11). NULL when the field is neither. */
 const char *itr_coco_id(const itr_coco_field *f);
 bool itr_coco_id_is_big(const char *id);        /* a number that a double cannot hold */
 

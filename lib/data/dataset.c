@@ -204,6 +204,18 @@ char *itr_dataset_relative(const char *dir, const char *path)
 
 static int64_t count_train(const itr_manifest *m) { return itr_dataset_count(m, "train") + itr_dataset_count(m, "restval"); }
 
+/* The reasons, as they were counted: a data set without pictures is never said to list none when they were left out. */
+static int nothing_left(const itr_findings *f, const char *problems, const char *hint, itr_err *err)
+{
+	char *reasons = itr_findings_summary(f);
+	const bool missing = itr_findings_count(f, "picture missing") + itr_findings_count(f, "picture damaged") > 0 || !reasons[0];
+	char *listed = reasons[0] ? itr_xasprintf(": %.1000s; all of them are listed in '%s'", reasons, problems) : itr_xstrdup("");
+	itr_err_set(err, "no picture is left%s%s%s", listed, missing ? "; " : "", missing ? hint : "");
+	free(listed);
+	free(reasons);
+	return -1;
+}
+
 int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings *f, const char *hint, const itr_provenance *p, FILE *echo, itr_err *err)
 {
 	char *manifest = itr_path_join(dir, "manifest.jsonl"), *problems = itr_path_join(dir, "problems.json");
@@ -212,7 +224,7 @@ int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings
 	if (rc == 0 && itr_findings_count(f, NULL))
 		itr_info("all of them are listed in '%s'", problems);
 	if (rc == 0 && m->n == 0)
-		rc = itr_err_set(err, "none of the pictures is there and whole; %s", hint);
+		rc = nothing_left(f, problems, hint, err);
 	if (rc == 0)
 		rc = itr_manifest_write(m, manifest, p, echo, err);
 	if (rc == 0)

@@ -86,6 +86,14 @@ void itr_findings_warn(const itr_findings *f)
 	}
 }
 
+char *itr_findings_summary(const itr_findings *f)
+{
+	itr_buf b = ITR_BUF_INIT;
+	for (int64_t i = 0; i < itr_map_count(f->names); i++)
+		itr_buf_printf(&b, "%s%s, %zu", i ? "; " : "", itr_map_key(f->names, i), f->kinds.v[i].items.n);
+	return itr_buf_detach(&b);
+}
+
 itr_json *itr_findings_json(const itr_findings *f)
 {
 	itr_json *j = itr_json_object();

@@ -13,6 +13,8 @@ void itr_findings_add(itr_findings *f, const char *kind, const char *format, ...
 int64_t itr_findings_count(const itr_findings *f, const char *kind);     /* NULL kind: all */
 /* One line a kind on standard error by itr_warn, with a few examples. */
 void itr_findings_warn(const itr_findings *f);
+/* "KIND, COUNT; KIND, COUNT" in one line; "" when there are none. The caller frees. */
+char *itr_findings_summary(const itr_findings *f);
 /* {"kind": {"count": 3, "items": [...]}}: all of them. The caller frees. */
 itr_json *itr_findings_json(const itr_findings *f);
 /* The same as a file; removes an old one when there is nothing to say. 0, or -1 with err. */

@@ -1,6 +1,5 @@
-/* reader_coco.c - COCO captions and, when they are there, instances (the categories of a picture become its labels). Sections may come in any order: captions are kept
- * until all pictures are known. */
-#include <ctype.h>
+/* reader_coco.c - COCO captions and, when they are there, instances (the categories of a picture become its labels): in a folder of annotations, or one file by its name.
+ * Sections may come in any order: captions are kept until all pictures are known. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,14 +9,12 @@
 #include "base/path.h"
 #include "base/vec.h"
 #include "data/coco_json.h"
+#include "data/intake.h"
 #include "data/readers.h"
-#include "io/utf8.h"
-
-enum { LONG_CAPTION = 2000 };
 
 struct caption {
 	int64_t image;                  /* number of the image id */
-	const char *id, *text;
+	const char *id, *text;          /* id NULL: the file gives none */
 };
 
 struct label {
@@ -27,6 +24,7 @@ struct label {
 struct reading {
 	itr_manifest *m;
 	itr_findings *f;
+	const char *dir;                /* of the pictures */
 	itr_map *images;                /* image id -> number, from whichever section names it first */
 	ITR_VEC(int64_t) record;        /* number -> row of m, -1 unknown */
 	itr_map *caption_ids, *categories;
@@ -35,6 +33,7 @@ struct reading {
 	ITR_VEC(const char *) names;    /* of categories */
 	ITR_VEC(int32_t) order;         /* place in the file's list */
 	int32_t n_categories;
+	int64_t unnamed;                /* captions without an id */
 	bool synthetic;
 };
 
@@ -61,66 +60,72 @@ static int on_info(void *ctx, const itr_coco_field *f, itr_err *err)
 static int on_image(void *ctx, const itr_coco_field *f, itr_err *err)
 {
 	struct reading *r = ctx;
-	const char *id = itr_coco_id(&f[0]), *file = itr_buf_str(&f[1].text);
+	const itr_coco_field *name = f[1].type == ITR_JP_STRING ? &f[1] : &f[5];
+	const char *id = itr_coco_id(&f[0]), *file = itr_buf_str(&name->text), *why;
 	(void)err;
 	if (!id || !file[0]) {
 		itr_findings_add(r->f, "image without id or file_name (left out)", "%s", id ? id : file);
 		return 0;
 	}
-	if (!itr_path_is_safe(file)) {
-		itr_findings_add(r->f, "image with a file_name that leaves its folder (left out)", "%s: %s", id, file);
-		return 0;
-	}
-	if (f[1].replaced) {            /* no file on disk has the name that is left */
+	if (name->replaced) {           /* no file on disk has the name that is left */
 		itr_findings_add(r->f, "image with invalid UTF-8 in its file_name (left out)", "%s: %s", id, file);
 		return 0;
 	}
-	int64_t n = number_of(r, id);
-	if (r->record.v[n] >= 0) {
+	char *path = itr_intake_picture(r->dir, file, name->text.len, &why);
+	int64_t n = path ? number_of(r, id) : -1;
+	if (!path) {
+		itr_findings_add(r->f, "image with a file_name that leaves its folder (left out)", "%s: %s", id, file);
+	} else if (r->record.v[n] >= 0) {
 		itr_findings_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
-		return 0;
+	} else {
+		r->record.v[n] = r->m->n;
+		itr_record *rec = itr_manifest_add(r->m, id, path);
+		rec->width = strtoll(itr_buf_str(&f[2].text), NULL, 10);
+		rec->height = strtoll(itr_buf_str(&f[3].text), NULL, 10);
+		if (f[4].type == ITR_JP_STRING)
+			rec->url = itr_manifest_str(r->m, itr_buf_str(&f[4].text));
 	}
-	r->record.v[n] = r->m->n;
-	itr_record *rec = itr_manifest_add(r->m, id, file);
-	rec->width = strtoll(itr_buf_str(&f[2].text), NULL, 10);
-	rec->height = strtoll(itr_buf_str(&f[3].text), NULL, 10);
-	if (f[4].type == ITR_JP_STRING)
-		rec->url = itr_manifest_str(r->m, itr_buf_str(&f[4].text));
+	free(path);
 	return 0;
-}
-
-static bool is_blank(const char *s)
-{
-	while (isspace((unsigned char)*s))
-		s++;
-	return !*s;
 }
 
 static int on_caption(void *ctx, const itr_coco_field *f, itr_err *err)
 {
 	struct reading *r = ctx;
+	const bool named = f[0].type != ITR_JP_END && f[0].type != ITR_JP_NULL;
 	const char *id = itr_coco_id(&f[0]), *image = itr_coco_id(&f[1]), *text = itr_buf_str(&f[2].text);
 	(void)err;
-	if (!id || !image || f[2].type != ITR_JP_STRING) {
+	if ((named && !id) || !image || f[2].type != ITR_JP_STRING) {
 		itr_findings_add(r->f, "caption without id, image_id or text (left out)", "id %s, image %s", id ? id : "?", image ? image : "?");
 		return 0;
 	}
-	if (is_blank(text)) {
-		itr_findings_add(r->f, "empty caption (left out)", "%s", id);
-		return 0;
-	}
-	if (!itr_map_add(r->caption_ids, id, 0)) {
+	char *where = named ? itr_xstrdup(id) : itr_xasprintf("image %s", image), *clean = itr_intake_caption(text, f[2].text.len, where, r->f);
+	if (clean && named && !itr_map_add(r->caption_ids, id, 0)) {
 		itr_findings_add(r->f, "caption id that occurs twice (the first counts)", "%s", id);
-		return 0;
+	} else if (clean) {
+		if (f[2].replaced)
+			itr_findings_add(r->f, "caption with invalid UTF-8 (U+FFFD in its place)", "%s: %s", where, clean);
+		if (named && itr_coco_id_is_big(id))
+			itr_findings_add(r->f, "id beyond 2^53 (kept digit by digit)", "caption %s", id);
+		ITR_VEC_PUSH(&r->captions, ((struct caption){ number_of(r, image), itr_manifest_str(r->m, id), itr_manifest_str(r->m, clean) }));
 	}
-	if (f[2].replaced)
-		itr_findings_add(r->f, "caption with invalid UTF-8 (U+FFFD in its place)", "%s: %s", id, text);
-	if (itr_coco_id_is_big(id))
-		itr_findings_add(r->f, "id beyond 2^53 (kept digit by digit)", "caption %s", id);
-	if (itr_utf8_count(text) > LONG_CAPTION)
-		itr_findings_add(r->f, "very long caption (kept)", "%s: %lld characters", id, (long long)itr_utf8_count(text));
-	ITR_VEC_PUSH(&r->captions, ((struct caption){ number_of(r, image), itr_manifest_str(r->m, id), itr_manifest_str(r->m, text) }));
+	free(where);
+	free(clean);
 	return 0;
+}
+
+/* IMAGE#k for the k-th caption of an image that the file gives no id. */
+static void add_unnamed(struct reading *r, itr_record *rec, const char *text)
+{
+	int64_t k = rec->n_captions;
+	char *id = itr_xasprintf("%s#%lld", rec->id, (long long)k);
+	while (!itr_map_add(r->caption_ids, id, 0)) {
+		free(id);
+		id = itr_xasprintf("%s#%lld", rec->id, (long long)++k);
+	}
+	itr_record_add_caption(r->m, rec, id, text);
+	free(id);
+	r->unnamed++;
 }
 
 static int32_t category_of(struct reading *r, const char *id)
@@ -167,7 +172,7 @@ static int on_category(void *ctx, const itr_coco_field *f, itr_err *err)
 static int read_captions(struct reading *r, const char *path, itr_err *err)
 {
 	itr_coco_section sections[] = {
-		{ "images", { "id", "file_name", "width", "height", "coco_url", NULL }, on_image, 0 },
+		{ "images", { "id", "file_name", "width", "height", "coco_url", "filename", NULL }, on_image, 0 },
 		{ "annotations", { "id", "image_id", "caption", NULL }, on_caption, 0 },
 		{ "info", { "synthetic", NULL }, on_info, 0 },
 	};
@@ -180,10 +185,14 @@ static int read_captions(struct reading *r, const char *path, itr_err *err)
 		const struct caption *c = &r->captions.v[i];
 		int64_t row = r->record.v[c->image];
 		if (row < 0)
-			itr_findings_add(r->f, "caption of an unknown image (left out)", "%s: image %s", c->id, itr_map_key(r->images, c->image));
-		else
+			itr_findings_add(r->f, "caption of an unknown image (left out)", "%s: image %s", c->id ? c->id : "?", itr_map_key(r->images, c->image));
+		else if (c->id)
 			itr_record_add_caption(r->m, &r->m->records[row], c->id, c->text);
+		else
+			add_unnamed(r, &r->m->records[row], c->text);
 	}
+	if (r->unnamed)
+		itr_findings_add(r->f, "captions without an id (named IMAGE#k)", "%s: %lld", path, (long long)r->unnamed);
 	return 0;
 }
 
@@ -258,29 +267,64 @@ static void finish(struct reading *r, const char *dir, const char *subset)
 	r->m->synthetic |= r->synthetic;
 }
 
-static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
+static const char no_labels[] = "no instances file, hence no labels";
+
+/* Where everything lies. A source that is a file is the captions file; its pictures are beside it, or beside its folder when that is called annotations. */
+struct place {
+	char *annotations, *captions, *subset, *images;
+};
+
+static int find_files(struct place *p, const itr_reader_opts *o, itr_err *err)
 {
 	const char *source = o->source ? o->source : ".";
-	char *annotations = o->annotations_dir ? itr_xstrdup(o->annotations_dir) : itr_path_join(source, "annotations"), *subset = NULL, *instances = NULL;
-	char *captions = itr_coco_find(annotations, "captions", o->subset, &subset, err);
-	struct reading r = { .m = m, .f = f, .images = itr_map_new(), .caption_ids = itr_map_new(), .categories = itr_map_new() };
-	int rc = captions ? read_captions(&r, captions, err) : -1;
-	if (rc == 0) {
-		if (o->provenance)
-			itr_provenance_input(o->provenance, captions);
-		instances = itr_coco_find(annotations, "instances", subset, NULL, NULL);
-		if (instances) {
-			rc = read_instances(&r, instances, err);
-			if (o->provenance)
-				itr_provenance_input(o->provenance, instances);
+	const bool file = itr_path_exists(source) && !itr_path_is_dir(source);
+	char *folder = file ? itr_path_dirname(source) : itr_xstrdup(source);
+	p->annotations = o->annotations_dir ? itr_xstrdup(o->annotations_dir) : file ? itr_xstrdup(folder) : itr_path_join(folder, "annotations");
+	if (file) {
+		const char *name = itr_path_basename(source);
+		p->captions = itr_xstrdup(source);
+		p->subset = o->subset ? itr_xstrdup(o->subset) : itr_path_replace_extension(strncmp(name, "captions_", 9) ? name : name + 9, "");
+		if (!strcmp(itr_path_basename(folder), "annotations")) {
+			char *above = itr_path_dirname(folder);
+			free(folder);
+			folder = above;
 		}
-		else
-			itr_findings_add(f, "no instances file, hence no labels", "%s/instances_%s.json", annotations, subset);
+	} else {
+		p->captions = itr_coco_find(p->annotations, "captions", o->subset, &p->subset, err);
 	}
+	p->images = itr_xstrdup(o->images_dir ? o->images_dir : folder);
+	free(folder);
+	return p->captions ? 0 : -1;
+}
+
+static int read_labels(struct reading *r, const struct place *p, itr_provenance *provenance, itr_err *err)
+{
+	char *instances = itr_coco_find(p->annotations, "instances", p->subset, NULL, NULL);
+	int rc = instances ? read_instances(r, instances, err) : 0;
+	if (instances && provenance)
+		itr_provenance_input(provenance, instances);
+	if (!instances)
+		itr_findings_add(r->f, no_labels, "%s/instances_%s.json", p->annotations, p->subset);
+	free(instances);
+	return rc;
+}
+
+static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
+{
+	struct place p = { NULL };
+	struct reading r = { .m = m, .f = f, .images = itr_map_new(), .caption_ids = itr_map_new(), .categories = itr_map_new() };
+	int rc = find_files(&p, o, err);
+	r.dir = p.images;
 	if (rc == 0)
-		finish(&r, o->images_dir ? o->images_dir : source, subset);
-	if (rc == 0 && m->n == 0)
-		rc = itr_err_set(err, "'%s' has no captioned images", captions);
+		rc = read_captions(&r, p.captions, err);
+	if (rc == 0 && o->provenance)
+		itr_provenance_input(o->provenance, p.captions);
+	if (rc == 0)
+		rc = read_labels(&r, &p, o->provenance, err);
+	if (rc == 0)
+		finish(&r, p.images, p.subset);
+	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == itr_findings_count(f, no_labels))
+		rc = itr_err_set(err, "'%s' has no captioned images", p.captions);
 	itr_map_free(r.images);
 	itr_map_free(r.caption_ids);
 	itr_map_free(r.categories);
@@ -289,11 +333,11 @@ static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_findings *f,
 	ITR_VEC_FREE(&r.labels);
 	ITR_VEC_FREE(&r.names);
 	ITR_VEC_FREE(&r.order);
-	free(annotations);
-	free(captions);
-	free(instances);
-	free(subset);
+	free(p.annotations);
+	free(p.captions);
+	free(p.subset);
+	free(p.images);
 	return rc;
 }
 
-const itr_reader itr_reader_coco = { "coco", "COCO captions and instances (JSON) with pictures beside them", false, read_coco };
+const itr_reader itr_reader_coco = { "coco", "COCO captions and instances (JSON) with pictures beside them, in a folder or one file", false, read_coco };

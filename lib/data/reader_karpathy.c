@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "data/coco_json.h"
+#include "data/intake.h"
 #include "data/readers.h"
 #include "data/split.h"
 
@@ -19,7 +20,7 @@ struct reading {
 	const char *images_dir, *path;
 	itr_map *annotations;           /* "cocoid\ntext\nk-th" -> place in `annotation_ids`; NULL without annotations */
 	itr_map *annotation_ids;        /* keys are the ids, in order */
-	itr_map *ids, *sentences;       /* seen */
+	itr_map *ids, *places, *sentences;      /* seen */
 };
 
 /* Text without leading, trailing and repeated white space: the two files differ in that. */
@@ -100,13 +101,13 @@ static char *try_path(const char *a, const char *b, const char *c)
 	return path;
 }
 
-/* Today's name below train2017, val2017 or the folder itself, else the name of 2014; the first that exists, or today's plain one. */
+/* Of a COCO picture, today's name below train2017, val2017 or the folder itself, else the name of 2014; the first that exists, or today's plain one. */
 static char *find_picture(const struct reading *r, const char *folder, const char *file, const char *cocoid)
 {
-	char *new_name = cocoid ? itr_xasprintf("%012lld.jpg", strtoll(cocoid, NULL, 10)) : itr_xstrdup(file);
+	char *new_name = cocoid ? itr_xasprintf("%012lld.jpg", strtoll(cocoid, NULL, 10)) : NULL;
 	const char *const tries[][2] = { { "", new_name }, { "train2017", new_name }, { "val2017", new_name }, { folder, file }, { "", file } };
 	char *path = NULL;
-	for (int i = 0; i < ITR_LEN(tries) && !path; i++) {
+	for (int i = cocoid ? 0 : 3; i < ITR_LEN(tries) && !path; i++) {
 		path = try_path(r->images_dir, tries[i][0], tries[i][1]);
 		if (!itr_path_exists(path)) {
 			free(path);
@@ -114,66 +115,95 @@ static char *find_picture(const struct reading *r, const char *folder, const cha
 		}
 	}
 	if (!path)
-		path = try_path(r->images_dir, "", new_name);
+		path = try_path(r->images_dir, "", cocoid ? new_name : file);
 	free(new_name);
 	return path;
+}
+
+/* The sentence as written or, where the file has only its tokens, those; the caller frees. NULL when it has neither, or nothing that can be used. */
+static char *sentence_text(struct reading *r, const itr_json *s, const char *where)
+{
+	const char *raw = itr_json_str(itr_json_get(s, "raw"), NULL);
+	itr_buf b = ITR_BUF_INIT;
+	if (raw)
+		return itr_intake_caption(raw, strlen(raw), where, r->f);
+	for (const itr_json *t = itr_json_first(itr_json_get(s, "tokens")); t; t = itr_json_next(t))
+		itr_buf_printf(&b, "%s%s", b.len ? " " : "", itr_json_str(t, ""));
+	char *text = b.len ? itr_intake_caption(b.data, b.len, where, r->f) : NULL;
+	if (text)
+		itr_findings_add(r->f, "sentence without its text (its tokens are taken)", "%s", where);
+	else if (!b.len)
+		itr_findings_add(r->f, "sentence without text (left out)", "%s", where);
+	itr_buf_free(&b);
+	return text;
 }
 
 static void add_sentence(struct reading *r, itr_record *rec, const char *image, const itr_json *s, itr_map *seen)
 {
 	char number[64];
-	const char *text = itr_json_str(itr_json_get(s, "raw"), NULL), *sentid = itr_json_id(itr_json_get(s, "sentid"), number, sizeof number);
+	const char *sentid = itr_json_id(itr_json_get(s, "sentid"), number, sizeof number);
+	char *where = sentid ? itr_xasprintf("sentid %s of image %s", sentid, image) : itr_xasprintf("image %s", image), *text = sentence_text(r, s, where), *id = NULL;
 	itr_buf key = ITR_BUF_INIT;
-	char *id = NULL;
-	if (!text || !text[strspn(text, " \t\r\n")] || !sentid) {
-		itr_findings_add(r->f, "sentence without text or id (left out)", "image %s", rec->id);
-		return;
-	}
-	if (r->annotations) {
+	if (text && r->annotations) {
 		match_key(&key, seen, image, text);
 		int64_t at = itr_map_get(r->annotations, key.data, -1);
 		if (at >= 0)
 			id = itr_xstrdup(itr_map_key(r->annotation_ids, at));
 		else
-			itr_findings_add(r->f, "sentence without an annotation (kept under Karpathy's id)", "sentid %s of image %s", sentid, rec->id);
+			itr_findings_add(r->f, "sentence without an annotation (kept under Karpathy's id)", "%s", where);
 	}
-	if (!id)
-		id = itr_xasprintf("karpathy:%s", sentid);
-	if (itr_map_add(r->sentences, id, 0))
+	if (text && !id && !sentid)
+		itr_findings_add(r->f, "sentence without 'sentid' (named IMAGE#k)", "%s", where);
+	if (text && !id)
+		id = sentid ? itr_xasprintf("karpathy:%s", sentid) : itr_xasprintf("%s#%lld", image, (long long)rec->n_captions);
+	if (text && itr_map_add(r->sentences, id, 0))
 		itr_record_add_caption(r->m, rec, id, text);
-	else
+	else if (text)
 		itr_findings_add(r->f, "sentence id that occurs twice (the first counts)", "%s", id);
 	itr_buf_free(&key);
+	free(where);
+	free(text);
 	free(id);
 }
 
-static const char *known_split(const char *s)
+/* COCO's id, else the name without its extension, else (another folder has a picture of that name) with its folder; NULL where the picture was there before. */
+static char *image_id(struct reading *r, const char *folder, const char *file, const char *cocoid)
 {
-	for (int i = 0; s && itr_split_names[i]; i++)
-		if (!strcmp(itr_split_names[i], s))
-			return itr_split_names[i];
-	return NULL;
+	char *id = cocoid ? itr_xstrdup(cocoid) : itr_path_replace_extension(file, ""), *place = itr_path_join(folder, file);
+	bool known = !itr_map_add(r->places, place, 0) && !cocoid, added = !known && itr_map_add(r->ids, id, 0);
+	if (!added && !known && !cocoid) {
+		free(id);
+		id = itr_xstrdup(place);
+		added = itr_map_add(r->ids, id, 0);
+	}
+	if (!added) {
+		itr_findings_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
+		free(id);
+		id = NULL;
+	}
+	free(place);
+	return id;
 }
 
 static void add_image(struct reading *r, const itr_json *j)
 {
 	char number[64];
+	const itr_json *jsplit = itr_json_get(j, "split");
 	const char *file = itr_json_str(itr_json_get(j, "filename"), NULL), *folder = itr_json_str(itr_json_get(j, "filepath"), "");
-	const char *cocoid = itr_json_id(itr_json_get(j, "cocoid"), number, sizeof number), *split = known_split(itr_json_str(itr_json_get(j, "split"), NULL));
-	if (!file || !itr_path_is_safe(file) || (folder[0] && !itr_path_is_safe(folder)) || !split) {
+	const char *cocoid = itr_json_id(itr_json_get(j, "cocoid"), number, sizeof number);
+	const bool none = !jsplit || itr_json_is_null(jsplit);
+	const int split = itr_split_find(itr_json_str(jsplit, NULL));
+	if (!file || !itr_path_is_safe(file) || (folder[0] && !itr_path_is_safe(folder)) || (!none && split < 0)) {
 		itr_findings_add(r->f, "image without a usable filename or split (left out)", "%s", file ? file : "?");
 		return;
 	}
-	char *id = cocoid ? itr_xstrdup(cocoid) : itr_path_replace_extension(file, "");
-	if (!itr_map_add(r->ids, id, 0)) {
-		itr_findings_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
-		free(id);
+	char *id = image_id(r, folder, file, cocoid);
+	if (!id)
 		return;
-	}
 	char *image = find_picture(r, folder, file, cocoid);
 	itr_record *rec = itr_manifest_add(r->m, id, image);
 	itr_map *seen = itr_map_new();
-	rec->split = split;
+	rec->split = none ? NULL : itr_split_names[split];
 	for (const itr_json *s = itr_json_first(itr_json_get(j, "sentences")); s; s = itr_json_next(s))
 		add_sentence(r, rec, id, s, seen);
 	if (rec->n_captions == 0) {
@@ -191,9 +221,12 @@ static int read_images(struct reading *r, itr_jsonpull *p, itr_err *err)
 	if (t != ITR_JP_ARRAY)
 		return t == ITR_JP_ERROR ? -1 : itr_err_set(err, "'%s': 'images' is not a list", r->path);
 	while ((t = itr_jsonpull_peek(p, err)) == ITR_JP_OBJECT) {
+		const int64_t before = itr_jsonpull_replaced(p);
 		itr_json *j = itr_jsonpull_tree(p, err);
 		if (!j)
 			return -1;
+		if (itr_jsonpull_replaced(p) > before)
+			itr_findings_add(r->f, "image or caption with invalid UTF-8 (U+FFFD in its place)", "%s", itr_json_str(itr_json_get(j, "filename"), "?"));
 		add_image(r, j);
 		itr_json_free(j);
 	}
@@ -207,6 +240,7 @@ static int read_file(struct reading *r, itr_err *err)
 	itr_jsonpull *p = itr_jsonpull_open(r->path, err);
 	if (!p)
 		return -1;
+	itr_jsonpull_replace_invalid(p);        /* one bad caption must not cost the others */
 	itr_jp t = itr_jsonpull_next(p, err);
 	int rc = t == ITR_JP_OBJECT ? 0 : t == ITR_JP_ERROR ? -1 : itr_err_set(err, "'%s' is none of Karpathy's files: it is not an object", r->path);
 	bool found = false;
@@ -228,15 +262,18 @@ static int read_karpathy(itr_manifest *m, const itr_reader_opts *o, itr_findings
 	if (!o->source)
 		return itr_err_set(err, "which file? --from karpathy dataset_coco.json");
 	char *dir = itr_path_dirname(o->source);
-	struct reading r = { .m = m, .f = f, .images_dir = o->images_dir ? o->images_dir : dir, .path = o->source, .ids = itr_map_new(), .sentences = itr_map_new() };
+	struct reading r = { .m = m, .f = f, .images_dir = o->images_dir ? o->images_dir : dir, .path = o->source, .ids = itr_map_new(), .places = itr_map_new(), .sentences = itr_map_new() };
 	int rc = o->annotations_dir ? read_annotations(&r, o->annotations_dir, err) : 0;
 	if (rc == 0)
 		rc = read_file(&r, err);
 	if (rc == 0 && o->provenance)
 		itr_provenance_input(o->provenance, o->source);
-	if (rc == 0 && m->n == 0)
+	if (rc == 0)
+		itr_intake_drop_unsplit(m, "image without a split, where others have one (left out)", f);
+	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == 0)
 		rc = itr_err_set(err, "'%s' lists no captioned images", o->source);
 	itr_map_free(r.ids);
+	itr_map_free(r.places);
 	itr_map_free(r.sentences);
 	if (r.annotations)
 		itr_map_free(r.annotations);

@@ -2,7 +2,6 @@
  * Tux Paint's stamps) are left out. The folders between the root and the picture are its labels. */
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,9 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/vec.h"
+#include "data/intake.h"
 #include "data/readers.h"
+#include "io/textfile.h"
 #include "io/utf8.h"
 
 enum { MAX_DEPTH = 64, MAX_TEXT = 1 << 24 };
@@ -18,7 +19,7 @@ enum { MAX_DEPTH = 64, MAX_TEXT = 1 << 24 };
 typedef ITR_VEC(char *) names;
 
 struct tree {
-	names pictures, texts;          /* relative to the root */
+	names pictures, texts, unread;  /* relative to the root; unread: pictures of a kind that is not read */
 	const char *root;
 };
 
@@ -43,6 +44,8 @@ static int walk(struct tree *t, const char *below, int depth, itr_err *err)
 			ITR_VEC_PUSH(&t->pictures, itr_xstrdup(name));
 		else if (itr_path_has_suffix(name, ".txt"))
 			ITR_VEC_PUSH(&t->texts, itr_xstrdup(name));
+		else if (itr_intake_unread_kind(name, NULL, 0))
+			ITR_VEC_PUSH(&t->unread, itr_xstrdup(name));
 		free(name);
 		free(full);
 	}
@@ -76,51 +79,39 @@ static bool is_translation(const char *s, size_t n)
 	return i > 0 && n - i >= 6 && !memcmp(s + i, ".utf8=", 6);
 }
 
-static char *valid_text(const char *s, size_t n, const char *where, itr_findings *f)
-{
-	if (itr_utf8_invalid_at(s, n) < 0)
-		return itr_xstrndup(s, n);
-	itr_findings_add(f, "caption that is not UTF-8 (bad bytes became U+FFFD)", "%s", where);
-	itr_buf b = ITR_BUF_INIT;
-	itr_utf8_put_clean(&b, s, n);
-	return itr_buf_detach(&b);
-}
-
 static int read_captions(itr_manifest *m, itr_record *r, const char *path, const char *name, itr_findings *f, itr_err *err)
 {
-	size_t n;
-	char *text = itr_path_read_named(path, MAX_TEXT, &n, err), *id;
-	if (!text)
-		return -1;
-	if (strlen(text) < n) {
-		itr_findings_add(f, "caption file with a NUL byte (read up to it)", "%s", path);
-		n = strlen(text);
-	}
-	const char *s = n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3) ? text + 3 : text;
-	while (s < text + n) {
-		size_t length = strcspn(s, "\r\n");
-		const char *a = s, *b = s + length;
-		while (a < b && isspace((unsigned char)*a))
-			a++;
-		while (b > a && isspace((unsigned char)b[-1]))
-			b--;
-		if (b > a && !is_translation(a, (size_t)(b - a))) {
-			char *caption = valid_text(a, (size_t)(b - a), path, f);
-			id = itr_xasprintf("%s#%lld", name, (long long)r->n_captions);
+	size_t size, n;
+	char *bytes = itr_path_read_named(path, MAX_TEXT, &size, err);
+	itr_textfile *t = bytes ? itr_textfile_memory(bytes, size, path, err) : NULL;
+	const char *s;
+	int rc = bytes ? 0 : -1;
+	if (bytes && !t)
+		itr_findings_add(f, "caption file that cannot be read (left out)", "%s", err->msg);
+	while (t && (rc = itr_textfile_line(t, &s, &n, err)) > 0) {
+		while (n && isspace((unsigned char)*s))
+			s++, n--;
+		while (n && isspace((unsigned char)s[n - 1]))
+			n--;
+		if (n == 0 || is_translation(s, n))
+			continue;
+		char *where = itr_xasprintf("%s:%lld", path, (long long)itr_textfile_number(t)), *caption = itr_intake_caption(s, n, where, f);
+		char *id = itr_xasprintf("%s#%lld", name, (long long)r->n_captions);
+		if (caption)
 			itr_record_add_caption(m, r, id, caption);
-			free(id);
-			free(caption);
-		}
-		s += length + (s[length] != 0);
+		free(id);
+		free(caption);
+		free(where);
 	}
-	free(text);
-	return 0;
+	itr_textfile_close(t);
+	free(bytes);
+	return rc;
 }
 
-static void add_labels(itr_manifest *m, itr_record *r, const char *name, itr_findings *f)
+static void add_labels(itr_manifest *m, itr_record *r, const char *name)
 {
 	for (const char *slash; (slash = strchr(name, '/')); name = slash + 1) {
-		char *label = valid_text(name, (size_t)(slash - name), name, f);
+		char *label = itr_xstrndup(name, (size_t)(slash - name));
 		itr_record_add_label(m, r, label);
 		free(label);
 	}
@@ -147,6 +138,14 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 		itr_map_add(texts, stem, (int64_t)i);
 		free(stem);
 	}
+	for (size_t i = 0; i < t->unread.n; i++) {
+		char *stem = itr_path_replace_extension(t->unread.v[i], "");
+		if (itr_map_has(texts, stem)) {
+			itr_map_add(used, stem, 0);
+			itr_findings_add(f, "picture of a kind that is not read yet (left out)", "%s: %s; PNG and JPEG are read", t->unread.v[i], itr_intake_unread_kind(t->unread.v[i], NULL, 0));
+		}
+		free(stem);
+	}
 	for (size_t i = 0; i < t->pictures.n && rc == 0; i++) {
 		const char *name = t->pictures.v[i];
 		char *stem = itr_path_replace_extension(name, "");
@@ -164,9 +163,9 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 		char *id = record_id(name, ids), *image = itr_path_join(t->root, name), *text = itr_path_join(t->root, t->texts.v[at]);
 		itr_record *r = itr_manifest_add(m, id, image);
 		rc = read_captions(m, r, text, id, f, err);
-		add_labels(m, r, name, f);
+		add_labels(m, r, name);
 		if (rc == 0 && r->n_captions == 0) {
-			itr_findings_add(f, "picture without a caption (left out)", "%s ('%s' is empty)", name, text);
+			itr_findings_add(f, "picture without a caption (left out)", "%s ('%s' has none that can be used)", name, text);
 			m->n--;
 		}
 		free(id);
@@ -184,18 +183,20 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 
 static int read_sidecar(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
 {
-	struct tree t = { ITR_VEC_INIT, ITR_VEC_INIT, o->source };
+	struct tree t = { ITR_VEC_INIT, ITR_VEC_INIT, ITR_VEC_INIT, o->source };
 	if (!o->source)
 		return itr_err_set(err, "which folder? --from sidecar DIR");
 	int rc = walk(&t, "", 0, err);
 	sort(&t.pictures);
 	sort(&t.texts);
+	sort(&t.unread);
 	if (rc == 0)
 		rc = read_tree(m, &t, f, err);
-	if (rc == 0 && m->n == 0)
+	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == 0)
 		rc = itr_err_set(err, "no captioned pictures in '%s': NAME.png or NAME.jpg with its captions in NAME.txt are looked for", o->source);
 	release(&t.pictures);
 	release(&t.texts);
+	release(&t.unread);
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "data/dataset.h"
+#include "data/intake.h"
 #include "image/image.h"
 
 #define READER(descriptor) extern const itr_reader descriptor;
@@ -45,16 +46,25 @@ const itr_reader *itr_reader_find(const char *name, itr_err *err)
 
 enum { MAX_PICTURE = 1 << 30 };
 
+struct seen {
+	char sha256[ITR_SHA256_HEX];
+	int width, height;
+	const char *kind;               /* of finding, with `why`; NULL: it is whole */
+	char *why;
+};
+
 struct check {
 	itr_manifest *m;
 	const itr_check_opts *o;
-	struct seen {
-		char sha256[ITR_SHA256_HEX];
-		int width, height;
-		bool missing;
-		char *why;              /* NULL: it is whole */
-	} *seen;
+	struct seen *seen;
 };
+
+static void complain(struct seen *s, const char *path, const char *bytes, size_t n, const itr_err *err)
+{
+	const char *unread = itr_intake_unread_kind(path, bytes, n);
+	s->kind = unread ? "picture of a kind that is not read yet (left out)" : "picture damaged";
+	s->why = unread ? itr_xasprintf("%s: %s; PNG and JPEG are read", path, unread) : itr_xstrdup(err->msg);
+}
 
 static void look(void *ctx, int64_t i, int worker)
 {
@@ -67,13 +77,14 @@ static void look(void *ctx, int64_t i, int worker)
 		return;
 	char *path = itr_manifest_image_path(c->m, &c->m->records[i]), *b = itr_path_read_named(path, MAX_PICTURE, &n, &err);
 	if (!b) {
-		s->missing = !itr_path_exists(path);
-		s->why = itr_xstrdup(err.msg);
+		const char *unread = itr_intake_unread_kind(path, NULL, 0);
+		s->kind = itr_path_exists(path) ? "picture damaged" : "picture missing";
+		s->why = unread ? itr_xasprintf("%s (and %s is not read yet: PNG and JPEG are)", err.msg, unread) : itr_xstrdup(err.msg);
 	} else {
 		itr_image img = { 0, 0, NULL };
 		itr_sha256_bytes(b, n, s->sha256);
 		if ((c->o->decode ? itr_image_decode(&img, b, n, path, NULL, &err) : itr_image_whole(b, n, path, &err)) < 0)
-			s->why = itr_xstrdup(err.msg);
+			complain(s, path, b, n, &err);
 		s->width = img.width;
 		s->height = img.height;
 		itr_image_free(&img);
@@ -94,8 +105,8 @@ int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings
 	for (int64_t i = 0; i < n; i++) {
 		struct seen *s = &c.seen[i];
 		itr_record *r = &m->records[i];
-		if (s->why) {
-			itr_findings_add(f, s->missing ? "picture missing" : "picture damaged", "%s", s->why);
+		if (s->kind) {
+			itr_findings_add(f, s->kind, "%s", s->why);
 			free(s->why);
 			continue;
 		}

@@ -18,7 +18,8 @@ typedef struct itr_reader_opts {
 typedef struct itr_reader {
 	const char *name, *what;
 	bool decode;                    /* pictures are of unknown origin: decode each once (itr_dataset_check) */
-	/* Fills m (initialised, empty). Image paths as they open from the working folder. Findings for everything that is odd but not fatal. 0, or -1 with err. */
+	/* Fills m (initialised, empty). Image paths as they open from the working folder. Findings for everything that is odd but not fatal. 0, or -1 with err.
+	 * Where all was left out, each for a reason, it is 0 with m->n 0: itr_dataset_write says the reasons. */
 	int (*read)(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err);
 } itr_reader;
 

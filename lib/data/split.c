@@ -3,11 +3,24 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
 
 const char *const itr_split_names[] = { "train", "val", "test", "restval", NULL };
+
+int itr_split_find(const char *name)
+{
+	static const struct { const char *name; int part; } others[] = { { "training", ITR_TRAIN }, { "dev", ITR_VAL }, { "valid", ITR_VAL }, { "validation", ITR_VAL } };
+	for (int i = 0; name && i < ITR_SPLIT_COUNT; i++)
+		if (!strcasecmp(name, itr_split_names[i]))
+			return i;
+	for (int i = 0; name && i < ITR_LEN(others); i++)
+		if (!strcasecmp(name, others[i].name))
+			return others[i].part;
+	return -1;
+}
 
 struct item {
 	const char *id;

@@ -73,6 +73,8 @@ int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_ma
 		return -1;
 	if (m->synthetic && o->reader.provenance)
 		itr_provenance_set_synthetic(o->reader.provenance);
+	if (m->n == 0)
+		return 0;               /* the findings say why; itr_dataset_write makes them the message */
 	itr_dataset_limit(m, o->limit, o->seed);
 	void *p = begin(o, "pictures", m->n);
 	itr_check_opts co = { .decode = reader->decode, .threads = o->threads, .progress = o->progress.add, .progress_ctx = p, .interrupted = o->stop };

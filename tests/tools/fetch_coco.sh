@@ -59,6 +59,15 @@ t "and each kind is counted" jq -e '[.["image id that occurs twice (the first co
 	"id beyond 2^53 (kept digit by digit)", "caption with invalid UTF-8 (U+FFFD in its place)", "image with invalid UTF-8 in its file_name (left out)"].count] == [1, 1, 2, 1, 2, 1, 1]' o1/problems.json
 t "ids keep every digit, a wrong byte becomes U+FFFD" sh -c 'grep -q "\"id\":\"9007199254740993\"" o1/manifest.jsonl && grep -q "\"id\":\"9007199254740995\"" o1/manifest.jsonl && jq -es "any(.[]; .id == \"1\" and .captions[0].text == \"caf\ufffd noir\")" o1/manifest.jsonl'
 
+# all left out: the reasons are said, listed, and the verdict is true
+mkdir -p gone/annotations && echo '{"images":[{"id":1,"file_name":"/elsewhere/1.jpg"}],"annotations":[{"id":1,"image_id":1,"caption":"x"}]}' > gone/annotations/captions_v.json
+expect_err "no picture is left: image with a file_name that leaves its folder \(left out\), 1; caption of an unknown image" "a data set of which nothing is left says why" "$F" --from coco gone -o g1
+t "and lists it" jq -e '.["image with a file_name that leaves its folder (left out)"].items == ["1: /elsewhere/1.jpg"]' g1/problems.json
+t "no manifest is written" sh -c '[ ! -e g1/manifest.jsonl ]'
+mkdir -p fl/Images && cp scenes/images/00000000000[1-3].jpg fl/Images && printf 'image|caption\n000000000001.jpg|A, b\n000000000002.webp|C\n' > fl/results.csv
+t "a list of any separator; a picture of an unread kind is named" sh -c '"$0" --from flickr fl -o f1 --max-failed 1 2>err >/dev/null && grep -q "WebP is not read yet" err && grep -q "\"text\":\"A, b\"" f1/manifest.jsonl' "$F"
+t "--from coco FILE reads a file of any name" sh -c 'cp scenes/annotations/captions_scenes.json mine.json && "$0" --from coco mine.json --images-dir scenes/images -o c1 -q && [ $(wc -l < c1/manifest.jsonl) = 61 ]' "$F"
+
 expect_exit 2 "--size out of range" "$F" --synthetic 5 --size 8 -o x
 expect_exit 2 "split sizes that do not sum to 1" "$F" --synthetic 5 --split-sizes 0.6/0.2/0.3 -o x
 expect_exit 2 "two sources" "$F" --synthetic 5 --from sidecar photos -o x
