@@ -13,6 +13,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "io/json.h"
+#include "track/names.h"
 
 /* Put beside the target, then renamed: a run that is looked at while it goes on shows no half files. */
 static int put(const char *target, const char *bytes, size_t n, itr_err *err)
@@ -37,14 +39,12 @@ static int store_link(const char *target, const char *path, int64_t bytes, itr_e
 	char hex[ITR_SHA256_HEX], *full = itr_path_absolute(path), *name = itr_xasprintf("%s.link.json", target);
 	int rc = itr_sha256_file(path, hex, err);
 	if (rc == 0) {
-		itr_buf b = ITR_BUF_INIT;
-		itr_buf_puts(&b, "{\n  \"path\": \"");
-		for (const char *c = full; *c; c++)
-			if ((unsigned char)*c < 0x20)
-				itr_buf_printf(&b, "\\u%04x", *c);
-			else
-				itr_buf_printf(&b, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
-		itr_buf_printf(&b, "\",\n  \"sha256\": \"%s\",\n  \"bytes\": %lld\n}\n", hex, (long long)bytes);
+		itr_buf b = ITR_BUF_INIT, text = ITR_BUF_INIT;
+		(void)itr_run_text(&text, full);
+		itr_buf_puts(&b, "{\n  \"path\": ");
+		itr_json_print_string(&b, itr_buf_str(&text));
+		itr_buf_free(&text);
+		itr_buf_printf(&b, ",\n  \"sha256\": \"%s\",\n  \"bytes\": %lld\n}\n", hex, (long long)bytes);
 		rc = put(name, b.data, b.len, err);
 		itr_buf_free(&b);
 	}
@@ -59,7 +59,10 @@ static int store(const char *dir, const char *path, int depth, itr_err *err)
 	char *plain = itr_xstrdup(path);                         /* "result/" is called result */
 	for (size_t n = strlen(plain); n > 1 && plain[n - 1] == '/'; n--)
 		plain[n - 1] = 0;
-	char *target = itr_path_join(dir, itr_path_basename(plain));
+	itr_buf name = ITR_BUF_INIT;                             /* in UTF-8: MLflow could not list the others beside it */
+	(void)itr_run_text(&name, itr_path_basename(plain));
+	char *target = itr_path_join(dir, itr_buf_str(&name));
+	itr_buf_free(&name);
 	int rc = 0;
 	if (stat(plain, &st) < 0) {
 		rc = itr_err_errno(err, "cannot keep '%s' with the run", path);

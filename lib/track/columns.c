@@ -137,7 +137,7 @@ int itr_column_parse(itr_column *c, const char *name, const itr_runs *rs, itr_er
 		snprintf(c->key, sizeof c->key, "%s", attr);
 		return 0;
 	}
-	itr_run_key(p >= 0 ? name + strlen(prefixes[p].prefix) : name, c->key);
+	(void)itr_run_key(p >= 0 ? name + strlen(prefixes[p].prefix) : name, c->key);
 	if (p >= 0) {
 		c->kind = prefixes[p].kind;
 		bool ok = c->kind != ITR_COLUMN_ATTRIBUTE && any_has(rs, c);

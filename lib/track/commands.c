@@ -1,6 +1,7 @@
 #include "track/commands.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,22 @@ static int each_pair(char **args, int n, int (*put)(void *ctx, const char *key, 
 	return rc;
 }
 
-struct sink { itr_run *run; int64_t step; };
+struct sink { itr_run *run; const char *kind; int64_t step; };
+
+/* Before anything is written. Says which name a metric gets that MLflow would not take; that of '@' everybody knows. */
+static int check_pair(void *ctx, const char *key, const char *value, itr_err *err)
+{
+	const struct sink *s = ctx;
+	char clean[256];
+	bool metric = !strcmp(s->kind, "metric");
+	double v;
+	if (itr_run_check(s->kind, key, metric ? NULL : value, err) < 0 || (metric && parse_number(value, &v, err) < 0))
+		return -1;
+	(void)itr_run_key(key, clean);
+	if (strcmp(clean, key) && !strchr(key, '@'))
+		itr_warn("%s '%s' is tracked as '%s': MLflow's names hold letters, numbers and _ - . : / and blanks only", s->kind, key, clean);
+	return 0;
+}
 
 static int put_metric(void *ctx, const char *key, const char *value, itr_err *err)
 {
@@ -130,26 +146,31 @@ static int put_tag(void *ctx, const char *key, const char *value, itr_err *err)
 	return 0;
 }
 
+/* All or none: what one of them cannot be keeps the others out too. */
+static int put_pairs(char **args, int n, int (*put)(void *ctx, const char *key, const char *value, itr_err *err), struct sink *s, itr_err *err)
+{
+	return each_pair(args, n, check_pair, s, err) < 0 ? -1 : each_pair(args, n, put, s, err);
+}
+
 /* "KEY VALUE [STEP]" lines of stdin, appended a thousand at a time as MLflow's log-batch does. */
 static int metrics_from_stdin(itr_run *r, int64_t step, itr_err *err)
 {
 	ITR_VEC(itr_metric) batch = ITR_VEC_INIT;
-	char *line = NULL, key[256];
+	char *line = NULL;
 	size_t room = 0;
 	int rc = 0;
 	for (int64_t number = 1; rc == 0 && getline(&line, &room, stdin) >= 0; number++) {
-		char value[64];
+		char value[64], *key = NULL;
 		long long at = step;
-		int n = sscanf(line, "%255s %63s %lld", key, value, &at);
-		itr_metric m = { NULL, 0, at };
+		int n = sscanf(line, "%ms %63s %lld", &key, value, &at);
+		itr_metric m = { key, 0, at };
 		if (n <= 0)
 			continue;
-		if (n < 2 || parse_number(value, &m.value, NULL) < 0) {
-			rc = itr_err_set(err, "standard input, line %lld: 'KEY VALUE [STEP]' is expected", (long long)number);
-			break;
-		}
-		m.key = itr_xstrdup(key);
 		ITR_VEC_PUSH(&batch, m);
+		if (n < 2 || parse_number(value, &batch.v[batch.n - 1].value, NULL) < 0)
+			rc = itr_err_set(err, "standard input, line %lld: 'KEY VALUE [STEP]' is expected", (long long)number);
+		else if (itr_run_check("metric", key, NULL, err) < 0)
+			rc = itr_err_prefix(err, "standard input, line %lld: ", (long long)number);
 	}
 	if (rc == 0)
 		for (size_t i = 0; i < batch.n; i += 1000)
@@ -174,24 +195,24 @@ int itr_commands_log(const char *runs_dir, char **args, int n, int64_t step, itr
 	itr_run *r = itr_run_attach(runs_dir, args[0], err);
 	if (!r)
 		return -1;
-	struct sink s = { r, step };
+	struct sink s = { r, kinds[kind], step };
 	if (kind == 2)
 		for (int i = 2; i < n; i++)
 			itr_run_artifact(r, args[i]);
 	else if (kind == 0 && n == 3 && !strcmp(args[2], "-"))
 		rc = metrics_from_stdin(r, step, err);
 	else
-		rc = each_pair(args + 2, n - 2, kind == 0 ? put_metric : kind == 1 ? put_param : put_tag, &s, err);
+		rc = put_pairs(args + 2, n - 2, kind == 0 ? put_metric : kind == 1 ? put_param : put_tag, &s, err);
 	return itr_run_close(r, rc < 0 ? NULL : err) < 0 ? -1 : rc;
 }
 
 int itr_commands_tag(const char *runs_dir, char **args, int n, itr_err *err)
 {
 	itr_run *r = n < 2 ? NULL : itr_run_attach(runs_dir, args[0], err);
-	struct sink s = { r, 0 };
+	struct sink s = { r, "tag", 0 };
 	if (n < 2)
 		return itr_err_set(err, "say which run and which tag: {runs} tag ID KEY=VALUE...");
-	int rc = r ? each_pair(args + 1, n - 1, put_tag, &s, err) : -1;
+	int rc = r ? put_pairs(args + 1, n - 1, put_tag, &s, err) : -1;
 	return itr_run_close(r, rc < 0 ? NULL : err) < 0 ? -1 : rc;
 }
 
@@ -213,7 +234,12 @@ int itr_commands_history(const itr_run_info *r, const char *key, bool json, itr_
 			itr_buf_printf(out, "%s\n    {\"step\": %lld, \"value\": ", i ? "," : "", (long long)p[i].step);
 		else
 			itr_buf_printf(out, "%lld\t", (long long)p[i].step);
-		itr_json_print_number(out, p[i].value);
+		itr_json *value = itr_report_number(p[i].value);
+		if (json || isfinite(p[i].value))
+			itr_json_print(out, value, false);
+		else
+			itr_buf_puts(out, isnan(p[i].value) ? "nan" : p[i].value > 0 ? "inf" : "-inf");
+		itr_json_free(value);
 		itr_buf_printf(out, json ? ", \"timestamp\": %lld}" : "\t%lld\n", (long long)p[i].timestamp);
 	}
 	if (json)
@@ -282,11 +308,11 @@ static void add_rows(itr_json *object, const itr_runs *rs, itr_column_kind kind,
 		bool differs = false;
 		memcpy(c.key, key, ITR_MIN(strlen(key), sizeof c.key - 1));
 		for (int64_t k = 0; k < rs->n; k++) {
-			double v;
+			double v = 0;
 			itr_buf_clear(&b);
 			bool has = itr_column_text(&rs->v[k], &c, 0, k ? &b : &first);
 			differs = differs || !has || (k && strcmp(itr_buf_str(&first), itr_buf_str(&b)));
-			itr_json_push(a, !has ? itr_json_new_null() : kind == ITR_COLUMN_METRIC && itr_column_number(&rs->v[k], &c, &v) ? itr_json_new_num(v)
+			itr_json_push(a, !has ? itr_json_new_null() : kind == ITR_COLUMN_METRIC && (itr_column_number(&rs->v[k], &c, &v) || isnan(v)) ? itr_report_number(v)
 			                                                : itr_json_new_str(itr_buf_str(k ? &b : &first)));
 		}
 		if (all || differs)

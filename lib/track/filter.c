@@ -1,6 +1,7 @@
 #include "track/filter.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -299,24 +300,32 @@ static bool like(const char *s, const char *pattern, bool fold)
 	return *pattern == 0;
 }
 
-static bool compare(const struct node *n, const itr_run_info *r, const value *v, const char *text)
+/* NaN is neither above nor below nor equal to a number, as in MLflow; = nan and != nan ask for it. */
+static bool compare_numbers(enum op op, double x, double y)
 {
-	double x;
-	bool number = v->number && itr_column_number(r, &n->column, &x);
-	int order = number ? (x > v->v) - (x < v->v) : strcmp(text, v->text);
-	if (!number && n->column.kind == ITR_COLUMN_ATTRIBUTE && !strcmp(n->column.key, "id") && strlen(v->text) >= 4)
-		order = strncmp(text, v->text, strlen(v->text));           /* ids as people type them */
-	switch (n->op) {
-	case OP_EQ: case OP_IN: return order == 0;
-	case OP_NE: return order != 0;
-	case OP_GT: return order > 0;
-	case OP_GE: return order >= 0;
-	case OP_LT: return order < 0;
-	case OP_LE: return order <= 0;
-	case OP_LIKE: return like(text, v->text, false);
-	case OP_ILIKE: return like(text, v->text, true);
+	bool same = x == y || (isnan(x) && isnan(y));
+	switch (op) {
+	case OP_EQ: case OP_IN: return same;
+	case OP_NE: return !same;
+	case OP_GT: return x > y;
+	case OP_GE: return x >= y;
+	case OP_LT: return x < y;
+	case OP_LE: return x <= y;
 	default: return false;
 	}
+}
+
+static bool compare(const struct node *n, const itr_run_info *r, const value *v, const char *text)
+{
+	double x = 0;
+	bool pattern = n->op == OP_LIKE || n->op == OP_ILIKE;
+	bool number = itr_column_number(r, &n->column, &x) || (n->column.kind == ITR_COLUMN_METRIC && isnan(x));
+	if (!pattern && v->number && number)
+		return compare_numbers(n->op, x, v->v);
+	int order = strcmp(text, v->text);
+	if (n->column.kind == ITR_COLUMN_ATTRIBUTE && !strcmp(n->column.key, "id") && strlen(v->text) >= 4)
+		order = strncmp(text, v->text, strlen(v->text));           /* ids as people type them */
+	return pattern ? like(text, v->text, n->op == OP_ILIKE) : compare_numbers(n->op, order, 0);
 }
 
 static bool matches(const itr_filter *f, int at, const itr_run_info *r)
@@ -337,12 +346,25 @@ static bool matches(const itr_filter *f, int at, const itr_run_info *r)
 	return hit;
 }
 
+/* Texts in order of the alphabet would say that 1e-05 is above 0.5. */
+static int check_values(const struct node *n, itr_err *err)
+{
+	bool numbers = n->name && n->column.kind == ITR_COLUMN_METRIC && n->op != OP_LIKE && n->op != OP_ILIKE;
+	for (size_t k = 0; numbers && k < n->values.n; k++)
+		if (!n->values.v[k].number)
+			return itr_err_set(err, "filter: '%s' is compared with a number (without quotes), not with '%s'", n->name, n->values.v[k].text);
+	return 0;
+}
+
 int itr_filter_apply(itr_filter *f, itr_runs *rs, itr_err *err)
 {
 	int64_t kept = 0;
 	for (size_t i = 0; i < f->nodes.n; i++)
 		if (f->nodes.v[i].name && itr_column_parse(&f->nodes.v[i].column, f->nodes.v[i].name, rs, err) < 0)
 			return itr_err_prefix(err, "filter: ");
+	for (size_t i = 0; i < f->nodes.n; i++)
+		if (check_values(&f->nodes.v[i], err) < 0)
+			return -1;
 	for (int64_t i = 0; i < rs->n; i++) {
 		if (matches(f, f->root, &rs->v[i]))
 			rs->v[kept++] = rs->v[i];

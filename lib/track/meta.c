@@ -10,34 +10,15 @@
 #include "base/atomic_file.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "io/utf8.h"
 
 /* --- text --------------------------------------------------------------------------------------------------------------------------- */
-
-/* Length of the UTF-8 character at s and its code point; 0 when it is none. */
-static int utf8_char(const char *s, uint32_t *cp)
-{
-	const unsigned char *u = (const unsigned char *)s;
-	int n = u[0] < 0x80 ? 1 : (u[0] & 0xE0) == 0xC0 ? 2 : (u[0] & 0xF0) == 0xE0 ? 3 : (u[0] & 0xF8) == 0xF0 ? 4 : 0;
-	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	if (!n)
-		return 0;
-	uint32_t c = n == 1 ? u[0] : u[0] & (0x7Fu >> n);
-	for (int i = 1; i < n; i++) {
-		if ((u[i] & 0xC0) != 0x80)
-			return 0;
-		c = c << 6 | (u[i] & 0x3F);
-	}
-	if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
-		return 0;
-	*cp = c;
-	return n;
-}
 
 void itr_meta_clean(itr_buf *out, const char *s)
 {
 	while (*s) {
 		uint32_t c = 0;
-		int n = utf8_char(s, &c);
+		int n = itr_utf8_decode(s, strlen(s), &c);
 		if (n == 0) {
 			itr_buf_puts(out, "\xEF\xBF\xBD");
 			n = 1;
@@ -48,16 +29,6 @@ void itr_meta_clean(itr_buf *out, const char *s)
 		}
 		s += n;
 	}
-}
-
-static void put_utf8(itr_buf *b, uint32_t c)
-{
-	char u[4];
-	int n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	for (int i = n - 1; i > 0; i--, c >>= 6)
-		u[i] = (char)(0x80 | (c & 0x3F));
-	u[0] = (char)(n == 1 ? c : (0xF00u >> n & 0xFF) | c);
-	itr_buf_add(b, u, (size_t)n);
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------------------------------- */
@@ -78,7 +49,7 @@ static void double_quoted(itr_buf *out, const char *s, size_t n)
 			memcpy(hex, s + i + 1, ITR_MIN(digits, n - i - 1));
 			unsigned long c = strtoul(hex, NULL, 16);
 			if (c && c <= 0x10FFFF)
-				put_utf8(out, (uint32_t)c);
+				itr_utf8_put(out, (uint32_t)c);
 			i += digits;
 		} else if (at && at - from < (long)sizeof to - 1 && at != from) {
 			itr_buf_putc(out, to[at - from]);

@@ -1,5 +1,6 @@
 #include "track/report.h"
 
+#include <math.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -355,8 +356,14 @@ void itr_report_show(const itr_run_info *r, int digits, itr_buf *out)
 	for (int64_t i = 0; i < r->n_metrics; i++) {
 		const itr_run_value *m = &r->metrics[i];
 		itr_buf_printf(out, "  %-*s  %.*g", (int)width, m->key, digits ? digits : 17, m->value);
-		if (m->points > 1)
-			itr_buf_printf(out, "   (step %lld of %lld points, %.4g to %.4g)", (long long)m->step, (long long)m->points, m->min, m->max);
+		if (m->points > 1) {
+			itr_buf_printf(out, "   (step %lld of %lld points", (long long)m->step, (long long)m->points);
+			if (m->points > m->nans)
+				itr_buf_printf(out, ", %.4g to %.4g", m->min, m->max);
+			if (m->nans)
+				itr_buf_printf(out, ", %lld nan", (long long)m->nans);
+			itr_buf_putc(out, ')');
+		}
 		itr_buf_putc(out, '\n');
 	}
 	put_pairs(out, "tags", r->tags, r->n_tags);
@@ -370,6 +377,11 @@ void itr_report_show(const itr_run_info *r, int digits, itr_buf *out)
 	}
 	free(files);
 	itr_buf_free(&b);
+}
+
+itr_json *itr_report_number(double v)
+{
+	return isfinite(v) ? itr_json_new_num(v) : itr_json_new_str(isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity");
 }
 
 itr_json *itr_report_json(const itr_run_info *r, bool with_artifacts)
@@ -390,7 +402,7 @@ itr_json *itr_report_json(const itr_run_info *r, bool with_artifacts)
 	itr_json_add_str(j, "parent", r->parent);
 	itr_json *m = itr_json_add_object(j, "metrics"), *p = itr_json_add_object(j, "params"), *t = itr_json_add_object(j, "tags");
 	for (int64_t i = 0; i < r->n_metrics; i++)
-		itr_json_add_num(m, r->metrics[i].key, r->metrics[i].value);
+		itr_json_add(m, r->metrics[i].key, itr_report_number(r->metrics[i].value));
 	for (int64_t i = 0; i < r->n_params; i++)
 		itr_json_add_str(p, r->params[i].key, r->params[i].value);
 	for (int64_t i = 0; i < r->n_tags; i++)

@@ -25,6 +25,8 @@ itr_table *itr_report_list(const itr_runs *rs, const itr_report_opts *o, itr_err
 itr_table *itr_report_compare(const itr_runs *rs, const itr_report_opts *o, bool all, bool transpose, itr_err *err);
 /* One run for people: attributes, params, metrics with range and number of points, tags, artifacts. */
 void itr_report_show(const itr_run_info *r, int digits, itr_buf *out);
+/* A metric's value in JSON, which has no NaN: "NaN", "Infinity", "-Infinity" are texts, as in MLflow's REST answers. */
+itr_json *itr_report_number(double v);
 /* {"id","name","experiment",...,"metrics":{},"params":{},"tags":{}} ; the caller frees. */
 itr_json *itr_report_json(const itr_run_info *r, bool with_artifacts);
 

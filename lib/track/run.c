@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -18,64 +19,20 @@
 #include "track/artifact.h"
 #include "track/context.h"
 #include "track/meta.h"
+#include "track/names.h"
 #include "track/store.h"
-
-enum { MAX_PARAM = 6000, MAX_TAG = 8000, MAX_KEY = 250 };
 
 struct itr_run {
 	char *dir, *id;
 	itr_meta meta;
 	itr_err err;             /* the first failure */
+	bool said_bytes;         /* that a text is not UTF-8 */
 };
 
 /* The first failure is kept: what follows it is mostly its consequence. */
 #define FAILED(r, call) ((void)((r)->err.set ? 0 : (call)))
 
-/* --- keys, values --------------------------------------------------------------------------------------------------------------------------- */
-
-void itr_run_key(const char *key, char out[256])
-{
-	size_t n = 0;
-	for (const char *c = key; *c && n < MAX_KEY; c++) {
-		unsigned char u = (unsigned char)*c;
-		if (u >= 0x80 && u < 0xC0)
-			continue;                       /* one '_' for a character of several bytes */
-		if (u == '@') {
-			for (const char *a = n && out[n - 1] == '_' ? "at_" : "_at_"; *a && n < MAX_KEY; a++)
-				out[n++] = *a;
-		} else if ((u >= '0' && u <= '9') || ((u | 32) >= 'a' && (u | 32) <= 'z') || strchr("_-. ", *c)) {
-			out[n++] = *c;
-		} else if (u == '/') {
-			if (n && out[n - 1] != '/')     /* a key is a normal relative path */
-				out[n++] = '/';
-		} else {
-			out[n++] = '_';
-		}
-	}
-	while (n && out[n - 1] == '/')
-		n--;
-	out[n] = 0;
-	for (char *part = out; *part;) {                /* "." and ".." as parts would name another file */
-		size_t len = strcspn(part, "/");
-		if ((len == 1 && part[0] == '.') || (len == 2 && part[0] == '.' && part[1] == '.'))
-			memset(part, '_', len);
-		part += len + (part[len] == '/');
-	}
-	if (!out[0])
-		memcpy(out, "_", 2);
-}
-
-/* Bytes of s that hold at most `max` characters. */
-static size_t cut(const char *s, size_t max)
-{
-	size_t n = 0;
-	for (size_t chars = 0; s[n]; n++) {
-		chars += ((unsigned char)s[n] & 0xC0) != 0x80;
-		if (chars > max)
-			break;
-	}
-	return n;
-}
+/* --- values ------------------------------------------------------------------------------------------------------------------------------------ */
 
 /* The shortest text that Python's float() reads back to the same double. */
 static void put_double(itr_buf *b, double v)
@@ -99,7 +56,10 @@ static void put_double(itr_buf *b, double v)
 static char *key_path(itr_run *r, const char *kind, const char *key)
 {
 	char clean[256];
-	itr_run_key(key, clean);
+	if (!itr_run_key(key, clean)) {
+		FAILED(r, itr_err_set(&r->err, "'%.60s%s' cannot be tracked: a name has 1 to 250 bytes", key, strlen(key) > 60 ? "..." : ""));
+		return NULL;
+	}
 	char *path = itr_xasprintf("%s/%s/%s", r->dir, kind, clean);
 	if (strchr(clean, '/')) {
 		char *dir = itr_path_dirname(path);
@@ -150,22 +110,57 @@ static int put_file(itr_run *r, const char *path, const char *bytes, size_t n, b
 	return rc;
 }
 
+/* A value that is too long for MLflow: whole in a file of the run, said. */
+static void keep_whole(itr_run *r, const char *kind, const char *key, const itr_buf *value, size_t max)
+{
+	char clean[256], *dir = itr_path_join(r->dir, "artifacts/long");
+	(void)itr_run_key(key, clean);
+	for (char *c = clean; *c; c++)
+		*c = *c == '/' ? '_' : *c;
+	char *path = itr_xasprintf("%s/%s.%s.txt", dir, kind, clean);
+	if (itr_path_mkdirs(dir, r->err.set ? NULL : &r->err) == 0) {
+		if (put_file(r, path, value->data, value->len, true) < 0)
+			FAILED(r, itr_err_errno(&r->err, "cannot write '%s'", path));
+		else
+			itr_warn("%s '%s' is cut to the %zu characters that MLflow takes; the whole of it is in '%s'", kind, key, max, path);
+	}
+	free(dir);
+	free(path);
+}
+
+/* value as it is tracked: UTF-8, of at most `max` characters. */
+static void prepare(itr_run *r, const char *kind, const char *key, const char *value, size_t max, itr_buf *out)
+{
+	if (itr_run_text(out, value) && !r->said_bytes) {
+		itr_warn("%s '%s' is not UTF-8: its wrong bytes are tracked as \\xHH, for MLflow could not read them", kind, key);
+		r->said_bytes = true;
+	}
+	size_t n = itr_run_cut(itr_buf_str(out), max);
+	if (n < out->len) {
+		keep_whole(r, kind, key, out, max);
+		out->data[out->len = n] = 0;
+	}
+}
+
 void itr_run_param(itr_run *r, const char *key, const char *value)
 {
 	char *path = r ? key_path(r, "params", key) : NULL;
 	if (!path)
 		return;
-	size_t n = cut(value, MAX_PARAM), old_n = 0;
-	int rc = put_file(r, path, value, n, false);
+	itr_buf v = ITR_BUF_INIT;
+	size_t old_n = 0;
+	prepare(r, "param", key, value, ITR_RUN_MAX_PARAM, &v);
+	int rc = put_file(r, path, itr_buf_str(&v), v.len, false);
 	if (rc < 0) {
 		FAILED(r, itr_err_errno(&r->err, "cannot write '%s'", path));
 	} else if (rc == 1) {
 		char *old = itr_path_read(path, 1 << 20, &old_n, r->err.set ? NULL : &r->err);
-		if (old && (old_n != n || memcmp(old, value, n)))
-			FAILED(r, itr_err_set(&r->err, "param '%s' of run '%s' is '%.200s' and cannot become '%.*s': params never change, start another run", key,
-			                      r->id, old, (int)ITR_MIN(n, 200), value));
+		if (old && (old_n != v.len || memcmp(old, itr_buf_str(&v), v.len)))
+			FAILED(r, itr_err_set(&r->err, "param '%s' of run '%s' is '%.200s' and cannot become '%.200s': params never change, start another run", key,
+			                      r->id, old, itr_buf_str(&v)));
 		free(old);
 	}
+	itr_buf_free(&v);
 	free(path);
 }
 
@@ -174,9 +169,29 @@ void itr_run_tag(itr_run *r, const char *key, const char *value)
 	char *path = r ? key_path(r, "tags", key) : NULL;
 	if (!path)
 		return;
-	if (put_file(r, path, value, cut(value, MAX_TAG), true) < 0)
+	itr_buf v = ITR_BUF_INIT;
+	prepare(r, "tag", key, value, ITR_RUN_MAX_TAG, &v);
+	if (put_file(r, path, itr_buf_str(&v), v.len, true) < 0)
 		FAILED(r, itr_err_errno(&r->err, "cannot write '%s'", path));
+	itr_buf_free(&v);
 	free(path);
+}
+
+int itr_run_check(const char *kind, const char *key, const char *value, itr_err *err)
+{
+	char clean[256];
+	itr_buf b = ITR_BUF_INIT;
+	size_t max = !value ? 0 : !strcmp(kind, "param") ? ITR_RUN_MAX_PARAM : ITR_RUN_MAX_TAG;
+	int rc = 0;
+	if (!itr_run_key(key, clean))
+		rc = itr_err_set(err, "'%.60s%s' cannot be the name of a %s: a name has 1 to 250 bytes", key, strlen(key) > 60 ? "..." : "", kind);
+	if (rc == 0 && value) {
+		(void)itr_run_text(&b, value);
+		if (itr_run_cut(itr_buf_str(&b), max) < b.len)
+			rc = itr_err_set(err, "%s '%s' is longer than the %zu characters that MLflow takes: keep it as a file, {runs} log ID artifact FILE", kind, key, max);
+	}
+	itr_buf_free(&b);
+	return rc;
 }
 
 /* --- metrics ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -371,6 +386,13 @@ static char *choose_experiment(const itr_run_opts *o, char **parent, itr_err *er
 	return itr_store_experiment(o->runs_dir, o->experiment && *o->experiment ? o->experiment : ITR_TRACK_DEFAULT, err);
 }
 
+static char *utf8_name(itr_run *r, const char *name)
+{
+	itr_buf b = ITR_BUF_INIT;
+	prepare(r, "the run's", "name", name, SIZE_MAX, &b);
+	return itr_buf_detach(&b);
+}
+
 itr_run *itr_run_start(const itr_run_opts *o, itr_err *err)
 {
 	itr_run_opts opts = *o;
@@ -383,7 +405,7 @@ itr_run *itr_run_start(const itr_run_opts *o, itr_err *err)
 	itr_run *r = itr_xcalloc(1, sizeof *r);
 	r->id = itr_xstrdup(id);
 	r->dir = itr_xasprintf("%s/%s/%s", o->runs_dir, experiment, id);
-	char *name = o->name && *o->name ? itr_xstrdup(o->name) : itr_xasprintf("%s-%.4s", o->source && *o->source ? o->source : "run", id);
+	char *name = o->name && *o->name ? utf8_name(r, o->name) : itr_xasprintf("%s-%.4s", o->source && *o->source ? o->source : "run", id);
 	opts.parent = parent;
 	fill_meta(r, &opts, experiment, name);
 	/* meta.yaml comes last: a run that can be listed is whole */

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -113,8 +114,13 @@ static void read_metrics(itr_run_info *r, int run_dir)
 			bool later = !m->points || p.step > last.step || (p.step == last.step &&
 			             (p.timestamp > last.timestamp || (p.timestamp == last.timestamp && p.value > last.value)));
 			last = later ? p : last;
-			m->min = !m->points || p.value < m->min ? p.value : m->min;
-			m->max = !m->points || p.value > m->max ? p.value : m->max;
+			bool first = m->points == m->nans;              /* of those that are numbers */
+			if (isnan(p.value)) {
+				m->nans++;
+			} else {
+				m->min = first || p.value < m->min ? p.value : m->min;
+				m->max = first || p.value > m->max ? p.value : m->max;
+			}
 			m->points++;
 		}
 		if (m->points) {
@@ -263,6 +269,8 @@ static void collect(struct listing *l, const char *root, const char *wanted, itr
 		char *dir = itr_path_join(root, e->d_name), *name = experiment_name(dir);
 		if (name)
 			itr_map_add(names, name, 0);
+		else
+			itr_store_warn_nameless(dir);
 		if (name && (!wanted || !strcmp(wanted, name) || !strcmp(wanted, e->d_name)) && (in = opendir(dir))) {
 			for (struct dirent *x; (x = readdir(in));)
 				if (itr_store_is_run_id(x->d_name)) {
@@ -428,7 +436,7 @@ void itr_runs_tree(itr_runs *rs)
 int itr_run_history(const itr_run_info *r, const char *key, itr_run_point **points, int64_t *n, itr_err *err)
 {
 	char clean[256];
-	itr_run_key(key, clean);
+	(void)itr_run_key(key, clean);
 	char *path = itr_xasprintf("%s/metrics/%s", r->dir, clean), *text = itr_path_exists(path) ? itr_path_read(path, MAX_METRIC_FILE, NULL, err) : NULL;
 	ITR_VEC(itr_run_point) v = ITR_VEC_INIT;
 	itr_run_point p;

@@ -12,7 +12,8 @@
 #include "track/run.h"
 
 typedef struct itr_run_pair { char *key, *value; } itr_run_pair;
-typedef struct itr_run_value { char *key; double value, min, max; int64_t step, points; } itr_run_value;
+/* points: all; nans of them are no numbers; min and max of the others (0 when there are none). */
+typedef struct itr_run_value { char *key; double value, min, max; int64_t step, points, nans; } itr_run_value;
 
 typedef struct itr_run_info {
 	char *id, *name, *dir, *experiment, *experiment_id, *user, *source, *parent, *note;      /* parent, note: NULL when none */

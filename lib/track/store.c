@@ -11,9 +11,11 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "track/meta.h"
+#include "track/names.h"
 
 bool itr_store_is_run_id(const char *name)
 {
@@ -78,7 +80,7 @@ static int make_experiment(const char *runs_dir, int64_t id, const char *name, i
 	char *number = itr_xasprintf("%lld", (long long)id);
 	itr_meta m = { 0 };
 	int rc = 1;
-	if (mkdir(dir, 0777) < 0) {
+	if (mkdir(dir, 0777) < 0 && !(errno == EEXIST && id == 0)) {       /* what 0 is called everybody knows, should its meta.yaml be lost */
 		rc = errno == EEXIST ? 0 : itr_err_errno(err, "cannot make folder '%s'", dir);
 	} else {
 		int64_t now = itr_clock_epoch_ms();
@@ -97,6 +99,28 @@ static int make_experiment(const char *runs_dir, int64_t id, const char *name, i
 	free(uri);
 	free(number);
 	return rc;
+}
+
+void itr_store_warn_nameless(const char *dir)
+{
+	DIR *d = opendir(dir);
+	int64_t runs = 0;
+	char *path = itr_path_join(dir, "meta.yaml");
+	itr_meta m;
+	bool named = itr_meta_read(&m, path, NULL) == 0;
+	for (struct dirent *e; d && !named && (e = readdir(d));)
+		runs += itr_store_is_run_id(e->d_name);
+	if (d)
+		closedir(d);
+	if (named)
+		itr_meta_free(&m);
+	free(path);
+	if (!runs)
+		return;
+	char *uri = itr_store_uri(dir);
+	itr_warn("'%s' holds %lld runs that cannot be listed: its meta.yaml is missing or damaged. To mend it write that file, four lines: artifact_location: '%s', "
+	         "experiment_id: '%s', lifecycle_stage: active, name: NAME", dir, (long long)runs, uri, itr_path_basename(dir));
+	free(uri);
 }
 
 /* The lock goes with the process: no stale locks. -1: no locks here (some network file systems); exclusive mkdir still keeps ids apart. */
@@ -129,12 +153,29 @@ int itr_store_create(const char *runs_dir, itr_err *err)
 	return rc;
 }
 
+/* Before a new experiment is made: it might be the one whose name is lost. */
+static void warn_of_nameless(const char *runs_dir)
+{
+	DIR *d = opendir(runs_dir);
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (itr_store_is_number(e->d_name)) {
+			char *dir = itr_path_join(runs_dir, e->d_name);
+			itr_store_warn_nameless(dir);
+			free(dir);
+		}
+	if (d)
+		closedir(d);
+}
+
 char *itr_store_experiment(const char *runs_dir, const char *wanted, itr_err *err)
 {
-	itr_buf name = ITR_BUF_INIT;
+	itr_buf name = ITR_BUF_INIT, text = ITR_BUF_INIT;
 	char *id = NULL, *trash = itr_path_join(runs_dir, ".trash"), *deleted = NULL;
 	int64_t top = 0;
-	itr_meta_clean(&name, wanted);
+	if (itr_run_text(&text, wanted))
+		itr_warn("the experiment's name is not UTF-8: its wrong bytes are tracked as \\xHH, for MLflow could not read them");
+	itr_meta_clean(&name, itr_buf_str(&text));
+	itr_buf_free(&text);
 	if (name.len == 0 || name.len > 500 || itr_store_create(runs_dir, err) < 0) {
 		if (name.len == 0 || name.len > 500)
 			itr_err_set(err, "an experiment's name has 1 to 500 characters");
@@ -143,6 +184,8 @@ char *itr_store_experiment(const char *runs_dir, const char *wanted, itr_err *er
 		if (!scan(runs_dir, name.data, &id, &top)) {              /* again, now that nobody else creates one */
 			if (scan(trash, name.data, &deleted, &top))
 				made = itr_err_set(err, "experiment '%s' was deleted: '{runs} restore --experiment NAME' brings it back, another name makes a new one", name.data);
+			else
+				warn_of_nameless(runs_dir);
 			while (made == 0)
 				made = make_experiment(runs_dir, ++top, name.data, err);
 			if (made > 0)

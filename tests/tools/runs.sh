@@ -49,6 +49,32 @@ expect_err "did you mean 'loss'" "best: unknown metric" $R best lss
 t "export" bash -c "$R export -o all.csv && [ \$(wc -l < all.csv) = 3 ] && head -n 1 all.csv | grep -q 'params.dim,params.model,metrics.loss'"
 expect_err "exists: --force" "export keeps what is there" $R export -o all.csv
 
+# values that are no numbers, and what MLflow could not read
+export ITR_RUNS_DIR=$TMP/odds
+nan=$($R start --run-name nan --experiment odd); inf=$($R start --run-name inf --experiment odd); half=$($R start --run-name half --experiment odd)
+$R log "$nan" metric acc=nan; $R log "$inf" metric acc=inf; $R log "$half" metric acc=0.5
+matches() { [ "$($R list --experiment odd --filter "$1" -c name --format csv | tail -n +2 | sort | tr '\n' ' ')" = "$2" ]; }
+t "NaN is above nothing" matches 'metrics.acc > 0' 'half inf '
+t "nor below" matches 'metrics.acc <= 1' 'half '
+t "and is found by name" matches 'metrics.acc = nan' 'nan '
+expect_err "compared with a number" "a metric is not compared with a text" $R list --filter "metrics.acc > '0.4'"
+t "JSON says NaN and Infinity" bash -c "[ \"\$($R list --experiment odd --json | jq -c '[.runs[].metrics.acc] | sort_by(tostring)')\" = '[0.5,\"Infinity\",\"NaN\"]' ]"
+t "and compare does" bash -c "$R compare $nan $inf --json | jq -e '.metrics.acc == [\"NaN\", \"Infinity\"]'"
+$R log "$half" metric x=nan --step 0; $R log "$half" metric x=1 --step 1; $R log "$half" metric x=3 --step 2; $R log "$half" metric y=nan --step 0; $R log "$half" metric y=nan --step 1
+t "the range is that of the numbers" bash -c "$R show $half | grep -q '3 points, 1 to 3, 1 nan' && $R show $half | grep -q '2 points, 2 nan'"
+t "the history of them" bash -c "$R show $half x | cut -f 1,2 | grep -qx '0	nan' && $R show $half x --json | jq -e '.points[0].value == \"NaN\"'"
+$R log "$half" metric grün=1 gran=2 a+b=3 'a*b=4' 2> said
+t "names that differ stay different" bash -c "$R show $half --json | jq -e '[.metrics[\"grün\", \"gran\", \"a_x2B_b\", \"a_x2A_b\"]] == [1, 2, 3, 4]'"
+t "a name that MLflow refuses is said" grep -q "'a+b' is tracked as 'a_x2B_b'" said
+t "and found by what it was called" bash -c "$R list --experiment odd --filter 'metrics.\"a+b\" = 3' -c name --format csv | grep -qx half"
+expect_err "longer than the 6000 characters" "a param that MLflow would cut" $R log "$half" param short=1 "long=$(printf '%07000d' 0)"
+t "keeps its neighbours out too" bash -c "$R show $half --json | jq -e '.params == {}'"
+expect_err "longer than the 8000 characters" "a tag that MLflow would cut" $R tag "$half" "long=$(printf '%08001d' 0)"
+t "the limits themselves are fine" $R log "$half" param "most=$(printf '%06000d' 0)"
+expect_err "a name has 1 to 250 bytes" "a name that is too long" $R log "$half" metric "$(printf '%0251d' 0)=1"
+t "bytes that are not UTF-8 are escaped, and said" bash -c "$R log $half param 'file=caf'\$'\\xe9' 2>&1 | grep -q 'is not UTF-8' && $R show $half --json | jq -e '.params.file == \"caf\\\\xE9\"'"
+export ITR_RUNS_DIR=$TMP/runs
+
 expect_err "params never change" "a param is for good" $R log "$id" param model=other
 t "the same value again is fine" $R log "$id" param model=cca
 expect_err "is no number" "a metric must be a number" $R log "$id" metric loss=abc
@@ -82,6 +108,16 @@ echo 'not yaml' > "$(ls -d runs/*/"$dead")/meta.yaml"
 t "a damaged run is left out, loudly" bash -c "$R list 2>&1 | grep -q '1 runs in .* cannot be read'"
 head -c 100000 /dev/urandom > "$(ls -d runs/*/"$id")/metrics/noise"
 t "a damaged metric does no harm" $R show "$id"
+
+# An experiment without its meta.yaml: its runs are not hidden in silence, and 0 is called Default whatever happens.
+export ITR_RUNS_DIR=$TMP/odds
+lost=$(dirname "$(ls -d odds/*/"$half")"); mv "$lost/meta.yaml" kept.yaml
+t "runs of an experiment whose meta.yaml is lost: said, with the cure" bash -c "$R list 2>&1 | grep -q \"'.*$lost' holds 3 runs that cannot be listed.*artifact_location: 'file:///.*lifecycle_stage: active\""
+printf "artifact_location: 'file://%s'\nexperiment_id: '%s'\nlifecycle_stage: active\nname: odd\n" "$PWD/$lost" "${lost#odds/}" > "$lost/meta.yaml"
+t "the cure works" bash -c "! $R list --experiment odd 2>&1 | grep -q warning && $R list --experiment odd | grep -q half"
+rm odds/0/meta.yaml; $R start --run-name again > again 2> said
+t "Default keeps its number" bash -c "[ -e odds/0/\$(cat again)/meta.yaml ] && grep -q \"name: 'Default'\" odds/0/meta.yaml"
+export ITR_RUNS_DIR=$TMP/runs
 
 # Eight shells at once on one store: one experiment, no id twice.
 for i in 1 2 3 4 5 6 7 8; do $R start --experiment race --runs-dir many & done > ids; wait

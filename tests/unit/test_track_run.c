@@ -62,19 +62,25 @@ static void test_keys(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "recall@10", "recall_at_10" }, { "t2i/recall@1", "t2i/recall_at_1" }, { "loss", "loss" }, { "a b.c-d_e", "a b.c-d_e" },
-		{ "../../etc/passwd", "__/__/etc/passwd" }, { "/abs", "abs" }, { "a//b/", "a/b" }, { "./x", "_/x" }, { "gr\xC3\xBC\xC3\x9F" "e", "gr__e" },
-		{ "a:b=c\n", "a_b_c_" }, { "", "_" }, { "/", "_" }, { "x_@5", "x_at_5" },
+		{ "../../etc/passwd", "_x2E__x2E_/_x2E__x2E_/etc/passwd" }, { "/abs", "abs" }, { "a//b/", "a/b" }, { "./x", "_x2E_/x" }, { ".x", ".x" },
+		{ "gr\xC3\xBC\xC3\x9F" "e", "gr\xC3\xBC\xC3\x9F" "e" }, { "\xE6\x97\xA5\xE6\x9C\xAC\xC2\xB2", "\xE6\x97\xA5\xE6\x9C\xAC\xC2\xB2" },     /* letters and numbers of all scripts */
+		{ "a:b=c\n", "a:b_x3D_c_x0A_" }, { "", "_" }, { "/", "_" }, { "x_@5", "x_at_5" }, { "a+b", "a_x2B_b" }, { "a*b", "a_x2A_b" },
+		{ "x\xE2\x80\x93y", "x_x2013_y" }, { "x\xE2\x80\x94y", "x_x2014_y" }, { "caf\xE9", "caf_byteE9_" }, { "caf\xE8", "caf_byteE8_" },
 	};
 	char out[256], *text = itr_xmalloc(1000);
 	(void)state;
 	for (int i = 0; i < ITR_LEN(cases); i++) {
-		itr_run_key(cases[i][0], out);
+		assert_int_equal(itr_run_key(cases[i][0], out), cases[i][0][0] && strcmp(cases[i][0], "/"));
 		assert_string_equal(out, cases[i][1]);
 	}
-	memset(text, '@', 999);
+	memset(text, 'a', 999);
 	text[999] = 0;
-	itr_run_key(text, out);
-	assert_true(strlen(out) <= 250);
+	assert_false(itr_run_key(text, out));
+	text[251] = 0;
+	assert_false(itr_run_key(text, out));
+	text[250] = 0;
+	assert_true(itr_run_key(text, out));
+	assert_string_equal(out, text);
 	free(text);
 }
 
@@ -165,6 +171,11 @@ static void test_values(void **state)
 	text = slurp(itr_run_dir(r), "params/long");
 	assert_int_equal(strlen(text), 6000);
 	free(text);
+	expect_file(itr_run_dir(r), "artifacts/long/param.long.txt", long_value);      /* nothing is lost */
+	itr_run_param(r, "file", "caf\xE9.npz");
+	itr_run_tag(r, "file", "caf\xC3\xA9 \xED\xA0\x80");          /* a surrogate is no UTF-8 either */
+	expect_file(itr_run_dir(r), "params/file", "caf\\xE9.npz");
+	expect_file(itr_run_dir(r), "tags/file", "caf\xC3\xA9 \\xED\\xA0\\x80");
 	itr_run_param(r, "dim", "1024");
 	itr_run_metric(r, "after", 1, 0);                       /* the run goes on after a failure */
 	char *dir = itr_xstrdup(itr_run_dir(r));
