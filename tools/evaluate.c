@@ -11,10 +11,12 @@ struct opt {
 	itr_evaluation_opts e;
 	bool normalize, compare;
 	itr_ints k;
-	int ties, format;
+	int ties, format, gain, conventions, missing;
 	int64_t bootstrap;
 	itr_strs fail_if;
 };
+
+static const char *const missing_names[] = { "zero", "skip", NULL };
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("What is evaluated:"),
@@ -26,12 +28,15 @@ static const itr_option options[] = {
 	ITR_OPT_STR("model", 0, struct opt, e.pairs.model, "FILE", "model of {train} that maps a feature store or the pairs of an NPZ"),
 	ITR_OPT_STR("split", 0, struct opt, e.pairs.split, "NAME", "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
-	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT", "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, TREC qrels"),
+	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT", "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, TREC or BEIR qrels"),
 	ITR_OPT_STR("run", 0, struct opt, e.run, "FILE", "a TREC run instead of vectors; needs --relevance"),
 	ITR_OPT_HEADING("How:"),
 	ITR_OPT_STR("protocol", 0, struct opt, e.protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),
 	ITR_OPT_INTS("recall-k", 'k', struct opt, k, "K...", "cut-offs of recall"),
 	ITR_OPT_ENUM("ties", 0, struct opt, ties, itr_ties_names, "how equal scores are ranked"),
+	ITR_OPT_ENUM("conventions", 0, struct opt, conventions, itr_conventions_names, "whose rules for ties, documents not retrieved, missing queries and queries without a positive"),
+	ITR_OPT_ENUM("gain", 0, struct opt, gain, itr_gain_names, "of a grade in ndcg: the grade, or 2^grade - 1"),
+	ITR_OPT_ENUM("missing-queries", 0, struct opt, missing, missing_names, "judged queries without a ranking count 0, or are left out"),
 	ITR_OPT_INT("bootstrap", 0, struct opt, bootstrap, "N", "resamples of images for the 95 % intervals; 0 leaves them out"),
 	ITR_OPT_HEADING("What comes out:"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "of the table"),
@@ -77,6 +82,10 @@ static int check_use(itr_tool *t, struct opt *o)
 		return itr_tool_usage(t, o->e.relevance ? "a run is evaluated as it is: no --protocol, no --run-out" : "--run needs --relevance");
 	if (o->e.baseline && o->e.per_query && !strcmp(o->e.per_query, "none"))
 		return itr_tool_usage(t, "--baseline compares per-query files: leave out --per-query none");
+	if (o->conventions != ITR_CONVENTIONS_ITR && o->ties != ITR_TIES_EXPECTED)
+		return itr_tool_usage(t, "--conventions %s has its own rule for ties: leave out --ties", itr_conventions_names[o->conventions]);
+	if (o->conventions == ITR_CONVENTIONS_TREC_EVAL && o->gain != ITR_GAIN_LINEAR)
+		return itr_tool_usage(t, "trec_eval's ndcg has a linear gain: leave out --gain exponential, or --conventions");
 	if (o->e.run_depth < 0)
 		return itr_tool_usage(t, "--run-depth counts from 0");
 	for (int64_t i = 0; i < o->k.n; i++) {
@@ -115,6 +124,8 @@ static void complete(itr_tool *t, struct opt *o)
 	e->k = o->k.v;
 	e->n_k = o->k.n;
 	e->ties = (itr_ties)o->ties;
+	e->judging = (itr_judging){ (itr_conventions)o->conventions, (itr_gain)o->gain, o->missing != 0 };
+	e->force = t->force;
 	e->resamples = (int)o->bootstrap;
 	e->provenance = t->provenance;
 	e->artifact = keep;
@@ -187,7 +198,7 @@ int main(int argc, char **argv)
 	if (wrong >= 0)
 		return wrong;
 	complete(t, &o);
-	if (itr_tool_check_output(t, false) < 0)
+	if (itr_tool_check_output(t, false) < 0 || (!o.compare && itr_evaluation_check_outputs(&o.e, &t->err) < 0))
 		return itr_tool_fail(t);
 	return o.compare ? compare(t, &o) : evaluate(t, &o);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "apply/distances.h"
 #include "apply/mapped.h"
@@ -20,24 +21,105 @@ static void artifact(const itr_evaluation_opts *o, const char *path)
 		o->artifact(o->ctx, path);
 }
 
+/* --- what stands beside the result ------------------------------------------------------------------------------------------------------------ */
+
+static void add_part(itr_buf *name, const char *text)
+{
+	itr_buf_putc(name, '.');
+	for (const char *c = text; *c; c++)
+		itr_buf_putc(name, strchr(":/ \t", *c) ? '-' : *c);
+}
+
+/* The last part of a path, without its extension. */
+static void add_stem(itr_buf *name, const char *path)
+{
+	char *stem = itr_path_replace_extension(itr_path_basename(path), "");
+	add_part(name, stem);
+	free(stem);
+}
+
+static void add_relevance(itr_buf *name, const itr_evaluation_opts *o)
+{
+	static const char *const kinds[] = { "eccv:", "cxc:", "coco:", "captions:" };
+	for (int i = 0; o->relevance && i < ITR_LEN(kinds); i++)
+		if (strncmp(o->relevance, kinds[i], strlen(kinds[i])) == 0) {
+			char *kind = itr_xstrndup(kinds[i], strlen(kinds[i]) - 1);
+			add_part(name, kind);
+			free(kind);
+			return;
+		}
+	if (o->relevance || o->pairs.ground_truth)
+		add_part(name, itr_path_basename(o->relevance ? o->relevance : o->pairs.ground_truth));
+}
+
+/* How it was judged and ranked, where that is not the default. */
+static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
+{
+	static const int64_t usual[] = { 1, 5, 10 };
+	if (o->pairs.captions_per_image)
+		itr_buf_printf(name, ".%lld-captions", (long long)o->pairs.captions_per_image);
+	if (o->pairs.no_normalize)
+		add_part(name, "no-normalize");
+	if (o->judging.conventions != ITR_CONVENTIONS_ITR)
+		add_part(name, itr_conventions_names[o->judging.conventions]);
+	if (o->judging.gain != ITR_GAIN_LINEAR)
+		add_part(name, itr_gain_names[o->judging.gain]);
+	if (o->judging.skip_missing)
+		add_part(name, "skip-missing");
+	if (o->ties != ITR_TIES_EXPECTED)
+		add_part(name, itr_ties_names[o->ties]);
+	if (o->n_k == ITR_LEN(usual) && memcmp(o->k, usual, sizeof usual) == 0)
+		return;
+	for (int64_t i = 0; i < o->n_k; i++)
+		itr_buf_printf(name, "%s%lld", i ? "-" : ".k", (long long)o->k[i]);
+}
+
+/* Beside the input (a mapped input: beside the model), with what tells this evaluation from others of the same file: model, split, size, protocol, relevance, and what differs from
+ * the defaults. The caller frees. */
+static char *automatic_name(const itr_evaluation_opts *o, const itr_pairs *p)
+{
+	const bool mapped = o->input && itr_mapped_wanted(o->input, o->pairs.model);        /* many models are judged on one file */
+	const char *base = mapped ? o->pairs.model : o->input ? o->input : o->run ? o->run : o->pairs.text, *other = mapped ? o->input : o->pairs.model;
+	itr_buf name = ITR_BUF_INIT;
+	if (other)
+		add_stem(&name, other);
+	if (o->pairs.split)
+		add_part(&name, o->pairs.split);
+	itr_buf_printf(&name, ".dim%lld", (long long)p->dim);
+	if (strcmp(o->protocol, "full"))
+		add_part(&name, o->protocol);
+	if (strncmp(o->protocol, "pool:", 5) == 0 && o->pairs.seed != 42)
+		itr_buf_printf(&name, ".seed%llu", (unsigned long long)o->pairs.seed);
+	add_relevance(&name, o);
+	add_manner(&name, o);
+	itr_buf_puts(&name, ".per_query.npz");
+	char *path = itr_path_is_dir(base) ? itr_path_join(base, itr_buf_str(&name) + 1) : itr_path_replace_extension(base, itr_buf_str(&name));
+	itr_buf_free(&name);
+	return path;
+}
+
 /* NULL: none is wanted. */
 static char *per_query_path(const itr_evaluation_opts *o, const itr_pairs *p)
 {
 	if (o->per_query)
 		return strcmp(o->per_query, "none") == 0 ? NULL : itr_xstrdup(o->per_query);
-	if (o->output)
-		return itr_path_replace_extension(o->output, ".per_query.npz");
-	if (o->input && itr_mapped_wanted(o->input, o->pairs.model))         /* many models are judged on one file */
-		return itr_eval_queries_path(o->pairs.model, p, o->protocol);
-	return itr_eval_queries_path(o->input ? o->input : o->run ? o->run : o->pairs.text, p, o->protocol);
+	return o->output ? itr_path_replace_extension(o->output, ".per_query.npz") : automatic_name(o, p);
 }
 
-/* *path becomes NULL where none was written. */
+/* *path becomes NULL where none was written. A file that holds the same is left as it is. */
 static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, char **path, itr_err *err)
 {
 	*path = per_query_path(o, e->pairs);
 	if (!*path)
 		return 0;
+	if (itr_path_exists(*path) && !itr_path_is_dir(*path)) {
+		if (itr_eval_same_queries(e->eval, e->pairs, *path, o->provenance)) {
+			artifact(o, *path);
+			return 0;
+		}
+		if (!o->force)
+			return itr_err_set(err, "'%s' exists and is of another evaluation: give --per-query another name (or 'none'), or --force to replace it", *path);
+	}
 	if (itr_eval_write_queries(e->eval, e->pairs, *path, o->provenance, err) == 0) {
 		artifact(o, *path);
 		return 0;
@@ -51,6 +133,44 @@ static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, 
 	return 0;
 }
 
+static char *pictures_stem(const itr_evaluation_opts *o, const char *input)
+{
+	return itr_path_replace_extension(o->output ? o->output : o->pairs.model ? o->pairs.model : input, "");
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
+{
+	char *stem = pictures_stem(o, o->input ? o->input : o->pairs.text ? o->pairs.text : "evaluation");
+	char *boxes = itr_xasprintf("%s.distances.png", stem), *bars = itr_xasprintf("%s.samples.png", stem);
+	const char *captions = o->relevance && strncmp(o->relevance, "captions:", 9) == 0 ? o->relevance + 9 : o->relevance;
+	const char *in[] = { o->input, o->run, captions, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline };
+	const char *per_query = o->per_query && strcmp(o->per_query, "none") ? o->per_query : NULL;
+	const char *out[] = { o->output, per_query, o->run_out, o->qrels_out, o->distances ? boxes : NULL, o->distances ? bars : NULL };
+	int rc = 0;
+	for (int i = 0; i < ITR_LEN(out) && rc == 0; i++) {
+		for (int k = 0; out[i] && k < ITR_LEN(in) && rc == 0; k++)
+			if (in[k] && same_file(out[i], in[k]))
+				rc = itr_err_set(err, "'%s' is an input: --force does not replace what is being read, give the output another name", out[i]);
+		for (int k = 0; out[i] && k < i && rc == 0; k++)
+			if (out[k] && same_file(out[i], out[k]))
+				rc = itr_err_set(err, "'%s' is named for two outputs", out[i]);
+		if (rc == 0 && out[i] && out[i] != per_query && !o->force && itr_path_exists(out[i]))
+			rc = itr_err_set(err, "'%s' exists: --force replaces it", out[i]);
+	}
+	free(stem);
+	free(boxes);
+	free(bars);
+	return rc;
+}
+
+/* --- the result ----------------------------------------------------------------------------------------------------------------------------------- */
+
 /* What a translation into the images' space is judged by besides its rankings. */
 static int add_distances(const itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
 {
@@ -58,7 +178,7 @@ static int add_distances(const itr_evaluation *e, const itr_evaluation_opts *o, 
 		itr_json_add_num(e->result, "mean_cosine", itr_mean_cosine(e->pairs));
 	if (!o->distances)
 		return 0;
-	char *stem = itr_path_replace_extension(o->output ? o->output : o->pairs.model ? o->pairs.model : e->pairs->name, "");
+	char *stem = pictures_stem(o, e->pairs->name);
 	itr_json *d = itr_distances(e->pairs, o->pairs.seed, o->pairs.threads, stem, err);
 	free(stem);
 	for (const itr_json *f = itr_json_first(itr_json_get(d, "figures")); f; f = itr_json_next(f))
@@ -88,6 +208,8 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 	itr_json *versus = NULL;
 	e->set = o->anchors ? itr_anchor_set(o->protocol, e->pairs->n_image) : NULL;
 	e->result = itr_eval_json(e->eval, e->pairs);
+	if (e->eval->judged || o->judging.conventions != ITR_CONVENTIONS_ITR)
+		itr_provenance_note(o->provenance, "judging", itr_eval_judging_json(e->eval));
 	int rc = write_queries(e, o, &per_query, err);
 	add_origin(e->result, o);
 	itr_json_add_str(e->result, "per_query", per_query);
@@ -109,7 +231,7 @@ static itr_pairs *open_input(const itr_evaluation_opts *o, itr_trec_run **lists,
 		return NULL;
 	itr_pairs *p = o->run ? itr_trec_pairs(*lists) : itr_mapped_wanted(o->input, o->pairs.model) ? itr_mapped_pairs(o->input, &o->pairs, o->provenance, err) :
 	               itr_pairs_open(o->input, &o->pairs, o->provenance, err);
-	if (!p || !o->relevance || itr_pairs_judge(p, o->relevance, o->provenance, err) == 0)
+	if (!p || !o->relevance || itr_pairs_judge(p, o->relevance, &o->judging, o->provenance, err) == 0)
 		return p;
 	itr_pairs_free(p);
 	return NULL;
@@ -117,16 +239,23 @@ static itr_pairs *open_input(const itr_evaluation_opts *o, itr_trec_run **lists,
 
 static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const itr_trec_run *lists, itr_err *err)
 {
-	itr_eval_opts eo = { .ties = o->ties, .resamples = o->resamples, .seed = o->pairs.seed, .threads = o->pairs.threads };
-	itr_ranks *t2i, *i2t;
-	bool truncated;
+	itr_eval_opts eo = { .ties = o->ties, .judging = o->judging, .resamples = o->resamples, .seed = o->pairs.seed, .threads = o->pairs.threads };
+	itr_trec_ranks ranks;
 	itr_metric_set_default(&eo.set, o->k, (int)o->n_k, NDCG_K);
+	if (o->judging.conventions != ITR_CONVENTIONS_ITR)
+		itr_metric_set_add_map(&eo.set);
 	if (itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, err) < 0)
 		return NULL;
 	if (!lists)
 		return itr_evaluate(p, &eo, err);
-	itr_trec_ranks(lists, p, eo.ties == ITR_TIES_STABLE, &t2i, &i2t, &truncated);
-	return itr_evaluate_ranks(p, t2i, i2t, truncated, &eo, err);
+	itr_trec_rank(lists, p, &o->judging, eo.ties == ITR_TIES_STABLE, &ranks);
+	itr_eval *e = itr_evaluate_ranks(p, ranks.side[0], ranks.side[1], ranks.truncated, &eo, err);
+	if (e && ranks.infinite)
+		itr_json_pushf(e->warnings, "%lld scores of the run are infinite: those of one sign tie", (long long)ranks.infinite);
+	for (int d = 0; e && d < 2; d++)
+		if (!ranks.side[d] && (d ? p->i2t : p->t2i)->judged)
+			itr_json_pushf(e->warnings, "the run has no %s lists, although %s queries are judged: that direction is left out", d ? "i2t" : "t2i", d ? "i2t" : "t2i");
+	return e;
 }
 
 static int write_trec(const itr_evaluation_opts *o, const itr_pairs *p, itr_err *err)

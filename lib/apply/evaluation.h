@@ -10,6 +10,7 @@ typedef struct itr_evaluation_opts {
 	const char *input;              /* vectors; NULL with pairs.text or run */
 	const char *run;                /* a TREC run instead of vectors */
 	const char *relevance;          /* instead of the ground truth, see itr_pairs_judge; may be NULL */
+	itr_judging judging;
 	const char *protocol;           /* see itr_protocol_parse */
 	const int64_t *k; int64_t n_k;  /* cut-offs of recall */
 	itr_ties ties;
@@ -20,6 +21,7 @@ typedef struct itr_evaluation_opts {
 	const char *run_out, *qrels_out;/* may be NULL */
 	int64_t run_depth;              /* 0: the whole gallery */
 	bool anchors, distances;
+	bool force;                     /* outputs that exist are replaced */
 	itr_provenance *provenance;
 	void (*artifact)(void *ctx, const char *path);  /* told of each file that was written, run_out and qrels_out excepted */
 	void *ctx;
@@ -32,7 +34,11 @@ typedef struct itr_evaluation {
 	const char *set;                /* of published figures that stand beside it; NULL: none */
 } itr_evaluation;
 
-/* Files named in the options are written. A per-query file that nobody asked for and that cannot be written beside the input is a warning. 0; -1 with err, nothing to free. */
+/* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is judged when its content is known: one that holds the
+ * same stays. 0, or -1 with err. */
+ITR_MUST_USE int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err);
+
+/* Files named in the options are written. A per-query file of another evaluation is not replaced without o->force: -1. A per-query file that nobody asked for and that cannot be written beside the input is a warning. 0; -1 with err, nothing to free. */
 ITR_MUST_USE int itr_evaluation_run(itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err);
 void itr_evaluation_free(itr_evaluation *e);
 

@@ -23,6 +23,7 @@ struct itr_provenance {
 	uint64_t seed;
 	ITR_VEC(char *) arguments;
 	ITR_VEC(char *) inputs;         /* path, sha256, path, sha256, ... */
+	itr_json *notes;
 };
 
 /* Options that change no result: with them in the record, the same result from another folder or with more threads would differ in its bytes. */
@@ -107,6 +108,7 @@ void itr_provenance_free(itr_provenance *p)
 		free(p->arguments.v[i]);
 	for (size_t i = 0; i < p->inputs.n; i++)
 		free(p->inputs.v[i]);
+	itr_json_free(p->notes);
 	free(p->arguments.v);
 	free(p->inputs.v);
 	free(p->tool);
@@ -178,6 +180,17 @@ void itr_provenance_set_synthetic(itr_provenance *p)
 		p->synthetic = true;
 }
 
+void itr_provenance_note(itr_provenance *p, const char *key, itr_json *value)
+{
+	if (!p) {
+		itr_json_free(value);
+		return;
+	}
+	if (!p->notes)
+		p->notes = itr_json_object();
+	itr_json_add(p->notes, key, value);
+}
+
 bool itr_provenance_synthetic(const itr_provenance *p) { return p && p->synthetic; }
 
 itr_json *itr_provenance_json(const itr_provenance *p)
@@ -200,6 +213,8 @@ itr_json *itr_provenance_json(const itr_provenance *p)
 		itr_json_add_str(in, "path", p->inputs.v[i]);
 		itr_json_add_str(in, "sha256", p->inputs.v[i + 1]);
 	}
+	for (const itr_json *n = itr_json_first(p->notes); n; n = itr_json_next(n))
+		itr_json_add(j, itr_json_key(n), itr_json_copy(n));
 	return j;
 }
 

@@ -216,6 +216,32 @@ void itr_table_print(const itr_table *t, itr_table_format format, itr_buf *out)
 	}
 }
 
+void itr_table_print_marked(const itr_table *t, itr_table_format format, bool synthetic, itr_buf *out)
+{
+	const size_t columns = (size_t)t->columns;
+	if (!synthetic || format == ITR_TABLE_TEXT) {
+		itr_table_print(t, format, out);
+	} else if (format == ITR_TABLE_CSV || format == ITR_TABLE_TSV) {
+		const char **names = itr_xcalloc(columns + 1, sizeof *names);
+		for (size_t i = 0; i < columns; i++)
+			names[i] = t->cells.v[i];
+		names[columns] = "synthetic";
+		itr_table *wide = itr_table_new(t->columns + 1, names);
+		for (size_t i = columns; i < t->cells.n; i++) {
+			itr_table_cell(wide, t->cells.v[i]);
+			if ((i + 1) % columns == 0)
+				itr_table_cell(wide, "true");
+		}
+		itr_table_print(wide, format, out);
+		itr_table_free(wide);
+		free(names);
+	} else {
+		itr_table_print(t, format, out);
+		itr_buf_puts(out, format == ITR_TABLE_MD ? "\n**Synthetic data: these figures say nothing about real pictures.**\n"
+		                                         : "\\par\\textbf{Synthetic data: these figures say nothing about real pictures.}\n");
+	}
+}
+
 /* --- reading CSV ------------------------------------------------------------------------------------------------------------ */
 
 /* One field into b, NUL added, c its first byte. Returns what ended it: ',', '\n', EOF; -2 with *why. */

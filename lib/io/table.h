@@ -16,6 +16,9 @@ int64_t itr_table_rows(const itr_table *t);
 /* Escapes as the format needs; text, md and latex align columns of numbers to the right (width counted in code points). CSV: RFC 4180 with plain
  * newlines. TSV: tab, newline and backslash as \\t \\n \\\\. LaTeX: booktabs. A last row that is not full gets empty cells. */
 void itr_table_print(const itr_table *t, itr_table_format format, itr_buf *out);
+/* The same, and where the figures come from synthetic data that stands in what is printed: a line below the table (md, latex), a last column `synthetic` (csv, tsv). Text is marked by
+ * its own heading. */
+void itr_table_print_marked(const itr_table *t, itr_table_format format, bool synthetic, itr_buf *out);
 void itr_table_free(itr_table *t);
 
 /* One CSV record (RFC 4180, quotes, embedded newlines; blank lines passed over) from f into fields: their number, 0 at the end, -1 for a quote that is never closed, text

@@ -14,7 +14,7 @@
 static const char *const side_names[] = { "t2i", "i2t" };
 
 struct side { int64_t n; char **query, **image; double *value; };
-struct file { char *path, *ties, *protocol; char **metric; int64_t n_metrics; struct side side[2]; };
+struct file { bool synthetic; char *path, *ties, *protocol; char **metric; int64_t n_metrics; struct side side[2]; };
 
 static void free_side(struct side *s)
 {
@@ -97,6 +97,17 @@ static char *per_query_of(const char *path, itr_err *err)
 	return out;
 }
 
+static bool is_synthetic(itr_npz *z)
+{
+	itr_err ignored = ITR_ERR_INIT;
+	char *text = itr_npz_has(z, "itr_provenance") ? one_string(z, "itr_provenance", &ignored) : NULL;
+	itr_json *j = text ? itr_json_parse(text, strlen(text), itr_npz_path(z), &ignored) : NULL;
+	bool synthetic = itr_json_bool(itr_json_get(j, "synthetic"), false);
+	itr_json_free(j);
+	free(text);
+	return synthetic;
+}
+
 static int read_file(struct file *f, const char *path, itr_err *err)
 {
 	itr_array_info info;
@@ -111,6 +122,7 @@ static int read_file(struct file *f, const char *path, itr_err *err)
 		    read_side(z, "t2i", f->n_metrics, &f->side[0], err) == 0 && read_side(z, "i2t", f->n_metrics, &f->side[1], err) == 0)
 			rc = 0;
 	}
+	f->synthetic = z && is_synthetic(z);
 	if (z)
 		itr_npz_close(z);
 	return rc;
@@ -239,6 +251,8 @@ static void add_warnings(itr_json *out, const struct joined *j, const struct fil
 {
 	itr_json *w = itr_json_add_array(out, "warnings");
 	char *text = NULL;
+	if (f[0].synthetic || f[1].synthetic)
+		itr_json_push(w, itr_json_new_str("synthetic data: these figures say nothing about real pictures"));
 	if (strcmp(f[0].ties, f[1].ties) != 0 || strcmp(f[0].protocol, f[1].protocol) != 0) {
 		text = itr_xasprintf("evaluated differently: protocol %s, ties %s against protocol %s, ties %s", f[0].protocol, f[0].ties, f[1].protocol, f[1].ties);
 		itr_json_push(w, itr_json_new_str(text));
@@ -268,6 +282,7 @@ static itr_json *difference_json(const struct joined *j, const struct file f[2],
 			itr_json_add(out, side_names[d], itr_json_new_null());
 	itr_json_add_int(out, "n_images", itr_map_count(j->images));
 	itr_json_add_int(out, "resamples", resamples);
+	itr_json_add_bool(out, "synthetic", f[0].synthetic || f[1].synthetic);
 	add_warnings(out, j, f);
 	free(sample);
 	return out;
@@ -303,6 +318,7 @@ void itr_eval_compare_table(const itr_json *c, int format, itr_buf *out)
 	static const char *const names[] = { "direction", "metric", "A", "B", "B - A", "low", "high", "p", "p (Holm)" };
 	static const char *const keys[] = { "a", "b", "difference" };
 	const double floor = itr_boot_p_floor(itr_json_int(itr_json_get(c, "resamples"), 0));
+	const bool synthetic = itr_json_bool(itr_json_get(c, "synthetic"), false);
 	const bool bounds = format != ITR_TABLE_CSV && format != ITR_TABLE_TSV;         /* "<0.0010" is no number */
 	itr_table *t = itr_table_new(ITR_LEN(names), names);
 	for (int d = 0; d < 2; d++)
@@ -320,9 +336,9 @@ void itr_eval_compare_table(const itr_json *c, int format, itr_buf *out)
 			itr_p_cell(t, itr_json_num(itr_json_get(m, "p_holm"), NAN), bounds && p <= floor);
 		}
 	if (format == ITR_TABLE_TEXT)
-		itr_buf_printf(out, "A %s\nB %s\n%lld images, 95 %% intervals of B - A from %lld resamples of images\n\n", itr_json_str(itr_json_get(c, "a"), ""),
-		               itr_json_str(itr_json_get(c, "b"), ""), (long long)itr_json_int(itr_json_get(c, "n_images"), 0), (long long)itr_json_int(itr_json_get(c, "resamples"), 0));
-	itr_table_print(t, (itr_table_format)format, out);
+		itr_buf_printf(out, "A %s\nB %s\n%lld images, 95 %% intervals of B - A from %lld resamples of images%s\n\n", itr_json_str(itr_json_get(c, "a"), ""),
+		               itr_json_str(itr_json_get(c, "b"), ""), (long long)itr_json_int(itr_json_get(c, "n_images"), 0), (long long)itr_json_int(itr_json_get(c, "resamples"), 0), synthetic ? "; SYNTHETIC DATA" : "");
+	itr_table_print_marked(t, (itr_table_format)format, synthetic, out);
 	itr_table_free(t);
 	for (const itr_json *w = format == ITR_TABLE_TEXT ? itr_json_first(itr_json_get(c, "warnings")) : NULL; w; w = itr_json_next(w))
 		itr_buf_printf(out, "warning: %s\n", itr_json_str(w, ""));

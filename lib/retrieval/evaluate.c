@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "retrieval/trec.h"
 
 enum { COCO_IMAGES = 5000, COCO_FOLDS = 5 };
 
@@ -40,13 +41,22 @@ char *itr_protocol_text(itr_protocol protocol, int64_t pool)
 	return protocol == ITR_PROTOCOL_POOL ? itr_xasprintf("pool:%lld", (long long)pool) : itr_xstrdup(names[protocol]);
 }
 
+const char *itr_ties_text(itr_ties ties, itr_conventions conventions)
+{
+	static const char *const rules[] = { NULL, "descending document id", "numba's argsort" };
+	return conventions == ITR_CONVENTIONS_ITR ? itr_ties_names[ties] : rules[conventions];
+}
+
 static int check_protocol(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 {
 	if ((o->protocol == ITR_PROTOCOL_COCO_1K || o->protocol == ITR_PROTOCOL_COCO_5K) && p->n_image != COCO_IMAGES)
 		return itr_err_set(err, "protocol coco-%s is defined on the 5,000 test images; '%s' has %lld: use --protocol full or pool:C",
 		                   o->protocol == ITR_PROTOCOL_COCO_1K ? "1k" : "5k", p->name, (long long)p->n_image);
-	if (o->protocol == ITR_PROTOCOL_COCO_1K && (strncmp(p->relevance, "eccv:", 5) == 0 || strncmp(p->relevance, "cxc:", 4) == 0))
+	bool replaced = p->judged || strncmp(p->relevance, "captions:", 9) == 0;
+	if (o->protocol == ITR_PROTOCOL_COCO_1K && replaced && strncmp(p->relevance, "coco:", 5) != 0)
 		return itr_err_set(err, "coco-1k is defined on the original captions: use --relevance coco:DIR (folds in the judgements' order) or none");
+	if (o->judging.conventions != ITR_CONVENTIONS_ITR && o->protocol != ITR_PROTOCOL_FULL)
+		return itr_err_set(err, "the conventions of %s rank the whole gallery: use --protocol full", itr_conventions_names[o->judging.conventions]);
 	return 0;
 }
 
@@ -85,6 +95,39 @@ static void side_append(itr_eval_side *s, const itr_ranks *r, const itr_eval_opt
 	itr_metric_values_free(v);
 }
 
+/* Judged queries that have no row, after those that have: numbers from `first` on, nothing found. A query's image is its first positive. */
+static void append_absent(itr_eval_side *s, const itr_relevance *absent, const itr_eval_opts *o, int64_t first, bool texts_ask)
+{
+	int64_t n = absent->queries, *row = itr_xmalloc(((size_t)n + 1) * sizeof *row), *cluster = itr_xmalloc(((size_t)n + 1) * sizeof *cluster);
+	itr_ranks *r = itr_ranks_nothing(absent);
+	itr_ranks_grade(r, absent);
+	for (int64_t q = 0; q < n; q++) {
+		bool counts = itr_relevance_counts(absent, q, &o->judging, false);
+		row[q] = first + q;
+		cluster[q] = texts_ask && itr_relevance_count(absent, q) ? absent->row[absent->offset[q]] : -1;
+		s->missing += counts || itr_relevance_all(absent, q) > 0;
+		s->no_positive += itr_relevance_all(absent, q) == 0;
+		s->explained += !counts;
+		if (!counts)
+			itr_ranks_leave_out(r, q);
+	}
+	side_append(s, r, o, row, cluster);
+	itr_ranks_free(r);
+	free(row);
+	free(cluster);
+}
+
+static void count_judged(itr_eval_side *s, const itr_ranks *r, const itr_relevance *rel, const itr_eval_opts *o)
+{
+	for (int64_t q = 0; q < rel->queries && rel->judged; q++) {
+		bool listed = !r->listed || r->listed[q], positive = itr_relevance_all(rel, q) > 0;
+		s->missing += rel->judged[q] && !listed && (positive || o->judging.conventions != ITR_CONVENTIONS_ITR);
+		s->no_positive += rel->judged[q] && !positive;
+		s->unjudged += listed && !rel->judged[q];
+		s->explained += !itr_relevance_counts(rel, q, &o->judging, listed) && (!listed || !rel->judged[q] || !positive);
+	}
+}
+
 static int64_t *identity(int64_t n)
 {
 	int64_t *x = itr_xmalloc(((size_t)n + 1) * sizeof *x);
@@ -97,11 +140,17 @@ static void whole(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, itr_r
 {
 	int64_t *images = identity(p->n_image);
 	itr_ranks *r[] = { t2i, i2t };
+	const itr_relevance *rel[] = { p->t2i, p->i2t };
 	itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	for (int d = 0; d < 2; d++) {
 		if (!r[d])
 			continue;
+		itr_ranks_grade(r[d], rel[d]);
+		e->graded |= rel[d]->grade != NULL;
+		count_judged(side[d], r[d], rel[d], o);
 		side_append(side[d], r[d], o, NULL, d ? images : p->text_image);
+		if (p->absent[d])
+			append_absent(side[d], p->absent[d], o, d ? p->n_image : p->n_text, d == 0);
 		itr_metric_summary(side[d]->values, &o->set, r[d]->gallery, &side[d]->result);
 	}
 	free(images);
@@ -240,6 +289,20 @@ static void intervals(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, c
 	free(x);
 }
 
+/* What the judgements and the rankings do not share. */
+static void judged_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
+{
+	const bool itr = e->judging.conventions == ITR_CONVENTIONS_ITR;
+	if (s->missing)
+		itr_json_pushf(e->warnings, "%s: %lld judged queries are missing: %s", name, (long long)s->missing,
+		               e->judging.skip_missing ? "left out (--missing-queries skip)" : "they count 0 (--missing-queries skip leaves them out)");
+	if (s->no_positive)
+		itr_json_pushf(e->warnings, "%s: %lld judged queries have no positive: %s", name, (long long)s->no_positive,
+		               itr ? "left out (trec_eval counts them 0: --conventions trec_eval)" : "they count 0, as the conventions ask");
+	if (s->unjudged)
+		itr_json_pushf(e->warnings, "%s: %lld queries are not judged: left out", name, (long long)s->unjudged);
+}
+
 static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 {
 	if (!s->values)
@@ -256,9 +319,10 @@ static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 			itr_json_pushf(e->warnings, "at chance: %s %s is %.4g [%.4g, %.4g], a random order gives %.4g", name, e->set.m[j].key, r->value[j], ci.low, ci.high, r->chance[j]);
 		break;
 	}
-	if (r->left_out)
-		itr_json_pushf(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name, (long long)r->left_out, (long long)(r->left_out + r->n_queries),
-		     strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
+	judged_warnings(e, s, name);
+	if (r->left_out > s->explained)
+		itr_json_pushf(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name, (long long)(r->left_out - s->explained),
+		     (long long)(r->left_out + r->n_queries), strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
 }
 
 static itr_eval *finish(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, const int32_t *fold, int folds, itr_err *err)
@@ -281,6 +345,7 @@ static itr_eval *eval_new(const itr_eval_opts *o)
 	itr_eval *e = itr_xcalloc(1, sizeof *e);
 	e->set = o->set;
 	e->ties = o->ties;
+	e->judging = o->judging;
 	e->protocol = itr_protocol_text(o->protocol, o->pool);
 	e->warnings = itr_json_array();
 	return e;
@@ -295,18 +360,20 @@ static void forget_ranks(itr_eval *e)
 			side[d]->result.value[j] = NAN;
 			side[d]->ci[j] = (itr_interval){ NAN, NAN };
 		}
-	itr_json_pushf(e->warnings, "truncated lists: median_rank and mean_rank need whole rankings and are left out; documents that a list lacks tie behind it");
+	itr_json_pushf(e->warnings, "%s: median_rank and mean_rank need whole rankings and are left out; documents that a list lacks %s",
+	               e->truncated ? "truncated lists" : "missing queries", e->judging.conventions == ITR_CONVENTIONS_ITR ? "tie behind it" : "are not found");
 }
 
 itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err)
 {
 	itr_eval *e = eval_new(o);
 	e->truncated = truncated;
+	e->judged = p->judged;
 	whole(e, p, o, t2i, i2t);
 	itr_ranks_free(t2i);
 	itr_ranks_free(i2t);
 	e = finish(e, p, o, NULL, 1, err);
-	if (e && truncated)
+	if (e && (truncated || (e->t2i.missing + e->i2t.missing > 0 && !o->judging.skip_missing)))
 		forget_ranks(e);
 	return e;
 }
@@ -325,6 +392,11 @@ itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 		e = finish(e, p, o, fold, COCO_FOLDS, err);
 		free(fold);
 		return e;
+	}
+	if (o->judging.conventions != ITR_CONVENTIONS_ITR) {
+		itr_trec_ranks lists;
+		itr_trec_rank_vectors(p, &o->judging, o->threads, &lists);
+		return itr_evaluate_ranks(p, lists.side[0], lists.side[1], lists.truncated, o, err);
 	}
 	if (o->protocol == ITR_PROTOCOL_POOL) {
 		t2i = itr_rank_pools(p->text, p->image, p->dim, p->t2i, o->pool, o->seed, 0, stable, o->threads);

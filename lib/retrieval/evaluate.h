@@ -9,7 +9,8 @@ typedef enum itr_protocol { ITR_PROTOCOL_FULL, ITR_PROTOCOL_POOL, ITR_PROTOCOL_C
 
 typedef struct itr_eval_opts {
 	itr_metric_set set;
-	itr_ties ties;
+	itr_ties ties;                  /* of the conventions itr: the others have a rule of their own */
+	itr_judging judging;
 	itr_protocol protocol;
 	int64_t pool;                   /* of ITR_PROTOCOL_POOL */
 	int resamples;                  /* 0: no intervals */
@@ -20,6 +21,8 @@ typedef struct itr_eval_opts {
 /* "full", "pool:100", "coco-1k", "coco-5k". */
 ITR_MUST_USE int itr_protocol_parse(const char *text, itr_protocol *protocol, int64_t *pool, itr_err *err);
 char *itr_protocol_text(itr_protocol protocol, int64_t pool);       /* the caller frees */
+/* What is done with equal scores, for people and per-query files: a name of itr_ties_names, or the other conventions' rule. */
+const char *itr_ties_text(itr_ties ties, itr_conventions conventions);
 
 /* One direction. Everything per query is in the order of values->query: rows of the texts (t2i) or of the images (i2t). */
 typedef struct itr_eval_side {
@@ -28,11 +31,15 @@ typedef struct itr_eval_side {
 	itr_metric_values *values;
 	itr_tie_group *best;                   /* [values->n]: g, n, m as scored */
 	int64_t *relevant, *pool, *cluster;    /* [values->n]: R; rows ranked; row of the image (-1: none) */
+	int64_t missing, no_positive, unjudged;/* judged queries without a ranking; judged ones whose grades are all 0; ranked ones that are not judged. Only with a judgement file */
+	int64_t explained;                     /* queries left out for these reasons, or asked by nobody */
 } itr_eval_side;
 
 typedef struct itr_eval {
 	itr_metric_set set;
 	itr_ties ties;
+	itr_judging judging;
+	bool judged, graded;                   /* by a judgement file; with grades other than 1 */
 	char *protocol;
 	itr_eval_side t2i, i2t;
 	double rsum;                           /* 100 * (recall@1 + @5 + @10, both directions); NaN when one of them is not computed */
@@ -44,11 +51,13 @@ typedef struct itr_eval {
 /* NULL with err: a protocol that does not fit the data, no query with a positive. */
 itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err);
 /* From ranks that somebody else made (a TREC run); either may be NULL. Takes them over. truncated: lists that lack part of the gallery; median_rank and mean_rank need
- * it all and become NaN, with a warning. */
+ * it all and become NaN, with a warning. Judged queries that are not among p's rows count 0 in a direction that has ranks, unless o->judging leaves them out. */
 itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err);
 void itr_eval_free(itr_eval *e);
 
 /* {"t2i": {...}, "i2t": {...}, "rsum", "rsum_ci95", "ties", "protocol", "warnings", "synthetic"}: the caller adds schema, provenance, per_query and frees. */
+/* {"conventions", "gain", "missing_queries", "t2i": {"missing", "no_positive", "unjudged"}, "i2t"}: how judgements were taken. The caller frees. */
+itr_json *itr_eval_judging_json(const itr_eval *e);
 itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p);
 /* Metric by metric for people: value, interval, chance. */
 void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *out);      /* format: itr_table_format */
@@ -62,8 +71,8 @@ void itr_eval_track(const itr_eval *e, void (*metric)(void *ctx, const char *key
  * [queries, metrics]; metrics (their keys), ties, protocol, itr_provenance. */
 ITR_MUST_USE int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance, itr_err *err);
 
-/* The default name: beside the input, with what tells this evaluation from others of the same input (size, protocol, relevance). The caller frees. */
-char *itr_eval_queries_path(const char *input, const itr_pairs *p, const char *protocol);
+/* Does `path` hold just that already, made from inputs of the same bytes? How it was asked for (the arguments) may differ. */
+bool itr_eval_same_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance);
 
 /* Paired comparison of two such files: queries joined by id, images resampled. Prints as JSON: {"a", "b", "t2i": {metric: {"a", "b", "difference", "ci95", "p", "p_holm"}},
  * "i2t", "n_images", "warnings"}; difference = b - a. NULL with err. */

@@ -39,6 +39,11 @@ void itr_metric_set_default(itr_metric_set *s, const int64_t *k, int n_k, int64_
 	set_add(s, ITR_METRIC_MEAN_RANK, 0, "mean_rank");
 }
 
+void itr_metric_set_add_map(itr_metric_set *s)
+{
+	set_add(s, ITR_METRIC_MAP, 0, "map");
+}
+
 int itr_metric_find(const itr_metric_set *s, const char *key)
 {
 	for (int i = 0; i < s->n; i++)
@@ -72,28 +77,29 @@ static double reciprocal_rank(itr_tie_group g)
 	return sum;
 }
 
-static double ndcg(const itr_tie_group *g, int64_t groups, int64_t positives, int64_t k)
+/* Every rank inside a group gains the group's mean. */
+static double ndcg(const itr_tie_group *g, const double *gain, int64_t groups, int64_t positives, const double *best, int64_t k)
 {
 	double dcg = 0, ideal = 0;
 	for (int64_t i = 0; i < groups && g[i].above < k; i++) {
 		double discount = 0;
 		for (int64_t r = g[i].above + 1; r <= ITR_MIN(g[i].above + g[i].n, k); r++)
 			discount += 1 / log2(1 + (double)r);
-		dcg += discount * ((double)g[i].m / (double)g[i].n);
+		dcg += discount * ((gain ? gain[i] : (double)g[i].m) / (double)g[i].n);
 	}
 	for (int64_t r = 1; r <= ITR_MIN(positives, k); r++)
-		ideal += 1 / log2(1 + (double)r);
+		ideal += (best ? best[r - 1] : 1) / log2(1 + (double)r);
 	return dcg / ideal;
 }
 
-/* E[rel(i) * precision(i)] summed over the first R ranks; inside a group a positive at rank i has (i-above-1)(m-1)/(n-1) others of its group before it. */
-static double average_precision(const itr_tie_group *g, int64_t groups, int64_t relevant)
+/* E[rel(i) * precision(i)] summed over the first `depth` ranks; inside a group a positive at rank i has (i-above-1)(m-1)/(n-1) others of its group before it. */
+static double average_precision(const itr_tie_group *g, int64_t groups, int64_t relevant, int64_t depth)
 {
 	double sum = 0;
 	int64_t before = 0;
-	for (int64_t k = 0; k < groups && g[k].above < relevant; k++) {
+	for (int64_t k = 0; k < groups && g[k].above < depth; k++) {
 		double share = (double)g[k].m / (double)g[k].n, others = g[k].n > 1 ? (double)(g[k].m - 1) / (double)(g[k].n - 1) : 0;
-		for (int64_t i = g[k].above + 1; i <= ITR_MIN(g[k].above + g[k].n, relevant); i++)
+		for (int64_t i = g[k].above + 1; i <= ITR_MIN(g[k].above + g[k].n, depth); i++)
 			sum += share * ((double)before + 1 + (double)(i - g[k].above - 1) * others) / (double)i;
 		before += g[k].m;
 	}
@@ -108,10 +114,17 @@ static double r_precision(const itr_tie_group *g, int64_t groups, int64_t releva
 	return hits / (double)relevant;
 }
 
-void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t n_groups, int64_t relevant, double *value)
+static bool is_rank(const itr_metric_def *m)
+{
+	return m->kind == ITR_METRIC_MEDIAN_RANK || m->kind == ITR_METRIC_MEAN_RANK;
+}
+
+void itr_metric_graded_groups(const itr_metric_set *s, const itr_tie_group *g, const double *gain, int64_t n_groups, int64_t relevant, const double *ideal, double *value)
 {
 	double mrr = -1;
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->n && n_groups == 0; i++)
+		value[i] = is_rank(&s->m[i]) ? INFINITY : 0;
+	for (int i = 0; i < s->n && n_groups; i++)
 		switch (s->m[i].kind) {
 		case ITR_METRIC_RECALL:
 			value[i] = recall(g[0], s->m[i].k);
@@ -120,10 +133,13 @@ void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t 
 			value[i] = mrr < 0 ? (mrr = reciprocal_rank(g[0])) : mrr;
 			break;
 		case ITR_METRIC_NDCG:
-			value[i] = ndcg(g, n_groups, relevant, s->m[i].k);
+			value[i] = ndcg(g, gain, n_groups, relevant, ideal, s->m[i].k);
 			break;
 		case ITR_METRIC_MAP_AT_R:
-			value[i] = average_precision(g, n_groups, relevant);
+			value[i] = average_precision(g, n_groups, relevant, relevant);
+			break;
+		case ITR_METRIC_MAP:
+			value[i] = average_precision(g, n_groups, relevant, INT64_MAX);
 			break;
 		case ITR_METRIC_R_PRECISION:
 			value[i] = r_precision(g, n_groups, relevant);
@@ -135,6 +151,11 @@ void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t 
 		}
 }
 
+void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t n_groups, int64_t relevant, double *value)
+{
+	itr_metric_graded_groups(s, g, NULL, n_groups, relevant, NULL, value);
+}
+
 void itr_metric_chance(const itr_metric_set *s, int64_t pool, int64_t m, int64_t relevant, double *value)
 {
 	itr_metric_groups(s, &(itr_tie_group){ 0, pool, m }, 1, relevant, value);
@@ -142,8 +163,29 @@ void itr_metric_chance(const itr_metric_set *s, int64_t pool, int64_t m, int64_t
 
 /* --- from ranks to groups ---------------------------------------------------------------------------------------------------------- */
 
-/* Groups of query q under a rule, into g (room for one an entry); their number. Entries of equal score are the runs of equal `above`. */
-static int64_t groups_of(const itr_ranks *r, int64_t q, itr_ties ties, itr_tie_group *g)
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Positives of one score, the least gain first for the pessimist, the greatest for the optimist: each its own place from `above` on. */
+static int64_t places_by_gain(const itr_ranks *r, int64_t e, int64_t m, int64_t above, bool least_first, itr_tie_group *g, double *gain)
+{
+	memcpy(gain, r->gain + e, (size_t)m * sizeof *gain);
+	qsort(gain, (size_t)m, sizeof *gain, by_size);
+	for (int64_t i = 0; i < m / 2 && !least_first; i++) {
+		double swap = gain[i];
+		gain[i] = gain[m - 1 - i];
+		gain[m - 1 - i] = swap;
+	}
+	for (int64_t i = 0; i < m; i++)
+		g[i] = (itr_tie_group){ above + i, 1, 1 };
+	return m;
+}
+
+/* Groups of query q under a rule, into g and gain (room for one an entry); their number. Entries of equal score are the runs of equal `above`. */
+static int64_t groups_of(const itr_ranks *r, int64_t q, itr_ties ties, itr_tie_group *g, double *gain)
 {
 	int64_t n = 0, end = r->offset[q + 1];
 	for (int64_t e = r->offset[q], next; e < end; e = next) {
@@ -166,6 +208,13 @@ static int64_t groups_of(const itr_ranks *r, int64_t q, itr_ties ties, itr_tie_g
 			group = (itr_tie_group){ group.above + r->before[e], 1, 1 };
 			break;
 		}
+		if (r->gain && group.m > 1 && ties != ITR_TIES_EXPECTED) {
+			n += places_by_gain(r, e, group.m, group.above, ties == ITR_TIES_PESSIMISTIC, g + n, gain + n);
+			continue;
+		}
+		gain[n] = 0;
+		for (int64_t i = e; r->gain && i < next; i++)
+			gain[n] += r->gain[i];
 		g[n++] = group;
 	}
 	return n;
@@ -174,7 +223,7 @@ static int64_t groups_of(const itr_ranks *r, int64_t q, itr_ties ties, itr_tie_g
 itr_tie_group itr_ranks_best(const itr_ranks *r, int64_t q)
 {
 	int64_t e = r->offset[q], m = 1;
-	if (!r->pool[q])
+	if (!r->pool[q] || e == r->offset[q + 1])
 		return (itr_tie_group){ 0, 0, 0 };
 	while (e + m < r->offset[q + 1] && r->above[e + m] == r->above[e])
 		m++;
@@ -187,10 +236,13 @@ bool itr_metric_query(const itr_ranks *r, int64_t q, const itr_metric_set *s, it
 		return false;
 	int64_t entries = r->offset[q + 1] - r->offset[q];
 	itr_tie_group few[32] = { { 0, 0, 0 } }, *g = entries <= ITR_LEN(few) ? few : itr_xmalloc((size_t)entries * sizeof *g);
-	int64_t n = groups_of(r, q, ties, g);
-	itr_metric_groups(s, g, n, r->relevant[q], value);
-	if (g != few)
+	double few_gains[32] = { 0 }, *gain = g == few ? few_gains : itr_xmalloc((size_t)entries * sizeof *gain);
+	int64_t n = groups_of(r, q, ties, g, gain);
+	itr_metric_graded_groups(s, g, r->gain ? gain : NULL, n, r->relevant[q], r->gain ? r->ideal + r->ideal_at[q] : NULL, value);
+	if (g != few) {
 		free(g);
+		free(gain);
+	}
 	return true;
 }
 
@@ -201,7 +253,13 @@ struct values { const itr_ranks *r; const itr_metric_set *set; itr_ties ties; it
 /* Is query q's chance the same as query o's? Then it is copied: the sum behind MRR runs over the whole pool. */
 static bool same_chance(const itr_ranks *r, int64_t q, int64_t o)
 {
-	return r->pool[q] == r->pool[o] && r->relevant[q] == r->relevant[o] && r->offset[q + 1] - r->offset[q] == r->offset[o + 1] - r->offset[o];
+	return !r->gain && r->pool[q] == r->pool[o] && r->relevant[q] == r->relevant[o] && r->answers[q] == r->answers[o];
+}
+
+static void chance_of(const itr_ranks *r, int64_t q, const itr_metric_set *s, double *value)
+{
+	itr_tie_group all = { 0, r->pool[q], r->answers[q] };
+	itr_metric_graded_groups(s, &all, r->gain ? r->answers_gain + q : NULL, all.m > 0, r->relevant[q], r->gain ? r->ideal + r->ideal_at[q] : NULL, value);
 }
 
 static void values_piece(void *ctx, int64_t piece, int worker)
@@ -218,8 +276,8 @@ static void values_piece(void *ctx, int64_t piece, int worker)
 		if (i > begin && same_chance(c->r, q, v->query[i - 1]))
 			memcpy(chance, chance - v->columns, row);
 		else
-			itr_metric_chance(c->set, c->r->pool[q], p, c->r->relevant[q], chance);
-		if (c->ties == ITR_TIES_EXPECTED && best.n == c->r->pool[q] && best.m == p)
+			chance_of(c->r, q, c->set, chance);
+		if (c->ties == ITR_TIES_EXPECTED && best.n == c->r->pool[q] && best.m == p && p == c->r->answers[q])
 			memcpy(value, chance, row);              /* everything ties: this is chance, by definition */
 		else
 			itr_metric_query(c->r, q, c->set, c->ties, value);
@@ -252,12 +310,6 @@ void itr_metric_values_free(itr_metric_values *v)
 	free(v->value);
 	free(v->chance);
 	free(v);
-}
-
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
 }
 
 double itr_median(double *x, int64_t n)

@@ -28,9 +28,14 @@ typedef struct itr_ranks {
 	float *score;                   /* per entry */
 	int64_t *above, *equal;         /* per entry: rows scored higher; rows of the same score, itself included */
 	int64_t *before;                /* per entry: equal rows of smaller index; NULL unless asked for (ITR_TIES_STABLE needs it) */
-	int64_t *pool;                  /* [queries]: rows that were ranked (gallery or candidate pool); 0: query left out */
+	int64_t *pool;                  /* [queries]: rows that were ranked (gallery or candidate pool); 0: query left out. A query that is not, but has no entry, found nothing: it counts 0 */
 	int64_t *relevant;              /* [queries]: R = positives, those outside the gallery included */
+	int64_t *answers;               /* [queries]: positives in the pool, which a random order could find: the number of entries, unless a list leaves some out */
+	bool *listed;                   /* [queries]: has a ranking at all (a run may lack queries); NULL: all have */
 	int64_t gallery;
+	double *gain, *answers_gain;    /* per entry; [queries] sum over the answers. NULL: every positive gains 1 (itr_ranks_grade) */
+	int64_t *ideal_at;              /* [queries + 1], ideal: gains of all R positives, best first */
+	double *ideal;
 } itr_ranks;
 
 /* Entries sized as rel's, pool = gallery, relevant filled, counts zero. For code that scores by other means (quantised galleries): fill row, score, above, equal
@@ -44,6 +49,10 @@ void itr_ranks_query(itr_ranks *r, const itr_relevance *rel, int64_t q, const fl
 /* Its first part alone: q's entries from the scores of the whole gallery, best first; counts and pool are left (retrieval/rank_bits.h fills them). */
 void itr_ranks_entries(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score);
 void itr_ranks_leave_out(itr_ranks *r, int64_t q);          /* no positive, or more positives than the pool holds */
+/* Ranks of queries whose lists are missing: no entries, pool = gallery; answers and relevant are rel's. */
+itr_ranks *itr_ranks_nothing(const itr_relevance *rel);
+/* Gives ranked entries the gains of rel's grades, for ndcg; nothing where rel is not graded. Entries may be fewer than rel's positives (answers then says how many these are). */
+void itr_ranks_grade(itr_ranks *r, const itr_relevance *rel);
 
 /* Inner products of a (na, dim) with b (nb, dim), streamed in blocks; memory beyond the inputs: the smaller side once, packed, and a few MiB. Either relevance may
  * be NULL (that direction is then not ranked and its out is untouched); both directions share one product. stable: fill `before`. threads 0: all.
@@ -66,7 +75,7 @@ itr_ranks *itr_rank_pools(const float *queries, const float *gallery, int64_t di
 /* --- metrics -------------------------------------------------------------------------------------------------------------------- */
 
 typedef enum itr_metric_kind { ITR_METRIC_RECALL, ITR_METRIC_MRR, ITR_METRIC_NDCG, ITR_METRIC_MAP_AT_R, ITR_METRIC_R_PRECISION,
-                               ITR_METRIC_MEDIAN_RANK, ITR_METRIC_MEAN_RANK } itr_metric_kind;
+                               ITR_METRIC_MEDIAN_RANK, ITR_METRIC_MEAN_RANK, ITR_METRIC_MAP } itr_metric_kind;
 enum { ITR_METRIC_MAX = 80 };
 
 typedef struct itr_metric_def {
@@ -82,6 +91,8 @@ typedef struct itr_metric_set {
 
 /* recall@k for each of k (at most 64, each >= 1), mrr, ndcg@ndcg_k, map_at_r, r_precision, median_rank, mean_rank. */
 void itr_metric_set_default(itr_metric_set *s, const int64_t *k, int n_k, int64_t ndcg_k);
+/* Adds map, average precision over the whole ranking, which trec_eval and ranx have. */
+void itr_metric_set_add_map(itr_metric_set *s);
 int itr_metric_find(const itr_metric_set *s, const char *key);       /* index, or -1 */
 
 /* Equal scores that hold positives: `above` rows stand over the group, it has n rows, m of them positive. */
@@ -92,6 +103,9 @@ itr_tie_group itr_ranks_best(const itr_ranks *r, int64_t q);
 
 /* One query's value of each metric. Groups best first; R = relevant. rank metrics: expected rank of the first hit. */
 void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t n_groups, int64_t relevant, double *value);
+/* The same with grades, which ndcg counts: gain[i] is the sum of the gains of group i's positives, ideal[relevant] all gains, best first; both NULL: 1 each. No group at all: nothing
+ * was found, every value is 0 (ranks: infinity). */
+void itr_metric_graded_groups(const itr_metric_set *s, const itr_tie_group *g, const double *gain, int64_t n_groups, int64_t relevant, const double *ideal, double *value);
 /* The same straight from ranks under a rule for ties. False (values untouched) for a query left out. */
 bool itr_metric_query(const itr_ranks *r, int64_t q, const itr_metric_set *s, itr_ties ties, double *value);
 /* What a random order gives: one group of all `pool` rows with m positives. */

@@ -407,6 +407,10 @@ void itr_pairs_free(itr_pairs *p)
 	itr_aligned_free(p->image);
 	itr_relevance_free(p->t2i);
 	itr_relevance_free(p->i2t);
+	for (int d = 0; d < 2; d++) {
+		free_ids(p->absent_id[d], p->absent[d] ? p->absent[d]->queries : 0);
+		itr_relevance_free(p->absent[d]);
+	}
 	free(p->text_image);
 	free(p->fold_order);
 	free(p->relevance);
@@ -438,6 +442,6 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 		itr_json_pushf(w, "%lld texts have no image (ground truth -1): left out", (long long)p->unanswered);
 	if (p->outside)
 		itr_json_pushf(w, "%lld judged positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found", (long long)p->outside);
-	if (p->unknown_queries)
-		itr_json_pushf(w, "%lld judged queries are not among the rows: left out", (long long)p->unknown_queries);
+	if (p->repeated)
+		itr_json_pushf(w, "%lld judgements stand in '%s' more than once, with the same grade", (long long)p->repeated, p->relevance);
 }

@@ -34,7 +34,10 @@ typedef struct itr_pairs {
 	bool leaky;                     /* split by caption: images of the training part are in this one too */
 	bool normalized_here, constant_text, constant_image;
 	int64_t outside;                /* judged positives that are not in the gallery */
-	int64_t unknown_queries;        /* judged queries that are not among the rows */
+	itr_relevance *absent[2];       /* t2i, i2t: judged queries that are not among the rows, as queries of their own; NULL: none */
+	char **absent_id[2];            /* [absent->queries] */
+	bool judged;                    /* relevance comes from a judgement file */
+	int64_t repeated;               /* judgements that stand in the file more than once, saying the same */
 	char *text_weights;             /* SHA-256 of the weights that made a feature store's texts; NULL: not told, or mapped by a model */
 } itr_pairs;
 
@@ -60,10 +63,11 @@ itr_pairs *itr_pairs_of(itr_pairs *draft, const int64_t *image, const itr_pairs_
 /* Replaces relevance by judgements, matched by id:
  *   eccv:DIR cxc:DIR coco:DIR   DIR/{eccv,cxc,original}_{caption_to_image,image_to_caption}.json as ECCV Caption ships them; coco_test_ids.npy there fixes the order of coco-1k
  *   captions:FILE               equal captions are equal answers: FILE is a manifest or a feature store, which has the words; only rows that are here count
- *   FILE.json                   {"t2i": {text: [image, ...]}, "i2t": {...}}, or one map {text: [image, ...]} and its inverse
- *   FILE                        TREC qrels: QUERY 0 DOCUMENT RELEVANCE; a query is "t2i:ID" or "i2t:ID", or a plain id where only one reading is possible
- * Positives that are not in the gallery are counted in R and in pairs->outside; queries that are not there in pairs->unknown_queries. 0, or -1 with err. */
-ITR_MUST_USE int itr_pairs_judge(itr_pairs *p, const char *spec, itr_provenance *provenance, itr_err *err);
+ *   FILE.json                   {"t2i": {text: [image, ...]}, "i2t": {...}}, or one map {text: [image, ...]} and its inverse; with grades {text: {image: 2, ...}}
+ *   FILE                        TREC qrels: QUERY 0 DOCUMENT RELEVANCE, or BEIR's with its header; a query is "t2i:ID" or "i2t:ID", or a plain id where only one reading is possible
+ * Positives that are not in the gallery are counted in R and in pairs->outside; queries that are not there are pairs->absent. Refused: judgements that contradict each other, grades that
+ * the conventions do not know. 0, or -1 with err. */
+ITR_MUST_USE int itr_pairs_judge(itr_pairs *p, const char *spec, const itr_judging *judging, itr_provenance *provenance, itr_err *err);
 
 /* Sentences for the user, pushed on a JSON array. */
 void itr_pairs_warnings(const itr_pairs *p, itr_json *warnings);

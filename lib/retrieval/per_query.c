@@ -5,83 +5,189 @@
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/vec.h"
 #include "io/npz.h"
 #include "retrieval/evaluate.h"
 
-static int put_i64(itr_npz_writer *w, const char *side, const char *name, const int64_t *x, int64_t n, itr_err *err)
-{
+/* --- what such a file holds: made once, then written, or compared with a file that is there --------------------------------------------------- */
+
+struct member {
 	char key[64];
-	snprintf(key, sizeof key, "%s_%s", side, name);
-	return itr_npz_put(w, key, ITR_I64, 1, &n, x, err);
+	itr_dtype type;                 /* of data */
+	int rank;
+	int64_t shape[2];
+	void *data;
+	const char **text;              /* instead of data: shape[0] strings that are borrowed */
+};
+
+typedef ITR_VEC(struct member) members;
+
+static struct member *add(members *m, const char *side, const char *name, int64_t n)
+{
+	struct member one = { .rank = 1, .shape = { n, 1 } };
+	snprintf(one.key, sizeof one.key, "%s%s%s", side, side[0] ? "_" : "", name);
+	ITR_VEC_PUSH(m, one);
+	return &m->v[m->n - 1];
 }
 
-static int put_ids(itr_npz_writer *w, const char *side, const char *name, char **ids, const int64_t *row, int64_t n, itr_err *err)
+static void add_array(members *m, const char *side, const char *name, itr_dtype type, int64_t rows, int64_t columns, const void *x)
 {
-	char key[64];
-	const char **list = itr_xmalloc(((size_t)n + 1) * sizeof *list);
-	snprintf(key, sizeof key, "%s_%s", side, name);
-	for (int64_t i = 0; i < n; i++)
-		list[i] = row[i] >= 0 ? ids[row[i]] : "";
-	int rc = itr_npz_put_text(w, key, list, n, err);
-	free(list);
-	return rc;
+	struct member *one = add(m, side, name, rows);
+	size_t bytes = (size_t)(rows * ITR_MAX(columns, 1)) * itr_dtype_size(type);
+	one->type = type;
+	one->rank = columns ? 2 : 1;
+	one->shape[1] = columns;
+	one->data = itr_xmalloc(bytes + 1);
+	memcpy(one->data, x, bytes);
 }
 
-static int put_side(itr_npz_writer *w, const char *side, const itr_eval_side *s, const itr_pairs *p, char **query_ids, itr_err *err)
+static const char **add_texts(members *m, const char *side, const char *name, int64_t n)
+{
+	struct member *one = add(m, side, name, n);
+	return one->text = itr_xcalloc((size_t)n + 1, sizeof *one->text);
+}
+
+static void add_side(members *m, const char *side, const itr_eval_side *s, const itr_pairs *p, bool i2t)
 {
 	if (!s->values || s->values->n == 0)
-		return 0;
-	int64_t n = s->values->n, columns = s->values->columns;
+		return;
+	int64_t n = s->values->n, rows = i2t ? p->n_image : p->n_text;
+	const char **query = add_texts(m, side, "query_id", n), **image = add_texts(m, side, "image_id", n);
 	int64_t *group = itr_xmalloc(((size_t)n * 3 + 1) * sizeof *group);
-	char key[64];
 	for (int64_t i = 0; i < n; i++) {
+		int64_t q = s->values->query[i];
+		query[i] = q >= rows ? p->absent_id[i2t][q - rows] : (i2t ? p->image_id : p->text_id)[q];
+		image[i] = s->cluster[i] >= 0 ? p->image_id[s->cluster[i]] : "";
 		group[i] = s->best[i].above;
 		group[n + i] = s->best[i].n;
 		group[2 * n + i] = s->best[i].m;
 	}
-	snprintf(key, sizeof key, "%s_values", side);
-	int rc = put_ids(w, side, "query_id", query_ids, s->values->query, n, err) < 0 || put_ids(w, side, "image_id", p->image_id, s->cluster, n, err) < 0 ||
-	         put_i64(w, side, "g", group, n, err) < 0 || put_i64(w, side, "n", group + n, n, err) < 0 || put_i64(w, side, "m", group + 2 * n, n, err) < 0 ||
-	         put_i64(w, side, "relevant", s->relevant, n, err) < 0 || put_i64(w, side, "pool", s->pool, n, err) < 0 ||
-	         itr_npz_put(w, key, ITR_F64, 2, (int64_t[]){ n, columns }, s->values->value, err) < 0;
+	add_array(m, side, "g", ITR_I64, n, 0, group);
+	add_array(m, side, "n", ITR_I64, n, 0, group + n);
+	add_array(m, side, "m", ITR_I64, n, 0, group + 2 * n);
+	add_array(m, side, "relevant", ITR_I64, n, 0, s->relevant);
+	add_array(m, side, "pool", ITR_I64, n, 0, s->pool);
+	add_array(m, side, "values", ITR_F64, n, s->values->columns, s->values->value);
 	free(group);
-	return rc ? -1 : 0;
+}
+
+static void make_members(members *m, const itr_eval *e, const itr_pairs *p)
+{
+	add_side(m, "t2i", &e->t2i, p, false);
+	add_side(m, "i2t", &e->i2t, p, true);
+	const char **keys = add_texts(m, "", "metrics", e->set.n);
+	for (int i = 0; i < e->set.n; i++)
+		keys[i] = e->set.m[i].key;
+	*add_texts(m, "", "ties", 1) = itr_ties_text(e->ties, e->judging.conventions);
+	*add_texts(m, "", "protocol", 1) = e->protocol;
+}
+
+static void free_members(members *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		free(m->v[i].data);
+		free(m->v[i].text);
+	}
+	ITR_VEC_FREE(m);
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static bool is_string(const struct member *m)
+{
+	return strcmp(m->key, "ties") == 0 || strcmp(m->key, "protocol") == 0;
+}
+
+static int put(itr_npz_writer *w, const struct member *m, itr_err *err)
+{
+	if (is_string(m))
+		return itr_npz_put_string(w, m->key, m->text[0], err);
+	if (m->text)
+		return itr_npz_put_text(w, m->key, m->text, m->shape[0], err);
+	return itr_npz_put(w, m->key, m->type, m->rank, m->shape, m->data, err);
 }
 
 int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance, itr_err *err)
 {
+	members m = ITR_VEC_INIT;
 	itr_npz_writer *w = itr_npz_create(path, true, err);
-	const char *keys[ITR_METRIC_MAX];
+	int rc = 0;
 	if (!w)
 		return -1;
-	for (int i = 0; i < e->set.n; i++)
-		keys[i] = e->set.m[i].key;
+	make_members(&m, e, p);
+	for (size_t i = 0; i < m.n && rc == 0; i++)
+		rc = put(w, &m.v[i], err);
 	char *text = provenance ? itr_provenance_text(provenance) : NULL;
-	int rc = put_side(w, "t2i", &e->t2i, p, p->text_id, err) < 0 || put_side(w, "i2t", &e->i2t, p, p->image_id, err) < 0 ||
-	         itr_npz_put_text(w, "metrics", keys, e->set.n, err) < 0 || itr_npz_put_string(w, "ties", itr_ties_names[e->ties], err) < 0 ||
-	         itr_npz_put_string(w, "protocol", e->protocol, err) < 0 || (text && text[0] && itr_npz_put_string(w, "itr_provenance", text, err) < 0);
+	if (rc == 0 && text && text[0])
+		rc = itr_npz_put_string(w, "itr_provenance", text, err);
 	free(text);
+	free_members(&m);
 	if (!rc)
 		return itr_npz_finish(w, err);
 	itr_npz_abandon(w);
 	return -1;
 }
 
-char *itr_eval_queries_path(const char *input, const itr_pairs *p, const char *protocol)
+/* --- is it the file that is there? ---------------------------------------------------------------------------------------------------------------- */
+
+static bool same_member(itr_npz *z, const struct member *m)
 {
-	static const char *const packaged[] = { "eccv:", "cxc:", "coco:" };
-	char *plain = itr_xstrdup(protocol), *suffix, *path;
-	const char *relevance = "";
-	for (char *c = plain; *c; c++)
-		*c = *c == ':' ? '-' : *c;
-	for (int i = 0; i < ITR_LEN(packaged); i++)
-		if (strncmp(p->relevance, packaged[i], strlen(packaged[i])) == 0)
-			relevance = packaged[i];
-	bool full = strcmp(protocol, "full") == 0;
-	suffix = itr_xasprintf(".dim%lld%s%s%s%.*s.per_query.npz", (long long)p->dim, full ? "" : ".", full ? "" : plain, relevance[0] ? "." : "",
-	                       (int)strcspn(relevance, ":"), relevance);
-	path = itr_path_is_dir(input) ? itr_path_join(input, suffix + 1) : itr_path_replace_extension(input, suffix);
-	free(plain);
-	free(suffix);
-	return path;
+	itr_err ignored = ITR_ERR_INIT;
+	itr_array_info info;
+	bool same;
+	if (!itr_npz_has(z, m->key))
+		return false;
+	if (m->text) {
+		char **text = itr_npz_text(z, m->key, &info, &ignored);
+		same = text && info.count == m->shape[0];
+		for (int64_t i = 0; same && i < info.count; i++)
+			same = strcmp(text[i], m->text[i]) == 0;
+		if (text)
+			itr_npz_free_text(text, info.count);
+		return same;
+	}
+	void *x = m->type == ITR_F64 ? (void *)itr_npz_f64(z, m->key, &info, &ignored) : (void *)itr_npz_i64(z, m->key, &info, &ignored);
+	same = x && info.rank == m->rank && info.shape[0] == m->shape[0] && (m->rank == 1 || info.shape[1] == m->shape[1]) &&
+	       memcmp(x, m->data, (size_t)info.count * itr_dtype_size(m->type)) == 0;
+	itr_aligned_free(x);
+	return same;
+}
+
+/* Were both made from inputs of the same bytes, in the same order? Where one of them does not tell: yes. */
+static bool same_inputs(itr_npz *z, const itr_provenance *provenance)
+{
+	itr_err ignored = ITR_ERR_INIT;
+	itr_array_info info;
+	itr_json *ours = itr_provenance_json(provenance), *theirs = NULL;
+	char **text = ours && itr_npz_has(z, "itr_provenance") ? itr_npz_text(z, "itr_provenance", &info, &ignored) : NULL;
+	if (text && info.count == 1)
+		theirs = itr_json_parse(text[0], strlen(text[0]), "itr_provenance", &ignored);
+	if (text)
+		itr_npz_free_text(text, info.count);
+	bool same = true;
+	if (theirs) {
+		const itr_json *a = itr_json_first(itr_json_get(ours, "inputs")), *b = itr_json_first(itr_json_get(theirs, "inputs"));
+		for (; a && b && same; a = itr_json_next(a), b = itr_json_next(b))
+			same = strcmp(itr_json_str(itr_json_get(a, "sha256"), ""), itr_json_str(itr_json_get(b, "sha256"), "")) == 0;
+		same &= !a && !b;
+	}
+	itr_json_free(ours);
+	itr_json_free(theirs);
+	return same;
+}
+
+bool itr_eval_same_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance)
+{
+	itr_err ignored = ITR_ERR_INIT;
+	members m = ITR_VEC_INIT;
+	itr_npz *z = itr_npz_open(path, &ignored);
+	if (!z)
+		return false;
+	make_members(&m, e, p);
+	bool same = itr_npz_count(z) == (int64_t)m.n + itr_npz_has(z, "itr_provenance") && same_inputs(z, provenance);
+	for (size_t i = 0; i < m.n && same; i++)
+		same = same_member(z, &m.v[i]);
+	free_members(&m);
+	itr_npz_close(z);
+	return same;
 }

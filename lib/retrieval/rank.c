@@ -32,10 +32,12 @@ itr_ranks *itr_ranks_new(const itr_relevance *rel, bool stable)
 	r->before = stable ? itr_xcalloc(pairs, sizeof *r->before) : NULL;
 	r->pool = itr_xcalloc(queries + 1, sizeof *r->pool);
 	r->relevant = itr_xcalloc(queries + 1, sizeof *r->relevant);
+	r->answers = itr_xcalloc(queries + 1, sizeof *r->answers);
 	for (int64_t q = 0; q < rel->queries; q++) {
 		int64_t n = itr_relevance_count(rel, q);
 		r->pool[q] = n ? rel->gallery : 0;
 		r->relevant[q] = n + rel->outside[q];
+		r->answers[q] = n;
 	}
 	return r;
 }
@@ -52,12 +54,51 @@ void itr_ranks_free(itr_ranks *r)
 	free(r->before);
 	free(r->pool);
 	free(r->relevant);
+	free(r->answers);
+	free(r->listed);
+	free(r->gain);
+	free(r->answers_gain);
+	free(r->ideal_at);
+	free(r->ideal);
 	free(r);
 }
 
 void itr_ranks_leave_out(itr_ranks *r, int64_t q)
 {
 	r->pool[q] = 0;
+}
+
+itr_ranks *itr_ranks_nothing(const itr_relevance *rel)
+{
+	itr_relevance *empty = itr_relevance_from_pairs(rel->queries, rel->gallery, NULL, NULL, 0);
+	itr_ranks *r = itr_ranks_new(empty, false);
+	for (int64_t q = 0; q < rel->queries; q++) {
+		r->pool[q] = rel->gallery;
+		r->answers[q] = itr_relevance_count(rel, q);
+		r->relevant[q] = r->answers[q] + rel->outside[q];
+	}
+	itr_relevance_free(empty);
+	return r;
+}
+
+void itr_ranks_grade(itr_ranks *r, const itr_relevance *rel)
+{
+	if (!rel->grade)
+		return;
+	size_t queries = (size_t)r->queries, all = (size_t)rel->ideal_at[rel->queries];
+	r->gain = itr_xcalloc((size_t)r->offset[queries] + 1, sizeof *r->gain);
+	r->answers_gain = itr_xcalloc(queries + 1, sizeof *r->answers_gain);
+	r->ideal_at = itr_xmalloc((queries + 1) * sizeof *r->ideal_at);
+	memcpy(r->ideal_at, rel->ideal_at, (queries + 1) * sizeof *r->ideal_at);
+	r->ideal = itr_xcalloc(all + 1, sizeof *r->ideal);
+	for (size_t i = 0; i < all; i++)
+		r->ideal[i] = itr_gain_of(rel->gain, rel->ideal[i]);
+	for (int64_t q = 0; q < r->queries; q++) {
+		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++)
+			r->gain[e] = itr_gain_of(rel->gain, rel->grade[itr_relevance_find(rel, q, r->row[e])]);
+		for (int64_t i = rel->offset[q]; i < rel->offset[q + 1]; i++)
+			r->answers_gain[q] += itr_gain_of(rel->gain, rel->grade[i]);
+	}
 }
 
 /* --- positives first: their scores, best first --------------------------------------------------------------------------------- */

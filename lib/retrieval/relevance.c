@@ -1,10 +1,19 @@
 #include "retrieval/relevance.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+
+const char *const itr_conventions_names[] = { "itr", "trec_eval", "ranx", NULL };
+const char *const itr_gain_names[] = { "linear", "exponential", NULL };
+
+double itr_gain_of(itr_gain gain, double grade)
+{
+	return grade <= 0 ? 0 : gain == ITR_GAIN_LINEAR ? grade : exp2(grade) - 1;
+}
 
 static int by_value(const void *a, const void *b)
 {
@@ -62,6 +71,46 @@ itr_relevance *itr_relevance_from_map(int64_t queries, int64_t gallery, const in
 	return r;
 }
 
+static int best_first(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x < y) - (x > y);
+}
+
+/* R grades of every query, best first. */
+static void make_ideal(itr_relevance *r, const int64_t *outside_query, const double *outside_grade, int64_t outside)
+{
+	r->ideal_at = itr_xcalloc((size_t)r->queries + 2, sizeof *r->ideal_at);
+	r->ideal = itr_xcalloc((size_t)(itr_relevance_pairs(r) + outside) + 1, sizeof *r->ideal);
+	for (int64_t i = 0; i < outside; i++)
+		r->ideal_at[outside_query[i] + 2]++;
+	for (int64_t q = 0; q < r->queries; q++)         /* ideal_at[q + 1] = where q's list begins; it moves to its end while filling */
+		r->ideal_at[q + 2] += itr_relevance_count(r, q) + r->ideal_at[q + 1];
+	for (int64_t q = 0; q < r->queries; q++)
+		for (int64_t i = r->offset[q]; i < r->offset[q + 1]; i++)
+			r->ideal[r->ideal_at[q + 1]++] = r->grade[i];
+	for (int64_t i = 0; i < outside; i++)
+		r->ideal[r->ideal_at[outside_query[i] + 1]++] = outside_grade[i];
+	for (int64_t q = 0; q < r->queries; q++)
+		qsort(r->ideal + r->ideal_at[q], (size_t)(r->ideal_at[q + 1] - r->ideal_at[q]), sizeof *r->ideal, best_first);
+}
+
+void itr_relevance_grade(itr_relevance *r, const int64_t *query, const int64_t *row, const double *grade, int64_t pairs, const int64_t *outside_query, const double *outside_grade,
+                         int64_t outside)
+{
+	bool graded = false;
+	for (int64_t i = 0; i < pairs; i++)
+		graded |= grade[i] != 1;
+	for (int64_t i = 0; i < outside; i++)
+		graded |= outside_grade[i] != 1;
+	if (!graded)
+		return;
+	r->grade = itr_xcalloc((size_t)itr_relevance_pairs(r) + 1, sizeof *r->grade);
+	for (int64_t i = pairs - 1; i >= 0; i--)         /* backwards, so that the first stays */
+		r->grade[itr_relevance_find(r, query[i], row[i])] = grade[i];
+	make_ideal(r, outside_query, outside_grade, outside);
+}
+
 itr_relevance *itr_relevance_invert(const itr_relevance *r)
 {
 	int64_t pairs = itr_relevance_pairs(r);
@@ -70,6 +119,9 @@ itr_relevance *itr_relevance_invert(const itr_relevance *r)
 		for (int64_t i = r->offset[q]; i < r->offset[q + 1]; i++)
 			query[i] = q;
 	itr_relevance *inverse = itr_relevance_from_pairs(r->gallery, r->queries, r->row, query, pairs);
+	inverse->gain = r->gain;
+	if (r->grade)
+		itr_relevance_grade(inverse, r->row, query, r->grade, pairs, NULL, NULL, 0);
 	free(query);
 	return inverse;
 }
@@ -81,6 +133,10 @@ void itr_relevance_free(itr_relevance *r)
 	free(r->offset);
 	free(r->row);
 	free(r->outside);
+	free(r->grade);
+	free(r->ideal_at);
+	free(r->ideal);
+	free(r->judged);
 	free(r);
 }
 
@@ -94,9 +150,34 @@ int64_t itr_relevance_count(const itr_relevance *r, int64_t q)
 	return r->offset[q + 1] - r->offset[q];
 }
 
+int64_t itr_relevance_find(const itr_relevance *r, int64_t q, int64_t row)
+{
+	const int64_t *at = bsearch(&row, r->row + r->offset[q], (size_t)itr_relevance_count(r, q), sizeof row, by_value);
+	return at ? at - r->row : -1;
+}
+
+int64_t itr_relevance_all(const itr_relevance *r, int64_t q)
+{
+	return itr_relevance_count(r, q) + r->outside[q];
+}
+
+bool itr_relevance_judged(const itr_relevance *r, int64_t q)
+{
+	return r->judged ? r->judged[q] : itr_relevance_all(r, q) > 0;
+}
+
+bool itr_relevance_counts(const itr_relevance *r, int64_t q, const itr_judging *j, bool listed)
+{
+	if (!itr_relevance_judged(r, q) || (!listed && j->skip_missing))
+		return false;
+	if (j->conventions != ITR_CONVENTIONS_ITR)              /* judged, without a positive: 0 */
+		return true;
+	return listed ? itr_relevance_count(r, q) > 0 : itr_relevance_all(r, q) > 0;
+}
+
 bool itr_relevance_has(const itr_relevance *r, int64_t q, int64_t row)
 {
-	return bsearch(&row, r->row + r->offset[q], (size_t)itr_relevance_count(r, q), sizeof row, by_value) != NULL;
+	return itr_relevance_find(r, q, row) >= 0;
 }
 
 int itr_relevance_check(const int64_t *row, int64_t n, int64_t gallery, const char *name, itr_err *err)

@@ -1,15 +1,34 @@
-/* relevance.h - which gallery rows answer which query: one list a query, held as offsets and rows (CSR).
- * Built by adding pairs in any order; finishing sorts each list and drops repeats. Rows are indices into the gallery, 0 <= row < gallery. */
+/* relevance.h - which gallery rows answer which query, and how well: one list a query, held as offsets and rows (CSR).
+ * Built by adding pairs in any order; finishing sorts each list and drops repeats. Rows are indices into the gallery, 0 <= row < gallery.
+ * A grade above 0 is a positive; what ndcg counts for it is its gain: the grade itself, or 2^grade - 1. */
 #ifndef ITR_RETRIEVAL_RELEVANCE_H
 #define ITR_RETRIEVAL_RELEVANCE_H
 
 #include "base/err.h"
 
+typedef enum itr_gain { ITR_GAIN_LINEAR, ITR_GAIN_EXPONENTIAL } itr_gain;
+extern const char *const itr_gain_names[];        /* "linear" "exponential" NULL */
+double itr_gain_of(itr_gain gain, double grade);  /* 0 for grades of 0 and less */
+
+/* What to count, and how: itr as methods.md says; trec_eval and ranx as those programs do. */
+typedef enum itr_conventions { ITR_CONVENTIONS_ITR, ITR_CONVENTIONS_TREC_EVAL, ITR_CONVENTIONS_RANX } itr_conventions;
+extern const char *const itr_conventions_names[]; /* "itr" "trec_eval" "ranx" NULL */
+typedef struct itr_judging {
+	itr_conventions conventions;
+	itr_gain gain;
+	bool skip_missing;              /* judged queries without a ranking leave the mean; otherwise they count 0 */
+} itr_judging;
+
 typedef struct itr_relevance {
 	int64_t queries, gallery;
 	int64_t *offset;        /* [queries + 1] */
 	int64_t *row;           /* positives of query q: row[offset[q] .. offset[q+1]), ascending, no repeats */
-	int64_t *outside;       /* [queries]: positives that a judgement file names but the gallery lacks; they count in R (map_at_r, r_precision) and nowhere else */
+	int64_t *outside;       /* [queries]: positives that a judgement file names but the gallery lacks; they count in R (map_at_r, r_precision, ndcg's ideal) and nowhere else */
+	double *grade;          /* parallel to row; NULL: all 1 */
+	int64_t *ideal_at;      /* [queries + 1]: grades of all R positives of q, outside ones too, best first, are ideal[ideal_at[q] .. ideal_at[q+1]); NULL with grade */
+	double *ideal;
+	bool *judged;           /* [queries]: does the judgement file name the query? NULL: all are */
+	itr_gain gain;
 } itr_relevance;
 
 /* Positives as pairs (query[i], row[i]); query[i] < 0 or row[i] < 0 is passed over (no answer). Anything else out of range is a programming mistake: check what
@@ -17,12 +36,21 @@ typedef struct itr_relevance {
 itr_relevance *itr_relevance_from_pairs(int64_t queries, int64_t gallery, const int64_t *query, const int64_t *row, int64_t pairs);
 /* One positive a query: row[q], or -1 for none. */
 itr_relevance *itr_relevance_from_map(int64_t queries, int64_t gallery, const int64_t *row);
-/* The other direction: gallery rows become queries. `outside` is not carried over. */
+/* Grades for the pairs that from_pairs was given (of a repeated pair, that of its first), and for positives outside: grade[i] of outside_query[i]. All grades > 0. Where all are 1
+ * nothing is kept. */
+void itr_relevance_grade(itr_relevance *r, const int64_t *query, const int64_t *row, const double *grade, int64_t pairs, const int64_t *outside_query, const double *outside_grade,
+                         int64_t outside);
+/* The other direction: gallery rows become queries. Grades are carried over, `outside` and `judged` are not. */
 itr_relevance *itr_relevance_invert(const itr_relevance *r);
 void itr_relevance_free(itr_relevance *r);
 
+int64_t itr_relevance_all(const itr_relevance *r, int64_t q);   /* R: positives of q, outside ones too */
+bool itr_relevance_judged(const itr_relevance *r, int64_t q);   /* named by the judgement file; without one: has a positive */
+/* Does judged query q count (the mean is over such queries)? listed: there is a ranking of it. */
+bool itr_relevance_counts(const itr_relevance *r, int64_t q, const itr_judging *j, bool listed);
 int64_t itr_relevance_pairs(const itr_relevance *r);            /* positives in all */
 int64_t itr_relevance_count(const itr_relevance *r, int64_t q); /* positives of q that are in the gallery */
+int64_t itr_relevance_find(const itr_relevance *r, int64_t q, int64_t row);     /* its place in r->row, or -1 */
 bool itr_relevance_has(const itr_relevance *r, int64_t q, int64_t row);
 
 /* row[i] is -1 or in [0, gallery): 0; otherwise -1 with err that names the first offender as "NAME[i]". */

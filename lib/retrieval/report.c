@@ -12,6 +12,28 @@ static void add_interval(itr_json *object, const char *key, itr_interval i)
 	itr_json_push(pair, itr_json_new_num(i.high));
 }
 
+static void counts_json(itr_json *j, const itr_eval_side *s)
+{
+	itr_json_add_int(j, "missing", s->missing);
+	itr_json_add_int(j, "no_positive", s->no_positive);
+	itr_json_add_int(j, "unjudged", s->unjudged);
+}
+
+static const char *missing_name(const itr_eval *e) { return e->judging.skip_missing ? "skip" : "zero"; }
+
+itr_json *itr_eval_judging_json(const itr_eval *e)
+{
+	itr_json *j = itr_json_object();
+	itr_json_add_str(j, "conventions", itr_conventions_names[e->judging.conventions]);
+	itr_json_add_str(j, "gain", itr_gain_names[e->judging.gain]);
+	itr_json_add_str(j, "missing_queries", missing_name(e));
+	if (e->t2i.values)
+		counts_json(itr_json_add_object(j, "t2i"), &e->t2i);
+	if (e->i2t.values)
+		counts_json(itr_json_add_object(j, "i2t"), &e->i2t);
+	return j;
+}
+
 static void side_json(itr_json *root, const char *name, const itr_eval *e, const itr_eval_side *s)
 {
 	if (!s->values || s->values->n == 0) {
@@ -24,6 +46,8 @@ static void side_json(itr_json *root, const char *name, const itr_eval *e, const
 	itr_json_add_int(j, "n_queries", s->result.n_queries);
 	itr_json_add_int(j, "n_gallery", s->result.n_gallery);
 	itr_json_add_num(j, "tie_fraction", s->result.tie_fraction);
+	if (e->judged)
+		counts_json(j, s);
 	itr_json *chance = itr_json_add_object(j, "chance"), *ci = itr_json_add_object(j, "ci95");
 	for (int i = 0; i < e->set.n; i++) {
 		itr_json_add_num(chance, e->set.m[i].key, s->result.chance[i]);
@@ -40,7 +64,13 @@ itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
 	itr_json_add_num(j, "rsum", e->rsum);
 	if (!isnan(e->rsum_ci.low))
 		add_interval(j, "rsum_ci95", e->rsum_ci);
-	itr_json_add_str(j, "ties", itr_ties_names[e->ties]);
+	itr_json_add_str(j, "ties", itr_ties_text(e->ties, e->judging.conventions));
+	itr_json_add_str(j, "conventions", itr_conventions_names[e->judging.conventions]);
+	if (e->judged) {
+		itr_json_add_str(j, "gain", itr_gain_names[e->judging.gain]);
+		itr_json_add_bool(j, "graded", e->graded);
+		itr_json_add_str(j, "missing_queries", missing_name(e));
+	}
 	itr_json_add_str(j, "protocol", e->protocol);
 	itr_json_add_str(j, "relevance", p->relevance);
 	itr_json_add_int(j, "n_texts", p->n_text);
@@ -80,12 +110,32 @@ static void side_cells(itr_table *t, const itr_eval *e, const itr_eval_side *s, 
 	itr_table_cellf(t, "%.*f", digits, s->result.chance[i]);
 }
 
+/* The conventions, and which of our figures are which of theirs. */
+static void judging_line(const itr_eval *e, itr_buf *out)
+{
+	static const char *const theirs[] = { "", "; recall@K is success_K, mrr recip_rank, ndcg@K ndcg_cut_K, map map, r_precision Rprec (trec_eval -c)",
+	                                      "; recall@K is hit_rate@K, mrr mrr, ndcg@K ndcg@K, map map, r_precision r-precision (ranx)" };
+	const itr_eval_side *side[] = { &e->t2i, &e->i2t };
+	itr_buf_printf(out, "conventions %s%s", itr_conventions_names[e->judging.conventions], theirs[e->judging.conventions]);
+	if (e->graded)
+		itr_buf_printf(out, "; grades, gain %s", itr_gain_names[e->judging.gain]);
+	itr_buf_putc(out, '\n');
+	for (int d = 0; d < 2 && e->judged; d++)
+		if (side[d]->values)
+			itr_buf_printf(out, "%s judged: %lld queries missing (%s), %lld without a positive (%s), %lld not judged (left out)\n", d ? "i2t" : "t2i",
+			               (long long)side[d]->missing, e->judging.skip_missing ? "left out" : "count 0", (long long)side[d]->no_positive,
+			               e->judging.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0", (long long)side[d]->unjudged);
+}
+
 static void heading(const itr_eval *e, const itr_pairs *p, itr_buf *out)
 {
 	itr_buf_printf(out, "%s: %lld texts, %lld images", p->name, (long long)p->n_text, (long long)p->n_image);
 	if (p->dim)
 		itr_buf_printf(out, ", %lld numbers", (long long)p->dim);
-	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, p->relevance, itr_ties_names[e->ties], p->synthetic ? "; SYNTHETIC DATA" : "");
+	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, p->relevance, itr_ties_text(e->ties, e->judging.conventions),
+	               p->synthetic ? "; SYNTHETIC DATA" : "");
+	if (e->judged || e->judging.conventions != ITR_CONVENTIONS_ITR)
+		judging_line(e, out);
 	if (e->t2i.values && e->t2i.values->n)
 		itr_buf_printf(out, "t2i: %lld texts each against %lld images, tied %.2f %%\n", (long long)e->t2i.result.n_queries, (long long)e->t2i.result.n_gallery,
 		               100 * e->t2i.result.tie_fraction);
@@ -108,7 +158,7 @@ void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *
 	}
 	if (format == ITR_TABLE_TEXT)
 		heading(e, p, out);
-	itr_table_print(t, (itr_table_format)format, out);
+	itr_table_print_marked(t, (itr_table_format)format, p->synthetic, out);
 	itr_table_free(t);
 	if (format != ITR_TABLE_TEXT)
 		return;

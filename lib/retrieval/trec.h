@@ -5,18 +5,32 @@
 #include "retrieval/metrics.h"
 #include "retrieval/pairs.h"
 
-/* QUERY 0 DOCUMENT 1 for every positive in the gallery. Ids with white space cannot be written: -1 with err. */
+/* QUERY 0 DOCUMENT GRADE for every positive in the gallery. Ids with white space cannot be written: -1 with err. */
 ITR_MUST_USE int itr_trec_write_qrels(const itr_pairs *p, const char *path, itr_err *err);
 /* QUERY Q0 DOCUMENT RANK SCORE TAG: the first `depth` of each query's gallery, equal scores in the gallery's order; scores with all their digits. */
 ITR_MUST_USE int itr_trec_write_run(const itr_pairs *p, const char *path, int64_t depth, int threads, itr_err *err);
 
-/* A run instead of vectors. Ranks follow from the scores (the rank column is not believed), equal scores tie. Documents that a list lacks tie behind all that it has. */
+/* A run instead of vectors: lists of documents with scores. */
 typedef struct itr_trec_run itr_trec_run;
+/* The rank column is not believed, NaN and a document that stands twice in one list are refused. NULL with err; the caller frees. */
 itr_trec_run *itr_trec_read_run(const char *path, itr_provenance *provenance, itr_err *err);
 void itr_trec_free(itr_trec_run *r);
 /* Ids that occur in the run, without relevance: itr_pairs_judge comes next (it adds judged documents that no list has). */
 itr_pairs *itr_trec_pairs(const itr_trec_run *r);
-/* Ranks of both directions under p's relevance; NULL where the run has no such list. *truncated: a list lacks part of the gallery, so ranks far down are not known. */
-void itr_trec_ranks(const itr_trec_run *r, const itr_pairs *p, bool stable, itr_ranks **t2i, itr_ranks **i2t, bool *truncated);
+
+/* How a list is ordered:
+ *   itr        by score; equal scores tie, and documents that a list lacks tie behind all that it has
+ *   trec_eval  by score as float32, equal scores by descending document id; a positive that the list lacks is not found (form_res_rels.c of trec_eval 9)
+ *   ranx       by score, equal scores as numba's argsort leaves them: in the file's order for lists up to 15, in a fixed order of no meaning beyond
+ *              (ranx 0.3 with make_comparable=True sorts so) */
+typedef struct itr_trec_ranks {
+	itr_ranks *side[2];             /* t2i, i2t; NULL: the run has no such list. The caller frees */
+	bool truncated;                 /* where the first positive stands is not known for some query: a list ends before it, or there is none */
+	int64_t infinite;               /* scores that are infinite: they tie */
+} itr_trec_ranks;
+/* Ranks under p's relevance; queries that do not count (itr_relevance_counts) are left out, judged queries without a list find nothing. */
+void itr_trec_rank(const itr_trec_run *r, const itr_pairs *p, const itr_judging *j, bool stable, itr_trec_ranks *out);
+/* The same of vectors: what the run that itr_trec_write_run makes of the whole gallery would give. Conventions other than itr. */
+void itr_trec_rank_vectors(const itr_pairs *p, const itr_judging *j, int threads, itr_trec_ranks *out);
 
 #endif

@@ -89,6 +89,44 @@ a Q0 x 2 0.4 tag'; do
 	printf '%s\n' "$l" > r.txt
 	expect_exit 1 "run '$(echo "$l" | paste -sd ';')'" q --run r.txt --relevance q.txt
 done
+printf 'a Q0 x 1 0.5 tag\n' > ok.run; printf 'a 0 x 1\n' > ok.qrels
+r() { "$E" --run "$1" --relevance "$2" -q --per-query none; }
+t "a run and its judgements are fine" r ok.run ok.qrels
+bad_run() { printf "$2" > bad.run; expect_err "$1" "run: $1" r bad.run ok.qrels; }
+bad_qrels() { printf "$2" > bad.qrels; expect_err "$1" "qrels: $1" r ok.run bad.qrels; }
+bad_run "line 2: the score is NaN" 'a Q0 x 1 0.5 t\nb Q0 x 1 nan t\n'
+bad_run "line 1: the score 'high' is no number" 'a Q0 x 1 high t\n'
+bad_run "line 1: the rank 'doc' is no number .*a space" 'a Q0 my doc 1 0.5\n'
+bad_run "line 1 has 7 columns.*a space" 'a Q0 my doc 1 0.5 t\n'
+bad_run "line 1 has 4 columns" 'a Q0 x 1\n'
+bad_run "lists document 'x' twice \(lines 1 and 3\)" 'a Q0 x 1 0.5 t\na Q0 y 2 0.4 t\na Q0 x 3 0.3 t\n'
+bad_run "is empty" ''
+bad_run "holds no lists, comments only" '# nothing\n'
+bad_run "line 1 is not UTF-8 \(byte 0xe9" 'caf\351 Q0 x 1 0.5 t\n'
+bad_run "is UTF-16" '\377\376a\000\n\000'
+bad_run "line 2 holds a NUL byte" 'a Q0 x 1 0.5 t\nb\000 Q0 x 1 0.5 t\n'
+bad_run "packed by gzip" '\037\213\010\000'
+bad_run "no id stands behind 't2i:'" 't2i: Q0 x 1 0.5 t\n'
+bad_qrels "lines 1 and 3 contradict each other: query 'a', document 'x' has grade 1 and 0" 'a 0 x 1\na 0 y 1\na 0 x 0\n'
+bad_qrels "line 1: the grade is NaN" 'a 0 x nan\n'
+bad_qrels "line 1: the grade 'yes' is no number" 'a 0 x yes\n'
+bad_qrels "line 1: grade inf is out of range" 'a 0 x inf\n'
+bad_qrels "line 1 has 5 columns.*a space" 'a 0 my x 1\n'
+bad_qrels "line 1 has 3 columns.*BEIR" 'a x 1\n'
+bad_qrels "line 2 has 4 columns: it is not 'QUERY DOCUMENT SCORE'" 'query-id\tcorpus-id\tscore\na\t0\tx\t1\n'
+bad_qrels "is empty" ''
+bad_qrels "holds no judgement, comments only" '# nothing\n'
+bad_qrels "no positive judgement: all 1 grades" 'a 0 x 0\n'
+bad_qrels "is not UTF-8" 'caf\351 0 x 1\n'
+head -c 10000000 /dev/zero | tr '\0' x > long.txt
+expect_err "line 1 has 10000000 bytes" "a run of one line of 10 MB" r long.txt ok.qrels
+expect_err "line 1 has 10000000 bytes" "qrels of one line of 10 MB" r ok.run long.txt
+printf 'a 0 x 0.5\n' > half.qrels
+expect_err "grade 0.5 is not a whole number" "trec_eval's grades are whole" "$E" --run ok.run --relevance half.qrels --conventions trec_eval -q --per-query none
+t "ours need not be" r ok.run half.qrels
+printf 'a 0 x 600\n' > steep.qrels
+expect_err "use --gain linear" "a gain beyond double's range" "$E" --run ok.run --relevance steep.qrels --gain exponential -q --per-query none
+for g in '{"t0": {"v0": "high"}}' '{"t0": {"v0": 1e12}}' '{"t0": {"v0": 1, "v0": 2}}'; do printf '%s' "$g" > g.json; expect_exit 1 "grades '$g'" q e.npz --relevance g.json; done
 expect_exit 1 "judgements without their folder" q e.npz --relevance eccv:nowhere
 expect_err "no per-query file" "a comparison of embeddings" "$E" --compare e.npz e.npz
 "$E" e.npz -q --per-query pq.npz > /dev/null

@@ -59,14 +59,14 @@ tie_rules() {     # three equal texts and a better one that is wrong: ranks 2, 3
 pools() { json e.npz --protocol pool:12 --seed 5 --per-query none && cp r.json p.json && json e.npz --protocol pool:12 --seed 5 -j 1 --per-query none && cmp r.json p.json && jq -e '.t2i.chance["recall@1"] * 12 - 1 | fabs < 1e-14' r.json &&
 	json e.npz --protocol pool:12 --seed 6 --per-query none && ! cmp -s r.json p.json; }
 own() { npz t.npy "text=12x3:(i*5+k*k)%7-3" && npz i.npy "image=4x3:(i*3+k)%5-2" && npz gt.npy "ground_truth=12:i//3" && printf 'text,image\n' > gt.csv && for i in 0 1 2 3 4 5 6 7 8 9 10 11; do echo "$i,$((i / 3))"; done >> gt.csv
-	json --text t.npy --image i.npy --captions-per-image 3 && jq 'del(.provenance, .relevance)' r.json > a && json --text t.npy --image i.npy --ground-truth gt.npy && jq 'del(.provenance, .relevance)' r.json > b &&
-	json --text t.npy --image i.npy --ground-truth gt.csv && jq 'del(.provenance, .relevance)' r.json > c && cmp a b && cmp a c && jq -e '.warnings | map(test("unit length")) | any' r.json &&
-	json --text t.npy --image i.npy --captions-per-image 3 --no-normalize && ! jq 'del(.provenance, .relevance)' r.json | cmp -s - a; }
+	json --text t.npy --image i.npy --captions-per-image 3 && jq 'del(.provenance, .relevance, .per_query)' r.json > a && json --text t.npy --image i.npy --ground-truth gt.npy && jq 'del(.provenance, .relevance, .per_query)' r.json > b &&
+	json --text t.npy --image i.npy --ground-truth gt.csv && jq 'del(.provenance, .relevance, .per_query)' r.json > c && cmp a b && cmp a c && jq -e '.warnings | map(test("unit length")) | any' r.json &&
+	json --text t.npy --image i.npy --captions-per-image 3 --no-normalize && ! jq 'del(.provenance, .relevance, .per_query)' r.json | cmp -s - a; }
 folder() { mkdir -p clip/text_emb clip/img_emb && for p in 0 1; do npz clip/text_emb/text_emb_$p.npy "x=5x4:((i+5*$p)*7+k*3)%11" && npz clip/img_emb/img_emb_$p.npy "x=5x4:((i+5*$p)*7+k*3)%11"; done && json clip && jq -e '.t2i.n_queries == 10 and .t2i["recall@1"] == 1' r.json && [ -f clip/dim4.per_query.npz ]; }
 trec() { json e.npz --run-out run.txt --run-depth 0 --qrels-out qrels.txt && cp r.json a.json && json --run run.txt --relevance qrels.txt &&
 	jq -s -e '[.[] | [.t2i, .i2t | del(.ci95, .n_gallery, .chance, .left_out)]] | .[0][0]["recall@5"] == .[1][0]["recall@5"] and .[0][0].mrr == .[1][0].mrr and (.[0][1].map_at_r - .[1][1].map_at_r | fabs) < 1e-12 and .[0][1].mean_rank == .[1][1].mean_rank' a.json r.json; }
 truncated() { json e.npz --run-out run5.txt --run-depth 5 && json --run run5.txt --relevance qrels.txt && jq -s -e '.[0].t2i["recall@5"] == .[1].t2i["recall@5"] and .[1].t2i.mean_rank == null and (.[1].warnings | map(test("truncated")) | any)' a.json r.json; }
-judged() { printf '{"t2i": {"t0": ["v1", "v2", "elsewhere"], "nobody": ["v1"]}}' > j.json && json e.npz --relevance j.json --per-query none && jq -e '.t2i.n_queries == 1 and .i2t.n_queries == 2 and (.warnings | map(test("1 judged positives are not in the gallery")) | any)
+judged() { printf '{"t2i": {"t0": ["v1", "v2", "elsewhere"], "nobody": ["v1"]}}' > j.json && json e.npz --relevance j.json --per-query none && jq -e '.t2i.n_queries == 2 and .t2i.missing == 1 and .i2t.n_queries == 2 and (.warnings | map(test("1 judged positives are not in the gallery")) | any)
 	and (.warnings | map(test("1 judged queries")) | any)' r.json; }
 plain_qrels() { printf 't0 0 v1 1\nt0 0 v2 0\nt3 0 v3 2\n' > q.txt && json e.npz --relevance q.txt --per-query none && jq -e '.t2i.n_queries == 2 and .i2t.n_queries == 2' r.json; }
 against_itself() { json e.npz -o a1.json -f && "$E" --compare a1.json a1.per_query.npz --json -q > c.json && jq -e '(.t2i, .i2t) | [to_entries[] | select(.value | type == "object") | .value] | length == 9 and all(.difference == 0 and .p == 1 and .p_holm == 1)' c.json; }
@@ -91,6 +91,48 @@ t "a clip-retrieval folder in parts" folder
 t "TREC run and qrels out and in" trec
 t "a truncated run keeps what it can tell" truncated
 t "judgements as JSON: strays are counted" judged
+# --- judgements of other people's runs: grades, conventions, what a run lacks ---
+qr() { "$E" --run "$1" --relevance "$2" --bootstrap 0 --per-query none --no-track --json -q "${@:3}" > r.json 2> r.err; }
+is() { jq -en --slurpfile r r.json "$close \$r[0] | $1" > /dev/null || { cat r.json; return 1; }; }
+printf 'q1 Q0 a 1 3 t\nq1 Q0 b 2 2 t\nq1 Q0 c 3 1 t\nq2 Q0 a 1 1 t\nq9 Q0 a 1 1 t\n' > g.run
+printf '# made by hand\nq1 0 a 1\nq1 0 b 3\nq2 0 a 0\nq3 0 b 2\n' > g.qrels
+graded() { qr g.run g.qrels --missing-queries skip && is '.graded and .gain == "linear" and .conventions == "itr" and close(.t2i["ndcg@10"]; (1 + 3 / (3|log2)) / (3 + 1 / (3|log2)))' &&
+	qr g.run g.qrels --missing-queries skip --gain exponential && is '.gain == "exponential" and close(.t2i["ndcg@10"]; (1 + 7 / (3|log2)) / (7 + 1 / (3|log2)))'; }
+counts() { qr g.run g.qrels && is '.t2i | .n_queries == 2 and .missing == 1 and .no_positive == 1 and .unjudged == 1 and .mrr == 0.5 and .mean_rank == null' &&
+	is '.provenance.judging | .conventions == "itr" and .missing_queries == "zero" and .t2i == {"missing": 1, "no_positive": 1, "unjudged": 1}' &&
+	qr g.run g.qrels --missing-queries skip && is '.t2i | .n_queries == 1 and .missing == 1 and .mrr == 1' &&
+	qr g.run g.qrels --conventions trec_eval && is '.conventions == "trec_eval" and (.t2i | .n_queries == 3 and close(.mrr; 1/3) and close(.map; 1/3) and .no_positive == 1)' &&
+	"$E" --run g.run --relevance g.qrels --bootstrap 0 --per-query none --no-track -q --conventions trec_eval | tee r.txt | grep -q '^conventions trec_eval.*recip_rank' && grep -qx 't2i judged: 1 queries missing (count 0), 1 without a positive (count 0), 1 not judged (left out)' r.txt; }
+tied_by_rule() { printf 'q Q0 a 1 1 t\nq Q0 b 2 1.000000001 t\nq Q0 c 3 1 t\n' > t.run && printf 'q 0 a 2\nq 0 u 1\n' > t.qrels &&          # as float32 all are equal: c, b, a
+	qr t.run t.qrels --conventions trec_eval && is '.ties == "descending document id" and (.t2i | close(.mrr; 1/3) and .["recall@1"] == 0 and close(.map; 1/6) and close(.["ndcg@10"]; 1 / (2 + 1 / (3|log2))))' &&
+	qr t.run t.qrels --conventions ranx && is '.t2i | close(.mrr; 1/2) and close(.map; 1/4)' &&
+	qr t.run t.qrels && is '.t2i | close(.mrr; (1/2 + 1/3) / 2)'; }
+as_the_run() { json e.npz --run-out all.run --run-depth 0 --qrels-out all.qrels --per-query none && for c in trec_eval ranx; do          # vectors give what their run gives
+		qr all.run all.qrels --conventions $c && jq 'del(.provenance, .dim, .warnings) | .t2i, .i2t | del(.chance)' r.json > a &&
+		json e.npz --relevance all.qrels --conventions $c --bootstrap 0 --per-query none && jq 'del(.provenance, .dim, .warnings) | .t2i, .i2t | del(.chance)' r.json > b && cmp a b || return 1; done; }
+graded_vectors() { printf '{"t2i": {"t0": {"v1": 3, "v0": 1, "v2": 0}, "t1": {"v1": 2}}}' > gj.json && printf 't2i:t0 0 v1 3\nt2i:t0 0 v0 1\nt2i:t0 0 v2 0\nt2i:t1 0 v1 2\n' > gj.qrels &&
+	json e.npz --relevance gj.json --per-query none && jq -S 'del(.provenance, .relevance)' r.json > a && json e.npz --relevance gj.qrels --per-query none --qrels-out back.qrels && jq -S 'del(.provenance, .relevance)' r.json | cmp - a &&
+	jq -e '.graded' r.json && grep -qx 't2i:t0 0 v1 3' back.qrels && json e.npz --relevance gj.qrels --gain exponential --per-query none && ! jq -S 'del(.provenance, .relevance)' r.json | cmp -s - a; }
+beir() { printf 'query-id\tcorpus-id\tscore\nq1\ta\t1\nq1\tb\t3\n' > b.tsv && printf 'q1 0 a 1\nq1 0 b 3\n' > b.qrels && qr g.run b.tsv && jq -S .t2i r.json > a && qr g.run b.qrels && jq -S .t2i r.json | cmp - a; }
+dressed() { { printf '\357\273\277# a comment\r\n\r\n'; sed 's/$/\r/; s/ /\t/g' g.run; } > d.run && { printf '\357\273\277'; sed 's/$/\r/' g.qrels; } > d.qrels && qr g.run g.qrels && jq -S .t2i r.json > a && qr d.run d.qrels && jq -S .t2i r.json | cmp - a; }
+same_ids() { printf '1 Q0 2 1 2 t\n2 Q0 1 1 2 t\n' > n.run && printf '1 0 2 1\n2 0 1 1\n' > n.qrels && qr n.run n.qrels && is '.t2i.mrr == 1 and .i2t == null'; }
+repeated() { printf 'q1 0 a 1\nq1 0 a 1\nq1 0 b 3\n' > rep.qrels && qr g.run rep.qrels && is '.warnings | map(test("^1 judgements stand in .* more than once")) | any'; }
+one_sided() { printf 't2i:q1 0 a 1\ni2t:a 0 q1 1\n' > o.qrels && qr g.run o.qrels && is '.i2t == null and (.warnings | map(test("no i2t lists, although i2t queries are judged")) | any)'; }
+absent_per_query() { "$E" --run g.run --relevance g.qrels --no-track -q --per-query mq.npz > /dev/null && unzip -p mq.npz t2i_query_id.npy | tr -d '\0' | grep -q q3 && "$E" --compare mq.npz mq.npz --json -q | jq -e '.t2i.n_queries == 2 and .t2i.mrr.difference == 0'; }
+t "grades count in ndcg, linear and exponential" graded
+t "what a run lacks and what is not judged is counted and said" counts
+t "each convention's own rule for ties" tied_by_rule
+t "vectors under other conventions give what their run gives" as_the_run
+t "grades as JSON and as qrels, on vectors" graded_vectors
+t "BEIR's qrels" beir
+t "comments, a byte-order mark, CRLF and tabs change nothing" dressed
+t "a run whose queries and documents share their ids" same_ids
+t "equal judgements that repeat are counted" repeated
+t "a direction that is judged but not in the run is named" one_sided
+t "missing queries stand in the per-query file" absent_per_query
+expect_exit 2 "trec_eval has its own rule for ties" "$E" --run g.run --relevance g.qrels --conventions trec_eval --ties stable
+expect_exit 2 "trec_eval's gain is linear" "$E" --run g.run --relevance g.qrels --conventions trec_eval --gain exponential
+expect_err "whole gallery" "pools have no other conventions" "$E" e.npz --conventions trec_eval --protocol pool:3 --per-query none
 t "plain qrels" plain_qrels
 t "compared with itself nothing differs" against_itself
 t "a better model is found better" better

@@ -30,12 +30,13 @@ static void default_set(itr_metric_set *s)
 static void metrics_of_order(const itr_metric_set *s, const int *order, const bool *positive, int n, int64_t relevant, double *value)
 {
 	int first = 0, hits = 0;
-	double dcg = 0, ideal = 0, ap = 0, rprec = 0;
+	double dcg = 0, ideal = 0, ap = 0, whole_ap = 0, rprec = 0;
 	for (int i = 0; i < n; i++) {
 		if (!positive[order[i]])
 			continue;
 		first = first ? first : i + 1;
 		hits++;
+		whole_ap += (double)hits / (i + 1);
 		if (i < 4)
 			dcg += 1 / log2(i + 2.0);
 		if (i < relevant) {
@@ -52,6 +53,7 @@ static void metrics_of_order(const itr_metric_set *s, const int *order, const bo
 		case ITR_METRIC_NDCG: value[j] = dcg / ideal; break;
 		case ITR_METRIC_MAP_AT_R: value[j] = ap / (double)relevant; break;
 		case ITR_METRIC_R_PRECISION: value[j] = rprec / (double)relevant; break;
+		case ITR_METRIC_MAP: value[j] = whole_ap / (double)relevant; break;
 		case ITR_METRIC_MEDIAN_RANK:
 		case ITR_METRIC_MEAN_RANK: value[j] = first; break;
 		}
