@@ -13,5 +13,8 @@
 #define ITR_ACT_SLOPE_HARDSWISH(z) ((z) < -3 ? 0 : (z) <= 3 ? (z) / 3 + (real)0.5 : 1)
 #define ITR_ACT_FORWARD_HARDSIGMOID(z) (ITR_ACT_FORWARD_RELU6((z) + 3) / 6)
 #define ITR_ACT_SLOPE_HARDSIGMOID(z) ((z) > -3 && (z) < 3 ? (real)1 / 6 : 0)
+/* In double: libm's float result is not the same on every machine, a rounded double nearly always is. */
+#define ITR_ACT_FORWARD_TANH(z) ((__typeof__(z))tanh((double)(z)))
+#define ITR_ACT_SLOPE_TANH(z) ((real)(1 - tanh((double)(z)) * tanh((double)(z))))
 
 #endif

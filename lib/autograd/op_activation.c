@@ -1,4 +1,6 @@
-/* relu6, hardswish, hardsigmoid: one pass each (relu and the GELUs lie in op_elementwise.c); channel_scale, squeeze-and-excitation's multiplication. */
+/* relu6, hardswish, hardsigmoid, tanh: one pass each (relu and the GELUs lie in op_elementwise.c); channel_scale, squeeze-and-excitation's multiplication. */
+#include <math.h>
+
 #include "autograd/activation.h"
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
@@ -59,6 +61,7 @@ static void shape_one(itr_node *n)
 ACTIVATION(relu6, RELU6)
 ACTIVATION(hardswish, HARDSWISH)
 ACTIVATION(hardsigmoid, HARDSIGMOID)
+ACTIVATION(tanh, TANH)
 
 /* --- channel_scale: x (B, H, W, C) times s (B, C) ------------------------------------------------------------------------------------------ */
 enum { SMALL = 1 << 18 };

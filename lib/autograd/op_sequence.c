@@ -1,4 +1,4 @@
-/* attention and segment_mean over ragged sequences: sequence s is rows start[s] .. start[s+1]-1. */
+/* attention, segment_mean, segment_weighted and segment_max over ragged sequences: sequence s is rows start[s] .. start[s+1]-1. */
 #include <math.h>
 #include <string.h>
 
@@ -232,4 +232,110 @@ itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t
 {
 	itr_var *in[] = { x };
 	return itr_apply(t, &itr_op_segment_mean, in, 1, NULL, start, n + 1, NULL);
+}
+
+/* --- segment_weighted: attr.i = itr_segment_weights, place of a sequence's first row. Rows of one sequence are added in order. --------------------------- */
+#define ROW_WEIGHT(real, r) (n->attr.i[0] == ITR_WEIGHTS_SQRT ? 1 / (real)ITR_ROOT_##real((real)(r1 - r0)) : (real)((r) - r0 + n->attr.i[1] + 1) / total)
+#define ITR_ROOT_float(x) sqrtf(x)
+#define ITR_ROOT_double(x) sqrt(x)
+#define TOTAL(real) \
+	real total = 0; \
+	for (int64_t r = r0; r < r1; r++) \
+		total += (real)(r - r0 + n->attr.i[1] + 1);
+
+#define WEIGHTED(real, begin, end) \
+	for (int64_t s = begin; s < end; s++) { \
+		const int64_t d = n->out->shape[1], r0 = n->index[s], r1 = n->index[s + 1]; \
+		const real *x = (const real *)n->in[0]->data; \
+		real *y = (real *)n->out->data + s * d; \
+		TOTAL(real) \
+		for (int64_t j = 0; j < d; j++) \
+			y[j] = 0; \
+		for (int64_t r = r0; r < r1; r++) { \
+			const real weight = ROW_WEIGHT(real, r); \
+			for (int64_t j = 0; j < d; j++) \
+				y[j] += weight * x[r * d + j]; \
+		} \
+	}
+
+static void weighted_piece(itr_node *n, int64_t begin, int64_t end) { WEIGHTED(float, begin, end) }
+static void weighted_forward(itr_node *n) { itr_node_chunks(n, n->n_index - 1, 1, weighted_piece); }
+static void weighted_ref_forward(itr_node *n) { WEIGHTED(double, 0, n->n_index - 1) }
+
+#define WEIGHTED_BACK(real, gradient) \
+	real *dx = gradient(n, 0); \
+	const int64_t d = n->out->shape[1]; \
+	for (int64_t s = 0; dx && s + 1 < n->n_index; s++) { \
+		const int64_t r0 = n->index[s], r1 = n->index[s + 1]; \
+		TOTAL(real) \
+		for (int64_t r = r0; r < r1; r++) { \
+			const real weight = ROW_WEIGHT(real, r); \
+			for (int64_t j = 0; j < d; j++) \
+				dx[r * d + j] += weight * ((const real *)n->out->grad)[s * d + j]; \
+		} \
+	}
+
+static void weighted_backward(itr_node *n) { WEIGHTED_BACK(float, zeroed) }
+static void weighted_ref_backward(itr_node *n) { WEIGHTED_BACK(double, itr_ref_grad) }
+
+static itr_var *weighted_sample(itr_case *c, int which)
+{
+	static const int64_t start[] = { 0, 3, 3, 4, 9 };
+	return which < 3 ? itr_segment_weighted(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start, 4, which ? ITR_WEIGHTS_PLACE : ITR_WEIGHTS_SQRT, which == 2 ? 5 : 0) : NULL;
+}
+
+const itr_op itr_op_segment_weighted = { "segment_weighted", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, mean_shape, weighted_forward, weighted_backward, weighted_ref_forward, weighted_ref_backward, NULL, weighted_sample };
+
+itr_var *itr_segment_weighted(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, itr_segment_weights weights, int64_t first)
+{
+	itr_var *in[] = { x };
+	return itr_apply(t, &itr_op_segment_weighted, in, 1, &(itr_attr){ .i = { weights, first } }, start, n + 1, NULL);
+}
+
+/* --- segment_max -------------------------------------------------------------------------------------------------------------------------------------------- */
+#define MAXIMUM(real, begin, end) \
+	for (int64_t s = begin; s < end; s++) { \
+		const int64_t d = n->out->shape[1]; \
+		const real *x = (const real *)n->in[0]->data; \
+		real *y = (real *)n->out->data + s * d; \
+		for (int64_t j = 0; j < d; j++) \
+			y[j] = -(real)INFINITY; \
+		for (int64_t r = n->index[s]; r < n->index[s + 1]; r++) \
+			for (int64_t j = 0; j < d; j++) \
+				y[j] = x[r * d + j] > y[j] ? x[r * d + j] : y[j]; \
+	}
+
+ITR_CLONES static void max_piece(itr_node *n, int64_t begin, int64_t end) { MAXIMUM(float, begin, end) }
+static void max_forward(itr_node *n) { itr_node_chunks(n, n->n_index - 1, 1, max_piece); }
+static void max_ref_forward(itr_node *n) { MAXIMUM(double, 0, n->n_index - 1) }
+
+/* Of equal maxima the first gets the gradient. */
+#define MAXIMUM_BACK(real, gradient) \
+	real *dx = gradient(n, 0); \
+	const real *x = (const real *)n->in[0]->data; \
+	const int64_t d = n->out->shape[1]; \
+	for (int64_t s = 0; dx && s + 1 < n->n_index; s++) \
+		for (int64_t j = 0; j < d; j++) { \
+			int64_t best = n->index[s]; \
+			for (int64_t r = best + 1; r < n->index[s + 1]; r++) \
+				best = x[r * d + j] > x[best * d + j] ? r : best; \
+			if (best < n->index[s + 1]) \
+				dx[best * d + j] += ((const real *)n->out->grad)[s * d + j]; \
+		}
+
+static void max_backward(itr_node *n) { MAXIMUM_BACK(float, zeroed) }
+static void max_ref_backward(itr_node *n) { MAXIMUM_BACK(double, itr_ref_grad) }
+
+static itr_var *max_sample(itr_case *c, int which)
+{
+	static const int64_t start[][5] = { { 0, 3, 4, 8, 9 }, { 0, 5, 7, 8, 9 } };
+	return which < 2 ? itr_segment_max(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start[which], 4) : NULL;
+}
+
+const itr_op itr_op_segment_max = { "segment_max", 1, ITR_OP_SPARES_OUT, mean_shape, max_forward, max_backward, max_ref_forward, max_ref_backward, NULL, max_sample };
+
+itr_var *itr_segment_max(itr_tape *t, itr_var *x, const int64_t *start, int64_t n)
+{
+	itr_var *in[] = { x };
+	return itr_apply(t, &itr_op_segment_max, in, 1, NULL, start, n + 1, NULL);
 }

@@ -38,6 +38,11 @@ itr_var *itr_quick_gelu(itr_tape *t, itr_var *x);                               
  * sees itself and what is before it. Source: Vaswani et al. 2017; computed by tiles with a running softmax, nothing quadratic is kept (Dao et al. 2022): saved are D + heads numbers a token. */
 itr_var *itr_attention(itr_tape *t, itr_var *qkv, const int64_t *start, int64_t n, int64_t heads, bool causal);
 itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);  /* x (N, D) -> (n, D); an empty sequence gives zeros */
+/* x (N, D) -> (n, D): rows of a sequence times 1/sqrt(rows), or times (first + 1, first + 2, ...) over the sum of these; an empty sequence gives zeros. sentence-transformers' mean_sqrt_len_tokens
+ * and weightedmean. */
+typedef enum { ITR_WEIGHTS_SQRT, ITR_WEIGHTS_PLACE } itr_segment_weights;
+itr_var *itr_segment_weighted(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, itr_segment_weights weights, int64_t first);
+itr_var *itr_segment_max(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);    /* x (N, D) -> (n, D), the largest of each column; an empty sequence gives -infinity */
 
 /* scale * a b^T: a (B, D), b (N, D) -> (B, N). `log_scale` (1 element, learnable: scale = exp(min(log_scale, ceiling))) or NULL with the fixed `scale`. */
 itr_var *itr_scores(itr_tape *t, itr_var *a, itr_var *b, itr_var *log_scale, double scale, double ceiling);
@@ -64,6 +69,7 @@ typedef struct itr_norm { double eps, momentum; bool batch_statistics; itr_activ
 itr_var *itr_batchnorm(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, itr_var *residual, const itr_norm *o);
 itr_var *itr_relu6(itr_tape *t, itr_var *x);
 itr_var *itr_hardswish(itr_tape *t, itr_var *x);                                      /* x relu6(x + 3) / 6 */
+itr_var *itr_tanh(itr_tape *t, itr_var *x);
 itr_var *itr_hardsigmoid(itr_tape *t, itr_var *x);                                    /* relu6(x + 3) / 6 */
 itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s);                      /* x (B, H, W, C) s (B, C), squeeze-and-excitation's product */
 itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);      /* of equal maxima the first gets the gradient, as torch */

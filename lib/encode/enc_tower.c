@@ -32,11 +32,18 @@ static void destroy(itr_encoder *e)
 static void describe(itr_encoder *e, const itr_tower *w, const itr_encoder_opts *o)
 {
 	char what[200];
-	if (w->ops->image)
+	itr_buf b = ITR_BUF_INIT;
+	if (w->ops->image) {
 		itr_preset_describe(w->preset, what, sizeof what);
-	else
-		snprintf(what, sizeof what, "%s, at most %lld tokens, %s", w->ops->tokenizer, (long long)w->max_tokens, itr_pooling_names[w->config.pooling]);
-	snprintf(e->preprocess, sizeof e->preprocess, "%s; %s", what, itr_compute_names[o->compute]);
+		itr_buf_printf(&b, "%s%s", what, w->config.stages.n ? "; " : "");
+		itr_stages_print(&w->config.stages, &b);
+	} else {
+		itr_buf_printf(&b, "%s, at most %lld tokens, ", w->ops->tokenizer, (long long)w->max_tokens);
+		itr_tower_describe_text(w, &b);
+	}
+	itr_buf_printf(&b, "; %s", itr_compute_names[o->compute]);
+	snprintf(e->preprocess, sizeof e->preprocess, "%s", itr_buf_str(&b));
+	itr_buf_free(&b);
 }
 
 /* Around a tower that is packed already. */
@@ -64,12 +71,12 @@ static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_
 {
 	const bool image = modality == ITR_MODALITY_IMAGE;
 	itr_tower_opts t = { .weights = o->weights, .vocabulary = image ? NULL : o->vocabulary, .preset = image ? o->preset : NULL, .threads = o->threads };
-	if (o->pooling && !image) {
-		for (t.pooling = ITR_POOL_MEAN; t.pooling > ITR_POOL_DEFAULT && strcmp(itr_pooling_names[t.pooling], o->pooling); t.pooling--)
-			;
-		if (t.pooling == ITR_POOL_DEFAULT)
-			return itr_err_set(err, "--pooling is cls or mean, not '%s'", o->pooling);
+	if (!image) {
+		t.prompt = o->prompt;
+		t.prompt_name = o->prompt_name;
 	}
+	if (o->pooling && !image && itr_pooling_parse(o->pooling, &t.pooling, err) < 0)
+		return itr_err_prefix(err, "--pooling: ");
 	itr_tower *w = itr_tower_open(e->desc->name, image, &t, err);
 	if (!w)
 		return -1;

@@ -20,7 +20,8 @@ typedef struct itr_encoder itr_encoder;
 typedef struct itr_encoder_opts {
 	const char *weights;             /* file or folder; NULL: none given */
 	const char *pooling;             /* NULL: the encoder's own */
-	const char *vocabulary;          /* text towers: vocab.txt or merges; NULL: the one beside the weights */
+	const char *vocabulary;          /* text towers: vocab.txt, merges or tokenizer.json; NULL: the one beside the weights */
+	const char *prompt, *prompt_name;        /* text towers: put in front of every text, or the name of one that the weights list; NULL: the weights' default */
 	const char *preset;              /* image towers: preprocessing by name; NULL: the one that the weights were published with */
 	itr_compute compute;             /* of a tower's products */
 	int threads;
@@ -52,7 +53,7 @@ struct itr_encoder {
 	int64_t token_dim;               /* 0: none */
 	size_t input_bytes;              /* of one prepared picture */
 	int fast_side;                   /* --fast-decode: no side of a JPEG is decoded smaller than this (a preset's size); 0: prepare wants the full picture */
-	char preprocess[256];            /* says what prepare does, stored with the vectors */
+	char preprocess[512];            /* says what prepare does, stored with the vectors */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without weights */
 	int64_t batch;                   /* pictures that it likes to get at once; 0: any */
 	const char *kernel;              /* of its products: "avx512-bf16"; NULL: none of that kind */

@@ -86,6 +86,7 @@ static int check_meant(const itr_extract_opts *o, const itr_encoder *image, cons
 		{ "weights", "", both, tower[0] || tower[1] }, { "precision", "", o->compute != ITR_COMPUTE_F32, tower[0] || tower[1] },
 		{ "image-weights", "image ", !both && o->image_weights, tower[1] }, { "preset", "image ", o->preset, tower[1] },
 		{ "text-weights", "text ", !both && o->text_weights, tower[0] }, { "vocabulary", "text ", o->vocabulary, tower[0] }, { "pooling", "text ", o->pooling, tower[0] },
+		{ "prompt", "text ", o->prompt, tower[0] }, { "prompt-name", "text ", o->prompt_name, tower[0] },
 	};
 	for (int i = 0; i < ITR_LEN(all); i++)
 		if (all[i].given && !all[i].means)
@@ -103,7 +104,7 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 	if (!o->image_encoder && !o->text_encoder && !o->model)
 		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
 	itr_encoder_opts image = { .weights = o->image_weights, .preset = o->preset, .compute = o->compute, .threads = o->threads };
-	itr_encoder_opts text = { .weights = o->text_weights, .pooling = o->pooling, .vocabulary = o->vocabulary, .compute = o->compute, .threads = o->threads };
+	itr_encoder_opts text = { .weights = o->text_weights, .pooling = o->pooling, .vocabulary = o->vocabulary, .prompt = o->prompt, .prompt_name = o->prompt_name, .compute = o->compute, .threads = o->threads };
 	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_MODALITY_IMAGE, &image, err)))
 		return -1;
 	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_MODALITY_TEXT, &text, err)))
@@ -344,6 +345,10 @@ static char *config_text(const itr_extract_job *j)
 	itr_json_add_str(c, "image_encoder", o->image_encoder);
 	itr_json_add_str(c, "text_encoder", o->text_encoder);
 	itr_json_add_str(c, "pooling", o->pooling);
+	if (o->prompt)
+		itr_json_add_str(c, "prompt", o->prompt);
+	if (o->prompt_name)
+		itr_json_add_str(c, "prompt_name", o->prompt_name);
 	itr_json_add_str(c, "precision", itr_compute_names[o->compute]);
 	itr_json_add_bool(c, "patches", o->patches);
 	itr_json_add_bool(c, "tokens", o->tokens);

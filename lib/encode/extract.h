@@ -18,6 +18,7 @@ typedef struct itr_extract_opts {
 	const char *image_encoder, *text_encoder;        /* NULL: the side has no vectors */
 	const char *model;                               /* a model file with towers, which then is both encoders; NULL: those named */
 	const char *image_weights, *text_weights, *pooling;
+	const char *prompt, *prompt_name;                /* of the text encoder; NULL: what its weights' folder says */
 	const char *vocabulary, *preset;                 /* NULL: what lies beside the weights, what the weights were published with */
 	itr_compute compute;                             /* of the networks' products */
 	bool patches, tokens, normalize;

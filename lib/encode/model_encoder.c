@@ -138,6 +138,6 @@ itr_encoder *itr_model_encoder_new(const itr_model_file *f, enum itr_modality mo
 	e->fast_side = inside->fast_side;
 	e->batch = inside->batch;
 	memcpy(e->weights_sha256, f->sha256, sizeof e->weights_sha256);
-	snprintf(e->preprocess, sizeof e->preprocess, "%.200s; %.32s and head", inside->preprocess, name);
+	snprintf(e->preprocess, sizeof e->preprocess, "%.440s; %.32s and head", inside->preprocess, name);
 	return e;
 }

@@ -66,7 +66,7 @@ int itr_weights_add(itr_weights *w, const char *name, size_t n, const itr_weight
 		return itr_err_prefix(err, "'%s': tensor '%.*s': ", path, (int)ITR_MIN(n, 200), name);
 	if (!inside(&e.pub, s))
 		return itr_err_set(err, "'%s': tensor '%.*s' reaches beyond its storage of %lld elements", path, (int)ITR_MIN(n, 200), name, (long long)s->elements);
-	char *key = itr_xstrndup(name, n);
+	char *key = itr_xasprintf("%s%.*s", w->prefix ? w->prefix : "", (int)n, name);
 	int fresh = itr_map_add(w->names, key, (int64_t)w->entries.n);
 	free(key);
 	if (!fresh)

@@ -33,6 +33,8 @@ typedef struct itr_weights itr_weights;
  * name), or a folder with one of: model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, or a single
  * *.safetensors, *.pth, *.pt, *.bin. NULL with err. */
 itr_weights *itr_weights_open(const char *path, itr_err *err);
+/* Lists the tensors of another file or folder as well, each as PREFIX + its name (a Dense layer that lies in a folder of its own). 0, or -1 with err; w is to be closed either way. */
+ITR_MUST_USE int itr_weights_append(itr_weights *w, const char *path, const char *prefix, itr_err *err);
 void itr_weights_close(itr_weights *w);                                   /* NULL is fine */
 const char *itr_weights_path(const itr_weights *w);                       /* of the file (or index) that was found; borrowed */
 /* "safetensors", "safetensors shards", "pytorch zip", "pytorch legacy", "pytorch shards". */
@@ -48,7 +50,7 @@ const itr_weight *itr_weights_find(const itr_weights *w, const char *name);   /*
  * from w. 0, or -1 with err (a zip member whose checksum is wrong, say); out is then undefined. */
 ITR_MUST_USE int itr_weights_read(const itr_weights *w, const itr_weight *t, float *out, itr_err *err);
 
-/* SHA-256 of the file; of shards: of their bytes one after the other in the order of their names. For provenance (weights_sha256). */
+/* SHA-256 of the file; of shards: of their bytes one after the other in the order of their names, appended files behind. For provenance (weights_sha256). */
 ITR_MUST_USE int itr_weights_sha256(const itr_weights *w, char hex[ITR_SHA256_HEX], itr_err *err);
 
 #endif

@@ -39,7 +39,7 @@ struct itr_weights_entry {
 
 struct itr_weights {
 	char *path, *note;
-	const char *format;
+	const char *format, *prefix;            /* prefix: in front of the names of the files that are listed now (itr_weights_append); NULL: none */
 	ITR_VEC(itr_weights_file) files;
 	ITR_VEC(struct itr_weights_entry) entries;
 	itr_map *names;

@@ -100,12 +100,14 @@ static int shard_names(const itr_json *map, const char *path, const char **names
 }
 
 /* What the index promises is where it says. */
-static int check_index(const itr_weights *w, const itr_json *map, itr_err *err)
+static int check_index(const itr_weights *w, const itr_json *map, const char *path, itr_err *err)
 {
 	for (const itr_json *c = itr_json_first(map); c; c = itr_json_next(c)) {
-		int64_t i = itr_map_get(w->names, itr_json_key(c), -1);
+		char *name = itr_xasprintf("%s%s", w->prefix ? w->prefix : "", itr_json_key(c));
+		int64_t i = itr_map_get(w->names, name, -1);
+		free(name);
 		if (i < 0 || strcmp(itr_path_basename(w->files.v[w->entries.v[i].at.file].path), itr_json_str(c, "")))
-			return itr_err_set(err, "'%s': tensor '%.200s' is not in '%.200s'", w->path, itr_json_key(c), itr_json_str(c, ""));
+			return itr_err_set(err, "'%s': tensor '%.200s' is not in '%.200s'", path, itr_json_key(c), itr_json_str(c, ""));
 	}
 	return 0;
 }
@@ -127,7 +129,7 @@ static int open_index(itr_weights *w, const char *path, itr_err *err)
 		free(shard);
 	}
 	if (rc == 0)
-		rc = check_index(w, map, err);
+		rc = check_index(w, map, path, err);
 	w->format = w->format && !strcmp(w->format, "safetensors") ? "safetensors shards" : "pytorch shards";
 	free(dir);
 	free(names);
@@ -196,6 +198,20 @@ itr_weights *itr_weights_open(const char *path, itr_err *err)
 	return NULL;
 }
 
+int itr_weights_append(itr_weights *w, const char *path, const char *prefix, itr_err *err)
+{
+	const char *format = w->format;
+	char *file = itr_path_is_dir(path) ? in_folder(path, err) : itr_xstrdup(path);
+	if (!file)
+		return -1;
+	w->prefix = prefix;
+	int rc = itr_path_has_suffix(file, ".json") ? open_index(w, file, err) : open_file(w, file, err);
+	w->prefix = NULL;
+	w->format = format;
+	free(file);
+	return rc;
+}
+
 /* --- hash ------------------------------------------------------------------------------------------------------------------- */
 
 static int hash_file(itr_sha256 *h, const char *path, itr_err *err)
@@ -218,7 +234,7 @@ int itr_weights_sha256(const itr_weights *w, char hex[ITR_SHA256_HEX], itr_err *
 {
 	itr_sha256 *h = itr_sha256_new();
 	int rc = 0;
-	for (size_t i = 0; i < w->files.n && rc == 0; i++)      /* in order of names: open_index sorted them */
+	for (size_t i = 0; i < w->files.n && rc == 0; i++)      /* in order of names: open_index sorted them; appended ones behind */
 		rc = hash_file(h, w->files.v[i].path, err);
 	itr_sha256_end(h, rc == 0 ? hex : NULL);
 	return rc;

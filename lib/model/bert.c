@@ -1,4 +1,4 @@
-/* BERT: word, position and type tables, post-norm blocks; [CLS], the mean over tokens, or every token. Base and MiniLM differ by config.json alone. Parameters are called as in transformers' BertModel but for
+/* BERT: word, position and type tables, post-norm blocks; tokens pooled any way (model/pooling.h), or every token. Base and MiniLM differ by config.json alone. Parameters are called as in transformers' BertModel but for
  * the joint query|key|value. Source: Devlin et al. 2019; pooling as sentence-transformers. */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,20 @@ static const itr_load_rule rules[] = {
 	{ 0 }
 };
 
+/* Networks that share BERT's tensors by name compute something else with them. */
+static int check_kind(const itr_json *j, itr_err *err)
+{
+	const char *architecture = itr_json_str(itr_json_at(itr_json_get(j, "architectures"), 0), "Bert"), *type = itr_json_str(itr_json_get(j, "model_type"), "bert");
+	const char *positions = itr_json_str(itr_json_get(j, "position_embedding_type"), "absolute");
+	if (strcmp(type, "bert") || strncmp(architecture, "Bert", 4))
+		return itr_err_set(err, "these are weights of '%.60s' (%.60s), not of BERT: only BERT itself is built", type, architecture);
+	if (itr_json_bool(itr_json_get(j, "is_decoder"), false) || itr_json_bool(itr_json_get(j, "add_cross_attention"), false))
+		return itr_err_set(err, "these BERT weights are a decoder's ('is_decoder' or 'add_cross_attention' in config.json): only the encoder is built");
+	if (strcmp(positions, "absolute"))
+		return itr_err_set(err, "these BERT weights use '%.60s' positions; only absolute ones are known", positions);
+	return 0;
+}
+
 static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *j, itr_err *err)
 {
 	*c = (itr_tower_config){ .width = 768, .layers = 12, .heads = 12, .mlp = 3072, .vocab = 30522, .positions = 512, .types = 2, .eps = 1e-12, .activation = ITR_ACT_GELU };
@@ -30,6 +44,8 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 		return itr_err_set(err, "these are not BERT's weights: there is no 'embeddings.word_embeddings.weight', with or without 'bert.' in front");
 	if (!j)
 		return itr_err_set(err, "BERT needs config.json beside its weights: the tensors do not tell the number of heads");
+	if (check_kind(j, err) < 0)
+		return -1;
 	static const struct { const char *key; size_t at; } sizes[] = {
 		{ "hidden_size", offsetof(itr_tower_config, width) }, { "num_hidden_layers", offsetof(itr_tower_config, layers) },
 		{ "num_attention_heads", offsetof(itr_tower_config, heads) }, { "intermediate_size", offsetof(itr_tower_config, mlp) }, { "vocab_size", offsetof(itr_tower_config, vocab) },
@@ -42,9 +58,6 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 		memcpy((char *)c + sizes[i].at, &v, sizeof v);
 	}
 	c->eps = itr_json_num(itr_json_get(j, "layer_norm_eps"), 1e-12);
-	const char *positions = itr_json_str(itr_json_get(j, "position_embedding_type"), "absolute");
-	if (strcmp(positions, "absolute"))
-		return itr_err_set(err, "these BERT weights use '%s' positions; only absolute ones are known", positions);
 	if (itr_blocks_check(c, "BERT", err) < 0)
 		return -1;
 	return itr_activation_named(itr_json_str(itr_json_get(j, "hidden_act"), "gelu"), &c->activation, err);
@@ -85,26 +98,26 @@ static itr_var *embed(itr_tape *t, const struct bert *m, const itr_tower_in *in)
 static itr_tower_out forward(itr_tape *t, const void *tower, const itr_tower_config *c, const itr_tower_in *in, bool states)
 {
 	const struct bert *m = tower;
-	bool mean = c->pooling == ITR_POOL_MEAN;
+	const bool first = c->pooling == ITR_POOL_CLS && !c->skip && !states;            /* then the last block computes no other rows */
 	int64_t *start = itr_xmalloc((size_t)(in->n + 1) * sizeof *start);
 	for (int64_t s = 0; s <= in->n; s++)
 		start[s] = in->start[s] - in->start[0];
 	itr_scope scope = itr_scope_begin(t);
 	itr_var *x = itr_scope_end(t, scope, embed(t, m, in));
-	x = itr_blocks(t, m->block, c, x, &(itr_sequences){ .start = start, .n = in->n, .norm_after = true }, mean || states ? NULL : start, in->n);
-	itr_tower_out out = { .states = states ? x : NULL };
-	out.pooled = mean ? itr_segment_mean(t, x, start, in->n) : states ? itr_gather(t, x, start, in->n) : x;
+	x = itr_blocks(t, m->block, c, x, &(itr_sequences){ .start = start, .n = in->n, .norm_after = true }, first ? start : NULL, in->n);
+	itr_tower_out out = { .states = states ? x : NULL, .pooled = first ? x : itr_pool(t, x, start, in->n, c->pooling, c->skip) };
 	free(start);
 	return out;
 }
 
 static void sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_t *state_dim)
 {
-	*dim = *state_dim = c->width;
+	*state_dim = c->width;
+	*dim = c->width * ITR_MAX(itr_pooling_count(c->pooling), 1);
 	*grid = 0;
 }
 
 const itr_tower_ops itr_tower_bert = {
-	.name = "bert", .summary = "BERT, any size (base 768, MiniLM 384): [CLS] or mean over tokens, and per token", .size = sizeof(struct bert), .tokenizer = "wordpiece", .rules = rules,
+	.name = "bert", .summary = "BERT, any size (base 768, MiniLM 384): [CLS], mean or other pooling, and per token", .size = sizeof(struct bert), .tokenizer = "wordpiece", .pools = true, .rules = rules,
 	.configure = configure, .init = init, .forward = forward, .sizes = sizes,
 };

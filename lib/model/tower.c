@@ -9,8 +9,7 @@
 #include "base/nearest.h"
 #include "base/parallel.h"
 #include "base/path.h"
-
-const char *const itr_pooling_names[] = { "default", "cls", "mean", NULL };
+#include "model/sentence.h"
 
 #define ITR_TOWER(name, modality, symbol) extern const itr_tower_ops itr_tower_##symbol;
 #include "model/towers.def"
@@ -64,37 +63,69 @@ static int read_beside(const char *weights, const char *const *names, itr_json *
 	return 0;
 }
 
-/* sentence-transformers' files: how to pool, and how long a text may be. */
-static int read_sentence_files(itr_tower *w, const char *weights, itr_err *err)
+/* tokenizer_config.json's length: what transformers cuts at where sentence-transformers does not say. A number too large to be meant is one. */
+static int read_length(itr_tower *w, const char *weights, itr_err *err)
 {
-	itr_json *pooling, *sentence;
-	if (read_beside(weights, (const char *const[]){ "1_Pooling/config.json", NULL }, &pooling, err) < 0)
+	itr_json *config;
+	if (read_beside(weights, (const char *const[]){ "tokenizer_config.json", NULL }, &config, err) < 0)
 		return -1;
-	if (read_beside(weights, (const char *const[]){ "sentence_bert_config.json", NULL }, &sentence, err) < 0) {
-		itr_json_free(pooling);
-		return -1;
-	}
-	if (w->config.pooling == ITR_POOL_DEFAULT && itr_json_bool(itr_json_get(pooling, "pooling_mode_mean_tokens"), false))
-		w->config.pooling = ITR_POOL_MEAN;
-	int64_t length = itr_json_int(itr_json_get(sentence, "max_seq_length"), 0);
-	if (length >= 2 && length < w->max_tokens)
-		w->max_tokens = length;
-	itr_json_free(pooling);
-	itr_json_free(sentence);
+	const int64_t length = itr_json_int(itr_json_get(config, "model_max_length"), 0);
+	if (length >= 2)
+		w->max_tokens = ITR_MIN(w->max_tokens, length);
+	itr_json_free(config);
 	return 0;
 }
 
-static int open_tokenizer(itr_tower *w, const itr_tower_opts *o, itr_err *err)
+/* How to pool, what follows, what stands in front of a text, and how long that may be. */
+static int take_sentence(itr_tower *w, itr_sentence *s, const char *weights, itr_err *err)
+{
+	itr_tower_config *c = &w->config;
+	if (!w->ops->image && s->max_tokens >= 2)
+		w->max_tokens = ITR_MIN(w->max_tokens, s->max_tokens);
+	else if (!w->ops->image && weights && read_length(w, weights, err) < 0)
+		return -1;
+	if (s->pooling && !w->ops->pools)
+		return itr_err_set(err, "its Pooling module is not for '%s', which makes one vector of a text by itself", w->ops->name);
+	if (s->modules && !s->pooling && w->ops->pools)
+		return itr_err_set(err, "its modules.json names no Pooling: there is no vector of a text");
+	if (s->pooling_width && s->pooling_width != c->width)
+		return itr_err_set(err, "its Pooling module is for tokens of %lld numbers, these are of %lld", (long long)s->pooling_width, (long long)c->width);
+	if (c->pooling == ITR_POOL_DEFAULT)
+		c->pooling = s->pooling ? s->pooling : w->ops->pooling ? w->ops->pooling : ITR_POOL_CLS;
+	if (!w->ops->pools && c->pooling != ITR_POOL_CLS && c->pooling != ITR_POOL_MEAN)
+		return itr_err_set(err, "'%s' pools by cls or mean only", w->ops->name);
+	c->stages = s->stages;
+	w->prompt = s->prompt;
+	s->prompt = NULL;
+	return 0;
+}
+
+/* The prompt's tokens, when they are not to be pooled; at least one place must be left for a text. */
+static int count_prompt(itr_tower *w, bool skip, itr_err *err)
+{
+	if (!w->prompt)
+		return 0;
+	const size_t bytes = strlen(w->prompt);
+	int32_t *ids = itr_xmalloc((size_t)itr_tokenizer_max_ids(bytes) * sizeof *ids);
+	const int64_t n = itr_tokenizer_encode(w->tokenizer, w->prompt, bytes, ids, itr_tokenizer_max_ids(bytes)) - 1;        /* without the last special one */
+	free(ids);
+	if (n + 1 >= w->max_tokens)
+		return itr_err_set(err, "the prompt '%.80s' has %lld tokens, the encoder takes %lld: nothing is left for a text", w->prompt, (long long)n, (long long)w->max_tokens);
+	w->config.skip = skip ? n : 0;
+	return 0;
+}
+
+static int open_tokenizer(itr_tower *w, const char *weights, const char *vocabulary, bool lower, itr_err *err)
 {
 	if (w->tokenizer)
 		return 0;
-	char *spec = o->vocabulary ? itr_xasprintf("%s:%s", w->ops->tokenizer, o->vocabulary) : o->weights && itr_path_is_dir(o->weights) ? itr_xstrdup(o->weights) : NULL;
-	char *config = o->weights ? itr_tower_beside(o->weights, "tokenizer_config.json") : NULL;
+	char *spec = vocabulary ? itr_xasprintf("%s:%s", w->ops->tokenizer, vocabulary) : weights && itr_path_is_dir(weights) ? itr_xstrdup(weights) : NULL;
+	char *config = weights ? itr_tower_beside(weights, "tokenizer_config.json") : NULL;
 	if (!spec) {
 		free(config);
-		return o->weights ? itr_err_set(err, "'%s' needs its vocabulary: give --vocabulary FILE, or the folder that holds weights and vocabulary", w->ops->name) : 0;
+		return weights ? itr_err_set(err, "'%s' needs its vocabulary: give --vocabulary FILE, or the folder that holds weights and vocabulary", w->ops->name) : 0;
 	}
-	w->tokenizer = itr_tokenizer_new(spec, &(itr_tokenizer_opts){ .config = config }, err);
+	w->tokenizer = itr_tokenizer_new(spec, &(itr_tokenizer_opts){ .config = config, .lower = lower }, err);
 	if (w->tokenizer && strcmp(itr_tokenizer_kind(w->tokenizer), w->ops->tokenizer))
 		itr_err_set(err, "'%s' reads %s ids, '%s' is a %s vocabulary", w->ops->name, w->ops->tokenizer, spec, itr_tokenizer_kind(w->tokenizer));
 	else if (w->tokenizer && w->config.vocab && itr_tokenizer_size(w->tokenizer) > w->config.vocab)
@@ -149,7 +180,7 @@ static int check_memory(const itr_tower *w, const itr_weights *weights, itr_err 
 	return need <= stored + SLACK ? 0 : itr_err_set(err, "the sizes in its config.json need %lld numbers, the weights are %lld", (long long)need, (long long)stored);
 }
 
-static int build(itr_tower *w, const itr_weights *weights, const itr_json *config, const itr_tower_opts *o, itr_err *err)
+static int build(itr_tower *w, const itr_weights *weights, const itr_json *config, itr_sentence *s, const itr_tower_opts *o, itr_err *err)
 {
 	if (w->ops->configure(&w->config, weights, config, err) < 0 || itr_tower_check_sizes(w->ops, &w->config, err) < 0)
 		return -1;
@@ -161,22 +192,23 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	if (w->ops->image && w->preset->crop != w->config.image_size)
 		return itr_err_set(err, "'%s' takes pictures of %lld x %lld, the preset '%s' makes %d x %d: choose another with --preset", w->ops->name, (long long)w->config.image_size,
 		                   (long long)w->config.image_size, w->preset->name, w->preset->crop, w->preset->crop);
-	if (!w->ops->image && o->weights && read_sentence_files(w, o->weights, err) < 0)
-		return -1;
-	if (!w->ops->image && open_tokenizer(w, o, err) < 0)
+	if (take_sentence(w, s, o->weights, err) < 0 || (!w->ops->image && open_tokenizer(w, o->weights, o->vocabulary, s->lower, err) < 0))
 		return -1;
 	if (o->max_tokens >= 2)
 		w->max_tokens = ITR_MIN(w->max_tokens, o->max_tokens);
 	if (!weights && w->tokenizer)
 		w->config.vocab = itr_tokenizer_size(w->tokenizer);
-	if (w->config.pooling == ITR_POOL_DEFAULT)
-		w->config.pooling = w->ops->pooling == ITR_POOL_DEFAULT ? ITR_POOL_CLS : w->ops->pooling;
+	if (w->tokenizer && count_prompt(w, s->skip_prompt, err) < 0)
+		return -1;
+	w->ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
+	if (itr_stages_check(&w->config.stages, w->dim, err) < 0)
+		return -1;
+	itr_tower_sizes(w);
 	w->params = itr_params_new();
-	w->ops->init(w->layers, w->params, &w->config);
+	itr_tower_init(w, w->params);
 	if (weights && check_memory(w, weights, err) < 0)
 		return -1;
 	itr_params_seal(w->params);
-	w->ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
 	if (!weights) {
 		itr_params_initialise(w->params, o->seed);
 		return 0;
@@ -191,22 +223,44 @@ static itr_tower *not_opened(const itr_tower_opts *o)
 	return NULL;
 }
 
+/* Files around the weights, then the weights, which may lie in another folder than the one named. *folder, free(): that folder or file. */
+static int open_files(const char *path, bool image, const itr_tower_opts *o, itr_sentence *s, itr_weights **weights, itr_json **config, char **folder, itr_err *err)
+{
+	char *modules = itr_tower_beside(path, "modules.json");
+	const bool read = !image || modules;
+	free(modules);
+	if (read && itr_sentence_read(s, path, o->prompt, o->prompt_name, err) < 0)
+		return -1;
+	if (s->folder && !itr_path_is_dir(path))
+		return itr_err_set(err, "modules.json beside it puts the weights in '%s': give the folder that holds modules.json", s->folder);
+	*folder = itr_xstrdup(s->folder ? s->folder : path);
+	if (!(*weights = itr_weights_open(*folder, err)) || itr_sentence_append(s, *weights, err) < 0)
+		return -1;
+	return read_beside(*folder, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, config, err);
+}
+
 itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err)
 {
 	const itr_tower_ops *ops = itr_tower_find(name, image, err);
 	itr_weights *weights = NULL;
 	itr_json *config = NULL;
-	if (!ops || (o->weights && !(weights = itr_weights_open(o->weights, err))))
+	itr_sentence s = { .folder = NULL };
+	char *folder = NULL;
+	if (!ops)
 		return not_opened(o);
 	itr_tower *w = itr_xcalloc(1, sizeof *w);
 	w->ops = ops;
 	w->tokenizer = o->tokenizer;
 	w->layers = itr_xcalloc(1, ops->size);
-	int rc = o->weights ? read_beside(o->weights, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, &config, err) : 0;
+	int rc = o->weights ? open_files(o->weights, image, o, &s, &weights, &config, &folder, err) : 0;
+	itr_tower_opts there = *o;
+	there.weights = folder;
 	if (rc == 0)
-		rc = build(w, weights, config, o, err);
+		rc = build(w, weights, config, &s, &there, err);
 	itr_json_free(config);
 	itr_weights_close(weights);
+	itr_sentence_free(&s);
+	free(folder);
 	if (rc == 0)
 		return w;
 	if (o->weights)
@@ -225,12 +279,50 @@ void itr_tower_free(itr_tower *w)
 	itr_tokenizer_free(w->tokenizer);
 	free(w->layers);
 	free(w->fixed);
+	free(w->prompt);
 	free(w);
 }
 
 void itr_tower_freeze(itr_tower *w, itr_compute c, int threads) { itr_params_freeze(w->params, c, threads); }
 
-itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states) { return w->ops->forward(t, w->layers, &w->config, in, states); }
+void itr_tower_init(itr_tower *w, itr_params *p)
+{
+	w->ops->init(w->layers, p, &w->config);
+	itr_stages_init(w->stage, p, &w->config.stages);
+}
+
+void itr_tower_sizes(itr_tower *w)
+{
+	w->ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
+	w->dim = itr_stages_out(&w->config.stages, w->dim);
+}
+
+itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states)
+{
+	itr_tower_out out = w->ops->forward(t, w->layers, &w->config, in, states);
+	out.pooled = itr_stages_apply(t, w->stage, &w->config.stages, out.pooled);
+	return out;
+}
+
+void itr_tower_describe_text(const itr_tower *w, itr_buf *b)
+{
+	enum { SHOWN = 60 };
+	itr_pooling_print(w->config.pooling, b);
+	if (w->config.stages.n)
+		itr_buf_puts(b, "; ");
+	itr_stages_print(&w->config.stages, b);
+	if (!w->prompt)
+		return;
+	if (strlen(w->prompt) <= SHOWN) {
+		itr_buf_printf(b, "; prompt '%s'", w->prompt);
+	} else {
+		char hash[ITR_SHA256_HEX];
+		itr_sha256_bytes(w->prompt, strlen(w->prompt), hash);
+		itr_buf_printf(b, "; prompt of SHA-256 %.16s", hash);
+	}
+	if (w->config.skip)
+		itr_buf_puts(b, ", not pooled");
+}
 
 /* --- texts ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -245,8 +337,11 @@ static void encode_one(void *ctx, int64_t i, int worker)
 {
 	const struct texts *x = ctx;
 	int32_t *ids = x->ids + i * x->w->max_tokens, end = itr_tokenizer_end(x->w->tokenizer);
+	char *joined = x->w->prompt ? itr_xasprintf("%s%s", x->w->prompt, x->text[i]) : NULL;
+	const char *text = joined ? joined : x->text[i];
 	(void)worker;
-	x->count[i] = itr_tokenizer_encode(x->w->tokenizer, x->text[i], strlen(x->text[i]), ids, x->w->max_tokens);
+	x->count[i] = itr_tokenizer_encode(x->w->tokenizer, text, strlen(text), ids, x->w->max_tokens);
+	free(joined);
 	for (int64_t k = 0; x->w->ops->stops_at_end && k < x->count[i]; k++)
 		if (ids[k] == end)
 			x->count[i] = k + 1;

@@ -12,12 +12,11 @@
 #include "base/hash.h"
 #include "image/preset.h"
 #include "io/json.h"
+#include "model/pooling.h"
+#include "model/stages.h"
 #include "nn/layers.h"
 #include "nn/load.h"
 #include "text/tokenizer.h"
-
-typedef enum { ITR_POOL_DEFAULT, ITR_POOL_CLS, ITR_POOL_MEAN } itr_pooling;
-extern const char *const itr_pooling_names[];    /* "default" "cls" "mean" NULL */
 
 /* Sizes; what a tower does not have is 0. Filled by the tower's `configure` from config.json where the weights' folder has one, from the tensors' shapes otherwise. */
 typedef struct itr_tower_config {
@@ -28,6 +27,8 @@ typedef struct itr_tower_config {
 	double eps;                              /* of the normalisations: never a default */
 	itr_activation activation;
 	itr_pooling pooling;
+	int64_t skip;                            /* text: first tokens of every text that take no part in the pooling: a prompt that is not to be included */
+	itr_stages stages;                       /* what follows the pooling */
 	const char *preset;                      /* image: preprocessing that these weights were published with, where publishers differ; NULL: the tower's own */
 	bool batch_statistics;                   /* --bn batch: BatchNorm by the batch instead of the running statistics */
 } itr_tower_config;
@@ -51,6 +52,7 @@ typedef struct itr_tower_ops {
 	const char *preset;                      /* image towers: preprocessing (image/preset.h) */
 	const char *tokenizer;                   /* text towers: kind, "wordpiece", "clip-bpe" or "words" */
 	itr_pooling pooling;                     /* text towers: the weights' own, where their folder does not say otherwise; DEFAULT means CLS */
+	bool pools;                              /* text towers: itr_pool over its tokens, any way; otherwise CLS and MEAN are the tower's own, or there is no choice */
 	bool stops_at_end;                       /* text towers: nothing behind the first end token matters */
 	const itr_load_rule *rules;              /* published names -> ours, ending in an empty one */
 	/* Sizes. w and config_json may be NULL (random weights, true size). 0, or -1 with err: wrong weights for this tower, said by name and shape. */
@@ -68,6 +70,7 @@ typedef struct itr_tower_opts {
 	const char *vocabulary;                  /* text: vocab.txt, merges; NULL: looked for in the weights' folder */
 	const char *preset;                      /* image: preprocessing by name; NULL: as the file beside the weights says, or the tower's */
 	itr_pooling pooling;
+	const char *prompt, *prompt_name;        /* text: put in front of every text, or the name of one that the weights' folder lists; NULL: the folder's default */
 	bool batch_statistics;                   /* BatchNorm by the batch while training, as config.batch_statistics */
 	itr_tokenizer *tokenizer;                /* text, without weights: this one (taken over), whose size the table then has; NULL: from `vocabulary` */
 	int64_t max_tokens;                      /* text: cut to so many, if the tower takes more; 0: what the tower takes */
@@ -88,6 +91,8 @@ typedef struct itr_tower {
 	itr_preset published;                    /* what it points at, where the file beside the weights asks for what no preset is */
 	itr_tokenizer *tokenizer;                /* text towers; NULL with random weights and no vocabulary */
 	int64_t max_tokens;                      /* text: positions */
+	char *prompt;                            /* text: put in front of every text; NULL: none */
+	itr_stage_layers stage[ITR_MAX_STAGES];  /* of config.stages */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without */
 	uint8_t *fixed;                          /* one an array: constant although the tower is trained (itr_towers_fix); NULL: none */
 } itr_tower;
@@ -112,6 +117,12 @@ itr_json *itr_tower_json(const itr_tower *w);
 itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabulary, size_t n, itr_err *err);
 /* Sizes that come from a file: within bounds, none that must be there is 0, heads and patches come out even. 0, or -1 with err. */
 ITR_MUST_USE int itr_tower_check_sizes(const itr_tower_ops *ops, const itr_tower_config *c, itr_err *err);
+
+/* Registers the tower's arrays and those of the stages behind it in p; sets dim, grid and state_dim. For tower.c and tower_file.c. */
+void itr_tower_init(itr_tower *w, itr_params *p);
+void itr_tower_sizes(itr_tower *w);
+/* One line about what is made of a text's tokens: "mean; dense 384->128 tanh; prompt 'query: '". */
+void itr_tower_describe_text(const itr_tower *w, itr_buf *b);
 
 void itr_tower_freeze(itr_tower *w, itr_compute c, int threads);
 itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states);

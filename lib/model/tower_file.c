@@ -17,7 +17,7 @@ void itr_tower_join(itr_tower *w, itr_params *p, const char *scope, bool trained
 	w->first_param = itr_params_count(p);
 	memset(w->layers, 0, w->ops->size);             /* registered anew: layers point at the model's arrays from here on */
 	itr_params_scope(p, scope);
-	w->ops->init(w->layers, p, &w->config);
+	itr_tower_init(w, p);
 	itr_params_scope(p, NULL);
 	w->n_params = itr_params_count(p) - w->first_param;
 	for (int64_t i = 0; i < w->n_params; i++) {
@@ -57,7 +57,16 @@ itr_json *itr_tower_json(const itr_tower *w)
 		itr_json_add_int(j, fields[i].key, *field_of(&c, i));
 	itr_json_add_num(j, "eps", c.eps);
 	itr_json_add_int(j, "activation", c.activation);
-	itr_json_add_str(j, "pooling", itr_pooling_names[c.pooling]);
+	itr_buf pooling = ITR_BUF_INIT;
+	itr_pooling_print(c.pooling, &pooling);
+	itr_json_add_str(j, "pooling", itr_buf_str(&pooling));
+	itr_buf_free(&pooling);
+	if (c.stages.n)
+		itr_json_add(j, "stages", itr_stages_json(&c.stages));
+	if (w->prompt) {
+		itr_json_add_str(j, "prompt", w->prompt);
+		itr_json_add_int(j, "prompt_skipped", c.skip);
+	}
 	itr_json_add_bool(j, "batch_statistics", c.batch_statistics);
 	itr_json_add_int(j, "max_tokens", w->max_tokens);
 	if (w->preset == &w->published)
@@ -104,9 +113,17 @@ static int read_config(itr_tower *w, const itr_json *j, itr_err *err)
 		*field_of(c, i) = itr_json_int(itr_json_get(j, fields[i].key), -1);
 	c->eps = itr_json_num(itr_json_get(j, "eps"), c->eps);
 	c->activation = (itr_activation)itr_json_int(itr_json_get(j, "activation"), c->activation);
-	c->pooling = strcmp(pooling, "mean") ? ITR_POOL_CLS : ITR_POOL_MEAN;
+	if (itr_pooling_parse(pooling, &c->pooling, err) < 0 || itr_stages_read(&c->stages, itr_json_get(j, "stages"), err) < 0)
+		return -1;
+	if (!w->ops->pools && c->pooling != ITR_POOL_CLS && c->pooling != ITR_POOL_MEAN)
+		return itr_err_set(err, "tower '%s' cannot pool by '%.80s'", w->ops->name, pooling);
 	c->batch_statistics = itr_json_bool(itr_json_get(j, "batch_statistics"), false);
 	w->max_tokens = ITR_MIN(itr_json_int(itr_json_get(j, "max_tokens"), 0), c->positions > 0 ? c->positions : 65536);
+	const char *prompt = itr_json_str(itr_json_get(j, "prompt"), NULL);
+	c->skip = prompt ? itr_json_int(itr_json_get(j, "prompt_skipped"), 0) : 0;
+	if (c->skip < 0 || c->skip >= ITR_MAX(w->max_tokens, 1))
+		return itr_err_set(err, "tower '%s' cannot leave out %lld tokens of a prompt", w->ops->name, (long long)c->skip);
+	w->prompt = prompt ? itr_xstrdup(prompt) : NULL;
 	return itr_tower_check_sizes(w->ops, c, err);
 }
 
@@ -137,11 +154,16 @@ itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabula
 	itr_tower *w = itr_xcalloc(1, sizeof *w);
 	w->ops = ops;
 	w->layers = itr_xcalloc(1, ops->size);
-	if (read_config(w, j, err) < 0 || read_rest(w, j, vocabulary, n, err) < 0) {
+	int rc = read_config(w, j, err);
+	if (rc == 0) {
+		ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
+		rc = itr_stages_check(&w->config.stages, w->dim, err);
+	}
+	if (rc < 0 || read_rest(w, j, vocabulary, n, err) < 0) {
 		itr_tower_free(w);
 		return NULL;
 	}
-	ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
+	itr_tower_sizes(w);
 	const char *hash = itr_json_str(itr_json_get(j, "weights_sha256"), "");
 	memcpy(w->weights_sha256, hash, ITR_MIN(strlen(hash), sizeof w->weights_sha256 - 1));
 	return w;

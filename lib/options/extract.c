@@ -17,7 +17,9 @@ const itr_option itr_extract_option_table[] = {
 	ITR_OPT_STR("vocabulary", 0, itr_extract_options, vocabulary, "FILE", "vocab.txt or merges of the text encoder (default: the one beside its weights)"),
 	ITR_OPT_STR("preset", 0, itr_extract_options, preset, "NAME", "preprocessing of the images (default: what the weights were published with)"),
 	ITR_OPT_ENUM("precision", 0, itr_extract_options, precision, itr_compute_names, "of the networks' products: fp32, bf16 or int8"),
-	ITR_OPT_STR("pooling", 0, itr_extract_options, pooling, "HOW", "cls or mean, where the encoder has a choice (default: the weights' own)"),
+	ITR_OPT_STR("pooling", 0, itr_extract_options, pooling, "HOW", "cls, mean, max, mean_sqrt_len_tokens, weightedmean or lasttoken, or several joined by +, where the encoder has a choice (default: the weights' own)"),
+	ITR_OPT_STR("prompt", 0, itr_extract_options, prompt, "TEXT", "put in front of every caption (default: the weights' own default prompt, if they have one)"),
+	ITR_OPT_STR("prompt-name", 0, itr_extract_options, prompt_name, "NAME", "the prompt of that name in the weights' config_sentence_transformers.json"),
 	ITR_OPT_BOOL("patches", 0, itr_extract_options, patches, "store a vector per patch too, as half floats"),
 	ITR_OPT_BOOL("tokens", 0, itr_extract_options, tokens, "store a vector per token too, as half floats"),
 	ITR_OPT_INT("max-tokens", 0, itr_extract_options, max_tokens, "N", "tokens stored a caption"),
@@ -49,16 +51,23 @@ void itr_extract_options_init(itr_extract_options *o) { *o = (itr_extract_option
 int itr_extract_options_of(itr_extract_opts *x, const itr_extract_options *o, const itr_tool *t, itr_err *err)
 {
 	*x = (itr_extract_opts){
-		.model = o->model, .image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling, .vocabulary = o->vocabulary, .preset = o->preset, .compute = (itr_compute)o->precision,
+		.model = o->model, .image_encoder = o->image_encoder, .text_encoder = o->text_encoder, .pooling = o->pooling, .prompt = o->prompt, .prompt_name = o->prompt_name,
+		.vocabulary = o->vocabulary, .preset = o->preset, .compute = (itr_compute)o->precision,
 		.image_weights = o->image_weights ? o->image_weights : o->weights, .text_weights = o->text_weights ? o->text_weights : o->weights,
 		.patches = o->patches, .tokens = o->tokens, .normalize = o->normalize, .max_tokens = o->max_tokens, .part_rows = o->part_rows, .max_failed = o->max_failed,
 		.alpha = (itr_alpha)o->alpha, .exif = o->exif, .fast_decode = o->fast_decode, .threads = t->threads, .interrupted = &itr_interrupted,
 	};
 	if (o->shard && itr_extract_shard(x, o->shard, err) < 0)
 		return itr_err_prefix(err, "--shard: ");
-	const char *own = o->image_encoder ? "image-encoder" : o->text_encoder ? "text-encoder" : x->image_weights || x->text_weights ? "weights" : o->vocabulary ? "vocabulary" : o->preset ? "preset" : o->pooling ? "pooling" : NULL;
-	if (o->model && own)
-		return itr_err_set(err, "the model brings its own encoders: '--%s' does not go with '--model' on a manifest", own);
+	const struct { const char *name; bool given; } own[] = {
+		{ "image-encoder", o->image_encoder }, { "text-encoder", o->text_encoder }, { "weights", x->image_weights || x->text_weights }, { "vocabulary", o->vocabulary }, { "preset", o->preset },
+		{ "pooling", o->pooling }, { "prompt", o->prompt }, { "prompt-name", o->prompt_name },
+	};
+	for (int i = 0; i < ITR_LEN(own) && o->model; i++)
+		if (own[i].given)
+			return itr_err_set(err, "the model brings its own encoders: '--%s' does not go with '--model' on a manifest", own[i].name);
+	if (o->prompt && o->prompt_name)
+		return itr_err_set(err, "--prompt and --prompt-name both name a prompt: give one");
 	if (!o->image_encoder && !o->text_encoder && !o->model)
 		return itr_err_set(err, "give --image-encoder, --text-encoder or both (--list shows them)");
 	char *end = NULL;

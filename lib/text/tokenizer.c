@@ -133,6 +133,9 @@ static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const c
 		return -1;
 	if (cased)
 		r->lower = r->strip_accents = false;
+	if (o && o->lower && !r->lower && r->strip_accents)
+		return itr_err_set(err, "lower case is asked for before a tokenizer that strips accents and keeps capitals: that order is not built");
+	r->lower = r->lower || (o && o->lower);
 	return 0;
 }
 

@@ -25,6 +25,7 @@ typedef struct itr_tokenizer itr_tokenizer;
 typedef struct itr_tokenizer_opts {
 	bool cased;               /* wordpiece: no lower case, accents stay (bert-base-cased) */
 	bool open_clip_clean;     /* clip-bpe: html.unescape twice and white space as open_clip.SimpleTokenizer does it */
+	bool lower;               /* wordpiece: lower case although the vocabulary's own rules keep it (sentence-transformers' do_lower_case) */
 	const char *rules;        /* what itr_tokenizer_rules_json gave for the tokenizer whose file this is; wins over config */
 	const char *config;       /* tokenizer_config.json to take do_lower_case, strip_accents and tokenize_chinese_chars from; NULL: the one in the folder, if a folder is given */
 } itr_tokenizer_opts;
