@@ -1,5 +1,5 @@
 """MLflow itself on a store that `runs` wrote: finds the runs, reads every value, edits them, migrates them. Argument: the folder with the programs."""
-import json, math, os, subprocess, sys, tempfile
+import json, math, os, subprocess, sys, tempfile, urllib.request
 
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -52,7 +52,7 @@ def main():
     from mlflow.tracking import MlflowClient
 
     top = tempfile.mkdtemp(prefix="itr-mlflow.")
-    store = os.path.join(top, "runs of mine")
+    store = os.path.join(top, "it's runs, 100 % \"\u00fc\" #1")
     odd = "it's: a #name, \u00fc"
     parent = runs("start", "--run-name", odd, "--experiment", "night", "--note", "two\nlines", store=store)
     child = runs("start", "--parent-run", parent, "--run-name", "child", store=store)
@@ -68,7 +68,7 @@ def main():
     runs("end", child, "--status", "FINISHED", store=store)
     runs("end", parent, "--status", "KILLED", store=store)
 
-    uri = "file://" + store.replace(" ", "%20")
+    uri = "file://" + urllib.request.pathname2url(store)
     mlflow.set_tracking_uri(uri)
     client = MlflowClient()
     names = {e.name: e.experiment_id for e in client.search_experiments()}
