@@ -19,7 +19,8 @@ prefix    ?= $(PREFIX)
 PROGRAM_PREFIX ?= itr-
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
 V         ?= 0
-Q         := $(if $(filter 1,$(V)),,@)
+# Q=1 on the command line is a knob of the pipelines, not of these recipes
+override Q := $(if $(filter 1,$(V)),,@)
 quote      = '$(subst ','\'',$(1))'
 SAY        = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
@@ -131,15 +132,17 @@ asan:  ## the same programs with AddressSanitizer and UBSan, in build/asan/bin
 	@$(MAKE) SANITIZE=address,undefined all
 
 ##@ Running
-# A goal that may install packages first starts a second make, so that pkg-config is asked only afterwards.
+# A goal that may install packages first starts a second make, so that pkg-config is asked only afterwards. make hands on the variables of the command line and of the environment,
+# letter by letter; it shall not expand the `$` of a path for the environment of commands.
+$(foreach v,DATA WEIGHTS IMAGE_WEIGHTS TEXT_WEIGHTS KARPATHY BASE_URL ANNOTATIONS_URL SHARED,$(if $(filter command,$(firstword $(origin $v))),$(eval unexport $v)))
 demo: deps-build  ## the main job on embedded data: scenes -> features -> CCA -> metrics and a picture (under 90 s)
 	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk demo
 real: deps-build  ## the same on real pictures: make real DATA=folder of captioned images
-	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk real DATA='$(DATA)'
+	@$(MAKE) all && $(MAKE) -f pipelines/demo.mk real
 coco: deps-build  ## COCO fetched, described, scored; resumable: make coco [LIMIT=1000] [SUBSET=val2017] [BASE_URL=... ANNOTATIONS_URL=...]
 	@$(MAKE) all && $(MAKE) -f pipelines/coco.mk coco
 quantization: deps-build  ## document 002: sizes x precisions x candidate pools, tables and plots: make quantization [DATA=embeddings.npz] [N=5000]
-	@$(MAKE) all && $(MAKE) -f pipelines/quantization.mk quantization $(if $(DATA),DATA='$(DATA)') $(if $(N),N=$(N))
+	@$(MAKE) all && $(MAKE) -f pipelines/quantization.mk quantization
 coco-quantization: deps-build  ## document 002 from JPEG to plot, with CLIP: make coco-quantization [DATA=FOLDER|manifest.jsonl|scenes] [WEIGHTS=...] [ENCODERS=...] [LIMIT=1000]
 	@$(MAKE) all && $(MAKE) -f pipelines/coco-quantization.mk coco-quantization
 stamps: deps-build  ## published towers on real pictures, ten random splits: ridge, CCA, InfoNCE: make stamps [DATA=folder] [SEEDS="1 2 3"]
@@ -147,7 +150,7 @@ stamps: deps-build  ## published towers on real pictures, ten random splits: rid
 precision: deps-build  ## the same towers in bf16 and int8: cosine to fp32 and the change in recall@10: make precision [DATA=folder]
 	@$(MAKE) all && $(MAKE) -f pipelines/stamps.mk precision
 translation: deps-build  ## document 003: networks and closed forms translate text vectors into image vectors: make translation [DATA=folder with train.npz, test.clean.npz]
-	@$(MAKE) all && $(MAKE) -f pipelines/translation.mk translation $(if $(DATA),DATA='$(DATA)') $(if $(N),N=$(N)) $(if $(SEEDS),SEEDS='$(SEEDS)') $(if $(EPOCHS),EPOCHS=$(EPOCHS))
+	@$(MAKE) all && $(MAKE) -f pipelines/translation.mk translation
 
 ##@ Testing
 check:  ## unit, tool, corrupt-input, pipeline and interop tests; ends with "N passed, N failed, N skipped"

@@ -3,20 +3,24 @@
 #   make precision                     the same towers in bf16 and int8: cosine to fp32, and what that changes in recall
 # Every split is 80 % training and 20 % test. Hyper-parameters are chosen on a fifth of the training part, then the model is fitted to all of it; the test part is scored once.
 # Equal captions are equal answers. Interrupt it anywhere and give the command again.
-# in: DATA, WEIGHTS   out: $(OUT)/{features.h5,METHOD-SEED.h5,table.csv,summary.txt,summary.png,retrieval.png}
-# variables: SEEDS, METHODS (ridge1: lambda = 1; ridge, cca, heads: chosen), IMAGE/TEXT encoders and their weights, CANDIDATES_* of a method
+# Another value of a variable, other pictures or weights: what depends on them is made again.
+# in: DATA, WEIGHTS   out: $(OUT)/{features.h5,METHOD-SEED.h5,table.csv,summary.txt,summary.png,retrieval.png}, precision: $(OUT)/precision.txt
+# variables: DATA, SEEDS, METHODS (ridge1: lambda = 1; ridge, cca, heads: chosen), IMAGE/TEXT encoders and IMAGE_WEIGHTS/TEXT_WEIGHTS (default: from WEIGHTS in SHARED), of a method: CANDIDATES_*, MODEL_*, TRY_*, FIT_*; OUT
 SHARED        ?= ../shared
-DATA          ?= $(SHARED)/data/stamps
-WEIGHTS       ?= $(SHARED)/weights
+DATA          ?= $(call given,SHARED)/data/stamps
+WEIGHTS       ?= $(call given,SHARED)/weights
 IMAGE         ?= efficientnet-lite0
-IMAGE_WEIGHTS ?= $(WEIGHTS)/efficientnet_lite0/efficientnet-lite0-57934424.pth
+IMAGE_WEIGHTS ?= $(call given,WEIGHTS)/efficientnet_lite0/efficientnet-lite0-57934424.pth
 TEXT          ?= bert
-TEXT_WEIGHTS  ?= $(WEIGHTS)/all-MiniLM-L6-v2
+TEXT_WEIGHTS  ?= $(call given,WEIGHTS)/all-MiniLM-L6-v2
 SEEDS         ?= 1 2 3 4 5 6 7 8 9 10
 METHODS       ?= ridge1 ridge cca heads
 PIPELINE      := stamps
 OUT           ?= data/stamps
 include pipelines/common.mk
+PICTURES      := make stamps DATA=FOLDER (NAME.png or NAME.jpg, each with its captions in NAME.txt)
+$(if $(call given,DATA),$(call need,d,DATA,$(PICTURES)),$(error which pictures? $(PICTURES)))
+$(foreach v,IMAGE_WEIGHTS TEXT_WEIGHTS,$(call need,e,$v,$v names a file or folder of weights ($v= for an encoder that has none)))
 
 # What is tried on the validation part: one word a candidate, several options joined by ';'. ridge1 has no choice.
 CANDIDATES_ridge1 ?= --lambda=1
@@ -30,24 +34,38 @@ MODEL_heads       := --model heads --schedule constant
 # only while choosing; the number of epochs is chosen too
 TRY_heads         := --monitor val_mean_recall_at_10 --epochs 30 --patience 8
 FIT_heads         := --monitor train_loss --patience 0
+ifdef HELD
 JOBS := $(foreach m,$(METHODS),$(foreach s,$(SEEDS),$m-$s))
 seed   = $(lastword $(subst -, ,$(1)))
 method = $(firstword $(subst -, ,$(1)))
 
-.PHONY: stamps
+.PHONY: stamps precision
 stamps: $(OUT)/summary.txt $(OUT)/summary.png $(OUT)/retrieval.png
 	@cat $<
+precision: $(OUT)/precision.txt
+	@cat $<
+
+SHOWN := cca-$(firstword $(SEEDS))
+PRECISIONS := bf16 int8
+$(call stamp,manifest,$(OUT)/manifest.jsonl,DATA)
+$(call stamp,features,$(OUT)/features.h5 $(PRECISIONS:%=$(OUT)/features-%.h5),IMAGE IMAGE_WEIGHTS TEXT TEXT_WEIGHTS,manifest)
+$(foreach j,$(sort $(JOBS) $(SHOWN)),$(call stamp,$j.tried,$(OUT)/$j.tried,$(foreach v,CANDIDATES MODEL TRY,$v_$(call method,$j)),features))
+$(foreach j,$(sort $(JOBS) $(SHOWN)),$(call stamp,$j,$(OUT)/$j.h5 $(OUT)/$j.csv,FIT_$(call method,$j),$j.tried))
+$(call stamp,table,$(OUT)/table.csv,METHODS SEEDS,$(JOBS))
+$(call stamp,summary,$(OUT)/summary.txt $(OUT)/summary.png,,table)
+$(call stamp,retrieval,$(OUT)/retrieval.png,SEEDS,$(SHOWN))
+$(call stamp,precision,$(OUT)/precision-cca.h5 $(foreach p,fp32 $(PRECISIONS),$(OUT)/precision-$p.json) $(OUT)/precision.txt,,features)
+$(call stamp,run.id,$(OUT)/run.id,,summary retrieval precision)
 
 $(OUT)/manifest.jsonl: | $(OUT)/run.id
-	@test -d '$(DATA)' || { echo "make: '$(DATA)' is no folder: make stamps DATA=FOLDER (NAME.png or NAME.jpg, each with its captions in NAME.txt)" >&2; exit 1; }
-	$(call in_run,fetch-coco) --from sidecar '$(DATA)' --split-sizes none -o $(OUT) -f -q > /dev/null
+	$(call in_run,fetch-coco) $(call option,--from sidecar,DATA) --split-sizes none -o $(OUT) -f -q > /dev/null
 $(OUT)/features.h5: $(OUT)/manifest.jsonl
-	$(call in_run,extract-features) --image-encoder $(IMAGE) $(if $(IMAGE_WEIGHTS),--image-weights '$(IMAGE_WEIGHTS)') --text-encoder $(TEXT) $(if $(TEXT_WEIGHTS),--text-weights '$(TEXT_WEIGHTS)') $< -o $@ -f -q
+	$(call in_run,extract-features) --image-encoder $(IMAGE) $(call option,--image-weights,IMAGE_WEIGHTS) --text-encoder $(TEXT) $(call option,--text-weights,TEXT_WEIGHTS) $< -o $@ -f -q
 
 # one line a candidate: recall@10 on the validation part, mean of both directions; regularization and epoch that gave it; the candidate
 $(OUT)/%.tried: $(OUT)/features.h5
 	@for c in $(foreach c,$(CANDIDATES_$(call method,$*)),'$c'); do \
-	  $(BIN)/train $(MODEL_$(call method,$*)) $(TRY_$(call method,$*)) $${c//;/ } --split-sizes 0.64/0.16/0.2 --seed $(call seed,$*) $< -o $(OUT)/$*.try.h5 -f --json -q --no-track > $@.json || exit 1; \
+	  $(call prog,train) $(MODEL_$(call method,$*)) $(TRY_$(call method,$*)) $${c//;/ } --split-sizes 0.64/0.16/0.2 --seed $(call seed,$*) $< -o $(OUT)/$*.try.h5 -f --json -q --no-track > $@.json || exit 1; \
 	  awk -F'[:,]' -v c="$$c" '/"val_mean_recall_at_10"/ && v == "" { v = $$2 } /"value"/ { v = $$2 } /"epoch"/ { e = $$2 + 0 } /"regularization"/ && r == "" { r = $$2 + 0 } \
 	    END { print v + 0, "regularization=" r, "epochs=" e, c }' $@.json; \
 	done > $@.new; rm -f $@.json $(OUT)/$*.try.*; mv $@.new $@
@@ -92,17 +110,14 @@ $(OUT)/summary.png: $(OUT)/table.csv
 	  set yrange [0:100]; set ylabel 'recall, %'; set grid y; set key top left; set title 'text to image'; d = '$(OUT)/summary.dat'; \
 	  plot d u 2:3:xtic(1) t 'R@1' lc rgb '#4477aa', d u 4:5 t 'R@5' lc rgb '#66ccee', d u 6:7 t 'R@10' lc rgb '#228833', d u 0:16 w lines dt 2 lc rgb 'black' t 'chance of R@10'; \
 	  set title 'image to text'; plot d u 8:9:xtic(1) t 'R@1' lc rgb '#4477aa', d u 10:11 t 'R@5' lc rgb '#66ccee', d u 12:13 t 'R@10' lc rgb '#228833', d u 0:16 w lines dt 2 lc rgb 'black' t 'chance of R@10'" && mv $@.new $@
-$(OUT)/retrieval.png: $(OUT)/cca-$(firstword $(SEEDS)).h5
+$(OUT)/retrieval.png: $(OUT)/$(SHOWN).h5
 	@$(call in_run,extract-features) --model $< $(OUT)/features.h5 --split test -o $(OUT)/shown.npz -f -q
 	@$(call in_run,search) $(OUT)/shown.npz --manifest $(OUT)/manifest.jsonl --random 6 --seed 1 --sheet $@ -f -q > /dev/null
 
 # --- precision of the towers ---------------------------------------------------------------------------------------------------------------------
 # A space fitted on fp32 vectors of 40 % of the pictures, the other 60 % searched with the vectors of each precision; differences are paired, query by query, intervals over pictures.
-.PHONY: precision
-precision: $(OUT)/precision.txt
-	@cat $<
 $(OUT)/features-%.h5: $(OUT)/manifest.jsonl
-	$(call in_run,extract-features) --image-encoder $(IMAGE) $(if $(IMAGE_WEIGHTS),--image-weights '$(IMAGE_WEIGHTS)') --text-encoder $(TEXT) $(if $(TEXT_WEIGHTS),--text-weights '$(TEXT_WEIGHTS)') --precision $* $< -o $@ -f -q
+	$(call in_run,extract-features) --image-encoder $(IMAGE) $(call option,--image-weights,IMAGE_WEIGHTS) --text-encoder $(TEXT) $(call option,--text-weights,TEXT_WEIGHTS) --precision $* $< -o $@ -f -q
 $(OUT)/precision-cca.h5: $(OUT)/features.h5
 	$(call in_run,train) --model cca --dims 256 --power 1 --regularization 3 --split-sizes 0.4/0/0.6 --seed 1 $< -o $@ -f -q
 $(OUT)/precision-%.json: $(OUT)/features-%.h5 $(OUT)/precision-cca.h5 $(OUT)/features.h5
@@ -110,5 +125,6 @@ $(OUT)/precision-%.json: $(OUT)/features-%.h5 $(OUT)/precision-cca.h5 $(OUT)/fea
 $(OUT)/precision-fp32.json: $(OUT)/features.h5 $(OUT)/precision-cca.h5
 	$(call in_run,evaluate) --model $(OUT)/precision-cca.h5 $< --split test --relevance captions:$(OUT)/features.h5 -o $@ -f -q > /dev/null
 $(OUT)/precision.txt: $(OUT)/precision-fp32.json $(OUT)/precision-bf16.json $(OUT)/precision-int8.json
-	@{ for p in bf16 int8; do echo "== $$p against fp32: $(IMAGE), $(TEXT)"; $(BIN)/extract-features --verify $(OUT)/features-$$p.h5 --against $(OUT)/features.h5 --no-track | sed -n '/^against/,$$p' | tail -n +2; \
-	   $(BIN)/evaluate --compare $(OUT)/precision-fp32.json $(OUT)/precision-$$p.json --no-track -q || exit 1; echo; done; } > $@.new && mv $@.new $@
+	@{ for p in bf16 int8; do echo "== $$p against fp32: $(IMAGE), $(TEXT)"; $(call prog,extract-features) --verify $(OUT)/features-$$p.h5 --against $(OUT)/features.h5 --no-track | sed -n '/^against/,$$p' | tail -n +2; \
+	   $(call prog,evaluate) --compare $(OUT)/precision-fp32.json $(OUT)/precision-$$p.json --no-track -q || exit 1; echo; done; } > $@.new && mv $@.new $@
+endif
