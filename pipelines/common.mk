@@ -61,12 +61,14 @@ endif
 # $(OUT)/.stamps/NAME holds what FILES are made of: a line a variable, and for PATHS a hash over names, sizes and times (ctime too: a file may come with an old mtime) of what is
 # there. When that differs, the stamp is written anew, and FILES and what had been begun of them (PARTIAL: checkpoints, journals) are removed: they belong to the former values.
 # A stamp holds the variables of its UPSTREAM stamps too, so that nothing downstream outlives them, even if make was interrupted in between.
+# All stamps come before the first step (they are prerequisites of run.id): a step that fails leaves no result of the former values behind it.
 # Not in it: programs and recipes. After changing those, remove $(OUT).
 STAMPS := $(OUT)/.stamps
 define stamp_rule
 variables.$(1) := $(sort $(3) $(foreach u,$(4),$(variables.$u)))
 files.$(1)     := $(filter-out $(OUT)/run.id,$(2)) $(5)
 $(if $(2),$(2): $(STAMPS)/$(1))
+$(OUT)/run.id: | $(STAMPS)/$(1)
 $(STAMPS)/$(1): $$(if $$(call changed,$(1)),FORCE)
 	@rm -rf $$(files.$$(@F)) && mkdir -p $$(@D) && printf '%s\n' $$(foreach v,$$(variables.$$(@F)),$$(call quote,$$(call line,$$v))) | head -c -1 > $$@
 endef

@@ -23,10 +23,12 @@ ifdef HELD
 quantization: $(OUT)/result/experiment_summary.json
 	@echo; echo "Look at $(OUT)/result/experiment_analysis.png and $(OUT)/result/experiment_report.html; every cell is in $(OUT)/result/detailed_results.csv"
 
+ifndef OWN
 $(call stamp,manifest,$(OUT)/manifest.jsonl,N)
 $(call stamp,features,$(OUT)/features.h5,,manifest)
 $(call stamp,cca,$(OUT)/cca.h5,,features)
 $(call stamp,test,$(OUT)/test.npz,,cca)
+endif
 # the journal holds cells of these vectors: more or other cells of them go on with it
 $(call stamp,journal,$(OUT)/result/experiment_results.json,DATA SEED SEEDS,$(if $(OWN),,test),$(OUT)/result/experiment_results.journal)
 $(call stamp,results,$(OUT)/result/experiment_results.json,DIMS PRECISIONS POOLS,journal)
