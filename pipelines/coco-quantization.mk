@@ -58,7 +58,7 @@ $(call stamp,embeddings,$(OUT)/embeddings.npz,DIMS SEED,features $(if $(SHARED_S
 # the journal holds cells of these vectors: more or other cells of them go on with it
 $(call stamp,journal,$(OUT)/result/experiment_results.json,SEEDS,embeddings,$(OUT)/result/experiment_results.journal)
 $(call stamp,results,$(OUT)/result/experiment_results.json,PRECISIONS POOLS,journal)
-$(call stamp,summary,$(OUT)/result/experiment_summary.json,,results)
+$(call stamp,summary,$(OUT)/result/experiment_summary.json,,results,$(addprefix $(OUT)/result/,detailed_results.csv summary_by_candidate.csv experiment_table.* experiment_report.html *.png))
 $(call stamp,run.id,$(OUT)/run.id,,summary)
 
 FETCH.fetched  = --subset $(SUBSET) --limit $(LIMIT) --seed $(SEED) $(call option,--base-url,BASE_URL) $(call option,--annotations-url,ANNOTATIONS_URL) $(call option,--karpathy,KARPATHY)

@@ -70,10 +70,12 @@ files.$(1)     := $(filter-out $(OUT)/run.id,$(2)) $(5)
 $(if $(2),$(2): $(STAMPS)/$(1))
 $(OUT)/run.id: | $(STAMPS)/$(1)
 $(STAMPS)/$(1): $$(if $$(call changed,$(1)),FORCE)
-	@rm -rf $$(files.$$(@F)) && mkdir -p $$(@D) && printf '%s\n' $$(foreach v,$$(variables.$$(@F)),$$(call quote,$$(call line,$$v))) | head -c -1 > $$@
+	$(if $(filter run.id,$(1)),@if [ -e $$@ ]; then printf '%s\n' $$(call words_of,run.id) | diff <(cat $$@; echo) - | sed -n 's/^> \(.*\)/make: \1: what depends on it is made again/p' >&2 || true; fi)
+	@rm -rf $$(files.$$(@F)) && mkdir -p $$(@D) && printf '%s\n' $$(call words_of,$$(@F)) | head -c -1 > $$@
 endef
 stamp    = $(eval $(call stamp_rule,$(strip $(1)),$(strip $(2)),$(3),$(4),$(5)))
 line     = $(1)=$(call given,$(1))$(if $(filter $(1),$(PATHS)),$(if $(call given,$(1)), [$(call files_of,$(1))]))
+words_of = $(foreach v,$(variables.$(1)),$(call quote,$(call line,$v)))
 text     = $(foreach v,$(variables.$(1)),$(call line,$v))
 # without a last newline, which $(file <) of GNU make 4.3 takes away or not
 on_disk  = $(if $(wildcard $(STAMPS)/$(1)),$(subst $(newline), ,$(file < $(STAMPS)/$(1))))

@@ -32,7 +32,7 @@ endif
 # the journal holds cells of these vectors: more or other cells of them go on with it
 $(call stamp,journal,$(OUT)/result/experiment_results.json,DATA SEED SEEDS,$(if $(OWN),,test),$(OUT)/result/experiment_results.journal)
 $(call stamp,results,$(OUT)/result/experiment_results.json,DIMS PRECISIONS POOLS,journal)
-$(call stamp,summary,$(OUT)/result/experiment_summary.json,,results)
+$(call stamp,summary,$(OUT)/result/experiment_summary.json,,results,$(addprefix $(OUT)/result/,detailed_results.csv summary_by_candidate.csv experiment_table.* experiment_report.html *.png))
 $(call stamp,run.id,$(OUT)/run.id,,summary)
 
 $(OUT)/manifest.jsonl: | $(OUT)/run.id

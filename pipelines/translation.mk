@@ -34,7 +34,7 @@ translation: $(OUT)/summary.txt
 	@cat $<
 
 $(call stamp,pairs,$(if $(OWN),,$(OUT)/synthetic/train.npz $(OUT)/synthetic/test.clean.npz),DATA $(if $(OWN),,N))
-$(foreach j,$(sort $(JOBS) $(BEST)),$(call stamp,$j,$(OUT)/$j.train.json $(OUT)/$j.csv,$(if $(call network,$j),EPOCHS TRAIN_FLAGS),pairs,$(addprefix $(OUT)/$j,.ckpt.h5 .h5 .curves.png)))
+$(foreach j,$(sort $(JOBS) $(BEST)),$(call stamp,$j,$(OUT)/$j.train.json $(OUT)/$j.csv,$(if $(call network,$j),EPOCHS TRAIN_FLAGS),pairs,$(OUT)/$j.*))
 $(call stamp,best,$(OUT)/distances.txt $(OUT)/submission.csv,BEST,$(BEST))
 $(call stamp,table,$(OUT)/table.csv,MODELS SEEDS,$(JOBS))
 $(call stamp,summary,$(OUT)/summary.txt,,table best)

@@ -276,6 +276,8 @@ refused() { local re=$1; shift; "$@" > out.txt 2> err.txt; [ $? = 2 ] && grep -q
 t "an OUT that make cannot hold is refused" refused "OUT='a b': make cannot hold" go demo.mk demo OUT='a b'
 t "with a \$ too" refused "OUT='a\\\$b': make cannot hold" go demo.mk demo OUT='a$b'
 
+t "what is made again, and why, is said" eval 'real > /dev/null; real SEED=4 2> err.txt > /dev/null && grep -qx "make: SEED=4: what depends on it is made again" err.txt && [ "$(wc -l < err.txt)" = 1 ] && real SEED=4 2> err.txt > /dev/null && [ ! -s err.txt ]'
+
 # What is not there has no results, neither yesterday's nor others.
 t "results of a folder that is there" real
 t "a folder that is not there" refused "no folder '/nowhere': say which pictures: make real DATA=FOLDER" real DATA=/nowhere
