@@ -74,6 +74,7 @@ static itr_json *fit_closed(struct training *w)
 		itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images", p->method, (long long)p->dim, p->regularization, (long long)r.train_texts,
 		         (long long)r.train_images);
 		j = itr_closed_json(p, &r);
+		itr_json_add_str(j, "output", t->output);
 	}
 	itr_projection_free(p);
 	return j;
@@ -166,6 +167,26 @@ static int check_gradients(itr_tool *t)
 	return itr_tool_end(t, !failed);
 }
 
+/* What the report says, for people and programs: the exit code. It may be about a training that has given no model, with t->err. Frees j. */
+static int conclude(itr_tool *t, itr_json *j)
+{
+	const itr_json *final = itr_json_get(j, "final");
+	const char *output = itr_json_str(itr_json_get(j, "output"), NULL), *synthetic = itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "";
+	const double t2i = itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN), i2t = itr_json_num(itr_json_get(final, "val_i2t_recall_at_10"), NAN);
+	if (!t->err.set && isnan(t2i))
+		itr_info("no val part to judge by%s -> %s", synthetic, output);
+	else if (!t->err.set)
+		itr_info("val: t2i recall@10 %.4f, i2t recall@10 %.4f%s -> %s", t2i, i2t, synthetic, output);
+	if (t->json) {
+		itr_json_add_str(j, "run_id", t->run ? itr_run_id(t->run) : NULL);
+		itr_json_add_bool(j, "synthetic", itr_provenance_synthetic(t->provenance));
+		itr_tool_print_json(t, j);
+	} else {
+		itr_json_free(j);
+	}
+	return t->err.set ? itr_tool_fail(t) : itr_tool_end(t, true);
+}
+
 int main(int argc, char **argv)
 {
 	const double started = itr_clock_now();
@@ -184,21 +205,5 @@ int main(int argc, char **argv)
 		j = itr_recipe_find(o.model) ? fit_network(&w) : fit_closed(&w);
 	itr_pair_data_free(&w.stored);
 	itr_finetune_free(&w.tuned);
-	if (!j)
-		return itr_tool_fail(t);
-	const itr_json *final = itr_json_get(j, "final");
-	if (isnan(itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN)))
-		itr_info("no val part to judge by%s -> %s", itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "", t->output);
-	else
-		itr_info("val: t2i recall@10 %.4f, i2t recall@10 %.4f%s -> %s", itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN),
-	         itr_json_num(itr_json_get(final, "val_i2t_recall_at_10"), NAN), itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "", t->output);
-	if (t->json) {
-		itr_json_add_str(j, "output", t->output);
-		itr_json_add_str(j, "run_id", t->run ? itr_run_id(t->run) : NULL);
-		itr_json_add_bool(j, "synthetic", itr_provenance_synthetic(t->provenance));
-		itr_tool_print_json(t, j);
-	} else {
-		itr_json_free(j);
-	}
-	return itr_tool_end(t, true);
+	return j ? conclude(t, j) : itr_tool_fail(t);
 }

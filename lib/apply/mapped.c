@@ -37,14 +37,19 @@ static int64_t *part_rows(const itr_pair_data *d, const char *path, const char *
 	return rows;
 }
 
-static float *map_rows(const itr_mapper *m, itr_side side, const float *x, int64_t in, const int64_t *rows, int64_t n, bool normalize, int threads)
+/* NULL with err that names the row. */
+static float *map_rows(const itr_mapper *m, itr_side side, const float *x, int64_t in, char *const *id, const int64_t *rows, int64_t n, bool normalize, int threads, itr_err *err)
 {
 	float *part = itr_aligned_alloc((size_t)(n * in) * sizeof *part), *y = itr_aligned_alloc((size_t)(n * m->dim) * sizeof *y);
 	for (int64_t i = 0; i < n; i++)
 		memcpy(part + i * in, x + rows[i] * in, (size_t)in * sizeof *part);
-	itr_mapper_apply(m, side, part, n, y, normalize, threads);
+	const int64_t bad = itr_mapper_apply(m, side, part, n, y, normalize, threads);
 	itr_aligned_free(part);
-	return y;
+	if (bad < 0)
+		return y;
+	itr_model_bad_row(err, m->path, side, id[rows[bad]]);
+	itr_aligned_free(y);
+	return NULL;
 }
 
 static char **copy_ids(char *const *ids, const int64_t *rows, int64_t n)
@@ -67,14 +72,19 @@ static itr_pairs *map_part(const itr_mapper *m, const itr_pair_data *d, const ch
 	p->n_text = n;
 	p->n_image = n_images;
 	p->dim = m->dim;
-	p->text = map_rows(m, ITR_SIDE_TEXT, d->text, d->text_dim, texts, n, !o->no_normalize, o->threads);
-	p->image = map_rows(m, ITR_SIDE_IMAGE, d->image, d->image_dim, images, n_images, !o->no_normalize, o->threads);
+	p->text = map_rows(m, ITR_SIDE_TEXT, d->text, d->text_dim, d->text_id, texts, n, !o->no_normalize, o->threads, err);
+	p->image = p->text ? map_rows(m, ITR_SIDE_IMAGE, d->image, d->image_dim, d->image_id, images, n_images, !o->no_normalize, o->threads, err) : NULL;
 	p->text_id = copy_ids(d->text_id, texts, n);
 	p->image_id = copy_ids(d->image_id, images, n_images);
 	p->synthetic = d->synthetic || m->synthetic;
 	p->all_parts = !o->split;
 	p->leaky = d->leaky;
-	p = itr_pairs_of(p, position, o, provenance, err);
+	if (p->image) {
+		p = itr_pairs_of(p, position, o, provenance, err);
+	} else {
+		itr_pairs_free(p);
+		p = NULL;
+	}
 	free(texts);
 	free(images);
 	free(position);

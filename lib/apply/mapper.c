@@ -59,12 +59,11 @@ void itr_mapper_close(itr_mapper *m)
 	free(m);
 }
 
-void itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize, int threads)
+int64_t itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize, int threads)
 {
 	if (m->network)
-		itr_model_encode(m->network, side == ITR_SIDE_IMAGE, x, rows, y, normalize, threads);
-	else
-		itr_projection_apply(m->projection, side, x, rows, y, threads);
+		return itr_model_encode(m->network, side == ITR_SIDE_IMAGE, x, rows, y, normalize, threads);
+	return itr_projection_apply(m->projection, side, x, rows, y, NULL, threads);
 }
 
 int itr_mapper_read(itr_mapper *m, const char *path, int threads, itr_input_data *in, itr_err *err)

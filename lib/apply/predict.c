@@ -37,13 +37,13 @@ int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o
 		out->synthetic = d->synthetic || m->synthetic;
 		out->model = itr_xstrdup(m->name);
 		out->y = itr_aligned_alloc((size_t)(out->rows * out->dim) * sizeof *out->y);
-		itr_mapper_apply(m, o->side, x, out->rows, out->y, o->normalize, o->threads);
+		const int64_t bad = itr_mapper_apply(m, o->side, x, out->rows, out->y, o->normalize, o->threads);
 		out->id = itr_xcalloc((size_t)out->rows + 1, sizeof *out->id);
 		for (int64_t i = 0; i < out->rows; i++)
 			out->id[i] = itr_xstrdup((image ? d->image_id : d->text_id)[i]);
 		if (out->synthetic)
 			itr_provenance_set_synthetic(p);
-		rc = 0;
+		rc = bad < 0 ? 0 : itr_model_bad_row(err, o->model, o->side, out->id[bad]);
 	}
 	itr_input_data_free(&data);
 	itr_mapper_close(m);

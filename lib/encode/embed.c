@@ -81,8 +81,8 @@ static int select_rows(const itr_features *f, const itr_embed_opts *o, struct ro
 	return 0;
 }
 
-/* The model applied to one side; x is freed. NULL with err. */
-static float *apply(const itr_projection *p, const char *model, itr_side side, const itr_features *f, float *x, int64_t rows, int64_t *zero, int threads, itr_err *err)
+/* The model applied to one side, x[i] being of the store's row row[i]; x is freed. NULL with err. */
+static float *apply(const itr_projection *p, const char *model, itr_side side, const itr_features *f, const int64_t *row, float *x, int64_t rows, int64_t *zero, int threads, itr_err *err)
 {
 	const itr_projection_side *s = &p->side[side];
 	const char *what = side == ITR_SIDE_TEXT ? "text" : "image", *encoder = side == ITR_SIDE_TEXT ? f->text_encoder : f->image_encoder;
@@ -94,7 +94,12 @@ static float *apply(const itr_projection *p, const char *model, itr_side side, c
 		itr_err_set(err, "model '%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", model, what, s->encoder, f->path, encoder);
 	else {
 		out = itr_aligned_alloc((size_t)(rows * p->dim) * sizeof *out);
-		*zero = itr_projection_apply(p, side, x, rows, out, threads);
+		const int64_t bad = itr_projection_apply(p, side, x, rows, out, zero, threads);
+		if (bad >= 0) {
+			itr_model_bad_row(err, model, side, (side == ITR_SIDE_TEXT ? f->text_id : f->image_id)[row[bad]]);
+			itr_aligned_free(out);
+			out = NULL;
+		}
 	}
 	itr_aligned_free(x);
 	return out;
@@ -112,8 +117,8 @@ static int64_t map_rows(const itr_features *f, const itr_projection *p, const it
 	s->image = itr_features_images(f, s->images, s->n_images, err);
 	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
 	if (p && s->text) {
-		s->image = apply(p, o->model, ITR_SIDE_IMAGE, f, s->image, s->n_images, &r->zero_images, o->threads, err);
-		s->text = s->image ? apply(p, o->model, ITR_SIDE_TEXT, f, s->text, s->n_texts, &r->zero_texts, o->threads, err) : (itr_aligned_free(s->text), NULL);
+		s->image = apply(p, o->model, ITR_SIDE_IMAGE, f, s->images, s->image, s->n_images, &r->zero_images, o->threads, err);
+		s->text = s->image ? apply(p, o->model, ITR_SIDE_TEXT, f, s->texts, s->text, s->n_texts, &r->zero_texts, o->threads, err) : (itr_aligned_free(s->text), NULL);
 	} else if (s->text) {
 		r->zero_images = itr_rows_normalize(s->image, s->n_images, base, o->threads);
 		r->zero_texts = itr_rows_normalize(s->text, s->n_texts, base, o->threads);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "linear/linear.h"
+#include "tensor/rows.h"
 
 #define ITR_LINEAR(name) extern const itr_linear_method itr_linear_##name;
 #include "linear/linear.def"
@@ -62,6 +63,22 @@ static int check(const itr_linear_data *d, itr_err *err)
 	return 0;
 }
 
+/* Solved in double, kept in float: what does not fit has become infinite. */
+static bool fits_float(const itr_projection *p, double r, itr_err *err)
+{
+	for (int s = 0; s < 2; s++) {
+		const itr_projection_side *side = &p->side[s];
+		const struct { const char *name; const float *x; int64_t n; } part[] = { { "mean", side->mean, side->in }, { "weight", side->weight, p->dim * side->in }, { "bias", side->bias, p->dim } };
+		for (int k = 0; k < ITR_LEN(part); k++)
+			if (part[k].x && itr_first_not_finite(part[k].x, part[k].n) >= 0) {
+				itr_err_set(err, "%s with regularization %g: the %s side's %s does not fit into float32; give more --regularization%s", p->method, r, s == ITR_SIDE_TEXT ? "text" : "image",
+				            part[k].name, strcmp(p->method, "cca") ? "" : ", or a smaller --power");
+				return false;
+			}
+	}
+	return true;
+}
+
 itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear_data *data, const itr_linear_opts *opts, itr_linear_score score, void *ctx,
                                itr_linear_trial *trials, int64_t *n_trials, itr_err *err)
 {
@@ -80,6 +97,10 @@ itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear
 	itr_moments *m = itr_moments_new(data, method->needs, method->normalize, opts->threads);
 	for (int64_t i = 0; i < n; i++) {
 		itr_projection *p = method->fit(m, opts, method->regularized ? r[i] : 0, err);
+		if (p && !fits_float(p, method->regularized ? r[i] : 0, err)) {
+			itr_projection_free(p);
+			p = NULL;
+		}
 		double s = p && score ? score(ctx, p, err) : 0;
 		if (!p || isnan(s)) {
 			itr_projection_free(p);

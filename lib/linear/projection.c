@@ -43,15 +43,21 @@ static void add_rows(float *x, int64_t rows, int64_t dim, const float *v, float 
 			x[r * dim + i] += sign * v[i];
 }
 
-int64_t itr_projection_apply(const itr_projection *p, itr_side which, const float *x, int64_t rows, float *out, int threads)
+int itr_model_bad_row(itr_err *err, const char *model, itr_side side, const char *id)
+{
+	return itr_err_set(err, "'%s' makes NaN or infinity of %s '%.200s': its weights are too large for float32; train it again (a smaller --lr, --clip, more --regularization)", model,
+	                   side == ITR_SIDE_TEXT ? "text" : "image", id);
+}
+
+int64_t itr_projection_apply(const itr_projection *p, itr_side which, const float *x, int64_t rows, float *out, int64_t *zero, int threads)
 {
 	const itr_projection_side *s = &p->side[which];
-	int64_t zero = 0, block = ITR_MIN((int64_t)BLOCK, ITR_MAX(rows, (int64_t)1));
+	int64_t zeros = 0, bad = -1, block = ITR_MIN((int64_t)BLOCK, ITR_MAX(rows, (int64_t)1));
 	if (!s->weight && s->in != p->dim)
 		ITR_BUG("itr_projection_apply: %lld wide without a map to %lld", (long long)s->in, (long long)p->dim);
 	itr_packed *packed = s->weight ? itr_pack_rows(s->weight, p->dim, s->in, s->in, threads) : NULL;
 	float *in = itr_aligned_alloc((size_t)(block * s->in) * sizeof *in);
-	for (int64_t r = 0; r < rows; r += block) {
+	for (int64_t r = 0; r < rows && bad < 0; r += block) {
 		int64_t n = ITR_MIN(block, rows - r);
 		float *o = out + r * p->dim;
 		memcpy(in, x + r * s->in, (size_t)(n * s->in) * sizeof *in);
@@ -65,11 +71,15 @@ int64_t itr_projection_apply(const itr_projection *p, itr_side which, const floa
 			memcpy(o, in, (size_t)(n * p->dim) * sizeof *o);
 		if (s->bias)
 			add_rows(o, n, p->dim, s->bias, 1);
-		zero += itr_rows_normalize(o, n, p->dim, threads);
+		bad = itr_first_not_finite(o, n * p->dim);
+		bad = bad < 0 ? -1 : r + bad / p->dim;
+		zeros += itr_rows_normalize(o, n, p->dim, threads);
 	}
 	itr_aligned_free(in);
 	itr_packed_free(packed);
-	return zero;
+	if (zero)
+		*zero = zeros;
+	return bad;
 }
 
 int itr_split_note_check(const itr_split_note *model, const char *const hash[3], const int64_t count[3], itr_err *err)

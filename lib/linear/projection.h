@@ -43,8 +43,11 @@ typedef struct itr_projection {
 itr_projection *itr_projection_new(const char *method, int64_t dim);     /* no side set */
 void itr_projection_free(itr_projection *p);
 
-/* x (rows, side.in) -> out (rows, dim), rows L2-normalised; out may not overlap x. Returns the number of rows that came out zero. */
-int64_t itr_projection_apply(const itr_projection *p, itr_side side, const float *x, int64_t rows, float *out, int threads);
+/* x (rows, side.in) -> out (rows, dim), rows L2-normalised; out may not overlap x. *zero (may be NULL) receives the number of rows that came out zero. Returns -1, or the first row
+ * that is not finite although x is (the weights are too large for float32), where it stops: what stands in out is then of no use (itr_model_bad_row). */
+ITR_MUST_USE int64_t itr_projection_apply(const itr_projection *p, itr_side side, const float *x, int64_t rows, float *out, int64_t *zero, int threads);
+/* The error about such a row, of any model: `model` is its file, `id` the row's. Returns -1. */
+int itr_model_bad_row(itr_err *err, const char *model, itr_side side, const char *id);
 
 /* HDF5, format "itr-model": /config (JSON), /provenance, /param/{text,image}.{mean,weight,bias}. Writing is whole or absent. */
 ITR_MUST_USE int itr_projection_save(const itr_projection *p, const char *path, const itr_provenance *provenance, itr_err *err);

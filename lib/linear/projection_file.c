@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include "base/mem.h"
 #include "io/h5.h"
 #include "linear/projection.h"
+#include "tensor/rows.h"
 
 static const char *const side_names[2] = { "text", "image" };
 static const char *const part_names[3] = { "train", "val", "test" };
@@ -77,6 +77,8 @@ static int put_array(itr_h5 *h, int side, const char *name, const float *x, int 
 	if (!x)
 		return 0;
 	snprintf(path, sizeof path, "/param/%s.%s", side_names[side], name);
+	if (itr_first_not_finite(x, rows * (rank == 2 ? cols : 1)) >= 0)
+		return itr_err_set(err, "'%s' is not written: '%s' would hold NaN or infinity", itr_h5_path(h), path);
 	return itr_h5_write(h, path, ITR_F32, rank, shape, x, err);
 }
 
@@ -129,10 +131,7 @@ static int get_array(const itr_h5 *h, int side, const char *name, int rank, int6
 	*out = itr_h5_read(h, path, ITR_F32, &info, err);
 	if (!*out)
 		return -1;
-	for (int64_t i = 0; i < n; i++)
-		if (!isfinite((*out)[i]))
-			return itr_err_set(err, "'%s': '%s' holds NaN or infinity", itr_h5_path(h), path);
-	return 0;
+	return itr_first_not_finite(*out, n) < 0 ? 0 : itr_err_set(err, "'%s': '%s' holds NaN or infinity", itr_h5_path(h), path);
 }
 
 enum { MAX_WIDTH = 1 << 20 };                /* of a side: far above any encoder, far below what makes products overflow */

@@ -109,21 +109,25 @@ itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x) { return m
 int64_t itr_model_embed_dim(const itr_model *m) { return m->ops->image ? m->config.embed_dim : m->config.image_dim; }
 double itr_model_temperature(const itr_model *m) { return m->log_scale ? exp(-(double)m->log_scale->data[0]) : m->config.temperature; }
 
-void itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads)
+int64_t itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads)
 {
 	enum { BATCH = 512 };
 	const int64_t in = image ? m->config.image_dim : m->config.text_dim, out = itr_model_embed_dim(m);
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
-	for (int64_t i = 0; i < n; i += BATCH) {
+	int64_t bad = -1;
+	for (int64_t i = 0; i < n && bad < 0; i += BATCH) {
 		const int64_t b = ITR_MIN((int64_t)BATCH, n - i);
 		itr_tape_reset(t, 0);
 		itr_var *v = itr_input(t, 2, (int64_t[]){ b, in }, x + i * in);
 		v = image ? itr_model_image(t, m, v) : itr_model_text(t, m, v);
 		memcpy(y + i * out, v->data, (size_t)(b * out) * sizeof *y);
+		bad = itr_first_not_finite(y + i * out, b * out);
+		bad = bad < 0 ? -1 : i + bad / out;
 	}
 	itr_tape_free(t);
-	if (normalize)
+	if (normalize && bad < 0)
 		itr_rows_normalize(y, n, out, threads);
+	return bad;
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------------------------------ */

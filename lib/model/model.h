@@ -59,10 +59,11 @@ itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x);
 int64_t itr_model_embed_dim(const itr_model *m);
 double itr_model_temperature(const itr_model *m);
 
-/* Inference over many rows, in batches of 512 on a tape of its own: y (n, E), L2-normalised when asked. text or image side. */
-void itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads);
+/* Inference over many rows, in batches of 512 on a tape of its own: y (n, E), L2-normalised when asked. text or image side. Returns -1, or the first row whose embedding is not finite
+ * although x is (the weights are too large for float32): what stands in y is then of no use. */
+ITR_MUST_USE int64_t itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads);
 
-/* The "itr-model" file: config as JSON, /param/NAME. `extra` (borrowed, may be NULL) goes into the config object: split, training options. */
+/* The "itr-model" file: config as JSON, /param/NAME, all finite (nn/param.h). `extra` (borrowed, may be NULL) goes into the config object: split, training options. */
 ITR_MUST_USE int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err);
 ITR_MUST_USE int itr_model_save(const itr_model *m, const char *path, bool synthetic, const itr_json *extra, const char *provenance, itr_err *err);
 /* Opens a file written by it; *config (may be NULL) receives the whole config object, the caller frees. A projection file (cca, ridge, ...) is refused with its kind. */

@@ -1,6 +1,5 @@
 #include "nn/param.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "tensor/rows.h"
 
 struct entry {
 	itr_param param;
@@ -259,11 +259,20 @@ const char *itr_params_first_bad(const itr_params *p, bool gradients)
 		const itr_param *q = &p->entries[i]->param;
 		if ((gradients && !q->grad_written) || !q->data)
 			continue;
-		for (int64_t k = 0; k < q->count; k++)
-			if (!isfinite((gradients ? q->grad : q->data)[k]))
-				return q->name;
+		if (itr_first_not_finite(gradients ? q->grad : q->data, q->count) >= 0)
+			return q->name;
 	}
 	return NULL;
+}
+
+int itr_params_write_array(itr_h5 *h, const char *path, int rank, const int64_t *shape, const float *x, itr_err *err)
+{
+	int64_t n = 1;
+	for (int d = 0; d < rank; d++)
+		n *= shape[d];
+	if (itr_first_not_finite(x, n) >= 0)
+		return itr_err_set(err, "'%s' is not written: '%s' would hold NaN or infinity", itr_h5_path(h), path);
+	return itr_h5_write(h, path, ITR_F32, rank, shape, x, err);
 }
 
 int itr_params_save(const itr_params *p, itr_h5 *h, const char *group, itr_err *err)
@@ -272,7 +281,7 @@ int itr_params_save(const itr_params *p, itr_h5 *h, const char *group, itr_err *
 	for (int64_t i = 0; i < p->count; i++) {
 		const itr_param *q = &p->entries[i]->param;
 		char *path = itr_xasprintf("%s/%s", group, q->name);
-		int rc = itr_h5_write(h, path, ITR_F32, q->rank, q->shape, q->data, err);
+		int rc = itr_params_write_array(h, path, q->rank, q->shape, q->data, err);
 		free(path);
 		if (rc < 0)
 			return -1;
@@ -290,6 +299,15 @@ static bool fits(const itr_param *q, const itr_h5_info *info)
 		if (info->shape[d] != q->shape[d])
 			return false;
 	return true;
+}
+
+int itr_params_read_array(const itr_h5 *h, const char *path, int64_t rows, int64_t count, float *dst, itr_err *err)
+{
+	if (itr_h5_read_rows(h, path, ITR_F32, 0, rows, dst, err) < 0)
+		return -1;
+	if (itr_first_not_finite(dst, count) < 0)
+		return 0;
+	return itr_err_set(err, "'%s': '%s' holds NaN or infinity: the training that wrote it diverged, or the file is damaged; train again", itr_h5_path(h), path);
 }
 
 int itr_params_load(itr_params *p, const itr_h5 *h, const char *group, itr_err *err)
@@ -314,7 +332,7 @@ int itr_params_load(itr_params *p, const itr_h5 *h, const char *group, itr_err *
 		else if ((rc = itr_h5_info_of(h, path, &info, err)) == 0 && !fits(q, &info))
 			complain(&bad, "another shape of", q->name);
 		else if (rc == 0)
-			rc = itr_h5_read_rows(h, path, ITR_F32, 0, q->rank ? q->shape[0] : 1, q->data, err);
+			rc = itr_params_read_array(h, path, q->rank ? q->shape[0] : 1, q->count, q->data, err);
 		free(path);
 	}
 	if (rc == 0 && bad.len)

@@ -53,7 +53,11 @@ int64_t itr_params_live(const itr_params *p);                    /* the part of 
 /* Name of the first parameter (or gradient) that holds NaN or infinity, or NULL. */
 const char *itr_params_first_bad(const itr_params *p, bool gradients);
 
-/* Every array under GROUP/name ("/param"). Loading is strict: missing, unexpected and misshapen names are all listed in err. */
+/* One array of numbers that a model or its training consists of: weights, averages, moments. NaN and infinity are neither written nor read: -1, and err names the array.
+ * Read are the first `rows` of the array, `count` numbers in all, into dst. */
+ITR_MUST_USE int itr_params_write_array(itr_h5 *h, const char *path, int rank, const int64_t *shape, const float *x, itr_err *err);
+ITR_MUST_USE int itr_params_read_array(const itr_h5 *h, const char *path, int64_t rows, int64_t count, float *dst, itr_err *err);
+/* Every array under GROUP/name ("/param"), finite or refused as above. Loading is strict: missing, unexpected and misshapen names are all listed in err. */
 ITR_MUST_USE int itr_params_save(const itr_params *p, itr_h5 *h, const char *group, itr_err *err);
 ITR_MUST_USE int itr_params_load(itr_params *p, const itr_h5 *h, const char *group, itr_err *err);
 

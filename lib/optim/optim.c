@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/parallel.h"
+#include "tensor/rows.h"
 
 #define ITR_OPTIM(name) extern const itr_optim_ops itr_optim_##name;
 #include "optim/optims.def"
@@ -77,6 +78,14 @@ void itr_optim_free(itr_optim *opt)
 
 int64_t itr_optim_steps(const itr_optim *opt) { return opt->step; }
 
+bool itr_optim_finite(const itr_optim *opt)
+{
+	for (int s = 0; s < opt->ops->slots; s++)
+		if (itr_first_not_finite(opt->state[s], itr_params_live(opt->params)) >= 0)
+			return false;
+	return true;
+}
+
 struct sweep {
 	itr_optim *opt;
 	const itr_param *q;
@@ -114,7 +123,7 @@ int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err)
 	for (int s = 0; s < opt->ops->slots; s++) {
 		char path[32] = "/optim/state0";
 		path[12] = (char)('0' + s);
-		if (itr_h5_write(h, path, ITR_F32, 1, &n, opt->state[s], err) < 0)
+		if (itr_params_write_array(h, path, 1, &n, opt->state[s], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -135,7 +144,7 @@ int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err)
 		if (rc == 0 && info.count != itr_params_live(opt->params))
 			rc = itr_err_set(err, "'%s' holds optimiser state of another model", itr_h5_path(h));
 		if (rc == 0)
-			rc = itr_h5_read_rows(h, path, ITR_F32, 0, info.count, opt->state[s], err);
+			rc = itr_params_read_array(h, path, info.count, info.count, opt->state[s], err);
 	}
 	return rc;
 }

@@ -38,7 +38,8 @@ void itr_optim_free(itr_optim *opt);
 /* One step with the gradients as they stand, times `clip`; parameters without a gradient are left alone. */
 void itr_optim_step(itr_optim *opt, double lr, double clip);
 int64_t itr_optim_steps(const itr_optim *opt);
-/* State as /optim/SLOT/NAME and the step count, for exact resumption. */
+bool itr_optim_finite(const itr_optim *opt);            /* no NaN, no infinity among the moments */
+/* State as /optim/SLOT/NAME and the step count, for exact resumption. NaN and infinity are neither written nor read. */
 ITR_MUST_USE int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err);
 ITR_MUST_USE int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err);
 

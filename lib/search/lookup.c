@@ -173,7 +173,9 @@ static int text_by_network(const itr_lookup *l, const char *text, itr_lookup_que
 		return -1;
 	*q = (itr_lookup_query){ .text = itr_xstrdup(text), .row = -1, .vector = itr_xcalloc((size_t)dim, sizeof(float)) };
 	int rc = e->desc->encode_texts(e, &text, 1, l->o.threads, q->vector, NULL, 0, &length, err);
-	if (rc == 0 && (!text[strspn(text, " \t\r\n\v\f")] || itr_rows_normalize(q->vector, 1, dim, 1) > 0))        /* a tower makes something of nothing too */
+	if (rc == 0 && itr_first_not_finite(q->vector, dim) >= 0)
+		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : "the model", ITR_SIDE_TEXT, text);
+	else if (rc == 0 && (!text[strspn(text, " \t\r\n\v\f")] || itr_rows_normalize(q->vector, 1, dim, 1) > 0))        /* a tower makes something of nothing too */
 		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
 	itr_encoder_free(e);
 	if (rc < 0)
@@ -202,7 +204,10 @@ int itr_lookup_text(const itr_lookup *l, const char *text, itr_lookup_query *q, 
 	bool says = false;                                      /* a text without words is the zero vector: centred it would still find something */
 	for (int64_t i = 0; rc == 0 && i < e->dim; i++)
 		says = says || raw[i] != 0;
-	if (rc == 0 && (!says || itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, q->vector, 1) > 0))
+	int64_t zero = 0;
+	if (rc == 0 && says && itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, q->vector, &zero, 1) >= 0)
+		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : l->o.pairs.model, ITR_SIDE_TEXT, text);
+	else if (rc == 0 && (!says || zero > 0))
 		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
 	itr_aligned_free(raw);
 	itr_encoder_free(e);

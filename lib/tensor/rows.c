@@ -65,6 +65,25 @@ int64_t itr_rows_normalize(float *x, int64_t rows, int64_t dim, int threads)
 	return zero;
 }
 
+int64_t itr_first_not_finite(const float *x, int64_t n)
+{
+	enum { BLOCK = 4096 };
+	const uint32_t exponent = 0x7f800000;           /* all ones: NaN or infinity */
+	for (int64_t first = 0; first < n; first += BLOCK) {
+		const int64_t end = ITR_MIN(first + BLOCK, n);
+		uint32_t bad = 0;
+		for (int64_t i = first; i < end; i++) {         /* without a branch, so that it is vectorised */
+			uint32_t bits;
+			memcpy(&bits, x + i, sizeof bits);
+			bad |= (bits & exponent) == exponent;
+		}
+		for (int64_t i = first; bad && i < end; i++)
+			if (!isfinite(x[i]))
+				return i;
+	}
+	return -1;
+}
+
 static void inspect_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct rows *q = ctx;

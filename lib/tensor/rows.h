@@ -7,6 +7,9 @@
 /* L2-normalises each row in place (sum of squares in double, row scaled once). Zero rows stay zero and are counted. Returns their number. */
 int64_t itr_rows_normalize(float *x, int64_t rows, int64_t dim, int threads);
 
+/* Index of the first of n floats that is NaN or infinite, or -1. */
+int64_t itr_first_not_finite(const float *x, int64_t n);
+
 typedef struct itr_rows_check {
 	int64_t bad_row;        /* first row with NaN or infinity, or -1 */
 	int64_t zero_rows;      /* rows of zeros */

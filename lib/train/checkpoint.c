@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,9 +51,9 @@ static int write_parts(itr_h5 *h, const itr_checkpoint_parts *p, itr_err *err)
 	const int64_t n = itr_params_live(p->model->params);
 	if (itr_model_write(p->model, h, NULL, err) < 0 || itr_optim_save(p->optim, h, err) < 0 || write_state(h, p->state, err) < 0)
 		return -1;
-	if (p->ema && itr_h5_write(h, "/ema", ITR_F32, 1, &n, itr_ema_values(p->ema), err) < 0)
+	if (p->ema && itr_params_write_array(h, "/ema", 1, &n, itr_ema_values(p->ema), err) < 0)
 		return -1;
-	if (p->best && itr_h5_write(h, "/best", ITR_F32, 1, &n, p->best, err) < 0)
+	if (p->best && itr_params_write_array(h, "/best", 1, &n, p->best, err) < 0)
 		return -1;
 	const int64_t shape[2] = { p->state->epoch, p->metrics };
 	if (p->state->epoch > 0 && itr_h5_write(h, "/state/history", ITR_F64, 2, shape, p->history, err) < 0)
@@ -113,7 +114,7 @@ static int read_block(const itr_h5 *h, const char *path, float *dst, int64_t n, 
 		return -1;
 	if (info.count != n)
 		return itr_err_set(err, "'%s': '%s' belongs to another model", itr_h5_path(h), path);
-	return itr_h5_read_rows(h, path, ITR_F32, 0, n, dst, err);
+	return itr_params_read_array(h, path, n, n, dst, err);
 }
 
 /* Metrics of the epochs so far; the counts come from a file and are looked at before they are used. */
@@ -121,6 +122,8 @@ static int read_history(const itr_h5 *h, itr_checkpoint_parts *p, int64_t max_ep
 {
 	itr_h5_info info;
 	const itr_train_state *s = p->state;
+	if (s->best_epoch > 0 && !isfinite(s->best_value))
+		return itr_err_set(err, "'%s': the best value so far is no number", itr_h5_path(h));
 	if (s->epoch < 0 || s->epoch > max_epochs || s->step_in_epoch < 0 || s->best_epoch < 0 || s->best_epoch > s->epoch || s->stale_epochs < 0)
 		return itr_err_set(err, "'%s' stands at epoch %lld, step %lld: that is outside of a run of %lld epochs", itr_h5_path(h), (long long)s->epoch, (long long)s->step_in_epoch,
 		                   (long long)max_epochs);

@@ -53,11 +53,16 @@ static double score(void *ctx, const itr_projection *p, itr_err *err)
 	r->r[i] = p->regularization;
 	if (v->n > 0) {
 		float *text = itr_aligned_alloc((size_t)(v->n * p->dim) * sizeof *text), *image = itr_aligned_alloc((size_t)(v->n_images * p->dim) * sizeof *image);
-		(void)itr_projection_apply(p, ITR_SIDE_TEXT, v->text, v->n, text, v->o->threads);
-		(void)itr_projection_apply(p, ITR_SIDE_IMAGE, v->image, v->n_images, image, v->o->threads);
-		itr_validate_vectors(text, v->n, image, v->n_images, v->position, p->dim, v->o->threads, r->value[i]);
+		const bool bad = itr_projection_apply(p, ITR_SIDE_TEXT, v->text, v->n, text, NULL, v->o->threads) >= 0 ||
+		                 itr_projection_apply(p, ITR_SIDE_IMAGE, v->image, v->n_images, image, NULL, v->o->threads) >= 0;
+		if (!bad)
+			itr_validate_vectors(text, v->n, image, v->n_images, v->position, p->dim, v->o->threads, r->value[i]);
 		itr_aligned_free(text);
 		itr_aligned_free(image);
+		if (bad) {
+			itr_err_set(err, "%s with regularization %g makes NaN or infinity of the val part: give more --regularization", p->method, p->regularization);
+			return NAN;
+		}
 	}
 	if (v->o->tried)
 		v->o->tried(v->o->ctx, r->r[i], r->value[i], i);

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/rng.h"
 #include "base/scratch.h"
+#include "tensor/rows.h"
 #include "train/checkpoint.h"
 #include "train/validate.h"
 
@@ -39,7 +40,9 @@ struct run {
 	float *embed_text, *embed_image, *grad_text, *grad_image;       /* a batch's embeddings, for GradCache */
 	int64_t *image_of;
 	itr_train_state state;
-	const char *best_in;            /* the checkpoint that holds the best weights, where those in memory are not the best */
+	const char *best_in;            /* the checkpoint that holds the best weights, where those in memory are not the best: the last that was written or gone on from */
+	int64_t best_in_epoch;          /* where that checkpoint stands */
+	bool diverged;
 	double *history;                /* rows of ALL_METRICS, one a finished epoch */
 	int monitor;
 	double metric[ALL_METRICS];
@@ -149,6 +152,7 @@ static double cached_batch(struct run *r, int64_t b, uint64_t number, double sha
 
 static int stop_for_bad_numbers(struct run *r, double value)
 {
+	r->diverged = true;
 	const char *op = itr_tape_first_bad(r->tape), *weight = itr_params_first_bad(r->m->params, false), *grad = itr_params_first_bad(r->m->params, true);
 	if (weight)
 		return itr_err_set(r->err, "loss is %g at step %lld: the weights of '%s' are not finite (a smaller --lr or --clip may help)", value, (long long)global_step(r) + 1, weight);
@@ -166,14 +170,14 @@ static void give_memory_back(struct run *r)
 	itr_params_release_grads(r->m->params);
 }
 
-/* One optimiser step: `accumulate` batches. 0, or -1 with err before any weight was touched. */
+/* One optimiser step: `accumulate` batches, each of which counts by its pairs, since the last may be smaller. 0, or -1 with err before any weight was touched. */
 static int one_step(struct run *r)
 {
 	const int64_t batches = (r->n_train + r->o->batch_size - 1) / r->o->batch_size, first = r->state.step_in_epoch * r->o->accumulate;
 	const int64_t last = ITR_MIN(first + r->o->accumulate, batches), step = global_step(r);
 	const double lr = itr_schedule_lr(&r->schedule, step), started = itr_clock_now();
+	const int64_t samples = ITR_MIN(last * r->o->batch_size, r->n_train) - first * r->o->batch_size;
 	double loss = 0, clip = 1, sum = 0;
-	int64_t samples = 0;
 	if (r->o->accumulate == 1 && r->o->cache_chunk == 0)
 		itr_params_release_grads(r->m->params);         /* one walk back, whose tape lends gradients the memory of its activations */
 	else
@@ -183,12 +187,11 @@ static int one_step(struct run *r)
 		if (b < 0)
 			return -1;
 		const uint64_t number = (uint64_t)(step * r->o->accumulate + (k - first));
-		const double v = r->o->cache_chunk > 0 ? cached_batch(r, b, number, 1.0 / (double)(last - first)) : plain_batch(r, b, number, 1.0 / (double)(last - first));
+		const double share = (double)b / (double)samples, v = r->o->cache_chunk > 0 ? cached_batch(r, b, number, share) : plain_batch(r, b, number, share);
 		if (!isfinite(v))
 			return stop_for_bad_numbers(r, v);
-		loss += v / (double)(last - first);
+		loss += v / ((double)samples / (double)b);
 		sum += v * (double)b;
-		samples += b;
 	}
 	if (r->o->clip > 0) {
 		const double norm = itr_grad_norm(r->m->params, r->o->threads);
@@ -249,7 +252,13 @@ static int save_checkpoint(struct run *r)
 		p.best = best = best_so_far(r);
 	r->last_checkpoint = itr_clock_now();
 	const int rc = itr_checkpoint_write(r->h->checkpoint_path, &p, r->err);
-	r->best_in = rc == 0 ? r->h->checkpoint_path : r->best_in;
+	if (rc == 0) {
+		r->best_in = r->h->checkpoint_path;
+		r->best_in_epoch = r->state.epoch;
+	} else {
+		r->diverged = itr_params_first_bad(r->m->params, false) || !itr_optim_finite(r->optim) ||
+		              (r->ema && itr_first_not_finite(itr_ema_values(r->ema), itr_params_live(r->m->params)) >= 0);
+	}
 	itr_aligned_free(best);
 	return rc;
 }
@@ -259,14 +268,32 @@ static int save_model(struct run *r)
 	return r->h->model_path ? itr_model_save(r->m, r->h->model_path, r->d->synthetic, r->h->extra, r->h->provenance, r->err) : 0;
 }
 
+/* Fills the metrics. -1 with err: a picture that cannot be read any more, or weights that are of no use, which then have passed every step of the epoch: the loss is computed before a step. */
+static int judge(struct run *r)
+{
+	enum { FEW = 32 };
+	const char *weight = itr_params_first_bad(r->m->params, false);
+	r->metric[TRAIN_LOSS] = r->state.loss_sum / r->state.loss_weight;
+	for (int i = 0; i < ITR_VAL_COUNT; i++)
+		r->metric[i] = NAN;
+	int rc = weight ? 1 : itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->source, r->tape, r->metric, r->err);
+	if (rc == 0 && r->n_val == 0)
+		rc = itr_validate_finite(r->m, r->d, r->train, ITR_MIN(r->n_train, (int64_t)FEW), r->source, r->tape, r->err);
+	if (rc <= 0)
+		return rc;
+	r->diverged = true;
+	const long long epoch = (long long)r->state.epoch + 1;
+	return weight ? itr_err_set(r->err, "after epoch %lld the weights of '%s' are not finite (a smaller --lr or --clip may help)", epoch, weight)
+	              : itr_err_set(r->err, "after epoch %lld the model makes NaN or infinity of its inputs (a smaller --lr or --clip may help)", epoch);
+}
+
 /* Validation with the averaged weights where there are any; the best model is written. */
 static int end_of_epoch(struct run *r)
 {
-	r->metric[TRAIN_LOSS] = r->state.loss_sum / r->state.loss_weight;
 	give_memory_back(r);
 	if (r->ema)
 		itr_ema_swap(r->ema);
-	if (itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->source, r->tape, r->metric, r->err) < 0) {
+	if (judge(r) < 0) {
 		if (r->ema)
 			itr_ema_swap(r->ema);
 		return -1;
@@ -297,6 +324,31 @@ static int end_of_epoch(struct run *r)
 	return rc < 0 ? rc : save_checkpoint(r);
 }
 
+/* A diverged training says where the state before is. */
+static itr_train_end failed(struct run *r)
+{
+	itr_err keep = r->err ? *r->err : (itr_err)ITR_ERR_INIT;
+	if (r->diverged && r->best_in)
+		itr_err_set(r->err, "%.1000s; the last good state is in '%.200s' (%lld epochs), but --resume would repeat the same steps: start anew", keep.msg, r->best_in,
+		            (long long)r->best_in_epoch);
+	else if (r->diverged)
+		itr_err_set(r->err, "%.1200s; there is no good state to go on from: start anew", keep.msg);
+	return ITR_TRAIN_FAILED;
+}
+
+/* A step was not taken: the state before it is kept, unless it is that state which has diverged. */
+static itr_train_end failed_step(struct run *r)
+{
+	itr_err keep = r->err ? *r->err : (itr_err)ITR_ERR_INIT;
+	if (r->diverged)
+		return failed(r);
+	if (save_checkpoint(r) < 0)
+		itr_err_prefix(r->err, "%.700s; and ", keep.msg);
+	else if (r->h->checkpoint_path)
+		itr_err_set(r->err, "%.1200s; the last good state is in '%.250s'", keep.msg, r->h->checkpoint_path);
+	return ITR_TRAIN_FAILED;
+}
+
 static itr_train_end train_epochs(struct run *r)
 {
 	while (r->state.epoch < r->o->epochs) {
@@ -305,21 +357,14 @@ static itr_train_end train_epochs(struct run *r)
 		new_order(r);
 		while (r->state.step_in_epoch < r->steps_per_epoch) {
 			if (r->h->stop && *r->h->stop)
-				return save_checkpoint(r) < 0 ? ITR_TRAIN_FAILED : ITR_TRAIN_STOPPED;
-			if (one_step(r) < 0) {
-				itr_err keep = r->err ? *r->err : (itr_err)ITR_ERR_INIT;
-				if (save_checkpoint(r) == 0 && r->err) {        /* the state before the bad step */
-					*r->err = keep;
-					if (r->h->checkpoint_path)
-						itr_err_set(r->err, "%.1200s; the last good state is in '%.250s'", keep.msg, r->h->checkpoint_path);
-				}
-				return ITR_TRAIN_FAILED;
-			}
+				return save_checkpoint(r) < 0 ? failed(r) : ITR_TRAIN_STOPPED;
+			if (one_step(r) < 0)
+				return failed_step(r);
 			if (r->o->checkpoint_seconds > 0 && itr_clock_now() - r->last_checkpoint > r->o->checkpoint_seconds && save_checkpoint(r) < 0)
-				return ITR_TRAIN_FAILED;
+				return failed(r);
 		}
 		if (end_of_epoch(r) < 0)
-			return ITR_TRAIN_FAILED;
+			return failed(r);
 	}
 	return r->o->patience > 0 && r->state.stale_epochs >= r->o->patience ? ITR_TRAIN_EARLY : ITR_TRAIN_DONE;
 }
@@ -341,10 +386,15 @@ static int find_monitor(struct run *r)
 
 static int check_opts(const itr_train_opts *o, itr_err *err)
 {
-	if (o->epochs < 1 || o->epochs > 1000000 || o->batch_size < 1 || o->val_batch < 1 || o->accumulate < 1 || o->log_every < 1)
-		return itr_err_set(err, "epochs, batch sizes, accumulation and logging interval must be at least 1 (and epochs a million at most)");
-	if (!(o->lr > 0) || o->weight_decay < 0 || o->clip < 0 || !(o->ema >= 0 && o->ema < 1))
-		return itr_err_set(err, "learning rate must be positive, weight decay and clip not negative, 0 <= ema < 1");
+	const int64_t count[] = { o->epochs, o->batch_size, o->val_batch, o->accumulate, o->log_every };
+	for (int i = 0; i < ITR_LEN(count); i++)
+		if (count[i] < 1 || count[i] > ITR_TRAIN_MOST || (i == 0 && count[i] > ITR_TRAIN_EPOCHS))
+			return itr_err_set(err, "epochs, batch sizes, accumulation and logging interval must be at least 1, epochs %d and the others %d at most", ITR_TRAIN_EPOCHS, ITR_TRAIN_MOST);
+	if (o->cache_chunk < 0 || o->warmup < 0 || o->patience < 0)
+		return itr_err_set(err, "chunks, warm-up and patience must not be negative");
+	const bool finite = isfinite(o->lr) && isfinite(o->min_lr) && isfinite(o->weight_decay) && isfinite(o->clip);
+	if (!finite || !(o->lr > 0) || o->min_lr < 0 || o->min_lr > o->lr || o->weight_decay < 0 || o->clip < 0 || !(o->ema >= 0 && o->ema < 1))
+		return itr_err_set(err, "the learning rate must be positive, its end between 0 and it, weight decay and clip not negative, 0 <= ema < 1");
 	return 0;
 }
 
@@ -405,7 +455,7 @@ static void tear_down(struct run *r)
 
 static void fill_report(struct run *r, itr_train_report *rep)
 {
-	*rep = (itr_train_report){ .epochs = r->state.epoch, .steps = itr_optim_steps(r->optim), .best_epoch = r->state.best_epoch, .best_value = r->state.best_value,
+	*rep = (itr_train_report){ .diverged = r->diverged, .epochs = r->state.epoch, .steps = itr_optim_steps(r->optim), .best_epoch = r->state.best_epoch, .best_value = r->state.best_value,
 	                           .tape_bytes = (int64_t)ITR_MAX(r->tape_bytes, itr_tape_bytes(r->tape)), .first_step_at = r->first_step_at, .first_step_seconds = r->first_step_seconds, .history = r->history };
 	r->history = NULL;
 	for (int i = 0; i < ALL_METRICS; i++)
@@ -443,6 +493,7 @@ static int take_up(struct run *r, const char *path)
 	if (itr_checkpoint_read(path, &p, r->o->epochs, r->err) < 0)
 		return -1;
 	r->best_in = path;
+	r->best_in_epoch = r->state.epoch;
 	if (r->state.step_in_epoch > r->steps_per_epoch)
 		return itr_err_set(r->err, "'%s' is of other data: it stands at step %lld of an epoch of %lld", path, (long long)r->state.step_in_epoch, (long long)r->steps_per_epoch);
 	if (r->state.epoch > 0)

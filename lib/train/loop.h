@@ -2,6 +2,8 @@
  *
  * The same inputs, options and seed give the same weights, bit for bit, for any number of threads, and whether or not the run was interrupted: the order of an
  * epoch is default_rng([seed, epoch]).permutation, dropout is counter-based, and a checkpoint holds everything else.
+ *
+ * Training that diverges (a loss, a weight or an embedding becomes NaN or infinite) is a failure: nothing is written from then on, and model and checkpoint stay as they were before.
  */
 #ifndef ITR_TRAIN_LOOP_H
 #define ITR_TRAIN_LOOP_H
@@ -17,7 +19,7 @@
 
 typedef struct itr_train_opts {
 	int64_t epochs, batch_size, val_batch;  /* val_batch: contrastive losses depend on it; 512 as published */
-	int64_t accumulate;             /* batches a step: gradients are averaged, negatives stay within a batch */
+	int64_t accumulate;             /* batches a step: the gradient is that of the mean over their pairs, negatives stay within a batch */
 	int64_t cache_chunk;            /* > 0: GradCache (Gao et al. 2021): the batch is embedded in chunks of this size, all of it negatives */
 	const char *optimizer, *loss, *monitor;
 	double lr, min_lr, weight_decay, clip, ema;
@@ -54,9 +56,11 @@ typedef struct itr_train_hooks {
 
 typedef enum { ITR_TRAIN_FAILED = -1, ITR_TRAIN_DONE, ITR_TRAIN_EARLY, ITR_TRAIN_STOPPED } itr_train_end;
 
+enum { ITR_TRAIN_EPOCHS = 1000000, ITR_TRAIN_MOST = 1 << 30 };          /* at most: epochs; batch sizes and other counts */
 enum { ITR_TRAIN_METRICS = 16 };
 typedef struct itr_train_report {
 	int64_t epochs, steps;
+	bool diverged;                  /* why ITR_TRAIN_FAILED */
 	int n_metrics;                  /* of the last epoch */
 	const char *key[ITR_TRAIN_METRICS];
 	double value[ITR_TRAIN_METRICS];

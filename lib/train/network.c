@@ -91,6 +91,21 @@ static itr_json *model_config(const itr_network_job *job)
 	return j;
 }
 
+/* A training that ran, without the model that it was to give. */
+static void say_no_model(const itr_network_job *job, const itr_train_report *r, const char *checkpoint, itr_err *err)
+{
+	const itr_err why = *err;
+	if (!r->diverged)
+		itr_err_set(err, "'%s' was never a number, so no model is the best: none is written; the last weights are in '%s'", job->opts.monitor, checkpoint);
+	else if (r->best_epoch)
+		itr_err_set(err, "%.1200s. The best model until then, of epoch %lld, is '%s'", why.msg, (long long)r->best_epoch, job->output);
+	else
+		itr_err_set(err, "%.1200s. No model is written", why.msg);
+	const itr_err all = *err;
+	if (!r->best_epoch && itr_path_exists(job->output))
+		itr_err_set(err, "%.1300s; '%s' is of an earlier training and was left as it is", all.msg, job->output);
+}
+
 static void say_failure(const itr_network_job *job, const itr_train_report *r, itr_train_end end, const char *checkpoint, itr_err *err)
 {
 	if (end == ITR_TRAIN_STOPPED)
@@ -125,7 +140,8 @@ static itr_json *run(itr_network_job *job, itr_model *m, const char *checkpoint,
 	h.resume_info = job->info;
 	h.provenance = provenance;
 	itr_train_end end = itr_train_network(m, job->data, &job->opts, &h, job->resume, &r, err);
-	if (end == ITR_TRAIN_DONE || end == ITR_TRAIN_EARLY) {
+	const bool ran = end == ITR_TRAIN_DONE || end == ITR_TRAIN_EARLY;
+	if (ran || r.diverged) {
 		j = itr_network_json(m, &job->opts, &r, end);
 		itr_json_add_num(j, "read_seconds", job->read_seconds);
 		if (r.first_step_at > 0 && job->started > 0) {
@@ -133,12 +149,15 @@ static itr_json *run(itr_network_job *job, itr_model *m, const char *checkpoint,
 			itr_json_add_num(j, "first_step_seconds", r.first_step_seconds);
 		}
 		itr_json *artifacts = itr_json_add_array(j, "artifacts");
-		draw_curve(job, &r, artifacts);
-		itr_json_push(artifacts, itr_json_new_str(checkpoint));
+		if (r.epochs) {                          /* each ends with a checkpoint */
+			draw_curve(job, &r, artifacts);
+			itr_json_push(artifacts, itr_json_new_str(checkpoint));
+		}
 		if (r.best_epoch)
 			itr_json_push(artifacts, itr_json_new_str(job->output));
-		else
-			itr_warn("'%s' was never a number: no model is written; the last weights are in '%s'", job->opts.monitor, checkpoint);
+		itr_json_add_str(j, "output", r.best_epoch ? job->output : NULL);
+		if (r.diverged || !r.best_epoch)
+			say_no_model(job, &r, checkpoint, err);
 	} else {
 		say_failure(job, &r, end, checkpoint, err);
 	}

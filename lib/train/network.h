@@ -29,8 +29,9 @@ ITR_MUST_USE int itr_network_check_fresh(const char *output, itr_err *err);
 /* Pairs that a whole run goes through, for a progress line. */
 int64_t itr_network_samples(const itr_network_job *job);
 
-/* Trains. The report (report.h) with "artifacts": the files beside the model; the caller frees. NULL with err: a failure, or an interruption, whose message says how to go on.
- * A curve that cannot be drawn is a warning, not a failure. */
+/* Trains. The report (report.h) with "artifacts": the files beside the model; "output" is the model file, null where this training has written none. The caller frees. NULL with err: a
+ * failure, or an interruption, whose message says how to go on. A report together with err: the training ran, but it diverged, or no epoch gave a model to keep; a file of an earlier
+ * training at job->output was left as it is. A curve that cannot be drawn is a warning, not a failure. */
 itr_json *itr_network_fit(itr_network_job *job, itr_err *err);
 
 #endif

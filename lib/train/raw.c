@@ -262,7 +262,10 @@ int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encod
 	float *y = NULL;
 	int64_t dim = 0;
 	const bool tower = m && m->tower[image];
-	const int rc = tower ? by_tower(r, m, image, threads, stop, &y, &dim, err) : by_encoder(r, encoder, image, threads, stop, &y, &dim, err);
+	int rc = tower ? by_tower(r, m, image, threads, stop, &y, &dim, err) : by_encoder(r, encoder, image, threads, stop, &y, &dim, err);
+	const int64_t bad = rc == 0 ? itr_first_not_finite(y, (image ? d->n_images : d->n_texts) * dim) : -1;
+	if (bad >= 0)
+		rc = itr_err_set(err, "the %s tower makes NaN or infinity of '%s': its weights are too large for float32", image ? "image" : "text", (image ? d->image_id : d->text_id)[bad / dim]);
 	if (rc < 0) {
 		itr_aligned_free(y);
 		return -1;

@@ -64,10 +64,16 @@ itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const it
 		itr_json_add_num(final, r->key[i], r->value[i]);
 	if (m->log_scale)
 		itr_json_add_num(final, "temperature", itr_model_temperature(m));
-	best = itr_json_add_object(j, "best");
-	itr_json_add_int(best, "epoch", r->best_epoch);
-	itr_json_add_str(best, "metric", o->monitor);
-	itr_json_add_num(best, "value", r->best_value);
+	best = r->best_epoch ? itr_json_add_object(j, "best") : NULL;
+	if (best) {
+		itr_json_add_int(best, "epoch", r->best_epoch);
+		itr_json_add_str(best, "metric", o->monitor);
+		itr_json_add_num(best, "value", r->best_value);
+	} else {
+		itr_json_add(j, "best", itr_json_new_null());
+	}
+	if (r->diverged)
+		itr_json_add_bool(j, "diverged", true);
 	itr_json_add_str(j, "loss", o->loss);
 	itr_json_add_int(j, "batch_size", o->batch_size);
 	itr_json_add_int(j, "val_batch", o->val_batch);

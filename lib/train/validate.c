@@ -66,6 +66,7 @@ struct validation {
 	itr_err *err;
 	float *y, *partner;             /* a block of texts, embedded; a batch of their images */
 	float *raw, *image;             /* embedded images as they come (NULL where the model takes them as they are), and of unit length */
+	bool *bad;                      /* set when an embedding is not finite: the ranks of NaN would look like perfect ones */
 };
 
 /* Embeds rows of the data into y. */
@@ -80,6 +81,7 @@ static int embed(const struct validation *v, bool image, const int64_t *rows, in
 			return -1;
 		x = image ? itr_model_image(v->tape, v->m, x) : itr_model_text(v->tape, v->m, x);
 		memcpy(y + i * v->dim, x->data, (size_t)(b * v->dim) * sizeof *y);
+		*v->bad = *v->bad || itr_first_not_finite(x->data, b * v->dim) >= 0;
 	}
 	return 0;
 }
@@ -140,8 +142,28 @@ static void both_rounds(const struct validation *v, int64_t n, int64_t block, do
 	retrieval(rt, ri, value);
 	value[ITR_VAL_LOSS] = loss / (double)n;
 	value[ITR_VAL_COSINE] = cosine / (double)n;
+	for (int i = 0; *v->bad && i < ITR_VAL_COUNT; i++)
+		value[i] = NAN;
 	itr_relevance_free(t2i);
 	itr_relevance_free(i2t);
+}
+
+int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, itr_source *const source[2], itr_tape *t, itr_err *err)
+{
+	bool bad = false;
+	struct validation v = { .bad = &bad, .m = m, .d = d, .source = source, .err = err, .tape = t, .dim = itr_model_embed_dim(m) };
+	const itr_compute compute = itr_tape_compute(t);
+	int64_t *position, n_images, *images = itr_pair_data_images(d, texts, n, &position, &n_images);
+	float *y = itr_aligned_alloc((size_t)(ITR_MAX(n, (int64_t)1) * v.dim) * sizeof *y);
+	itr_tape_set_inference(t, true);
+	itr_tape_set_compute(t, ITR_COMPUTE_F32);
+	const int rc = embed(&v, false, texts, n, y) < 0 || embed(&v, true, images, n_images, y) < 0 ? -1 : 0;          /* no more images than texts */
+	itr_tape_set_compute(t, compute);
+	itr_tape_set_inference(t, false);
+	itr_aligned_free(y);
+	free(position);
+	free(images);
+	return rc < 0 ? -1 : bad;
 }
 
 int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, itr_source *const source[2], itr_tape *t,
@@ -151,7 +173,8 @@ int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *text
 		value[i] = NAN;
 	if (n == 0)
 		return 0;
-	struct validation v = { .m = m, .d = d, .o = o, .loss = loss, .source = source, .err = err, .tape = t, .texts = texts, .dim = itr_model_embed_dim(m) };
+	bool bad = false;
+	struct validation v = { .bad = &bad, .m = m, .d = d, .o = o, .loss = loss, .source = source, .err = err, .tape = t, .texts = texts, .dim = itr_model_embed_dim(m) };
 	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim, few = ITR_MAX(fit / batch, (int64_t)1) * batch;
 	const int64_t block = itr_source_is_tower(source[0]) ? n : few;          /* a tower's texts are dear: all are kept rather than embedded twice */
 	const itr_compute compute = itr_tape_compute(t);
@@ -161,7 +184,7 @@ int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *text
 	v.y = itr_aligned_alloc((size_t)(ITR_MIN(block, n) * v.dim) * sizeof *v.y);
 	v.partner = itr_aligned_alloc((size_t)(batch * v.dim) * sizeof *v.partner);
 	const int rc = embed_images(&v);
-	if (rc == 0)
+	if (rc == 0 && !bad)
 		both_rounds(&v, n, block, value);
 	float *blocks[] = { v.y, v.partner, v.raw, v.image };
 	for (int i = 0; i < ITR_LEN(blocks); i++)
@@ -170,5 +193,5 @@ int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *text
 	free(v.images);
 	itr_tape_set_compute(t, compute);
 	itr_tape_set_inference(t, false);
-	return rc;
+	return rc < 0 ? -1 : bad;
 }

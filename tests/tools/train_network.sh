@@ -36,6 +36,10 @@ P
 }
 standard_output() { "$BIN/predict" --model m.h5 d/test.clean.npz -q --no-track -o - | cmp - s.csv; }
 closed() { "$BIN/train" --model ridge --split-sizes 0.9/0.1/0 d/train.npz -q -o ridge.h5 && "$BIN/evaluate" --model ridge.h5 d/train.npz --split val --json -q | jq -e '.mean_cosine > 0.05' && "$BIN/predict" --model ridge.h5 d/test.clean.npz -q -o v.h5; }
+diverged() { rm -f nan.*; "$BIN/train" --model mlp --loss mse --hidden 8 --epochs 1 --batch-size 500 --lr 1e30 d/train.npz --json -o nan.h5 "$@" > nan.json 2> nan.log; [ $? = 1 ] && ! grep -q -e '->' nan.log &&
+	[ ! -e nan.h5 ] && [ ! -e nan.ckpt.h5 ] && jq -e '.best == null and .diverged and .output == null and .epochs == 0 and (.final | keys) == ["train_loss"]' nan.json; }
+older() { cp m.h5 nan.h5; "$BIN/train" --model mlp --loss mse --epochs 1 --batch-size 500 --lr 1e30 d/train.npz -o nan.h5 -f 2> nan.log; [ $? = 1 ] && grep -q "'nan.h5' is of an earlier training" nan.log && cmp m.h5 nan.h5; }
+no_float() { "$BIN/train" --model cca --power -4000 --regularization 1 --split-sizes 0.9/0.1/0 d/train.npz -q -o over.h5 2> over.log; [ $? = 1 ] && grep -q 'does not fit into float32' over.log && [ ! -e over.h5 ]; }
 
 t "two epochs: the report holds what it must" report
 t "the run holds metrics, parameters, curve and checkpoint" tracked
@@ -70,7 +74,12 @@ t "closed forms are judged and predict the same way" closed
 expect_err "did you mean 'val_cosine'" "an unknown monitor names the nearest" net --monitor val_cosin --epochs 1 -o x.h5
 expect_err "did you mean 'adam" "an unknown optimiser names the nearest" net --optimizer adamv --epochs 1 -o x.h5
 expect_err "embeddings" "wrong keys list those that are there" "$BIN/train" --model mlp images.npz -o x.h5
-expect_err "loss is (-?nan|inf).*last good state is in 'nan.ckpt.h5'" "a loss that is no number stops with a checkpoint" net --lr 1e38 --epochs 9 -o nan.h5
+expect_err "loss is (-?nan|inf).*no good state to go on from.*No model is written" "a loss that is no number stops" net --lr 1e38 --epochs 9 -o nan.h5
+t "without a checkpoint of weights that are of no use" test ! -e nan.ckpt.h5 -a ! -e nan.h5
+t "weights that overflow in the last step: exit 1, best is null, no epoch is counted" diverged
+t "the same whatever is monitored" eval 'for m in val_t2i_recall_at_10 val_i2t_mrr val_mean_recall_at_10 val_cosine train_loss; do diverged --monitor $m || exit 1; done'
+t "an older model at that path stays as it was, and the message says so" older
+t "closed forms: what does not fit into float32 is refused" no_float
 expect_err "is not the one that the model was fitted with" "evaluate refuses other data" "$BIN/evaluate" --model m.h5 d70/train.npz --split val
 expect_err "holds no images" "predict says when a side is missing" "$BIN/predict" --model m.h5 --side image d/test.clean.npz -o y.csv
 expect_err "ending says the format" "predict refuses an unknown ending before it works" "$BIN/predict" --model no.h5 d/test.clean.npz -o y.bad

@@ -5,12 +5,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "apply/mapped.h"
+#include "apply/predict.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rng.h"
@@ -65,6 +68,15 @@ static itr_model *model(double dropout)
 {
 	itr_err err = ITR_ERR_INIT;
 	itr_model *m = itr_model_new("heads", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .embed_dim = 24, .dropout = dropout, .temperature = 0.07, .learn_scale = true }, 3, &err);
+	assert_non_null(m);
+	return m;
+}
+
+/* Two layers, of which large weights overflow. */
+static itr_model *two_layers(void)
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_model *m = itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 20, .temperature = 0.07 }, 3, &err);
 	assert_non_null(m);
 	return m;
 }
@@ -155,25 +167,25 @@ static void test_threads(void **state)
 	itr_pair_data_free(&d);
 }
 
-/* A loss that is a mean over rows: three batches of 32 averaged are one of 96. */
-static void test_accumulation(void **state)
+/* A loss that is a mean over rows: batches put together are one large batch, also in the epoch's last group, whose batches are fewer and of unequal size. */
+static void accumulate(const char *loss, int64_t batch, int64_t times, int64_t chunk, int64_t steps)
 {
 	itr_pair_data d = data();
 	itr_train_opts o = options();
 	itr_train_report r;
-	(void)state;
-	o.loss = "cosine";
+	o.loss = loss;
 	o.lr = 1e-2;
-	itr_model *m = itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 20, .temperature = 0.07 }, 3, &(itr_err)ITR_ERR_INIT);
+	o.cache_chunk = chunk;
+	itr_model *m = two_layers();
 	const int64_t n = itr_params_block(m->params);
 	float *start = itr_aligned_alloc((size_t)n * 4), *whole = itr_aligned_alloc((size_t)n * 4), *parts = itr_aligned_alloc((size_t)n * 4);
 	memcpy(start, itr_params_values(m->params), (size_t)n * 4);
 	for (int k = 0; k < 2; k++) {
-		o.batch_size = k ? 32 : 96;
-		o.accumulate = k ? 3 : 1;
+		o.batch_size = k ? batch : batch * times;
+		o.accumulate = k ? times : 1;
 		memcpy(itr_params_values(m->params), start, (size_t)n * 4);
 		assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, NULL), ITR_TRAIN_DONE);
-		assert_int_equal(r.steps, 1);
+		assert_int_equal(r.steps, steps);
 		itr_train_report_free(&r);
 		for (int64_t i = 0; i < n; i++)
 			(k ? parts : whole)[i] = itr_params_values(m->params)[i] - start[i];
@@ -182,6 +194,18 @@ static void test_accumulation(void **state)
 	itr_aligned_free(start), itr_aligned_free(whole), itr_aligned_free(parts);
 	itr_model_free(m);
 	itr_pair_data_free(&d);
+}
+
+static void test_accumulation(void **state)
+{
+	(void)state;
+	for (int64_t chunk = 0; chunk <= 7; chunk += 7) {
+		accumulate("cosine", 32, 3, chunk, 1);          /* 96 pairs */
+		accumulate("mse", 16, 4, chunk, 2);             /* 64, and 16 + 16 */
+		accumulate("cosine", 20, 3, chunk, 2);          /* 60, and 20 + 16 */
+		accumulate("mse", 19, 5, chunk, 2);             /* 95, and 1 */
+		accumulate("mse", 95, 4, chunk, 1);             /* 95 + 1 */
+	}
 }
 
 /* After one step the average with decay 0.75 is 0.75 of the old weights and 0.25 of the new; it is what is judged and saved, the weights themselves go on. */
@@ -246,18 +270,233 @@ static void test_refusals(void **state)
 	o.loss = "infonec";
 	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, &err), ITR_TRAIN_FAILED);
 	assert_non_null(strstr(err.msg, "did you mean 'infonce'"));
-	o = options();
-	o.lr = 1e38;
-	o.epochs = 5;
-	char *ckpt = in_folder("nan.ckpt.h5");
-	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt }, NULL, &r, &err), ITR_TRAIN_FAILED);
-	assert_non_null(strstr(err.msg, "at step"));
-	assert_non_null(strstr(err.msg, "last good state is in"));
-	assert_true(itr_path_exists(ckpt));
-	itr_train_report_free(&r);
-	free(ckpt);
 	itr_model_free(m);
 	itr_pair_data_free(&d);
+}
+
+static char *contents(const char *path, size_t *n)
+{
+	itr_err err = ITR_ERR_INIT;
+	char *bytes = itr_path_read(path, 1 << 24, n, &err);
+	assert_non_null(bytes);
+	return bytes;
+}
+
+/* Weights that overflow are never a checkpoint nor the best model, whatever is monitored, with or without a part to validate on, found at the next step or at the epoch's end. */
+static void test_divergence(void **state)
+{
+	itr_pair_data d = data();
+	char *ckpt = in_folder("nan.ckpt.h5"), *path = in_folder("nan.h5");
+	static const char *const monitors[] = { "val_loss", "val_mean_recall_at_10", "val_i2t_mrr", "train_loss" };
+	(void)state;
+	for (int k = 0; k < 4 * ITR_LEN(monitors); k++) {
+		itr_train_opts o = options();
+		o.optimizer = "adam";
+		itr_train_report r;
+		itr_err err = ITR_ERR_INIT;
+		itr_model *m = two_layers();
+		o.monitor = monitors[k / 4];
+		o.lr = 1e30;
+		o.ema = k & 1 ? 0.5 : 0;
+		o.batch_size = k & 2 ? 96 : 32;                 /* one step an epoch: no later step finds it */
+		o.epochs = k & 2 ? 1 : 5;
+		assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = path }, NULL, &r, &err), ITR_TRAIN_FAILED);
+		assert_true(r.diverged && r.best_epoch == 0);
+		assert_non_null(strstr(err.msg, k & 2 ? "after epoch 1" : "at step"));
+		assert_non_null(strstr(err.msg, "no good state"));
+		assert_false(itr_path_exists(ckpt) || itr_path_exists(path));
+		itr_train_report_free(&r);
+		itr_model_free(m);
+	}
+	free(ckpt), free(path);
+	itr_pair_data_free(&d);
+}
+
+/* Without validation pairs a few training pairs tell whether the model is of use. */
+static void test_divergence_without_val(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	o.optimizer = "adam";
+	itr_train_report r;
+	itr_err err = ITR_ERR_INIT;
+	itr_model *m = two_layers();
+	char *path = in_folder("noval.h5");
+	(void)state;
+	for (int64_t i = 0; i < d.n_texts; i++)
+		d.text_split[i] = ITR_TRAIN;
+	o.monitor = "train_loss";
+	o.batch_size = TEXTS;
+	o.lr = 1e30;
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .model_path = path }, NULL, &r, &err), ITR_TRAIN_FAILED);
+	assert_true(r.diverged && !itr_path_exists(path));
+	itr_train_report_free(&r);
+	itr_model_free(m);
+	free(path);
+	itr_pair_data_free(&d);
+}
+
+/* After good epochs: model and checkpoint stay as they were, byte for byte, and the message names the checkpoint. */
+static void test_divergence_later(void **state)
+{
+	itr_pair_data d = data();
+	char *ckpt = in_folder("late.ckpt.h5"), *path = in_folder("late.h5");
+	const itr_train_hooks h = { .checkpoint_path = ckpt, .model_path = path };
+	itr_train_report r;
+	itr_err err = ITR_ERR_INIT;
+	size_t n[4];
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		itr_model *m = two_layers(), *again = two_layers();
+		itr_train_opts o = options();
+		o.optimizer = "adam";
+		o.lr = 1e-3;
+		assert_int_equal(itr_train_network(m, &d, &o, &h, NULL, &r, &err), ITR_TRAIN_DONE);
+		itr_train_report_free(&r);
+		char *before[2] = { contents(ckpt, &n[0]), contents(path, &n[1]) };
+		o.epochs = 2;
+		o.lr = late ? 1e25 : 1e30;
+		assert_int_equal(itr_train_network(again, &d, &o, &h, ckpt, &r, &err), ITR_TRAIN_FAILED);
+		assert_true(r.diverged && r.best_epoch == 1);
+		assert_non_null(strstr(err.msg, "last good state is in"));
+		char *after[2] = { contents(ckpt, &n[2]), contents(path, &n[3]) };
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(n[i], n[2 + i]);
+			assert_memory_equal(before[i], after[i], n[i]);
+			free(before[i]), free(after[i]);
+		}
+		itr_train_report_free(&r);
+		itr_model_free(m), itr_model_free(again);
+	}
+	free(ckpt), free(path);
+	itr_pair_data_free(&d);
+}
+
+/* Makes the file's array `name` begin with NaN, by its bytes: the library does not write such a file. */
+static void poison(const char *path, const char *name)
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_h5_info info;
+	size_t n;
+	itr_h5 *h = itr_h5_open(path, NULL, &err);
+	float *x = h ? itr_h5_read(h, name, ITR_F32, &info, &err) : NULL;
+	if (!x)
+		fail_msg("%s", err.msg);
+	itr_h5_close(h);
+	char *bytes = contents(path, &n);
+	const size_t size = ITR_MIN((size_t)info.count, (size_t)64) * sizeof *x;
+	int64_t found = 0;
+	for (size_t at = 0; at + size <= n; at++)
+		if (!memcmp(bytes + at, x, size)) {
+			memset(bytes + at, 0xff, sizeof *x);
+			found++;
+		}
+	assert_true(found > 0);
+	FILE *f = fopen(path, "wb");
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, n, f), n);
+	fclose(f);
+	itr_aligned_free(x);
+	free(bytes);
+}
+
+/* NaN in an array of a model or of a checkpoint: neither written nor read, and the array is named. */
+static void test_files_hold_numbers(void **state)
+{
+	itr_pair_data d = data();
+	char *ckpt = in_folder("f.ckpt.h5"), *path = in_folder("f.h5");
+	itr_model *m = model(0);
+	const char *first = itr_params_at(m->params, 0)->name;
+	char *param = itr_xasprintf("/param/%s", first);
+	const char *const arrays[] = { param, "/optim/state0", "/ema", "/best" };
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	itr_params_at(m->params, 0)->data[1] = INFINITY;
+	assert_int_equal(itr_model_save(m, path, false, NULL, NULL, &err), -1);
+	assert_non_null(strstr(err.msg, param));
+	assert_false(itr_path_exists(path));
+	itr_model_free(m);
+	for (int k = 0; k <= ITR_LEN(arrays); k++) {
+		itr_train_opts o = options();
+		itr_train_report r;
+		o.ema = 0.5;
+		m = model(0);
+		assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = path }, NULL, &r, &err), ITR_TRAIN_DONE);
+		itr_train_report_free(&r);
+		err = (itr_err)ITR_ERR_INIT;
+		poison(k < ITR_LEN(arrays) ? ckpt : path, k < ITR_LEN(arrays) ? arrays[k] : param);
+		o.epochs = 2;
+		if (k == ITR_LEN(arrays))
+			assert_null(itr_model_load(path, NULL, &err));
+		else if (!strcmp(arrays[k], "/best"))
+			assert_null(itr_checkpoint_best(ckpt, itr_params_live(m->params), &err));
+		else
+			assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, ckpt, &r, &err), ITR_TRAIN_FAILED);
+		assert_non_null(strstr(err.msg, k < ITR_LEN(arrays) ? arrays[k] : param));
+		assert_non_null(strstr(err.msg, "NaN or infinity"));
+		if (k < ITR_LEN(arrays) && strcmp(arrays[k], "/best"))
+			itr_train_report_free(&r);
+		itr_model_free(m);
+	}
+	free(ckpt), free(path), free(param);
+	itr_pair_data_free(&d);
+}
+
+static void npz_pairs(const char *path)
+{
+	itr_err err = ITR_ERR_INIT;
+	float *x = rows(10, IN, 1), *y = rows(2, OUT, 2);
+	itr_npz_writer *w = itr_npz_create(path, false, &err);
+	assert_int_equal(itr_npz_put(w, "captions/embeddings", ITR_F32, 2, (int64_t[]){ 10, IN }, x, &err), 0);
+	assert_int_equal(itr_npz_put(w, "images/embeddings", ITR_F32, 2, (int64_t[]){ 2, OUT }, y, &err), 0);
+	if (itr_npz_finish(w, &err) < 0)
+		fail_msg("%s", err.msg);
+	itr_aligned_free(x), itr_aligned_free(y);
+}
+
+/* Finite weights that are too large: the row is named, by whoever applies the model. */
+static void test_overflow_when_applied(void **state)
+{
+	char *path = in_folder("large.h5"), *pairs = in_folder("pairs.npz");
+	itr_err err = ITR_ERR_INIT;
+	itr_prediction out;
+	(void)state;
+	npz_pairs(pairs);
+	for (int projection = 0; projection < 2; projection++) {
+		const int64_t dim = 24;
+		if (projection) {
+			itr_projection *p = itr_projection_new("cca", dim);
+			for (int s = 0; s < 2; s++) {
+				p->side[s].in = s ? OUT : IN;
+				p->side[s].weight = rows(dim, p->side[s].in, 3);
+				for (int64_t i = 0; i < dim * p->side[s].in; i++)
+					p->side[s].weight[i] *= 1e38F;
+			}
+			p->side[0].bias = rows(1, dim, 4);
+			for (int64_t i = 0; i < dim; i++)
+				p->side[0].bias[i] = FLT_MAX;
+			assert_int_equal(itr_projection_save(p, path, NULL, &err), 0);
+			p->side[0].bias[3] = INFINITY;
+			assert_int_equal(itr_projection_save(p, path, NULL, &err), -1);
+			assert_non_null(strstr(err.msg, "/param/text.bias"));
+			itr_projection_free(p);
+		} else {
+			itr_model *m = two_layers();
+			for (int64_t i = 0; i < itr_params_live(m->params); i++)
+				itr_params_values(m->params)[i] *= 1e30F;
+			if (itr_model_save(m, path, false, NULL, NULL, &err) < 0)
+				fail_msg("%s", err.msg);
+			itr_model_free(m);
+		}
+		err = (itr_err)ITR_ERR_INIT;
+		assert_int_equal(itr_predict(&out, pairs, &(itr_predict_opts){ .model = path, .side = ITR_SIDE_TEXT, .normalize = true, .threads = 2 }, NULL, &err), -1);
+		itr_prediction_free(&out);
+		assert_non_null(strstr(err.msg, "NaN or infinity of text '"));
+		err = (itr_err)ITR_ERR_INIT;
+		assert_null(itr_mapped_pairs(pairs, &(itr_pairs_opts){ .model = path, .threads = 1 }, NULL, &err));
+		assert_non_null(strstr(err.msg, "NaN or infinity of text '"));
+	}
+	free(path), free(pairs);
 }
 
 /* --- resumption --------------------------------------------------------------------------------------------------------------------------- */
@@ -402,7 +641,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gradcache), cmocka_unit_test(test_threads), cmocka_unit_test(test_accumulation), cmocka_unit_test(test_ema), cmocka_unit_test(test_early_stopping),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_resume), cmocka_unit_test(test_damaged), cmocka_unit_test(test_bad_pairs),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_divergence), cmocka_unit_test(test_divergence_without_val),
+		cmocka_unit_test(test_divergence_later), cmocka_unit_test(test_files_hold_numbers),
+		cmocka_unit_test(test_overflow_when_applied), cmocka_unit_test(test_resume), cmocka_unit_test(test_damaged), cmocka_unit_test(test_bad_pairs),
 	};
 	return cmocka_run_group_tests_name("train_loop", tests, begin, end);
 }
