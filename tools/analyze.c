@@ -19,7 +19,7 @@ struct opt {
 static const itr_option options[] = {
 	ITR_OPT_STR("results-dir", 'd', struct opt, results_dir, "DIR", "where {run-experiments} wrote its results"),
 	ITR_OPT_STR("output-path", 0, struct opt, output_path, "FILE", "the summary; everything else is written beside it (default: DIR/experiment_summary.json)"),
-	ITR_OPT_INT("recall-k", 'k', struct opt, recall_k, "K", "cut-off of recall to judge by; 0 takes 10, or the largest there is"),
+	ITR_OPT_INT_IN("recall-k", 'k', struct opt, recall_k, "K", ITR_FROM(0), "cut-off of recall to judge by; 0 takes 10, or the largest there is"),
 	ITR_OPT_BOOL("plots", 0, struct opt, plots, "draw the figures and write the page"),
 	ITR_OPT_BOOL("compare", 0, struct opt, compare, "take two folders, A B, and show B minus A for the experiments that both hold"),
 	ITR_OPT_HEADING("Table:"),
@@ -165,8 +165,6 @@ int main(int argc, char **argv)
 {
 	struct opt o = { .format = ITR_TABLE_TEXT, .plots = true };
 	itr_tool *t = itr_tool_begin(&analyze_tool, &o, argc, argv);
-	if (o.recall_k < 0)
-		return itr_tool_usage(t, "--recall-k is less than 0");
 	if (o.compare)
 		return t->n_args == 2 && !o.results_dir ? compare(t, &o) : itr_tool_usage(t, "--compare takes two folders, A B, and no --results-dir");
 	if (t->n_args)

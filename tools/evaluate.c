@@ -20,11 +20,11 @@ static const char *const missing_names[] = { "zero", "skip", NULL };
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("What is evaluated:"),
-	ITR_OPT_INT("dim", 'd', struct opt, e.pairs.dim, "D", "embedding size to read (text_D, video_D); 0 is the largest"),
+	ITR_OPT_INT_IN("dim", 'd', struct opt, e.pairs.dim, "D", ITR_FROM(0), "embedding size to read (text_D, video_D); 0 is the largest"),
 	ITR_OPT_STR("text", 0, struct opt, e.pairs.text, "FILE.npy", "own text vectors, with --image instead of EMBEDDINGS"),
 	ITR_OPT_STR("image", 0, struct opt, e.pairs.image, "FILE.npy", "own image vectors"),
 	ITR_OPT_STR("ground-truth", 0, struct opt, e.pairs.ground_truth, "FILE", "image row of each text, or text,image pairs (.npy, .csv)"),
-	ITR_OPT_INT("captions-per-image", 0, struct opt, e.pairs.captions_per_image, "K", "without ground truth: texts come in runs of K, in the images' order"),
+	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, e.pairs.captions_per_image, "K", ITR_FROM(0), "without ground truth: texts come in runs of K, in the images' order"),
 	ITR_OPT_STR("model", 0, struct opt, e.pairs.model, "FILE", "model of {train} that maps a feature store or the pairs of an NPZ"),
 	ITR_OPT_STR("split", 0, struct opt, e.pairs.split, "NAME", "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
@@ -32,17 +32,17 @@ static const itr_option options[] = {
 	ITR_OPT_STR("run", 0, struct opt, e.run, "FILE", "a TREC run instead of vectors; needs --relevance"),
 	ITR_OPT_HEADING("How:"),
 	ITR_OPT_STR("protocol", 0, struct opt, e.protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),
-	ITR_OPT_INTS("recall-k", 'k', struct opt, k, "K...", "cut-offs of recall"),
+	ITR_OPT_INTS_IN("recall-k", 'k', struct opt, k, "K...", ITR_FROM(1), "cut-offs of recall"),
 	ITR_OPT_ENUM("ties", 0, struct opt, ties, itr_ties_names, "how equal scores are ranked"),
 	ITR_OPT_ENUM("conventions", 0, struct opt, conventions, itr_conventions_names, "whose rules for ties, documents not retrieved, missing queries and queries without a positive"),
 	ITR_OPT_ENUM("gain", 0, struct opt, gain, itr_gain_names, "of a grade in ndcg: the grade, or 2^grade - 1"),
 	ITR_OPT_ENUM("missing-queries", 0, struct opt, missing, missing_names, "judged queries without a ranking count 0, or are left out"),
-	ITR_OPT_INT("bootstrap", 0, struct opt, bootstrap, "N", "resamples of images for the 95 % intervals; 0 leaves them out"),
+	ITR_OPT_INT_IN("bootstrap", 0, struct opt, bootstrap, "N", ITR_BETWEEN(0, 1000000), "resamples of images for the 95 % intervals; 0 leaves them out"),
 	ITR_OPT_HEADING("What comes out:"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "of the table"),
 	ITR_OPT_STR("per-query", 0, struct opt, e.per_query, "FILE.npz", "each query's rank and values; 'none' writes none (default: beside the result or the input)"),
 	ITR_OPT_STR("run-out", 0, struct opt, e.run_out, "FILE", "write the rankings as a TREC run"),
-	ITR_OPT_INT("run-depth", 0, struct opt, e.run_depth, "N", "ranks of each query in the run; 0 is the whole gallery"),
+	ITR_OPT_INT_IN("run-depth", 0, struct opt, e.run_depth, "N", ITR_FROM(0), "ranks of each query in the run; 0 is the whole gallery"),
 	ITR_OPT_STR("qrels-out", 0, struct opt, e.qrels_out, "FILE", "write the relevance as TREC qrels"),
 	ITR_OPT_BOOL("anchors", 0, struct opt, e.anchors, "put published figures of the same test set beside the result"),
 	ITR_OPT_BOOL("distances", 0, struct opt, e.distances, "with --model: distance to the own and to a random image too, with two pictures"),
@@ -86,19 +86,10 @@ static int check_use(itr_tool *t, struct opt *o)
 		return itr_tool_usage(t, "--conventions %s has its own rule for ties: leave out --ties", itr_conventions_names[o->conventions]);
 	if (o->conventions == ITR_CONVENTIONS_TREC_EVAL && o->gain != ITR_GAIN_LINEAR)
 		return itr_tool_usage(t, "trec_eval's ndcg has a linear gain: leave out --gain exponential, or --conventions");
-	if (o->e.run_depth < 0)
-		return itr_tool_usage(t, "--run-depth counts from 0");
-	for (int64_t i = 0; i < o->k.n; i++) {
-		if (o->k.v[i] < 1)
-			return itr_tool_usage(t, "--recall-k counts from 1");
+	for (int64_t i = 0; i < o->k.n; i++)
 		for (int64_t j = 0; j < i; j++)
 			if (o->k.v[i] == o->k.v[j])
 				return itr_tool_usage(t, "--recall-k names %lld twice", (long long)o->k.v[i]);
-	}
-	if (o->bootstrap < 0 || o->bootstrap > 1000000)
-		return itr_tool_usage(t, "--bootstrap is a number of resamples up to 1000000");
-	if (o->e.pairs.dim < 0 || o->e.pairs.captions_per_image < 0)
-		return itr_tool_usage(t, "--dim and --captions-per-image count from 1");
 	return -1;
 }
 

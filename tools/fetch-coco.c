@@ -28,8 +28,8 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Where the pictures come from:"),
-	ITR_OPT_INT("synthetic", 0, struct opt, disk.scenes, "N", "draw N scenes of coloured shapes instead of reading pictures"),
-	ITR_OPT_INT("size", 0, struct opt, size, "PIXELS", "side of a synthetic scene"),
+	ITR_OPT_INT_IN("synthetic", 0, struct opt, disk.scenes, "N", ITR_FROM(0), "draw N scenes of coloured shapes instead of reading pictures"),
+	ITR_OPT_INT_IN("size", 0, struct opt, size, "PIXELS", ITR_BETWEEN(32, 4096), "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings, "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
 	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE, flickr DIR"),
 	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
@@ -43,17 +43,17 @@ static const itr_option options[] = {
 	ITR_OPT_STR("split", 0, struct opt, net.split, "NAME", "only this part of Karpathy's split"),
 	ITR_OPT_BOOL("retry-failed", 0, struct opt, net.retry_failed, "only what failed last time"),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash what is there again, fetch nothing"),
-	ITR_OPT_INT("connections", 0, struct opt, connections, "N", "transfers at once"),
-	ITR_OPT_INT("retries", 0, struct opt, retries, "N", "attempts after the first"),
-	ITR_OPT_NUM("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", "for a transfer that stands still, and (at most 10) for a connection"),
+	ITR_OPT_INT_IN("connections", 0, struct opt, connections, "N", ITR_BETWEEN(1, 256), "transfers at once"),
+	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
+	ITR_OPT_NUM_IN("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", ITR_FROM(1), "for a transfer that stands still, and (at most 10) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, net.http.proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
-	ITR_OPT_INT("near-duplicates", 0, struct opt, near, "BITS", "report pictures in different parts that differ in so few of 128 bits; -1 does not look"),
+	ITR_OPT_INT_IN("near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE), "report pictures in different parts that differ in so few of 128 bits; -1 does not look"),
 	ITR_OPT_HEADING("What becomes of them:"),
-	ITR_OPT_INT("limit", 0, struct opt, net.limit, "N", "keep N pictures, drawn with the seed; 0 is all"),
+	ITR_OPT_INT_IN("limit", 0, struct opt, net.limit, "N", ITR_FROM(0), "keep N pictures, drawn with the seed; 0 is all"),
 	ITR_OPT_BOOL("copy", 0, struct opt, disk.copy, "copy the pictures below the output folder instead of referring to them"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test; 'none': leave it to {train}, which then deals out by its own seed"),
 	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out; 'caption' puts one picture into several parts (leaky)"),
-	ITR_OPT_INT("max-failed", 0, struct opt, max_failed, "N", "missing or damaged pictures that are tolerated"),
+	ITR_OPT_INT_IN("max-failed", 0, struct opt, max_failed, "N", ITR_FROM(0), "missing or damaged pictures that are tolerated"),
 	ITR_OPT_END
 };
 
@@ -192,14 +192,10 @@ static int write_embeddings(itr_tool *t, int64_t images)
 
 static const char *wrong_use(const itr_tool *t, const struct opt *o)
 {
-	if (o->disk.scenes < 0 || o->net.limit < 0 || o->max_failed < 0)
-		return "'--synthetic', '--limit' and '--max-failed' must not be negative";
 	if (o->as_embeddings && !o->disk.scenes)
 		return "'--as-embeddings' needs '--synthetic N'";
-	if (o->size < 32 || o->size > 4096)
-		return "'--size' must lie between 32 and 4096";
-	if (o->subset.n > ITR_COCO_SUBSETS || o->near < -1 || o->near > ITR_PHASH_MAX_DISTANCE || o->connections > 256 || o->retries > 100)
-		return "at most 4 subsets, 256 connections, 100 retries; '--near-duplicates' from -1 to 7";
+	if (o->subset.n > ITR_COCO_SUBSETS)
+		return "at most 4 subsets";
 	if ((o->verify || o->net.retry_failed || o->net.karpathy || o->net.base_url != itr_coco_base_url || o->net.annotations_url != itr_coco_annotations_url) && !from_network(t, o))
 		return "these options are about fetching: they need '--subset', without '--from' and without folders";
 	if (o->disk.scenes && (o->from || t->n_args))

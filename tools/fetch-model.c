@@ -25,8 +25,8 @@ static const itr_option options[] = {
 	ITR_OPT_STR("cache", 0, struct opt, cache, "DIR", "folder of the models' folders, instead of $ITR_CACHE, $XDG_CACHE_HOME/itr or ~/.cache/itr"),
 	ITR_OPT_STR("base-url", 0, struct opt, base_url, "URL", "folder that holds the model's files: a mirror, file:///..."),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash again what is there"),
-	ITR_OPT_INT("retries", 0, struct opt, retries, "N", "attempts after the first"),
-	ITR_OPT_NUM("timeout", 0, struct opt, timeout, "SECONDS", "for a transfer that stands still, and (at most 20) for a connection"),
+	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
+	ITR_OPT_NUM_IN("timeout", 0, struct opt, timeout, "SECONDS", ITR_FROM(1), "for a transfer that stands still, and (at most 20) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
 	ITR_OPT_END
 };
@@ -49,8 +49,6 @@ static int complete(itr_tool *t, void *opt)
 		wrong = "name a model, or '--list', or '--show FILE'";
 	else if ((o->base_url || t->output) && t->n_args != 1)
 		wrong = "'--base-url' and '--output' are about one model";
-	else if (o->retries < 0 || o->retries > 100 || !(o->timeout >= 1))
-		wrong = "0 to 100 retries, and a time limit of at least a second";
 	if (wrong)
 		itr_err_set(&t->err, "%s", wrong);
 	return wrong ? ITR_EXIT_USAGE : 0;

@@ -21,24 +21,24 @@ struct opt {
 static const itr_option options[] = {
 	ITR_OPT_HEADING("What is searched:"),
 	ITR_OPT_STR("database", 0, struct opt, database, "FILE", "embeddings (.npz, .h5) or a feature store with --model; may also be the argument"),
-	ITR_OPT_INT("dim", 'd', struct opt, dim, "D", "which size of several; 0 is the model's, or the largest"),
+	ITR_OPT_INT_IN("dim", 'd', struct opt, dim, "D", ITR_FROM(0), "which size of several; 0 is the model's, or the largest"),
 	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model: maps a feature store, and turns --text into a vector"),
 	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "rows of a feature store"),
 	ITR_OPT_STR("ground-truth", 0, struct opt, ground_truth, "FILE", "which image belongs to each text, for files that do not say"),
-	ITR_OPT_INT("captions-per-image", 0, struct opt, captions_per_image, "N", "texts in groups of N, one group an image"),
+	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, captions_per_image, "N", ITR_FROM(0), "texts in groups of N, one group an image"),
 	ITR_OPT_ENUM("to", 0, struct opt, to, itr_lookup_kind_names, "what is looked for"),
 	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, "how the vectors are stored"),
-	ITR_OPT_INT("rescore", 0, struct opt, rescore, "N", "rank the N best again in fp32"),
+	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best again in fp32"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
 	ITR_OPT_HEADING("What is asked:"),
 	ITR_OPT_STRS("query", 0, struct opt, query, "ID...", "ids of the collection"),
 	ITR_OPT_ENUM("from", 0, struct opt, from, itr_lookup_kind_names, "what those ids are"),
 	ITR_OPT_STR("text", 0, struct opt, text, "WORDS", "words, turned into a vector by --model"),
 	ITR_OPT_STR("vector", 0, struct opt, vector, "FILE.npy", "one vector a row"),
-	ITR_OPT_INT("random", 0, struct opt, random, "N", "N random queries of the collection (--seed)"),
+	ITR_OPT_INT_IN("random", 0, struct opt, random, "N", ITR_FROM(0), "N random queries of the collection (--seed)"),
 	ITR_OPT_BOOL("all", 0, struct opt, all, "every query of the collection"),
 	ITR_OPT_HEADING("What comes out:"),
-	ITR_OPT_INT("top", 'k', struct opt, k, "K", "answers a query"),
+	ITR_OPT_INT_IN("top", 'k', struct opt, k, "K", ITR_BETWEEN(1, 10000), "answers a query"),
 	ITR_OPT_STR("manifest", 0, struct opt, manifest, "FILE", "paths of pictures and words of captions"),
 	ITR_OPT_STR("root", 0, struct opt, root, "DIR", "where the manifest's pictures are, if not beside it"),
 	ITR_OPT_STR("sheet", 0, struct opt, sheet, "FILE.png", "a picture of queries and their top 5, hit or miss (6 random queries unless others are named)"),
@@ -174,8 +174,6 @@ int main(int argc, char **argv)
 	queries q = ITR_VEC_INIT;
 	if (!path || (t->n_args && o.database))
 		return itr_tool_usage(t, path ? "the collection is named twice, as '%s' and by --database" : "which collection is searched?", path);
-	if (o.k < 1 || o.k > 10000)
-		return itr_tool_usage(t, "--top is 1 to 10000");
 	if (itr_tool_check_output(t, false) < 0)
 		return itr_tool_fail(t);
 	if (o.sheet && itr_path_exists(o.sheet) && !t->force) {

@@ -32,12 +32,12 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("What comes in:"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, format_names, "one caption a line, or a manifest"),
 	ITR_OPT_HEADING("What comes out:"),
-	ITR_OPT_INT("max-length", 0, struct opt, max_length, "N", "at most N ids a caption, the last special one kept; 0 is all"),
+	ITR_OPT_INT_IN("max-length", 0, struct opt, max_length, "N", ITR_FROM(0), "at most N ids a caption, the last special one kept; 0 is all"),
 	ITR_OPT_BOOL("tokens", 0, struct opt, tokens, "the tokens' spelling instead of their ids"),
 	ITR_OPT_BOOL("lengths", 0, struct opt, lengths, "how long the captions are, instead of the ids"),
 	ITR_OPT_BOOL("build-vocab", 0, struct opt, build_vocab, "a vocabulary for 'words' from the captions, instead of the ids"),
-	ITR_OPT_INT("min-count", 0, struct opt, min_count, "N", "--build-vocab: leave out words that occur less often"),
-	ITR_OPT_INT("max-size", 0, struct opt, max_size, "N", "--build-vocab: at most N lines, <pad> <unk> <start> <end> among them; 0 is all"),
+	ITR_OPT_INT_IN("min-count", 0, struct opt, min_count, "N", ITR_FROM(1), "--build-vocab: leave out words that occur less often"),
+	ITR_OPT_INT_IN("max-size", 0, struct opt, max_size, "N", ITR_FROM(0), "--build-vocab: at most N lines, <pad> <unk> <start> <end> among them; 0 is all"),
 	ITR_OPT_END
 };
 
@@ -185,8 +185,8 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 {
 	if (!o->tokenizer == !o->build_vocab)
 		return o->tokenizer ? "'--build-vocab' needs no '--tokenizer'" : "'--tokenizer' is missing: wordpiece:vocab.txt, clip-bpe:merges.txt.gz, words:vocab.txt or a model's folder";
-	if (o->max_length < 0 || o->max_length == 1 || o->min_count < 1 || o->max_size < 0)
-		return "'--max-length' is 0 or at least 2, '--min-count' at least 1, '--max-size' not negative";
+	if (o->max_length == 1)
+		return "'--max-length' is 0 or at least 2";
 	if (t->json && !o->lengths)
 		return "'--json' is about '--lengths': ids are JSON already, one array a line";
 	if (o->tokens + o->lengths + o->build_vocab > 1)

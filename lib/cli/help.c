@@ -34,6 +34,39 @@ void itr_opt_text(const itr_option *o, const void *field, itr_buf *out)
 	}
 }
 
+static void limit_text(const itr_option *o, double v, itr_buf *out)
+{
+	if (o->type == ITR_OPT_T_INT || o->type == ITR_OPT_T_INTS)
+		itr_buf_printf(out, "%.0f", v);
+	else
+		itr_buf_printf(out, "%g", v);
+}
+
+void itr_opt_range(const itr_option *o, itr_buf *out)
+{
+	const itr_range *r = &o->range;
+	if (!r->given)
+		return;
+	itr_buf_puts(out, r->low_open ? "above " : isinf(r->high) ? "" : "from ");
+	limit_text(o, r->low, out);
+	if (isinf(r->high)) {
+		itr_buf_puts(out, r->low_open ? "" : " or more");
+		return;
+	}
+	itr_buf_puts(out, r->high_open ? " to below " : r->low_open ? " up to " : " to ");
+	limit_text(o, r->high, out);
+}
+
+static void help_text(const itr_option *o, itr_buf *out)
+{
+	itr_buf range = ITR_BUF_INIT;
+	itr_opt_range(o, &range);
+	itr_buf_puts(out, o->help);
+	if (range.len)
+		itr_buf_printf(out, " (%s)", range.data);
+	itr_buf_free(&range);
+}
+
 static void meta_text(const itr_option *o, itr_buf *out)
 {
 	if (o->type == ITR_OPT_T_BOOL)
@@ -96,7 +129,7 @@ void itr_opts_help(const itr_option *table, const void *base, itr_buf *out)
 		else
 			itr_buf_printf(&left, "      --%s ", o->name);
 		meta_text(o, &left);
-		itr_buf_puts(&right, o->help);
+		help_text(o, &right);
 		itr_buf def = ITR_BUF_INIT;
 		default_text(o, base, &def);
 		if (def.len)
@@ -134,7 +167,7 @@ void itr_opts_mdoc(const itr_option *table, const void *base, itr_buf *out)
 	for (const itr_option *o = table; o && o->type != ITR_OPT_T_END; o++) {
 		if (o->type == ITR_OPT_T_HEADING)
 			continue;
-		itr_buf meta = ITR_BUF_INIT, def = ITR_BUF_INIT;
+		itr_buf meta = ITR_BUF_INIT, def = ITR_BUF_INIT, help = ITR_BUF_INIT;
 		meta_text(o, &meta);
 		default_text(o, base, &def);
 		itr_buf_puts(out, ".It ");
@@ -144,7 +177,9 @@ void itr_opts_mdoc(const itr_option *table, const void *base, itr_buf *out)
 		if (meta.len)
 			itr_buf_printf(out, " Ar %s", meta.data);
 		itr_buf_putc(out, '\n');
-		mdoc_text(o->help, out);
+		help_text(o, &help);
+		mdoc_text(itr_buf_str(&help), out);
+		itr_buf_free(&help);
 		itr_buf_puts(out, ".\n");
 		if (def.len)
 			itr_buf_printf(out, "The default is\n.Cm %s .\n", def.data);

@@ -9,10 +9,13 @@
  *	};
  * Defaults are what the struct holds before parsing; --help prints them. `-` and `_` are interchangeable in names; `--name=value` and `--name value`;
  * a bool `name` is also `--no-name`. A list takes a,b,c or, for numbers and enum names, a b c up to the next option, `--`, or the first word that is
- * neither. Abbreviations are refused with the full name; an unknown option is refused with the nearest.
+ * neither. Abbreviations are refused with the full name; an unknown option is refused with the nearest, a number outside of its range with the range:
+ *		ITR_OPT_NUM_IN("dropout", 0, struct opt, dropout, "P", ITR_BELOW(0, 1), "share of hidden values dropped"),
  */
 #ifndef ITR_CLI_OPTS_H
 #define ITR_CLI_OPTS_H
+
+#include <math.h>
 
 #include "base/err.h"
 
@@ -23,6 +26,15 @@ typedef struct itr_nums { int64_t n; double v[64]; } itr_nums;
 typedef enum { ITR_OPT_T_END, ITR_OPT_T_BOOL, ITR_OPT_T_INT, ITR_OPT_T_NUM, ITR_OPT_T_STR, ITR_OPT_T_ENUM,
                ITR_OPT_T_INTS, ITR_OPT_T_NUMS, ITR_OPT_T_STRS, ITR_OPT_T_ENUMS, ITR_OPT_T_HEADING } itr_opt_type;
 
+/* What a number may be: refused otherwise, and said in --help and in the man page. Without a range every finite number is taken. */
+typedef struct itr_range { double low, high; bool low_open, high_open, given; } itr_range;       /* an end that is open does not belong to it */
+#define ITR_ANY                         { 0, 0, false, false, false }
+#define ITR_FROM(low)                   { low, INFINITY, false, true, true }
+#define ITR_ABOVE(low)                  { low, INFINITY, true, true, true }
+#define ITR_BETWEEN(low, high)          { low, high, false, false, true }
+#define ITR_BELOW(low, high)            { low, high, false, true, true }            /* low belongs to it, high does not */
+#define ITR_UP_TO(low, high)            { low, high, true, false, true }            /* high belongs to it, low does not */
+
 typedef struct itr_option {
 	itr_opt_type type;
 	const char *name;               /* long name, with dashes */
@@ -30,20 +42,25 @@ typedef struct itr_option {
 	size_t offset;                  /* of the field */
 	const char *meta;               /* "D", "FILE"; enums: NULL */
 	const char *const *names;       /* enums: NULL-terminated; an int field receives the index */
-	const char *help;               /* one line, lower case, no full stop, no default (that is added) */
+	const char *help;               /* one line, lower case, no full stop, no default and no range (they are added) */
+	itr_range range;                /* INT, NUM, INTS (each), NUMS (each) */
 } itr_option;
 
 /* Fields: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs · ENUMS itr_ints (indices) */
-#define ITR_OPT_BOOL(name, letter, S, field, help)              { ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help }
-#define ITR_OPT_INT(name, letter, S, field, meta, help)         { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help }
-#define ITR_OPT_NUM(name, letter, S, field, meta, help)         { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help }
-#define ITR_OPT_STR(name, letter, S, field, meta, help)         { ITR_OPT_T_STR, name, letter, offsetof(S, field), meta, NULL, help }
-#define ITR_OPT_ENUM(name, letter, S, field, enum_names, help)  { ITR_OPT_T_ENUM, name, letter, offsetof(S, field), NULL, enum_names, help }
-#define ITR_OPT_INTS(name, letter, S, field, meta, help)        { ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help }
-#define ITR_OPT_NUMS(name, letter, S, field, meta, help)        { ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help }
-#define ITR_OPT_STRS(name, letter, S, field, meta, help)        { ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help }
-#define ITR_OPT_ENUMS(name, letter, S, field, enum_names, help) { ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help }
-#define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL }
-#define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL }
+#define ITR_OPT_BOOL(name, letter, S, field, help)              { ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help, ITR_ANY }
+#define ITR_OPT_INT(name, letter, S, field, meta, help)         { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
+#define ITR_OPT_NUM(name, letter, S, field, meta, help)         { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
+#define ITR_OPT_STR(name, letter, S, field, meta, help)         { ITR_OPT_T_STR, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
+#define ITR_OPT_ENUM(name, letter, S, field, enum_names, help)  { ITR_OPT_T_ENUM, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY }
+#define ITR_OPT_INTS(name, letter, S, field, meta, help)        { ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
+#define ITR_OPT_NUMS(name, letter, S, field, meta, help)        { ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
+#define ITR_OPT_STRS(name, letter, S, field, meta, help)        { ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
+#define ITR_OPT_ENUMS(name, letter, S, field, enum_names, help) { ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY }
+#define ITR_OPT_INT_IN(name, letter, S, field, meta, range, help)   { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, range }
+#define ITR_OPT_NUM_IN(name, letter, S, field, meta, range, help)   { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, range }
+#define ITR_OPT_INTS_IN(name, letter, S, field, meta, range, help)  { ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, range }
+#define ITR_OPT_NUMS_IN(name, letter, S, field, meta, range, help)  { ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, range }
+#define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL, ITR_ANY }
+#define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL, ITR_ANY }
 
 #endif

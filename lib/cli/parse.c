@@ -125,11 +125,24 @@ static bool parse_int(const char *text, int64_t *out)
 	return *end == 0;
 }
 
+/* NaN and infinity are no settings: nothing that takes a number means them. */
 static bool parse_num(const char *text, double *out)
 {
 	char *end;
 	*out = strtod(text, &end);
-	return end != text && *end == 0;
+	return end != text && *end == 0 && isfinite(*out);
+}
+
+static int check_range(const itr_option *o, double v, const char *text, itr_err *err)
+{
+	const itr_range *r = &o->range;
+	if (!r->given || ((r->low_open ? v > r->low : v >= r->low) && (r->high_open ? v < r->high : v <= r->high)))
+		return 0;
+	itr_buf b = ITR_BUF_INIT;
+	itr_opt_range(o, &b);
+	itr_err_set(err, "'--%s' is %s, not '%s'", o->name, itr_buf_str(&b), text);
+	itr_buf_free(&b);
+	return -1;
 }
 
 static int enum_index(const itr_option *o, const char *text)
@@ -177,13 +190,11 @@ static int set_element(const found *f, const char *text, itr_err *err)
 	case ITR_OPT_T_INTS:
 		if (!parse_int(text, &ints->v[ints->n]))
 			return itr_err_set(err, "'--%s' needs whole numbers, not '%s'", f->o->name, text);
-		ints->n++;
-		return 0;
+		return check_range(f->o, (double)ints->v[ints->n++], text, err);
 	case ITR_OPT_T_NUMS:
 		if (!parse_num(text, &nums->v[nums->n]))
 			return itr_err_set(err, "'--%s' needs numbers, not '%s'", f->o->name, text);
-		nums->n++;
-		return 0;
+		return check_range(f->o, nums->v[nums->n++], text, err);
 	case ITR_OPT_T_ENUMS:
 		if (enum_index(f->o, text) < 0)
 			return bad_enum(f->o, text, err);
@@ -224,9 +235,9 @@ static int set_value(const found *f, const char *text, itr_err *err)
 		return 0;
 	}
 	case ITR_OPT_T_INT:
-		return parse_int(text, f->field) ? 0 : itr_err_set(err, "'--%s' needs a whole number, not '%s'", f->o->name, text);
+		return parse_int(text, f->field) ? check_range(f->o, (double)*(int64_t *)f->field, text, err) : itr_err_set(err, "'--%s' needs a whole number, not '%s'", f->o->name, text);
 	case ITR_OPT_T_NUM:
-		return parse_num(text, f->field) ? 0 : itr_err_set(err, "'--%s' needs a number, not '%s'", f->o->name, text);
+		return parse_num(text, f->field) ? check_range(f->o, *(double *)f->field, text, err) : itr_err_set(err, "'--%s' needs a number, not '%s'", f->o->name, text);
 	case ITR_OPT_T_ENUM:
 		if (enum_index(f->o, text) < 0)
 			return bad_enum(f->o, text, err);

@@ -32,6 +32,9 @@ bool itr_optset_given(const itr_optset *s, const char *name);
 /* Sets an option from a JSON value, as a config file does. -1 with err. */
 ITR_MUST_USE int itr_opts_json(itr_optset *s, const char *name, const itr_json *value, itr_err *err);
 
+/* "0 or more", "above 0", "from 0 to 1", ...: what o's range says; nothing where it has none. */
+void itr_opt_range(const itr_option *o, itr_buf *out);
+
 /* The value as text ("1,5,10"); `field` = base + offset. */
 void itr_opt_text(const itr_option *o, const void *field, itr_buf *out);
 

@@ -36,8 +36,8 @@ struct standard {
 	ITR_OPT_BOOL("force", 'f', struct standard, force, "replace an existing output"),
 
 #define COMMON_OPTIONS \
-	ITR_OPT_INT("threads", 'j', struct standard, threads, "N", "threads in all; 0 is every processor"), \
-	ITR_OPT_INT("seed", 0, struct standard, seed, "N", "seed of every random decision"), \
+	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "threads in all; 0 is every processor"), \
+	ITR_OPT_INT_IN("seed", 0, struct standard, seed, "N", ITR_FROM(0), "seed of every random decision"), \
 	ITR_OPT_STR("config", 0, struct standard, config, "FILE", "JSON object of options; the command line wins over it"), \
 	ITR_OPT_STRS("set", 0, struct standard, set, "NAME=VALUE", "one option, as in a config file"), \
 	ITR_OPT_BOOL("json", 0, struct standard, json, "print the result as one JSON object"), \
@@ -231,8 +231,6 @@ static int parse_all(itr_tool *t, void *opt, struct standard *s, int argc, char 
 		rc = itr_err_set(&t->err, "unexpected argument '%s'", t->args[t->desc->max_args]);
 	if (rc == 0 && (t->desc->flags & ITR_TOOL_OUTPUT_REQUIRED) && !s->output)
 		rc = itr_err_set(&t->err, "say where the result goes: -o FILE");
-	if (rc == 0 && s->seed < 0)
-		rc = itr_err_set(&t->err, "'--seed' must not be negative");
 	return rc;
 }
 

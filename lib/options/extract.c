@@ -22,22 +22,22 @@ const itr_option itr_extract_option_table[] = {
 	ITR_OPT_STR("prompt-name", 0, itr_extract_options, prompt_name, "NAME", "the prompt of that name in the weights' config_sentence_transformers.json"),
 	ITR_OPT_BOOL("patches", 0, itr_extract_options, patches, "store a vector per patch too, as half floats"),
 	ITR_OPT_BOOL("tokens", 0, itr_extract_options, tokens, "store a vector per token too, as half floats"),
-	ITR_OPT_INT("max-tokens", 0, itr_extract_options, max_tokens, "N", "tokens stored a caption"),
+	ITR_OPT_INT_IN("max-tokens", 0, itr_extract_options, max_tokens, "N", ITR_BETWEEN(1, 4096), "tokens stored a caption"),
 	ITR_OPT_BOOL("normalize", 0, itr_extract_options, normalize, "store unit vectors instead of the encoder's own scale"),
 	ITR_OPT_STR("root", 0, itr_extract_options, root, "DIR", "folder that image paths are relative to (default: the manifest's)"),
 	ITR_OPT_ENUM("alpha", 0, itr_extract_options, alpha, alpha_names, "transparent pictures: put on white, or drop the channel as Pillow's convert does"),
 	ITR_OPT_BOOL("exif", 0, itr_extract_options, exif, "turn pictures as their EXIF orientation says"),
 	ITR_OPT_BOOL("fast-decode", 0, itr_extract_options, fast_decode, "decode JPEGs at 1/2, 1/4 or 1/8 where they are resized below that: faster, slightly other vectors"),
-	ITR_OPT_INT("max-failed", 0, itr_extract_options, max_failed, "N", "bad pictures to accept; they are named and left out with their captions"),
+	ITR_OPT_INT_IN("max-failed", 0, itr_extract_options, max_failed, "N", ITR_FROM(0), "bad pictures to accept; they are named and left out with their captions"),
 	ITR_OPT_STR("batch-size", 0, itr_extract_options, batch_size, "N", "pictures a batch; auto: what the encoder likes"),
-	ITR_OPT_INT("part-rows", 0, itr_extract_options, part_rows, "N", "images a part: what a killed run loses at most"),
+	ITR_OPT_INT_IN("part-rows", 0, itr_extract_options, part_rows, "N", ITR_FROM(1), "images a part: what a killed run loses at most"),
 	ITR_OPT_STR("shard", 0, itr_extract_options, shard, "I/N", "only the I-th of N slices (from 0), as a store of its own"),
 	ITR_OPT_BOOL("merge", 0, itr_extract_options, merge, "join the stores named as arguments (shards) into one"),
 	ITR_OPT_HEADING("Feature store to embeddings:"),
 	ITR_OPT_STR("model", 0, itr_extract_options, model, "FILE", "model that maps both sides into one space ({train}); one with towers takes a manifest"),
 	ITR_OPT_STR("split", 0, itr_extract_options, split, "NAME", "only the rows of train, val, test or restval (default: all)"),
-	ITR_OPT_INTS("project", 0, itr_extract_options, project, "D...", "sizes to write, by Gaussian projection (default: the model's own)"),
-	ITR_OPT_INTS("truncate", 0, itr_extract_options, truncate, "D...", "sizes to write, by cutting off (Matryoshka)"),
+	ITR_OPT_INTS_IN("project", 0, itr_extract_options, project, "D...", ITR_BETWEEN(1, 65536), "sizes to write, by Gaussian projection (default: the model's own)"),
+	ITR_OPT_INTS_IN("truncate", 0, itr_extract_options, truncate, "D...", ITR_BETWEEN(1, 65536), "sizes to write, by cutting off (Matryoshka)"),
 	ITR_OPT_BOOL("shuffle-queries", 0, itr_extract_options, shuffle_queries, "permute captions and ground truth together"),
 	ITR_OPT_HEADING("Other:"),
 	ITR_OPT_BOOL("verify", 0, itr_extract_options, verify, "look for what is wrong with a store: NaN, zero, repeated and constant vectors"),
@@ -72,7 +72,7 @@ int itr_extract_options_of(itr_extract_opts *x, const itr_extract_options *o, co
 		return itr_err_set(err, "give --image-encoder, --text-encoder or both (--list shows them)");
 	char *end = NULL;
 	x->batch = strcmp(o->batch_size, "auto") ? strtoll(o->batch_size, &end, 10) : 0;
-	if (o->max_tokens < 1 || o->max_tokens > 4096 || (end && (end == o->batch_size || *end)) || x->batch < 0 || x->batch > 65536 || o->part_rows < 1)
-		return itr_err_set(err, "--max-tokens goes from 1 to 4096, --batch-size from 1 to 65536 or is auto, --part-rows goes from 1");
+	if ((end && (end == o->batch_size || *end)) || x->batch < 0 || x->batch > 65536)
+		return itr_err_set(err, "--batch-size is auto, or from 1 to 65536");
 	return 0;
 }

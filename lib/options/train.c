@@ -5,6 +5,7 @@
 
 #include "base/nearest.h"
 #include "cli/keep.h"
+#include "data/dataset.h"
 #include "linear/linear.h"
 #include "train/checkpoint.h"
 #include "train/recipe.h"
@@ -30,56 +31,56 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR("text-encoder", 0, itr_train_options, tune.encoder[0], "NAME", "text tower, or the encoder of the side that is not trained (hash)"),
 	ITR_OPT_STR("text-weights", 0, itr_train_options, tune.weights[0], "PATH", "its published weights"),
 	ITR_OPT_STR("vocabulary", 0, itr_train_options, tune.vocabulary, "FILE", "of the text tower; default: beside the weights, or the words of the training captions"),
-	ITR_OPT_INT("vocabulary-size", 0, itr_train_options, tune.vocabulary_size, "N", "words of the training captions that are kept, the most frequent ones"),
-	ITR_OPT_INT("max-tokens", 0, itr_train_options, tune.max_tokens, "N", "captions are cut to so many tokens; 0: what the tower takes"),
+	ITR_OPT_INT_IN("vocabulary-size", 0, itr_train_options, tune.vocabulary_size, "N", ITR_BETWEEN(5, ITR_TRAIN_MOST), "words of the training captions that are kept, the most frequent ones"),
+	ITR_OPT_INT_IN("max-tokens", 0, itr_train_options, tune.max_tokens, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST), "captions are cut to so many tokens; 0: what the tower takes"),
 	ITR_OPT_ENUM("pooling", 0, itr_train_options, pooling, itr_pooling_names, "of a transformer's tokens"),
 	ITR_OPT_STR("preset", 0, itr_train_options, tune.preset, "NAME", "preprocessing of pictures; default: what the weights were published with"),
 	ITR_OPT_ENUM("augment", 0, itr_train_options, augment, itr_augment_names, "training pictures: mirrored; also cropped and resized; also recoloured"),
-	ITR_OPT_NUM("crop-scale", 0, itr_train_options, crop_scale, "A", "least share of the picture's area that a random crop keeps"),
-	ITR_OPT_NUM("jitter", 0, itr_train_options, jitter, "J", "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
-	ITR_OPT_NUM("tower-lr", 0, itr_train_options, tune.tower_lr, "FACTOR", "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
+	ITR_OPT_NUM_IN("crop-scale", 0, itr_train_options, crop_scale, "A", ITR_UP_TO(0, 1), "least share of the picture's area that a random crop keeps"),
+	ITR_OPT_NUM_IN("jitter", 0, itr_train_options, jitter, "J", ITR_BETWEEN(0, 1), "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
+	ITR_OPT_NUM_IN("tower-lr", 0, itr_train_options, tune.tower_lr, "FACTOR", ITR_FROM(0), "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
 	ITR_OPT_ENUM("bn", 0, itr_train_options, tune.bn, bn_names, "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
 	ITR_OPT_STR("freeze-layers", 0, itr_train_options, tune.freeze_layers, "LIST", "what stays of the trained towers: N (stem and first N blocks), or names with * ('conv1,bn1,layer1')"),
 	ITR_OPT_BOOL("freeze-bn", 0, itr_train_options, tune.freeze_bn, "BatchNorm's own parameters are not trained"),
 	ITR_OPT_BOOL("gradient-checkpointing", 0, itr_train_options, gradient_checkpointing, "keep what goes from block to block alone, make the rest again: less memory, slower"),
-	ITR_OPT_INT("max-failed", 0, itr_train_options, tune.max_failed, "N", "pictures that may be undecodable; they are named and left out with their captions"),
+	ITR_OPT_INT_IN("max-failed", 0, itr_train_options, tune.max_failed, "N", ITR_FROM(0), "pictures that may be undecodable; they are named and left out with their captions"),
 	ITR_OPT_HEADING("Closed forms:"),
-	ITR_OPT_INT("dims", 'd', itr_train_options, dims, "D", "cca: width of the shared space, at most"),
+	ITR_OPT_INT_IN("dims", 'd', itr_train_options, dims, "D", ITR_FROM(1), "cca: width of the shared space, at most"),
 	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
-	ITR_OPT_NUMS("regularization", 'r', itr_train_options, regularization, "R...", "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
+	ITR_OPT_NUMS_IN("regularization", 'r', itr_train_options, regularization, "R...", ITR_FROM(0), "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
 	ITR_OPT_NUM("lambda", 0, itr_train_options, lambda, "L", "ridge: this absolute value instead; negative: choose"),
 	ITR_OPT_ENUM("direction", 0, itr_train_options, direction, direction_names, "ridge, procrustes: which side is mapped onto the other"),
 	ITR_OPT_HEADING(NETWORKS),
-	ITR_OPT_INT("epochs", 'e', itr_train_options, net.epochs, "N", "passes over the train part"),
-	ITR_OPT_INT("batch-size", 'b', itr_train_options, net.batch_size, "N", "pairs a batch"),
-	ITR_OPT_INT("val-batch", 0, itr_train_options, net.val_batch, "N", "pairs a batch of the val loss, which depends on it"),
-	ITR_OPT_INT("accumulate", 0, itr_train_options, net.accumulate, "N", "batches a step; each has its own negatives"),
-	ITR_OPT_INT("grad-cache", 0, itr_train_options, net.cache_chunk, "N", "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
+	ITR_OPT_INT_IN("epochs", 'e', itr_train_options, net.epochs, "N", ITR_BETWEEN(1, ITR_TRAIN_EPOCHS), "passes over the train part"),
+	ITR_OPT_INT_IN("batch-size", 'b', itr_train_options, net.batch_size, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "pairs a batch"),
+	ITR_OPT_INT_IN("val-batch", 0, itr_train_options, net.val_batch, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "pairs a batch of the val loss, which depends on it"),
+	ITR_OPT_INT_IN("accumulate", 0, itr_train_options, net.accumulate, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "batches a step; each has its own negatives"),
+	ITR_OPT_INT_IN("grad-cache", 0, itr_train_options, net.cache_chunk, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST), "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
 	ITR_OPT_STR("optimizer", 0, itr_train_options, net.optimizer, "NAME", "adam, adamw or sgd"),
-	ITR_OPT_NUM("lr", 0, itr_train_options, net.lr, "X", "learning rate"),
-	ITR_OPT_NUM("min-lr", 0, itr_train_options, net.min_lr, "X", "where the schedule ends"),
-	ITR_OPT_NUM("weight-decay", 0, itr_train_options, net.weight_decay, "X", "of weights; biases, norms and the temperature are left out unless --decay-all"),
+	ITR_OPT_NUM_IN("lr", 0, itr_train_options, net.lr, "X", ITR_ABOVE(0), "learning rate"),
+	ITR_OPT_NUM_IN("min-lr", 0, itr_train_options, net.min_lr, "X", ITR_FROM(0), "where the schedule ends"),
+	ITR_OPT_NUM_IN("weight-decay", 0, itr_train_options, net.weight_decay, "X", ITR_FROM(0), "of weights; biases, norms and the temperature are left out unless --decay-all"),
 	ITR_OPT_BOOL("decay-all", 0, itr_train_options, net.decay_all, "decay every parameter, as PyTorch's default"),
 	ITR_OPT_ENUM("schedule", 0, itr_train_options, net.schedule, itr_schedule_names, "how the learning rate goes on"),
 	ITR_OPT_BOOL("schedule-by-epoch", 0, itr_train_options, net.by_epoch, "change it between epochs only"),
-	ITR_OPT_INT("warmup", 0, itr_train_options, net.warmup, "STEPS", "steps of linear warm-up"),
-	ITR_OPT_NUM("clip", 0, itr_train_options, net.clip, "X", "longest gradient, all parameters together; 0: as it comes"),
-	ITR_OPT_NUM("ema", 0, itr_train_options, net.ema, "DECAY", "validate and keep a moving average of the weights; 0: none"),
-	ITR_OPT_INT("patience", 0, itr_train_options, net.patience, "N", "stop after N epochs without a better --monitor; 0: never"),
+	ITR_OPT_INT_IN("warmup", 0, itr_train_options, net.warmup, "STEPS", ITR_FROM(0), "steps of linear warm-up"),
+	ITR_OPT_NUM_IN("clip", 0, itr_train_options, net.clip, "X", ITR_FROM(0), "longest gradient, all parameters together; 0: as it comes"),
+	ITR_OPT_NUM_IN("ema", 0, itr_train_options, net.ema, "DECAY", ITR_BELOW(0, 1), "validate and keep a moving average of the weights; 0: none"),
+	ITR_OPT_INT_IN("patience", 0, itr_train_options, net.patience, "N", ITR_FROM(0), "stop after N epochs without a better --monitor; 0: never"),
 	ITR_OPT_STR("monitor", 0, itr_train_options, net.monitor, "METRIC", "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
 	ITR_OPT_STR("loss", 0, itr_train_options, net.loss, "NAME", "infonce, cosine or mse"),
 	ITR_OPT_ENUM("positives", 0, itr_train_options, positives, positives_names, "infonce: captions of one image in a batch: negatives, left out, or positives too"),
 	ITR_OPT_BOOL("symmetric", 0, itr_train_options, net.symmetric, "infonce: image to text as well"),
-	ITR_OPT_NUM("temperature", 0, itr_train_options, config.temperature, "T", "infonce"),
+	ITR_OPT_NUM_IN("temperature", 0, itr_train_options, config.temperature, "T", ITR_BETWEEN(0.0001, 10000), "infonce"),
 	ITR_OPT_BOOL("learn-temperature", 0, itr_train_options, config.learn_scale, "train it too, at 0.01 at least"),
-	ITR_OPT_NUM("dropout", 0, itr_train_options, config.dropout, "P", "share of hidden values dropped"),
-	ITR_OPT_INT("hidden", 0, itr_train_options, config.hidden, "N", "width of the hidden layer"),
-	ITR_OPT_INT("embed-dim", 0, itr_train_options, config.embed_dim, "N", "heads: width of the shared space"),
+	ITR_OPT_NUM_IN("dropout", 0, itr_train_options, config.dropout, "P", ITR_BELOW(0, 1), "share of hidden values dropped"),
+	ITR_OPT_INT_IN("hidden", 0, itr_train_options, config.hidden, "N", ITR_BETWEEN(0, 1048576), "width of the hidden layer"),
+	ITR_OPT_INT_IN("embed-dim", 0, itr_train_options, config.embed_dim, "N", ITR_BETWEEN(0, 1048576), "heads: width of the shared space"),
 	ITR_OPT_ENUM("activation", 0, itr_train_options, activation, activation_names, "mlp: of the hidden layer"),
 	ITR_OPT_ENUM("output-activation", 0, itr_train_options, output_activation, output_names, "residual-mlp: 'none' frees the half of the space that GELU cannot reach"),
 	ITR_OPT_ENUM("precision", 0, itr_train_options, precision, precision_names, "of matrix products; weights, sums and the rest stay fp32"),
-	ITR_OPT_NUM("checkpoint-minutes", 0, itr_train_options, checkpoint_minutes, "M", "between checkpoints inside an epoch; every epoch ends with one"),
-	ITR_OPT_INT("log-every", 0, itr_train_options, net.log_every, "STEPS", "between points of the per-step metrics"),
+	ITR_OPT_NUM_IN("checkpoint-minutes", 0, itr_train_options, checkpoint_minutes, "M", ITR_FROM(0), "between checkpoints inside an epoch; every epoch ends with one"),
+	ITR_OPT_INT_IN("log-every", 0, itr_train_options, net.log_every, "STEPS", ITR_BETWEEN(1, ITR_TRAIN_MOST), "between points of the per-step metrics"),
 	ITR_OPT_END
 };
 
@@ -128,12 +129,25 @@ static int check_towers(itr_tool *t, itr_train_options *o)
 			return wrong(t, "'--finetune' needs to know which network: --%s-encoder NAME", side ? "image" : "text");
 	if (o->finetune && o->split_by == ITR_SPLIT_BY_CAPTION)
 		return wrong(t, "%s", "pictures are dealt out whole with '--finetune': no '--split-by caption'");
-	if (!(o->crop_scale > 0 && o->crop_scale <= 1) || !(o->jitter >= 0 && o->jitter <= 1))
-		return wrong(t, "%s", "'--crop-scale' is a share between 0 and 1, and so is '--jitter'");
-	if (f->max_failed < 0 || f->max_tokens < 0 || f->max_tokens == 1 || f->tower_lr < 0 || f->vocabulary_size < 5)
-		return wrong(t, "%s", "'--max-failed', '--max-tokens' (2 at least) and '--tower-lr' are not negative; '--vocabulary-size' is 5 at least");
+	if (f->max_tokens == 1)
+		return wrong(t, "%s", "'--max-tokens' is 0 or at least 2");
 	if (o->finetune && !itr_tool_given(t, "clip"))
 		o->net.clip = 1;
+	return 0;
+}
+
+/* What must hold between numbers, each of which is in its own range. */
+static int check_together(itr_tool *t, const itr_train_options *o, bool network)
+{
+	double sizes[3];
+	if (itr_split_parse(sizes, o->split_sizes, &t->err) < 0) {
+		itr_err_prefix(&t->err, "'--split-sizes': ");
+		return ITR_EXIT_USAGE;
+	}
+	if (network && o->net.min_lr > o->net.lr) {
+		itr_err_set(&t->err, "'--min-lr' is from 0 to --lr, which is %g, not '%g'", o->net.lr, o->net.min_lr);
+		return ITR_EXIT_USAGE;
+	}
 	return 0;
 }
 
@@ -168,16 +182,11 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		return wrong(t, r ? "'--%s' belongs to closed forms, not to networks" : "'--%s' belongs to networks, not to closed forms", foreign);
 	if (!t->n_args || !t->output)
 		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
-	if (o->dims < 1)
-		return wrong(t, "%s", "'--dims' must be at least 1");
-	for (int64_t i = 0; i < o->regularization.n; i++)
-		if (!(o->regularization.v[i] >= 0) || isinf(o->regularization.v[i]))
-			return wrong(t, "%s", "'--regularization' must not be negative");
 	if (!r && !itr_tool_given(t, "split-sizes"))
 		o->split_sizes = "0.6/0.2/0.2";
 	if (r && !o->resume)
 		itr_recipe_apply(r, &o->net, &o->config, &o->split_sizes, is_given, t);
-	return 0;
+	return check_together(t, o, r != NULL);
 }
 
 itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool *t)

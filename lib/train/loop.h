@@ -56,7 +56,7 @@ typedef struct itr_train_hooks {
 
 typedef enum { ITR_TRAIN_FAILED = -1, ITR_TRAIN_DONE, ITR_TRAIN_EARLY, ITR_TRAIN_STOPPED } itr_train_end;
 
-enum { ITR_TRAIN_EPOCHS = 1000000, ITR_TRAIN_MOST = 1 << 30 };          /* at most: epochs; batch sizes and other counts */
+enum { ITR_TRAIN_EPOCHS = 1000000, ITR_TRAIN_MOST = 1000000000 };          /* at most: epochs; batch sizes and other counts */
 enum { ITR_TRAIN_METRICS = 16 };
 typedef struct itr_train_report {
 	int64_t epochs, steps;

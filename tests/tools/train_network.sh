@@ -83,6 +83,12 @@ t "closed forms: what does not fit into float32 is refused" no_float
 expect_err "is not the one that the model was fitted with" "evaluate refuses other data" "$BIN/evaluate" --model m.h5 d70/train.npz --split val
 expect_err "holds no images" "predict says when a side is missing" "$BIN/predict" --model m.h5 --side image d/test.clean.npz -o y.csv
 expect_err "ending says the format" "predict refuses an unknown ending before it works" "$BIN/predict" --model no.h5 d/test.clean.npz -o y.bad
+for o in --patience=-1 --epochs=0 --epochs=-3 --batch-size=0 --accumulate=-1 --grad-cache=-1 --val-batch=0 --log-every=0 --lr=0 --lr=inf --lr=nan --lr=-1 --min-lr=-1 --min-lr=1 --min-lr=nan --weight-decay=-1 \
+	--weight-decay=nan --warmup=-1 --clip=-1 --clip=inf --ema=1 --ema=1.5 --ema=nan --temperature=0 --temperature=nan --temperature=-1 --dropout=1 --dropout=-0.1 --dropout=nan --hidden=-1 --embed-dim=-1 \
+	--checkpoint-minutes=-1 --checkpoint-minutes=inf --split-sizes=nan/0.5/0.5 --split-sizes=-0.1/1/0.1 --split-sizes=0.9/0.9/0.9 --split-sizes=0.5/0.1/0.1; do
+	expect_exit 2 "train $o exits 2" net $o -o x.h5
+	t "train $o: the message names the option and what it may be" grep -qE "'${o%%=*}'.* (is|needs|not between|do not sum)" .out
+done
 expect_exit 2 "an option of closed forms exits 2" net --dims 4 -o x.h5
 expect_exit 2 "no output exits 2" "$BIN/train" --model mlp d/train.npz
 expect_err "exists" "an existing model is not overwritten" net --epochs 1 -o m.h5

@@ -6,6 +6,10 @@ abbreviated() { "$BIN/$1" --thr 2 2> err; [ $? = 2 ] && grep -q "write '--thread
 help() { "$BIN/$1" --help > out 2> err && [ ! -s err ] && head -n 1 out | grep -q "^$1 - " && grep -q '^Usage: ' out && grep -q '^Examples:' out && grep -q -- '--seed' out; }
 full() { "$BIN/$1" "$2" > /dev/full 2> err; [ $? = 1 ] && grep -q 'cannot write standard output: No space left' err; }
 version() { "$BIN/$1" --version | head -n 1 | grep -qE "^$1 \(itr\) [0-9]+\.[0-9]+"; }
+# every option that --help gives a range refuses NaN and infinity, and the message tells the range
+ranged() { for o in $("$BIN/$1" --help=mdoc | awk '/^\.It /{ sub(/.*Fl -/, ""); name = $1 } /\((from -?[0-9].*|above [0-9].*|[0-9.]+ or more)\)\.$/{ print name }'); do
+	for v in nan inf -inf 1e999; do "$BIN/$1" --$o=$v > out 2> err; [ $? = 2 ] && grep -q "'--$o' needs" err || { echo "$1 --$o=$v"; return 1; }; done
+	"$BIN/$1" --$o=-1e15 > out 2> err; [ $? = 2 ] && grep -qE "'--$o' is (from|above|[0-9.]+ or more)" err || { echo "$1 --$o=-1e15"; return 1; }; done; }
 no_traces() { [ ! -e runs ]; }
 for path in "$BIN"/*; do
 	p=$(basename "$path")
@@ -15,6 +19,7 @@ for path in "$BIN"/*; do
 	t "$p: an abbreviation is refused with the full name" abbreviated "$p"
 	expect_exit 2 "$p: an option without its value exits 2" "$BIN/$p" --seed
 	expect_exit 2 "$p: a value of the wrong kind exits 2" "$BIN/$p" --seed abc
+	t "$p: numbers outside of their range exit 2, which is told" ranged "$p"
 	t "$p --help > /dev/full exits 1" full "$p" --help
 	t "$p --version > /dev/full exits 1" full "$p" --version
 done

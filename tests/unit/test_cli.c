@@ -15,7 +15,7 @@
 #include "cli/parse.h"
 
 static const char *const precisions[] = { "fp32", "fp16", "int8", "int4", NULL };
-struct opt { itr_ints dims, precisions; itr_nums sizes; itr_strs rules; int64_t k; double lr; int precision; bool all; const char *data; };
+struct opt { itr_ints dims, precisions, cuts; itr_nums sizes, shares; itr_strs rules; int64_t k, patience, bits; double lr, rate, dropout, scale; int precision; bool all; const char *data; };
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Group"),
 	ITR_OPT_INTS("embedding-dims", 0, struct opt, dims, "D...", "sizes"),
@@ -26,6 +26,13 @@ static const itr_option options[] = {
 	ITR_OPT_NUM("lr", 0, struct opt, lr, "LR", "rate"),
 	ITR_OPT_ENUM("precision", 0, struct opt, precision, precisions, "one"),
 	ITR_OPT_BOOL("all", 'a', struct opt, all, "all"),
+	ITR_OPT_INT_IN("patience", 0, struct opt, patience, "N", ITR_FROM(0), "epochs"),
+	ITR_OPT_INT_IN("bits", 0, struct opt, bits, "N", ITR_BETWEEN(-1, 7), "bits"),
+	ITR_OPT_NUM_IN("rate", 0, struct opt, rate, "X", ITR_ABOVE(0), "rate"),
+	ITR_OPT_NUM_IN("dropout", 0, struct opt, dropout, "P", ITR_BELOW(0, 1), "share"),
+	ITR_OPT_NUM_IN("scale", 0, struct opt, scale, "A", ITR_UP_TO(0, 1), "share"),
+	ITR_OPT_INTS_IN("cuts", 0, struct opt, cuts, "K...", ITR_FROM(1), "cut-offs"),
+	ITR_OPT_NUMS_IN("shares", 0, struct opt, shares, "S...", ITR_BETWEEN(0, 0.5), "shares"),
 	ITR_OPT_STR("data-path", 'd', struct opt, data, "FILE", "data"),
 	ITR_OPT_END
 };
@@ -110,6 +117,35 @@ static void test_refusals(void **state)
 	REFUSED("unknown option '-z': see --help", W "-z");
 }
 
+/* NaN and infinity are taken by no option; a range is told, and its ends belong to it or not as it says. */
+static void test_ranges(void **state)
+{
+	(void)state;
+	REFUSED("'--lr' needs a number, not 'inf'", W "--lr", W "inf");
+	REFUSED("'--lr' needs a number, not '-nan'", W "--lr=-nan");
+	REFUSED("'--lr' needs a number, not '1e999'", W "--lr", W "1e999");
+	REFUSED("'--split-sizes' needs numbers, not 'nan'", W "--split-sizes", W "0.5,nan");
+	REFUSED("'--patience' is 0 or more, not '-1'", W "--patience", W "-1");
+	REFUSED("'--bits' is from -1 to 7, not '8'", W "--bits", W "8");
+	REFUSED("'--rate' is above 0, not '0'", W "--rate", W "0");
+	REFUSED("'--dropout' is from 0 to below 1, not '1'", W "--dropout", W "1");
+	REFUSED("'--scale' is above 0 up to 1, not '0'", W "--scale", W "0");
+	REFUSED("'--scale' is above 0 up to 1, not '1.5'", W "--scale", W "1.5");
+	REFUSED("'--cuts' is 1 or more, not '0'", W "--cuts", W "5,0");
+	REFUSED("'--cuts' is 1 or more, not '-3'", W "--cuts", W "5", W "-3");
+	REFUSED("'--shares' is from 0 to 0.5, not '0.6'", W "--shares", W "0.5", W "0.6");
+	PARSE(W "--patience", W "0", W "--bits", W "-1", W "--rate", W "1e-300", W "--dropout", W "0", W "--scale", W "1", W "--cuts", W "1", W "--shares", W "0", W "0.5");
+	assert_int_equal(rc, 0);
+	assert_true(o.bits == -1 && o.rate == 1e-300 && o.scale == 1 && o.cuts.n == 1 && o.shares.n == 2);
+	itr_buf b = ITR_BUF_INIT;
+	itr_opts_help(options, &o, &b);
+	assert_non_null(strstr(b.data, "share (from 0 to below 1) [0]"));
+	b.len = 0;
+	itr_opts_mdoc(options, &o, &b);
+	assert_non_null(strstr(b.data, "epochs (0 or more)."));
+	itr_buf_free(&b);
+}
+
 static void test_config_and_help(void **state)
 {
 	struct opt o = { .dims = { 1, { 512 } }, .k = 5 };
@@ -170,7 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_documents_own_command), cmocka_unit_test(test_forms), cmocka_unit_test(test_no),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_config_and_help), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_ranges), cmocka_unit_test(test_config_and_help), cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
 }
