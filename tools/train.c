@@ -9,6 +9,7 @@
 #include "cli/keep.h"
 #include "cli/progress.h"
 #include "options/train.h"
+#include "tensor/rows.h"
 #include "track/run.h"
 #include "train/network.h"
 #include "train/recipe.h"
@@ -150,6 +151,11 @@ static int load(struct training *w)
 	const double began = itr_clock_now();
 	if ((w->o->finetune ? load_raw(w) : load_stored(w)) < 0)
 		return -1;
+	const itr_pair_data *d = w->d;
+	if (d->text && itr_rows_alike(d->text, d->n_texts, d->text_dim))
+		itr_warn("the text vectors of '%s' are all (nearly) the same: nothing can be learned from them", w->t->args[0]);
+	if (d->image && itr_rows_alike(d->image, d->n_images, d->image_dim))
+		itr_warn("the image vectors of '%s' are all (nearly) the same: nothing can be learned from them", w->t->args[0]);
 	w->read_seconds = itr_clock_now() - began;
 	if (w->d->synthetic)
 		itr_provenance_set_synthetic(w->t->provenance);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "cli/internal.h"
 #include "track/run.h"
 #include "version.h"
@@ -50,8 +51,17 @@ itr_json *itr_tool_options(const itr_tool *t, const void *opt)
 		itr_json_add_str(j, "output", t->output);
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)t->seed);
 	itr_json_add_str(j, "seed", seed);
-	if (t->run)
+	const struct itr_tool_internals *in = t->internals;
+	if (!t->run && in->run_lost) {                           /* a later call may say where its store is */
+		itr_json_add_str(j, "run", in->continue_run);
+		itr_json_add_str(j, "runs_dir", in->continue_dir);
+	}
+	if (t->run) {
+		char *dir = itr_path_absolute(t->runs_dir);      /* the next call may be made from elsewhere, and with another default */
 		itr_json_add_str(j, "run", itr_run_id(t->run));
+		itr_json_add_str(j, "runs_dir", dir);
+		free(dir);
+	}
 	if (p)
 		itr_json_add(j, "provenance", p);
 	return j;
@@ -156,7 +166,9 @@ int itr_tool_adopt(itr_tool *t, void *opt, const itr_json *kept, const char *whe
 	if (adopt_standard(t, kept, where) < 0)
 		return -1;
 	adopt_provenance(t, itr_json_get(kept, "provenance"));
+	const char *dir = itr_json_str(itr_json_get(kept, "runs_dir"), NULL);
 	in->continue_run = run ? itr_arena_strdup(in->strings, run) : NULL;
+	in->continue_dir = dir ? itr_arena_strdup(in->strings, dir) : NULL;
 	in->untracked = !run;
 	return 0;
 }

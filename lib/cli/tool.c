@@ -264,20 +264,44 @@ static void log_params(itr_tool *t, const void *opt, const struct standard *s)
 	itr_run_param(t->run, "threads", key);
 }
 
+/* Appends to the run that a kept job wrote. Its store may have been moved or deleted since: that does not stop the job, unless the user has named the store. */
+static int continue_run(itr_tool *t, const struct standard *s)
+{
+	struct itr_tool_internals *in = t->internals;
+	const bool named = itr_optset_given(&in->options, "runs-dir");
+	const char *dirs[] = { named ? NULL : in->continue_dir, s->runs_dir };
+	itr_err err = ITR_ERR_INIT, first = ITR_ERR_INIT;
+	for (int i = 0; i < ITR_LEN(dirs) && !t->run; i++) {
+		t->run = dirs[i] ? itr_run_reopen(dirs[i], in->continue_run, &err) : NULL;
+		if (t->run)
+			t->runs_dir = dirs[i];
+		else if (!first.set)
+			first = err;
+	}
+	if (t->run)
+		return 0;
+	if (named)
+		return itr_err_set(&t->err, "no run can be tracked (--no-track works without): %s", first.msg);
+	in->run_lost = true;
+	itr_warn("the run %s is not tracked any further: %s (--runs-dir DIR says where its store is now)", in->continue_run, first.msg);
+	return 0;
+}
+
 static int open_run(itr_tool *t, const void *opt, const struct standard *s, int argc, char **argv)
 {
+	const struct itr_tool_internals *in = t->internals;
+	if (in->continue_run)
+		return continue_run(t, s);
 	itr_buf line = ITR_BUF_INIT;
 	for (int i = 0; i < argc; i++)
 		itr_buf_printf(&line, "%s%s", i ? " " : "", argv[i]);
-	const struct itr_tool_internals *in = t->internals;
 	itr_run_opts o = { .runs_dir = s->runs_dir, .experiment = s->experiment, .name = s->run_name, .source = t->desc->name,
 	                   .parent = s->parent_run && *s->parent_run ? s->parent_run : NULL, .argv_text = itr_buf_str(&line) };
-	t->run = in->continue_run ? itr_run_reopen(s->runs_dir, in->continue_run, &t->err) : itr_run_start(&o, &t->err);
+	t->run = itr_run_start(&o, &t->err);
 	itr_buf_free(&line);
 	if (!t->run)
 		return itr_err_prefix(&t->err, "no run can be tracked (--no-track works without): ");
-	if (!in->continue_run)
-		log_params(t, opt, s);
+	log_params(t, opt, s);
 	return 0;
 }
 

@@ -84,6 +84,28 @@ int64_t itr_first_not_finite(const float *x, int64_t n)
 	return -1;
 }
 
+/* Of every step-th row. */
+static bool alike(const float *x, int64_t rows, int64_t dim, int64_t step)
+{
+	double *mean = itr_xcalloc((size_t)dim, sizeof *mean), square = 0, of_mean = 0;
+	const int64_t n = (rows + step - 1) / step;
+	for (int64_t r = 0; r < rows; r += step) {
+		square += sum_squares(x + r * dim, dim);
+		for (int64_t k = 0; k < dim; k++)
+			mean[k] += (double)x[r * dim + k];
+	}
+	for (int64_t k = 0; k < dim; k++)
+		of_mean += mean[k] / (double)n * (mean[k] / (double)n);
+	free(mean);
+	return square / (double)n - of_mean < 1e-6 * square / (double)n;
+}
+
+bool itr_rows_alike(const float *x, int64_t rows, int64_t dim)
+{
+	enum { SAMPLE = 1024 };
+	return rows > 1 && alike(x, rows, dim, ITR_MAX(rows / SAMPLE, (int64_t)1)) && alike(x, rows, dim, 1);          /* few are looked at where they differ, as they mostly do */
+}
+
 static void inspect_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct rows *q = ctx;

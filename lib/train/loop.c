@@ -42,7 +42,7 @@ struct run {
 	itr_train_state state;
 	const char *best_in;            /* the checkpoint that holds the best weights, where those in memory are not the best: the last that was written or gone on from */
 	int64_t best_in_epoch;          /* where that checkpoint stands */
-	bool diverged;
+	bool diverged, warned_of_temperature;
 	double *history;                /* rows of ALL_METRICS, one a finished epoch */
 	int monitor;
 	double metric[ALL_METRICS];
@@ -287,6 +287,21 @@ static int judge(struct run *r)
 	              : itr_err_set(r->err, "after epoch %lld the model makes NaN or infinity of its inputs (a smaller --lr or --clip may help)", epoch);
 }
 
+/* A learned temperature that runs away says that the loss is gained by the scale and no longer by the embeddings. */
+static void watch_temperature(struct run *r)
+{
+	enum { LARGE = 1000 };
+	const double t = r->m->log_scale ? itr_model_temperature(r->m) : 1, least = exp(-ITR_LOG_SCALE_CEILING);
+	if (r->warned_of_temperature || (t > least * (1 + 1e-6) && t < LARGE))
+		return;
+	r->warned_of_temperature = true;
+	if (t < LARGE)
+		itr_warn("the learned temperature has reached its limit, %g, in epoch %lld (it is %g): it learns no further; a smaller --lr, or a fixed --temperature", least,
+		         (long long)r->state.epoch + 1, t);
+	else
+		itr_warn("the learned temperature is %g after epoch %lld: scores hardly count any more; a smaller --lr, or a fixed --temperature", t, (long long)r->state.epoch + 1);
+}
+
 /* Validation with the averaged weights where there are any; the best model is written. */
 static int end_of_epoch(struct run *r)
 {
@@ -315,6 +330,7 @@ static int end_of_epoch(struct run *r)
 	for (int i = 0; i < ALL_METRICS; i++)
 		if (isfinite(r->metric[i]))
 			tell(r, itr_train_metric_names[i], r->metric[i], r->state.epoch + 1);
+	watch_temperature(r);
 	if (r->m->log_scale)
 		tell(r, "temperature", itr_model_temperature(r->m), r->state.epoch + 1);
 	memcpy(r->history + r->state.epoch * ALL_METRICS, r->metric, sizeof r->metric);
@@ -422,6 +438,10 @@ static int set_up(struct run *r)
 	r->schedule = (itr_schedule){ o->schedule, o->lr, o->min_lr, o->warmup, r->steps_per_epoch * o->epochs, o->by_epoch, r->steps_per_epoch };
 	r->order = itr_xmalloc((size_t)r->n_train * sizeof *r->order);
 	r->image_of = itr_xmalloc((size_t)b * sizeof *r->image_of);
+	if (r->loss->contrastive && b == 1)
+		itr_warn("'%s' with one pair a batch learns nothing, for there is no other to tell it from: a larger --batch-size", o->loss);
+	if (r->loss->contrastive && r->n_val > 0 && ITR_MIN(o->val_batch, r->n_val) == 1)
+		itr_warn("the val loss of one pair a batch is 0 whatever the model: a larger --val-batch or val part");
 	const int64_t part = o->cache_chunk > 0 ? ITR_MIN(o->cache_chunk, b) : b;
 	for (int side = 0; side < 2; side++)
 		r->source[side] = itr_source_new(r->m, r->d, o->raw, side == 1, &(itr_source_opts){ .batch = b, .part = part, .ahead = ITR_MAX(b, (int64_t)16), .augment = o->augment,

@@ -40,6 +40,23 @@ diverged() { rm -f nan.*; "$BIN/train" --model mlp --loss mse --hidden 8 --epoch
 	[ ! -e nan.h5 ] && [ ! -e nan.ckpt.h5 ] && jq -e '.best == null and .diverged and .output == null and .epochs == 0 and (.final | keys) == ["train_loss"]' nan.json; }
 older() { cp m.h5 nan.h5; "$BIN/train" --model mlp --loss mse --epochs 1 --batch-size 500 --lr 1e30 d/train.npz -o nan.h5 -f 2> nan.log; [ $? = 1 ] && grep -q "'nan.h5' is of an earlier training" nan.log && cmp m.h5 nan.h5; }
 no_float() { "$BIN/train" --model cca --power -4000 --regularization 1 --split-sizes 0.9/0.1/0 d/train.npz -q -o over.h5 2> over.log; [ $? = 1 ] && grep -q 'does not fit into float32' over.log && [ ! -e over.h5 ]; }
+wrong_number() { net "$1" -o x.h5 2> w.log; [ $? = 2 ] && grep -qE -- "'${1%%=*}'.* (is|needs|not between|do not sum)" w.log; }
+runs_dir() { net --epochs 1 --runs-dir elsewhere -o rd.h5 && (mkdir -p far && cd far && ITR_RUNS_DIR=other "$BIN/train" --resume ../rd.ckpt.h5 ../d/train.npz -q) && [ ! -e far/other ] && [ "$(ls -d elsewhere/0/*/meta.yaml | wc -l)" = 1 ] &&
+	mv elsewhere elsewhere.2 && ITR_RUNS_DIR=other "$BIN/train" --resume rd.ckpt.h5 2> rd.log && grep -q 'is not tracked any further.*--runs-dir DIR' rd.log && "$BIN/train" --resume rd.ckpt.h5 -q --runs-dir elsewhere.2; }
+alone() { "$BIN/train" --model residual-mlp --hidden 8 --epochs 1 --batch-size 1 --val-batch 1 small.npz -o one.h5 2> one.log; grep -q 'one pair a batch learns nothing' one.log && grep -q 'val loss of one pair a batch is 0' one.log; }
+same_vectors() { "$BIN/train" --model mlp --hidden 8 --epochs 1 same.npz -o same.h5 2> same.log; grep -q 'the text vectors of .same.npz. are all (nearly) the same' same.log && ! grep -q 'the image vectors' same.log; }
+runaway() { "$BIN/train" --model heads --embed-dim 16 --epochs 6 --lr 0.5 --patience 0 --learn-temperature d/train.npz -o away.h5 2> away.log; grep -q 'the learned temperature has reached its limit, 0.01' away.log && [ "$(grep -c 'learned temperature' away.log)" = 1 ]; }
+quiet() { "$BIN/train" --model heads --embed-dim 16 --epochs 1 --learn-temperature d/train.npz -o calm.h5 2> calm.log && ! grep warning calm.log; }
+python3 - <<'P'
+import random, struct, zipfile
+def npy(rows, dim, f):
+    h = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (rows, dim); h += " " * (-(len(h) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(h)) + h.encode() + b"".join(struct.pack("<f", f(i, k)) for i in range(rows) for k in range(dim))
+r = random.Random(1)
+for name, spread in (("small", 1), ("same", 1e-5)):
+    with zipfile.ZipFile(name + ".npz", "w") as z:
+        z.writestr("captions/embeddings.npy", npy(100, 6, lambda i, k: 1 + k + spread * r.gauss(0, 1))); z.writestr("images/embeddings.npy", npy(20, 8, lambda i, k: r.gauss(0, 1)))
+P
 
 t "two epochs: the report holds what it must" report
 t "the run holds metrics, parameters, curve and checkpoint" tracked
@@ -71,6 +88,12 @@ t "--distances: table and pictures" distances
 t "submission.csv is what the competition wants" submission
 t "the same on standard output" standard_output
 t "closed forms are judged and predict the same way" closed
+t "--resume finds the run where --runs-dir had it; a store that is gone does not stop it" runs_dir
+expect_err "no run can be tracked" "a store that is named and is not there does" "$BIN/train" --resume rd.ckpt.h5 --runs-dir nowhere
+t "one pair a batch: a warning" alone
+t "a side of equal vectors: a warning" same_vectors
+t "a temperature that runs away: one warning, with its value" runaway
+t "none of these without reason" quiet
 expect_err "did you mean 'val_cosine'" "an unknown monitor names the nearest" net --monitor val_cosin --epochs 1 -o x.h5
 expect_err "did you mean 'adam" "an unknown optimiser names the nearest" net --optimizer adamv --epochs 1 -o x.h5
 expect_err "embeddings" "wrong keys list those that are there" "$BIN/train" --model mlp images.npz -o x.h5
@@ -86,8 +109,7 @@ expect_err "ending says the format" "predict refuses an unknown ending before it
 for o in --patience=-1 --epochs=0 --epochs=-3 --batch-size=0 --accumulate=-1 --grad-cache=-1 --val-batch=0 --log-every=0 --lr=0 --lr=inf --lr=nan --lr=-1 --min-lr=-1 --min-lr=1 --min-lr=nan --weight-decay=-1 \
 	--weight-decay=nan --warmup=-1 --clip=-1 --clip=inf --ema=1 --ema=1.5 --ema=nan --temperature=0 --temperature=nan --temperature=-1 --dropout=1 --dropout=-0.1 --dropout=nan --hidden=-1 --embed-dim=-1 \
 	--checkpoint-minutes=-1 --checkpoint-minutes=inf --split-sizes=nan/0.5/0.5 --split-sizes=-0.1/1/0.1 --split-sizes=0.9/0.9/0.9 --split-sizes=0.5/0.1/0.1; do
-	expect_exit 2 "train $o exits 2" net $o -o x.h5
-	t "train $o: the message names the option and what it may be" grep -qE "'${o%%=*}'.* (is|needs|not between|do not sum)" .out
+	t "train $o is wrong use, and the message says what it may be" wrong_number "$o"
 done
 expect_exit 2 "an option of closed forms exits 2" net --dims 4 -o x.h5
 expect_exit 2 "no output exits 2" "$BIN/train" --model mlp d/train.npz

@@ -1,4 +1,5 @@
 /* lib/tensor/dtype.c and rows.c. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -154,10 +155,43 @@ static void test_normalize(void **state)
 	free(x), free(y);
 }
 
+static void test_finite(void **state)
+{
+	enum { N = 9001 };
+	const int64_t at[] = { 0, 1, 4095, 4096, 8191, 8192, N - 1 };
+	float *x = calloc(N, sizeof *x);
+	(void)state;
+	assert_non_null(x);
+	assert_int_equal(itr_first_not_finite(x, 0), -1);
+	x[7] = FLT_MAX, x[8] = -FLT_MAX, x[9] = 1e-45F;
+	assert_int_equal(itr_first_not_finite(x, N), -1);
+	for (int i = ITR_LEN(at) - 1; i >= 0; i--) {
+		x[at[i]] = i % 3 == 0 ? NAN : i % 3 == 1 ? INFINITY : -INFINITY;
+		assert_int_equal(itr_first_not_finite(x, N), at[i]);
+	}
+	free(x);
+}
+
+static void test_alike(void **state)
+{
+	enum { ROWS = 3000, DIM = 3 };
+	static float x[ROWS * DIM];
+	(void)state;
+	for (int i = 0; i < ROWS * DIM; i++)
+		x[i] = 1 + (float)(i % DIM) + 1e-5F * (float)(i % 7);
+	assert_true(itr_rows_alike(x, ROWS, DIM));
+	assert_false(itr_rows_alike(x, 1, DIM));
+	x[1001 * DIM] = -50;            /* a row that no sample looks at */
+	assert_false(itr_rows_alike(x, ROWS, DIM));
+	for (int i = 0; i < ROWS * DIM; i++)
+		x[i] = (float)(i % 5);
+	assert_false(itr_rows_alike(x, ROWS, DIM));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_half_round_trip), cmocka_unit_test(test_half_rounds_to_nearest_even), cmocka_unit_test(test_conversions), cmocka_unit_test(test_normalize)
+		cmocka_unit_test(test_finite), cmocka_unit_test(test_alike), cmocka_unit_test(test_half_round_trip), cmocka_unit_test(test_half_rounds_to_nearest_even), cmocka_unit_test(test_conversions), cmocka_unit_test(test_normalize)
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
