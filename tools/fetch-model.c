@@ -130,10 +130,10 @@ static int show(itr_tool *t, const struct opt *o)
 		char *shape = shape_text(x);
 		itr_json *e = itr_json_push(tensors, itr_json_object()), *dims;
 		itr_table_cell(table, x->name);
-		itr_table_cell(table, itr_dtype_name(x->dtype));
+		itr_table_cell(table, x->unread ? x->unread : itr_dtype_name(x->dtype));
 		itr_table_cell(table, shape);
 		itr_json_add_str(e, "name", x->name);
-		itr_json_add_str(e, "dtype", itr_dtype_name(x->dtype));
+		itr_json_add_str(e, "dtype", x->unread ? x->unread : itr_dtype_name(x->dtype));
 		dims = itr_json_add_array(e, "shape");
 		for (int d = 0; d < x->rank; d++)
 			itr_json_push(dims, itr_json_new_int(x->shape[d]));

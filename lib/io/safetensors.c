@@ -29,12 +29,25 @@ static uint64_t le64(const unsigned char *p)
 	return v;
 }
 
-static int parse_dtype(const char *path, const char *name, const itr_json *j, itr_dtype *out, itr_err *err)
+/* Types that are not read (complex, 8 bits and fewer). */
+static const struct { const char *name; int64_t bits; } unread[] = {
+	{ "C64", 64 }, { "C128", 128 }, { "F8_E4M3", 8 }, { "F8_E5M2", 8 }, { "F8_E8M0", 8 }, { "F8_E4M3FNUZ", 8 }, { "F8_E5M2FNUZ", 8 }, { "F6_E2M3", 6 }, { "F6_E3M2", 6 }, { "F4", 4 }, { "I4", 4 }, { "U4", 4 },
+};
+
+static int parse_dtype(const char *path, const char *name, const itr_json *j, itr_weight *t, int64_t *bits, itr_err *err)
 {
 	const char *s = itr_json_str(itr_json_get(j, "dtype"), NULL);
 	for (int i = 0; s && i < ITR_LEN(dtypes); i++)
 		if (!strcmp(s, dtypes[i].name)) {
-			*out = dtypes[i].dtype;
+			t->dtype = dtypes[i].dtype;
+			*bits = 8 * (int64_t)itr_dtype_size(t->dtype);
+			return 0;
+		}
+	t->dtype = ITR_U8;
+	for (int i = 0; s && i < ITR_LEN(unread); i++)
+		if (!strcmp(s, unread[i].name)) {
+			t->unread = unread[i].name;
+			*bits = unread[i].bits;
 			return 0;
 		}
 	return itr_err_set(err, "'%s': tensor '%.200s' has the type '%.40s', which is not read", path, name, s ? s : "(none)");
@@ -78,14 +91,15 @@ static int add(itr_weights *w, int file, const struct item *it, int64_t data, it
 	const char *path = w->files.v[file].path, *name = itr_json_key(it->json);
 	itr_weight t = { 0 };
 	itr_stored s = { .file = file, .member = -1, .at = data + it->begin };
-	size_t bytes;
-	if (parse_dtype(path, name, it->json, &t.dtype, err) < 0 || parse_shape(path, name, it->json, &t, err) < 0)
+	size_t all;
+	int64_t bits = 0;
+	if (parse_dtype(path, name, it->json, &t, &bits, err) < 0 || parse_shape(path, name, it->json, &t, err) < 0)
 		return -1;
 	if (itr_limit_shape(t.shape, t.rank, &t.count, "a tensor", err) < 0)
 		return itr_err_prefix(err, "'%s': tensor '%.200s': ", path, name);
-	if (itr_size_mul((size_t)t.count, itr_dtype_size(t.dtype), &bytes) < 0 || bytes != (size_t)(it->end - it->begin))
-		return itr_err_set(err, "'%s': tensor '%.200s' has %lld bytes, its shape and type need %lld elements of %zu", path, name, (long long)(it->end - it->begin),
-		                   (long long)t.count, itr_dtype_size(t.dtype));
+	if (itr_size_mul((size_t)t.count, (size_t)bits, &all) < 0 || all % 8 || all / 8 != (size_t)(it->end - it->begin))
+		return itr_err_set(err, "'%s': tensor '%.200s' has %lld bytes, its shape and type need %lld elements of %lld%s", path, name, (long long)(it->end - it->begin),
+		                   (long long)t.count, (long long)(bits % 8 ? bits : bits / 8), bits % 8 ? " bits" : "");
 	s.elements = t.count;
 	itr_weights_row_major(&t, s.stride);
 	return itr_weights_add(w, name, strlen(name), &t, &s, err);

@@ -9,7 +9,7 @@
 
 typedef enum {
 	ITR_PY_NONE, ITR_PY_BOOL, ITR_PY_INT, ITR_PY_LONG /* beyond 64 bits: its bytes */, ITR_PY_FLOAT, ITR_PY_STR, ITR_PY_BYTES, ITR_PY_LIST, ITR_PY_TUPLE, ITR_PY_DICT,
-	ITR_PY_GLOBAL, ITR_PY_STORAGE, ITR_PY_TENSOR
+	ITR_PY_GLOBAL, ITR_PY_STORAGE, ITR_PY_TENSOR, ITR_PY_OPAQUE /* an object that nobody looks at */
 } itr_py_type;
 
 typedef struct itr_py itr_py;
@@ -20,6 +20,8 @@ typedef struct itr_torch_storage {
 	size_t key_n;
 	bool untyped;
 	itr_dtype dtype;                /* u8 when untyped */
+	int size;                       /* bytes an element of a type that is not read; 0: dtype's */
+	const char *type;               /* its name, "FloatStorage" */
 	int64_t bytes;
 	int64_t member, at;             /* as in itr_stored; member -2: not placed yet */
 } itr_torch_storage;
@@ -28,6 +30,8 @@ typedef struct itr_py_tensor {
 	int storage;                    /* index; views of legacy files begin at `base` elements */
 	int64_t offset;
 	itr_dtype dtype;
+	int size;                       /* as the storage's */
+	const char *unread;             /* the type's name when it is not read; NULL */
 	int rank;
 	int64_t shape[ITR_WEIGHT_MAX_RANK], stride[ITR_WEIGHT_MAX_RANK];
 } itr_py_tensor;

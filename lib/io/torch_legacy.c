@@ -35,14 +35,14 @@ static int place(itr_pickle *p, const itr_weights_file *f, const itr_py *key, it
 	if (i < 0 || p->storages.v[i].member != -2)
 		return itr_err_set(err, "'%s': its list of storages names one twice, or one that no tensor uses", p->path);
 	itr_torch_storage *s = &p->storages.v[i];
-	int64_t elements;
+	int64_t elements, size = s->size ? s->size : (int64_t)itr_dtype_size(s->dtype);
 	if (f->n - p->at < 8)
 		return itr_err_set(err, "'%s' was cut short: a storage is missing", p->path);
 	memcpy(&elements, f->bytes + p->at, 8);
 	p->at += 8;
-	if (elements != s->bytes / (int64_t)itr_dtype_size(s->dtype))
+	if (elements != s->bytes / size)
 		return itr_err_set(err, "'%s': a storage has %lld elements where its tensors need %lld", p->path, (long long)elements,
-		                   (long long)(s->bytes / (int64_t)itr_dtype_size(s->dtype)));
+		                   (long long)(s->bytes / size));
 	if ((uint64_t)s->bytes > f->n - p->at)
 		return itr_err_set(err, "'%s' was cut short: a storage of %lld bytes ends %lld bytes after the end", p->path, (long long)s->bytes,
 		                   (long long)s->bytes - (long long)(f->n - p->at));

@@ -15,7 +15,7 @@ enum opcode {
 	OP_BINGET = 'h', OP_INST = 'i', OP_LONG_BINGET = 'j', OP_LIST = 'l', OP_EMPTY_LIST = ']', OP_OBJ = 'o', OP_PUT = 'p', OP_BINPUT = 'q', OP_LONG_BINPUT = 'r',
 	OP_SETITEM = 's', OP_TUPLE = 't', OP_EMPTY_TUPLE = ')', OP_SETITEMS = 'u', OP_BINFLOAT = 'G', OP_BINBYTES = 'B', OP_SHORT_BINBYTES = 'C', OP_PROTO = 0x80,
 	OP_NEWOBJ = 0x81, OP_TUPLE1 = 0x85, OP_TUPLE2 = 0x86, OP_TUPLE3 = 0x87, OP_NEWTRUE = 0x88, OP_NEWFALSE = 0x89, OP_LONG1 = 0x8a, OP_LONG4 = 0x8b,
-	OP_SHORT_BINUNICODE = 0x8c, OP_BINUNICODE8 = 0x8d, OP_BINBYTES8 = 0x8e, OP_STACK_GLOBAL = 0x93, OP_MEMOIZE = 0x94, OP_FRAME = 0x95
+	OP_SHORT_BINUNICODE = 0x8c, OP_BINUNICODE8 = 0x8d, OP_BINBYTES8 = 0x8e, OP_EMPTY_SET = 0x8f, OP_ADDITEMS = 0x90, OP_FROZENSET = 0x91, OP_NEWOBJ_EX = 0x92, OP_STACK_GLOBAL = 0x93, OP_MEMOIZE = 0x94, OP_FRAME = 0x95, OP_BYTEARRAY8 = 0x96
 };
 
 int itr_pickle_fail(const itr_pickle *p, itr_err *err, const char *why)
@@ -275,7 +275,7 @@ static int constants(itr_pickle *p, int op, itr_err *err)
 	case OP_BINUNICODE8: return done(push_counted(p, ITR_PY_STR, 8, err));
 	case OP_BINBYTES: return done(push_counted(p, ITR_PY_BYTES, 4, err));
 	case OP_SHORT_BINBYTES: return done(push_counted(p, ITR_PY_BYTES, 1, err));
-	case OP_BINBYTES8: return done(push_counted(p, ITR_PY_BYTES, 8, err));
+	case OP_BINBYTES8: case OP_BYTEARRAY8: return done(push_counted(p, ITR_PY_BYTES, 8, err));
 	default: return 0;
 	}
 }
@@ -309,6 +309,10 @@ static int gather_last(itr_pickle *p, size_t n, itr_err *err)
 static int extend(itr_pickle *p, itr_py_type type, size_t from, itr_err *err)
 {
 	size_t n = p->stack.n, floor = p->marks.n ? p->marks.v[p->marks.n - 1] : 0;
+	if (from > floor && p->stack.v[from - 1]->type == ITR_PY_OPAQUE) {       /* a subclass of dict or list, a set: what goes in is not looked at */
+		p->stack.n = from;
+		return 0;
+	}
 	if (from <= floor || p->stack.v[from - 1]->type != type)
 		return itr_pickle_fail(p, err, type == ITR_PY_DICT ? "items are set where there is no dict" : "values are appended where there is no list");
 	if (type == ITR_PY_DICT && (n - from) % 2)
@@ -331,18 +335,31 @@ static int extend_marked(itr_pickle *p, itr_py_type type, itr_err *err)
 	return pop_mark(p, &from, err) < 0 ? -1 : extend(p, type, from, err);
 }
 
+/* FROZENSET: whatever lies above the mark becomes one value that nobody looks at. */
+static int pop_marked_as_opaque(itr_pickle *p, itr_err *err)
+{
+	size_t from;
+	if (pop_mark(p, &from, err) < 0)
+		return -1;
+	p->stack.n = from;
+	return push(p, itr_py_new(p, ITR_PY_OPAQUE, err), err);
+}
+
 static int containers(itr_pickle *p, int op, itr_err *err)
 {
 	switch (op) {
 	case OP_EMPTY_LIST: return done(push(p, itr_py_new(p, ITR_PY_LIST, err), err));
 	case OP_EMPTY_TUPLE: return done(push(p, itr_py_new(p, ITR_PY_TUPLE, err), err));
 	case OP_EMPTY_DICT: return done(push(p, itr_py_new(p, ITR_PY_DICT, err), err));
+	case OP_EMPTY_SET: return done(push(p, itr_py_new(p, ITR_PY_OPAQUE, err), err));
+	case OP_FROZENSET: return done(pop_marked_as_opaque(p, err));
 	case OP_LIST: return done(gather_marked(p, ITR_PY_LIST, err));
 	case OP_TUPLE: return done(gather_marked(p, ITR_PY_TUPLE, err));
 	case OP_DICT: return done(gather_marked(p, ITR_PY_DICT, err));
 	case OP_TUPLE1: case OP_TUPLE2: case OP_TUPLE3: return done(gather_last(p, (size_t)(op - OP_TUPLE1 + 1), err));
 	case OP_APPEND: return done(extend_last(p, ITR_PY_LIST, 1, err));
 	case OP_APPENDS: return done(extend_marked(p, ITR_PY_LIST, err));
+	case OP_ADDITEMS: return done(extend_marked(p, ITR_PY_OPAQUE, err));
 	case OP_SETITEM: return done(extend_last(p, ITR_PY_DICT, 2, err));
 	case OP_SETITEMS: return done(extend_marked(p, ITR_PY_DICT, err));
 	default: return 0;
@@ -427,7 +444,7 @@ static int build(itr_pickle *p, itr_err *err)
 	const itr_py *state = pop(p, err), *object = state ? top(p, err) : NULL;
 	if (!object)
 		return -1;
-	return object->type == ITR_PY_DICT || object->type == ITR_PY_TENSOR ? 0 : itr_pickle_fail(p, err, "a state is given to something that has none");
+	return object->type == ITR_PY_DICT || object->type == ITR_PY_TENSOR || object->type == ITR_PY_OPAQUE ? 0 : itr_pickle_fail(p, err, "a state is given to something that has none");
 }
 
 /* OBJ: a mark, a class, arguments. Classes of that time are in no table, so only the refusal by name matters; INST names its class itself. */
@@ -464,6 +481,7 @@ static int objects(itr_pickle *p, int op, itr_err *err)
 	case OP_GLOBAL: return done(push_global(p, err));
 	case OP_STACK_GLOBAL: return done(push_stack_global(p, err));
 	case OP_REDUCE: case OP_NEWOBJ: return done(call(p, err));
+	case OP_NEWOBJ_EX: return pop(p, err) ? done(call(p, err)) : -1;         /* arguments by name: of use to nothing that is known */
 	case OP_BUILD: return done(build(p, err));
 	case OP_INST: case OP_OBJ: return done(push_object(p, op, err));
 	case OP_BINPERSID: return done(persistent(p, err));

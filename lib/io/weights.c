@@ -184,6 +184,8 @@ int itr_weights_read(const itr_weights *w, const itr_weight *t, float *out, itr_
 	const itr_stored *s = &((const struct itr_weights_entry *)(const void *)t)->at;         /* pub is the entry's first member */
 	const itr_weights_file *f = &w->files.v[s->file];
 	size_t size = itr_dtype_size(t->dtype);
+	if (t->unread)
+		return itr_err_set(err, "'%s': tensor '%.200s' has the type '%.40s', which is not read", f->path, t->name, t->unread);
 	if (t->count == 0)
 		return 0;
 	if (s->member < 0 && s->dense)

@@ -7,8 +7,8 @@
  *	itr_weights_close(w);
  *
  * Files are mapped, not read: opening costs the header alone, and pages of a tensor are given back once it has been read, so a model of n bytes needs n
- * bytes, not 2n. Pickles run in an interpreter that knows only tensors, storages, dicts, lists, tuples, numbers and strings; any other global is refused by
- * its name. Nothing in a file is believed before it is checked against the file's size. One thread at a time for an itr_weights.
+ * bytes, not 2n. Pickles run in an interpreter that knows only tensors, storages, dicts, lists, tuples, numbers and strings, and passes over
+ * plain objects on a list (torch_globals.c); any other global is refused by its name. Nothing in a file is believed before it is checked against the file's size. One thread at a time for an itr_weights.
  */
 #ifndef ITR_IO_WEIGHTS_H
 #define ITR_IO_WEIGHTS_H
@@ -21,7 +21,8 @@ enum { ITR_WEIGHT_MAX_RANK = 8 };
 
 typedef struct itr_weight {
 	const char *name;               /* as in the file, see itr_weights_note; UTF-8 */
-	itr_dtype dtype;                /* as stored */
+	itr_dtype dtype;                /* as stored; */
+	const char *unread;             /* NULL, or the name of a type that is not read (float8, complex, quantised): listed, dtype means nothing, itr_weights_read refuses it */
 	int rank;                       /* 0: a scalar, count 1 */
 	int64_t shape[ITR_WEIGHT_MAX_RANK];
 	int64_t count;                  /* product of the shape */
@@ -39,7 +40,8 @@ void itr_weights_close(itr_weights *w);                                   /* NUL
 const char *itr_weights_path(const itr_weights *w);                       /* of the file (or index) that was found; borrowed */
 /* "safetensors", "safetensors shards", "pytorch zip", "pytorch legacy", "pytorch shards". */
 const char *itr_weights_format(const itr_weights *w);
-/* How the names came about when they are not the file's own ("tensors of 'state_dict', without the prefix 'module.'"), or "". Borrowed. */
+/* What wraps a network (DataParallel, torch.compile, Lightning...) puts a prefix in front of every name: it is taken off where all tensors have it.
+ * How the names came about when they are not the file's own ("tensors of 'state_dict', without the prefix 'module.'"), or "". Borrowed. */
 const char *itr_weights_note(const itr_weights *w);
 
 int64_t itr_weights_count(const itr_weights *w);
@@ -49,6 +51,10 @@ const itr_weight *itr_weights_find(const itr_weights *w, const char *name);   /*
 /* The whole tensor as row-major float32 into out (t->count floats): f16, bf16, f64, integers and bool are converted, the strides of views applied. t must be a pointer that came
  * from w. 0, or -1 with err (a zip member whose checksum is wrong, say); out is then undefined. */
 ITR_MUST_USE int itr_weights_read(const itr_weights *w, const itr_weight *t, float *out, itr_err *err);
+
+/* Takes a prefix off the names and puts the tensors without it aside, as if the file had none of them; itr_weights_note says so. At least one must have it. Names that were borrowed before
+ * are gone. */
+void itr_weights_below(itr_weights *w, const char *prefix);
 
 /* SHA-256 of the file; of shards: of their bytes one after the other in the order of their names, appended files behind. For provenance (weights_sha256). */
 ITR_MUST_USE int itr_weights_sha256(const itr_weights *w, char hex[ITR_SHA256_HEX], itr_err *err);

@@ -52,6 +52,9 @@ ITR_MUST_USE int itr_weights_add(itr_weights *w, const char *name, size_t n, con
 /* Strides of a row-major array. */
 void itr_weights_row_major(const itr_weight *t, int64_t stride[ITR_WEIGHT_MAX_RANK]);
 
+/* weights_names.c: takes off the prefixes that all names share and that are known to come from wrappers. */
+void itr_weights_unwrap(itr_weights *w);
+
 /* The readers: list all tensors of files[file]. */
 ITR_MUST_USE int itr_safetensors_list(itr_weights *w, int file, itr_err *err);
 ITR_MUST_USE int itr_torch_zip_list(itr_weights *w, int file, itr_err *err);

@@ -192,8 +192,10 @@ itr_weights *itr_weights_open(const char *path, itr_err *err)
 	int rc = itr_path_has_suffix(file, ".json") ? open_index(w, file, err) : open_file(w, file, err);
 	if (rc == 0 && w->entries.n == 0)
 		rc = itr_err_set(err, "'%s' holds no tensors", file);
-	if (rc == 0)
+	if (rc == 0) {
+		itr_weights_unwrap(w);
 		return w;
+	}
 	itr_weights_close(w);
 	return NULL;
 }

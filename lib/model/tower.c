@@ -216,6 +216,27 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	return read_weights(w, weights, o->threads, err);
 }
 
+/* Checkpoints of a training hold the tower below a name of their own, with heads and queues beside it. Its arrays' names are those of the usual sizes. */
+static int find_arrays(const itr_tower_ops *ops, itr_weights *weights, itr_err *err)
+{
+	itr_tower_config usual;
+	if (ops->configure(&usual, NULL, NULL, err) < 0)
+		return -1;
+	usual.vocab = ops->image ? usual.vocab : ITR_MAX(usual.vocab, 1);
+	itr_params *p = itr_params_new();
+	void *layers = itr_xcalloc(1, ops->size);
+	ops->init(layers, p, &usual);
+	char *prefix = itr_params_prefix(p, weights, ops->rules);
+	if (*prefix)
+		itr_weights_below(weights, prefix);
+	if (*itr_weights_note(weights))
+		itr_info("'%s': %s", itr_weights_path(weights), itr_weights_note(weights));
+	free(prefix);
+	free(layers);
+	itr_params_free(p);
+	return 0;
+}
+
 /* A tokenizer that was taken over goes with a failure too. */
 static itr_tower *not_opened(const itr_tower_opts *o)
 {
@@ -224,17 +245,17 @@ static itr_tower *not_opened(const itr_tower_opts *o)
 }
 
 /* Files around the weights, then the weights, which may lie in another folder than the one named. *folder, free(): that folder or file. */
-static int open_files(const char *path, bool image, const itr_tower_opts *o, itr_sentence *s, itr_weights **weights, itr_json **config, char **folder, itr_err *err)
+static int open_files(const itr_tower_ops *ops, const char *path, const itr_tower_opts *o, itr_sentence *s, itr_weights **weights, itr_json **config, char **folder, itr_err *err)
 {
 	char *modules = itr_tower_beside(path, "modules.json");
-	const bool read = !image || modules;
+	const bool read = !ops->image || modules;
 	free(modules);
 	if (read && itr_sentence_read(s, path, o->prompt, o->prompt_name, err) < 0)
 		return -1;
 	if (s->folder && !itr_path_is_dir(path))
 		return itr_err_set(err, "modules.json beside it puts the weights in '%s': give the folder that holds modules.json", s->folder);
 	*folder = itr_xstrdup(s->folder ? s->folder : path);
-	if (!(*weights = itr_weights_open(*folder, err)) || itr_sentence_append(s, *weights, err) < 0)
+	if (!(*weights = itr_weights_open(*folder, err)) || find_arrays(ops, *weights, err) < 0 || itr_sentence_append(s, *weights, err) < 0)
 		return -1;
 	return read_beside(*folder, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, config, err);
 }
@@ -252,7 +273,7 @@ itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o,
 	w->ops = ops;
 	w->tokenizer = o->tokenizer;
 	w->layers = itr_xcalloc(1, ops->size);
-	int rc = o->weights ? open_files(o->weights, image, o, &s, &weights, &config, &folder, err) : 0;
+	int rc = o->weights ? open_files(ops, o->weights, o, &s, &weights, &config, &folder, err) : 0;
 	itr_tower_opts there = *o;
 	there.weights = folder;
 	if (rc == 0)

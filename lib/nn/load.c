@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "io/convert.h"
 
@@ -17,8 +18,8 @@ struct capture {
 };
 
 /* What is wrong, by kind: the first few names and a count. */
-enum { MISSING, UNEXPECTED, TWICE, SHAPE, INTEGERS, NOT_FINITE, KINDS };
-static const char *const kind_words[KINDS] = { "missing", "unexpected", "filled twice", "of another shape", "of whole numbers, not floats", "with NaN or infinity" };
+enum { MISSING, UNEXPECTED, TWICE, SHAPE, INTEGERS, UNREAD, NOT_FINITE, KINDS };
+static const char *const kind_words[KINDS] = { "missing", "unexpected", "filled twice", "of another shape", "of whole numbers, not floats", "of types that are not read", "with NaN or infinity" };
 
 struct load {
 	itr_params *p;
@@ -235,6 +236,12 @@ static int take(struct load *l, const itr_weight *t, itr_err *err)
 		misshapen(l, q, t, r);
 		return 0;
 	}
+	if (t->unread) {
+		char detail[64];
+		snprintf(detail, sizeof detail, " (%.50s)", t->unread);
+		complain(l, UNREAD, t->name, detail);
+		return 0;
+	}
 	if (!itr_dtype_is_float(t->dtype)) {            /* quantised elsewhere: without its scales it is noise */
 		complain(l, INTEGERS, t->name, "");
 		return 0;
@@ -295,4 +302,49 @@ int itr_params_load_weights(itr_params *p, const itr_weights *w, const itr_load_
 	free(l.filled);
 	free(l.parts);
 	return rc;
+}
+
+/* --- prefixes --------------------------------------------------------------------------------------------------------------- */
+
+/* How many parameters get a tensor when the prefix is taken off the names, and names without it are passed over. */
+static int64_t filled_below(struct load *l, const char *prefix)
+{
+	const size_t n = strlen(prefix);
+	int64_t filled = 0;
+	memset(l->parts, 0, (size_t)itr_params_count(l->p) * sizeof *l->parts);
+	for (int64_t i = 0; i < itr_weights_count(l->w); i++) {
+		const char *name = itr_weights_at(l->w, i)->name;
+		const itr_load_rule *r;
+		itr_param *q;
+		if (!strncmp(name, prefix, n) && name[n] && resolve(l, name + n, 0, &q, &r) > 0)
+			filled += !l->parts[itr_params_index(l->p, q)]++;
+	}
+	return filled;
+}
+
+char *itr_params_prefix(itr_params *p, const itr_weights *w, const itr_load_rule *rules)
+{
+	enum { MAX_DOTS = 5, MAX_TRIED = 512 };
+	struct load l = { .p = p, .w = w, .rules = rules };
+	const int64_t all = itr_params_count(p);
+	char *found = itr_xstrdup("");
+	l.parts = itr_xcalloc((size_t)all + 1, sizeof *l.parts);
+	int64_t best = filled_below(&l, ""), need = (all + 2) / 3;
+	itr_map *tried = itr_map_new();
+	for (int64_t i = 0; best < need && i < itr_weights_count(w) && itr_map_count(tried) < MAX_TRIED; i++) {
+		const char *name = itr_weights_at(w, i)->name, *dot = name;
+		for (int dots = 0; dots < MAX_DOTS && (dot = strchr(dot, '.')); dots++) {
+			char *prefix = itr_xstrndup(name, (size_t)(++dot - name));
+			const int64_t filled = itr_map_add(tried, prefix, 0) ? filled_below(&l, prefix) : 0;
+			if (filled >= need && filled > best) {
+				best = filled;
+				free(found);
+				found = itr_xstrdup(prefix);
+			}
+			free(prefix);
+		}
+	}
+	itr_map_free(tried);
+	free(l.parts);
+	return found;
 }

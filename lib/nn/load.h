@@ -36,7 +36,12 @@ typedef struct itr_load_rule {
 } itr_load_rule;
 
 /* Fills p (sealed) from w. rules may be NULL: names are equal. Shapes that differ only by ones in front or at the end are accepted. 0, or -1 with err: all that is
- * missing, unexpected, filled twice, of another shape or stored as integers (up to ten of each and how many more), or a tensor that holds NaN or infinity. */
+ * missing, unexpected, filled twice, of another shape, stored as integers or in a type that is not read (up to ten of each and how many more), or a tensor that holds NaN or infinity. */
 ITR_MUST_USE int itr_params_load_weights(itr_params *p, const itr_weights *w, const itr_load_rule *rules, itr_err *err);
+
+/* Where the file holds p's arrays among others, or below a name of its own ("encoder_q.", "image_encoder.backbone."): the prefix that gives them, for itr_weights_below; "" when they are
+ * there without one, or nowhere. It is the first one of the file that gives at least a third of p's parameters and more than any before. p need not be sealed; shapes do not matter. The
+ * caller frees. */
+char *itr_params_prefix(itr_params *p, const itr_weights *w, const itr_load_rule *rules);
 
 #endif

@@ -89,7 +89,8 @@ static void refused(const char *why)
 }
 
 static const char *const good_files[] = { GOLDEN "every.pth", GOLDEN "every_legacy.pth", GOLDEN "views.pth", GOLDEN "checkpoint.pth", GOLDEN "checkpoint_legacy.pth",
-	GOLDEN "deflated.pth", GOLDEN "protocol4.pth", GOLDEN "unsigned.pth", GOLDEN "every.safetensors" };
+	GOLDEN "deflated.pth", GOLDEN "protocol4.pth", GOLDEN "unsigned.pth", GOLDEN "every.safetensors",
+	"tests/golden/checkpoints/beside.pth", "tests/golden/checkpoints/beside_legacy.pth", "tests/golden/checkpoints/beside4.pth", "tests/golden/checkpoints/parameters_with_state_legacy.pth" };
 
 /* Cut at every byte: no file is whole without its end. */
 static void test_cut(void **state)
@@ -310,6 +311,12 @@ static void test_odd_pickles(void **state)
 		{ "ctorch\nSize\n)R.", "holds no counts" }, { "ctorch._utils\n_rebuild_parameter\n)R.", "holds no tensor" }, { "ctorch._utils\n_rebuild_tensor_v2\n)R.", "something else than" },
 		{ "ctorch\nFloatStorage\n)R.", "no function" }, { "cos\nsystem\n.", "wants to run os.system" }, { "c\x1b[2J\nx y\n.", "wants to run ?[2J.x?y" },
 		{ "N.", "no dict with tensors" }, { "}.", "no dict with tensors" }, { "ctorch.jit\n_script.\n.", "wants to run torch.jit._script." },
+		{ "cargparse\nNamespace\n)\x81}b.", "no dict with tensors" }, { "cargparse\nNamespace\n)\x81(NNNu.", "no dict with tensors" }, { "\x8f(KK\x90.", "" },
+		{ "cargparse\nNamespace\n)\x81)R.", "no function" }, { "(NN\x91.", "no dict with tensors" }, { "\x91.", "a mark is missing" }, { "]\x90.", "a mark is missing" },
+		{ "ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._tensor\n_rebuild_from_type_v2\nN)NtR.", "something else than a tensor" },
+		{ "ctorch._tensor\n_rebuild_from_type_v2\n)R.", "something else than a tensor" }, { "cargparse\nArgumentParser\n.", "wants to run argparse.ArgumentParser" },
+		{ "cnumpy\nsave\n.", "wants to run numpy.save" }, { "cbuiltins\neval\n.", "wants to run builtins.eval" }, { "c__builtin__\ngetattr\n.", "wants to run __builtin__.getattr" },
+		{ "cpathlib\nPath.touch\n.", "wants to run pathlib.Path.touch" }, { "ccopyreg\n_reconstructor\n)R)R.", "no function" },
 		{ "ctorch\nload\n.", "wants to run torch.load" }, { "ctorch.cuda\nload\n.", "wants to run torch" }, { "(ctorch\nSize\no.", "an object of a class" },
 	};
 	for (int i = 0; i < ITR_LEN(odd); i++)
@@ -359,7 +366,9 @@ static void test_safetensors(void **state)
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "no proper data_offsets");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "need 3 elements of 4");
 	safetensors(0, "{\"a\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "need 2 elements of 8");
-	safetensors(0, "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "'F8_E4M3', which is not read");
+	safetensors(0, "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[7],\"data_offsets\":[0,8]}}", 8, "need 7 elements of 1");         /* of 8 it is listed, and refused when it is read */
+	safetensors(0, "{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, "need 3 elements of 4 bits");
+	safetensors(0, "{\"a\":{\"dtype\":\"F9\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "'F9', which is not read");
 	safetensors(0, "{\"a\":{\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "which is not read");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,2],\"data_offsets\":[0,8]}}", 8, "more elements than can be counted");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2.5],\"data_offsets\":[0,8]}}", 8, "no count");

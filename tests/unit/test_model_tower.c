@@ -275,8 +275,8 @@ static void test_lying_weights(void **state)
 	assert_int_equal(itr_path_remove_tree(template, &err), 0);
 }
 
-/* A tower's arrays under their names, all 0, as a file of weights. */
-static void put_tower(const char *folder, const char *name)
+/* A tower's arrays below a prefix, all 0, as a file of weights; `beside`: more entries of its header. */
+static void put_tower(const char *folder, const char *name, const char *prefix, const char *beside)
 {
 	itr_err err = ITR_ERR_INIT;
 	itr_tower *w = itr_tower_open(name, true, &(itr_tower_opts){ .seed = 1 }, &err);
@@ -285,13 +285,13 @@ static void put_tower(const char *folder, const char *name)
 	assert_non_null(w);
 	for (int64_t i = 0; i < itr_params_count(w->params); i++) {
 		const itr_param *q = itr_params_at(w->params, i);
-		itr_buf_printf(&header, "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[", i ? "," : "{", q->name);
+		itr_buf_printf(&header, "%s\"%s%s\":{\"dtype\":\"F16\",\"shape\":[", i ? "," : "{", prefix, q->name);
 		for (int d = 0; d < q->rank; d++)
 			itr_buf_printf(&header, "%s%lld", d ? "," : "", (long long)q->shape[d]);
 		itr_buf_printf(&header, "],\"data_offsets\":[%lld,%lld]}", (long long)at, (long long)(at + 2 * q->count));
 		at += 2 * q->count;
 	}
-	itr_buf_putc(&header, '}');
+	itr_buf_printf(&header, "%s}", beside);
 	char *bytes = itr_xcalloc(1, 8 + header.len + (size_t)at);
 	const uint64_t n = header.len;
 	memcpy(bytes, &n, sizeof n);
@@ -322,7 +322,7 @@ static void test_published_preset(void **state)
 	itr_err err = ITR_ERR_INIT;
 	char folder[] = "/tmp/itr-tower.XXXXXX";
 	assert_non_null(mkdtemp(folder));
-	put_tower(folder, "mobilenet-v3-small");
+	put_tower(folder, "mobilenet-v3-small", "", "");
 	for (int i = 0; i < ITR_LEN(cases); i++) {
 		put(folder, cases[i].file, cases[i].text, "", 0);
 		itr_tower *w = itr_tower_open("mobilenet-v3-small", true, &(itr_tower_opts){ .weights = folder, .preset = cases[i].preset }, &err);
@@ -347,9 +347,36 @@ static void test_published_preset(void **state)
 	assert_int_equal(itr_path_remove_tree(folder, &err), 0);
 }
 
+/* A training's checkpoint: the tower below a name of its own, and others beside it. */
+static void test_prefixes(void **state)
+{
+	(void)state;
+#define BESIDE(name) ",\"" name "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}"
+	static const struct { const char *prefix, *beside, *why; } cases[] = {
+		{ "encoder_q.", BESIDE("encoder_k.features.0.0.weight") BESIDE("queue"), NULL }, { "module.encoder_q.", BESIDE("module.queue"), NULL },
+		{ "image_encoder.backbone.", BESIDE("image_encoder.head.weight") BESIDE("text_encoder.embed.weight"), NULL }, { "model.", "", NULL },
+		{ "my.own.wrapper.", ",\"q\":{\"dtype\":\"F8_E4M3\",\"shape\":[0],\"data_offsets\":[0,0]}", NULL }, { "", BESIDE("classifier.0.weight"), NULL },
+		{ "", BESIDE("queue"), "1 unexpected: 'queue'" }, { "net.", BESIDE("net.queue"), "1 unexpected: 'queue'" },
+		{ "net.", ",\"net.queue\":{\"dtype\":\"C64\",\"shape\":[0],\"data_offsets\":[0,0]}", "1 unexpected: 'queue'" },
+	};
+	itr_err err = ITR_ERR_INIT;
+	char folder[] = "/tmp/itr-tower.XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	for (int i = 0; i < ITR_LEN(cases); i++) {
+		put_tower(folder, "mobilenet-v3-small", cases[i].prefix, cases[i].beside);
+		itr_tower *w = itr_tower_open("mobilenet-v3-small", true, &(itr_tower_opts){ .weights = folder }, &err);
+		if (w ? cases[i].why != NULL : !cases[i].why || !strstr(err.msg, cases[i].why))
+			fail_msg("'%s' with%s: %s", cases[i].prefix, cases[i].beside, w ? "was read" : err.msg);
+		itr_tower_free(w);
+	}
+	put_weights(folder, "{\"a.b\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
+	assert_non_null(strstr(opened(folder, "resnet18", true), "is of another network"));
+	assert_int_equal(itr_path_remove_tree(folder, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry), cmocka_unit_test(test_lying_file),
-		cmocka_unit_test(test_lying_weights), cmocka_unit_test(test_published_preset) };
+		cmocka_unit_test(test_lying_weights), cmocka_unit_test(test_published_preset), cmocka_unit_test(test_prefixes) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
