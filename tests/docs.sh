@@ -15,4 +15,10 @@ for c in tools/*.c; do
 	fi
 	[ -z "$why" ] && echo "ok - $p: man page" || { echo "# $why"; echo "not ok - $p: man page"; bad=1; }
 done
+# Texts that users see name programs in braces (lib/base/program.h): where the name is no English word, anywhere; else where an option or a command follows.
+names=$(basename -a -s .c tools/*.c)
+alone=$(grep - <<< "$names" | paste -sd'|'); words=$(grep -v - <<< "$names" | paste -sd'|')
+bare=$(grep -nE "\"([^\"]*[^{a-z/\"-])?($alone)([^}a-z\"-])|\"([^\"]*[^{a-z/\"-])?($words) (--[a-z]|(list|show|end|restore|log|tag|best|start|rm) )" lib/*/*.[ch] lib/*/*.def tools/*.c |
+	grep -vE '^[^:]*:[0-9]+:[[:space:]]*(/?\*|//)|description.*made by fetch-coco')
+if [ -z "$bare" ]; then echo "ok - texts name programs in braces"; else echo "$bare" | sed 's/^/# /'; echo "not ok - texts name programs in braces"; bad=1; fi
 exit $bad
