@@ -106,7 +106,7 @@ $(OUT)/summary.txt: $(OUT)/table.csv
 $(OUT)/summary.png: $(OUT)/table.csv
 	@awk -F, "$$STATISTICS"' END { for (i = 1; i <= m; i++) { printf "%s", order[i]; for (c = 3; c <= 8; c++) printf " %.2f %.2f", s[order[i], c] / n[order[i]], half(n[order[i]], s[order[i], c], q[order[i], c]); \
 	  printf " %.2f %.2f %.2f\n", s[order[1], 9] / n[order[1]], s[order[1], 10] / n[order[1]], s[order[1], 11] / n[order[1]] } }' $< > $(OUT)/summary.dat
-	@gnuplot -e "set terminal pngcairo size 1000,430 noenhanced font 'DejaVu Sans,10'; set output '$@.new'; set multiplot layout 1,2; set style data histogram; set style histogram errorbars gap 2 lw 1; set style fill solid 0.7; \
+	@gnuplot -d -e "set terminal pngcairo size 1000,430 noenhanced font 'DejaVu Sans,10'; set output '$@.new'; set multiplot layout 1,2; set style data histogram; set style histogram errorbars gap 2 lw 1; set style fill solid 0.7; \
 	  set yrange [0:100]; set ylabel 'recall, %'; set grid y; set key top left; set title 'text to image'; d = '$(OUT)/summary.dat'; \
 	  plot d u 2:3:xtic(1) t 'R@1' lc rgb '#4477aa', d u 4:5 t 'R@5' lc rgb '#66ccee', d u 6:7 t 'R@10' lc rgb '#228833', d u 0:16 w lines dt 2 lc rgb 'black' t 'chance of R@10'; \
 	  set title 'image to text'; plot d u 8:9:xtic(1) t 'R@1' lc rgb '#4477aa', d u 10:11 t 'R@5' lc rgb '#66ccee', d u 12:13 t 'R@10' lc rgb '#228833', d u 0:16 w lines dt 2 lc rgb 'black' t 'chance of R@10'" && mv $@.new $@

@@ -61,10 +61,10 @@ static void say_warnings(const itr_analysis *a)
 }
 
 /* Prints and frees. */
-static void print_table(const itr_tool *t, itr_table *table, int format)
+static void print_table(const itr_tool *t, itr_table *table, bool synthetic, int format)
 {
 	itr_buf b = ITR_BUF_INIT;
-	itr_table_print(table, (itr_table_format)format, &b);
+	itr_analysis_print(table, synthetic, (itr_table_format)format, &b);
 	fwrite(itr_buf_str(&b), 1, b.len, t->out);
 	itr_buf_free(&b);
 	itr_table_free(table);
@@ -109,10 +109,15 @@ static int compare(itr_tool *t, const struct opt *o)
 			itr_warn("differences without test: %s", c->untested);
 		if (c->only_a || c->only_b)
 			itr_warn("%lld experiments are only in '%s', %lld only in '%s'", (long long)c->only_a, a->dir, (long long)c->only_b, b->dir);
+		bool synthetic = a->synthetic || b->synthetic;
+		if (synthetic) {
+			itr_warn("synthetic data: these figures say nothing about real pictures");
+			itr_provenance_set_synthetic(t->provenance);
+		}
 		if (t->json)
 			itr_tool_print_json(t, itr_acompare_json(c, a, b));
 		else
-			print_table(t, itr_acompare_table(c, a, o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV), o->format);
+			print_table(t, itr_acompare_table(c, a, o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV), synthetic, o->format);
 	}
 	int rc = c ? 0 : -1;
 	itr_acompare_free(c);
@@ -139,6 +144,7 @@ static int run(itr_tool *t, const struct opt *o)
 	itr_aview view = { o->sort, o->keep, o->drop, o->only_changed, exact };
 	itr_table *table = a ? itr_analysis_table(a, &view, &t->err) : NULL;
 	itr_json *summary = NULL;
+	bool synthetic = a && a->synthetic;
 	int rc = table ? check_summary_path(path, &t->err) : -1;
 	if (rc == 0) {
 		note_inputs(t, o->results_dir);
@@ -149,7 +155,7 @@ static int run(itr_tool *t, const struct opt *o)
 		rc = write_all(t, a, summary, path, &view, o->plots);
 	}
 	if (rc == 0 && !t->json)
-		print_table(t, table, o->format);
+		print_table(t, table, synthetic, o->format);
 	else
 		itr_table_free(table);
 	if (rc == 0 && t->json)

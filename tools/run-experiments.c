@@ -24,7 +24,7 @@ struct opt {
 static const itr_option options[] = {
 	ITR_OPT_STR("data-path", 'd', struct opt, data, "FILE", "NPZ or HDF5 with text_D, video_D and ground_truth"),
 	ITR_OPT_STR("output-dir", 0, struct opt, output_dir, "DIR", "where the results are written"),
-	ITR_OPT_INTS_IN("embedding-dims", 0, struct opt, dims, "D...", ITR_FROM(1), "embedding sizes (default: those of --project or --truncate, else 256 512 1024)"),
+	ITR_OPT_INTS_IN("embedding-dims", 0, struct opt, dims, "D...", ITR_FROM(1), "embedding sizes (default: those of --project or --truncate, else the sizes that the file has)"),
 	ITR_OPT_ENUMS("precisions", 'p', struct opt, precisions, itr_precision_names, "storage formats"),
 	ITR_OPT_INTS_IN("candidate-sizes", 'c', struct opt, sizes, "C...", ITR_FROM(1), "rows in a candidate pool"),
 	ITR_OPT_BOOL("full", 0, struct opt, full, "also rank the whole gallery"),

@@ -74,6 +74,9 @@ typedef struct itr_aview {
 /* The table for people. NULL with err: unknown column, bad expression. */
 itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_err *err);
 
+/* Prints a table; with `synthetic` it says so in every format: a column "synthetic" (CSV, TSV), a sentence above (Markdown), below (LaTeX, as text). */
+void itr_analysis_print(const itr_table *t, bool synthetic, itr_table_format format, itr_buf *out);
+
 /* The same table as experiment_table.md and experiment_table.tex in dir, numbers rounded. */
 ITR_MUST_USE int itr_analysis_write_view(const itr_analysis *a, const itr_aview *view, const char *dir, itr_err *err);
 

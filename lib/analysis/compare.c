@@ -307,6 +307,8 @@ itr_json *itr_acompare_json(const itr_acompare *c, const itr_analysis *a, const 
 	itr_json_add_str(j, "sign", "b - a");
 	itr_json_add_str(j, "recall", a->name[ITR_AC_RECALL]);
 	itr_json_add_str(j, "untested", c->untested);
+	if (a->synthetic || b->synthetic)
+		itr_json_add_bool(j, "synthetic", true);
 	if (c->resamples)
 		itr_json_add_int(j, "resamples", c->resamples);
 	itr_json_add_int(j, "only_a", c->only_a);

@@ -272,7 +272,7 @@ static void front_panel(const itr_analysis *a, itr_figure *f, itr_acolumn column
 static int front(const itr_analysis *a, const char *png, itr_err *err)
 {
 	double *x = itr_xmalloc((size_t)a->n_cells * sizeof *x), *y = itr_xmalloc((size_t)a->n_cells * sizeof *y);
-	itr_figure *f = itr_figure_new(png, 1, 1 + a->timed, "Pareto fronts by pool size");
+	itr_figure *f = itr_figure_new(png, 1, 1 + a->timed, a->synthetic ? "Pareto fronts by pool size, synthetic data" : "Pareto fronts by pool size");
 	front_panel(a, f, ITR_AC_MEMORY, "recall against memory", x, y);
 	if (a->timed)
 		front_panel(a, f, ITR_AC_TIME, "recall against time (s)", x, y);

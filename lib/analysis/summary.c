@@ -178,11 +178,44 @@ static void put_cell(itr_table *t, const itr_acell *c, itr_acolumn column, bool 
 	itr_table_cell(t, itr_buf_str(b));
 }
 
-static int save(itr_table *t, const char *dir, const char *name, itr_table_format format, itr_err *err)
+/* A last column to lines that are printed already; a line break between quotes ends none. */
+static void add_column(const char *table, char between, itr_buf *out)
+{
+	bool quoted = false, head = true;
+	for (const char *c = table; *c; c++) {
+		quoted ^= *c == '"';
+		if (*c == '\n' && !quoted) {
+			itr_buf_putc(out, between);
+			itr_buf_puts(out, head ? "synthetic" : "true");
+			head = false;
+		}
+		itr_buf_putc(out, *c);
+	}
+}
+
+void itr_analysis_print(const itr_table *t, bool synthetic, itr_table_format format, itr_buf *out)
+{
+	static const char note[] = "ynthetic data: these figures say nothing about real pictures";
+	itr_buf b = ITR_BUF_INIT;
+	itr_table_print(t, format, &b);
+	if (synthetic && format == ITR_TABLE_MD)
+		itr_buf_printf(out, "**S%s.**\n\n", note);
+	if (synthetic && (format == ITR_TABLE_CSV || format == ITR_TABLE_TSV))
+		add_column(itr_buf_str(&b), format == ITR_TABLE_CSV ? ',' : '\t', out);
+	else
+		itr_buf_add(out, itr_buf_str(&b), b.len);
+	if (synthetic && format == ITR_TABLE_LATEX)
+		itr_buf_printf(out, "\n\\emph{S%s.}\n", note);
+	if (synthetic && format == ITR_TABLE_TEXT)
+		itr_buf_printf(out, "s%s\n", note);
+	itr_buf_free(&b);
+}
+
+static int save(const itr_analysis *a, itr_table *t, const char *dir, const char *name, itr_table_format format, itr_err *err)
 {
 	itr_buf b = ITR_BUF_INIT;
 	char *path = itr_path_join(dir, name);
-	itr_table_print(t, format, &b);
+	itr_analysis_print(t, a->synthetic, format, &b);
 	int rc = itr_atomic_write(path, itr_buf_str(&b), b.len, err);
 	itr_table_free(t);
 	itr_buf_free(&b);
@@ -208,7 +241,7 @@ int itr_analysis_write_tables(const itr_analysis *a, const char *dir, itr_err *e
 	for (int64_t i = 0; i < a->n_cells; i++)
 		for (int k = 0; k < ITR_LEN(all) && !a->cells[i].error; k++)
 			put_cell(t, &a->cells[i], all[k], true, &b);
-	int rc = save(t, dir, "detailed_results.csv", ITR_TABLE_CSV, err);
+	int rc = save(a, t, dir, "detailed_results.csv", ITR_TABLE_CSV, err);
 	t = table_of(a, few, ITR_LEN(few));
 	for (int i = 0; i < a->group[ITR_A_BY_SIZE].n; i++) {
 		itr_table_cell(t, a->group[ITR_A_BY_SIZE].label[i]);
@@ -220,7 +253,7 @@ int itr_analysis_write_tables(const itr_analysis *a, const char *dir, itr_err *e
 	}
 	itr_buf_free(&b);
 	if (rc == 0)
-		return save(t, dir, "summary_by_candidate.csv", ITR_TABLE_CSV, err);
+		return save(a, t, dir, "summary_by_candidate.csv", ITR_TABLE_CSV, err);
 	itr_table_free(t);
 	return rc;
 }
@@ -358,8 +391,8 @@ int itr_analysis_write_view(const itr_analysis *a, const itr_aview *view, const 
 		itr_table_free(md);
 		return -1;
 	}
-	if (save(md, dir, "experiment_table.md", ITR_TABLE_MD, err) == 0)
-		return save(tex, dir, "experiment_table.tex", ITR_TABLE_LATEX, err);
+	if (save(a, md, dir, "experiment_table.md", ITR_TABLE_MD, err) == 0)
+		return save(a, tex, dir, "experiment_table.tex", ITR_TABLE_LATEX, err);
 	itr_table_free(tex);
 	return -1;
 }

@@ -41,7 +41,7 @@ static int check_list(itr_grid_list *l, const char *name, int64_t low, int64_t h
 static int check_options(itr_grid_opts *o, itr_err *err)
 {
 	if (!o->dims.n)
-		o->dims = o->project.n ? o->project : o->truncate.n ? o->truncate : (itr_grid_list){ 3, { 256, 512, 1024 } };
+		o->dims = o->project.n ? o->project : o->truncate;
 	if (!o->sizes.n && !o->full)
 		return itr_err_set(err, "no candidate sizes: --candidate-sizes C..., --full, or both");
 	if (!o->precisions.n || !o->recall_k.n || !o->seeds.n)

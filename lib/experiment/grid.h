@@ -32,7 +32,7 @@ typedef struct itr_grid_list { int n; int64_t v[ITR_GRID_LIST]; } itr_grid_list;
 
 typedef struct itr_grid_opts {
 	const char *data, *output_dir;
-	itr_grid_list dims;              /* empty: those of `project` or `truncate`, else 256 512 1024 */
+	itr_grid_list dims;              /* empty: those of `project` or `truncate`, else the sizes that the data has */
 	itr_grid_list precisions;        /* itr_precision */
 	itr_grid_list sizes;
 	itr_grid_list recall_k;

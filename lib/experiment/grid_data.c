@@ -54,6 +54,8 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 {
 	itr_err first = ITR_ERR_INIT;
 	bool made = g->o.project.n || g->o.truncate.n;
+	if (!g->o.dims.n)                       /* the sizes that are there */
+		g->o.dims.n = itr_pairs_sizes(g->o.data, g->o.dims.v, ITR_GRID_LIST);
 	for (int i = 0; i < g->o.dims.n && !g->base; i++)
 		if (!in_list(&g->o.project, g->o.dims.v[i]) && !in_list(&g->o.truncate, g->o.dims.v[i])) {
 			g->base = open_size(g, g->o.dims.v[i], p, first.set ? NULL : &first);
@@ -66,6 +68,8 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 			itr_err_set(err, "%s", first.msg);
 		return -1;
 	}
+	if (!g->o.dims.n)                       /* one, and it has no name */
+		g->o.dims = (itr_grid_list){ 1, { g->base->dim } };
 	if (g->o.shuffle)
 		shuffle(g);
 	g->rel[T2V] = g->base->t2i;

@@ -147,18 +147,42 @@ static int64_t dim_of_name(const char *name)
 	return *end || d > INT32_MAX ? 0 : d;
 }
 
-static int64_t largest_dim(struct source *s)
+static int by_size(const void *a, const void *b) { return (*(const int64_t *)a > *(const int64_t *)b) - (*(const int64_t *)a < *(const int64_t *)b); }
+
+/* The sizes D of text_D, ascending; at most max. `both`: that have video_D too. */
+static int sizes_of(struct source *s, bool both, int64_t *size, int max)
 {
-	int64_t best = 0;
-	char **names = NULL;
+	char **names = NULL, image[48];
+	int kept = 0;
 	int64_t n = s->npz ? itr_npz_count(s->npz) : itr_h5_list(s->h5, "/", &names);
 	for (int64_t i = 0; i < n; i++) {
-		best = ITR_MAX(best, dim_of_name(s->npz ? itr_npz_name(s->npz, i) : names[i]));
+		int64_t d = dim_of_name(s->npz ? itr_npz_name(s->npz, i) : names[i]);
+		snprintf(image, sizeof image, "video_%lld", (long long)d);
+		if (d && kept < max && (!both || source_has(s, image)))
+			size[kept++] = d;
 		if (names)
 			free(names[i]);
 	}
 	free(names);
-	return best;
+	qsort(size, (size_t)kept, sizeof *size, by_size);
+	return kept;
+}
+
+int itr_pairs_sizes(const char *path, int64_t *size, int max)
+{
+	struct source s;
+	if (itr_path_is_dir(path) || source_open(&s, path, NULL) < 0)
+		return 0;
+	int n = sizes_of(&s, true, size, max);
+	source_close(&s);
+	return n;
+}
+
+static int64_t largest_dim(struct source *s)
+{
+	int64_t size[256];
+	int n = sizes_of(s, false, size, ITR_LEN(size));
+	return n ? size[n - 1] : 0;
 }
 
 static int read_arrays(itr_pairs *p, struct source *s, const itr_pairs_opts *o, itr_err *err)

@@ -54,6 +54,8 @@ typedef struct itr_pairs_opts {
 
 /* path may be NULL when opts has text and image. Inputs are noted in p (may be NULL), `synthetic` too. NULL with err. */
 itr_pairs *itr_pairs_open(const char *path, const itr_pairs_opts *o, itr_provenance *p, itr_err *err);
+/* The sizes that an NPZ or HDF5 file has vectors of (text_D with video_D), ascending, at most max. How many; 0: it does not name sizes, or cannot be read. */
+int itr_pairs_sizes(const char *path, int64_t *size, int max);
 void itr_pairs_free(itr_pairs *p);
 /* Pairs from arrays: `draft` (from calloc) has name, n_text, n_image, dim, text, image, and may have ids, synthetic and all_parts; image[i] is the row that text i belongs to.
  * Takes draft over, checks and normalises its rows as itr_pairs_open does. NULL with err, draft freed. */

@@ -29,6 +29,12 @@ char *itr_lookup_path(const itr_lookup *l, int64_t row)
 	return l->o.to == ITR_LOOKUP_IMAGE ? picture_path(l, l->pairs->image_id[row]) : NULL;
 }
 
+/* Is it known what belongs to the query? Which pictures belong to a picture nobody said. */
+static bool judged(const itr_lookup *l, const itr_lookup_query *q)
+{
+	return q->row >= 0 && l->pairs->text_image && !(l->o.from == ITR_LOOKUP_IMAGE && l->o.to == ITR_LOOKUP_IMAGE);
+}
+
 itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k)
 {
 	itr_json *j = itr_json_object(), *query = itr_json_add_object(j, "query"), *a;
@@ -46,7 +52,7 @@ itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const 
 		if (l->o.to == ITR_LOOKUP_TEXT)
 			itr_json_add_str(h, "text", itr_lookup_words(l, row));
 		itr_json_add_num(h, "score", (double)r->hits[i].score);
-		itr_json_add(h, "correct", q->row >= 0 && l->pairs->text_image ? itr_json_new_bool(r->correct[i]) : itr_json_new_null());
+		itr_json_add(h, "correct", judged(l, q) ? itr_json_new_bool(r->correct[i]) : itr_json_new_null());
 		itr_json_push(a, h);
 		free(path);
 	}
@@ -69,15 +75,29 @@ void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_
 
 /* --- the picture ------------------------------------------------------------------------------------------------------------------------------------------ */
 
+/* Does the picture carry the words that were asked, in any of its captions? */
+static bool same_words(const itr_lookup *l, const itr_lookup_query *q, int64_t row)
+{
+	int64_t record = q->text && l->image_record ? itr_map_get(l->image_record, l->pairs->image_id[row], -1) : -1;
+	const itr_record *r = record < 0 ? NULL : &l->manifest->records[record];
+	for (int64_t i = 0; r && i < r->n_captions; i++)
+		if (!strcmp(r->captions[i].text, q->text))
+			return true;
+	return false;
+}
+
 static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_sheet_row *row, char **owned, itr_err *err)
 {
 	*row = (itr_sheet_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
-	bool found = false;
+	bool found = false, known = judged(l, q);
+	if (l->o.from == ITR_LOOKUP_IMAGE && q->row >= 0)
+		row->query = owned[ITR_SHEET_HITS + 2] = picture_path(l, l->pairs->image_id[q->row]);
 	for (int64_t i = 0; i < ITR_MIN(k, ITR_SHEET_HITS) && r->hits[i].row >= 0; i++) {
 		owned[i] = itr_lookup_path(l, r->hits[i].row);
 		if (!owned[i])
 			return itr_err_set(err, "the manifest has no picture '%s'", itr_lookup_id(l, r->hits[i].row));
-		row->hits[row->n_hits++] = (itr_sheet_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, r->correct[i] };
+		itr_sheet_mark mark = !known ? ITR_SHEET_UNKNOWN : r->correct[i] ? ITR_SHEET_HIT : same_words(l, q, r->hits[i].row) ? ITR_SHEET_SAME : ITR_SHEET_MISS;
+		row->hits[row->n_hits++] = (itr_sheet_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, mark };
 		found = found || r->correct[i];
 	}
 	int64_t truth = q->row >= 0 && l->o.from == ITR_LOOKUP_TEXT && l->pairs->text_image ? l->pairs->text_image[q->row] : -1;
@@ -92,26 +112,31 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 
 int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k, const char *png, itr_err *err)
 {
-	enum { OWNED = ITR_SHEET_HITS + 2 };
+	enum { OWNED = ITR_SHEET_HITS + 3 };
 	if (!l->manifest || l->o.to != ITR_LOOKUP_IMAGE)
 		return itr_err_set(err, "a picture of the answers needs pictures: --to image and --manifest FILE");
 	itr_sheet_row *rows = itr_xcalloc((size_t)n + 1, sizeof *rows);
 	char **owned = itr_xcalloc((size_t)(n + 1) * OWNED, sizeof *owned);
-	int64_t hits = 0, judged = 0;
+	int64_t hits = 0, same = 0, asked = 0;
 	int rc = 0;
 	for (int64_t i = 0; i < n && rc == 0; i++) {
 		rc = fill_row(l, &q[i], &r[i], k, &rows[i], owned + i * OWNED, err);
-		judged += q[i].row >= 0;
-		for (int c = 0; c < rows[i].n_hits; c++)
-			if (rows[i].hits[c].hit) {
-				hits++;
-				break;
-			}
+		asked += judged(l, &q[i]);
+		bool hit = false, again = false;
+		for (int c = 0; c < rows[i].n_hits; c++) {
+			hit |= rows[i].hits[c].mark == ITR_SHEET_HIT;
+			again |= rows[i].hits[c].mark == ITR_SHEET_SAME;
+		}
+		hits += hit;
+		same += again && !hit;
 	}
 	itr_buf line = ITR_BUF_INIT;
-	if (judged)
-		itr_buf_printf(&line, "%lld of these %lld queries find their picture among the first %d; guessing would find %.2g (gallery of %lld)", (long long)hits, (long long)judged,
-		               (int)ITR_MIN(k, ITR_SHEET_HITS), (double)judged * (double)ITR_MIN(k, ITR_SHEET_HITS) / (double)itr_lookup_size(l), (long long)itr_lookup_size(l));
+	if (asked) {
+		itr_buf_printf(&line, "%lld of these %lld queries find their picture among the first %d", (long long)hits, (long long)asked, (int)ITR_MIN(k, ITR_SHEET_HITS));
+		if (same)
+			itr_buf_printf(&line, " and %lld another of the same caption", (long long)same);
+		itr_buf_printf(&line, "; guessing would find %.2g (gallery of %lld)", (double)asked * (double)ITR_MIN(k, ITR_SHEET_HITS) / (double)itr_lookup_size(l), (long long)itr_lookup_size(l));
+	}
 	else
 		itr_buf_printf(&line, "gallery of %lld pictures", (long long)itr_lookup_size(l));
 	if (l->pairs->synthetic)

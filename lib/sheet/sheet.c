@@ -12,11 +12,12 @@
 #include "track/plot.h"
 
 /* Pixels. A tile is the square that a picture is fitted into. */
-enum { TILE = 176, GAP = 18, MARGIN = 24, TEXT = 270, HEAD = 92, UNDER = 46, ROW = TILE + UNDER, LINE = 19, MAX_LINES = 8, LINE_CHARS = 29, NAME_CHARS = 13 };
+enum { TILES = ITR_SHEET_HITS + 2, QUERY = ITR_SHEET_HITS + 1, ASKS = 128,     /* tiles of a row: the answers, the right one, the one that asks */
+       TILE = 176, GAP = 18, MARGIN = 24, TEXT = 270, HEAD = 92, UNDER = 46, ROW = TILE + UNDER, LINE = 19, MAX_LINES = 8, LINE_CHARS = 29, NAME_CHARS = 13 };
 
 struct job {
 	const itr_sheet_row *rows;
-	itr_image *tiles;                /* n * (HITS + 1), in row order */
+	itr_image *tiles;                /* n * TILES, in row order */
 	itr_err *errs;
 	itr_image canvas;
 };
@@ -27,34 +28,37 @@ static int row_y(int64_t row) { return HEAD + (int)row * ROW; }
 /* The picture of tile i, or NULL. */
 static const char *tile_path(const itr_sheet_row *rows, int64_t i)
 {
-	const itr_sheet_row *r = &rows[i / (ITR_SHEET_HITS + 1)];
-	int column = (int)(i % (ITR_SHEET_HITS + 1));
-	return column == ITR_SHEET_HITS ? r->truth : column < r->n_hits ? r->hits[column].image : NULL;
+	const itr_sheet_row *r = &rows[i / TILES];
+	int column = (int)(i % TILES);
+	return column == QUERY ? r->query : column == ITR_SHEET_HITS ? r->truth : column < r->n_hits ? r->hits[column].image : NULL;
 }
+
+static int tile_size(int64_t i) { return i % TILES == QUERY ? ASKS : TILE; }
 
 static void load_tile(void *ctx, int64_t i, int worker)
 {
 	struct job *j = ctx;
 	const char *path = tile_path(j->rows, i);
+	int size = tile_size(i);
 	itr_image whole = { 0 };
 	(void)worker;
 	if (!path || itr_image_read(&whole, path, NULL, &j->errs[i]) < 0)
 		return;
-	double scale = (double)TILE / ITR_MAX(whole.width, whole.height);
+	double scale = (double)size / ITR_MAX(whole.width, whole.height);
 	int width = ITR_MAX(1, (int)(whole.width * scale + 0.5)), height = ITR_MAX(1, (int)(whole.height * scale + 0.5));
-	itr_image_resize(&j->tiles[i], &whole, ITR_MIN(width, TILE), ITR_MIN(height, TILE), ITR_BICUBIC);
+	itr_image_resize(&j->tiles[i], &whole, ITR_MIN(width, size), ITR_MIN(height, size), ITR_BICUBIC);
 	itr_image_free(&whole);
 }
 
-/* The tile in the middle of its square, the rest of the square light grey. */
+/* The tile in the middle of its square, the rest of the square light grey. The one that asks stands at the bottom, below its name. */
 static void paste(struct job *j, int64_t i)
 {
 	const itr_image *t = &j->tiles[i];
-	int left = column_x((int)(i % (ITR_SHEET_HITS + 1))), top = row_y(i / (ITR_SHEET_HITS + 1));
-	for (int y = 0; y < TILE; y++)
-		memset(j->canvas.rgb + ((int64_t)(top + y) * j->canvas.width + left) * 3, 0xF0, TILE * 3);
+	int size = tile_size(i), top = row_y(i / TILES) + TILE - size, left = size == ASKS ? MARGIN : column_x((int)(i % TILES));
+	for (int y = 0; y < size; y++)
+		memset(j->canvas.rgb + ((int64_t)(top + y) * j->canvas.width + left) * 3, 0xF0, (size_t)size * 3);
 	for (int y = 0; y < t->height; y++)
-		memcpy(j->canvas.rgb + ((int64_t)(top + (TILE - t->height) / 2 + y) * j->canvas.width + left + (TILE - t->width) / 2) * 3,
+		memcpy(j->canvas.rgb + ((int64_t)(top + (size - t->height) / 2 + y) * j->canvas.width + left + (size - t->width) / 2) * 3,
 		       t->rgb + (int64_t)y * t->width * 3, (size_t)t->width * 3);
 }
 
@@ -68,10 +72,10 @@ static void put_text(itr_buf *gp, const struct job *j, const char *text, int x, 
 }
 
 /* Breaks at spaces; a long word is cut. Counts characters, not bytes. */
-static int put_wrapped(itr_buf *gp, const struct job *j, const char *text, int x, int y)
+static int put_wrapped(itr_buf *gp, const struct job *j, const char *text, int most, int x, int y)
 {
 	int lines = 0;
-	while (*text && lines < MAX_LINES) {
+	while (*text && lines < most) {
 		size_t bytes = 0, space = 0;
 		for (int chars = 0; text[bytes] && text[bytes] != '\n'; bytes++) {
 			chars += ((unsigned char)text[bytes] & 0xC0) != 0x80;
@@ -81,7 +85,7 @@ static int put_wrapped(itr_buf *gp, const struct job *j, const char *text, int x
 				space = bytes;
 		}
 		size_t take = text[bytes] && text[bytes] != '\n' && text[bytes] != ' ' && space ? space : bytes;
-		bool last = lines == MAX_LINES - 1 && text[take] && text[take + 1];
+		bool last = lines == most - 1 && text[take] && text[take + 1];
 		char *line = itr_xasprintf("%.*s%s", (int)take, text, last ? " ..." : "");
 		put_text(gp, j, line, x, y + lines * LINE, "left font ',12'");
 		free(line);
@@ -107,22 +111,26 @@ static int short_name(const char **name)
 
 static void put_hit(itr_buf *gp, const struct job *j, const itr_sheet_hit *h, int column, int64_t row)
 {
+	static const char *const words[] = { "", "miss  ", "hit  ", "same caption  " };
 	int x = column_x(column), y = row_y(row), top = j->canvas.height - y;
-	const char *colour = itr_plot_colour(h->hit ? 2 : 1);
-	itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '%s' lw %s\n", x - 2, top + 2, x + TILE + 2, top - TILE - 2, colour,
-	               h->hit ? "5" : "2 dt (6,4)");
-	itr_buf_printf(gp, "set object circle at %d,%d size 13 front fs solid 1 noborder fc rgb '%s'\n", x + TILE - 14, top - 14, colour);
-	put_text(gp, j, h->hit ? "\xE2\x9C\x93" : "\xE2\x9C\x97", x + TILE - 14, y + 14, "center font ',14' tc rgb '#ffffff'");
+	bool good = h->mark >= ITR_SHEET_HIT;
+	const char *colour = itr_plot_colour(good ? 2 : 1);
+	if (h->mark != ITR_SHEET_UNKNOWN) {
+		itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '%s' lw %s\n", x - 2, top + 2, x + TILE + 2, top - TILE - 2, colour,
+		               good ? "5" : "2 dt (6,4)");
+		itr_buf_printf(gp, "set object circle at %d,%d size 13 front fs solid 1 noborder fc rgb '%s'\n", x + TILE - 14, top - 14, colour);
+		put_text(gp, j, good ? "\xE2\x9C\x93" : "\xE2\x9C\x97", x + TILE - 14, y + 14, "center font ',14' tc rgb '#ffffff'");
+	}
 	const char *name = h->name;
 	const int bytes = short_name(&name);
-	char *line = itr_xasprintf("%.3f  %s%.*s", h->score, h->hit ? "hit  " : "miss  ", bytes, name);
+	char *line = itr_xasprintf("%.3f  %s%.*s", h->score, words[h->mark], h->mark == ITR_SHEET_SAME ? 0 : bytes, name);
 	put_text(gp, j, line, x, y + TILE + 15, "left font ',10' tc rgb '#333333'");
 	free(line);
 }
 
 static void put_row(itr_buf *gp, const struct job *j, const itr_sheet_row *r, int64_t row)
 {
-	int y = row_y(row) + 12, lines = put_wrapped(gp, j, r->caption, MARGIN, y);
+	int y = row_y(row) + 12, lines = put_wrapped(gp, j, r->caption, r->query ? 2 : MAX_LINES, MARGIN, y);
 	if (r->note)
 		put_text(gp, j, r->note, MARGIN, y + lines * LINE + 6, "left font ',10' tc rgb '#666666'");
 	for (int k = 0; k < r->n_hits; k++)
@@ -162,7 +170,7 @@ static void put_script(itr_buf *gp, const struct job *j, const char *png, const 
 
 int itr_sheet_render(const char *png, const char *title, const char *subtitle, const itr_sheet_row *rows, int64_t n, int threads, itr_err *err)
 {
-	int64_t count = n * (ITR_SHEET_HITS + 1);
+	int64_t count = n * TILES;
 	if (n < 1 || n > 200)
 		return itr_err_set(err, "a sheet has 1 to 200 rows, not %lld", (long long)n);
 	struct job j = { .rows = rows, .tiles = itr_xcalloc((size_t)count, sizeof *j.tiles), .errs = itr_xcalloc((size_t)count, sizeof *j.errs) };

@@ -1,6 +1,6 @@
 /* sheet.h - retrieval as people judge it: one row a query, its caption, the best pictures in order, each marked as hit or miss by a frame (solid green, dashed
  * vermillion: Okabe and Ito's pair) and by a check or a cross, so that colour alone carries nothing; score and name below; behind them, for a query
- * that missed, the picture that belongs to it.
+ * that missed, the picture that belongs to it. Where the truth is not known (pictures asking for pictures) there is no mark.
  *
  * Drawn by gnuplot (track/plot.h): NAME.png, with NAME.gp and the pictures in one file NAME.tiles.png kept beside it.
  */
@@ -11,11 +11,14 @@
 
 enum { ITR_SHEET_HITS = 5 };
 
+/* SAME: another picture of the very caption that was asked; a hit to anybody who looks. UNKNOWN: nobody said what belongs to the query, so nothing is claimed. */
+typedef enum { ITR_SHEET_UNKNOWN, ITR_SHEET_MISS, ITR_SHEET_HIT, ITR_SHEET_SAME } itr_sheet_mark;
+
 typedef struct itr_sheet_hit {
 	const char *image;               /* path of the picture */
 	const char *name;                /* below it; may be NULL */
 	double score;
-	bool hit;                        /* belongs to the query */
+	itr_sheet_mark mark;
 } itr_sheet_hit;
 
 typedef struct itr_sheet_row {
@@ -23,6 +26,7 @@ typedef struct itr_sheet_row {
 	const char *note;                /* small line below the caption; may be NULL */
 	itr_sheet_hit hits[ITR_SHEET_HITS];
 	int n_hits;
+	const char *query;               /* the picture that asks, shown below its name; NULL: a caption asks */
 	const char *truth;               /* the picture that belongs to it, shown in a column of its own; NULL: none shown */
 	const char *truth_name;          /* "rank 17" */
 } itr_sheet_row;

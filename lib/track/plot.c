@@ -191,13 +191,15 @@ int itr_plot_run(const char *png, itr_err *err)
 	char *gp = itr_path_replace_extension(png, ".gp"), *dir = itr_path_dirname(png), *define = NULL, *temp = NULL, *made = NULL;
 	int rc = 0;
 	if (!itr_proc_exists("gnuplot")) {
-		rc = itr_err_set(err, "gnuplot is not installed, so '%s' is not drawn: apt-get install gnuplot-nox, then: gnuplot '%s'", png, gp);
+		rc = itr_err_set(err, "gnuplot is not installed, so '%s' is not drawn: apt-get install gnuplot-nox, then: gnuplot -d '%s'", png, gp);
+	} else if (itr_plot_fonts(png, gp, err) < 0) {
+		rc = -1;
 	} else {
-		/* drawn under another name: a picture that is there stays until the new one is whole */
+		/* drawn under another name: a picture that is there stays until the new one is whole; -d: the user's ~/.gnuplot is for other plots */
 		temp = itr_xasprintf(".plot.%ld.%p.png", (long)getpid(), (const void *)png);
 		made = itr_path_join(dir, temp);
 		define = itr_xasprintf("out='%s'", temp);
-		const char *argv[] = { "gnuplot", "-e", define, itr_path_basename(gp), NULL };
+		const char *argv[] = { "gnuplot", "-d", "-e", define, itr_path_basename(gp), NULL };
 		rc = itr_proc_run(argv, dir, NULL, 0, err);
 		if (rc < 0)
 			itr_err_prefix(err, "cannot draw '%s' from '%s': ", png, gp);

@@ -1,4 +1,4 @@
-/* plot.h - figures by gnuplot, without X: NAME.png with NAME.gp and NAME.dat beside it, so that anybody can redo a plot with `gnuplot NAME.gp` after
+/* plot.h - figures by gnuplot, without X: NAME.png with NAME.gp and NAME.dat beside it, so that anybody can redo a plot with `gnuplot -d NAME.gp` after
  * changing either. Palette: Okabe and Ito, "Color Universal Design" (2008), told apart by the colour-blind; series differ in mark and dash too.
  *
  *	itr_figure *f = itr_figure_new("result/recall.png", 1, 2, "Recall by precision");
@@ -27,7 +27,7 @@ void itr_figure_size(itr_figure *f, int width, int height);
 /* The next panel; borrowed. Labels may be NULL. */
 itr_panel *itr_figure_panel(itr_figure *f, const char *title, const char *x_label, const char *y_label);
 void itr_figure_free(itr_figure *f);
-/* Writes .gp and .dat, runs gnuplot, puts the picture in place. Frees f. -1 with err when a file cannot be written, gnuplot is missing (the message says how to
+/* Writes .gp and .dat, runs gnuplot, puts the picture in place. Frees f. -1 with err when a file cannot be written, gnuplot or every font is missing (the message says how to
  * get it and how to draw the plot later) or refuses: .gp and .dat stay. */
 ITR_MUST_USE int itr_figure_render(itr_figure *f, itr_err *err);
 
@@ -58,7 +58,7 @@ void itr_plot_quote(itr_buf *out, const char *s);
 const char *itr_plot_colour(int i);
 /* The first lines of a script NAME.gp for NAME.png: it works from any folder, picks pngcairo or png, knows `out`. */
 void itr_plot_preamble(itr_buf *out, const char *png, int width, int height, int font);
-/* Runs the script that lies beside `png`. */
+/* Runs the script that lies beside `png`. Without fonts it fails (the texts would be missing); characters that no font has are warned of. */
 ITR_MUST_USE int itr_plot_run(const char *png, itr_err *err);
 
 #endif

@@ -50,7 +50,7 @@ static void put_limit(itr_buf *b, double v)
 void itr_plot_preamble(itr_buf *b, const char *png, int width, int height, int font)
 {
 	char *gp = itr_path_replace_extension(itr_path_basename(png), ".gp");
-	itr_buf_puts(b, "# To draw this again: gnuplot ");
+	itr_buf_puts(b, "# To draw this again: gnuplot -d ");
 	itr_meta_clean(b, gp);
 	itr_buf_printf(b, "\nif (exists(\"ARG0\") && strlen(ARG0) > %zu) { cd ARG0[1:strlen(ARG0)-%zu] }\nif (!exists(\"out\")) { out = ", strlen(gp), strlen(gp));
 	itr_plot_quote(b, itr_path_basename(png));

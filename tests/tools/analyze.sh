@@ -52,6 +52,27 @@ t "compare: sign is b minus a, both ways, and it is tested" bash -c "$BIN/analyz
 mkdir c; cp b/experiment_results.json b/experiment_results.meta.json c
 t "compare without per-query data: differences, said to be without test" bash -c "$BIN/analyze --compare a c --json 2> err | jq -e '.untested and (.experiments | all(.low == null and .p_holm == null))' && grep -q 'without test' err"
 
+# --- synthetic data are marked wherever a table or figure goes ---------------------------------------------------------------------------------------------------
+mkdir s; cp a/experiment_results.json s; jq '.synthetic = true' a/experiment_results.meta.json > s/experiment_results.meta.json
+t "a grid of synthetic data" bash -c "$BIN/analyze -d s > s.txt 2> /dev/null && $BIN/analyze -d s --no-plots --format csv 2> /dev/null > s.csv"
+marked() { for f in s.txt s/experiment_table.md s/experiment_table.tex s/experiment_report.html s/experiment_analysis.gp s/summary_recall10.gp s/summary_mrr.gp s/pareto.gp; do grep -qi "synthetic data" "$f" || { echo "$f"; return 1; }; done
+	for f in s.csv s/detailed_results.csv s/summary_by_candidate.csv; do head -1 "$f" | grep -q ',synthetic$' && [ "$(tail -n +2 "$f" | grep -vc ',true$')" = 0 ] || { echo "$f"; return 1; }; done; }
+t "is marked as such in every file" marked
+unmarked() { ! grep -qi synthetic a/*.csv a/*.md a/*.tex a/*.gp; }
+t "one of real data is not" unmarked
+t "a comparison says it too" bash -c "$BIN/analyze --compare a s --json 2> err | jq -e .synthetic && grep -q 'synthetic data' err && $BIN/analyze --compare a s --format md 2> /dev/null | grep -q 'Synthetic data'"
+
+# --- fonts, the user's own settings of gnuplot ---------------------------------------------------------------------------------------------------------------------
+if command -v fc-match > /dev/null; then
+	printf '<?xml version="1.0"?><fontconfig><dir>%s/nothing</dir></fontconfig>' "$PWD" > fonts.conf; rm -f s/*.png
+	expect_err "fonts-dejavu-core" "without fonts nothing is drawn, and it is said" env FONTCONFIG_FILE="$PWD/fonts.conf" $BIN/analyze -d s
+	t "no picture without its texts is left" test ! -e s/experiment_analysis.png
+else
+	skip "fonts" "needs fc-match"
+fi
+mkdir home; echo 'set terminal dumb; exit status 3' > home/.gnuplot
+t "the user's .gnuplot does not matter" env HOME="$PWD/home" $BIN/analyze -d s
+
 # --- what is wrong with a grid ---------------------------------------------------------------------------------------------------------------------------------
 t "the table is there in Markdown and in LaTeX" bash -c "grep -q '^| experiment' a/experiment_table.md && grep -q tabular a/experiment_table.tex"
 t "no timing: said, everything else is there" bash -c "$BIN/analyze -d b > /dev/null 2> err && grep -q 'no timing' err && jq -e '.best_performance.fastest_retrieval == null' b/experiment_summary.json"

@@ -7,6 +7,7 @@ R="$B --candidate_sizes 12 25 40 --embedding_dims 16 48"
 
 # --- figures -------------------------------------------------------------------------------------------------------------------------------------------
 t "the grid runs" $R --output_dir golden --precisions fp32 --full
+t "without --embedding-dims: the sizes that the file has" bash -c "$B --candidate_sizes 12 --output_dir sizes --precisions fp32 > /dev/null && jq -e '[.[].config.embedding_dim] | unique == [16, 48]' sizes/experiment_results.json"
 cat > compare.jq <<'JQ'
 def abs: if . < 0 then -. else . end;
 [$want[0].cells | to_entries[] | .key as $cell | .value | to_entries[] | .key as $dir | .value | to_entries[] | select(.key != "queries") |

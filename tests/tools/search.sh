@@ -43,6 +43,13 @@ if command -v gnuplot > /dev/null; then
 	cp out/sheet.png first.png; rm out/sheet.png
 	t "anybody can draw it again" gnuplot out/sheet.gp
 	t "and gets the same picture" cmp first.png out/sheet.png
+	$S all.npz --manifest $M --from image --to image --random 2 --sheet out/own.png > own.txt
+	t "pictures asking for pictures: nothing is claimed, no hit, no miss" bash -c "[ -s out/own.png ] && ! grep -qE 'find their|miss|hit|front fs empty' out/own.gp"
+	t "nor in JSON" bash -c "$S all.npz --manifest $M --from image --to image --random 2 --json | jq -e '[.. | .correct? // empty] == []'"
+	t "the picture that asks is drawn" bash -c "[ $(wc -c < out/own.tiles.png) -gt 1000 ] && $S all.npz --manifest $M --random 2 --sheet out/words.png > words.txt && grep -q 'find their' out/words.gp"
+	jq -c 'if (.captions | type) == "array" then .captions[].text = "the same words" else . end' $M > $(dirname $M)/same.jsonl
+	$S all.npz --manifest $(dirname $M)/same.jsonl --random 3 --sheet out/same.png > same.txt
+	t "a picture of the very caption that was asked is no miss" bash -c "grep -q 'same caption' out/same.gp && ! grep -q 'miss' out/same.gp"
 	expect_err "exists: --force" "a sheet is not overwritten" $S all.npz --manifest $M --sheet out/sheet.png
 else
 	skip "a sheet" "gnuplot is not installed"

@@ -52,8 +52,8 @@ static void test_sheet(void **state)
 	for (int i = 0; i < 6; i++)
 		paths[i] = picture(i, i % 2 ? 300 : 120, i % 3 ? 200 : 320);
 	for (int i = 0; i < 5; i++)
-		rows[0].hits[i] = rows[1].hits[i] = (itr_sheet_hit){ paths[i], "scene-000123", 0.9 - 0.1 * i, i == 1 };
-	rows[1].hits[1].hit = false;
+		rows[0].hits[i] = rows[1].hits[i] = (itr_sheet_hit){ paths[i], "scene-000123", 0.9 - 0.1 * i, i == 1 ? ITR_SHEET_HIT : ITR_SHEET_MISS };
+	rows[1].hits[1].mark = ITR_SHEET_MISS;
 	rows[1].truth = paths[5];
 	rows[1].truth_name = "rank 17";
 	int rc = itr_sheet_render(png, "What the captions find", "1 of 2 in the top 5", rows, 2, 2, &err);
