@@ -40,12 +40,12 @@ diverged() { rm -f nan.*; "$BIN/train" --model mlp --loss mse --hidden 8 --epoch
 	[ ! -e nan.h5 ] && [ ! -e nan.ckpt.h5 ] && jq -e '.best == null and .diverged and .output == null and .epochs == 0 and (.final | keys) == ["train_loss"]' nan.json; }
 older() { cp m.h5 nan.h5; "$BIN/train" --model mlp --loss mse --epochs 1 --batch-size 500 --lr 1e30 d/train.npz -o nan.h5 -f 2> nan.log; [ $? = 1 ] && grep -q "'nan.h5' is of an earlier training" nan.log && cmp m.h5 nan.h5; }
 no_float() { "$BIN/train" --model cca --power -4000 --regularization 1 --split-sizes 0.9/0.1/0 d/train.npz -q -o over.h5 2> over.log; [ $? = 1 ] && grep -q 'does not fit into float32' over.log && [ ! -e over.h5 ]; }
-wrong_number() { net "$1" -o x.h5 2> w.log; [ $? = 2 ] && grep -qE -- "'${1%%=*}'.* (is|needs|not between|do not sum)" w.log; }
+wrong_number() { net "$1" -o x.h5 2> w.log; [ $? = 2 ] && grep -qE -- "'${1%%=*}'.* (is|needs|not between|do not sum|are not of the form)" w.log; }
 runs_dir() { net --epochs 1 --runs-dir elsewhere -o rd.h5 && (mkdir -p far && cd far && ITR_RUNS_DIR=other "$BIN/train" --resume ../rd.ckpt.h5 ../d/train.npz -q) && [ ! -e far/other ] && [ "$(ls -d elsewhere/0/*/meta.yaml | wc -l)" = 1 ] &&
 	mv elsewhere elsewhere.2 && ITR_RUNS_DIR=other "$BIN/train" --resume rd.ckpt.h5 2> rd.log && grep -q 'is not tracked any further.*--runs-dir DIR' rd.log && "$BIN/train" --resume rd.ckpt.h5 -q --runs-dir elsewhere.2; }
 alone() { "$BIN/train" --model residual-mlp --hidden 8 --epochs 1 --batch-size 1 --val-batch 1 small.npz -o one.h5 2> one.log; grep -q 'one pair a batch learns nothing' one.log && grep -q 'val loss of one pair a batch is 0' one.log; }
 same_vectors() { "$BIN/train" --model mlp --hidden 8 --epochs 1 same.npz -o same.h5 2> same.log; grep -q 'the text vectors of .same.npz. are all (nearly) the same' same.log && ! grep -q 'the image vectors' same.log; }
-runaway() { "$BIN/train" --model heads --embed-dim 16 --epochs 6 --lr 0.5 --patience 0 --learn-temperature d/train.npz -o away.h5 2> away.log; grep -q 'the learned temperature has reached its limit, 0.01' away.log && [ "$(grep -c 'learned temperature' away.log)" = 1 ]; }
+runaway() { "$BIN/train" --model heads --embed-dim 16 --epochs 3 --patience 0 --temperature 0.005 --learn-temperature d/train.npz -o away.h5 2> away.log; grep -q 'the learned temperature has reached its limit, 0.01' away.log && [ "$(grep -c 'learned temperature' away.log)" = 1 ]; }
 quiet() { "$BIN/train" --model heads --embed-dim 16 --epochs 1 --learn-temperature d/train.npz -o calm.h5 2> calm.log && ! grep warning calm.log; }
 python3 - <<'P'
 import random, struct, zipfile
