@@ -11,18 +11,16 @@
 #include "fetch/sources.h"
 
 enum { FALLBACK_SCENES = 1000, CONNECT_TIMEOUT = 10 };
-enum { SPLIT_IMAGE, SPLIT_CAPTION };
 enum { FALLBACK_NONE, FALLBACK_SYNTHETIC };
-static const char *const split_by_names[] = { "image", "caption", NULL };
 static const char *const fallback_names[] = { "none", "synthetic", NULL };
 
 struct opt {
 	itr_coco_opts net;
 	itr_source_opts disk;
 	int64_t size, max_failed, connections, retries, near;
-	const char *from, *split_sizes;
+	const char *from, *split_sizes, *split_by;
 	itr_strs subset;
-	int split_by, fallback;
+	int fallback;
 	bool as_embeddings, verify;
 };
 
@@ -31,7 +29,7 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN("synthetic", 0, struct opt, disk.scenes, "N", ITR_FROM(0), "draw N scenes of coloured shapes instead of reading pictures"),
 	ITR_OPT_INT_IN("size", 0, struct opt, size, "PIXELS", ITR_BETWEEN(32, 4096), "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings, "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
-	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR, karpathy FILE, flickr DIR"),
+	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR or FILE, karpathy FILE, flickr DIR or FILE"),
 	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
 	ITR_OPT_STR("annotations-dir", 0, struct opt, disk.reader.annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
 	ITR_OPT_STR("images-dir", 0, struct opt, disk.reader.images_dir, "DIR", "folder of the pictures"),
@@ -47,12 +45,12 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
 	ITR_OPT_NUM_IN("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", ITR_FROM(1), "for a transfer that stands still, and (at most 10) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, net.http.proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
-	ITR_OPT_INT_IN("near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE), "report pictures in different parts that differ in so few of 128 bits; -1 does not look"),
 	ITR_OPT_HEADING("What becomes of them:"),
 	ITR_OPT_INT_IN("limit", 0, struct opt, net.limit, "N", ITR_FROM(0), "keep N pictures, drawn with the seed; 0 is all"),
 	ITR_OPT_BOOL("copy", 0, struct opt, disk.copy, "copy the pictures below the output folder instead of referring to them"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test; 'none': leave it to {train}, which then deals out by its own seed"),
-	ITR_OPT_ENUM("split-by", 0, struct opt, split_by, split_by_names, "what is dealt out; 'caption' puts one picture into several parts (leaky)"),
+	ITR_OPT_STR("split-by", 0, struct opt, split_by, "RULE", "what stays together: image, near (near-duplicates), label, group:FILE (CSV: id,group); caption deals out captions (leaky)"),
+	ITR_OPT_INT_IN("near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE), "pictures that differ in so few of 128 bits count as the same; pairs in different parts are reported; -1 does not look"),
 	ITR_OPT_INT_IN("max-failed", 0, struct opt, max_failed, "N", ITR_FROM(0), "missing or damaged pictures that are tolerated"),
 	ITR_OPT_END
 };
@@ -94,7 +92,7 @@ static void complete(itr_tool *t, struct opt *o)
 	c->dir = s->dir = t->output;
 	c->force = s->force = t->force;
 	c->threads = s->threads = t->threads;
-	c->by_caption = s->by_caption = o->split_by == SPLIT_CAPTION;
+	c->rule = s->rule;
 	c->seed = c->http.seed = s->seed = t->seed;
 	c->stop = c->http.stop = s->stop = &itr_interrupted;
 	c->provenance = s->reader.provenance = t->provenance;
@@ -102,7 +100,7 @@ static void complete(itr_tool *t, struct opt *o)
 	memcpy(c->fractions, s->fractions, sizeof c->fractions);
 	c->n_subsets = (int)ITR_MIN(o->subset.n, ITR_COCO_SUBSETS);
 	memcpy(c->subsets, o->subset.v, (size_t)c->n_subsets * sizeof *c->subsets);
-	c->near = (int)o->near;
+	c->near = s->near = (int)o->near;
 	c->http.connections = (int)o->connections;
 	c->http.retries = (int)o->retries;
 	c->http.connect_timeout = ITR_MIN(c->http.stall_timeout, CONNECT_TIMEOUT);
@@ -161,7 +159,7 @@ static int fetch(struct fetch *f)
 static void report(struct fetch *f)
 {
 	itr_tool *t = f->t;
-	if (f->o->split_by == SPLIT_CAPTION)
+	if (f->o->disk.rule.by == ITR_SPLIT_BY_CAPTION)
 		itr_warn("split by caption: the same pictures are in several parts, so test figures are leaky");
 	itr_tool_metric(t, "images", (double)f->m.n, 0);
 	itr_tool_metric(t, "captions", (double)f->m.n_captions, 0);
@@ -198,12 +196,14 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 		return "at most 4 subsets";
 	if ((o->verify || o->net.retry_failed || o->net.karpathy || o->net.base_url != itr_coco_base_url || o->net.annotations_url != itr_coco_annotations_url) && !from_network(t, o))
 		return "these options are about fetching: they need '--subset', without '--from' and without folders";
+	if (o->near < 0 && o->split_by && !strcmp(o->split_by, "near"))
+		return "'--split-by near' needs '--near-duplicates' of 0 or more";
 	if (o->disk.scenes && (o->from || t->n_args))
 		return "'--synthetic' draws pictures, '--from' reads them: choose one";
 	return NULL;
 }
 
-/* Pictures from somewhere, as a manifest, with a verdict. */
+/* Pictures from somewhere as a manifest. */
 static int make_manifest(struct fetch *f)
 {
 	itr_tool *t = f->t;
@@ -225,14 +225,14 @@ static int make_manifest(struct fetch *f)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2", .near = 4, .net = { .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url } };
+	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2", .split_by = "image", .near = 4, .net = { .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url } };
 	itr_http_opts_default(&o.net.http);
 	o.connections = o.net.http.connections;
 	o.retries = o.net.http.retries;
 	itr_tool *t = itr_tool_begin(&fetch_coco_tool, &o, argc, argv);
 	struct fetch f = { .t = t, .o = &o, .composed = -1 };
 	const char *wrong = wrong_use(t, &o);
-	if (!wrong && strcmp(o.split_sizes, "none") && itr_split_parse(o.disk.fractions, o.split_sizes, &t->err) < 0)
+	if (!wrong && ((strcmp(o.split_sizes, "none") && itr_split_parse(o.disk.fractions, o.split_sizes, &t->err) < 0) || itr_split_rule_parse(&o.disk.rule, o.split_by, &t->err) < 0))
 		wrong = t->err.msg;
 	complete(t, &o);
 	if (!wrong && (o.verify || from_network(t, &o)))

@@ -118,7 +118,7 @@ static int load_stored(struct training *w)
 {
 	itr_tool *t = w->t;
 	itr_provenance_input_begin(t->provenance, t->args[0]);          /* hashed while it is read */
-	if (itr_network_data(&w->stored, t->args[0], w->o->split_sizes, w->o->split_by == ITR_SPLIT_BY_CAPTION, t->seed, t->threads, w->sizes, &t->err) < 0)
+	if (itr_network_data(&w->stored, t->args[0], w->o->split_sizes, &w->o->rule, t->seed, t->threads, w->sizes, &t->err) < 0)
 		return -1;
 	itr_provenance_input_end(t->provenance);
 	w->d = &w->stored;

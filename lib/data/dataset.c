@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rng.h"
-#include "data/split.h"
+#include "data/near.h"
 
 enum { LIMIT_STREAM = 3 };
 
@@ -70,13 +70,37 @@ static const char **all_ids(const itr_manifest *m)
 	return ids;
 }
 
-static int split_by_image(itr_manifest *m, const double fractions[3], uint64_t seed, itr_err *err)
+/* Who belongs together by a rule that keeps pictures whole; NULL for ITR_SPLIT_BY_IMAGE, and with err. */
+static itr_groups *groups_of(const itr_manifest *m, const char *const *ids, const itr_split_rule *rule, int near, itr_err *err)
+{
+	if (rule->by == ITR_SPLIT_BY_IMAGE)
+		return NULL;
+	itr_groups *g = itr_groups_new(m->n);
+	bool any = rule->by != ITR_SPLIT_BY_LABEL;
+	for (int64_t i = 0; i < m->n && !any; i++)
+		any = m->records[i].n_labels > 0;
+	if (!any)
+		itr_err_set(err, "there are no labels to split by: COCO's lie in instances_SUBSET.json, a sidecar folder's are its subfolders");
+	else if (rule->by == ITR_SPLIT_BY_NEAR)
+		itr_near_join(m, near, g);
+	for (int64_t i = 0; rule->by == ITR_SPLIT_BY_LABEL && i < m->n; i++)
+		for (int64_t k = 0; k < m->records[i].n_labels; k++)
+			itr_groups_tag(g, i, m->records[i].labels[k]);
+	if (any && (rule->by != ITR_SPLIT_BY_GROUP || itr_groups_read(g, rule->file, ids, m->n, err) == 0))
+		return g;
+	itr_groups_free(g);
+	return NULL;
+}
+
+static int split_by_image(itr_manifest *m, const double fractions[3], uint64_t seed, const itr_split_rule *rule, int near, itr_err *err)
 {
 	const char **ids = all_ids(m);
 	itr_split *part = itr_xmalloc((size_t)ITR_MAX(m->n, 1) * sizeof *part);
-	int rc = itr_split_assign(part, ids, m->n, fractions, seed, err);
+	itr_groups *g = groups_of(m, ids, rule, near, err);
+	int rc = rule->by == ITR_SPLIT_BY_IMAGE ? itr_split_assign(part, ids, m->n, fractions, seed, err) : g ? itr_split_assign_groups(part, ids, m->n, g, fractions, seed, err) : -1;
 	for (int64_t i = 0; rc == 0 && i < m->n; i++)
 		m->records[i].split = itr_split_names[part[i]];
+	itr_groups_free(g);
 	free(part);
 	free(ids);
 	return rc;
@@ -128,14 +152,17 @@ static int split_by_caption(itr_manifest *m, const double fractions[3], uint64_t
 	return rc;
 }
 
-int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err)
+int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed, const itr_split_rule *rule, int near, itr_err *err)
 {
 	for (int64_t i = 0; i < m->n; i++)
-		if (m->records[i].split)
-			return 0;       /* an official split wins */
+		if (m->records[i].split) {      /* an official split wins */
+			if (rule->by != ITR_SPLIT_BY_IMAGE)
+				itr_warn("the data set has a split of its own, which stays: '--split-by %s' is not applied", itr_split_by_names[rule->by]);
+			return 0;
+		}
 	if (fractions[0] + fractions[1] + fractions[2] == 0)
 		return 0;               /* --split-sizes none */
-	return by_caption ? split_by_caption(m, fractions, seed, err) : split_by_image(m, fractions, seed, err);
+	return rule->by == ITR_SPLIT_BY_CAPTION ? split_by_caption(m, fractions, seed, err) : split_by_image(m, fractions, seed, rule, near, err);
 }
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }

@@ -4,6 +4,7 @@
 
 #include "data/findings.h"
 #include "data/manifest.h"
+#include "data/split.h"
 
 /* Makes `dir` and writes DIR/dataset.txt with `description` ("synthetic n=2000 seed=7 size=224"): the folder now belongs to that data set. A folder that belongs to another,
  * or that holds a manifest of unknown origin, is refused unless `force`. 1 when the description was there already (an earlier run, perhaps interrupted),
@@ -12,9 +13,10 @@ ITR_MUST_USE int itr_dataset_claim(const char *dir, const char *description, boo
 
 /* "0.6/0.2/0.2" (train/val/test) into f. -1 with err. */
 ITR_MUST_USE int itr_split_parse(double f[3], const char *text, itr_err *err);
-/* Gives every record without a split one by itr_split_assign (fractions all 0: none); with `by_caption` the captions are dealt out instead: an image whose captions fall into several parts becomes
- * several records "ID:train", "ID:test" of one picture (the leaky split of some documents, for comparison only). -1 with err. */
-ITR_MUST_USE int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err);
+/* Deals the records out where none has a split yet (a data set's own wins, with a warning where the rule asks for more than whole images; fractions all 0: no split). By image:
+ * itr_split_assign; near, label, group: itr_split_assign_groups, near up to `near` of 128 bits; caption: an image whose captions fall into several parts becomes several records
+ * "ID:train", "ID:test" of one picture (the leaky split of some documents, for comparison only). -1 with err: no labels, an unreadable file of groups, nothing left for train. */
+ITR_MUST_USE int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed, const itr_split_rule *rule, int near, itr_err *err);
 /* Keeps `limit` records: those at the first places of default_rng([seed, 3]).permutation over the ids sorted bytewise; file order stays. Nothing when there are no more. */
 void itr_dataset_limit(itr_manifest *m, int64_t limit, uint64_t seed);
 /* The end of every source: findings to standard error and DIR/problems.json, records to DIR/manifest.jsonl and `echo` (itr_manifest_write), a summary line. -1 with err,

@@ -135,14 +135,51 @@ static int read_texts(itr_features *f, itr_err *err)
 	return 0;
 }
 
-int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, itr_err *err)
+/* Rows that share a label. */
+static int group_by_label(const itr_features *f, itr_groups *g, itr_err *err)
+{
+	char **names = NULL;
+	uint8_t *matrix = NULL;
+	int64_t n = 0;
+	if (itr_features_labels(f, &names, &n, &matrix, err) < 0)
+		return -1;
+	for (int64_t i = 0; matrix && i < f->n_images; i++)
+		for (int64_t c = 0; c < n; c++)
+			if (matrix[i * n + c])
+				itr_groups_tag(g, i, names[c]);
+	for (int64_t c = 0; names && c < n; c++)
+		free(names[c]);
+	free(names);
+	itr_aligned_free(matrix);
+	return n ? 0 : itr_err_set(err, "'%s' has no labels to split by", f->path);
+}
+
+int itr_features_group(const itr_features *f, const itr_split_rule *rule, itr_groups *g, itr_err *err)
+{
+	if (rule->by == ITR_SPLIT_BY_LABEL)
+		return group_by_label(f, g, err);
+	if (rule->by == ITR_SPLIT_BY_GROUP)
+		return itr_groups_read(g, rule->file, (const char *const *)f->image_id, f->n_images, err);
+	return itr_err_set(err, "'%s' cannot be split by %s: {fetch-coco} deals the pictures out", f->path, itr_split_by_names[rule->by]);
+}
+
+int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err)
 {
 	if (f->has_split)
 		return 0;
-	if (itr_split_assign(f->image_split, (const char *const *)f->image_id, f->n_images, fractions, seed, err) < 0)
-		return -1;
-	f->has_split = true;
-	return 0;
+	const char *const *ids = (const char *const *)f->image_id;
+	int rc;
+	if (rule->by == ITR_SPLIT_BY_IMAGE) {
+		rc = itr_split_assign(f->image_split, ids, f->n_images, fractions, seed, err);
+	} else {
+		itr_groups *g = itr_groups_new(f->n_images);
+		rc = itr_features_group(f, rule, g, err);
+		if (rc == 0)
+			rc = itr_split_assign_groups(f->image_split, ids, f->n_images, g, fractions, seed, err);
+		itr_groups_free(g);
+	}
+	f->has_split = rc == 0;
+	return rc;
 }
 
 void itr_features_parts(const itr_features *f, char hash[3][ITR_SHA256_HEX], int64_t count[3])

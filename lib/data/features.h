@@ -31,9 +31,11 @@ float *itr_features_texts(const itr_features *f, const int64_t *rows, int64_t n,
 /* Rows of images in `which` (and of the captions that belong to them). The caller frees both. Counts by pointer. */
 void itr_features_select(const itr_features *f, itr_split which, int64_t **images, int64_t *n_images, int64_t **texts, int64_t *n_texts);
 
-/* A store without a split gets one in memory, by image and by the rule of itr_split_assign: what a model that remembers its rule is asked for a part of. A store that has one
+/* A store without a split gets one in memory, by a rule that keeps images whole: what a model that remembers its rule is asked for a part of. A store that has one
  * keeps it. 0, or -1 with err. */
-ITR_MUST_USE int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, itr_err *err);
+ITR_MUST_USE int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err);
+/* Joins the images (rows of g) that a rule keeps together: label or group. -1 with err: the store has no labels, the file of groups cannot be read, another rule. */
+ITR_MUST_USE int itr_features_group(const itr_features *f, const itr_split_rule *rule, itr_groups *g, itr_err *err);
 /* Who is in train, val and test of a store that has a split: hashes of the ids (itr_split_hash) and numbers of images. */
 void itr_features_parts(const itr_features *f, char hash[3][ITR_SHA256_HEX], int64_t count[3]);
 

@@ -14,6 +14,7 @@ typedef struct itr_record {
 	itr_caption *captions; int64_t n_captions;
 	const char **labels; int64_t n_labels;
 	bool synthetic;
+	bool has_phash; uint64_t phash[2];                 /* perceptual hash (image/phash.h) of a picture that is not flat; in memory only */
 } itr_record;
 
 typedef struct itr_manifest {

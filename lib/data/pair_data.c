@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "data/features.h"
 #include "io/npz.h"
 #include "tensor/rows.h"
@@ -200,6 +201,7 @@ static int open_store(itr_pair_data *d, const char *path, int threads, itr_err *
 	if (!f)
 		return -1;
 	d->n_texts = f->n_texts, d->n_images = f->n_images, d->text_dim = f->text_dim, d->image_dim = f->image_dim;
+	d->path = itr_xstrdup(path);
 	d->synthetic = f->synthetic;
 	d->text_encoder = f->text_encoder ? itr_xstrdup(f->text_encoder) : NULL;
 	d->image_encoder = f->image_encoder ? itr_xstrdup(f->image_encoder) : NULL;
@@ -237,20 +239,47 @@ int itr_pair_data_open(itr_pair_data *d, const char *path, int threads, itr_err 
 	return rc;
 }
 
-int itr_pair_data_split(itr_pair_data *d, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err)
+/* NULL with err. */
+static itr_groups *groups_of(const itr_pair_data *d, const itr_split_rule *rule, itr_err *err)
+{
+	itr_groups *g = itr_groups_new(d->n_images);
+	int rc = -1;
+	if (rule->by == ITR_SPLIT_BY_GROUP) {
+		rc = itr_groups_read(g, rule->file, (const char *const *)d->image_id, d->n_images, err);
+	} else if (rule->by == ITR_SPLIT_BY_LABEL && d->path) {
+		itr_features *f = itr_features_open(d->path, err);
+		rc = f ? itr_features_group(f, rule, g, err) : -1;
+		itr_features_close(f);
+	} else {
+		itr_err_set(err, "vectors alone cannot be split by %s: {fetch-coco} --split-by %s deals the pictures out, and their store keeps the parts", itr_split_by_names[rule->by],
+		            itr_split_by_names[rule->by]);
+	}
+	if (rc == 0)
+		return g;
+	itr_groups_free(g);
+	return NULL;
+}
+
+int itr_pair_data_split(itr_pair_data *d, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err)
 {
 	if (d->has_split || !d->text_image)
 		return 0;
 	d->text_split = itr_xmalloc((size_t)d->n_texts * sizeof *d->text_split);
-	d->leaky = by_caption;
-	if (by_caption)
+	d->split_by = rule->by;
+	d->groups = rule->by == ITR_SPLIT_BY_GROUP ? itr_path_absolute(rule->file) : NULL;
+	d->leaky = rule->by == ITR_SPLIT_BY_CAPTION;
+	if (d->leaky)
 		return itr_split_assign(d->text_split, (const char *const *)d->text_id, d->n_texts, fractions, seed, err);
 	d->image_split = itr_xmalloc((size_t)d->n_images * sizeof *d->image_split);
-	if (itr_split_assign(d->image_split, (const char *const *)d->image_id, d->n_images, fractions, seed, err) < 0)
+	itr_groups *g = rule->by == ITR_SPLIT_BY_IMAGE ? NULL : groups_of(d, rule, err);
+	if (!g && rule->by != ITR_SPLIT_BY_IMAGE)
 		return -1;
-	for (int64_t i = 0; i < d->n_texts; i++)
+	const int rc = g ? itr_split_assign_groups(d->image_split, (const char *const *)d->image_id, d->n_images, g, fractions, seed, err)
+	                 : itr_split_assign(d->image_split, (const char *const *)d->image_id, d->n_images, fractions, seed, err);
+	itr_groups_free(g);
+	for (int64_t i = 0; rc == 0 && i < d->n_texts; i++)
 		d->text_split[i] = d->image_split[d->text_image[i]];
-	return 0;
+	return rc;
 }
 
 int64_t *itr_pair_data_texts(const itr_pair_data *d, itr_split which, int64_t *n)
@@ -296,6 +325,8 @@ void itr_pair_data_free(itr_pair_data *d)
 	free(d->text_image);
 	free_ids(d->text_id, d->n_texts);
 	free_ids(d->image_id, d->n_images);
+	free(d->path);
+	free(d->groups);
 	free(d->text_encoder);
 	free(d->image_encoder);
 	free(d->text_split);

@@ -19,6 +19,8 @@ typedef struct itr_pair_data {
 	itr_split *image_split;         /* NULL until split; meaningless when leaky */
 	bool has_split;                 /* the file came with one (feature store): official splits win */
 	bool leaky;                     /* split by caption: an image may stand on both sides */
+	itr_split_by split_by; char *groups;    /* how itr_pair_data_split dealt it out; the file of ITR_SPLIT_BY_GROUP as an absolute path, else NULL */
+	char *path;                     /* of a feature store; NULL otherwise */
 	bool synthetic;
 	char *text_encoder, *image_encoder;     /* of a feature store; NULL otherwise */
 	int64_t zero_rows;              /* rows without direction, left as they are */
@@ -26,8 +28,9 @@ typedef struct itr_pair_data {
 
 /* Opens either kind, told apart by content. NaN or infinity, wrong shapes, labels out of range, several images in one one-hot row: -1 with err. A wrong key lists those present. */
 ITR_MUST_USE int itr_pair_data_open(itr_pair_data *d, const char *path, int threads, itr_err *err);
-/* methods section 0: by image (or by caption, leaky). fractions as itr_split_assign. Does nothing when the file has its own split. */
-ITR_MUST_USE int itr_pair_data_split(itr_pair_data *d, const double fractions[3], uint64_t seed, bool by_caption, itr_err *err);
+/* methods section 0: by image, by groups of images (label, group), or by caption (leaky). fractions as itr_split_assign. Does nothing when the file has its own split. -1 with err
+ * also for labels that the file does not have and for `near`, which needs pictures. */
+ITR_MUST_USE int itr_pair_data_split(itr_pair_data *d, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err);
 /* Rows of texts in `which`, ascending. The caller frees. */
 int64_t *itr_pair_data_texts(const itr_pair_data *d, itr_split which, int64_t *n);
 /* Images of those texts, each once, ascending, and per text the position of its image among them. The caller frees both. */

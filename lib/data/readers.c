@@ -7,13 +7,14 @@
 #include "base/atomic_file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/parallel.h"
 #include "base/path.h"
 #include "data/dataset.h"
 #include "data/intake.h"
-#include "image/image.h"
+#include "image/phash.h"
 
 #define READER(descriptor) extern const itr_reader descriptor;
 #include "data/readers.def"
@@ -49,6 +50,8 @@ enum { MAX_PICTURE = 1 << 30 };
 struct seen {
 	char sha256[ITR_SHA256_HEX];
 	int width, height;
+	itr_phash hash;
+	bool flat;
 	const char *kind;               /* of finding, with `why`; NULL: it is whole */
 	char *why;
 };
@@ -83,8 +86,10 @@ static void look(void *ctx, int64_t i, int worker)
 	} else {
 		itr_image img = { 0, 0, NULL };
 		itr_sha256_bytes(b, n, s->sha256);
-		if ((c->o->decode ? itr_image_decode(&img, b, n, path, NULL, &err) : itr_image_whole(b, n, path, &err)) < 0)
+		if (itr_image_whole(b, n, path, &err) < 0 || (c->o->decode && itr_image_decode(&img, b, n, path, NULL, &err) < 0))
 			complain(s, path, b, n, &err);
+		else if (c->o->decode)
+			s->hash = itr_image_phash(&img, &s->flat);
 		s->width = img.width;
 		s->height = img.height;
 		itr_image_free(&img);
@@ -113,6 +118,8 @@ int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings
 		r->sha256 = itr_manifest_str(m, s->sha256);
 		if (s->width)
 			r->width = s->width, r->height = s->height;
+		r->has_phash = s->width && !s->flat;
+		memcpy(r->phash, s->hash.bits, sizeof r->phash);
 		m->n_captions += r->n_captions;
 		m->records[kept++] = *r;
 	}
@@ -132,15 +139,18 @@ static int copy_file(const char *from, const char *to, itr_err *err)
 	return rc;
 }
 
-static int place_copy(itr_manifest *m, itr_record *r, const char *dir, const char *base, itr_err *err)
+/* Below images/: the path below `base`, or the name alone; where another picture has taken that name (a/1.jpg and b/1.jpg, both elsewhere), the id with the extension. */
+static int place_copy(itr_manifest *m, itr_record *r, const char *dir, const char *base, itr_map *taken, itr_err *err)
 {
 	size_t n = base ? strlen(base) : 0;
 	while (n && base[n - 1] == '/')
 		n--;
 	const char *name = n && !strncmp(r->image, base, n) && r->image[n] == '/' ? r->image + n + 1 : itr_path_basename(r->image);
-	char *below = itr_path_join("images", name), *to = itr_path_join(dir, below);
-	int rc = itr_path_is_safe(below) ? copy_file(r->image, to, err) : itr_err_set(err, "'%s' cannot be copied below '%s'", r->image, dir);
+	char *other = itr_xasprintf("%s%s", r->id, itr_path_extension(r->image)), *below = itr_path_join("images", itr_map_has(taken, name) ? other : name), *to = itr_path_join(dir, below);
+	int rc = itr_path_is_safe(below) && itr_map_add(taken, below + strlen("images/"), 0) ? copy_file(r->image, to, err)
+	       : itr_err_set(err, "'%s' cannot be copied below '%s': another picture has its name, and its id is no name of a file", r->image, dir);
 	r->image = itr_manifest_str(m, below);
+	free(other);
 	free(below);
 	free(to);
 	return rc;
@@ -150,18 +160,20 @@ int itr_dataset_place(itr_manifest *m, const char *dir, const char *base, bool c
 {
 	if (itr_path_mkdirs(dir, err) < 0)
 		return -1;
-	for (int64_t i = 0; i < m->n; i++) {
+	itr_map *taken = itr_map_new();
+	int rc = 0;
+	for (int64_t i = 0; i < m->n && rc == 0; i++) {
 		itr_record *r = &m->records[i];
 		if (copy) {
-			if (place_copy(m, r, dir, base, err) < 0)
-				return -1;
+			rc = place_copy(m, r, dir, base, taken, err);
 			continue;
 		}
 		char *relative = itr_dataset_relative(dir, r->image);
 		r->image = itr_manifest_str(m, relative);
 		free(relative);
 	}
+	itr_map_free(taken);
 	free(m->root);
 	m->root = itr_xstrdup(dir);
-	return 0;
+	return rc;
 }

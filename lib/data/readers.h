@@ -34,7 +34,8 @@ typedef struct itr_check_opts {
 	const volatile sig_atomic_t *interrupted;
 } itr_check_opts;
 
-/* Looks at every picture of m, drops the records whose picture is missing or damaged (findings "picture missing", "picture damaged") and fills in size and SHA-256.
+/* Looks at every picture of m, drops the records whose picture is missing or damaged (findings "picture missing", "picture damaged", or of a kind that is not read) and fills in SHA-256 and,
+ * where it decodes, size and perceptual hash.
  * Returns how many were dropped, or -1 with err (interrupted). */
 ITR_MUST_USE int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings *f, itr_err *err);
 /* Rewrites image paths for a manifest in `dir`: relative to it, or, with `copy`, into dir/images/ (paths below `base` keep their folders). m->root = dir. */

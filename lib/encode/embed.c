@@ -46,9 +46,10 @@ static int deal_out(itr_features *f, const itr_projection *m, const char *model,
 	char hash[3][ITR_SHA256_HEX];
 	const char *const hashes[3] = { hash[0], hash[1], hash[2] };
 	int64_t count[3];
-	if (f->has_split || strcmp(m->split.by, "image"))
+	itr_split_rule rule;
+	if (f->has_split || !itr_split_rule_of(&rule, m->split.by, m->split.groups) || rule.by == ITR_SPLIT_BY_CAPTION)
 		return 0;
-	if (itr_features_deal(f, m->split.sizes, m->split.seed, err) < 0)
+	if (itr_features_deal(f, m->split.sizes, m->split.seed, &rule, err) < 0)
 		return -1;
 	itr_features_parts(f, hash, count);
 	if (itr_split_note_check(&m->split, hashes, count, err) < 0)

@@ -269,18 +269,35 @@ static void collect_labels(struct index *x, const itr_record *const *kept)
 	x->x.label_matrix = x->matrix;
 }
 
+/* Parts by the rule of a model's own data. */
+static int assign(itr_split *part, const itr_split_note *note, const itr_record *const *kept, const char *const *id, int64_t n, itr_err *err)
+{
+	itr_split_rule rule;
+	if (!itr_split_rule_of(&rule, note->by, note->groups) || rule.by == ITR_SPLIT_BY_CAPTION || rule.by == ITR_SPLIT_BY_NEAR)
+		return -1;
+	itr_groups *g = itr_groups_new(n);
+	int rc = rule.by == ITR_SPLIT_BY_GROUP ? itr_groups_read(g, rule.file, id, n, err) : 0;
+	for (int64_t i = 0; i < n && rule.by == ITR_SPLIT_BY_LABEL; i++)
+		for (int64_t c = 0; c < kept[i]->n_labels; c++)
+			itr_groups_tag(g, i, kept[i]->labels[c]);
+	if (rc == 0)
+		rc = itr_split_assign_groups(part, id, n, g, note->sizes, note->seed, err);
+	itr_groups_free(g);
+	return rc;
+}
+
 /* Pictures that nobody has dealt out are dealt out as they were for training, so that evaluate can tell them apart; other pictures than those of the training stay without a split. */
-static void deal_out(const itr_extract_job *j, const char *const *id, const char **split, int64_t n)
+static void deal_out(const itr_extract_job *j, const itr_record *const *kept, const char *const *id, const char **split, int64_t n)
 {
 	const itr_split_note *note = &j->model->split;
 	itr_split *part = itr_xcalloc((size_t)n + 1, sizeof *part);
 	char hash[3][ITR_SHA256_HEX];
 	int64_t count[3] = { 0, 0, 0 };
 	itr_err err = ITR_ERR_INIT;
-	bool none = n > 0 && !strcmp(note->by, "image");
+	bool none = n > 0;
 	for (int64_t i = 0; i < n; i++)
 		none &= !split[i][0];
-	if (none && itr_split_assign(part, id, n, note->sizes, note->seed, &err) == 0) {
+	if (none && assign(part, note, kept, id, n, &err) == 0) {
 		for (int64_t i = 0; i < n; i++)
 			count[part[i]]++;
 		for (int p = 0; p < 3; p++)
@@ -319,7 +336,7 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 	x->x = (itr_features_index){ .image_id = id, .image_split = split, .image_path = (const char *const *)x->paths, .text_id = text_id, .caption = caption,
 	                             .text_image = x->text_image };
 	if (j->model)
-		deal_out(j, id, split, x->n);
+		deal_out(j, kept, id, split, x->n);
 	collect_labels(x, kept);
 	free(kept);
 }

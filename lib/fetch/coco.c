@@ -256,6 +256,8 @@ static void keep_present(coco_run *c)
 		if ((s != COCO_PRESENT && s != COCO_FOUND && s != COCO_FETCHED) || !pin)
 			continue;
 		r->sha256 = itr_manifest_str(c->m, pin->sha256);
+		r->has_phash = pin->has_phash && !pin->flat;
+		memcpy(r->phash, pin->phash.bits, sizeof r->phash);
 		r->image = file;
 		c->m->n_captions += r->n_captions;
 		c->m->records[kept++] = *r;
@@ -297,9 +299,9 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 	if (coco_failures_write(c, true, err) < 0 || itr_pins_save(c->pins, err) < 0)
 		return -1;
 	keep_present(c);
-	if (c->m->n && itr_dataset_split(c->m, c->o->fractions, c->o->seed, c->o->by_caption, err) < 0)
+	if (c->m->n && itr_dataset_split(c->m, c->o->fractions, c->o->seed, &c->o->rule, c->o->near, err) < 0)
 		return -1;
-	return c->o->near >= 0 && !c->o->by_caption ? coco_near(c, err) : 0;
+	return c->o->near >= 0 && c->o->rule.by != ITR_SPLIT_BY_CAPTION ? coco_near(c, err) : 0;
 }
 
 /* The folder belongs to these subsets, whatever --limit: it may grow. */

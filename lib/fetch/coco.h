@@ -12,6 +12,7 @@
 
 #include "data/findings.h"
 #include "data/manifest.h"
+#include "data/split.h"
 #include "fetch/annotations.h"
 #include "fetch/pins.h"
 #include "net/http_client.h"
@@ -36,7 +37,8 @@ typedef struct itr_coco_opts {
 	int64_t limit;                                  /* pictures; 0: all */
 	uint64_t seed;
 	double fractions[3];                            /* split where there is no official one */
-	bool by_caption, retry_failed;
+	itr_split_rule rule;                            /* what is dealt out then */
+	bool retry_failed;
 	bool force;                                     /* take over a folder that holds another data set (itr_dataset_claim) */
 	int near;                                       /* report near-duplicates across parts up to this distance (phash.h); -1: do not look */
 	int threads;

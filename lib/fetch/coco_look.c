@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/atomic_file.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/path.h"
+#include "data/near.h"
 #include "fetch/coco_internal.h"
 #include "image/image.h"
 
@@ -128,90 +128,37 @@ int coco_look(coco_run *c, itr_err *err)
 
 /* --- the same picture in two parts ---------------------------------------------------------------------------------------------- */
 
-typedef struct gallery {
-	coco_run *c;
-	const char **file, **part;
-	itr_phash *hash;
-	int *group;
-	int64_t n;
-	FILE *out;
-} gallery;
-
-static void add(gallery *g, itr_map *parts, const char *file, const char *part, const itr_pin *pin)
-{
-	itr_map_add(parts, part, itr_map_count(parts));
-	g->file[g->n] = file;
-	g->part[g->n] = part;
-	g->hash[g->n] = pin->phash;
-	g->group[g->n++] = (int)itr_map_get(parts, part, 0);
-}
-
-static void on_pair(void *ctx, int64_t i, int64_t j, int distance)
-{
-	gallery *g = ctx;
-	itr_buf b = ITR_BUF_INIT;
-	itr_buf_printf(&b, "{\"distance\":%d,\"a\":", distance);
-	itr_json_print_string(&b, g->file[i]);
-	itr_buf_printf(&b, ",\"a_part\":\"%s\",\"b\":", g->part[i]);
-	itr_json_print_string(&b, g->file[j]);
-	itr_buf_printf(&b, ",\"b_part\":\"%s\"}\n", g->part[j]);
-	fputs(b.data, g->out);
-	itr_buf_free(&b);
-	if (g->c->r->near++ < 1000)
-		itr_findings_add(g->c->f, "near-duplicate pictures in different parts", "%s (%s) and %s (%s), %d of 128 bits apart", g->file[i], g->part[i], g->file[j], g->part[j], distance);
-}
-
 /* The manifest's pictures with their parts, and what else was fetched into this folder before, by its subset. */
-static void collect(gallery *g, coco_run *c, itr_map *parts)
+static int64_t collect(coco_run *c, itr_near_item *items)
 {
 	itr_map *mine = itr_map_new();
+	int64_t n = 0;
 	for (int64_t i = 0; i < c->m->n; i++) {
-		const itr_pin *pin = itr_pins_find(c->pins, c->m->records[i].image);
-		itr_map_add(mine, c->m->records[i].image, i);
-		if (pin && pin->has_phash && !pin->flat)
-			add(g, parts, c->m->records[i].image, c->m->records[i].split ? c->m->records[i].split : "none", pin);
+		const itr_record *r = &c->m->records[i];
+		itr_map_add(mine, r->image, i);
+		items[n++] = (itr_near_item){ r->image, r->split, r->sha256, { { r->phash[0], r->phash[1] } }, r->has_phash };
 	}
 	for (int64_t i = 0; i < itr_pins_count(c->pins); i++) {
 		const itr_pin *pin = itr_pins_at(c->pins, i);
 		const char *file = itr_pins_file(c->pins, i), *slash = strchr(file, '/');
-		if (!pin || !pin->has_phash || pin->flat || !slash || itr_map_has(mine, file))
+		if (!pin || !pin->has_phash || !slash || itr_map_has(mine, file))
 			continue;
 		char *subset = itr_xstrndup(file, (size_t)(slash - file));
 		bool asked = false;             /* rows beyond --limit of a subset at hand say nothing */
 		for (int k = 0; k < c->o->n_subsets; k++)
 			asked |= strcmp(subset, c->o->subsets[k]) == 0;
 		if (!asked)
-			add(g, parts, file, itr_manifest_str(c->m, subset), pin);
+			items[n++] = (itr_near_item){ file, itr_manifest_str(c->m, subset), pin->sha256, pin->phash, !pin->flat };
 		free(subset);
 	}
 	itr_map_free(mine);
+	return n;
 }
 
 int coco_near(coco_run *c, itr_err *err)
 {
-	size_t cap = (size_t)ITR_MAX(c->m->n + itr_pins_count(c->pins), 1);
-	gallery g = { .c = c, .file = itr_xcalloc(cap, sizeof *g.file), .part = itr_xcalloc(cap, sizeof *g.part), .hash = itr_xcalloc(cap, sizeof *g.hash),
-	              .group = itr_xcalloc(cap, sizeof *g.group) };
-	char *path = itr_path_join(c->o->dir, "near_duplicates.jsonl");
-	itr_map *parts = itr_map_new();
-	collect(&g, c, parts);
-	itr_atomic_file *a = itr_atomic_open(path, err);
-	g.out = a ? itr_atomic_stream(a) : NULL;
-	int rc = g.out ? 0 : a ? itr_err_errno(err, "cannot write '%s'", path) : -1;
-	if (rc == 0)
-		itr_phash_pairs(g.hash, g.group, g.n, c->o->near, on_pair, &g);
-	if (rc == 0 && c->r->near) {
-		rc = itr_atomic_commit(a, err);
-	} else {
-		itr_atomic_abort(a);
-		if (rc == 0)
-			unlink(path);
-	}
-	itr_map_free(parts);
-	free(g.file);
-	free(g.part);
-	free(g.hash);
-	free(g.group);
-	free(path);
+	itr_near_item *items = itr_xcalloc((size_t)ITR_MAX(c->m->n + itr_pins_count(c->pins), 1), sizeof *items);
+	int rc = itr_near_report(items, collect(c, items), c->o->near, c->o->dir, c->f, &c->r->near, err);
+	free(items);
 	return rc;
 }

@@ -7,7 +7,9 @@
 
 typedef struct itr_source_opts {
 	const char *dir;                /* the data set's folder; refused where it holds another one, unless `force` */
-	bool force, by_caption, copy;   /* copy: a reader's pictures below dir */
+	bool force, copy;               /* copy: a reader's pictures below dir */
+	itr_split_rule rule;            /* what is dealt out where the data set has no split of its own */
+	int near;                       /* near-duplicates differ in at most so many bits (phash.h), which needs every picture decoded; -1: do not look */
 	double fractions[3];            /* of train, val, test; all 0: no split */
 	uint64_t seed;
 	int64_t limit;                  /* pictures that are kept of a reader's; 0: all */

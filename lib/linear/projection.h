@@ -22,7 +22,8 @@ typedef struct itr_projection_side {
 
 /* Who was train, val and test when the model was fitted (methods section 0): evaluate refuses a store whose parts differ. Split by caption: counts and hashes are of captions. */
 typedef struct itr_split_note {
-	char by[16];                    /* "image", "caption" (leaky), "file" (official); "" when there was no split */
+	char by[16];                    /* "image", "label", "group", "caption" (leaky), "file" (official); "" when there was no split */
+	char groups[1024];              /* the file of "group"; "" otherwise */
 	double sizes[3];                /* train, val, test; zeros for "file" */
 	uint64_t seed;
 	int64_t count[3];               /* images in train, val, test */

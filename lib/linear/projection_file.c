@@ -20,6 +20,8 @@ void itr_split_note_put(itr_json *config, const itr_split_note *n)
 	itr_json_add_str(s, "by", n->by);
 	if (!n->by[0])
 		return;
+	if (n->groups[0])
+		itr_json_add_str(s, "groups", n->groups);
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)n->seed);      /* a string: beyond 2^53 a JSON number loses digits */
 	itr_json_add_str(s, "seed", seed);
 	sizes = itr_json_add_array(s, "sizes");
@@ -37,6 +39,7 @@ void itr_split_note_get(const itr_json *config, itr_split_note *n)
 	const itr_json *s = itr_json_get(config, "split");
 	*n = (itr_split_note){ .seed = 0 };
 	snprintf(n->by, sizeof n->by, "%s", itr_json_str(itr_json_get(s, "by"), ""));
+	snprintf(n->groups, sizeof n->groups, "%s", itr_json_str(itr_json_get(s, "groups"), ""));
 	n->seed = strtoull(itr_json_str(itr_json_get(s, "seed"), "0"), NULL, 10);
 	for (int i = 0; i < 3; i++) {
 		n->sizes[i] = itr_json_num(itr_json_at(itr_json_get(s, "sizes"), i), 0);

@@ -10,7 +10,7 @@
 #include "train/checkpoint.h"
 #include "train/recipe.h"
 
-static const char *const split_by_names[] = { "image", "caption", NULL }, *const direction_names[] = { "text-to-image", "image-to-text", NULL };
+static const char *const direction_names[] = { "text-to-image", "image-to-text", NULL };
 static const char *const activation_names[] = { "gelu", "relu", NULL }, *const output_names[] = { "gelu", "none", NULL }, *const precision_names[] = { "fp32", "bf16", NULL };
 static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running", NULL };
 static const char *const positives_names[] = { "diagonal", "mask", "all", NULL };
@@ -23,7 +23,7 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_BOOL("check-grad", 0, itr_train_options, check_grad, "check every op's gradient by finite differences, print the table, train nothing"),
 	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
 	ITR_OPT_STR("split-sizes", 0, itr_train_options, split_sizes, "T/V/T", "shares of train, val and test where the input has no split"),
-	ITR_OPT_ENUM("split-by", 0, itr_train_options, split_by, split_by_names, "what is dealt out then; 'caption' puts one image into several parts (leaky)"),
+	ITR_OPT_STR("split-by", 0, itr_train_options, split_by, "RULE", "what stays together then: image, label, group:FILE (CSV: id,group); caption puts one image into several parts (leaky)"),
 	ITR_OPT_HEADING(TOWERS),
 	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names, "which towers; the other side's vectors are made once, at the start"),
 	ITR_OPT_STR("image-encoder", 0, itr_train_options, tune.encoder[1], "NAME", "image tower, or the encoder of the side that is not trained (classic)"),
@@ -127,10 +127,14 @@ static int check_towers(itr_tool *t, itr_train_options *o)
 	for (int side = 0; side < 2; side++)
 		if (f->train[side] && !f->encoder[side])
 			return wrong(t, "'--finetune' needs to know which network: --%s-encoder NAME", side ? "image" : "text");
-	if (o->finetune && o->split_by == ITR_SPLIT_BY_CAPTION)
+	if (itr_split_rule_parse(&o->rule, o->split_by, &t->err) < 0)
+		return wrong(t, "%s", t->err.msg);
+	if (o->finetune && o->rule.by == ITR_SPLIT_BY_CAPTION)
 		return wrong(t, "%s", "pictures are dealt out whole with '--finetune': no '--split-by caption'");
 	if (f->max_tokens == 1)
 		return wrong(t, "%s", "'--max-tokens' is 0 or at least 2");
+	if (o->rule.by == ITR_SPLIT_BY_NEAR || (o->finetune && o->rule.by != ITR_SPLIT_BY_IMAGE))
+		return wrong(t, "'--split-by %s' is {fetch-coco}'s: it deals the pictures out, and the manifest and the store keep their parts", o->split_by);
 	if (o->finetune && !itr_tool_given(t, "clip"))
 		o->net.clip = 1;
 	return 0;

@@ -6,8 +6,9 @@
 #include "train/finetune.h"
 
 typedef struct itr_train_options {
-	const char *model, *split_sizes, *resume;
-	int split_by, direction, precision, positives, activation, output_activation;
+	const char *model, *split_sizes, *split_by, *resume;
+	itr_split_rule rule;            /* what split_by means */
+	int direction, precision, positives, activation, output_activation;
 	int64_t dims;
 	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
@@ -19,8 +20,7 @@ typedef struct itr_train_options {
 	itr_model_config config;
 } itr_train_options;
 
-/* Values of split_by and finetune. */
-enum { ITR_SPLIT_BY_IMAGE, ITR_SPLIT_BY_CAPTION };
+/* Values of finetune. */
 enum { ITR_FINETUNE_NO, ITR_FINETUNE_IMAGE, ITR_FINETUNE_TEXT, ITR_FINETUNE_ALL };
 
 extern const itr_option itr_train_option_table[];

@@ -122,6 +122,7 @@ static void name_rows(itr_pairs *p, const itr_features *f, const struct store_ro
 int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err)
 {
 	struct store_rows r = { 0 };
+	itr_split_rule rule;
 	int rc = -1;
 	itr_features *f = itr_features_open(path, err);
 	itr_projection *m = f && o->model ? itr_projection_load(o->model, err) : NULL;
@@ -129,7 +130,7 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 		goto out;
 	if (provenance && o->model)
 		itr_provenance_input(provenance, o->model);
-	if (o->split && m && !strcmp(m->split.by, "image") && itr_features_deal(f, m->split.sizes, m->split.seed, err) < 0)
+	if (o->split && m && itr_split_rule_of(&rule, m->split.by, m->split.groups) && rule.by != ITR_SPLIT_BY_CAPTION && itr_features_deal(f, m->split.sizes, m->split.seed, &rule, err) < 0)
 		goto out;
 	if ((m && check_split(f, m, o->model, err) < 0) || select_rows(f, o->split, &r, err) < 0)
 		goto out;

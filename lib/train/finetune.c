@@ -167,7 +167,7 @@ int itr_finetune_open(itr_finetune *f, const char *path, const char *model, cons
 	if (itr_split_parse(f->sizes, o->split_sizes, err) < 0 ||
 	    itr_raw_open(&f->raw, path, &(itr_raw_opts){ .max_failed = o->max_failed, .look = true, .threads = o->threads, .stop = o->stop }, err) < 0)
 		return -1;
-	if (itr_pair_data_split(&f->raw.pairs, f->sizes, o->seed, false, err) == 0 && build(f, model, c, o, tower, err) == 0)
+	if (itr_pair_data_split(&f->raw.pairs, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 && build(f, model, c, o, tower, err) == 0)
 		return 0;
 	itr_finetune_free(f);
 	return -1;

@@ -13,12 +13,12 @@
 #include "train/note.h"
 #include "train/report.h"
 
-int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, bool by_caption, uint64_t seed, int threads, double sizes[3], itr_err *err)
+int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed, int threads, double sizes[3], itr_err *err)
 {
 	memset(d, 0, sizeof *d);
 	if (itr_split_parse(sizes, sizes_text, err) < 0 || itr_pair_data_open(d, path, threads, err) < 0)
 		return -1;
-	int rc = d->image ? itr_pair_data_split(d, sizes, seed, by_caption, err) : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);
+	int rc = d->image ? itr_pair_data_split(d, sizes, seed, rule, err) : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);
 	if (rc < 0)
 		itr_pair_data_free(d);
 	return rc;

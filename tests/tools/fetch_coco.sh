@@ -68,6 +68,37 @@ mkdir -p fl/Images && cp scenes/images/00000000000[1-3].jpg fl/Images && printf 
 t "a list of any separator; a picture of an unread kind is named" sh -c '"$0" --from flickr fl -o f1 --max-failed 1 2>err >/dev/null && grep -q "WebP is not read yet" err && grep -q "\"text\":\"A, b\"" f1/manifest.jsonl' "$F"
 t "--from coco FILE reads a file of any name" sh -c 'cp scenes/annotations/captions_scenes.json mine.json && "$0" --from coco mine.json --images-dir scenes/images -o c1 -q && [ $(wc -l < c1/manifest.jsonl) = 61 ]' "$F"
 
+# the same picture under ten names: said in every reader, kept together on demand
+mkdir -p same/annotations && for i in 0 1 2 3 4 5 6 7 8 9; do cp scenes/images/000000000001.jpg same/a$i.jpg; echo "scene $i" > same/a$i.txt; done
+for i in 11 21 31 41 51; do cp scenes/images/0000000000$i.jpg same/b$i.jpg; echo "scene $i" > same/b$i.txt; done
+(cd same && printf 'image,caption\n' && for f in *.jpg; do echo "$f,\"scene, $f\""; done) > same/captions.txt
+(cd same && ls *.jpg | jq -R . | jq -sc '{images: [to_entries[] | {filename: .value, sentences: [{raw: .value, sentid: .key}]}]}') > same/karpathy.json
+(cd same && ls *.jpg | jq -R . | jq -sc '{images: [to_entries[] | {id: .key, file_name: .value}], annotations: [to_entries[] | {id: .key, image_id: .key, caption: .value}]}') > same/annotations/captions_x.json
+for r in sidecar flickr coco "karpathy same/karpathy.json"; do
+	n=${r%% *}; src=${r#* }; [ "$n" != "$src" ] || src=same
+	t "$n: equal pictures in different parts are reported" sh -c '"$0" --from "$1" "$2" --near-duplicates 0 -o eq_$1 >/dev/null 2>err && grep -q "near-duplicate pictures in different parts" err &&
+		jq -es "length > 0 and all(.[]; .distance == 0 and .a_part != .b_part)" eq_$1/near_duplicates.jsonl && jq -e ".[\"near-duplicate pictures in different parts\"].count > 0" eq_$1/problems.json' "$F" "$n" "$src"
+	t "$n: --split-by near keeps them in one part" sh -c '"$0" --from "$1" "$2" --split-by near --split-sizes 0.9/0.1/0 -o nr_$1 -q && [ ! -e nr_$1/near_duplicates.jsonl ] &&
+		[ $(grep -E "\"image\":\"[^\"]*/a[0-9].jpg" nr_$1/manifest.jsonl | grep -o "\"split\":\"[a-z]*\"" | sort -u | wc -l) = 1 ] && [ $(grep -o "\"split\":\"[a-z]*\"" nr_$1/manifest.jsonl | sort -u | wc -l) -gt 1 ]' "$F" "$n" "$src"
+done
+t "--near-duplicates -1 does not look" sh -c '"$0" --from sidecar same --near-duplicates -1 -o eq_no -q && [ ! -e eq_no/near_duplicates.jsonl ]' "$F"
+mkdir -p lab/x lab/y lab/z && for d in x y z; do for i in 1 2 3 4; do cp scenes/images/00000000000$i.jpg lab/$d/$d$i.jpg; echo "$d" > lab/$d/$d$i.txt; done; done
+t "--split-by label keeps pictures that share one together" sh -c '"$0" --from sidecar lab --split-by label --split-sizes 0.4/0.3/0.3 --near-duplicates -1 -o lb -q &&
+	jq -es "[.[] | select(.id)] | group_by(.labels[0]) | length == 3 and all(.[]; map(.split) | unique | length == 1)" lb/manifest.jsonl && jq -es "[.[] | .split // empty] | unique | length == 3" lb/manifest.jsonl' "$F"
+{ echo id,group; for d in x y z; do for i in 1 2 3 4; do echo "$d/$d$i,g$((i % 2))"; done; done; } > groups.csv
+t "--split-by group:FILE" sh -c '"$0" --from sidecar lab --split-by group:groups.csv --split-sizes 0.5/0/0.5 --near-duplicates -1 -o gr -q &&
+	jq -es "[.[] | select(.id)] | group_by(.id[-1:] | tonumber % 2) | length == 2 and all(.[]; map(.split) | unique | length == 1)" gr/manifest.jsonl' "$F"
+echo x/x1 > bad.csv
+expect_err "record 1 is not 'id,group'" "a file of groups of another form" "$F" --from sidecar lab --split-by group:bad.csv -o gr2
+echo "q,r" > bad.csv
+expect_err "names none of the ids" "a file of groups about others" "$F" --from sidecar lab --split-by group:bad.csv -o gr2
+expect_err "leave nothing for train" "labels that join everything" "$F" --from coco scenes --split-by label -o all1
+expect_err "no labels to split by" "labels that are not there" "$F" --from flickr same --split-by label -o all2
+expect_exit 2 "an unknown rule" "$F" --from sidecar lab --split-by labels -o x
+mkdir -p far/one far/two && cp scenes/images/000000000001.jpg far/one/1.jpg && cp scenes/images/000000000002.jpg far/two/1.jpg && printf 'image,caption\none/1.jpg,A\ntwo/1.jpg,B\n' > far/captions.txt
+t "--copy never lays two pictures over each other" sh -c '"$0" --from flickr far/captions.txt --copy -o fc -q && jq -r "select(.id) | .image" fc/manifest.jsonl | sort -u | wc -l | grep -qx 2 &&
+	cmp fc/$(jq -r "select(.id == \"two/1\") | .image" fc/manifest.jsonl) far/two/1.jpg && cmp fc/$(jq -r "select(.id == \"one/1\") | .image" fc/manifest.jsonl) far/one/1.jpg' "$F"
+
 expect_exit 2 "--size out of range" "$F" --synthetic 5 --size 8 -o x
 expect_exit 2 "split sizes that do not sum to 1" "$F" --synthetic 5 --split-sizes 0.6/0.2/0.3 -o x
 expect_exit 2 "two sources" "$F" --synthetic 5 --from sidecar photos -o x

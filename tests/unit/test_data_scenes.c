@@ -122,7 +122,7 @@ static void write_all(const char *dir, int threads)
 	assert_int_equal(m.n, 40);
 	assert_int_equal(m.n_captions, 200);
 	assert_true(m.synthetic);
-	assert_int_equal(itr_dataset_split(&m, (double[]){ .6, .2, .2 }, 9, false, &err), 0);
+	assert_int_equal(itr_dataset_split(&m, (double[]){ .6, .2, .2 }, 9, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, -1, &err), 0);
 	assert_true(itr_scenes_write_composed(dir, &o, &m, &err) > 5);
 	char *path = itr_path_join(dir, "manifest.jsonl");
 	free(m.root);

@@ -44,6 +44,72 @@ static void test_golden(void **state)
 	assert_int_equal(cases, 5);
 }
 
+static void test_groups_golden(void **state)
+{
+	(void)state;
+	char line[2048], tags[1024], parts[600];
+	unsigned long long seed;
+	double f[3];
+	int cases = 0;
+	FILE *file = fopen("tests/golden/split_groups.txt", "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file)) {
+		if (line[0] == '#')
+			continue;
+		assert_int_equal(sscanf(line, "%llu %lf %lf %lf %1023s %599s", &seed, &f[0], &f[1], &f[2], tags, parts), 6);
+		int64_t n = (int64_t)strlen(parts), row = 0;
+		const char **ids = itr_xcalloc((size_t)n, sizeof *ids);
+		itr_split *part = itr_xcalloc((size_t)n, sizeof *part);
+		itr_groups *g = itr_groups_new(n);
+		itr_err err = ITR_ERR_INIT;
+		for (int64_t i = 0; i < n; i++)
+			ids[i] = itr_xasprintf("%lld", (long long)(i * 7919 % 100003));
+		for (const char *s = tags; *s; s++)
+			if (*s == ',')
+				row++;
+			else if (*s != '+' && *s != '-')
+				itr_groups_tag(g, row, (char[]){ *s, 0 });
+		assert_int_equal(row, n - 1);
+		assert_int_equal(itr_split_assign_groups(part, ids, n, g, f, seed, &err), 0);
+		for (int64_t i = 0; i < n; i++)
+			assert_int_equal("tvx"[part[i]], parts[i]);
+		for (int64_t i = 0; i < n; i++)
+			free((void *)ids[i]);
+		itr_groups_free(g);
+		free(ids);
+		free(part);
+		cases++;
+	}
+	fclose(file);
+	assert_int_equal(cases, 4);
+}
+
+static void test_groups_refusals_and_rules(void **state)
+{
+	(void)state;
+	const char *const ids[] = { "a", "b", "c", "d" };
+	itr_split part[4];
+	itr_err err = ITR_ERR_INIT;
+	itr_groups *g = itr_groups_new(4);
+	for (int i = 0; i < 4; i++)
+		itr_groups_tag(g, i, "same");
+	assert_int_equal(itr_split_assign_groups(part, ids, 4, g, (double[]){ .5, .25, .25 }, 1, &err), -1);
+	assert_non_null(strstr(err.msg, "leave nothing for train: 1 groups of 4 rows"));
+	itr_groups_free(g);
+	itr_split_rule r;
+	assert_int_equal(itr_split_rule_parse(&r, NULL, &err), 0);
+	assert_int_equal(r.by, ITR_SPLIT_BY_IMAGE);
+	assert_int_equal(itr_split_rule_parse(&r, "group:x.csv", &err), 0);
+	assert_int_equal(r.by, ITR_SPLIT_BY_GROUP);
+	assert_string_equal(r.file, "x.csv");
+	static const char *const wrong[] = { "group", "group:", "labels", "file", "" };
+	for (int i = 0; i < ITR_LEN(wrong); i++)
+		assert_int_equal(itr_split_rule_parse(&r, wrong[i], &err), -1);
+	assert_false(itr_split_rule_of(&r, "file", ""));
+	assert_true(itr_split_rule_of(&r, "label", ""));
+	assert_int_equal(r.by, ITR_SPLIT_BY_LABEL);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -82,7 +148,7 @@ static void test_split_by_caption_keeps_every_caption(void **state)
 	itr_manifest m;
 	itr_err err = ITR_ERR_INIT;
 	fill(&m, 50);
-	assert_int_equal(itr_dataset_split(&m, (double[]){ .6, .2, .2 }, 42, true, &err), 0);
+	assert_int_equal(itr_dataset_split(&m, (double[]){ .6, .2, .2 }, 42, &(itr_split_rule){ .by = ITR_SPLIT_BY_CAPTION }, -1, &err), 0);
 	assert_int_equal(m.n_captions, 250);
 	int64_t in_test = 0;
 	for (int64_t i = 0; i < m.n; i++)
@@ -127,7 +193,8 @@ static void test_hash_ignores_order(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_refusals), cmocka_unit_test(test_split_by_caption_keeps_every_caption),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_groups_golden), cmocka_unit_test(test_groups_refusals_and_rules),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_split_by_caption_keeps_every_caption),
 		cmocka_unit_test(test_limit), cmocka_unit_test(test_hash_ignores_order) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

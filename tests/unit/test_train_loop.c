@@ -54,7 +54,7 @@ static itr_pair_data data(void)
 	}
 	for (int64_t i = 0; i < IMAGES; i++)
 		d.image_id[i] = itr_xasprintf("%lld", (long long)i);
-	assert_int_equal(itr_pair_data_split(&d, (double[]){ 0.8, 0.2, 0 }, 1, false, &err), 0);
+	assert_int_equal(itr_pair_data_split(&d, (double[]){ 0.8, 0.2, 0 }, 1, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, &err), 0);
 	return d;
 }
 
