@@ -45,7 +45,7 @@ $(OUT)/cca.h5: $(OUT)/features.h5
 $(OUT)/test.npz: $(OUT)/cca.h5 $(OUT)/features.h5
 	$(call in_run,extract-features) --model $< $(OUT)/features.h5 --split test -o $@ -f -q
 $(OUT)/metrics.json: $(OUT)/test.npz
-	$(call in_run,evaluate) $< --protocol $(PROTOCOL) --json -q > $@.tmp && mv $@.tmp $@
+	$(call in_run,evaluate) $< --protocol $(PROTOCOL) --json -f -q > $@.tmp && mv $@.tmp $@
 $(OUT)/summary.txt: $(OUT)/metrics.json
 	@{ echo "COCO $(SUBSET), $(if $(filter 0,$(LIMIT)),all pictures,$(LIMIT) pictures drawn with seed $(SEED)), $(IMAGE) and $(TEXT) features, CCA; protocol $(PROTOCOL) on the test part:"; echo; \
 	   $(call prog,evaluate) $(OUT)/test.npz --protocol $(PROTOCOL) --no-track -q; echo; \

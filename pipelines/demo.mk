@@ -42,7 +42,7 @@ $(OUT)/cca.h5: $(OUT)/features.h5
 $(OUT)/test.npz: $(OUT)/cca.h5 $(OUT)/features.h5
 	$(call in_run,extract-features) --model $< $(OUT)/features.h5 --split test $(if $(REAL),,--project 256$(,)512$(,)1024) -o $@ -f -q
 $(OUT)/metrics.json: $(OUT)/test.npz
-	$(call in_run,evaluate) $< $(if $(REAL),,--dim $(DIM)) --json -q > $@.tmp && mv $@.tmp $@
+	$(call in_run,evaluate) $< $(if $(REAL),,--dim $(DIM)) --json -f -q > $@.tmp && mv $@.tmp $@
 $(OUT)/retrieval.png: $(OUT)/test.npz $(OUT)/manifest.jsonl
 	$(call in_run,search) $< $(if $(REAL),,--dim $(DIM)) --manifest $(OUT)/manifest.jsonl --random 6 --seed $(SEED) --sheet $@ -f -q > /dev/null
 $(OUT)/summary.txt: $(OUT)/metrics.json $(OUT)/retrieval.png

@@ -53,7 +53,7 @@ $(OUT)/%.train.json: $(TRAIN) | $(OUT)/run.id
 $(OUT)/%.csv: $(OUT)/%.train.json
 	$(call in_run,evaluate) --model $(OUT)/$*.h5 $(PAIRS)/train.npz --split val -o $(OUT)/$*.json --format csv -f -q > $@.tmp && mv $@.tmp $@
 $(OUT)/distances.txt: $(OUT)/$(BEST).csv
-	$(call in_run,evaluate) --model $(OUT)/$(BEST).h5 $(PAIRS)/train.npz --split val --distances --per-query none --bootstrap 0 -q > $@.tmp && mv $@.tmp $@
+	$(call in_run,evaluate) --model $(OUT)/$(BEST).h5 $(PAIRS)/train.npz --split val --distances --per-query none --bootstrap 0 -f -q > $@.tmp && mv $@.tmp $@
 $(OUT)/submission.csv: $(OUT)/$(BEST).train.json $(if $(OWN),,$(OUT)/synthetic/test.clean.npz)
 	$(call in_run,predict) --model $(OUT)/$(BEST).h5 $(PAIRS)/test.clean.npz -o $@ -f -q
 

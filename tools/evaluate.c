@@ -93,6 +93,17 @@ static int check_use(itr_tool *t, struct opt *o)
 	return -1;
 }
 
+/* Conditions are judged at the end; whether they can be is told at once. A comparison has other figures. */
+static int check_conditions(itr_tool *t, const struct opt *o)
+{
+	itr_metric_set set;
+	itr_evaluation_metrics(o->k.v, (int)o->k.n, (itr_conventions)o->conventions, &set);
+	for (int64_t i = 0; i < o->fail_if.n && !o->compare; i++)
+		if (itr_condition_check(o->fail_if.v[i], &set, &t->err) < 0)
+			return itr_tool_usage(t, "--fail-if: %s", t->err.msg);
+	return -1;
+}
+
 static void track(void *tool, const char *key, double value)
 {
 	itr_tool_metric(tool, key, value, 0);
@@ -186,6 +197,8 @@ int main(int argc, char **argv)
 	struct opt o = { .normalize = true, .k = { 3, { 1, 5, 10 } }, .bootstrap = ITR_BOOT_RESAMPLES, .e = { .run_depth = 100, .protocol = "full" } };
 	itr_tool *t = itr_tool_begin(&evaluate_tool, &o, argc, argv);
 	int wrong = check_use(t, &o);
+	if (wrong < 0)
+		wrong = check_conditions(t, &o);
 	if (wrong >= 0)
 		return wrong;
 	complete(t, &o);

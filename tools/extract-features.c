@@ -7,6 +7,7 @@
 #include "base/nearest.h"
 #include "base/path.h"
 #include "cli/progress.h"
+#include "data/equal.h"
 #include "encode/embed.h"
 #include "encode/verify.h"
 #include "model/model.h"
@@ -120,6 +121,7 @@ static int extract(itr_tool *t, const itr_extract_options *o)
 	x.progress_ctx = bar;
 	int rc = itr_extract(&m, t->output, &x, t->provenance, &r, &t->err);
 	itr_progress_end(bar);
+	int64_t equal = itr_equal_captions(&m), captions = m.n_captions;
 	itr_manifest_free(&m);
 	if (rc < 0)
 		return itr_tool_fail(t);
@@ -127,10 +129,14 @@ static int extract(itr_tool *t, const itr_extract_options *o)
 		itr_warn("%lld images failed and were left out with their captions", (long long)r.failed);
 	if (r.empty_texts)
 		itr_warn("%lld captions hold no words: their vectors are zero", (long long)r.empty_texts);
+	if (equal)
+		itr_warn("%lld of %lld captions stand under more than one image: '{evaluate} --relevance captions:%s' counts each of these images as right", (long long)equal,
+		         (long long)captions, t->output);
 	itr_json *j = itr_json_object();
 	itr_json_add_int(j, "image_dim", r.layout.image.dim);
 	itr_json_add_int(j, "text_dim", r.layout.text.dim);
 	itr_json_add_int(j, "empty_captions", r.empty_texts);
+	itr_json_add_int(j, "equal_captions", equal);
 	itr_json_add_int(j, "parts", r.parts);
 	itr_json_add_int(j, "parts_resumed", r.resumed);
 	return report(t, r.images, r.texts, r.failed, j);

@@ -12,6 +12,7 @@
 #include "io/table.h"
 #include "retrieval/anchors.h"
 #include "retrieval/trec.h"
+#include "train/raw.h"
 
 enum { SCHEMA = 1, NDCG_K = 10 };
 
@@ -231,19 +232,26 @@ static itr_pairs *open_input(const itr_evaluation_opts *o, itr_trec_run **lists,
 		return NULL;
 	itr_pairs *p = o->run ? itr_trec_pairs(*lists) : itr_mapped_wanted(o->input, o->pairs.model) ? itr_mapped_pairs(o->input, &o->pairs, o->provenance, err) :
 	               itr_pairs_open(o->input, &o->pairs, o->provenance, err);
+	if (p && !o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_raw_wanted(o->input)))
+		itr_pairs_count_equal_captions(p, o->input);
 	if (!p || !o->relevance || itr_pairs_judge(p, o->relevance, &o->judging, o->provenance, err) == 0)
 		return p;
 	itr_pairs_free(p);
 	return NULL;
 }
 
+void itr_evaluation_metrics(const int64_t *k, int n_k, itr_conventions conventions, itr_metric_set *set)
+{
+	itr_metric_set_default(set, k, n_k, NDCG_K);
+	if (conventions != ITR_CONVENTIONS_ITR)
+		itr_metric_set_add_map(set);
+}
+
 static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const itr_trec_run *lists, itr_err *err)
 {
 	itr_eval_opts eo = { .ties = o->ties, .judging = o->judging, .resamples = o->resamples, .seed = o->pairs.seed, .threads = o->pairs.threads };
 	itr_trec_ranks ranks;
-	itr_metric_set_default(&eo.set, o->k, (int)o->n_k, NDCG_K);
-	if (o->judging.conventions != ITR_CONVENTIONS_ITR)
-		itr_metric_set_add_map(&eo.set);
+	itr_evaluation_metrics(o->k, (int)o->n_k, o->judging.conventions, &eo.set);
 	if (itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, err) < 0)
 		return NULL;
 	if (!lists)

@@ -34,6 +34,9 @@ typedef struct itr_evaluation {
 	const char *set;                /* of published figures that stand beside it; NULL: none */
 } itr_evaluation;
 
+/* The figures of an evaluation: those of itr_metric_set_default, and map under other conventions. */
+void itr_evaluation_metrics(const int64_t *k, int n_k, itr_conventions conventions, itr_metric_set *set);
+
 /* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is judged when its content is known: one that holds the
  * same stays. 0, or -1 with err. */
 ITR_MUST_USE int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err);

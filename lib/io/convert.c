@@ -1,10 +1,23 @@
 #include "io/convert.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/log.h"
 
 bool itr_dtype_is_float(itr_dtype t) { return t == ITR_F32 || t == ITR_F64 || t == ITR_F16 || t == ITR_BF16; }
+
+int64_t itr_beyond_f32(const void *src, itr_dtype from, int64_t n, double *value)
+{
+	const char *bytes = src;
+	for (int64_t i = 0; from == ITR_F64 && i < n; i++) {
+		memcpy(value, bytes + (size_t)i * sizeof *value, sizeof *value);
+		if (fabs(*value) > (double)FLT_MAX && isfinite(*value) && isinf((float)*value))
+			return i;
+	}
+	return -1;
+}
 
 void itr_swap_bytes(void *data, size_t size, int64_t n)
 {

@@ -279,6 +279,11 @@ static int read_rows(const itr_h5 *h, const char *path, const itr_h5_set *s, itr
 			rc = itr_h5_fail(h, err, "cannot read dataset '%s'", path);
 		else if (itr_convert((char *)dst + (size_t)(r * wide) * itr_dtype_size(t), t, raw, stored, n * wide) < 0)
 			rc = itr_err_set(err, "'%s': dataset '%s' holds %s values that %s cannot hold", h->path, path, itr_dtype_name(stored), itr_dtype_name(t));
+		double value;
+		int64_t beyond = rc == 0 && t == ITR_F32 ? itr_beyond_f32(raw, stored, n * wide, &value) : -1;
+		if (beyond >= 0)
+			rc = itr_err_set(err, "'%s': dataset '%s': row %lld holds %g, which is beyond float32's range (3.4e38): scale the values", h->path, path,
+			                 (long long)(first + r + beyond / wide), value);
 	}
 	free(raw);
 	H5Tclose(type);

@@ -261,6 +261,18 @@ static int read_raw(struct stream *s, void *raw, int64_t n, itr_err *err)
 	return 0;
 }
 
+/* Values from..from+n-1 of the member, in the file's order: none may be beyond a float32. */
+static int check_range(const struct stream *s, const char *raw, itr_dtype from, int64_t first, int64_t n, itr_err *err)
+{
+	const itr_array_info *a = &s->h.info;
+	double value;
+	int64_t at = itr_beyond_f32(raw, from, n, &value), rows = a->rank ? a->shape[0] : 1;
+	if (at < 0)
+		return 0;
+	return itr_err_set(err, "%s: row %lld holds %g, which is beyond float32's range (3.4e38): scale the values", s->what,
+	                   (long long)(is_c_order(&s->h) ? (first + at) / (a->count / rows) : (first + at) % rows), value);
+}
+
 static int read_numbers(struct stream *s, itr_dtype t, char *dst, itr_err *err)
 {
 	itr_dtype from = s->h.info.dtype;
@@ -278,6 +290,8 @@ static int read_numbers(struct stream *s, itr_dtype t, char *dst, itr_err *err)
 		rc = read_raw(s, direct ? to : raw, n, err);
 		if (rc == 0 && !direct && itr_convert(to, t, raw, from, n) < 0)
 			rc = itr_err_set(err, "%s holds %s values that %s cannot hold", s->what, itr_dtype_name(from), itr_dtype_name(t));
+		if (rc == 0 && t == ITR_F32)
+			rc = check_range(s, raw, from, i, n, err);
 		for (int64_t k = 0; scatter && k < n && rc == 0; k++)
 			memcpy(dst + (size_t)walk_next(&w) * size, converted + (size_t)k * size, size);
 	}

@@ -77,14 +77,53 @@ static int complete(const struct wording *w, const itr_pairs *p, const char *pat
 	return missing ? itr_err_set(err, "'%s' lacks the captions of %lld of the %lld texts of '%s' (the first is '%s')", path, (long long)missing, (long long)p->n_text, p->name, p->text_id[first]) : 0;
 }
 
-int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *texts, const itr_map *images, itr_provenance *provenance, itr_err *err)
+static void wording_init(struct wording *w, const itr_pairs *p, const itr_map *texts, const itr_map *images)
 {
-	struct wording w = { .number = itr_map_new(), .texts = texts, .images = images, .of_text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *w.of_text) };
+	*w = (struct wording){ .number = itr_map_new(), .texts = texts, .images = images, .of_text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *w->of_text) };
 	for (int64_t t = 0; t < p->n_text; t++)
-		w.of_text[t] = -1;
+		w->of_text[t] = -1;
+}
+
+static void wording_free(struct wording *w)
+{
+	itr_map_free(w->number);
+	free(w->of_text);
+	ITR_VEC_FREE(&w->caption);
+	ITR_VEC_FREE(&w->image);
+}
+
+static int meet_file(struct wording *w, const char *path, itr_err *err)
+{
 	itr_h5 *h = itr_h5_open(path, NULL, NULL);
 	itr_h5_close(h);
-	int rc = h ? meet_store(&w, path, err) : meet_manifest(&w, path, err);
+	return h ? meet_store(w, path, err) : meet_manifest(w, path, err);
+}
+
+void itr_pairs_count_equal_captions(itr_pairs *p, const char *path)
+{
+	itr_err ignored = ITR_ERR_INIT;
+	struct wording w;
+	itr_map *texts = itr_pairs_id_map(p->text_id, p->n_text, "text id", p->name, &ignored);
+	itr_map *images = texts ? itr_pairs_id_map(p->image_id, p->n_image, "image id", p->name, &ignored) : NULL;
+	wording_init(&w, p, texts, images);
+	if (images && meet_file(&w, path, &ignored) == 0 && complete(&w, p, path, &ignored) == 0) {
+		itr_relevance *r = relate(&w, p->n_text, p->n_image);
+		for (int64_t t = 0; t < p->n_text; t++)
+			p->equal_captions += itr_relevance_count(r, t) > itr_relevance_count(p->t2i, t);
+		itr_relevance_free(r);
+		free(p->captions_file);
+		p->captions_file = itr_xstrdup(path);
+	}
+	wording_free(&w);
+	itr_map_free(texts);
+	itr_map_free(images);
+}
+
+int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *texts, const itr_map *images, itr_provenance *provenance, itr_err *err)
+{
+	struct wording w;
+	wording_init(&w, p, texts, images);
+	int rc = meet_file(&w, path, err);
 	if (rc == 0)
 		rc = complete(&w, p, path, err);
 	if (rc == 0) {
@@ -96,9 +135,6 @@ int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *text
 		if (provenance)
 			itr_provenance_input(provenance, path);
 	}
-	itr_map_free(w.number);
-	free(w.of_text);
-	ITR_VEC_FREE(&w.caption);
-	ITR_VEC_FREE(&w.image);
+	wording_free(&w);
 	return rc;
 }

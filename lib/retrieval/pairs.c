@@ -440,6 +440,7 @@ void itr_pairs_free(itr_pairs *p)
 	free(p->relevance);
 	free(p->name);
 	free(p->text_weights);
+	free(p->captions_file);
 	free(p);
 }
 
@@ -462,6 +463,9 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 		     p->normalized_here ? "normalised here (--no-normalize ranks by plain inner product)" : "ranked by plain inner product");
 	if (p->zero_text || p->zero_image)
 		itr_json_pushf(w, "%lld text and %lld image rows are zero: they score 0 with everything", (long long)p->zero_text, (long long)p->zero_image);
+	if (p->equal_captions)
+		itr_json_pushf(w, "%lld of %lld texts have a caption that another image of the gallery has too, which counts as wrong when it comes first: --relevance captions:%s counts it as right",
+		               (long long)p->equal_captions, (long long)p->n_text, p->captions_file);
 	if (p->unanswered)
 		itr_json_pushf(w, "%lld texts have no image (ground truth -1): left out", (long long)p->unanswered);
 	if (p->outside)

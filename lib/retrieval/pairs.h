@@ -38,6 +38,8 @@ typedef struct itr_pairs {
 	char **absent_id[2];            /* [absent->queries] */
 	bool judged;                    /* relevance comes from a judgement file */
 	int64_t repeated;               /* judgements that stand in the file more than once, saying the same */
+	int64_t equal_captions;         /* texts whose caption another image of the gallery has too, where the captions are known and the relevance does not say so */
+	char *captions_file;            /* which knows them */
 	char *text_weights;             /* SHA-256 of the weights that made a feature store's texts; NULL: not told, or mapped by a model */
 } itr_pairs;
 
@@ -70,6 +72,9 @@ itr_pairs *itr_pairs_of(itr_pairs *draft, const int64_t *image, const itr_pairs_
  * Positives that are not in the gallery are counted in R and in pairs->outside; queries that are not there are pairs->absent. Refused: judgements that contradict each other, grades that
  * the conventions do not know. 0, or -1 with err. */
 ITR_MUST_USE int itr_pairs_judge(itr_pairs *p, const char *spec, const itr_judging *judging, itr_provenance *provenance, itr_err *err);
+
+/* Counts equal captions where `path`, a feature store or a manifest, has the words of p's texts; otherwise nothing happens. */
+void itr_pairs_count_equal_captions(itr_pairs *p, const char *path);
 
 /* Sentences for the user, pushed on a JSON array. */
 void itr_pairs_warnings(const itr_pairs *p, itr_json *warnings);

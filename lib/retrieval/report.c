@@ -77,6 +77,8 @@ itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
 	itr_json_add_int(j, "n_images", p->n_image);
 	if (p->dim)
 		itr_json_add_int(j, "dim", p->dim);
+	if (p->captions_file)
+		itr_json_add_int(j, "equal_captions", p->equal_captions);
 	itr_json_add(j, "warnings", itr_json_copy(e->warnings));
 	itr_json_add_bool(j, "synthetic", p->synthetic);
 	return j;

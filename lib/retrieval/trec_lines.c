@@ -4,25 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/path.h"
+#include "io/textfile.h"
 #include "io/utf8.h"
 
 int itr_trec_lines_open(itr_trec_lines *l, const char *path, itr_err *err)
 {
 	size_t n;
-	*l = (itr_trec_lines){ .path = path, .text = itr_path_read(path, (size_t)8 << 30, &n, err) };
+	*l = (itr_trec_lines){ .path = path, .text = itr_textfile_all(path, (size_t)8 << 30, &n, err) };
 	if (!l->text)
 		return -1;
 	l->next = l->text;
 	l->end = l->text + n;
 	if (n == 0)
 		return itr_err_set(err, "'%s' is empty", path);
-	if (n >= 2 && (memcmp(l->text, "\xff\xfe", 2) == 0 || memcmp(l->text, "\xfe\xff", 2) == 0))
-		return itr_err_set(err, "'%s' is UTF-16 text: save it as UTF-8", path);
 	if (n >= 2 && memcmp(l->text, "\x1f\x8b", 2) == 0)
 		return itr_err_set(err, "'%s' is packed by gzip: unpack it first (gzip -d)", path);
-	if (n >= 3 && memcmp(l->text, "\xef\xbb\xbf", 3) == 0)
-		l->next += 3;
 	return 0;
 }
 

@@ -103,7 +103,6 @@ bad_run "lists document 'x' twice \(lines 1 and 3\)" 'a Q0 x 1 0.5 t\na Q0 y 2 0
 bad_run "is empty" ''
 bad_run "holds no lists, comments only" '# nothing\n'
 bad_run "line 1 is not UTF-8 \(byte 0xe9" 'caf\351 Q0 x 1 0.5 t\n'
-bad_run "is UTF-16" '\377\376a\000\n\000'
 bad_run "line 2 holds a NUL byte" 'a Q0 x 1 0.5 t\nb\000 Q0 x 1 0.5 t\n'
 bad_run "packed by gzip" '\037\213\010\000'
 bad_run "no id stands behind 't2i:'" 't2i: Q0 x 1 0.5 t\n'

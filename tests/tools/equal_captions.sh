@@ -10,6 +10,11 @@ cut() { jq -c 'if .id then .captions |= [.[0]] else . end' d/manifest.jsonl | jq
 t "captions that repeat" cut
 t "features" "$BIN/extract-features" --image-encoder classic --text-encoder hash d/one.jsonl -o f.h5 -q
 t "a fit on them" "$BIN/train" --model ridge --lambda 1 --direction image-to-text --split-sizes 0.8/0/0.2 --seed 5 f.h5 -o m.h5 -q
+said() { "$BIN/extract-features" --image-encoder classic --text-encoder hash d/one.jsonl -o g.h5 --json > x.json 2> x.err && jq -e '.equal_captions == 5' x.json && grep -q "5 of 60 captions stand under more than one image.*--relevance captions:g.h5" x.err; }
+t "extraction counts them and names the option" said
+named() { "$BIN/evaluate" --model m.h5 "$1" --bootstrap 0 --per-query none --json -q > y.json 2> y.err && jq -e '.equal_captions == 5 and (.warnings | map(test("^5 of 60 texts have a caption that another image.*--relevance captions:'"$1"' counts")) | any)' y.json; }
+t "evaluate counts them and names the option" named f.h5
+t "not where they are judged already" bash -c "'$BIN/evaluate' --model m.h5 f.h5 --relevance captions:f.h5 --bootstrap 0 --per-query none --json -q | jq -e 'has(\"equal_captions\") | not'"
 judge() { "$BIN/evaluate" --model m.h5 f.h5 --relevance "captions:$1" --bootstrap 0 --per-query none --qrels-out "$2" --json -q > "$3"; }
 t "judged by the store's words" judge f.h5 a.qrels a.json
 t "judged by the manifest's" judge d/one.jsonl b.qrels b.json

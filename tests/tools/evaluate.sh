@@ -114,7 +114,8 @@ graded_vectors() { printf '{"t2i": {"t0": {"v1": 3, "v0": 1, "v2": 0}, "t1": {"v
 	json e.npz --relevance gj.json --per-query none && jq -S 'del(.provenance, .relevance)' r.json > a && json e.npz --relevance gj.qrels --per-query none --qrels-out back.qrels && jq -S 'del(.provenance, .relevance)' r.json | cmp - a &&
 	jq -e '.graded' r.json && grep -qx 't2i:t0 0 v1 3' back.qrels && json e.npz --relevance gj.qrels --gain exponential --per-query none && ! jq -S 'del(.provenance, .relevance)' r.json | cmp -s - a; }
 beir() { printf 'query-id\tcorpus-id\tscore\nq1\ta\t1\nq1\tb\t3\n' > b.tsv && printf 'q1 0 a 1\nq1 0 b 3\n' > b.qrels && qr g.run b.tsv && jq -S .t2i r.json > a && qr g.run b.qrels && jq -S .t2i r.json | cmp - a; }
-dressed() { { printf '\357\273\277# a comment\r\n\r\n'; sed 's/$/\r/; s/ /\t/g' g.run; } > d.run && { printf '\357\273\277'; sed 's/$/\r/' g.qrels; } > d.qrels && qr g.run g.qrels && jq -S .t2i r.json > a && qr d.run d.qrels && jq -S .t2i r.json | cmp - a; }
+dressed() { { printf '\357\273\277# a comment\r\n\r\n'; sed 's/$/\r/; s/ /\t/g' g.run; } > d.run && { printf '\357\273\277'; sed 's/$/\r/' g.qrels; } > d.qrels && qr g.run g.qrels && jq -S .t2i r.json > a && qr d.run d.qrels && jq -S .t2i r.json | cmp - a &&
+	{ printf '\377\376' && iconv -f utf-8 -t utf-16le g.run; } > u.run && qr u.run g.qrels && jq -S .t2i r.json | cmp - a; }
 same_ids() { printf '1 Q0 2 1 2 t\n2 Q0 1 1 2 t\n' > n.run && printf '1 0 2 1\n2 0 1 1\n' > n.qrels && qr n.run n.qrels && is '.t2i.mrr == 1 and .i2t == null'; }
 repeated() { printf 'q1 0 a 1\nq1 0 a 1\nq1 0 b 3\n' > rep.qrels && qr g.run rep.qrels && is '.warnings | map(test("^1 judgements stand in .* more than once")) | any'; }
 one_sided() { printf 't2i:q1 0 a 1\ni2t:a 0 q1 1\n' > o.qrels && qr g.run o.qrels && is '.i2t == null and (.warnings | map(test("no i2t lists, although i2t queries are judged")) | any)'; }
@@ -125,7 +126,7 @@ t "each convention's own rule for ties" tied_by_rule
 t "vectors under other conventions give what their run gives" as_the_run
 t "grades as JSON and as qrels, on vectors" graded_vectors
 t "BEIR's qrels" beir
-t "comments, a byte-order mark, CRLF and tabs change nothing" dressed
+t "comments, a byte-order mark, CRLF, UTF-16 and tabs change nothing" dressed
 t "a run whose queries and documents share their ids" same_ids
 t "equal judgements that repeat are counted" repeated
 t "a direction that is judged but not in the run is named" one_sided
@@ -146,8 +147,15 @@ t "tracked metrics" tracked
 t "tracked options" flat
 expect_exit 1 "--fail-if fails" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1<0.999' --fail-if 'rsum>1000'
 expect_exit 0 "--fail-if passes" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1>0.999'
-expect_err "did you mean 't2i.recall@10'" "an unknown figure names the nearest" "$E" e.npz -q --per-query none --fail-if 't2i.recal@10<1'
-expect_err "no condition" "a condition must be one" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1'
+# a gate that cannot fire is wrong use: said before the work
+gate() { "$E" e.npz -q --per-query none --no-track --fail-if "$1" > /dev/null 2> gate.err; [ $? = 2 ] && grep -q "$2" gate.err || { cat gate.err; return 1; }; }
+t "an unknown figure names the nearest" gate 't2i.recal@10<1' "did you mean 't2i.recall@10'"
+t "a condition must be one" gate 't2i.recall@1' "no condition"
+for c in 't2i.recall@1<nan' 't2i.recall@1>inf' 't2i.recall@1<-inf' 'rsum!=nan'; do t "a gate at '$c'" gate "$c" 'says nothing'; done
+for c in 't2i.recall@1<0' 'i2t.mrr>1' 't2i.ndcg@10==2'; do t "a gate at '$c'" gate "$c" 'can never hold'; done
+t "a cut-off that is not asked for" gate 't2i.recall@7<1' "did you mean 't2i.recall@"
+expect_exit 0 "a gate at the edge may be" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1<=0' --fail-if 't2i.chance.mrr>1000'
+expect_exit 1 "a figure that the result lacks fails the gate" "$E" --run g.run --relevance g.qrels -q --per-query none --fail-if 't2i.mean_rank>1000'
 expect_exit 2 "two inputs exit 2" "$E" e.npz t.npz
 expect_exit 2 "no input exits 2" "$E"
 expect_exit 2 "--recall-k 0 exits 2" "$E" e.npz --recall-k 0
