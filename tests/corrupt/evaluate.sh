@@ -35,6 +35,12 @@ bad("images", video_ids=ids("x", "x"))
 bad("idcount", video_ids=ids("x", "y", "z"))
 bad("zero", text_3=npy("<f4", (4, 3), bytes(48)))
 bad("huge", text_3=f4(4, 3, 4, 3e38))
+def f8(rows, dim, at, value, fortran=False):
+    x = [((i * 7 + k * 3) % 11) / 11 for i in range(rows) for k in range(dim)]; x[at] = value
+    if fortran: x = [x[i * dim + k] for k in range(dim) for i in range(rows)]
+    return npy("<f8", (rows, dim), struct.pack("<%dd" % len(x), *x)).replace(b"'fortran_order': False, ", b"'fortran_order': True,  " if fortran else b"'fortran_order': False, ")
+bad("wide", text_3=f8(4, 3, 7, 1e300)); bad("widef", text_3=f8(4, 3, 7, -1e300, True)); bad("edge", text_3=f8(4, 3, 7, 3.4028235e38)); bad("nan8", text_3=f8(4, 3, 7, float("nan")))
+open("wide.npy", "wb").write(f8(4, 3, 7, 1e39))
 save("untrue", text_3=f4(5, 3), video_3=f4(2, 3))
 save("alone", text_3=f4(4, 3))
 save("strange", other=f4(4, 3))
@@ -45,6 +51,11 @@ q() { "$E" "$@" -q --per-query none; }
 t "the whole file is fine" q ok.npz
 expect_err "row 1 .*NaN or infinity" "NaN in a text row" q nan.npz
 expect_err "image row 1 .*NaN or infinity" "infinity in an image row" q inf.npz
+expect_err "row 2 holds 1e\+300, which is beyond float32's range" "a float64 that no float32 holds" q wide.npz
+expect_err "row 2 holds -1e\+300, which is beyond" "in Fortran order, too" q widef.npz
+expect_err "row 2 holds 1e\+39, which is beyond" "in an npy, too" q --text wide.npy --image i.npy --captions-per-image 2
+expect_err "row 2 .*NaN or infinity" "NaN stays NaN" q nan8.npz
+t "the largest float32 is fine" q edge.npz
 expect_err "ground_truth\[3\] is 2" "ground truth beyond the gallery" q far.npz
 expect_err "ground_truth\[3\] is -2" "negative ground truth" q negative.npz
 expect_err "one image row for each of the 4 texts" "too little ground truth" q short.npz

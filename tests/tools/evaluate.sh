@@ -140,6 +140,21 @@ t "a better model is found better" better
 t "the same against a baseline" baseline
 beside() { mkdir sub && cp e.npz sub/ && json sub/e.npz && jq -e '.per_query == "sub/e.dim6.per_query.npz"' r.json && [ -s sub/e.dim6.per_query.npz ]; }
 blocked() { rm sub/*.per_query.npz && mkdir sub/e.dim6.per_query.npz && json sub/e.npz && jq -e '.per_query == null' r.json; }
+kept() {      # the same again: the file stays as it is, however it is asked for; another evaluation of that name: refused, nothing changes
+	"$E" e.npz -q --per-query keep.npz > /dev/null && cp -p keep.npz copy.npz && "$E" e.npz -q --json -j 1 --per-query keep.npz > /dev/null && cmp keep.npz copy.npz && [ ! keep.npz -nt copy.npz ] || return 1
+	"$E" e.npz -q --per-query keep.npz --ties optimistic > /dev/null 2> keep.err; [ $? = 1 ] && grep -q 'another evaluation: give --per-query another name .* or --force' keep.err && cmp keep.npz copy.npz &&
+	"$E" e.npz -q --per-query keep.npz --ties optimistic -f > /dev/null && ! cmp -s keep.npz copy.npz; }
+changed() {   # the input's bytes are others, its figures the same
+	"$E" e.npz -q --per-query ch.npz > /dev/null && cp e.npz moved.npz && printf 'PK' > pad && python3 -c "import zipfile; a = zipfile.ZipFile('e.npz'); b = zipfile.ZipFile('moved.npz', 'w'); [b.writestr(n, a.read(n)) for n in reversed(a.namelist())]" &&
+	! "$E" moved.npz -q --per-query ch.npz > /dev/null 2>&1; }
+own_names() { mkdir -p nm && cp e.npz nm/ && for o in '--ties stable' '--protocol pool:12' '--recall-k 1 3' '--no-normalize' '--relevance j.json' '--conventions trec_eval' '--gain exponential' '--missing-queries skip' '--protocol pool:12 --seed 7'; do
+		"$E" nm/e.npz -q --bootstrap 0 --no-track $o > /dev/null || return 1; done; [ "$(ls nm/*.per_query.npz | wc -l)" = 9 ]; }
+t "a per-query file that holds the same is kept" kept
+t "one of other inputs is not taken for the same" changed
+t "automatic names tell the options apart" own_names
+for o in run-out qrels-out; do : > there.$o; expect_err "exists: --force" "--$o does not overwrite" "$E" e.npz -q --per-query none --$o there.$o; done
+expect_err "is an input" "nor the input, by force" "$E" e.npz -q --per-query none --run-out e.npz -f
+expect_err "named for two outputs" "nor each other" "$E" e.npz -q --per-query none --run-out x.out --qrels-out x.out
 t "the per-query file is beside the input" beside
 t "where it cannot be, the figures come all the same" blocked
 t "tables" formats
@@ -196,6 +211,12 @@ if { "$BIN/fetch-coco" --synthetic 120 --size 96 --seed 7 -q -o data && "$BIN/ex
 	store() { json test.npz --per-query none && jq -S '{t2i, i2t}' r.json > a && json --model cca.h5 f.h5 --split test --per-query none && jq -S '{t2i, i2t}' r.json > b && cmp a b && jq -e '.synthetic and (.warnings | map(test("synthetic")) | any)' r.json; }
 	other() { "$BIN/fetch-coco" --synthetic 130 --size 96 --seed 7 -q -o data2 && "$BIN/extract-features" --image-encoder classic --text-encoder hash data2/manifest.jsonl -q -o g.h5; }
 	t "a store with its model equals its embeddings" store
+	two_models() { "$BIN/train" --model cca --regularization 1 f.h5 -q -o cca2.h5 && for m in cca cca2; do for s in test val; do "$E" --model $m.h5 f.h5 --split $s -q --bootstrap 0 > /dev/null || return 1; done; done
+		ls f.cca.test.dim*.per_query.npz f.cca.val.dim*.per_query.npz f.cca2.test.dim*.per_query.npz && "$E" --compare f.cca.test.dim*.per_query.npz f.cca2.test.dim*.per_query.npz -q > cmp.txt && grep -q 'SYNTHETIC DATA' cmp.txt; }
+	marked() { for f in csv tsv md latex; do "$E" test.npz -q --per-query none --bootstrap 0 --format $f > m.$f 2> /dev/null && "$E" --compare f.cca.test.dim*.per_query.npz f.cca2.test.dim*.per_query.npz -q --format $f > c.$f 2> /dev/null &&
+		grep -qi synthetic m.$f && grep -qi synthetic c.$f || { echo $f; return 1; }; done; head -1 m.csv | grep -q ',synthetic$' && sed -n 2p m.csv | grep -q ',true$'; }
+	t "models and splits of one store have per-query files of their own" two_models
+	t "synthetic data is marked in every format" marked
 	t "(another store)" other
 	expect_err "fitted beside another split" "a store whose parts differ is refused" "$E" --model cca.h5 g.h5 --split test
 	expect_err "give --model" "a store of unequal sizes needs a model" "$E" f.h5

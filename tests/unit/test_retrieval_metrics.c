@@ -23,6 +23,7 @@ static const int64_t cutoffs[] = { 1, 2, 3, 5, 10 };
 static void default_set(itr_metric_set *s)
 {
 	itr_metric_set_default(s, cutoffs, 5, 4);
+	itr_metric_set_add_map(s);
 }
 
 /* --- one order, by the textbook ------------------------------------------------------------------------------------------------------ */
@@ -86,6 +87,117 @@ static void enumerate(const itr_metric_set *s, const float *score, const bool *p
 		order[at] = i;
 		enumerate(s, score, positive, n, relevant, order, at + 1, used | 1u << i, t);
 	}
+}
+
+static bool rank_metric(const itr_metric_def *m);
+
+/* ndcg@4 of one order, with gains. */
+static double graded_ndcg(const int *order, const double *gain, int n, const double *best, int64_t relevant)
+{
+	double dcg = 0, ideal = 0;
+	for (int i = 0; i < n && i < 4; i++)
+		dcg += gain[order[i]] / log2(i + 2.0);
+	for (int i = 0; i < 4 && i < relevant; i++)
+		ideal += best[i] / log2(i + 2.0);
+	return dcg / ideal;
+}
+
+struct graded_tally { double sum, low, high; int64_t orders; };
+
+static void enumerate_graded(const float *score, const double *gain, int n, const double *best, int64_t relevant, int *order, int at, unsigned used, struct graded_tally *t)
+{
+	if (at == n) {
+		double v = graded_ndcg(order, gain, n, best, relevant);
+		t->sum += v;
+		t->low = t->orders ? fmin(t->low, v) : v;
+		t->high = t->orders ? fmax(t->high, v) : v;
+		t->orders++;
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		if (used & 1u << i || (at && score[i] > score[order[at - 1]]))
+			continue;
+		bool next = true;               /* sorted: nothing better is left behind */
+		for (int k = 0; k < n; k++)
+			next &= (used & 1u << k) || score[k] <= score[i];
+		if (!next)
+			continue;
+		order[at] = i;
+		enumerate_graded(score, gain, n, best, relevant, order, at + 1, used | 1u << i, t);
+	}
+}
+
+static int downwards(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x < y) - (x > y);
+}
+
+/* Grades 0 to 4 (some positives outside of the gallery), linear and exponential: every rule for ties is what enumeration says. */
+static void test_graded_enumeration(void **state)
+{
+	(void)state;
+	itr_metric_set s;
+	itr_rng rng;
+	default_set(&s);
+	itr_rng_seed(&rng, 2);
+	const int ndcg = itr_metric_find(&s, "ndcg@4");
+	for (int trial = 0; trial < 400; trial++) {
+		int n = (int)itr_rng_integers(&rng, 1, MAX_ITEMS + 1), levels = (int)itr_rng_integers(&rng, 1, 4), order[MAX_ITEMS];
+		itr_gain rule = trial % 2 ? ITR_GAIN_EXPONENTIAL : ITR_GAIN_LINEAR;
+		float score[MAX_ITEMS];
+		double gain[MAX_ITEMS] = { 0 }, grade[MAX_ITEMS], outside[2] = { 2, 0.5 }, best[MAX_ITEMS + 2];
+		int64_t query[MAX_ITEMS] = { 0 }, row[MAX_ITEMS], zero[2] = { 0, 0 }, p = 0, out = itr_rng_integers(&rng, 0, 3);
+		for (int i = 0; i < n; i++) {
+			score[i] = (float)itr_rng_integers(&rng, 0, levels);
+			double g = (double)itr_rng_integers(&rng, 0, 5);
+			if (g > 0 || (i == n - 1 && p == 0)) {
+				row[p] = i;
+				grade[p] = g > 0 ? g : 3;
+				gain[i] = best[p] = itr_gain_of(rule, grade[p]);
+				p++;
+			}
+		}
+		for (int64_t i = 0; i < out; i++)
+			best[p + i] = itr_gain_of(rule, outside[i]);
+		qsort(best, (size_t)(p + out), sizeof *best, downwards);
+		itr_relevance *rel = itr_relevance_from_pairs(1, n, query, row, p);
+		rel->outside[0] = out;
+		rel->gain = rule;
+		itr_relevance_grade(rel, query, row, grade, p, zero, outside, out);
+		itr_ranks *r = itr_ranks_new(rel, true);
+		itr_ranks_query(r, rel, 0, score, NULL, n);
+		itr_ranks_grade(r, rel);
+		struct graded_tally t = { .orders = 0 };
+		enumerate_graded(score, gain, n, best, p + out, order, 0, 0, &t);
+		const double want[] = { t.sum / (double)t.orders, t.low, t.high };
+		for (int ties = 0; ties < 3; ties++) {
+			double v[ITR_METRIC_MAX];
+			assert_true(itr_metric_query(r, 0, &s, (itr_ties)ties, v));
+			if (fabs(v[ndcg] - want[ties]) > 1e-12)
+				fail_msg("trial %d: ties %s: %.17g, enumeration says %.17g", trial, itr_ties_names[ties], v[ndcg], want[ties]);
+		}
+		itr_ranks_free(r);
+		itr_relevance_free(rel);
+	}
+}
+
+/* A query that found nothing counts 0, and chance is what a random order of the gallery would find. */
+static void test_nothing_found(void **state)
+{
+	(void)state;
+	itr_metric_set s;
+	default_set(&s);
+	itr_relevance *rel = itr_relevance_from_pairs(1, 4, (int64_t[]){ 0, 0 }, (int64_t[]){ 1, 3 }, 2);
+	itr_ranks *r = itr_ranks_nothing(rel);
+	itr_metric_values *v = itr_metric_values_new(r, &s, ITR_TIES_EXPECTED, 1);
+	assert_int_equal(v->n, 1);
+	for (int j = 0; j < s.n; j++)
+		assert_true(rank_metric(&s.m[j]) ? isinf(v->value[j]) : v->value[j] == 0);
+	assert_true(fabs(v->chance[itr_metric_find(&s, "recall@1")] - 0.5) < 1e-15);
+	itr_metric_values_free(v);
+	itr_ranks_free(r);
+	itr_relevance_free(rel);
 }
 
 static bool rank_metric(const itr_metric_def *m)
@@ -462,7 +574,7 @@ static void test_relevance(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_enumeration),  cmocka_unit_test(test_blocks),           cmocka_unit_test(test_constant_is_chance),
+		cmocka_unit_test(test_enumeration), cmocka_unit_test(test_graded_enumeration), cmocka_unit_test(test_nothing_found),  cmocka_unit_test(test_blocks),           cmocka_unit_test(test_constant_is_chance),
 		cmocka_unit_test(test_pool_ranks),   cmocka_unit_test(test_pools_are_numpys), cmocka_unit_test(test_relevance),
 		cmocka_unit_test(test_count_kernels), cmocka_unit_test(test_count_kernels_score_pairs),
 	};
