@@ -190,5 +190,5 @@ clean:  ## build/ and bin/; data and runs stay
 	rm -rf build bin
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z -]+:.*##/ { sub(" .*", "", $$1); printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nKnobs: CC=clang DEVELOPER=1 NATIVE=1 SANITIZE=address,undefined V=1\n'
+	@printf '\nKnobs: CC=clang DEVELOPER=1 NATIVE=1 SANITIZE=address,undefined V=1\nPipelines: OUT=FOLDER, Q=1, and the variables that their pages in pipelines/ name. Another value, or other files under DATA, and what depends on it is made again.\n'
 FORCE:

@@ -48,7 +48,7 @@ $(OUT)/metrics.json: $(OUT)/test.npz
 	$(call in_run,evaluate) $< --protocol $(PROTOCOL) --json -f -q > $@.tmp && mv $@.tmp $@
 $(OUT)/summary.txt: $(OUT)/metrics.json
 	@{ echo "COCO $(SUBSET), $(if $(filter 0,$(LIMIT)),all pictures,$(LIMIT) pictures drawn with seed $(SEED)), $(IMAGE) and $(TEXT) features, CCA; protocol $(PROTOCOL) on the test part:"; echo; \
-	   $(call prog,evaluate) $(OUT)/test.npz --protocol $(PROTOCOL) --no-track -q; echo; \
+	   $(call prog,evaluate) $(OUT)/test.npz --protocol $(PROTOCOL) --no-track -f -q; echo; \
 	   echo "Numbers: $@ and $(OUT)/metrics.json    pictures: $(OUT)/failures.json says what came    all steps: $(BIN)/runs show $$(cut -c1-8 $(OUT)/run.id)"; } > $@.new
 	@$(end_run); mv $@.new $@
 endif

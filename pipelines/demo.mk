@@ -46,7 +46,7 @@ $(OUT)/metrics.json: $(OUT)/test.npz
 $(OUT)/retrieval.png: $(OUT)/test.npz $(OUT)/manifest.jsonl
 	$(call in_run,search) $< $(if $(REAL),,--dim $(DIM)) --manifest $(OUT)/manifest.jsonl --random 6 --seed $(SEED) --sheet $@ -f -q > /dev/null
 $(OUT)/summary.txt: $(OUT)/metrics.json $(OUT)/retrieval.png
-	@$(call prog,evaluate) $(OUT)/test.npz $(if $(REAL),,--dim $(DIM)) --no-track -q > $@.table
+	@$(call prog,evaluate) $(OUT)/test.npz $(if $(REAL),,--dim $(DIM)) --no-track -f -q > $@.table
 	@{ echo; echo "What was done: pictures with captions were described by numbers ($(IMAGE) for pictures, $(TEXT) for text), canonical correlation analysis"; \
 	   echo "learned a space that both share from the training part, and the test part, which it never saw, was searched both ways:"; \
 	   echo "text -> image (t2i: which picture belongs to this caption?) and image -> text (i2t). 'chance' is what guessing would give."; echo; \

@@ -127,4 +127,5 @@ $(OUT)/precision-fp32.json: $(OUT)/features.h5 $(OUT)/precision-cca.h5
 $(OUT)/precision.txt: $(OUT)/precision-fp32.json $(OUT)/precision-bf16.json $(OUT)/precision-int8.json
 	@{ for p in bf16 int8; do echo "== $$p against fp32: $(IMAGE), $(TEXT)"; $(call prog,extract-features) --verify $(OUT)/features-$$p.h5 --against $(OUT)/features.h5 --no-track | sed -n '/^against/,$$p' | tail -n +2; \
 	   $(call prog,evaluate) --compare $(OUT)/precision-fp32.json $(OUT)/precision-$$p.json --no-track -q || exit 1; echo; done; } > $@.new && mv $@.new $@
+	@$(end_run) 2> /dev/null || true
 endif
