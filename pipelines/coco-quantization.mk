@@ -86,6 +86,6 @@ $(OUT)/result/experiment_results.json: $(OUT)/embeddings.npz | $(OUT)/run.id
 	$(call in_run,run-experiments) --data_path $< --output_dir $(@D) --embedding_dims $(DIMS) --precisions $(PRECISIONS) --candidate_sizes $(POOLS) --full --recall_k 10 \
 	  --seeds $(SEEDS) --seed $(SEED) --resume -q
 $(OUT)/result/experiment_summary.json: $(OUT)/result/experiment_results.json
-	$(call in_run,analyze) --results_dir $(@D) --output_path $@ -q > /dev/null
+	$(call in_run,analyze) --results_dir $(@D) --output_path $@ -f -q > /dev/null
 	@$(end_run) 2> /dev/null || true
 endif

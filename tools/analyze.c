@@ -38,7 +38,7 @@ static const char *const examples[] = {
 
 static const itr_tool_desc analyze_tool = {
 	.name = "analyze", .purpose = "summary, tables and figures of a candidate-pool ablation", .synopsis = "{analyze} [options] --results-dir DIR | --compare A B",
-	.options = options, .min_args = 0, .max_args = 2, .examples = examples, .see_also = "{run-experiments}(1), {evaluate}(1), {runs}(1)",
+	.options = options, .min_args = 0, .max_args = 2, .flags = ITR_TOOL_FORCE, .examples = examples, .see_also = "{run-experiments}(1), {evaluate}(1), {runs}(1)",
 };
 
 static void note_inputs(itr_tool *t, const char *dir)
@@ -126,7 +126,23 @@ static int compare(itr_tool *t, const struct opt *o)
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }
 
-/* An older summary may be replaced, anything else not: --output-path result/experiment_results.json is one slip away. */
+/* Every file that would be written, before one is. */
+static int check_outputs(itr_tool *t, const itr_analysis *a, const char *summary, bool plots)
+{
+	static const char *const names[] = { "detailed_results.csv", "summary_by_candidate.csv", "experiment_table.md", "experiment_table.tex", "experiment_report.html" };
+	char *dir = itr_path_dirname(summary);
+	int rc = itr_tool_check_free(t, summary);
+	for (int i = 0; i < ITR_LEN(names) + ITR_A_FIGURES && rc == 0; i++) {
+		bool drawn = i >= ITR_LEN(names) - 1;
+		char *path = i < ITR_LEN(names) ? itr_path_join(dir, names[i]) : itr_analysis_figure_path(a, dir, i - ITR_LEN(names));
+		rc = drawn && !plots ? 0 : itr_tool_check_free(t, path);
+		free(path);
+	}
+	free(dir);
+	return rc;
+}
+
+/* An older summary may be replaced (--force), anything else not: --output-path result/experiment_results.json is one slip away. */
 static int check_summary_path(const char *path, itr_err *err)
 {
 	itr_err why = ITR_ERR_INIT;
@@ -145,7 +161,7 @@ static int run(itr_tool *t, const struct opt *o)
 	itr_table *table = a ? itr_analysis_table(a, &view, &t->err) : NULL;
 	itr_json *summary = NULL;
 	bool synthetic = a && a->synthetic;
-	int rc = table ? check_summary_path(path, &t->err) : -1;
+	int rc = !table || check_summary_path(path, &t->err) < 0 ? -1 : check_outputs(t, a, path, o->plots);
 	if (rc == 0) {
 		note_inputs(t, o->results_dir);
 		if (a->synthetic)

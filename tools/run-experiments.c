@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/program.h"
 #include "cli/progress.h"
 #include "experiment/grid.h"
@@ -64,7 +65,7 @@ static const char *const examples[] = {
 
 static const itr_tool_desc run_experiments_tool = {
 	.name = "run-experiments", .purpose = "retrieval quality and cost over embedding sizes, precisions and candidate pools", .synopsis = "{run-experiments} [options] --data-path FILE --output-dir DIR",
-	.options = options, .min_args = 0, .max_args = 0, .examples = examples, .see_also = "{analyze}(1), {evaluate}(1), {runs}(1)",
+	.options = options, .min_args = 0, .max_args = 0, .flags = ITR_TOOL_FORCE, .examples = examples, .see_also = "{analyze}(1), {evaluate}(1), {runs}(1)",
 };
 
 static itr_grid_list list_of(const itr_ints *l)
@@ -192,7 +193,12 @@ static int run(itr_tool *t, const struct opt *o)
 {
 	itr_grid_opts go = grid_options(t, o);
 	const char *paths[3] = { NULL, NULL, NULL };
-	itr_grid *g = itr_grid_new(&go, t->provenance, &t->err);
+	char *results = itr_path_join(o->output_dir, "experiment_results.json");
+	int free_place = o->resume || o->dry_run || o->pick != ITR_PICK_MISSING ? 0 : itr_tool_check_free(t, results);
+	free(results);
+	if (free_place < 0)
+		itr_err_set(&t->err, "'%s/experiment_results.json' exists: --resume goes on with it, --force begins again", o->output_dir);
+	itr_grid *g = free_place < 0 ? NULL : itr_grid_new(&go, t->provenance, &t->err);
 	if (!g)
 		return itr_tool_fail(t);
 	for (const itr_json *w = itr_json_first(itr_grid_warnings(g)); w; w = itr_json_next(w))

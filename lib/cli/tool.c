@@ -31,9 +31,11 @@ struct standard {
 	itr_strs set;
 };
 
-#define OUTPUT_OPTIONS \
-	ITR_OPT_STR("output", 'o', struct standard, output, "FILE", "where the result is written"), \
+#define FORCE_OPTION \
 	ITR_OPT_BOOL("force", 'f', struct standard, force, "replace an existing output"),
+
+#define OUTPUT_OPTIONS \
+	ITR_OPT_STR("output", 'o', struct standard, output, "FILE", "where the result is written"), FORCE_OPTION
 
 #define COMMON_OPTIONS \
 	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "threads in all; 0 is every processor"), \
@@ -56,11 +58,12 @@ struct standard {
 	ITR_OPT_END
 
 static const itr_option standard_with_output[] = { ITR_OPT_HEADING("In every program:"), OUTPUT_OPTIONS COMMON_OPTIONS };
+static const itr_option standard_with_force[] = { ITR_OPT_HEADING("In every program:"), FORCE_OPTION COMMON_OPTIONS };
 static const itr_option standard_plain[] = { ITR_OPT_HEADING("In every program:"), COMMON_OPTIONS };
 
 static const itr_option *standard_table(const itr_tool_desc *d)
 {
-	return d->flags & (ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED) ? standard_with_output : standard_plain;
+	return d->flags & (ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED) ? standard_with_output : d->flags & ITR_TOOL_FORCE ? standard_with_force : standard_plain;
 }
 
 /* --- signals --------------------------------------------------------------------------------------------------------------------- */
@@ -453,6 +456,11 @@ int itr_tool_check_output(itr_tool *t, bool binary)
 	if (overwritten_input(t))
 		return itr_err_set(&t->err, "'%s' is the input: --force does not replace what is being read, give another -o", t->output);
 	return 0;
+}
+
+int itr_tool_check_free(itr_tool *t, const char *path)
+{
+	return itr_path_exists(path) && !t->force ? itr_err_set(&t->err, "'%s' exists: --force replaces it", path) : 0;
 }
 
 void itr_tool_metric(itr_tool *t, const char *key, double value, int64_t step)

@@ -30,6 +30,7 @@ enum itr_tool_flags {
 	ITR_TOOL_OUTPUT = 1 << 0,        /* -o --output, -f --force */
 	ITR_TOOL_OUTPUT_REQUIRED = 1 << 1,
 	ITR_TOOL_NO_TRACK = 1 << 2,      /* writes no run by itself (runs) */
+	ITR_TOOL_FORCE = 1 << 3,         /* -f --force without -o: several outputs, placed by options of the tool (itr_tool_check_free) */
 };
 
 struct itr_tool;
@@ -77,6 +78,8 @@ int itr_tool_usage(itr_tool *t, const char *format, ...) ITR_PRINTF(2, 3);
 int itr_tool_end(itr_tool *t, bool ok);
 /* Refuses an existing output without --force: 0, or -1 with t->err. Call it before the work. -o PATH of a binary format may not be "-": `binary` says so. */
 ITR_MUST_USE int itr_tool_check_output(itr_tool *t, bool binary);
+/* The same for one of several outputs: -1 with t->err when it is there and --force was not given. */
+ITR_MUST_USE int itr_tool_check_free(itr_tool *t, const char *path);
 
 /* Tracking; no-ops without a run. All options and arguments are logged as params by itr_tool_begin. */
 void itr_tool_metric(itr_tool *t, const char *key, double value, int64_t step);

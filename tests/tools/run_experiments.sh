@@ -8,6 +8,8 @@ R="$B --candidate_sizes 12 25 40 --embedding_dims 16 48"
 # --- figures -------------------------------------------------------------------------------------------------------------------------------------------
 t "the grid runs" $R --output_dir golden --precisions fp32 --full
 t "without --embedding-dims: the sizes that the file has" bash -c "$B --candidate_sizes 12 --output_dir sizes --precisions fp32 > /dev/null && jq -e '[.[].config.embedding_dim] | unique == [16, 48]' sizes/experiment_results.json"
+expect_err "exists: --resume goes on with it, --force begins again" "a finished grid is not overwritten" $R --output_dir golden --precisions fp32 --full
+t "--force begins again" $R --output_dir sizes --precisions fp32 -f
 cat > compare.jq <<'JQ'
 def abs: if . < 0 then -. else . end;
 [$want[0].cells | to_entries[] | .key as $cell | .value | to_entries[] | .key as $dir | .value | to_entries[] | select(.key != "queries") |
@@ -96,14 +98,14 @@ t "--pick missing leaves failed cells alone" bash -c "$Q --embedding_dims 16 17 
 t "--pick failed takes them" bash -c "$Q --embedding_dims 16 17 --resume --pick failed --dry-run --output_dir half | grep -c compute | grep -qx 9"
 expect_err "needs --resume" "--pick without --resume does not begin anew" $Q --embedding_dims 16 17 --pick failed --output_dir half
 t "what was there is still there" jq -e '.dim_16_prec_int8_cand_12.config.embedding_dim == 16' half/experiment_results.json
-expect_err "jobs takes" "no jobs" $Q --embedding_dims 16 --jobs 0 --output_dir x
+expect_exit 2 "no jobs" $Q --embedding_dims 16 --jobs 0 --output_dir x
 expect_err "No such file" "no file" "$BIN/run-experiments" --data-path nowhere.npz --output-dir x
 raw() { "$BIN/fetch-coco" --synthetic 40 --size 64 -q -o rawdata && "$BIN/extract-features" --image-encoder classic --text-encoder hash rawdata/manifest.jsonl -q -o raw.h5; }
 t "(a store of raw features)" raw
 expect_err "share no space.*extract-features --model" "raw features of two sizes are not brought into one by noise" "$BIN/run-experiments" --data-path raw.h5 --embedding-dims 64 --output-dir x
 expect_exit 2 "no data" "$BIN/run-experiments" --output-dir x
 expect_exit 2 "an unknown precision" $R --output-dir x --precisions int7
-expect_err "not between" "a size of 0" $R --output-dir x --candidate_sizes 0
+expect_exit 2 "a size of 0" $R --output-dir x --candidate_sizes 0
 t "pools beyond the gallery and cut-offs beyond the pool are warned about" bash -c "$B --output_dir w --embedding_dims 16 --precisions int8 --candidate_sizes 5 5000 2>&1 | tee w.txt; grep -q 'more than the gallery' w.txt && grep -q 'is 1 whatever' w.txt"
 
 # --- named experiments -----------------------------------------------------------------------------------------------------------------------------------------
