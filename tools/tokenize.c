@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/tool.h"
 #include "text/captions.h"
+#include "text/ftfy.h"
 #include "text/lengths.h"
 #include "text/tokenizer.h"
 
@@ -24,7 +25,7 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("The tokenizer:"),
-	ITR_OPT_STR("tokenizer", 't', struct opt, tokenizer, "KIND:FILE", "wordpiece:vocab.txt, clip-bpe:merges.txt.gz, words:vocab.txt; or a model's folder"),
+	ITR_OPT_STR("tokenizer", 't', struct opt, tokenizer, "KIND:FILE", "wordpiece:vocab.txt, clip-bpe:merges.txt.gz, words:vocab.txt; tokenizer.json for the first two; or a model's folder"),
 	ITR_OPT_BOOL("cased", 0, struct opt, cased, "wordpiece: keep upper case and accents"),
 	ITR_OPT_ENUM("clip-clean", 0, struct opt, clean, clean_names, "clip-bpe: whose way of cleaning text"),
 	ITR_OPT_STR("tokenizer-config", 0, struct opt, config, "FILE", "tokenizer_config.json, if not the one in the folder"),
@@ -63,7 +64,7 @@ struct work {
 	itr_buf line;
 	int32_t *ids;
 	int64_t room;
-	int64_t n;                      /* captions */
+	int64_t n, misdecoded;          /* captions; those that open_clip would repair first */
 	itr_lengths lengths;
 };
 
@@ -87,6 +88,7 @@ static void one_caption(struct work *w, const char *text, size_t bytes, const ch
 {
 	int64_t max = w->o->max_length ? w->o->max_length : itr_tokenizer_max_ids(bytes);
 	w->n++;
+	w->misdecoded += w->o->clean == CLEAN_OPEN_CLIP && itr_looks_misdecoded(text, bytes);
 	if (w->words) {
 		itr_word_counter_add(w->words, text, bytes);
 		return;
@@ -153,6 +155,8 @@ static int all_files(struct work *w)
 		rc = one_file(w, w->t->args[i]);
 	if (rc == 0 && !w->n)
 		rc = itr_err_set(&w->t->err, "there were no captions");
+	if (rc == 0 && w->misdecoded)
+		itr_warn("%lld captions look as if their UTF-8 had been read as Windows-1252 (as 'caf\u00c3\u00a9'): open_clip repairs such text before it cuts it, this program does not, and the ids differ", (long long)w->misdecoded);
 	if (rc == 0)
 		finish(w);
 	return rc;

@@ -1,11 +1,12 @@
-/* CLIP's byte-pair encoding (Radford et al. 2021), the equal of transformers' CLIPTokenizerFast, or of open_clip's SimpleTokenizer without ftfy.
+/* CLIP's byte-pair encoding (Radford et al. 2021), the equal of transformers' CLIPTokenizerFast, or of open_clip's SimpleTokenizer.
  *
  * A word's bytes are symbols, the last one marked as the end; the pair that was learnt first is joined first. A token's id is 512 + the line of the merge that makes it, so that ids
  * are ranks too. A word that ends as one token, which most words of a caption do, is found whole: which tokens their own bytes lead to is worked out when the file is read. */
 #include "base/mem.h"
 #include "base/vec.h"
+#include "text/ftfy.h"
 #include "text/html.h"
-#include "text/tokenizer_internal.h"
+#include "text/tokenizer_json.h"
 #include "text/unicode.h"
 
 #include <stdlib.h>
@@ -24,7 +25,9 @@ struct clip {
 	const char *special[2];                 /* start, end, as they are spelled in lower case */
 	unsigned char class[128];
 	char ascii[128];
+	bool slow[128];                         /* not to be taken from `ascii`: what open_clip's cleaning looks at */
 	bool open_clip;
+	bool plain;                             /* the pattern names no special token: as the tokenizer.json that OpenAI published */
 };
 
 static void free_clip(void *data)
@@ -279,6 +282,107 @@ static int read_merges(itr_tokenizer *k, struct clip *d, struct raw *r, const ch
 	return number > 2 ? 0 : itr_err_set(err, "'%s' holds no merges", where);
 }
 
+/* --- tokenizer.json --------------------------------------------------------------------------------------------------------------------------- */
+
+/* The pattern that cuts words, as transformers 5 saves it and as OpenAI published it. */
+static const char *const patterns[2] = {
+	"<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+	"'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+};
+
+static bool says(const itr_json *j, const char *path, const char *want) { return !strcmp(itr_json_str(itr_json_path(j, path), ""), want); }
+
+static int check_steps(struct clip *d, const itr_json *j, const char *where, itr_err *err)
+{
+	const itr_json *n = itr_json_path(j, "normalizer.normalizers"), *p = itr_json_path(j, "pre_tokenizer.pretokenizers"), *model = itr_json_get(j, "model");
+	const itr_json *cut = itr_json_at(p, 0), *bytes = itr_json_at(p, 1), *replace = itr_json_at(n, 1);
+	const char *pattern = itr_json_str(itr_json_path(cut, "pattern.Regex"), "");
+	if (strcmp(itr_tokjson_model(j), "BPE"))
+		return itr_err_set(err, "'%s' holds a model of type %.40s, not BPE", where, itr_tokjson_model(j));
+	if (itr_json_count(n) != 3 || !says(itr_json_at(n, 0), "type", "NFC") || !says(replace, "type", "Replace") || !says(replace, "pattern.Regex", "\\s+") || !says(replace, "content", " ") ||
+	    !says(itr_json_at(n, 2), "type", "Lowercase"))
+		return itr_tokjson_refuse(where, "normalizer", itr_json_get(j, "normalizer"), "built are CLIP's steps: NFC, \\s+ to a space, Lowercase", err);
+	d->plain = !strcmp(pattern, patterns[1]);
+	if (itr_json_count(p) != 2 || !says(cut, "type", "Split") || !says(cut, "behavior", "Removed") || !itr_json_bool(itr_json_get(cut, "invert"), false) || (!d->plain && strcmp(pattern, patterns[0])) ||
+	    !says(bytes, "type", "ByteLevel") || itr_json_bool(itr_json_get(bytes, "add_prefix_space"), true) || !itr_json_bool(itr_json_get(bytes, "use_regex"), true))
+		return itr_tokjson_refuse(where, "pre_tokenizer", itr_json_get(j, "pre_tokenizer"), "built are CLIP's steps: Split by its pattern, then ByteLevel", err);
+	if (!says(model, "end_of_word_suffix", "</w>") || *itr_json_str(itr_json_get(model, "continuing_subword_prefix"), "") || itr_json_bool(itr_json_get(model, "byte_fallback"), false) ||
+	    itr_json_bool(itr_json_get(model, "ignore_merges"), false) || itr_json_num(itr_json_get(model, "dropout"), 0) > 0)
+		return itr_err_set(err, "'%s': its BPE has another end_of_word_suffix than '</w>', a continuing_subword_prefix, byte_fallback, ignore_merges or dropout: not built", where);
+	return 0;
+}
+
+/* model.merges, pairs as "a b" or as ["a", "b"], as the lines of a merges.txt. */
+static int merges_of(itr_buf *b, const itr_json *j, const char *where, itr_err *err)
+{
+	const itr_json *merges = itr_json_path(j, "model.merges");
+	if (itr_json_count(merges) > MERGES)
+		return itr_err_set(err, "'%s': it has %lld merges, CLIP has %d", where, (long long)itr_json_count(merges), MERGES);
+	itr_buf_puts(b, "#version: tokenizer.json\n");
+	for (const itr_json *c = itr_json_first(merges); c; c = itr_json_next(c)) {
+		if (itr_json_is_array(c))
+			itr_buf_printf(b, "%s %s\n", itr_json_str(itr_json_at(c, 0), ""), itr_json_str(itr_json_at(c, 1), ""));
+		else
+			itr_buf_printf(b, "%s\n", itr_json_str(c, ""));
+	}
+	return 0;
+}
+
+/* Ids are ranks here: bytes, bytes at the end of a word, merges in their order, special tokens. */
+static int check_vocab(itr_tokenizer *k, const itr_json *j, const char *where, itr_err *err)
+{
+	const itr_json *vocab = itr_json_path(j, "model.vocab");
+	for (const itr_json *c = itr_json_first(vocab); c; c = itr_json_next(c)) {
+		const int64_t id = itr_json_int(c, -1);
+		const int32_t ours = itr_tokenizer_id(k, itr_json_key(c));
+		if (ours < 0 && id == k->tokens.n) {
+			if (itr_tokenizer_add(k, itr_json_key(c), strlen(itr_json_key(c)), where, 0, err) < 0)
+				return -1;
+		} else if (ours != id)
+			return itr_err_set(err, "'%s': token '%.60s' has id %lld; only CLIP's numbering is built: 512 bytes, then the merges in their order, then the special tokens", where, itr_json_key(c), (long long)id);
+	}
+	return 0;
+}
+
+static int read_json(itr_tokenizer *k, struct clip *d, struct raw *r, const char *where, const itr_json *j, itr_err *err)
+{
+	itr_buf lines = ITR_BUF_INIT;
+	int rc = d->open_clip ? itr_err_set(err, "'%s': open_clip's tokenizer reads bpe_simple_vocab_16e6.txt.gz, not a tokenizer.json", where) : check_steps(d, j, where, err);
+	if (rc == 0)
+		rc = merges_of(&lines, j, where, err);
+	if (rc == 0)
+		rc = read_merges(k, d, r, where, itr_buf_str(&lines), lines.len, err);
+	itr_buf_free(&lines);
+	if (rc == 0)
+		find_words(k, d, r);
+	if (rc == 0)
+		rc = check_vocab(k, j, where, err);
+	if (rc == 0)
+		rc = itr_tokjson_finish(k, j, where, err);
+	for (size_t i = 0; i < k->added.list.n && rc == 0; i++)
+		if ((k->added.list.v[i].flags & ITR_ADDED_NORMALIZED) && strpbrk(k->added.list.v[i].content, " \t\n"))
+			rc = itr_err_set(err, "'%s': the added token '%.60s' is normalised and holds white space: not built", where, k->added.list.v[i].content);
+	k->unk = k->end;
+	k->pad = 0;
+	return rc;
+}
+
+/* --- both --------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int read_plain(itr_tokenizer *k, struct clip *d, struct raw *r, const char *where, const char *text, size_t n, itr_err *err)
+{
+	int rc = read_merges(k, d, r, where, text, n, err);
+	if (rc < 0)
+		return -1;
+	find_words(k, d, r);
+	k->start = (int32_t)k->tokens.n;
+	k->unk = k->end = k->start + 1;
+	k->pad = 0;
+	for (int i = 0; i < 2 && rc == 0; i++)
+		rc = d->open_clip ? itr_tokenizer_add(k, d->special[i], strlen(d->special[i]), where, 0, err) : itr_added_put(k, d->special[i], -1, 0, where, err);
+	return rc;
+}
+
 static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules, itr_err *err)
 {
 	static const char *const hugging_face[2] = { "<|startoftext|>", "<|endoftext|>" }, *const open_clip[2] = { "<start_of_text>", "<end_of_text>" };
@@ -293,15 +397,15 @@ static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n
 	for (int c = 0; c < 128; c++) {
 		d->class[c] = (unsigned char)class_of(d, itr_ud_flags(c));
 		d->ascii[c] = (char)(d->open_clip && (itr_ud_flags(c) & ITR_UD_PY_SPACE) ? ' ' : itr_ud_lower(c));
+		d->slow[c] = d->open_clip && (c == '&' || (c < ' ' && !strchr("\t\n\f\r", c)) || c == 0 || c == 127);
 	}
-	int rc = read_merges(k, d, &r, where, text, n, err);
-	if (rc == 0) {
-		find_words(k, d, &r);
-		k->start = (int32_t)k->tokens.n;
-		k->unk = k->end = k->start + 1;
-		k->pad = 0;
-		for (int i = 0; i < 2 && rc == 0; i++)
-			rc = itr_tokenizer_add(k, d->special[i], strlen(d->special[i]), where, 0, err);
+	int rc;
+	if (itr_tokjson_like(text, n)) {
+		itr_json *j = itr_json_parse(text, n, where, err);
+		rc = j ? read_json(k, d, &r, where, j, err) : -1;
+		itr_json_free(j);
+	} else {
+		rc = read_plain(k, d, &r, where, text, n, err);
 	}
 	itr_buf_free(&r.bytes);
 	free(r.token);
@@ -382,7 +486,7 @@ static void split_words(const itr_tokenizer *k, const char *s, size_t n, itr_ids
 	const char *p = s, *end = s + n;
 	while (p < end && !itr_ids_full(out)) {
 		const char *from = p;
-		size_t len = *p == '<' ? put_special(k, p, (size_t)(end - p), out) : 0;
+		size_t len = *p == '<' && !d->plain ? put_special(k, p, (size_t)(end - p), out) : 0;
 		if (len) {
 			p += len;
 			continue;
@@ -396,11 +500,13 @@ static void split_words(const itr_tokenizer *k, const char *s, size_t n, itr_ids
 	}
 }
 
-static void normalise(const struct clip *d, itr_buf *to, const char *s, size_t n)
+static void normalise(const itr_tokenizer *k, itr_buf *to, const char *s, size_t n)
 {
+	const struct clip *d = k->data;
 	itr_cps t = { NULL, 0, 0 };
 	itr_cps_decode(&t, s, n);
 	if (d->open_clip) {
+		itr_ftfy(&t);
 		itr_html_unescape(&t);
 		itr_html_unescape(&t);
 		for (size_t i = 0; i < t.n; i++)
@@ -422,12 +528,12 @@ static void normalise(const struct clip *d, itr_buf *to, const char *s, size_t n
 	free(t.v);
 }
 
-static void encode_part(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
+static void encode(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
 {
 	const struct clip *d = k->data;
 	char few[STACK];
 	for (size_t i = 0; i < n && n <= STACK; i++) {
-		if ((unsigned char)s[i] >= 0x80 || (s[i] == '&' && d->open_clip))
+		if ((unsigned char)s[i] >= 0x80 || d->slow[(unsigned char)s[i]])
 			break;
 		few[i] = d->ascii[(unsigned char)s[i]];
 		if (i + 1 == n) {
@@ -436,32 +542,11 @@ static void encode_part(const itr_tokenizer *k, const char *s, size_t n, itr_ids
 		}
 	}
 	itr_buf b = ITR_BUF_INIT;
-	normalise(d, &b, s, n);
+	normalise(k, &b, s, n);
 	split_words(k, itr_buf_str(&b), b.len, out);
 	itr_buf_free(&b);
 }
 
-static void encode(const itr_tokenizer *k, const char *text, size_t n, itr_ids *out)
-{
-	const struct clip *d = k->data;
-	const char *from = text, *end = text + n, *p = text;
-	while (n && !d->open_clip && (p = memchr(p, '<', (size_t)(end - p))) && !itr_ids_full(out)) {
-		int i = 0;
-		while (i < 2 && ((size_t)(end - p) < strlen(d->special[i]) || memcmp(p, d->special[i], strlen(d->special[i]))))
-			i++;
-		if (i == 2) {
-			p++;
-			continue;
-		}
-		if (p > from)
-			encode_part(k, from, (size_t)(p - from), out);
-		itr_ids_push(out, i ? k->end : k->start);
-		from = p += strlen(d->special[i]);
-	}
-	if (from < end)
-		encode_part(k, from, (size_t)(end - from), out);
-}
-
 const itr_tokenizer_kind_desc itr_tokenizer_clip_bpe = {
-	.name = "clip-bpe", .what = "CLIP's byte pairs: bpe_simple_vocab_16e6.txt.gz or merges.txt", .parse = parse, .encode = encode, .free = free_clip,
+	.name = "clip-bpe", .what = "CLIP's byte pairs: bpe_simple_vocab_16e6.txt.gz, merges.txt or tokenizer.json", .parse = parse, .encode = encode, .normalise = normalise, .split = split_words, .free = free_clip,
 };

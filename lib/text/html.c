@@ -134,3 +134,79 @@ void itr_html_unescape(itr_cps *t)
 	free(t->v);
 	*t = out;
 }
+
+/* --- ftfy's ----------------------------------------------------------------------------------------------------------------------------------- */
+
+/* The entity of name[0..n) in capitals ("EACUTE;"), where no beginning of it is a name of HTML: its character in capitals. */
+static bool capital_at(itr_cps *out, const char *name, size_t n)
+{
+	static const struct { int32_t cp; const char *upper; } several[] = { { 0xDF, "SS" }, { 0xFB00, "FF" }, { 0xFB01, "FI" }, { 0xFB02, "FL" }, { 0xFB03, "FFI" }, { 0xFB04, "FFL" } };
+	char lower[LONGEST + 2];
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] >= 'a' && name[i] <= 'z')
+			return false;
+		lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+	}
+	for (size_t k = n; k > 1; k--)
+		if (find(name, k) >= 0)
+			return false;
+	const int e = find(lower, n);
+	if (e < 0)
+		return false;
+	const int32_t both[] = { entities[e].a, entities[e].b };
+	for (int i = 0; i < 2 && (i == 0 || both[i]); i++) {
+		int k = 0;
+		while (k < ITR_LEN(several) && several[k].cp != both[i])
+			k++;
+		if (k == ITR_LEN(several) && both[i] == 0x149)
+			itr_cps_push(out, 0x2BC);
+		for (const char *c = k < ITR_LEN(several) ? several[k].upper : ""; *c; c++)
+			itr_cps_push(out, *c);
+		if (k == ITR_LEN(several))
+			itr_cps_push(out, both[i] == 0x149 ? 'N' : itr_cp_upper(both[i]));
+	}
+	return true;
+}
+
+/* "&name;" or "&#number;" at s, which begins behind the '&': characters taken, 0 when it stays. */
+static size_t strict_at(itr_cps *out, const int32_t *s, size_t n)
+{
+	char name[LONGEST + 2];
+	const bool number = n && s[0] == '#';
+	size_t len = number;
+	while (len < n && len < 24u + number && s[len] < 0x80 && strchr("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", s[len]) && s[len]) {
+		name[len - number] = (char)s[len];
+		len++;
+	}
+	if (len == (size_t)number || len == n || s[len] != ';')
+		return 0;
+	const size_t before = out->n;
+	if (number) {
+		if (number_at(out, s, len + 1) == len + 1 && !(out->n == before + 1 && out->v[before] == ';'))
+			return len + 1;
+		out->n = before;
+		return 0;
+	}
+	name[len] = ';';
+	const int e = find(name, len + 1);
+	if (e < 0)
+		return capital_at(out, name, len + 1) ? len + 1 : 0;
+	itr_cps_push(out, entities[e].a);
+	if (entities[e].b)
+		itr_cps_push(out, entities[e].b);
+	return len + 1;
+}
+
+void itr_html_unescape_strict(itr_cps *t)
+{
+	itr_cps out = { NULL, 0, 0 };
+	ITR_VEC_RESERVE(&out, t->n + 1);
+	for (size_t i = 0; i < t->n;) {
+		const size_t taken = t->v[i] == '&' ? strict_at(&out, t->v + i + 1, t->n - i - 1) : 0;
+		if (!taken)
+			itr_cps_push(&out, t->v[i]);
+		i += 1 + taken;
+	}
+	free(t->v);
+	*t = out;
+}

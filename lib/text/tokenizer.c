@@ -4,7 +4,7 @@
 #include "base/path.h"
 #include "io/gzip.h"
 #include "io/json.h"
-#include "text/tokenizer_internal.h"
+#include "text/tokenizer_json.h"
 #include "text/unicode.h"
 
 #include <stdlib.h>
@@ -97,49 +97,123 @@ void itr_cps_encode(itr_buf *b, const int32_t *s, size_t n)
 
 /* --- making one ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* A tokenizer_config.json into rules: what it does not say stays as it is. */
-static int read_config(itr_tokenizer_rules *r, const char *path, itr_err *err)
+/* tokenizer_config.json into rules: what it does not say stays as it is. */
+static int read_config(itr_tokenizer_rules *r, const itr_json *j, const char *path, itr_err *err)
 {
-	itr_json *j = itr_json_read(path, err);
-	if (!j)
-		return -1;
+	const char *class = itr_json_str(itr_json_get(j, "tokenizer_class"), ""), *side = itr_json_str(itr_json_get(j, "truncation_side"), "right");
 	r->lower = itr_json_bool(itr_json_get(j, "do_lower_case"), r->lower);
 	r->strip_accents = itr_json_bool(itr_json_get(j, "strip_accents"), r->lower);         /* null: as the lower case, as in the original BERT */
 	r->split_cjk = itr_json_bool(itr_json_get(j, "tokenize_chinese_chars"), r->split_cjk);
-	itr_json_free(j);
+	r->config_says = !strncmp(class, "Bert", 4);                    /* the general class takes its tokenizer.json as it is */
+	if (strcmp(side, "right"))
+		return itr_err_set(err, "'%s': it truncates at the %.20s end: only the right one is built", path, side);
+	if (itr_json_bool(itr_json_get(j, "split_special_tokens"), false))
+		return itr_err_set(err, "'%s': 'split_special_tokens' is not built", path);
 	return 0;
 }
 
-static int read_rules(itr_tokenizer_rules *r, const char *text, itr_err *err)
+static int read_rules(itr_tokenizer_rules *r, const itr_json *j)
 {
-	itr_json *j = itr_json_parse(text, strlen(text), "rules of a tokenizer", err);
-	if (!j)
-		return -1;
 	r->lower = itr_json_bool(itr_json_get(j, "lower"), r->lower);
 	r->strip_accents = itr_json_bool(itr_json_get(j, "strip_accents"), r->strip_accents);
 	r->split_cjk = itr_json_bool(itr_json_get(j, "split_cjk"), r->split_cjk);
 	r->open_clip_clean = itr_json_bool(itr_json_get(j, "open_clip_clean"), r->open_clip_clean);
-	itr_json_free(j);
+	r->fixed = true;
 	return 0;
 }
 
-static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const char *config, itr_err *err)
+int itr_tokenizer_settle_rules(itr_tokenizer_rules *r, itr_err *err)
 {
-	bool cased = o && o->cased;
-	*r = (itr_tokenizer_rules){ .lower = !cased, .strip_accents = !cased, .split_cjk = true, .open_clip_clean = o && o->open_clip_clean };
-	if (o && o->rules)
-		return read_rules(r, o->rules, err);
-	if (config && read_config(r, config, err) < 0)
-		return -1;
-	if (cased)
+	if (r->cased)
 		r->lower = r->strip_accents = false;
-	if (o && o->lower && !r->lower && r->strip_accents)
+	if (r->force_lower && !r->lower && r->strip_accents)
 		return itr_err_set(err, "lower case is asked for before a tokenizer that strips accents and keeps capitals: that order is not built");
-	r->lower = r->lower || (o && o->lower);
+	r->lower = r->lower || r->force_lower;
 	return 0;
 }
 
-static itr_tokenizer *parse(const itr_tokenizer_kind_desc *kind, const char *where, const char *bytes, size_t n, const itr_tokenizer_rules *rules, itr_err *err)
+/* What stands beside a vocabulary, or in a model file; each may be NULL. */
+struct beside { char *path; itr_json *config, *map, *legacy, *rules; };
+
+static int optional(const char *dir, const char *name, itr_json **j, itr_err *err)
+{
+	char *path = itr_path_join(dir, name);
+	const bool there = itr_path_exists(path);
+	*j = there ? itr_json_read(path, err) : NULL;
+	free(path);
+	return *j || !there ? 0 : -1;
+}
+
+/* config: a file, or NULL; dir: the folder whose other files count too, or NULL. */
+static int open_beside(struct beside *b, const itr_tokenizer_opts *o, const char *config, const char *dir, itr_err *err)
+{
+	*b = (struct beside){ .path = config ? itr_xstrdup(config) : NULL };
+	if (o && o->rules)
+		return (b->rules = itr_json_parse(o->rules, strlen(o->rules), "rules of a tokenizer", err)) ? 0 : -1;
+	if (config && !(b->config = itr_json_read(config, err)))
+		return -1;
+	return !dir || (optional(dir, "added_tokens.json", &b->legacy, err) == 0 && optional(dir, "special_tokens_map.json", &b->map, err) == 0) ? 0 : -1;
+}
+
+static void close_beside(struct beside *b)
+{
+	free(b->path);
+	itr_json_free(b->config);
+	itr_json_free(b->map);
+	itr_json_free(b->legacy);
+	itr_json_free(b->rules);
+}
+
+static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const struct beside *b, itr_err *err)
+{
+	*r = (itr_tokenizer_rules){ .lower = true, .strip_accents = true, .split_cjk = true, .open_clip_clean = o && o->open_clip_clean, .cased = o && o->cased, .force_lower = o && o->lower };
+	if (b->rules)
+		return read_rules(r, b->rules);
+	if (b->config && read_config(r, b->config, b->path, err) < 0)
+		return -1;
+	return itr_tokenizer_settle_rules(r, err);
+}
+
+/* The names of special tokens that the config gives are those that stand around a text here. */
+static int check_specials(const itr_tokenizer *k, const struct beside *b, itr_err *err)
+{
+	const bool bert = !strcmp(k->kind->name, "wordpiece");
+	const struct { const char *key; int32_t id; } named[] = { { bert ? "cls_token" : "bos_token", k->start }, { bert ? "sep_token" : "eos_token", k->end }, { "unk_token", k->unk } };
+	for (int i = 0; i < ITR_LEN(named); i++) {
+		const itr_json *t = itr_json_get(b->config ? b->config : b->map, named[i].key);
+		const char *name = itr_json_str(t, itr_json_str(itr_json_get(t, "content"), NULL));
+		if (name && strcmp(name, itr_tokenizer_token(k, named[i].id)))
+			return itr_err_set(err, "the files beside the vocabulary call the %s '%.60s', the vocabulary has '%s' in that place: other names are read from a tokenizer.json only", named[i].key, name,
+			                   itr_tokenizer_token(k, named[i].id));
+	}
+	return 0;
+}
+
+/* Differs once a token has come or changed. */
+static int64_t flags_of(const itr_tokenizer *k)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < k->added.list.n; i++)
+		sum = 17 * (sum % 1000003) + k->added.list.v[i].flags + 1;
+	return sum;
+}
+
+/* Tokens that the files beside the vocabulary add. open_clip does not read them. */
+static int add_tokens(itr_tokenizer *k, const struct beside *b, const char *where, itr_err *err)
+{
+	if (b->rules)
+		for (const itr_json *c = itr_json_first(itr_json_get(b->rules, "added")); c; c = itr_json_next(c))
+			if (itr_added_read(k, c, (int32_t)itr_json_int(itr_json_get(c, "id"), -1), where, err) < 0)
+				return -1;
+	const int64_t own = flags_of(k);
+	if (k->kind->split && !k->rules.open_clip_clean && !b->rules && (itr_added_beside(k, b->config, b->map, b->legacy, where, err) < 0 || check_specials(k, b, err) < 0))
+		return -1;
+	k->added_beside = flags_of(k) != own || (b->rules && itr_json_get(b->rules, "added"));
+	itr_added_settle(k);
+	return 0;
+}
+
+static itr_tokenizer *parse(const itr_tokenizer_kind_desc *kind, const char *where, const char *bytes, size_t n, const itr_tokenizer_rules *rules, const struct beside *b, itr_err *err)
 {
 	itr_buf unpacked = ITR_BUF_INIT;
 	itr_tokenizer *k = NULL;
@@ -156,7 +230,7 @@ static itr_tokenizer *parse(const itr_tokenizer_kind_desc *kind, const char *whe
 	k = itr_xcalloc(1, sizeof *k);
 	*k = (itr_tokenizer){ .kind = kind, .start = -1, .end = -1, .pad = -1, .unk = -1, .rules = *rules };
 	itr_buf_add(&k->source, bytes, n);
-	if (kind->parse(k, where, bytes, n, rules, err) < 0) {
+	if (kind->parse(k, where, bytes, n, rules, err) < 0 || add_tokens(k, b, where, err) < 0) {
 		itr_tokenizer_free(k);
 		k = NULL;
 	}
@@ -169,41 +243,93 @@ itr_tokenizer *itr_tokenizer_parse(const char *kind, const char *where, const vo
 {
 	itr_tokenizer_rules rules;
 	const itr_tokenizer_kind_desc *d = find_kind(kind, strlen(kind), err);
-	return d && rules_of(&rules, o, o ? o->config : NULL, err) == 0 ? parse(d, where, bytes, n, &rules, err) : NULL;
+	struct beside b = { NULL };
+	itr_tokenizer *k = NULL;
+	if (d && open_beside(&b, o, o ? o->config : NULL, NULL, err) == 0 && rules_of(&rules, o, &b, err) == 0)
+		k = parse(d, where, bytes, n, &rules, &b, err);
+	close_beside(&b);
+	return k;
 }
 
-static itr_tokenizer *load(const itr_tokenizer_kind_desc *kind, const char *path, const itr_tokenizer_opts *o, const char *config, itr_err *err)
+/* dir: the folder of which other files count too; NULL: the file stands for itself. */
+static itr_tokenizer *load(const itr_tokenizer_kind_desc *kind, const char *path, const itr_tokenizer_opts *o, const char *config, const char *dir, itr_err *err)
 {
 	itr_tokenizer_rules rules;
+	struct beside b;
 	size_t n;
-	if (rules_of(&rules, o, config, err) < 0)
-		return NULL;
-	char *bytes = itr_path_read(path, MAX_FILE, &n, err);
-	itr_tokenizer *k = bytes ? parse(kind, path, bytes, n, &rules, err) : NULL;
+	char *bytes = NULL;
+	itr_tokenizer *k = NULL;
+	if (open_beside(&b, o, config, dir, err) == 0 && rules_of(&rules, o, &b, err) == 0 && (bytes = itr_path_read(path, MAX_FILE, &n, err)))
+		k = parse(kind, path, bytes, n, &rules, &b, err);
+	close_beside(&b);
 	free(bytes);
 	return k;
 }
 
-/* The first of the files that a published model keeps its vocabulary in; kind NULL: any kind but a bare list of words, which nothing tells from word pieces. */
+/* Which kind a tokenizer.json is for; NULL with err. */
+static const itr_tokenizer_kind_desc *kind_of_json(const char *path, itr_err *err)
+{
+	itr_json *j = itr_json_read(path, err);
+	const itr_tokenizer_kind_desc *d = NULL;
+	const char *model = itr_tokjson_model(j);
+	if (j && !strcmp(model, "WordPiece"))
+		d = find_kind("wordpiece", 9, err);
+	else if (j && !strcmp(model, "BPE"))
+		d = find_kind("clip-bpe", 8, err);
+	else if (j)
+		itr_err_set(err, "'%s' holds a model of type %.40s: built are WordPiece and CLIP's BPE", path, model);
+	itr_json_free(j);
+	return d;
+}
+
+/* vocab.txt or merges beside a tokenizer.json, which is the one that counts, must say the same. */
+static int check_other(const itr_tokenizer *k, const char *dir, const char *file, itr_err *err)
+{
+	char *path = itr_path_join(dir, file);
+	int rc = 0;
+	if (itr_path_exists(path)) {
+		itr_tokenizer *other = load(k->kind, path, NULL, NULL, NULL, err);
+		rc = other ? 0 : -1;
+		for (int32_t id = 0; rc == 0 && id < other->tokens.n; id++)
+			if (id >= k->tokens.n || strcmp(itr_tokenizer_token(other, id), itr_tokenizer_token(k, id)))
+				rc = itr_err_set(err, "'%s' and the tokenizer.json beside it give id %d to different tokens ('%.60s' and '%.60s'): take away the one that is wrong", path, id,
+				                 itr_tokenizer_token(other, id), id < k->tokens.n ? itr_tokenizer_token(k, id) : "none");
+		itr_tokenizer_free(other);
+	}
+	free(path);
+	return rc;
+}
+
+/* The files that a published model keeps its vocabulary in. kind NULL: any but a bare list of words, which nothing tells from word pieces. transformers reads tokenizer.json where there is one. */
 static itr_tokenizer *load_folder(const char *dir, const itr_tokenizer_kind_desc *kind, const itr_tokenizer_opts *o, itr_err *err)
 {
 	static const struct { const char *file, *kind; } layouts[] = {
-		{ "merges.txt", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt.gz", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt", "clip-bpe" },
+		{ "tokenizer.json", NULL }, { "merges.txt", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt.gz", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt", "clip-bpe" },
 		{ "vocab.txt", "wordpiece" }, { "vocabulary.json", "words" }, { "vocab.txt", "words" },
 	};
 	char *config = o && o->config ? itr_xstrdup(o->config) : itr_path_join(dir, "tokenizer_config.json");
+	const bool has_config = (o && o->config) || itr_path_exists(config);
+	const bool no_json = (kind && !kind->split) || (o && o->open_clip_clean);
 	itr_tokenizer *k = NULL;
 	bool found = false;
-	for (int i = 0; i < ITR_LEN(layouts) && !found; i++) {
-		const itr_tokenizer_kind_desc *d = find_kind(layouts[i].kind, strlen(layouts[i].kind), NULL);
+	for (int i = no_json; i < ITR_LEN(layouts) && !found; i++) {
 		char *path = itr_path_join(dir, layouts[i].file);
-		found = (!kind || d == kind) && itr_path_exists(path);
-		if (found)
-			k = load(d, path, o, (o && o->config) || itr_path_exists(config) ? config : NULL, err);
+		const itr_tokenizer_kind_desc *d = layouts[i].kind ? find_kind(layouts[i].kind, strlen(layouts[i].kind), NULL) : NULL;
+		found = itr_path_exists(path) && (!kind || !d || d == kind);
+		if (found && (d || (d = kind_of_json(path, err)))) {
+			if (kind && d != kind)
+				itr_err_set(err, "'%s' is a tokenizer of kind %s, not %s", path, d->name, kind->name);
+			else
+				k = load(d, path, o, has_config ? config : NULL, dir, err);
+		}
+		if (k && i == 0 && check_other(k, dir, !strcmp(d->name, "wordpiece") ? "vocab.txt" : "merges.txt", err) < 0) {
+			itr_tokenizer_free(k);
+			k = NULL;
+		}
 		free(path);
 	}
 	if (!found)
-		itr_err_set(err, "'%s' holds no vocabulary%s%s: none of merges.txt, bpe_simple_vocab_16e6.txt.gz, vocab.txt, vocabulary.json", dir, kind ? " of " : "", kind ? kind->name : "");
+		itr_err_set(err, "'%s' holds no vocabulary%s%s: none of tokenizer.json, merges.txt, bpe_simple_vocab_16e6.txt.gz, vocab.txt, vocabulary.json", dir, kind ? " of " : "", kind ? kind->name : "");
 	free(config);
 	return k;
 }
@@ -221,7 +347,7 @@ itr_tokenizer *itr_tokenizer_new(const char *spec, const itr_tokenizer_opts *o, 
 	const itr_tokenizer_kind_desc *d = find_kind(spec, (size_t)(colon - spec), err);
 	if (!d)
 		return NULL;
-	return itr_path_is_dir(colon + 1) ? load_folder(colon + 1, d, o, err) : load(d, colon + 1, o, o ? o->config : NULL, err);
+	return itr_path_is_dir(colon + 1) ? load_folder(colon + 1, d, o, err) : load(d, colon + 1, o, o ? o->config : NULL, NULL, err);
 }
 
 void itr_tokenizer_free(itr_tokenizer *k)
@@ -230,6 +356,7 @@ void itr_tokenizer_free(itr_tokenizer *k)
 		return;
 	if (k->data)
 		k->kind->free(k->data);
+	itr_added_free(&k->added);
 	itr_strtab_free(&k->tokens);
 	itr_buf_free(&k->source);
 	free(k);
@@ -243,7 +370,10 @@ int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t by
 	if (max_ids < 2)
 		ITR_BUG("itr_tokenizer_encode: room for %lld ids, two are the least", (long long)max_ids);
 	itr_ids_push(&out, k->start);
-	k->kind->encode(k, text, bytes, &out);
+	if (k->added.list.n)
+		itr_added_encode(k, text, bytes, &out);
+	else if (bytes)
+		k->kind->encode(k, text, bytes, &out);
 	ids[out.n++] = k->end;
 	return out.n;
 }
@@ -265,6 +395,8 @@ char *itr_tokenizer_rules_json(const itr_tokenizer *k)
 	itr_json_add_bool(j, "strip_accents", k->rules.strip_accents);
 	itr_json_add_bool(j, "split_cjk", k->rules.split_cjk);
 	itr_json_add_bool(j, "open_clip_clean", k->rules.open_clip_clean);
+	if (k->added_beside)
+		itr_json_add(j, "added", itr_added_json(k));
 	itr_json_print(&b, j, false);
 	itr_json_free(j);
 	return itr_buf_detach(&b);

@@ -6,9 +6,9 @@
  *	itr_tokenizer_free(k);
  *
  * Kinds (tokenizers.def; one file each):
- *	wordpiece   BERT. Reference: transformers' BertTokenizerFast. File: vocab.txt, one token a line, the line number is the id.
- *	clip-bpe    CLIP. Reference: transformers' CLIPTokenizerFast, or open_clip's SimpleTokenizer (without ftfy) with open_clip_clean.
- *	            File: bpe_simple_vocab_16e6.txt.gz, plain or packed (its first 48,894 merges count), or a merges.txt cut to that.
+ *	wordpiece   BERT. Reference: transformers' BertTokenizerFast. File: vocab.txt, one token a line, the line number is the id; or tokenizer.json.
+ *	clip-bpe    CLIP. Reference: transformers' CLIPTokenizerFast, or open_clip's SimpleTokenizer with open_clip_clean (ftfy.h).
+ *	            File: bpe_simple_vocab_16e6.txt.gz, plain or packed (its first 48,894 merges count), or a merges.txt cut to that; or tokenizer.json.
  *	words       lower-cased words, as the sources' LSTM baseline: letters, marks and digits stay, everything else is dropped. File: one word a line (the
  *	            first four are <pad> <unk> <start> <end>), or the baseline's vocabulary.json.
  * Invalid UTF-8 reads as U+FFFD, one for each maximal invalid subpart, as Python's errors="replace" does. A tokenizer never changes once made: any number of threads may
@@ -24,13 +24,14 @@ typedef struct itr_tokenizer itr_tokenizer;
 /* Zero is the published models' own behaviour: BERT uncased (lower case, accents stripped), CLIP as CLIPTokenizerFast. */
 typedef struct itr_tokenizer_opts {
 	bool cased;               /* wordpiece: no lower case, accents stay (bert-base-cased) */
-	bool open_clip_clean;     /* clip-bpe: html.unescape twice and white space as open_clip.SimpleTokenizer does it */
+	bool open_clip_clean;     /* clip-bpe: ftfy's steps, html.unescape twice and white space as open_clip.SimpleTokenizer does it */
 	bool lower;               /* wordpiece: lower case although the vocabulary's own rules keep it (sentence-transformers' do_lower_case) */
 	const char *rules;        /* what itr_tokenizer_rules_json gave for the tokenizer whose file this is; wins over config */
 	const char *config;       /* tokenizer_config.json to take do_lower_case, strip_accents and tokenize_chinese_chars from; NULL: the one in the folder, if a folder is given */
 } itr_tokenizer_opts;
 
-/* "KIND:FILE", or a folder as the model hubs lay it out: its tokenizer_config.json, vocab.txt, merges.txt or bpe_simple_vocab_16e6.txt(.gz) say which kind. o may be NULL.
+/* "KIND:FILE", or a folder as the model hubs lay it out: tokenizer.json, or vocab.txt, merges.txt or bpe_simple_vocab_16e6.txt(.gz),
+ * say which kind; tokenizer_config.json, added_tokens.json and special_tokens_map.json count too. A vocabulary beside a tokenizer.json must agree with it. o may be NULL.
  * A missing, damaged or foreign file (duplicate tokens, no [UNK], no merges header, a packed file that unpacks to more than 64 MiB): NULL with err. Free with itr_tokenizer_free. */
 itr_tokenizer *itr_tokenizer_new(const char *spec, const itr_tokenizer_opts *o, itr_err *err);
 /* The same from a file's bytes in memory (a vocabulary kept inside a model file); `where` names them in messages. Nothing is borrowed. */

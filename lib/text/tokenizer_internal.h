@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/vec.h"
+#include "io/json.h"
 #include "text/tokenizer.h"
 #include "text/unidata.h"
 
@@ -14,7 +16,7 @@ typedef struct itr_strtab {
 	struct itr_strkey { uint32_t at, len; } *keys;                    /* by value */
 	itr_buf bytes;
 	uint32_t mask;
-	int64_t n;
+	int64_t n, room;                                                  /* room: of keys */
 } itr_strtab;
 
 #define ITR_STRHASH_INIT 0x811C9DC5u            /* FNV-1a */
@@ -27,7 +29,7 @@ static inline uint32_t itr_strhash(const char *s, size_t n)
 	return h;
 }
 
-void itr_strtab_init(itr_strtab *t, int64_t max_values);                  /* values are 0 .. max_values-1 */
+void itr_strtab_init(itr_strtab *t, int64_t max_values);                  /* values are 0 .. max_values-1 at first; it grows */
 void itr_strtab_free(itr_strtab *t);
 /* 1: added; 0: the key was there. */
 int itr_strtab_add(itr_strtab *t, const char *key, size_t n, int32_t value);
@@ -55,14 +57,38 @@ static inline bool itr_ids_full(const itr_ids *out) { return out->n >= out->max;
 
 /* --- the descriptor ------------------------------------------------------------------------------------------------------------------------------------------ */
 /* What options and tokenizer_config.json come to. */
-typedef struct itr_tokenizer_rules { bool lower, strip_accents, split_cjk, open_clip_clean; } itr_tokenizer_rules;
+typedef struct itr_tokenizer_rules {
+	bool lower, strip_accents, split_cjk, open_clip_clean;
+	bool raw;                               /* no cleaning: control characters stay, every space as it is (a tokenizer.json may say so) */
+	bool cased, force_lower;                /* the user's word, and sentence-transformers' */
+	bool fixed;                             /* from a model file: nothing else has a say */
+	bool config_says;                       /* the first three are tokenizer_config.json's, and transformers would follow it: a tokenizer.json may not contradict */
+} itr_tokenizer_rules;
+
+/* --- added tokens (added.c) ---------------------------------------------------------------------------------------------------------------------------------- */
+typedef enum { ITR_ADDED_SINGLE_WORD = 1, ITR_ADDED_LSTRIP = 2, ITR_ADDED_RSTRIP = 4, ITR_ADDED_NORMALIZED = 8 } itr_added_flags;
+typedef struct itr_added_set {
+	itr_strtab names;                       /* as they are looked for */
+	int32_t *which;                         /* name -> place in the list */
+	bool first[256];
+	char only;                              /* the one byte that all of them begin with; 0: there are several */
+	size_t longest;
+} itr_added_set;
+typedef struct itr_added {
+	ITR_VEC(struct itr_added_token { char *content; int32_t id; itr_added_flags flags; }) list;
+	itr_added_set set[2];                   /* looked for in the text as it is, and in the normalised one */
+} itr_added;
+typedef struct itr_added_entry { int64_t id; const char *key; const itr_json *value; } itr_added_entry;
 
 typedef struct itr_tokenizer_kind_desc {
 	const char *name, *what;
 	/* Fills k (tokens, special ids, data) from the file's bytes. 0, or -1 with err; k is freed by the caller either way. */
 	int (*parse)(struct itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules, itr_err *err);
-	/* Ids of the text between the first and the last special token. It may stop when the list is full. */
+	/* Ids of a text without added tokens. It may stop when the list is full. The same in two steps, where tokens are to be found between them: the normalised text, and its ids (NULL: the kind
+	 * knows no added tokens). */
 	void (*encode)(const struct itr_tokenizer *k, const char *text, size_t n, itr_ids *out);
+	void (*normalise)(const struct itr_tokenizer *k, itr_buf *to, const char *text, size_t n);
+	void (*split)(const struct itr_tokenizer *k, const char *normalised, size_t n, itr_ids *out);
 	void (*free)(void *data);
 } itr_tokenizer_kind_desc;
 
@@ -71,9 +97,25 @@ struct itr_tokenizer {
 	itr_strtab tokens;                      /* spelling -> id; also id -> spelling (NUL-terminated in bytes) */
 	int32_t start, end, pad, unk;
 	itr_tokenizer_rules rules;
+	itr_added added;
+	bool added_beside;                      /* some are not in the vocabulary's own file: a model file has to keep them */
 	itr_buf source;                         /* the vocabulary as it was read */
 	void *data;                             /* the kind's own */
 };
+
+/* Adds a token that is found before anything else; id -1: the vocabulary's own. 0, or -1 with err: ids that leave a gap or contradict the vocabulary. After the last one: itr_added_settle. */
+ITR_MUST_USE int itr_added_put(struct itr_tokenizer *k, const char *content, int32_t id, itr_added_flags flags, const char *where, itr_err *err);
+/* One of a tokenizer.json or an added_tokens_decoder: {"content", "lstrip", ...}. */
+ITR_MUST_USE int itr_added_read(struct itr_tokenizer *k, const itr_json *one, int32_t id, const char *where, itr_err *err);
+/* Those of tokenizer_config.json, or of added_tokens.json (legacy), where special_tokens_map.json (map) and the config say which are special. Any may be NULL. */
+ITR_MUST_USE int itr_added_beside(struct itr_tokenizer *k, const itr_json *config, const itr_json *map, const itr_json *legacy, const char *where, itr_err *err);
+void itr_added_settle(struct itr_tokenizer *k);
+void itr_added_encode(const struct itr_tokenizer *k, const char *s, size_t n, itr_ids *out);
+itr_json *itr_added_json(const struct itr_tokenizer *k);
+void itr_added_free(itr_added *a);
+
+/* What the options make of the rules of a vocabulary. 0, or -1 with err. */
+ITR_MUST_USE int itr_tokenizer_settle_rules(itr_tokenizer_rules *r, itr_err *err);
 
 /* The next line of [*at, end), without its end ("\n", "\r\n"); false at the end of the text. */
 bool itr_next_line(const char **at, const char *end, const char **line, size_t *len);

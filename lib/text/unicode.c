@@ -103,6 +103,7 @@ static bool in_class(int32_t cp, char class)
 	return utf8proc_category_string(cp)[0] == class;
 }
 
+int32_t itr_cp_upper(int32_t cp) { return utf8proc_toupper(cp); }
 bool itr_cp_is_letter(int32_t cp) { return in_class(cp, 'L'); }
 bool itr_cp_is_mark(int32_t cp) { return in_class(cp, 'M'); }
 bool itr_cp_is_number(int32_t cp) { return in_class(cp, 'N'); }

@@ -23,6 +23,7 @@ int64_t itr_utf8_length(const char *s, size_t n);          /* code points, as le
 
 /* General categories by their two letters, "Lu", "Mn", "Zs"...; never NULL ("Cn": unassigned). */
 const char *itr_cp_category(int32_t cp);
+int32_t itr_cp_upper(int32_t cp);       /* one character for one */
 bool itr_cp_is_letter(int32_t cp);      /* L* */
 bool itr_cp_is_mark(int32_t cp);        /* M* */
 bool itr_cp_is_number(int32_t cp);      /* N* */

@@ -1,20 +1,22 @@
 /* WordPiece (Wu et al. 2016) as BERT uses it, the equal of transformers' BertTokenizerFast: clean, split ideographs off, strip accents, lower case, split at space and
- * punctuation, then the longest known beginning again and again. A word of more than 100 characters, or with a part that is not known, is [UNK]. */
+ * punctuation, then the longest known beginning again and again. A word of more than 100 characters (or what its tokenizer.json says), or with a part that is not known, is [UNK]. */
 #include "base/mem.h"
 #include "base/vec.h"
-#include "text/tokenizer_internal.h"
+#include "text/tokenizer_json.h"
 #include "text/unicode.h"
 
 #include <stdlib.h>
 
-enum { MAX_CHARS = 100, MAX_BYTES = 4 * MAX_CHARS, SPECIALS = 5, STACK = 4096 };
+enum { MAX_CHARS = 1000, MAX_BYTES = 4 * MAX_CHARS, SPECIALS = 5, STACK = 4096 };
 static const char *const special_names[SPECIALS] = { "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]" };
 
 struct wordpiece {
 	itr_strtab tails;               /* "ing" -> number of tail "##ing"; tail_id has its id */
 	int32_t *tail_id;
 	size_t longest;                 /* bytes of the longest token */
-	int32_t special[SPECIALS];      /* -1: not in this vocabulary, and then ordinary text */
+	int32_t known;                  /* ids below are the vocabulary's own; added tokens are no pieces of a word */
+	size_t max_chars;               /* of a word; longer ones are not known */
+	char unk[64], prefix[16];       /* "[UNK]", "##" */
 	char ascii[128];                /* what clean and lower case make of it, 0: nothing */
 	unsigned char split[128];       /* is it space (1), punctuation (2)? */
 };
@@ -29,46 +31,135 @@ static void free_wordpiece(void *data)
 
 static int32_t lookup(const itr_strtab *t, const char *s, size_t n) { return itr_strtab_get(t, s, n, itr_strhash(s, n)); }
 
-static int specials(itr_tokenizer *k, struct wordpiece *d, const char *where, itr_err *err)
+/* The special tokens of a vocab.txt; one that it lacks is ordinary text. */
+static int specials(itr_tokenizer *k, const char *where, itr_err *err)
 {
+	int32_t id[SPECIALS];
 	for (int i = 0; i < SPECIALS; i++) {
-		d->special[i] = lookup(&k->tokens, special_names[i], strlen(special_names[i]));
-		if (d->special[i] < 0 && i < 3)
+		id[i] = lookup(&k->tokens, special_names[i], strlen(special_names[i]));
+		if (id[i] < 0 && i < 3)
 			return itr_err_set(err, "'%s' is no BERT vocabulary: it has no %s", where, special_names[i]);
+		if (id[i] >= 0 && itr_added_put(k, special_names[i], id[i], 0, where, err) < 0)
+			return -1;
 	}
-	k->unk = d->special[0];
-	k->start = d->special[1];
-	k->end = d->special[2];
-	k->pad = d->special[3];
+	k->unk = id[0];
+	k->start = id[1];
+	k->end = id[2];
+	k->pad = id[3];
 	return 0;
 }
 
-static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules, itr_err *err)
+static int read_lines(itr_tokenizer *k, const char *where, const char *text, size_t n, itr_err *err)
 {
-	struct wordpiece *d = k->data = itr_xcalloc(1, sizeof *d);
 	const char *at = text, *end = text + n, *line;
 	int64_t lines = 1;
 	size_t len;
 	for (size_t i = 0; i < n; i++)
 		lines += text[i] == '\n';
 	itr_strtab_init(&k->tokens, lines);
-	itr_strtab_init(&d->tails, lines);
-	d->tail_id = itr_xmalloc((size_t)lines * sizeof *d->tail_id);
-	for (int64_t number = 1; itr_next_line(&at, end, &line, &len); number++) {
+	for (int64_t number = 1; itr_next_line(&at, end, &line, &len); number++)
 		if (itr_tokenizer_add(k, line, len, where, number, err) < 0)
 			return -1;
-		d->longest = ITR_MAX(d->longest, len);
-		if (len > 2 && !memcmp(line, "##", 2)) {
-			d->tail_id[d->tails.n] = (int32_t)k->tokens.n - 1;
-			itr_strtab_add(&d->tails, line + 2, len - 2, (int32_t)d->tails.n);
+	return 0;
+}
+
+/* --- tokenizer.json ------------------------------------------------------------------------------------------------------------------------- */
+
+static const itr_json *only_of(const itr_json *part, const char *list)
+{
+	const itr_json *all = itr_json_get(part, list);
+	return !strcmp(itr_tokjson_type(part), "Sequence") && itr_json_count(all) == 1 ? itr_json_at(all, 0) : part;
+}
+
+/* What the file says about lower case and the rest, unless a model file or the user does. */
+static int read_normalizer(itr_tokenizer *k, const itr_json *j, const char *where, itr_err *err)
+{
+	const itr_json *b = only_of(itr_json_get(j, "normalizer"), "normalizers");
+	itr_tokenizer_rules *r = &k->rules;
+	if (strcmp(itr_tokjson_type(b), "BertNormalizer"))
+		return itr_tokjson_refuse(where, "normalizer", b, "built is BertNormalizer", err);
+	r->raw = !itr_json_bool(itr_json_get(b, "clean_text"), true);
+	if (r->fixed)
+		return 0;
+	const bool lower = itr_json_bool(itr_json_get(b, "lowercase"), true), strip = itr_json_bool(itr_json_get(b, "strip_accents"), lower);
+	const bool cjk = itr_json_bool(itr_json_get(b, "handle_chinese_chars"), true);
+	if (r->config_says && (r->lower != lower || r->strip_accents != strip || r->split_cjk != cjk || r->raw))
+		return itr_err_set(err, "'%s' and the tokenizer_config.json beside it differ about lower case (%s, %s), accents (%s, %s), Chinese characters or cleaning: transformers follows the config, "
+		                   "tokenizers the other; make them agree", where, lower ? "lower" : "kept", r->lower ? "lower" : "kept", strip ? "stripped" : "kept", r->strip_accents ? "stripped" : "kept");
+	r->lower = lower;
+	r->strip_accents = strip;
+	r->split_cjk = cjk;
+	return itr_tokenizer_settle_rules(r, err);
+}
+
+static int read_json(itr_tokenizer *k, struct wordpiece *d, const char *where, const itr_json *j, itr_err *err)
+{
+	const itr_json *model = itr_json_get(j, "model"), *pre = only_of(itr_json_get(j, "pre_tokenizer"), "pretokenizers");
+	const char *unk = itr_json_str(itr_json_get(model, "unk_token"), "[UNK]"), *prefix = itr_json_str(itr_json_get(model, "continuing_subword_prefix"), "##");
+	const int64_t chars = itr_json_int(itr_json_get(model, "max_input_chars_per_word"), 100);
+	if (strcmp(itr_tokjson_model(j), "WordPiece"))
+		return itr_err_set(err, "'%s' holds a model of type %.40s, not WordPiece", where, itr_tokjson_model(j));
+	if (strcmp(itr_tokjson_type(pre), "BertPreTokenizer"))
+		return itr_tokjson_refuse(where, "pre_tokenizer", pre, "built is BertPreTokenizer", err);
+	if (chars < 1 || chars > MAX_CHARS || strlen(unk) >= sizeof d->unk || strlen(prefix) >= sizeof d->prefix || !*prefix)
+		return itr_err_set(err, "'%s': max_input_chars_per_word %lld, unk_token '%.80s' or continuing_subword_prefix '%.40s' is not one that is built (1 to %d characters, not empty)", where, (long long)chars, unk,
+		                   prefix, MAX_CHARS);
+	d->max_chars = (size_t)chars;
+	strcpy(d->unk, unk);
+	strcpy(d->prefix, prefix);
+	if (read_normalizer(k, j, where, err) < 0 || itr_tokjson_vocab(k, j, where, err) < 0)
+		return -1;
+	d->known = (int32_t)k->tokens.n;
+	if (itr_tokjson_finish(k, j, where, err) < 0)
+		return -1;
+	k->unk = itr_tokenizer_id(k, unk);
+	k->pad = itr_tokenizer_id(k, "[PAD]");
+	return k->unk >= 0 ? 0 : itr_err_set(err, "'%s': its unk_token '%s' is not in its vocabulary", where, unk);
+}
+
+/* --- both ------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void find_tails(itr_tokenizer *k, struct wordpiece *d)
+{
+	const size_t prefix = strlen(d->prefix);
+	itr_strtab_init(&d->tails, k->tokens.n);
+	d->tail_id = itr_xmalloc((size_t)k->tokens.n * sizeof *d->tail_id);
+	for (int32_t id = 0; id < d->known; id++) {
+		const struct itr_strkey *key = &k->tokens.keys[id];
+		const char *token = k->tokens.bytes.data + key->at;
+		d->longest = ITR_MAX(d->longest, (size_t)key->len);
+		if (key->len > prefix && !memcmp(token, d->prefix, prefix)) {
+			d->tail_id[d->tails.n] = id;
+			itr_strtab_add(&d->tails, token + prefix, key->len - prefix, (int32_t)d->tails.n);
 		}
 	}
+}
+
+static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules, itr_err *err)
+{
+	struct wordpiece *d = k->data = itr_xcalloc(1, sizeof *d);
+	(void)rules;                            /* k has them, and a tokenizer.json may change them */
+	*d = (struct wordpiece){ .max_chars = 100, .unk = "[UNK]", .prefix = "##" };
+	int rc;
+	if (itr_tokjson_like(text, n)) {
+		itr_json *j = itr_json_parse(text, n, where, err);
+		rc = j ? read_json(k, d, where, j, err) : -1;
+		itr_json_free(j);
+	} else {
+		rc = read_lines(k, where, text, n, err);
+		d->known = (int32_t)k->tokens.n;
+		if (rc == 0)
+			rc = specials(k, where, err);
+	}
+	if (rc < 0)
+		return -1;
+	find_tails(k, d);
 	for (int c = 0; c < 128; c++) {
 		unsigned f = itr_ud_flags(c);
-		d->ascii[c] = f & ITR_UD_REMOVED ? 0 : f & ITR_UD_SPACE ? ' ' : (char)(rules->lower ? itr_ud_lower(c) : c);
+		d->ascii[c] = !k->rules.raw && (f & ITR_UD_REMOVED) ? 0 : !k->rules.raw && (f & ITR_UD_SPACE) ? ' ' : (char)(k->rules.lower ? itr_ud_lower(c) : c);
 		d->split[c] = f & ITR_UD_SPACE ? 1 : f & ITR_UD_PUNCT ? 2 : 0;
 	}
-	return specials(k, d, where, err);
+	return 0;
 }
 
 /* The longest token that word[from..len) begins with, into *taken; -1: none. */
@@ -81,7 +172,7 @@ static int32_t longest_piece(const itr_tokenizer *k, const struct wordpiece *d, 
 		hash[i + 1] = itr_strhash_step(hash[i], (unsigned char)word[from + i]);
 	for (*taken = n; *taken > 0; --*taken) {
 		int32_t v = itr_strtab_get(from ? &d->tails : &k->tokens, word + from, *taken, hash[*taken]);
-		if (v >= 0)
+		if (v >= 0 && v < d->known)
 			return from ? d->tail_id[v] : v;
 	}
 	return -1;
@@ -92,12 +183,12 @@ static void put_word(const itr_tokenizer *k, const char *word, size_t len, size_
 	const struct wordpiece *d = k->data;
 	int32_t ids[MAX_CHARS];
 	int n = 0;
-	if (chars > MAX_CHARS) {
+	if (chars > d->max_chars) {
 		itr_ids_push(out, k->unk);
 		return;
 	}
 	int32_t whole = lookup(&k->tokens, word, len);
-	if (whole >= 0) {
+	if (whole >= 0 && whole < d->known) {
 		itr_ids_push(out, whole);
 		return;
 	}
@@ -152,11 +243,11 @@ static void normalise(const itr_tokenizer *k, itr_buf *to, const char *s, size_t
 	for (size_t i = 0; i < t.n; i++) {
 		unsigned f = itr_ud_flags(t.v[i]);
 		bool apart = (f & ITR_UD_CJK) && k->rules.split_cjk;
-		if (f & ITR_UD_REMOVED)
+		if ((f & ITR_UD_REMOVED) && !k->rules.raw)
 			continue;
 		if (apart)
 			itr_cps_push(&u, ' ');
-		itr_cps_push(&u, f & ITR_UD_SPACE ? ' ' : t.v[i]);
+		itr_cps_push(&u, (f & ITR_UD_SPACE) && !k->rules.raw ? ' ' : t.v[i]);
 		if (apart)
 			itr_cps_push(&u, ' ');
 	}
@@ -182,7 +273,7 @@ static void normalise(const itr_tokenizer *k, itr_buf *to, const char *s, size_t
 	free(u.v);
 }
 
-static void encode_part(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
+static void encode(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
 {
 	const struct wordpiece *d = k->data;
 	char few[STACK];
@@ -191,7 +282,7 @@ static void encode_part(const itr_tokenizer *k, const char *s, size_t n, itr_ids
 		if ((unsigned char)s[i] >= 0x80)
 			break;
 		few[m] = d->ascii[(unsigned char)s[i]];
-		m += few[m] != 0;
+		m += few[m] != 0 || k->rules.raw;
 		if (i + 1 == n) {
 			split_words(k, few, m, out);
 			return;
@@ -203,36 +294,6 @@ static void encode_part(const itr_tokenizer *k, const char *s, size_t n, itr_ids
 	itr_buf_free(&b);
 }
 
-/* The special token at s, which begins with '[': its number, or -1. The references find them in the text as it is, before anything else. */
-static int special_at(const struct wordpiece *d, const char *s, size_t n)
-{
-	for (int i = 0; i < SPECIALS; i++) {
-		size_t len = strlen(special_names[i]);
-		if (d->special[i] >= 0 && len <= n && !memcmp(s, special_names[i], len))
-			return i;
-	}
-	return -1;
-}
-
-static void encode(const itr_tokenizer *k, const char *text, size_t n, itr_ids *out)
-{
-	const struct wordpiece *d = k->data;
-	const char *from = text, *end = text + n, *p = text;
-	while (n && (p = memchr(p, '[', (size_t)(end - p))) && !itr_ids_full(out)) {
-		int i = special_at(d, p, (size_t)(end - p));
-		if (i < 0) {
-			p++;
-			continue;
-		}
-		if (p > from)
-			encode_part(k, from, (size_t)(p - from), out);
-		itr_ids_push(out, d->special[i]);
-		from = p += strlen(special_names[i]);
-	}
-	if (from < end)
-		encode_part(k, from, (size_t)(end - from), out);
-}
-
 const itr_tokenizer_kind_desc itr_tokenizer_wordpiece = {
-	.name = "wordpiece", .what = "BERT's word pieces: vocab.txt, one token a line", .parse = parse, .encode = encode, .free = free_wordpiece,
+	.name = "wordpiece", .what = "BERT's word pieces: vocab.txt, one token a line, or tokenizer.json", .parse = parse, .encode = encode, .normalise = normalise, .split = split_words, .free = free_wordpiece,
 };

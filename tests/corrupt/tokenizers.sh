@@ -12,9 +12,12 @@ scribble() { local k at size; size=$(stat -c %s "$2"); for ((k = 0; k < 80; k++)
 t "merges, packed, scribbled at 80 places" scribble clip-bpe m.gz
 t "merges, plain, scribbled at 80 places" scribble clip-bpe "$M"
 t "word pieces scribbled at 80 places" scribble wordpiece "$V"
+t "tokenizer.json of word pieces scribbled at 80 places" scribble wordpiece "$ROOT/tests/golden/added/bert.json"
+t "tokenizer.json of CLIP scribbled at 80 places" scribble clip-bpe "$ROOT/tests/golden/added/clip.json"
 cut_plain() { local k; for ((k = 0; k < 40; k++)); do head -c $(($(stat -c %s "$2") * k / 40)) "$2" > cut.txt; calm "$1:cut.txt" || return 1; done; }
 t "merges cut at forty places" cut_plain clip-bpe "$M"
 t "word pieces cut at forty places" cut_plain wordpiece "$V"
+t "tokenizer.json cut at forty places" cut_plain wordpiece "$ROOT/tests/golden/added/bert.json"
 head -c 100000000 /dev/zero | gzip -9 > bomb.gz
 expect_err "'bomb.gz' is refused: it unpacks to more than" "a file that unpacks to 100 MB" "$T" -t clip-bpe:bomb.gz c.txt
 head -c 70000000 /dev/zero > zeros

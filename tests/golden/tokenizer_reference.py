@@ -44,10 +44,12 @@ def clip(path):
 
 
 class OpenClip:
-    """open_clip's own tokenizer.py; ftfy, which repairs text, replaced by nothing, and torch, which only makes the array, by an empty module where it is missing."""
+    """open_clip's own tokenizer.py; ftfy without its repair of mis-decoded text, and torch, which only makes the array, replaced by an empty module where it is missing."""
 
     def __init__(self, path, source):
-        sys.modules["ftfy"] = types.SimpleNamespace(fix_text=lambda text: text)
+        import ftfy
+        whole = ftfy.fix_text
+        sys.modules["ftfy"] = types.SimpleNamespace(fix_text=lambda text: whole(text, fix_encoding=False))
         try:
             import torch  # noqa: F401
         except ImportError:

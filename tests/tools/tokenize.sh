@@ -46,3 +46,47 @@ if [ -f "$COCO" ] && [ -d "$SHARED/weights/all-MiniLM-L6-v2" ] && [ -d "$SHARED/
 else
 	skip "the real vocabularies" "no $SHARED/weights, $SHARED/data/coco5k"
 fi
+
+# tokenizer.json alone, beside a vocab.txt, and what is not built in it; tokens added by the files beside
+A=$ROOT/tests/golden/added
+mkdir -p only both folder; cp "$A/bert.json" only/tokenizer.json; cp "$A/bert.json" both/tokenizer.json; cp "$ROOT/tests/golden/tokenizers_vocab.txt" both/vocab.txt
+echo 'a snowcat and the cat' > t.txt
+t "tokenizer.json alone is enough" bash -c "[ \"\$($BIN/tokenize -t only t.txt)\" = \"\$($BIN/tokenize -t wordpiece:$A/bert.json t.txt)\" ]"
+t "a vocab.txt that agrees may lie beside it" bash -c "[ \"\$($BIN/tokenize -t only t.txt)\" = \"\$($BIN/tokenize -t both t.txt)\" ]"
+sed -i '20s/.*/changed/' both/vocab.txt
+expect_err "beside it give id 19 to different tokens" "one that differs: refused" $BIN/tokenize -t both t.txt
+no() { jq -c "$3" "$A/$2" > folder/tokenizer.json; expect_err "$4" "tokenizer.json: $1" $BIN/tokenize -t folder t.txt; }
+no "another model" bert.json '.model.type = "Unigram"' 'type Unigram'
+no "another normalizer" bert.json '.normalizer = {"type":"Precompiled"}' 'normalizer is Precompiled'
+no "no normalizer" bert.json '.normalizer = null' 'normalizer is none'
+no "another pre_tokenizer" bert.json '.pre_tokenizer = {"type":"Whitespace"}' 'pre_tokenizer is Whitespace'
+no "another post_processor" bert.json '.post_processor = {"type":"ByteLevel"}' 'post_processor is ByteLevel'
+no "another template" bert.json '.post_processor.single |= .[1:]' 'no other template'
+no "a special token that is not there" bert.json '.post_processor.special_tokens["[CLS]"].ids = [77]' 'with id 77'
+no "truncation on the left" bert.json '.truncation = {"direction":"Left","max_length":5,"stride":0,"strategy":"LongestFirst"}' 'Left end'
+no "ids with a gap" bert.json '.model.vocab["[PAD]"] = 100000' 'PAD.*has 100000'
+no "an added token whose id leaves a gap" bert.json '.added_tokens[-1].id += 1' 'gaps'
+no "an unknown word that is not there" bert.json '.model.unk_token = "<nix>"' "<nix>"
+no "BPE that is not CLIP's" clip.json '.pre_tokenizer = {"type":"ByteLevel","add_prefix_space":false}' "pre_tokenizer is ByteLevel"
+no "BPE with another normalizer" clip.json '.normalizer = {"type":"NFC"}' "normalizer is NFC"
+no "BPE with byte_fallback" clip.json '.model.byte_fallback = true' "byte_fallback"
+no "BPE with other numbers" clip.json '.model.vocab |= with_entries(if .key == "a" then .value = 1 elif .key == "\"" then .value = 64 else . end)' "numbering"
+rm -rf folder; mkdir folder; cp only/tokenizer.json folder; echo '{"tokenizer_class":"BertTokenizer","do_lower_case":false}' > folder/tokenizer_config.json
+expect_err "differ about lower case" "a config that contradicts tokenizer.json" $BIN/tokenize -t folder t.txt
+echo '{"tokenizer_class":"PreTrainedTokenizerFast","do_lower_case":false}' > folder/tokenizer_config.json
+t "the general class follows tokenizer.json" bash -c "[ \"\$($BIN/tokenize -t only t.txt)\" = \"\$($BIN/tokenize -t folder t.txt)\" ]"
+rm -rf folder; mkdir folder; printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' a snow '##cat' cat and the > folder/vocab.txt
+ids() { [ "$($BIN/tokenize -t folder t.txt)" = "$1" ] || { $BIN/tokenize -t folder t.txt; return 1; }; }
+t "without added tokens: pieces" ids '[2,4,5,6,8,9,7,3]'
+echo '{"snowcat":10}' > folder/added_tokens.json
+t "added_tokens.json" ids '[2,4,10,8,9,7,3]'
+echo '{"do_lower_case":true,"added_tokens_decoder":{"10":{"content":"and","special":false},"11":{"content":"the","lstrip":true,"rstrip":true}}}' > folder/tokenizer_config.json
+expect_err "'and' has id 10, the vocabulary gives it 8" "added_tokens_decoder: ids that contradict the vocabulary" $BIN/tokenize -t folder t.txt
+echo '{"do_lower_case":true,"added_tokens_decoder":{"10":{"content":"snowcat and"}}}' > folder/tokenizer_config.json
+t "added_tokens_decoder wins over added_tokens.json" ids '[2,4,10,9,7,3]'
+echo '{"cls_token":"<s>"}' > folder/tokenizer_config.json
+expect_err "call the cls_token '<s>'" "special tokens of other names" $BIN/tokenize -t folder t.txt
+printf 'men\342\200\231s room &amp;amp; \357\274\241\357\254\201\ncaf\303\203\302\251\n' > c.txt
+t "open_clip: quotes, width, ligatures and entities as ftfy" bash -c "[ \"\$($BIN/tokenize -q -t clip-bpe:$ROOT/tests/golden/tokenizers_merges.txt --clip-clean open_clip c.txt | head -n 1)\" = \"\$(echo \"men's room & afi\" | $BIN/tokenize -q -t clip-bpe:$ROOT/tests/golden/tokenizers_merges.txt --clip-clean open_clip)\" ]"
+$BIN/tokenize -t clip-bpe:$ROOT/tests/golden/tokenizers_merges.txt --clip-clean open_clip c.txt > /dev/null 2> warned
+t "open_clip: text that ftfy would repair is told" grep -q '1 captions look as if' warned

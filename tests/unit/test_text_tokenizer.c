@@ -84,6 +84,63 @@ static bool same_ids(const char *want, const int32_t *ids, int64_t n)
 	return true;
 }
 
+/* tokenizer.json with added tokens of every kind: what tokenizers makes of them (gen_added.py); the same again from the bytes and rules that a model file keeps. */
+static void test_added(void **state)
+{
+	static const struct { const char *file, *kind; } files[] = { { "bert.json", "wordpiece" }, { "cased.json", "wordpiece" }, { "raw.json", "wordpiece" }, { "clip.json", "clip-bpe" }, { "plain.json", "clip-bpe" } };
+	itr_tokenizer *k[5][2];
+	char *line = NULL, name[16];
+	size_t room = 0;
+	int checked = 0, wrong = 0;
+	FILE *f = fopen("tests/golden/added/ids.txt", "r");
+	(void)state;
+	assert_non_null(f);
+	for (int i = 0; i < 5; i++) {
+		itr_err err = ITR_ERR_INIT;
+		size_t n;
+		char *spec = itr_xasprintf("%s:tests/golden/added/%s", files[i].kind, files[i].file), *rules;
+		if (!(k[i][0] = itr_tokenizer_new(spec, NULL, &err)))
+			fail_msg("%s", err.msg);
+		const void *source = itr_tokenizer_source(k[i][0], &n);
+		rules = itr_tokenizer_rules_json(k[i][0]);
+		if (!(k[i][1] = itr_tokenizer_parse(files[i].kind, "model", source, n, &(itr_tokenizer_opts){ .rules = rules }, &err)))
+			fail_msg("%s", err.msg);
+		free(rules);
+		free(spec);
+	}
+	while (getline(&line, &room, f) > 0) {
+		int at = 0, i = 0;
+		if (line[0] == '#')
+			continue;
+		assert_int_equal(sscanf(line, "%15s %n", name, &at), 1);
+		while (strcmp(files[i].file, name))
+			i++;
+		char *text = itr_xmalloc(strlen(line));
+		const size_t n = unhex(line + at, text);
+		int32_t *ids = itr_xmalloc((size_t)itr_tokenizer_max_ids(n) * sizeof *ids);
+		for (int again = 0; again < 2; again++) {
+			const int64_t m = itr_tokenizer_encode(k[i][again], text, n, ids, itr_tokenizer_max_ids(n));
+			if (!same_ids(strchr(line + at, ' ') + 1, ids, m)) {
+				print_message("%.200s", line);
+				for (int64_t c = 0; c < m && c < 60; c++)
+					print_message("%d,", ids[c]);
+				print_message("\n");
+				wrong++;
+			}
+		}
+		checked++;
+		free(ids);
+		free(text);
+	}
+	assert_true(checked > 1000);
+	assert_int_equal(wrong, 0);
+	for (int i = 0; i < 5; i++)
+		for (int again = 0; again < 2; again++)
+			itr_tokenizer_free(k[i][again]);
+	free(line);
+	fclose(f);
+}
+
 static void test_golden(void **state)
 {
 	itr_tokenizer *k[4];
@@ -312,7 +369,7 @@ static void test_lengths(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_names), cmocka_unit_test(test_long), cmocka_unit_test(test_damaged),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_added), cmocka_unit_test(test_names), cmocka_unit_test(test_long), cmocka_unit_test(test_damaged),
 	                                    cmocka_unit_test(test_words), cmocka_unit_test(test_threads), cmocka_unit_test(test_lengths) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
