@@ -2,7 +2,7 @@
 # make install and uninstall: PREFIX and prefix, names with a space and a quote; installed programs speak of themselves and of each other by the names they are installed under.
 . "$(dirname "$0")/../lib.sh"
 [ -z "${SANITIZE:-}" ] || { skip "make install" "the sanitizer build is not installed"; exit 0; }
-go() { make -s -C "$ROOT" "$@"; }
+go() { make -s -C "$ROOT" -o all "$@"; }             # -o all: what was built is installed, whatever flags it was built with
 P="$TMP/it's a/prefix"; I=$P/bin
 t "make install PREFIX=DIR" go install PREFIX="$P"
 t "every program is there as itr-NAME, with its page" bash -c 'cd "$1" && for p in "$2"/*; do n=$(basename "$p"); [ -x "bin/itr-$n" ] && [ -s "share/man/man1/itr-$n.1" ] || { echo "$n"; exit 1; }; done' _ "$P" "$BIN"
