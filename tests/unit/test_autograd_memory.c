@@ -113,6 +113,7 @@ static void make(struct net *y, const char *name, bool image)
 		y->c.image_size = SIZE;
 	else {
 		y->c.vocab = 50;
+		y->c.pooling = ITR_POOL_CLS;              /* what itr_tower_open makes of the default */
 		y->c.width = y->c.width > 256 ? 256 : y->c.width;
 		y->c.mlp = 512;
 		y->c.layers = 2;
