@@ -120,6 +120,25 @@ same_ids() { printf '1 Q0 2 1 2 t\n2 Q0 1 1 2 t\n' > n.run && printf '1 0 2 1\n2
 repeated() { printf 'q1 0 a 1\nq1 0 a 1\nq1 0 b 3\n' > rep.qrels && qr g.run rep.qrels && is '.warnings | map(test("^1 judgements stand in .* more than once")) | any'; }
 one_sided() { printf 't2i:q1 0 a 1\ni2t:a 0 q1 1\n' > o.qrels && qr g.run o.qrels && is '.i2t == null and (.warnings | map(test("no i2t lists, although i2t queries are judged")) | any)'; }
 absent_per_query() { "$E" --run g.run --relevance g.qrels --no-track -q --per-query mq.npz > /dev/null && unzip -p mq.npz t2i_query_id.npy | tr -d '\0' | grep -q q3 && "$E" --compare mq.npz mq.npz --json -q | jq -e '.t2i.n_queries == 2 and .t2i.mrr.difference == 0'; }
+like_ranx() { python3 - "$E" "$G/ranx.json" <<'PY'
+import json, subprocess, sys
+keys = {"exponential": "ndcg@10"}
+for n, c in enumerate(json.load(open(sys.argv[2], encoding="utf-8"))["cases"]):
+    with open("x.run", "w", encoding="utf-8") as f:
+        f.writelines("%s Q0 %s 1 %s t\n" % (q, d, s) for q, d, s in c["run"])
+    with open("x.qrels", "w", encoding="utf-8") as f:
+        f.writelines("%s 0 %s %d\n" % (q, d, g) for q, l in c["qrels"].items() for d, g in l.items())
+    for gain in "linear", "exponential":
+        r = json.loads(subprocess.run([sys.argv[1], "--run", "x.run", "--relevance", "x.qrels", "--conventions", "ranx", "--gain", gain, "--bootstrap", "0", "--per-query", "none", "--no-track",
+                                       "--json", "-q"], capture_output=True, check=True).stdout)["t2i"]
+        for k, v in c["ranx"].items():
+            if k in ("exponential", "ndcg@10") and (k == "exponential") != (gain == "exponential"):
+                continue
+            if abs(r[keys.get(k, k)] - v) > 1e-9:
+                sys.exit("case %d: %s is %r, ranx says %r" % (n, k, r[keys.get(k, k)], v))
+PY
+}
+t "ranx's own figures on runs with ties, close and infinite scores" like_ranx
 t "grades count in ndcg, linear and exponential" graded
 t "what a run lacks and what is not judged is counted and said" counts
 t "each convention's own rule for ties" tied_by_rule

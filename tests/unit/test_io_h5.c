@@ -59,6 +59,26 @@ static void write_sample(const char *path, bool commit)
 		itr_h5_close(h);
 }
 
+static void test_beyond_float32(void **state)
+{
+	(void)state;
+	char *path = temp("wide.h5");
+	itr_h5 *h = itr_h5_create(path, "itr-features", true, &err);
+	assert_non_null(h);
+	OK(itr_h5_write(h, "/wide", ITR_F64, 2, (int64_t[]){ 2, 2 }, (double[]){ 1, 3.4028235e38, 1e300, NAN }, &err));
+	OK(itr_h5_write(h, "/edge", ITR_F64, 1, (int64_t[]){ 3 }, (double[]){ -3.4028235e38, INFINITY, NAN }, &err));
+	OK(itr_h5_commit(h, &err));
+	h = itr_h5_open(path, NULL, &err);
+	assert_null(itr_h5_read(h, "/wide", ITR_F32, NULL, &err));
+	assert_non_null(strstr(err.msg, "row 1 holds 1e+300, which is beyond float32's range"));
+	float *edge = itr_h5_read(h, "/edge", ITR_F32, NULL, &err);
+	assert_true(edge && isfinite(edge[0]) && isinf(edge[1]) && isnan(edge[2]));
+	itr_aligned_free(edge);
+	itr_h5_close(h);
+	unlink(path);
+	free(path);
+}
+
 static void test_round_trip(void **state)
 {
 	(void)state;
@@ -272,7 +292,7 @@ static void test_cut_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_text_and_names), cmocka_unit_test(test_long_text), cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_beyond_float32), cmocka_unit_test(test_text_and_names), cmocka_unit_test(test_long_text), cmocka_unit_test(test_same_bytes),
 		cmocka_unit_test(test_whole_or_absent), cmocka_unit_test(test_cut_short),
 	};
 	return cmocka_run_group_tests_name("io_h5", tests, NULL, NULL);
