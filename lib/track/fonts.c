@@ -1,9 +1,9 @@
-/* fonts.c - will the texts of a plot be there? gnuplot draws without fonts, says nothing and exits 0. fontconfig's own programs are asked; Pango, which gnuplot draws with, needs
- * their package. Where they are missing nothing is known and nothing is said. */
-#include <stdio.h>
+/* fonts.c - will the texts of a plot be there? gnuplot draws without fonts, says nothing and exits 0; what no font has becomes a black box as large as the plot. fontconfig's own
+ * program is asked; Pango, which gnuplot draws with, needs its package. Where it is missing nothing is known and nothing is said. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic_file.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,59 +12,78 @@
 #include "io/utf8.h"
 #include "track/plot_internal.h"
 
-enum { MAX_KINDS = 64, MAX_SCRIPT = 1 << 24 };
+enum { MAX_SCRIPT = 1 << 24, MAX_ANSWER = 1 << 23, LAST = 0x10FFFF, BOX = 0x25A1 };
 
-/* The different characters of the script beyond ASCII, the first MAX_KINDS. */
-static int characters(const char *gp, uint32_t *kinds)
+/* A bit for each character that some font has, from fc-list's lines of "20-7e a0 ..."; NULL where it cannot be asked; *any: there is a font. */
+static uint8_t *characters_of_fonts(bool *any)
 {
-	size_t n = 0;
-	int count = 0;
-	char *text = itr_path_read(gp, MAX_SCRIPT, &n, NULL);
-	for (size_t at = 0; text && at < n && count < MAX_KINDS;) {
-		uint32_t c = 0;
-		int used = itr_utf8_decode(text + at, n - at, &c), i = 0;
-		at += used ? (size_t)used : 1;
-		while (c >= 0x80 && i < count && kinds[i] != c)
-			i++;
-		if (used && c >= 0x80 && i == count)
-			kinds[count++] = c;
+	const char *argv[] = { "fc-list", "-f", "%{charset}\n", NULL };
+	char *text = itr_xcalloc(MAX_ANSWER, 1), *end;
+	uint8_t *bits = NULL;
+	*any = false;
+	if (itr_proc_exists("fc-list") && itr_proc_run(argv, NULL, text, MAX_ANSWER, NULL) == 0) {
+		bits = itr_xcalloc(LAST / 8 + 1, 1);
+		for (const char *s = text; *s; s = *end ? end + 1 : end) {
+			unsigned long from = strtoul(s, &end, 16), to = from;
+			if (end == s)
+				end = (char *)(uintptr_t)s;
+			else if (*end == '-')
+				to = strtoul(end + 1, &end, 16);
+			*any |= end != s;
+			for (unsigned long c = from; end != s && c <= to && c <= LAST; c++)
+				bits[c / 8] |= (uint8_t)(1 << c % 8);
+		}
 	}
 	free(text);
-	return count;
+	return bits;
 }
 
-/* Does one font have all these? True where it cannot be asked. */
-static bool have(const uint32_t *kinds, int n)
+/* Marks that are not drawn by themselves (Unicode's Default_Ignorable_Code_Point). */
+static bool invisible(uint32_t c)
 {
-	char out[16] = "";
-	itr_buf pattern = ITR_BUF_INIT;
-	itr_buf_puts(&pattern, ":charset=");
-	for (int i = 0; i < n; i++)
-		itr_buf_printf(&pattern, "%s%x", i ? " " : "", (unsigned)kinds[i]);
-	const char *argv[] = { "fc-list", pattern.data, "file", NULL };
-	bool known = itr_proc_run(argv, NULL, out, sizeof out, NULL) == 0;
-	itr_buf_free(&pattern);
-	return !known || out[0];
+	return c < 0x20 || c == 0xAD || c == 0x34F || c == 0xFEFF || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+	       (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xE0000 && c <= 0xE0FFF);
+}
+
+/* The script with a small box for each character that no font has; the first of these, and how many there are. */
+static int64_t replace_missing(const char *gp, size_t n, const uint8_t *bits, itr_buf *out, uint32_t *first)
+{
+	int64_t missing = 0;
+	const bool box = bits[BOX / 8] >> BOX % 8 & 1;
+	for (size_t at = 0, used; at < n; at += used) {
+		uint32_t c = 0;
+		used = ITR_MAX((size_t)itr_utf8_decode(gp + at, n - at, &c), (size_t)1);
+		if (c < 0x80 || invisible(c) || (bits[c / 8] >> c % 8 & 1)) {
+			itr_buf_add(out, gp + at, used);
+			continue;
+		}
+		*first = missing++ ? *first : c;
+		itr_utf8_put(out, box ? BOX : '?');
+	}
+	return missing;
 }
 
 int itr_plot_fonts(const char *png, const char *gp, itr_err *err)
 {
-	const char *argv[] = { "fc-match", "-f", "%{file}", "DejaVu Sans", NULL };
-	char out[16] = "";
-	uint32_t kinds[MAX_KINDS];
-	if (!itr_proc_exists("fc-match") || !itr_proc_exists("fc-list"))
-		return 0;
-	if (itr_proc_run(argv, NULL, out, sizeof out, NULL) == 0 && !out[0])
-		return itr_err_set(err, "no font is installed, so '%s' would have no text and is not drawn: apt-get install fonts-dejavu-core, then: gnuplot -d '%s'", png, gp);
-	int n = characters(gp, kinds);
-	for (int i = 0; n && !have(kinds, n) && i < n; i++)
-		if (!have(&kinds[i], 1)) {
-			itr_buf c = ITR_BUF_INIT;
-			itr_utf8_put(&c, kinds[i]);
-			itr_warn("'%s': no installed font has '%s' (U+%04X), which is drawn as a box: apt-get install fonts-noto-core fonts-noto-cjk, then: gnuplot -d '%s'", png, c.data,
-			         (unsigned)kinds[i], gp);
-			itr_buf_free(&c);
-			break;
-		}
-	return 0;
+	bool any;
+	uint8_t *bits = characters_of_fonts(&any);
+	size_t n = 0;
+	uint32_t first = 0;
+	itr_buf script = ITR_BUF_INIT, c = ITR_BUF_INIT;
+	char *text = bits && any ? itr_path_read(gp, MAX_SCRIPT, &n, NULL) : NULL;
+	int64_t missing = text ? replace_missing(text, n, bits, &script, &first) : 0;
+	int rc = 0;
+	if (bits && !any)
+		rc = itr_err_set(err, "no font is installed, so '%s' would have no text and is not drawn: apt-get install fonts-dejavu-core, then: gnuplot -d '%s'", png, gp);
+	if (missing) {
+		itr_utf8_put(&c, first);
+		itr_warn("'%s': no installed font has %lld of its characters, such as '%s' (U+%04X); a small box stands for each. apt-get install fonts-noto-core fonts-noto-cjk, "
+		         "then draw it again", png, (long long)missing, c.data, (unsigned)first);
+		rc = itr_atomic_write(gp, script.data, script.len, err);
+	}
+	itr_buf_free(&script);
+	itr_buf_free(&c);
+	free(text);
+	free(bits);
+	return rc;
 }

@@ -58,7 +58,7 @@ void itr_plot_quote(itr_buf *out, const char *s);
 const char *itr_plot_colour(int i);
 /* The first lines of a script NAME.gp for NAME.png: it works from any folder, picks pngcairo or png, knows `out`. */
 void itr_plot_preamble(itr_buf *out, const char *png, int width, int height, int font);
-/* Runs the script that lies beside `png`. Without fonts it fails (the texts would be missing); characters that no font has are warned of. */
+/* Runs the script that lies beside `png`. Without fonts it fails (the texts would be missing); characters that no font has become small boxes, with a warning. */
 ITR_MUST_USE int itr_plot_run(const char *png, itr_err *err);
 
 #endif

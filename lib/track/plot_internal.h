@@ -39,7 +39,7 @@ struct itr_figure {
 /* The script and the data it plots, from the whole figure. */
 void itr_plot_script(itr_figure *f, itr_buf *gp, itr_buf *dat);
 
-/* -1 with err when there is no font at all; warns when none has a character of the script `gp`. */
+/* -1 with err when there is no font at all. Characters that none has are replaced in the script `gp`, and warned of. */
 ITR_MUST_USE int itr_plot_fonts(const char *png, const char *gp, itr_err *err);
 
 #endif

@@ -50,6 +50,10 @@ if command -v gnuplot > /dev/null; then
 	jq -c 'if (.captions | type) == "array" then .captions[].text = "the same words" else . end' $M > $(dirname $M)/same.jsonl
 	$S all.npz --manifest $(dirname $M)/same.jsonl --random 3 --sheet out/same.png > same.txt
 	t "a picture of the very caption that was asked is no miss" bash -c "grep -q 'same caption' out/same.gp && ! grep -q 'miss' out/same.gp"
+	if command -v fc-list > /dev/null && [ -z "$(fc-list :charset=13000)" ]; then      # a hieroglyph
+		jq -c 'if (.captions | type) == "array" then .captions[].text = "\ud80c\udc00 a star" else . end' $M > $(dirname $M)/signs.jsonl
+		t "a character that no font has: said, and a small box stands for it" bash -c "$S all.npz --manifest $(dirname $M)/signs.jsonl --random 1 --sheet out/signs.png 2>&1 | grep -q 'U+13000' && grep -q ' a star' out/signs.gp && ! grep -q \$'\xf0\x93\x80\x80' out/signs.gp"
+	fi
 	expect_err "exists: --force" "a sheet is not overwritten" $S all.npz --manifest $M --sheet out/sheet.png
 else
 	skip "a sheet" "gnuplot is not installed"
