@@ -105,8 +105,8 @@ static int read_json(itr_tokenizer *k, struct wordpiece *d, const char *where, c
 		return itr_err_set(err, "'%s': max_input_chars_per_word %lld, unk_token '%.80s' or continuing_subword_prefix '%.40s' is not one that is built (1 to %d characters, not empty)", where, (long long)chars, unk,
 		                   prefix, MAX_CHARS);
 	d->max_chars = (size_t)chars;
-	strcpy(d->unk, unk);
-	strcpy(d->prefix, prefix);
+	memcpy(d->unk, unk, strlen(unk) + 1);
+	memcpy(d->prefix, prefix, strlen(prefix) + 1);
 	if (read_normalizer(k, j, where, err) < 0 || itr_tokjson_vocab(k, j, where, err) < 0)
 		return -1;
 	d->known = (int32_t)k->tokens.n;
