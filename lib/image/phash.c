@@ -75,20 +75,23 @@ static int by_place(const void *a, const void *b)
 	return p->j < q->j ? -1 : p->j > q->j;
 }
 
-/* All pairs within the rows that share band b's value; a pair is taken in the first band that it shares. */
-static void compare_bucket(const itr_phash *h, const int *group, const int64_t *rows, int64_t n, int b, int max_distance, pairs *out)
+/* All pairs within the rows that share band b's value; a pair is taken in the first band that it shares. `near_by` has room for n hashes: smooth pictures crowd some buckets, and
+ * there only reading in order keeps the pace. */
+static void compare_bucket(const itr_phash *h, const int *group, const int64_t *rows, int64_t n, int b, int max_distance, itr_phash *near_by, pairs *out)
 {
 	for (int64_t x = 0; x < n; x++)
+		near_by[x] = h[rows[x]];
+	for (int64_t x = 0; x < n; x++)
 		for (int64_t y = x + 1; y < n; y++) {
-			int64_t i = rows[x], j = rows[y];
-			if (group[i] == group[j])
+			int distance = count_bits(near_by[x].bits[0] ^ near_by[y].bits[0]);
+			if (distance > max_distance)
 				continue;
-			int distance = itr_phash_distance(h[i], h[j]);
-			bool earlier = distance > max_distance;
+			distance += count_bits(near_by[x].bits[1] ^ near_by[y].bits[1]);
+			bool earlier = distance > max_distance || group[rows[x]] == group[rows[y]];
 			for (int k = 0; k < b && !earlier; k++)
-				earlier = band(h[i], k) == band(h[j], k);
+				earlier = band(near_by[x], k) == band(near_by[y], k);
 			if (!earlier)
-				ITR_VEC_PUSH(out, ((pair){ i, j, distance }));
+				ITR_VEC_PUSH(out, ((pair){ rows[x], rows[y], distance }));
 		}
 }
 
@@ -98,6 +101,7 @@ void itr_phash_pairs(const itr_phash *h, const int *group, int64_t n, int max_di
 	if (max_distance > ITR_PHASH_MAX_DISTANCE)
 		ITR_BUG("distance %d of perceptual hashes is beyond what the bands can find", max_distance);
 	int64_t *start = itr_xmalloc((VALUES + 1) * sizeof *start), *rows = itr_xmalloc((size_t)ITR_MAX(n, 1) * sizeof *rows);
+	itr_phash *near_by = itr_xmalloc((size_t)ITR_MAX(n, 1) * sizeof *near_by);
 	pairs out = ITR_VEC_INIT;
 	for (int b = 0; b < BANDS; b++) {
 		memset(start, 0, (VALUES + 1) * sizeof *start);
@@ -109,11 +113,12 @@ void itr_phash_pairs(const itr_phash *h, const int *group, int64_t n, int max_di
 			rows[--start[band(h[i], b) + 1]] = i;
 		for (int v = 0; v < VALUES; v++) {
 			int64_t first = start[v + 1], last = v + 2 <= VALUES ? start[v + 2] : n;
-			compare_bucket(h, group, rows + first, last - first, b, max_distance, &out);
+			compare_bucket(h, group, rows + first, last - first, b, max_distance, near_by, &out);
 		}
 	}
 	free(start);
 	free(rows);
+	free(near_by);
 	if (out.n)
 		qsort(out.v, out.n, sizeof *out.v, by_place);
 	for (size_t k = 0; k < out.n; k++)

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# train --split-by label, group:FILE: groups stay together, the model remembers the rule, evaluate deals a store out alike or refuses.
+. "$(dirname "$0")/../lib.sh"
+"$BIN/fetch-coco" --synthetic 90 --size 64 --seed 7 -q -o s && mkdir -p lab && for d in a b c d e f; do mkdir -p lab/$d; done
+n=0; for p in s/images/*.jpg; do n=$((n + 1)); d=$(printf 'abcdef' | cut -c$((n % 6 + 1))); cp "$p" lab/$d/$n.jpg; echo "scene number $n in $d" > lab/$d/$n.txt; done
+"$BIN/fetch-coco" --from sidecar lab --split-sizes none -q -o m > prepare.log 2>&1 && "$BIN/extract-features" --image-encoder classic --text-encoder hash m/manifest.jsonl -q -o f.h5 >> prepare.log 2>&1 ||
+	{ tail -n 5 prepare.log; echo "not ok - a store without a split"; exit 1; }
+{ echo id,group; jq -r 'select(.id) | .id' m/manifest.jsonl | awk '{print $0 ",g" NR % 9}'; } > g.csv
+rule() { "$BIN/train" --model cca --dims 8 --regularization 0.1 "$@" -q; }
+t "--split-by label" rule --split-by label f.h5 -o l.h5
+t "evaluate deals the store out by the labels that the model remembers" "$BIN/evaluate" --model l.h5 f.h5 --split test -q
+t "--split-by group:FILE" rule --split-by group:g.csv f.h5 -o g.h5
+t "evaluate deals the store out by those groups, from another folder too" sh -c 'mkdir -p away && cd away && "$0" --model ../g.h5 ../f.h5 --split test -q' "$BIN/evaluate"
+t "so does extract-features" "$BIN/extract-features" --model g.h5 f.h5 --split test -q -o e.npz
+t "a network remembers them as well" sh -c '"$0" --model mlp --hidden 8 --epochs 1 --split-by group:g.csv f.h5 -q -o n.h5 && "$1" --model n.h5 f.h5 --split val -q' "$BIN/train" "$BIN/evaluate"
+cp g.csv kept.csv; { head -1 kept.csv; tail -n +2 kept.csv | awk -F, '{print $1 ",h" NR % 7}'; } > g.csv
+expect_err "is not the one that the model was fitted with" "other groups under the same name are refused" "$BIN/evaluate" --model g.h5 f.h5 --split test -q
+rm g.csv
+expect_err "cannot open '.*g.csv'" "groups that are gone are named" "$BIN/evaluate" --model g.h5 f.h5 --split test -q
+expect_err "no labels to split by" "labels that the store does not have" sh -c '"$0" --from flickr "$1" --split-sizes none -q -o fl && "$2" --image-encoder classic --text-encoder hash fl/manifest.jsonl -q -o fl.h5 &&
+	"$3" --model cca --split-by label fl.h5 -o x.h5' "$BIN/fetch-coco" "$(mkdir -p fl0 && cp s/images/00000000000[1-9].jpg fl0 && (echo image,caption; cd fl0 && ls *.jpg | sed 's/.*/&,scene &/') > list.csv && mv list.csv fl0/captions.csv && echo fl0)" "$BIN/extract-features" "$BIN/train"
+expect_exit 2 "near is for pictures" rule --split-by near f.h5 -o x.h5
+expect_exit 2 "an unknown rule" rule --split-by labels f.h5 -o x.h5
+expect_exit 2 "a group without a file" rule --split-by group: f.h5 -o x.h5
+
+# every reader of text takes a byte-order mark, UTF-16 and line ends of any system
+{ printf '\357\273\277'; cat m/manifest.jsonl; } > m/bom.jsonl; iconv -f UTF-8 -t UTF-16 m/manifest.jsonl > m/wide.jsonl; sed 's/$/\r/' m/manifest.jsonl > m/crlf.jsonl
+for k in bom wide crlf; do t "a manifest: $k" sh -c '"$0" --image-encoder classic --text-encoder hash m/$2.jsonl -q --no-provenance -o $2.h5 && "$0" --image-encoder classic --text-encoder hash m/manifest.jsonl -q --no-provenance -f -o plain.h5 &&
+	cmp plain.h5 $2.h5' "$BIN/extract-features" - $k; done
+printf 'a red circle\nblue square\n' > q.txt; iconv -t UTF-16LE q.txt > q16.txt; { printf '\357\273\277'; sed 's/$/\r/' q.txt; } > qbom.txt; tr '\n' '\r' < q.txt > qmac.txt
+vocab=$TMP/v.txt; printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' a red circle blue square > $vocab
+for k in q16 qbom qmac; do t "captions: $k" sh -c '"$0" --tokenizer wordpiece:$1 q.txt -q > a && "$0" --tokenizer wordpiece:$1 $2.txt -q > b && cmp a b && grep -q "\[2,5,6,7,3\]" a' "$BIN/tokenize" $vocab $k; done
