@@ -11,8 +11,8 @@
 #include "search/lookup.h"
 
 struct opt {
-	const char *database, *text, *vector, *model, *split, *manifest, *root, *sheet, *ground_truth;
-	itr_strs query;
+	const char *database, *vector, *model, *text_weights, *split, *manifest, *root, *sheet, *ground_truth;
+	itr_strs query, text;
 	int64_t k, dim, random, rescore, captions_per_image;
 	int from, to, precision;
 	bool all, normalize;
@@ -33,7 +33,8 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("What is asked:"),
 	ITR_OPT_STRS("query", 0, struct opt, query, "ID...", "ids of the collection"),
 	ITR_OPT_ENUM("from", 0, struct opt, from, itr_lookup_kind_names, "what those ids are"),
-	ITR_OPT_STR("text", 0, struct opt, text, "WORDS", "words, turned into a vector by --model"),
+	ITR_OPT_TEXTS("text", 0, struct opt, text, "WORDS", "words, turned into a vector by --model; may be given several times"),
+	ITR_OPT_STR("text-weights", 0, struct opt, text_weights, "PATH", "weights of the model's text encoder (default: those of the right hash in the caches of {fetch-model} and Hugging Face)"),
 	ITR_OPT_STR("vector", 0, struct opt, vector, "FILE.npy", "one vector a row"),
 	ITR_OPT_INT_IN("random", 0, struct opt, random, "N", ITR_FROM(0), "N random queries of the collection (--seed)"),
 	ITR_OPT_BOOL("all", 0, struct opt, all, "every query of the collection"),
@@ -53,7 +54,7 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc search_tool = {
-	.name = "search", .purpose = "ask a collection of pictures and captions", .synopsis = "{search} [options] EMBEDDINGS", .options = options, .min_args = 0, .max_args = 1,
+	.name = "search", .purpose = "ask a collection of pictures and captions", .synopsis = "{search} [options] EMBEDDINGS", .options = options, .min_args = 0, .max_args = -1,
 	.flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{extract-features}(1), {evaluate}(1)",
 };
 
@@ -80,6 +81,16 @@ static int add_vectors(const itr_lookup *l, const char *path, queries *q, itr_er
 	return v ? 0 : -1;
 }
 
+static int add_texts(const itr_lookup *l, const itr_strs *text, queries *q, itr_err *err)
+{
+	itr_lookup_query *all = itr_xcalloc((size_t)text->n, sizeof *all);
+	const int rc = itr_lookup_texts(l, text->v, text->n, all, err);
+	for (int64_t i = 0; i < text->n && rc == 0; i++)
+		ITR_VEC_PUSH(q, all[i]);
+	free(all);
+	return rc;
+}
+
 /* `random` rows without repetition, or all. */
 static void add_rows(const itr_lookup *l, int64_t random, bool all, uint64_t seed, queries *q)
 {
@@ -99,27 +110,21 @@ static void add_rows(const itr_lookup *l, int64_t random, bool all, uint64_t see
 
 static int collect(itr_tool *t, const itr_lookup *l, const struct opt *o, queries *q)
 {
-	int64_t random = o->random ? o->random : o->sheet && !o->query.n && !o->text && !o->vector && !o->all ? 6 : 0;
-	itr_lookup_query one;
-	if (add_ids(l, o, q, &t->err) < 0 || (o->vector && add_vectors(l, o->vector, q, &t->err) < 0))
+	int64_t random = o->random ? o->random : o->sheet && !o->query.n && !o->text.n && !o->vector && !o->all ? 6 : 0;
+	if (add_ids(l, o, q, &t->err) < 0 || (o->vector && add_vectors(l, o->vector, q, &t->err) < 0) || (o->text.n && add_texts(l, &o->text, q, &t->err) < 0))
 		return -1;
-	if (o->text) {
-		if (itr_lookup_text(l, o->text, &one, &t->err) < 0)
-			return -1;
-		ITR_VEC_PUSH(q, one);
-	}
 	if (random || o->all)
 		add_rows(l, random, o->all, t->seed, q);
 	return q->n ? 0 : itr_err_set(&t->err, "nothing is asked: --query ID, --text WORDS, --vector FILE.npy, --random N or --all");
 }
 
-/* Text, or one JSON object: {"query","results"} for one query, {"queries":[...]} for several. */
+/* Text, or one JSON object: {"queries":[{"query","results"}...]}; of a single query its members stand at the top as well. */
 static int show(itr_tool *t, const itr_lookup *l, const struct opt *o, const queries *q, const itr_lookup_result *r)
 {
 	itr_buf b = ITR_BUF_INIT;
 	if (t->json) {
-		itr_json *j = q->n == 1 ? itr_lookup_json(l, &q->v[0], &r[0], o->k) : itr_json_object(), *a = q->n == 1 ? NULL : itr_json_add_array(j, "queries");
-		for (size_t i = 0; a && i < q->n; i++)
+		itr_json *j = q->n == 1 ? itr_lookup_json(l, &q->v[0], &r[0], o->k) : itr_json_object(), *a = itr_json_add_array(j, "queries");
+		for (size_t i = 0; i < q->n; i++)
 			itr_json_push(a, itr_lookup_json(l, &q->v[i], &r[i], o->k));
 		itr_json_add_int(j, "schema", 1);
 		itr_json_add_bool(j, "synthetic", itr_lookup_pairs(l)->synthetic);
@@ -166,14 +171,33 @@ static int run(itr_tool *t, const struct opt *o, itr_lookup *l, queries *q)
 	return rc;
 }
 
+/* `--query 0 1`: of the arguments, the one that is a file is the collection, the others are ids too. NULL: they cannot be told apart. */
+static const char *take_arguments(const itr_tool *t, struct opt *o)
+{
+	const char *path = NULL;
+	for (int i = 0; i < t->n_args; i++)
+		if (t->n_args == 1 || (o->query.n && itr_path_exists(t->args[i]))) {
+			if (path)
+				return NULL;
+			path = t->args[i];
+		} else if (!o->query.n || o->query.n == ITR_LEN(o->query.v)) {
+			return NULL;
+		} else {
+			o->query.v[o->query.n++] = t->args[i];
+		}
+	return path ? path : o->database;
+}
+
 int main(int argc, char **argv)
 {
 	struct opt o = { .k = 10, .to = ITR_LOOKUP_IMAGE, .normalize = true };
 	itr_tool *t = itr_tool_begin(&search_tool, &o, argc, argv);
-	const char *path = t->n_args ? t->args[0] : o.database;
+	const char *path = take_arguments(t, &o);
 	queries q = ITR_VEC_INIT;
-	if (!path || (t->n_args && o.database))
-		return itr_tool_usage(t, path ? "the collection is named twice, as '%s' and by --database" : "which collection is searched?", path);
+	if (!path)
+		return itr_tool_usage(t, t->n_args > 1 ? "one collection is searched: several arguments go only with --query, and then one of them is a file and the others are ids" : "which collection is searched?");
+	if (o.database && path != o.database)
+		return itr_tool_usage(t, "the collection is named twice, as '%s' and by --database", path);
 	if (itr_tool_check_output(t, false) < 0)
 		return itr_tool_fail(t);
 	if (o.sheet && itr_path_exists(o.sheet) && !t->force) {
@@ -183,7 +207,7 @@ int main(int argc, char **argv)
 	bool store = o.split || (o.model && itr_path_has_suffix(path, ".h5"));
 	itr_lookup_opts lo = { .pairs = { .dim = o.dim, .ground_truth = o.ground_truth, .captions_per_image = o.captions_per_image, .split = o.split, .model = store ? o.model : NULL,
 	                                  .no_normalize = !o.normalize, .threads = t->threads },
-	                       .text_model = o.model, .manifest = o.manifest, .root = o.root, .from = (itr_lookup_kind)o.from, .to = (itr_lookup_kind)o.to,
+	                       .text_model = o.model, .text_weights = o.text_weights, .manifest = o.manifest, .root = o.root, .from = (itr_lookup_kind)o.from, .to = (itr_lookup_kind)o.to,
 	                       .precision = (itr_precision)o.precision, .rescore = o.rescore, .threads = t->threads };
 	itr_lookup *l = itr_lookup_open(path, &lo, t->provenance, &t->err);
 	int rc = l ? run(t, &o, l, &q) : -1;

@@ -24,7 +24,7 @@ typedef struct itr_strs { int64_t n; const char *v[64]; } itr_strs;
 typedef struct itr_nums { int64_t n; double v[64]; } itr_nums;
 
 typedef enum { ITR_OPT_T_END, ITR_OPT_T_BOOL, ITR_OPT_T_INT, ITR_OPT_T_NUM, ITR_OPT_T_STR, ITR_OPT_T_ENUM,
-               ITR_OPT_T_INTS, ITR_OPT_T_NUMS, ITR_OPT_T_STRS, ITR_OPT_T_ENUMS, ITR_OPT_T_HEADING } itr_opt_type;
+               ITR_OPT_T_INTS, ITR_OPT_T_NUMS, ITR_OPT_T_STRS, ITR_OPT_T_TEXTS, ITR_OPT_T_ENUMS, ITR_OPT_T_HEADING } itr_opt_type;
 
 /* What a number may be: refused otherwise, and said in --help and in the man page. Without a range every finite number is taken. */
 typedef struct itr_range { double low, high; bool low_open, high_open, given; } itr_range;       /* an end that is open does not belong to it */
@@ -46,7 +46,7 @@ typedef struct itr_option {
 	itr_range range;                /* INT, NUM, INTS (each), NUMS (each) */
 } itr_option;
 
-/* Fields: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs · ENUMS itr_ints (indices) */
+/* Fields: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs · TEXTS itr_strs, a value each time it is given, commas and all · ENUMS itr_ints (indices) */
 #define ITR_OPT_BOOL(name, letter, S, field, help)              { ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help, ITR_ANY }
 #define ITR_OPT_INT(name, letter, S, field, meta, help)         { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
 #define ITR_OPT_NUM(name, letter, S, field, meta, help)         { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
@@ -55,6 +55,7 @@ typedef struct itr_option {
 #define ITR_OPT_INTS(name, letter, S, field, meta, help)        { ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
 #define ITR_OPT_NUMS(name, letter, S, field, meta, help)        { ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
 #define ITR_OPT_STRS(name, letter, S, field, meta, help)        { ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
+#define ITR_OPT_TEXTS(name, letter, S, field, meta, help)       { ITR_OPT_T_TEXTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
 #define ITR_OPT_ENUMS(name, letter, S, field, enum_names, help) { ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY }
 #define ITR_OPT_INT_IN(name, letter, S, field, meta, range, help)   { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, range }
 #define ITR_OPT_NUM_IN(name, letter, S, field, meta, range, help)   { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, range }

@@ -211,6 +211,8 @@ static int set_list(const found *f, const char *text, itr_err *err)
 	if (!*f->seen)
 		((itr_ints *)f->field)->n = 0;
 	*f->seen = true;
+	if (f->o->type == ITR_OPT_T_TEXTS)
+		return set_element(f, text, err);
 	char *copy = itr_xstrdup(text), *rest = copy, *part;
 	int rc = 0;
 	while (rc == 0 && (part = strsep(&rest, ",")))

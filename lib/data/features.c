@@ -28,6 +28,7 @@ void itr_features_close(itr_features *f)
 	free(f->image_encoder);
 	free(f->text_encoder);
 	free(f->text_weights);
+	free(f->text_preprocess);
 	free(f->path);
 	itr_h5_close(f->h5);
 	free(f);
@@ -208,6 +209,7 @@ itr_features *itr_features_open(const char *path, itr_err *err)
 	}
 	f->image_encoder = itr_h5_attr_text(h, "/image", "encoder");
 	f->text_encoder = itr_h5_attr_text(h, "/text", "encoder");
+	f->text_preprocess = itr_h5_attr_text(h, "/text", "preprocess");
 	f->text_weights = itr_h5_attr_text(h, "/text", "weights_sha256");
 	if (f->text_weights && !*f->text_weights) {
 		free(f->text_weights);

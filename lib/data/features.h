@@ -20,6 +20,7 @@ typedef struct itr_features {
 	int64_t *text_image;                    /* row of its image */
 	char *image_encoder, *text_encoder;
 	char *text_weights;                     /* SHA-256 of the weights that made the texts; NULL: the encoder has none */
+	char *text_preprocess;                  /* what the encoder made of a text before and behind its network; NULL: not told */
 } itr_features;
 
 /* Opens and reads everything but the vectors. Refuses incomplete files, duplicate ids, text_image out of range. */

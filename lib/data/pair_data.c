@@ -205,6 +205,8 @@ static int open_store(itr_pair_data *d, const char *path, int threads, itr_err *
 	d->synthetic = f->synthetic;
 	d->text_encoder = f->text_encoder ? itr_xstrdup(f->text_encoder) : NULL;
 	d->image_encoder = f->image_encoder ? itr_xstrdup(f->image_encoder) : NULL;
+	d->text_weights = f->text_weights ? itr_xstrdup(f->text_weights) : NULL;
+	d->text_preprocess = f->text_weights && f->text_preprocess ? itr_xstrdup(f->text_preprocess) : NULL;
 	if (!f->text_dim || !f->image_dim)
 		itr_err_set(err, "'%s' lacks the vectors of %s", path, f->text_dim ? "images" : "texts");
 	else if ((d->text = itr_features_texts(f, NULL, 0, err)) && (d->image = itr_features_images(f, NULL, 0, err)))
@@ -328,6 +330,8 @@ void itr_pair_data_free(itr_pair_data *d)
 	free(d->path);
 	free(d->groups);
 	free(d->text_encoder);
+	free(d->text_weights);
+	free(d->text_preprocess);
 	free(d->image_encoder);
 	free(d->text_split);
 	free(d->image_split);

@@ -23,6 +23,7 @@ typedef struct itr_pair_data {
 	char *path;                     /* of a feature store; NULL otherwise */
 	bool synthetic;
 	char *text_encoder, *image_encoder;     /* of a feature store; NULL otherwise */
+	char *text_weights, *text_preprocess;   /* of its text encoder: SHA-256 and description; NULL where there is none */
 	int64_t zero_rows;              /* rows without direction, left as they are */
 } itr_pair_data;
 

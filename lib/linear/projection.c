@@ -30,6 +30,8 @@ void itr_projection_free(itr_projection *p)
 		itr_aligned_free(p->side[s].weight);
 		itr_aligned_free(p->side[s].bias);
 		free(p->side[s].encoder);
+		free(p->side[s].weights_sha256);
+		free(p->side[s].preprocess);
 	}
 	itr_json_free(p->details);
 	free(p->method);

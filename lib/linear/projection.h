@@ -18,6 +18,7 @@ typedef struct itr_projection_side {
 	float *weight;                  /* (dim, in) as PyTorch's Linear, or NULL: the identity, in == dim */
 	float *bias;                    /* (dim), or NULL */
 	char *encoder;                  /* the feature store's encoder name; "" when unknown */
+	char *weights_sha256, *preprocess;      /* text: of that encoder's weights, and how it was used; NULL: none, or not told */
 } itr_projection_side;
 
 /* Who was train, val and test when the model was fitted (methods section 0): evaluate refuses a store whose parts differ. Split by caption: counts and hashes are of captions. */

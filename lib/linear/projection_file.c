@@ -60,6 +60,10 @@ static char *config_text(const itr_projection *p)
 		itr_json_add_int(side, "in", p->side[s].in);
 		itr_json_add_bool(side, "normalize", p->side[s].normalize);
 		itr_json_add_str(side, "encoder", p->side[s].encoder);
+		if (p->side[s].weights_sha256) {
+			itr_json_add_str(side, "weights_sha256", p->side[s].weights_sha256);
+			itr_json_add_str(side, "preprocess", p->side[s].preprocess);
+		}
 	}
 	itr_json_add_num(c, "regularization", p->regularization);
 	itr_json_add_num(c, "lambda", p->lambda);
@@ -147,6 +151,9 @@ static int get_side(const itr_h5 *h, const itr_json *config, int s, itr_projecti
 	side->normalize = itr_json_bool(itr_json_get(j, "normalize"), false);
 	free(side->encoder);
 	side->encoder = itr_xstrdup(itr_json_str(itr_json_get(j, "encoder"), ""));
+	const char *hash = itr_json_str(itr_json_get(j, "weights_sha256"), NULL), *preprocess = itr_json_str(itr_json_get(j, "preprocess"), NULL);
+	side->weights_sha256 = hash ? itr_xstrdup(hash) : NULL;
+	side->preprocess = preprocess ? itr_xstrdup(preprocess) : NULL;
 	if (side->in < 1 || side->in > MAX_WIDTH)
 		return itr_err_set(err, "'%s': /config has no usable width of the %s side", itr_h5_path(h), side_names[s]);
 	if (get_array(h, s, "mean", 1, side->in, 0, &side->mean, err) < 0 || get_array(h, s, "weight", 2, p->dim, side->in, &side->weight, err) < 0 ||

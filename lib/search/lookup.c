@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "data/manifest.h"
-#include "encode/encoder.h"
 #include "io/npz.h"
 #include "model/model.h"
 #include "search/lookup_internal.h"
@@ -156,64 +155,6 @@ int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, i
 	}
 	const char *near = itr_nearest(id, (const char *const *)ids_of(l, l->o.from), (int)n);
 	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_lookup_kind_names[l->o.from], id, l->pairs->name, near ? ": the nearest id is '" : "", near ? near : "", near ? "'" : "");
-}
-
-/* By the text side of a fine-tuned model, whose vectors the collection must hold. */
-static int text_by_network(const itr_lookup *l, const char *text, itr_lookup_query *q, itr_err *err)
-{
-	const int64_t dim = itr_model_embed_dim(l->network->model);
-	int64_t length = 0;
-	if (dim != l->pairs->dim)
-		return itr_err_set(err, "the model makes %lld numbers, '%s' holds %lld: is it a store that {extract-features} made with this model?", (long long)dim, l->pairs->name, (long long)l->pairs->dim);
-	if (l->pairs->text_weights && strcmp(l->pairs->text_weights, l->network->sha256))
-		return itr_err_set(err, "the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in another space. Make the store anew with {extract-features} --model",
-		                   l->pairs->name, l->pairs->text_weights, l->network->sha256);
-	itr_encoder *e = itr_model_encoder_new(l->network, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
-	if (!e)
-		return -1;
-	*q = (itr_lookup_query){ .text = itr_xstrdup(text), .row = -1, .vector = itr_xcalloc((size_t)dim, sizeof(float)) };
-	int rc = e->desc->encode_texts(e, &text, 1, l->o.threads, q->vector, NULL, 0, &length, err);
-	if (rc == 0 && itr_first_not_finite(q->vector, dim) >= 0)
-		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : "the model", ITR_SIDE_TEXT, text);
-	else if (rc == 0 && (!text[strspn(text, " \t\r\n\v\f")] || itr_rows_normalize(q->vector, 1, dim, 1) > 0))        /* a tower makes something of nothing too */
-		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
-	itr_encoder_free(e);
-	if (rc < 0)
-		itr_lookup_query_free(q);
-	return rc;
-}
-
-int itr_lookup_text(const itr_lookup *l, const char *text, itr_lookup_query *q, itr_err *err)
-{
-	if (l->network)
-		return text_by_network(l, text, q, err);
-	if (!l->model)
-		return itr_err_set(err, "words need the model that made these vectors: --model FILE");
-	const itr_projection_side *side = &l->model->side[ITR_SIDE_TEXT];
-	if (l->model->dim != l->pairs->dim)
-		return itr_err_set(err, "the model makes %lld numbers, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim, l->pairs->name, (long long)l->pairs->dim, (long long)l->model->dim);
-	itr_encoder_opts eo = { .threads = l->o.threads };
-	itr_encoder *e = itr_encoder_new(side->encoder && *side->encoder ? side->encoder : "hash", ITR_MODALITY_TEXT, &eo, err);
-	if (!e)
-		return -1;
-	int64_t length = 0;
-	float *raw = itr_aligned_calloc((size_t)e->dim * sizeof *raw);
-	*q = (itr_lookup_query){ .text = itr_xstrdup(text), .row = -1, .vector = itr_xcalloc((size_t)l->pairs->dim, sizeof(float)) };
-	int rc = e->dim == side->in ? e->desc->encode_texts(e, &text, 1, l->o.threads, raw, NULL, 0, &length, err)
-	       : itr_err_set(err, "the model wants %lld numbers a text, encoder '%s' makes %lld", (long long)side->in, e->desc->name, (long long)e->dim);
-	bool says = false;                                      /* a text without words is the zero vector: centred it would still find something */
-	for (int64_t i = 0; rc == 0 && i < e->dim; i++)
-		says = says || raw[i] != 0;
-	int64_t zero = 0;
-	if (rc == 0 && says && itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, q->vector, &zero, 1) >= 0)
-		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : l->o.pairs.model, ITR_SIDE_TEXT, text);
-	else if (rc == 0 && (!says || zero > 0))
-		rc = itr_err_set(err, "'%s' has no word that the encoder knows", text);
-	itr_aligned_free(raw);
-	itr_encoder_free(e);
-	if (rc < 0)
-		itr_lookup_query_free(q);
-	return rc;
 }
 
 itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64_t *n, itr_err *err)

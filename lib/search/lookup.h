@@ -1,7 +1,7 @@
 /* lookup.h - a collection of pictures and captions that is asked questions: by id, by vector, by text, one side looking for the other (or for its own).
  *
  *	itr_lookup *l = itr_lookup_open("test.npz", &opts, provenance, &err);
- *	itr_lookup_query q[2];  itr_lookup_by_id(l, "123", &q[0], &err);  itr_lookup_text(l, "a red circle", &q[1], &err);
+ *	itr_lookup_query q[2];  itr_lookup_by_id(l, "123", &q[0], &err);  itr_lookup_texts(l, &words, 1, &q[1], &err);
  *	itr_lookup_result *r = itr_lookup_run(l, q, 2, 10, &err);
  *
  * Scoring is exact over the whole collection in the chosen precision (retrieval/topk.h).
@@ -18,6 +18,7 @@ extern const char *const itr_lookup_kind_names[];     /* "text" "image" NULL */
 
 typedef struct itr_lookup_opts {
 	itr_pairs_opts pairs;             /* dim, model, split, own vectors, threads */
+	const char *text_weights;         /* of the model's published text encoder; NULL: found in the caches by their hash */
 	const char *text_model;           /* model whose text side turns words into vectors; NULL: pairs.model */
 	const char *manifest, *root;      /* pictures' paths and captions' words; NULL: ids only */
 	itr_lookup_kind from, to;         /* what the ids of queries are, what is looked for */
@@ -52,8 +53,9 @@ const char *itr_lookup_kernel(const itr_lookup *l);
 /* Filling a query; the caller frees it with itr_lookup_query_free. An unknown id names the nearest. */
 ITR_MUST_USE int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, itr_err *err);
 void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q);
-/* Words through the model's text encoder and projection; without a model, or with one of another size: -1 and what to do. */
-ITR_MUST_USE int itr_lookup_text(const itr_lookup *l, const char *text, itr_lookup_query *q, itr_err *err);
+/* n texts through the model's text encoder and projection, into q[0..n). Without a model, with one of another size, without the weights that made the collection (or with others), or with a
+ * text that holds no word: -1 and what to do; nothing is to be freed then. */
+ITR_MUST_USE int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, itr_lookup_query *q, itr_err *err);
 /* Every row of a .npy file; *n queries, the caller frees the array too. NULL with err. */
 itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64_t *n, itr_err *err);
 void itr_lookup_query_free(itr_lookup_query *q);

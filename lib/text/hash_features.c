@@ -25,6 +25,9 @@ static bool in_word(int32_t cp)
 	return itr_cp_is_letter(cp) || itr_cp_is_mark(cp) || itr_cp_is_number(cp);
 }
 
+/* What makes a word of marks: a variation selector behind a picture is none by itself. */
+static bool carries_word(int32_t cp) { return cp < 0x80 || itr_cp_is_letter(cp) || itr_cp_is_number(cp); }
+
 /* Hash of each word, in order. An apostrophe (' or U+2019) between two letters belongs to the word and is dropped from it. */
 static void split_words(const char *text, hashes *words)
 {
@@ -32,17 +35,22 @@ static void split_words(const char *text, hashes *words)
 	itr_utf8_normalize(&form, text, strlen(text), ITR_NFKC);
 	itr_utf8_lower(&lower, itr_buf_str(&form), form.len);
 	const char *p = itr_buf_str(&lower), *end = p + lower.len;
+	bool carried = false;
 	while (p < end) {
 		int32_t cp = itr_utf8_next(&p, end);
 		bool cjk = itr_cp_is_cjk(cp), part = !cjk && in_word(cp);
 		const char *after = p;
 		if ((cp == '\'' || cp == 0x2019) && word.len && p < end && in_word(itr_utf8_next(&after, end)))
 			continue;
-		if (part)
+		if (part) {
 			itr_utf8_add(&word, cp);
+			carried = carried || carries_word(cp);
+		}
 		if (word.len && (!part || p == end)) {
-			ITR_VEC_PUSH(words, fnv1a(word.data, word.len));
+			if (carried)
+				ITR_VEC_PUSH(words, fnv1a(word.data, word.len));
 			itr_buf_clear(&word);
+			carried = false;
 		}
 		if (cjk) {
 			itr_utf8_add(&word, cp);

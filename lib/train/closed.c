@@ -117,6 +117,8 @@ itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *
 		itr_split_note_of(&p->split, d, o->sizes, o->seed);
 		set_encoder(&p->side[ITR_SIDE_TEXT], d->text_encoder);
 		set_encoder(&p->side[ITR_SIDE_IMAGE], d->image_encoder);
+		p->side[ITR_SIDE_TEXT].weights_sha256 = d->text_weights ? itr_xstrdup(d->text_weights) : NULL;
+		p->side[ITR_SIDE_TEXT].preprocess = d->text_preprocess ? itr_xstrdup(d->text_preprocess) : NULL;
 		p->synthetic = d->synthetic;
 	}
 	val_close(&v);

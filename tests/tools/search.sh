@@ -61,3 +61,43 @@ fi
 mkdir -p empty
 expect_err "gnuplot is not installed.*apt-get install gnuplot-nox" "without gnuplot: what to do" "$(command -v env)" PATH="$PWD/empty" $S all.npz --manifest $M --sheet later.png
 t "without gnuplot: the script is there for later" test -s later.gp
+
+# several questions at once, in their order; a comma is part of a text
+two() { [ "$($S all.npz --model cca.h5 --text 'a red circle, small' --text 'a blue square' -k 1 --json | jq -r '[.queries[].query.text] | join("|")')" = 'a red circle, small|a blue square' ]; }
+t "two texts: both are answered, in their order" two
+ids=$(jq -r 'select(.id) | .captions[0].id' $M | sed -n '1,2p' | tr '\n' ' ')
+several() { [ "$($S "$@" -k 1 --json | jq -r '[.queries[].query.id] | join(" ")')" = "${ids% }" ]; }
+t "two ids behind --query" several all.npz --query $ids
+t "the same with the collection behind them" several --query $ids all.npz
+t "the same with a comma" several all.npz --query "$(echo ${ids% } | tr ' ' ',')"
+FILTER='.queries[0].results == .results'
+t "one query: the list of queries has it too" q --query "$first" -k 3
+expect_exit 2 "two collections" $S all.npz all.npz
+heart() { $S all.npz --model cca.h5 --text "$(printf '\342\235\244\357\270\217')" > .o 2> .e; [ $? = 1 ] && grep -q 'has no word' .e; }
+t "a variation selector is no word" heart
+expect_err "would change nothing" "weights for an encoder without" $S all.npz --model cca.h5 --text circle --text-weights nowhere
+
+# words for a published text tower: its weights by path, by hash in the caches, others refused
+G=$ROOT/tests/golden/sentence
+mkdir -p tower hub/models--a--b/snapshots/r hub/models--a--b/blobs
+cp "$G"/{config.json,model.safetensors,vocab.txt,tokenizer_config.json} tower
+echo '{"pooling_mode":["mean","max"]}' > .p; mkdir -p tower/1_Pooling; cp .p tower/1_Pooling/config.json
+{ $BIN/extract-features --image-encoder classic --text-encoder bert --text-weights tower $M -q -o tf.h5 && $BIN/train --model cca --dims 8 --regularization 0.1 tf.h5 -q -o tm.h5 && $BIN/extract-features --model tm.h5 tf.h5 -q -o te.npz; } > /dev/null 2> .setup || cat .setup
+export ITR_CACHE=$PWD/nocache HF_HUB_CACHE=$PWD/nohub
+w() { $S te.npz --model tm.h5 --text 'a red dog' -k 60 --json "$@"; }
+expect_err "are neither in '.*nocache' nor in '.*nohub'.*--text-weights PATH" "weights that are nowhere: what to do" w
+w --text-weights tower > by_path.json
+t "weights by path" test -s by_path.json
+own() { c=$(jq -r 'select(.id) | .captions[0] | .id + "\t" + .text' $M | head -n 1); [ "$($S te.npz --query "${c%%	*}" -k 60 --json | jq -c '[.results[].id]')" = "$($S te.npz --model tm.h5 --text "${c#*	}" --text-weights tower -k 60 --json | jq -c '[.results[].id]')" ]; }
+t "a caption's words find what the caption finds" own
+hash=$(sha256sum tower/model.safetensors | cut -d ' ' -f 1); cp tower/model.safetensors hub/models--a--b/blobs/$hash
+ln -s ../../blobs/$hash hub/models--a--b/snapshots/r/model.safetensors; cp -r tower/{config.json,vocab.txt,tokenizer_config.json,1_Pooling} hub/models--a--b/snapshots/r
+same() { cmp <(jq -c .results by_path.json) <("$@" | jq -c .results); }
+by_hub() { HF_HUB_CACHE=$PWD/hub w; }
+by_cache() { mkdir -p cache; cp -r tower cache/; ITR_CACHE=$PWD/cache w; }
+t "weights by hash in Hugging Face's cache" same by_hub
+t "weights by hash in the own cache" same by_cache
+cp -r tower other; printf 'x' | dd of=other/model.safetensors bs=1 seek=$(($(stat -c %s other/model.safetensors) - 3)) conv=notrunc 2> /dev/null
+expect_err "other weights .SHA-256" "other weights" w --text-weights other
+cp -r tower sized; echo '{"do_lower_case":true,"model_max_length":7}' > sized/tokenizer_config.json
+expect_err "reads texts otherwise" "the same weights, read otherwise" w --text-weights sized
