@@ -12,7 +12,7 @@
 #include "io/h5_internal.h"
 
 /* HDF5 keeps an attribute in its object's header, which ends at 64 KiB. */
-enum { MAX_ATTR = 60000 };
+enum { MAX_ATTR = 60000, MAX_PATH = 4096, MAX_LINKS = 32 };
 
 /* --- errors ------------------------------------------------------------------------------------------------------------- */
 
@@ -58,6 +58,7 @@ static itr_h5 *new_h5(const char *path)
 	/* Every file is closed here; at exit libhdf5 would try again to flush one that the disk had no room for, and crash. Heeded on the first call only. */
 	H5dont_atexit();
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);          /* messages go into err, not to standard error */
+	itr_h5_filters();
 	return h;
 }
 
@@ -98,22 +99,26 @@ static int check_root(itr_h5 *h, const char *format, itr_err *err)
 	return rc;
 }
 
+/* The signature stands at 0, or behind a block of the user's of 512, 1024, 2048... bytes (MATLAB 7.3, h5py's userblock_size). */
 static int check_signature(const char *path, itr_err *err)
 {
 	static const char magic[8] = "\x89HDF\r\n\x1a\n";
 	char head[8] = "";
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, head, sizeof head);
+	ssize_t first = fd < 0 ? -1 : pread(fd, head, sizeof head, 0), got = first;
 	if (got < 0) {
 		itr_err_errno(err, "cannot open '%s'", path);
 		if (fd >= 0)
 			close(fd);
 		return -1;
 	}
+	bool found = got == (ssize_t)sizeof head && !memcmp(head, magic, sizeof magic);
+	for (off_t at = 512; !found && got == (ssize_t)sizeof head && at <= INT64_MAX / 2; at *= 2) {
+		got = pread(fd, head, sizeof head, at);
+		found = got == (ssize_t)sizeof head && !memcmp(head, magic, sizeof magic);
+	}
 	close(fd);
-	if (got < (ssize_t)sizeof head || memcmp(head, magic, sizeof magic))
-		return itr_err_set(err, "cannot open '%s': %s", path, got == 0 ? "the file is empty" : "it is not an HDF5 file");
-	return 0;
+	return found ? 0 : itr_err_set(err, "cannot open '%s': %s", path, first == 0 ? "the file is empty" : "it is not an HDF5 file");
 }
 
 bool itr_h5_is(const char *path) { return check_signature(path, NULL) == 0; }
@@ -183,24 +188,69 @@ bool itr_h5_is_synthetic(const itr_h5 *h) { return h->synthetic; }
 
 /* --- finding things -------------------------------------------------------------------------------------------------------- */
 
-bool itr_h5_has(const itr_h5 *h, const char *path)
+/* What the soft link at `link` (a path that ends in it) says, as a path from the root, with `rest` behind. NULL when it cannot be had. */
+static char *follow(const itr_h5 *h, const char *link, size_t size, const char *rest)
 {
-	/* Every step must be there and be a hard link: an external link would make a file from elsewhere open other files here. */
+	char *to = itr_xcalloc(size + 1, 1), *path = NULL;
+	if (size <= MAX_PATH && H5Lget_val(h->file, link, to, size, H5P_DEFAULT) >= 0) {
+		const char *slash = strrchr(link, '/');
+		path = to[0] == '/' ? itr_xasprintf("%s%s", to, rest) : itr_xasprintf("%.*s/%s%s", slash ? (int)(slash - link) : 0, link, to, rest);
+	}
+	free(to);
+	return path;
+}
+
+/* Every step must be a hard link, or a soft one, which stays in the file: an external link would make a file from elsewhere open other files here. */
+char *itr_h5_resolve(const itr_h5 *h, const char *path, itr_err *err)
+{
 	char *p = itr_xstrdup(path);
-	bool found = true;
-	for (char *s = p + (p[0] == '/'); *s && found; s++) {
+	const char *why = NULL;
+	int left = MAX_LINKS;
+	bool good = true;
+	for (char *s = p + (p[0] == '/'); *s && good;) {
 		s += strcspn(s, "/");
 		char keep = *s;
 		*s = 0;
 		H5L_info_t info;
-		found = H5Lexists(h->file, p, H5P_DEFAULT) > 0 && H5Lget_info(h->file, p, &info, H5P_DEFAULT) >= 0 && info.type == H5L_TYPE_HARD;
+		good = H5Lexists(h->file, p, H5P_DEFAULT) > 0 && H5Lget_info(h->file, p, &info, H5P_DEFAULT) >= 0;
+		if (good && info.type == H5L_TYPE_SOFT) {
+			*s = keep;
+			char *rest = itr_xstrdup(s), *next;
+			*s = 0;
+			next = follow(h, p, info.u.val_size, rest);
+			free(rest);
+			good = next && left-- > 0 && strlen(next) <= MAX_PATH;
+			why = !next || good ? "is a link to what is not there" : "is a link that goes in circles";
+			free(p);
+			p = next;
+			s = p ? p + (p[0] == '/') : NULL;
+			if (!p)
+				break;
+			continue;
+		}
+		if (good && info.type != H5L_TYPE_HARD) {
+			good = false;
+			why = "is a link to another file, which is refused";
+		}
 		*s = keep;
-		if (!keep)
-			break;
+		s += keep != 0;
 	}
 	H5Eclear2(H5E_DEFAULT);
+	if (p && good)
+		return p;
 	free(p);
-	return found;
+	if (why)
+		itr_err_set(err, "'%s': dataset '%s' %s", h->path, path, why);
+	else
+		itr_err_set(err, "'%s' has no dataset '%s'", h->path, path);
+	return NULL;
+}
+
+bool itr_h5_has(const itr_h5 *h, const char *path)
+{
+	char *p = itr_h5_resolve(h, path, NULL);
+	free(p);
+	return p != NULL;
 }
 
 struct names {
@@ -220,14 +270,19 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, vo
 	return 0;
 }
 
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* In the file's order, sorted here: for the order by name libhdf5 (1.10) makes a table, and frees it uninitialised when a damaged group stops it half-way. */
 int64_t itr_h5_list(const itr_h5 *h, const char *group, char ***out)
 {
 	struct names names = { NULL, 0, 0 };
 	*out = NULL;
-	hid_t g = itr_h5_has(h, group) ? H5Gopen2(h->file, group, H5P_DEFAULT) : -1;
-	bool bad = g < 0 || H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, &names) < 0;
+	char *path = itr_h5_resolve(h, group, NULL);
+	hid_t g = path ? H5Gopen2(h->file, path, H5P_DEFAULT) : -1;
+	bool bad = g < 0 || H5Literate(g, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_name, &names) < 0;
 	if (g >= 0)
 		H5Gclose(g);
+	free(path);
 	H5Eclear2(H5E_DEFAULT);
 	if (bad) {
 		for (int64_t i = 0; i < names.n; i++)
@@ -235,6 +290,8 @@ int64_t itr_h5_list(const itr_h5 *h, const char *group, char ***out)
 		free(names.v);
 		return -1;
 	}
+	if (names.n)
+		qsort(names.v, (size_t)names.n, sizeof *names.v, by_name);
 	*out = names.v;
 	return names.n;
 }
@@ -276,8 +333,10 @@ int itr_h5_set_attr_int(itr_h5 *h, const char *object, const char *name, int64_t
 static hid_t attr_open(const itr_h5 *h, const char *object, const char *name, hid_t *type)
 {
 	hid_t a = -1;
-	if ((!strcmp(object, "/") || itr_h5_has(h, object)) && H5Aexists_by_name(h->file, object, name, H5P_DEFAULT) > 0)
-		a = H5Aopen_by_name(h->file, object, name, H5P_DEFAULT, H5P_DEFAULT);
+	char *path = itr_h5_resolve(h, object, NULL);
+	if (path && H5Aexists_by_name(h->file, path, name, H5P_DEFAULT) > 0)
+		a = H5Aopen_by_name(h->file, path, name, H5P_DEFAULT, H5P_DEFAULT);
+	free(path);
 	hid_t space = a < 0 ? -1 : H5Aget_space(a);
 	*type = a < 0 ? -1 : H5Aget_type(a);
 	bool good = space >= 0 && *type >= 0 && H5Sget_simple_extent_npoints(space) == 1;

@@ -1,5 +1,5 @@
 /* h5_internal.h - what the files behind h5.h share, and the only place that includes hdf5.h: h5.c (files, names, attributes), h5data.c (datasets of
- * numbers), h5text.c (strings), h5driver.c (bounds). */
+ * numbers), h5text.c (strings), h5driver.c (bounds), h5filter.c (what a dataset is compressed by). */
 #ifndef ITR_IO_H5_INTERNAL_H
 #define ITR_IO_H5_INTERNAL_H
 
@@ -32,6 +32,12 @@ void itr_h5_close_id(herr_t (*close_it)(hid_t), hid_t id);
 
 /* Makes files that are opened with this access list use the driver of h5driver.c. */
 void itr_h5_reading_driver(hid_t access);
+/* h5filter.c: makes lzf readable, and keeps libhdf5 from loading plug-ins. Before a file is opened. */
+void itr_h5_filters(void);
+/* Can all filters of a dataset (its creation list, bytes of an element) be undone? 0, or -1 with err, which names the one that cannot. */
+int itr_h5_check_filters(const itr_h5 *h, const char *path, hid_t plist, size_t element, itr_err *err);
+/* The path with its soft links followed, so that every step of it is a hard link: free() it. NULL with err (may be NULL): it does not exist, goes in circles, or leads to another file. */
+char *itr_h5_resolve(const itr_h5 *h, const char *path, itr_err *err);
 /* The type in the file, or in memory: the same number in the machine's byte order; the caller closes it. */
 hid_t itr_h5_type_of(itr_dtype t, bool in_memory);
 /* What a stored type is to us: 0, or -1 when it is nothing we read. */

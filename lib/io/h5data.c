@@ -117,9 +117,11 @@ static int check_storage(const itr_h5 *h, const char *path, itr_h5_set *s, itr_e
 {
 	hid_t plist = H5Dget_create_plist(s->id);
 	H5D_layout_t layout = plist < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(plist);
-	int external = plist < 0 ? 0 : H5Pget_external_count(plist);
+	int external = plist < 0 ? 0 : H5Pget_external_count(plist), filters = plist < 0 ? 0 : itr_h5_check_filters(h, path, plist, s->stored_size, err);
 	if (plist >= 0)
-		H5Pclose(plist);
+		itr_h5_close_id(H5Pclose, plist);
+	if (filters < 0)
+		return -1;
 	if (layout == H5D_LAYOUT_ERROR || layout == H5D_VIRTUAL || external != 0)
 		return itr_h5_fail(h, err, "dataset '%s' keeps its data in other files, which is refused", path);
 	if (itr_limit_shape(s->info.shape, s->info.rank, &s->info.count, "it", err) < 0)
@@ -136,10 +138,12 @@ static int check_storage(const itr_h5 *h, const char *path, itr_h5_set *s, itr_e
 int itr_h5_set_open(const itr_h5 *h, const char *path, itr_h5_set *s, itr_err *err)
 {
 	*s = (itr_h5_set){ .id = -1, .type = -1, .space = -1 };
-	if (!itr_h5_has(h, path))
-		return itr_err_set(err, "'%s' has no dataset '%s'", h->path, path);
+	char *there = itr_h5_resolve(h, path, err);
+	if (!there)
+		return -1;
 	hsize_t dims[H5S_MAX_RANK];
-	s->id = H5Dopen2(h->file, path, H5P_DEFAULT);
+	s->id = H5Dopen2(h->file, there, H5P_DEFAULT);
+	free(there);
 	s->type = s->id < 0 ? -1 : H5Dget_type(s->id);
 	s->space = s->id < 0 ? -1 : H5Dget_space(s->id);
 	int rank = s->space < 0 ? -1 : H5Sget_simple_extent_ndims(s->space), rc = 0;

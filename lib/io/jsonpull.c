@@ -19,6 +19,8 @@ struct itr_jsonpull {
 	const char *data;
 	size_t pos, len;
 	int64_t base;                   /* offset in the file of data[0] */
+	int64_t lines, line_start;      /* ends of lines in front of it; where the last of these lines ended */
+	itr_err failure;                /* said again to who asks on */
 	bool failed, started, lenient;
 	int64_t replaced;               /* invalid sequences, where lenient */
 	want want;
@@ -29,14 +31,29 @@ struct itr_jsonpull {
 
 /* --- bytes ------------------------------------------------------------------------------------------------------------- */
 
+static void count_lines(itr_jsonpull *p, size_t n)
+{
+	const char *at = p->data, *end = p->data + n;
+	while (at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
+		p->lines++;
+		p->line_start = p->base + (++at - p->data);
+	}
+}
+
+/* In text of several lines the line is said as well. */
 static int fail(itr_jsonpull *p, itr_err *err, const char *what)
 {
 	p->failed = true;
-	const bool unread = p->file && itr_textfile_error(p->file, err) < 0;     /* names the file */
-	if (!unread)
-		itr_err_set(err, "%s at byte %lld", what, (long long)(p->base + (int64_t)p->pos));
+	const bool unread = p->file && itr_textfile_error(p->file, &p->failure) < 0;     /* names the file */
+	const int64_t at = p->base + (int64_t)p->pos;
+	count_lines(p, p->pos);
+	if (!unread && p->lines > 0)
+		itr_err_set(&p->failure, "%s at byte %lld (line %lld, column %lld)", what, (long long)at, (long long)(p->lines + 1), (long long)(at - p->line_start + 1));
+	else if (!unread)
+		itr_err_set(&p->failure, "%s at byte %lld", what, (long long)at);
 	if (p->where && !unread)
-		itr_err_prefix(err, "cannot read '%s': ", p->where);
+		itr_err_prefix(&p->failure, "cannot read '%s': ", p->where);
+	itr_err_set(err, "%s", p->failure.msg);
 	return ITR_JP_ERROR;
 }
 
@@ -45,6 +62,7 @@ static bool refill(itr_jsonpull *p)
 {
 	if (!p->file)
 		return false;
+	count_lines(p, p->len);
 	p->base += (int64_t)p->len;
 	p->pos = 0;
 	p->len = itr_textfile_read(p->file, p->window, WINDOW);
@@ -253,7 +271,7 @@ static int number(itr_jsonpull *p, itr_err *err)
 	bool zero = look(p) == '0';
 	size_t n = digits(p);
 	if (n == 0)
-		return fail(p, err, look(p) == 'I' ? "Infinity is not JSON" : "a number without digits");
+		return fail(p, err, look(p) == 'I' ? "Infinity is not JSON (null is)" : "a number without digits");
 	if (zero && n > 1)
 		return fail(p, err, "a number with a leading zero");
 	if (look(p) == '.') {
@@ -291,7 +309,7 @@ static itr_jp after_value(itr_jsonpull *p, itr_jp t)
 static itr_jp prepare(itr_jsonpull *p, itr_err *err)
 {
 	if (p->failed)
-		return itr_err_set(err, "cannot read '%s': it failed before", p->where ? p->where : "JSON"), ITR_JP_ERROR;
+		return itr_err_set(err, "%s", p->failure.msg), ITR_JP_ERROR;
 	if (!p->started) {
 		p->started = true;
 		if (look(p) == 0xef && p->len - p->pos >= 3 && !memcmp(p->data + p->pos, "\xef\xbb\xbf", 3))
@@ -332,6 +350,8 @@ static itr_jp prepare(itr_jsonpull *p, itr_err *err)
 	default:
 		if (c == '-' || (c >= '0' && c <= '9'))
 			return ITR_JP_NUMBER;
+		if (c == 'N' || c == 'I')
+			return (itr_jp)fail(p, err, c == 'N' ? "NaN is not JSON (null is)" : "Infinity is not JSON (null is)");
 		return (itr_jp)fail(p, err, c < 0 ? "the file ends where a value should be" : "expected a value");
 	}
 }

@@ -289,11 +289,72 @@ static void test_cut_short(void **state)
 	free(cut);
 }
 
+#define GOLDEN "tests/golden/h5/"
+
+static void check_x(const char *file, const char *name)
+{
+	char *path = itr_path_join(GOLDEN, file);
+	itr_h5_info info;
+	assert_true(itr_h5_is(path));
+	itr_h5 *h = itr_h5_open(path, NULL, &err);
+	if (!h)
+		fail_msg("%s", err.msg);
+	float *x = itr_h5_read(h, name, ITR_F32, &info, &err);
+	if (!x)
+		fail_msg("%s", err.msg);
+	assert_int_equal(info.count, 60);
+	for (int i = 0; i < 60; i++)
+		assert_true(x[i] == (float)(i % 7));
+	itr_aligned_free(x);
+	itr_h5_close(h);
+	free(path);
+}
+
+/* What h5py and MATLAB write and our own writer does not (tests/golden/gen_h5.py). */
+static void test_of_others(void **state)
+{
+	(void)state;
+	static const char *const files[] = { "lzf.h5", "lzf_shuffle.h5", "lzf_large.h5", "userblock_512.h5", "userblock_1024.h5", "userblock_4096.h5" };
+	for (int i = 0; i < ITR_LEN(files); i++)
+		check_x(files[i], "x");
+	check_x("links.h5", "x");
+	check_x("links.h5", "/folder/here");
+	check_x("links.h5", "through");
+	itr_h5_info info;
+	itr_h5 *h = itr_h5_open(GOLDEN "lzf_large.h5", NULL, &err);
+	int64_t *n = itr_h5_read(h, "long", ITR_I64, &info, &err);
+	for (int i = 0; i < 40000; i++)
+		assert_int_equal(n[i], i / 300);
+	itr_aligned_free(n);
+	itr_h5_close(h);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	static const char *const cases[][3] = {
+		{ "links.h5", "nowhere", "is a link to what is not there" }, { "links.h5", "a", "goes in circles" }, { "links.h5", "self", "goes in circles" }, { "links.h5", "grow", "goes in circles" },
+		{ "links.h5", "elsewhere", "a link to another file, which is refused" }, { "links.h5", "/by/way", "a link to another file, which is refused" }, { "links.h5", "none", "has no dataset 'none'" },
+		{ "refused.h5", "x", "compressed by blosc (filter 32001), which is not read: save it with gzip, lzf or without compression" },
+		{ "refused.h5", "big", "row 6 holds 1e+300, which is beyond float32's range" },
+	};
+	for (int i = 0; i < ITR_LEN(cases); i++) {
+		char *path = itr_path_join(GOLDEN, cases[i][0]);
+		itr_h5 *h = itr_h5_open(path, NULL, &err);
+		assert_non_null(h);
+		assert_null(itr_h5_read(h, cases[i][1], ITR_F32, NULL, &err));
+		if (!strstr(err.msg, cases[i][2]) || !strstr(err.msg, path))
+			fail_msg("%s %s: %s", path, cases[i][1], err.msg);
+		itr_h5_close(h);
+		free(path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_beyond_float32), cmocka_unit_test(test_text_and_names), cmocka_unit_test(test_long_text), cmocka_unit_test(test_same_bytes),
-		cmocka_unit_test(test_whole_or_absent), cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_whole_or_absent), cmocka_unit_test(test_cut_short), cmocka_unit_test(test_of_others), cmocka_unit_test(test_refused),
 	};
 	return cmocka_run_group_tests_name("io_h5", tests, NULL, NULL);
 }

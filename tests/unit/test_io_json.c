@@ -103,7 +103,9 @@ static void test_refused(void **state)
 	REFUSED("1e+", "without digits in its exponent");
 	REFUSED("1e999", "beyond the range of a double");
 	REFUSED("-Infinity", "Infinity is not JSON");
-	REFUSED("NaN", "expected a value at byte 0");
+	REFUSED("NaN", "NaN is not JSON (null is) at byte 0");
+	REFUSED("[1,\n 2, NaN]", "NaN is not JSON (null is) at byte 8 (line 2, column 5)");
+	REFUSED("{\"a\":\n\n Infinity}", "Infinity is not JSON (null is) at byte 8 (line 3, column 2)");
 	REFUSED("nan", "NaN is not JSON");
 	REFUSED("tru", "ends inside a value");
 	REFUSED("{\"a\":1,\"b\":2,\"a\":3}", "the key 'a' occurs twice");
