@@ -80,8 +80,10 @@ static int64_t *source_indices(struct source *s, const char *name, int *rank, in
 	itr_array_info info;
 	itr_h5_info h5;
 	int64_t *x = s->npz ? itr_npz_i64(s->npz, name, &info, err) : itr_h5_read(s->h5, name, ITR_I64, &h5, err);
-	if (!x)
+	if (!x || itr_pairs_not_mask(s->npz ? info.dtype : h5.dtype, s->path, name, err) < 0) {
+		itr_aligned_free(x);
 		return NULL;
+	}
 	*rank = s->npz ? info.rank : h5.rank;
 	for (int i = 0; i < 2; i++)
 		shape[i] = i < *rank ? (s->npz ? info.shape[i] : h5.shape[i]) : 1;

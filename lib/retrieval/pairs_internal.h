@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "retrieval/pairs.h"
+#include "tensor/dtype.h"
 
 /* Row numbers as ids. */
 char **itr_pairs_number_ids(int64_t n);
@@ -11,6 +12,8 @@ char **itr_pairs_number_ids(int64_t n);
 itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *file, itr_err *err);
 /* Ground truth from --ground-truth, --captions-per-image or the rows' own order: fills text_image, t2i, i2t, relevance. `stored`: what the file holds (n_text entries), or NULL. */
 ITR_MUST_USE int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored, itr_provenance *provenance, itr_err *err);
+/* Row numbers must not come as true and false, which would be read as rows 1 and 0: 0, or -1 with err, which says what to save instead. */
+ITR_MUST_USE int itr_pairs_not_mask(itr_dtype t, const char *path, const char *name, itr_err *err);
 /* A feature store, mapped by o->model. */
 ITR_MUST_USE int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
 /* text_image from the relevance itself: each text's first positive, or the image that has it as one. For ids without vectors. */

@@ -80,23 +80,29 @@ static int check_and_relate(itr_pairs *p, const char *path, rows *text, rows *im
 	return 0;
 }
 
+int itr_pairs_not_mask(itr_dtype t, const char *path, const char *name, itr_err *err)
+{
+	return t != ITR_BOOL ? 0 : itr_err_set(err, "'%s': %s holds true and false, not row numbers: of a mask [texts, images] save numpy.argmax(mask, 1), or numpy.argwhere(mask) for --ground-truth",
+	                                       path, name);
+}
+
 static int truth_npy(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
 {
 	itr_array_info info;
 	itr_npz *z = itr_npz_open(path, err);
 	int64_t *x = z ? itr_npz_i64(z, "", &info, err) : NULL;
-	int rc = x ? 0 : -1;
-	if (x && info.rank == 1 && info.shape[0] == p->n_text)
+	int rc = x ? itr_pairs_not_mask(info.dtype, path, "the array", err) : -1;
+	if (rc == 0 && info.rank == 1 && info.shape[0] == p->n_text)
 		for (int64_t i = 0; i < info.shape[0]; i++) {
 			ITR_VEC_PUSH(text, i);
 			ITR_VEC_PUSH(image, x[i]);
 		}
-	else if (x && info.rank == 2 && info.shape[1] == 2)
+	else if (rc == 0 && info.rank == 2 && info.shape[1] == 2)
 		for (int64_t i = 0; i < info.shape[0]; i++) {
 			ITR_VEC_PUSH(text, x[2 * i]);
 			ITR_VEC_PUSH(image, x[2 * i + 1]);
 		}
-	else if (x)
+	else if (rc == 0)
 		rc = itr_err_set(err, "'%s' must be [%lld] image rows, one a text, or [pairs, 2]", path, (long long)p->n_text);
 	itr_aligned_free(x);
 	if (z)

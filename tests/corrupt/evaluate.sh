@@ -25,6 +25,9 @@ bad("nan", text_3=f4(4, 3, 4, float("nan")))
 bad("inf", video_3=f4(2, 3, 4, float("inf")))
 bad("far", ground_truth=i8(0, 0, 1, 2))
 bad("negative", ground_truth=i8(0, 0, 1, -2))
+bad("bool", ground_truth=npy("|b1", (4,), bytes([0, 0, 1, 1])))
+bad("mask", ground_truth=npy("|b1", (4, 2), bytes([1, 0, 0, 1, 1, 0, 0, 1])))
+open("mask.npy", "wb").write(npy("|b1", (4, 2), bytes([1, 0, 0, 1, 1, 0, 0, 1])))
 bad("short", ground_truth=i8(0, 0, 1))
 bad("none", ground_truth=i8(-1, -1, -1, -1))
 bad("dims", video_3=f4(2, 4))
@@ -58,6 +61,9 @@ expect_err "row 2 .*NaN or infinity" "NaN stays NaN" q nan8.npz
 t "the largest float32 is fine" q edge.npz
 expect_err "ground_truth\[3\] is 2" "ground truth beyond the gallery" q far.npz
 expect_err "ground_truth\[3\] is -2" "negative ground truth" q negative.npz
+expect_err "ground_truth holds true and false, not row numbers" "booleans are no rows" q bool.npz
+expect_err "ground_truth holds true and false.*numpy.argmax" "neither is a mask" q mask.npz
+expect_err "holds true and false" "nor one of --ground-truth" q ok.npz --ground-truth mask.npy
 expect_err "one image row for each of the 4 texts" "too little ground truth" q short.npz
 expect_err "no query has a positive" "no answer at all" q none.npz
 expect_err "rows of 3 numbers, video_3 of 4" "sizes that differ" q dims.npz
