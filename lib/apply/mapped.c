@@ -17,7 +17,6 @@ bool itr_mapped_wanted(const char *path, const char *model)
 /* Rows of texts in the part; every row where none is named. NULL with err. */
 static int64_t *part_rows(const itr_pair_data *d, const char *path, const char *split, int64_t *n, itr_err *err)
 {
-	int part = 0;
 	int64_t *rows = NULL;
 	if (!split) {
 		rows = itr_xmalloc((size_t)(d->n_texts + 1) * sizeof *rows);
@@ -25,11 +24,10 @@ static int64_t *part_rows(const itr_pair_data *d, const char *path, const char *
 			rows[*n] = *n;
 		return rows;
 	}
-	while (part < ITR_SPLIT_COUNT && strcmp(split, itr_split_names[part]))
-		part++;
-	if (part == ITR_SPLIT_COUNT)
-		itr_err_set(err, "unknown split '%s': did you mean '%s'?", split, itr_nearest(split, itr_split_names, ITR_SPLIT_COUNT));
-	else if (rows = itr_pair_data_texts(d, (itr_split)part, n), *n == 0) {
+	const int part = itr_split_named(split, err);
+	if (part < 0)
+		return NULL;
+	if (rows = itr_pair_data_texts(d, (itr_split)part, n), *n == 0) {
 		itr_err_set(err, "'%s': no caption is in split '%s'", path, split);
 		free(rows);
 		rows = NULL;

@@ -81,14 +81,12 @@ static int read_splits(itr_features *f, itr_err *err)
 	if (name)
 		f->image_split = itr_xcalloc((size_t)f->n_images + 1, sizeof *f->image_split);
 	for (int64_t i = 0; i < f->n_images && rc == 0; i++) {
-		int s = 0;
-		while (s < ITR_SPLIT_COUNT && strcmp(itr_split_names[s], name[i]))
-			s++;
+		const int s = itr_split_find(name[i]);
 		without += name[i][0] == 0;
-		if (name[i][0] && s == ITR_SPLIT_COUNT)
+		if (name[i][0] && s < 0)
 			rc = itr_err_set(err, "'%s': image '%s' has the unknown split '%s': did you mean '%s'?", f->path, f->image_id[i], name[i],
 			                 itr_nearest(name[i], itr_split_names, ITR_SPLIT_COUNT));
-		f->image_split[i] = s < ITR_SPLIT_COUNT ? (itr_split)s : ITR_TEST;
+		f->image_split[i] = s >= 0 ? (itr_split)s : ITR_TEST;
 	}
 	if (rc == 0 && without && without < f->n_images)
 		rc = itr_err_set(err, "'%s': %lld of %lld images have no split; give one to all or to none", f->path, (long long)without, (long long)f->n_images);

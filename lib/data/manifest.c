@@ -147,14 +147,15 @@ static int read_labels(struct reading *r, const itr_json *j, itr_record *rec)
 	return 0;
 }
 
-static int check_split(struct reading *r, const itr_record *rec)
+static int check_split(struct reading *r, itr_record *rec)
 {
 	if (!rec->split)
 		return 0;
-	for (int i = 0; itr_split_names[i]; i++)
-		if (!strcmp(rec->split, itr_split_names[i]))
-			return 0;
-	return COMPLAIN(r, "split '%s' is none of train, val, test, restval", rec->split);
+	const int part = itr_split_find(rec->split);
+	if (part < 0)
+		return COMPLAIN(r, "split '%s' is none of train, val, test, restval (nor training, dev, valid, validation)", rec->split);
+	rec->split = itr_split_names[part];
+	return 0;
 }
 
 static int read_record(struct reading *r, const itr_json *j)

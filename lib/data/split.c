@@ -23,6 +23,12 @@ int itr_split_find(const char *name)
 	return -1;
 }
 
+int itr_split_named(const char *name, itr_err *err)
+{
+	const int part = itr_split_find(name);
+	return part >= 0 ? part : itr_err_set(err, "unknown split '%s': did you mean '%s'?", name, itr_nearest(name, itr_split_names, ITR_SPLIT_COUNT));
+}
+
 struct item {
 	const char *id;
 	int64_t row;

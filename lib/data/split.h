@@ -12,6 +12,8 @@ extern const char *const itr_split_names[];      /* "train" "val" "test" "restva
 
 /* The part that a data set's own file means by `name`: those names, and dev, valid and validation (val) and training (train), in any case; -1 for others and for NULL. */
 int itr_split_find(const char *name);
+/* The same for a name that somebody typed (--split); -1 with err, which names the nearest. */
+ITR_MUST_USE int itr_split_named(const char *name, itr_err *err);
 /* part[i] for ids[i]. fractions: train, val, test; they must be >= 0 and sum to 1 (1e-6). -1 with err, also on duplicate ids. */
 ITR_MUST_USE int itr_split_assign(itr_split *part, const char *const *ids, int64_t n, const double fractions[3], uint64_t seed, itr_err *err);
 /* The same with groups of rows (groups.h) in place of ids: sorted by their smallest id, permuted as ids are; test takes whole groups until it has floor(N*t) rows or more, then val

@@ -94,13 +94,23 @@ static void append(itr_manifest *to, const itr_manifest *from)
 	}
 }
 
+/* A picture's place in its subset: its file_name with its folders, for two of them may share a name, but for the subset's own, which some files repeat. */
+static const char *place(const char *image, const char *images_dir, const char *subset)
+{
+	const size_t n = strlen(images_dir), s = strlen(subset);
+	if (strncmp(image, images_dir, n) || image[n] != '/')
+		return itr_path_basename(image);
+	image += n + 1;
+	return !strncmp(image, subset, s) && image[s] == '/' ? image + s + 1 : image;
+}
+
 /* Where the pictures of a subset lie, whatever the reader found elsewhere: here there is one place. */
-static void set_places(coco_run *c, itr_manifest *m, const char *subset)
+static void set_places(coco_run *c, itr_manifest *m, const char *subset, const char *images_dir)
 {
 	const char *base = c->o->base_url ? c->o->base_url : itr_coco_base_url;
 	for (int64_t i = 0; i < m->n; i++) {
 		itr_record *r = &m->records[i];
-		char *file = itr_xasprintf("%s/%s", subset, itr_path_basename(r->image)), *image = itr_xasprintf("%s/%s", c->o->dir, file), *url = itr_http_join(base, file);
+		char *file = itr_xasprintf("%s/%s", subset, place(r->image, images_dir, subset)), *image = itr_xasprintf("%s/%s", c->o->dir, file), *url = itr_http_join(base, file);
 		r->image = itr_manifest_str(m, image);
 		r->url = itr_manifest_str(m, url);
 		free(file);
@@ -119,7 +129,7 @@ static int read_subset(coco_run *c, const itr_reader *reader, const char *annota
 		itr_manifest_init(m);
 	int rc = reader->read(m, &ro, c->f, err);
 	if (rc == 0)
-		set_places(c, m, subset);
+		set_places(c, m, subset, images);
 	if (rc == 0 && m == &other)
 		append(c->m, m);
 	if (m == &other)
@@ -145,9 +155,9 @@ static int on_karpathy(void *ctx, const itr_coco_field *f, itr_err *err)
 {
 	const char *id = itr_coco_id(&f[0]), *split = itr_buf_str(&f[1].text);
 	(void)err;
-	for (int i = 0; id && itr_split_names[i]; i++)
-		if (strcmp(split, itr_split_names[i]) == 0)
-			itr_map_add(ctx, id, i);
+	const int part = itr_split_find(split);
+	if (id && part >= 0)
+		itr_map_add(ctx, id, part);
 	return 0;
 }
 

@@ -96,7 +96,8 @@ ITR_MUST_USE int itr_http_run(itr_http *c, const itr_http_source *s, itr_err *er
 /* One job. 0 and *r, or -1 with err "cannot fetch 'URL': reason" (and *r). */
 ITR_MUST_USE int itr_http_fetch(itr_http *c, const itr_http_job *job, itr_http_result *r, itr_err *err);
 
-/* The body below a folder of a URL: base + "/" + name, with exactly one slash. The caller frees. */
+/* The address of a file below a folder: base + "/" + name, with exactly one slash. base is a URL as it is; of name, a path, what a URL cannot hold as
+ * it is ('#', '?', '%', spaces, bytes beyond ASCII) is percent-encoded (RFC 3986, section 2.1). The caller frees. */
 char *itr_http_join(const char *base, const char *name);
 
 #endif

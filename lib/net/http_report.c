@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "net/http_client.h"
 
@@ -52,5 +53,12 @@ char *itr_http_join(const char *base, const char *name)
 		n--;
 	while (*name == '/')
 		name++;
-	return itr_xasprintf("%.*s/%s", (int)n, base, name);
+	itr_buf url = ITR_BUF_INIT;
+	itr_buf_printf(&url, "%.*s/", (int)n, base);
+	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+		if ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || strchr("-._~!$&'()*+,;=:@/", *p))
+			itr_buf_putc(&url, (char)*p);
+		else
+			itr_buf_printf(&url, "%%%02X", *p);
+	return itr_buf_detach(&url);
 }

@@ -14,7 +14,6 @@ struct store_rows { int64_t *images, *texts, n_images, n_texts; };
 
 static int select_rows(const itr_features *f, const char *split, struct store_rows *r, itr_err *err)
 {
-	int part = 0;
 	if (!split) {
 		r->n_images = f->n_images;
 		r->n_texts = f->n_texts;
@@ -26,10 +25,9 @@ static int select_rows(const itr_features *f, const char *split, struct store_ro
 			r->texts[i] = i;
 		return 0;
 	}
-	while (part < ITR_SPLIT_COUNT && strcmp(split, itr_split_names[part]) != 0)
-		part++;
-	if (part == ITR_SPLIT_COUNT)
-		return itr_err_set(err, "unknown split '%s': did you mean '%s'?", split, itr_nearest(split, itr_split_names, ITR_SPLIT_COUNT));
+	const int part = itr_split_named(split, err);
+	if (part < 0)
+		return -1;
 	if (!f->has_split)
 		return itr_err_set(err, "'%s' knows no splits: leave out --split", f->path);
 	itr_features_select(f, (itr_split)part, &r->images, &r->n_images, &r->texts, &r->n_texts);

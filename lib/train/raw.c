@@ -102,10 +102,8 @@ static int take_splits(itr_raw *r, const int64_t *record, const char *path, itr_
 	d->text_split = itr_xcalloc((size_t)d->n_texts, sizeof *d->text_split);
 	for (int64_t i = 0; i < d->n_images; i++) {
 		const itr_record *rec = &r->manifest.records[record[i]];
-		int part = 0;
-		while (rec->split && part < ITR_SPLIT_COUNT && strcmp(rec->split, itr_split_names[part]))
-			part++;
-		if (!rec->split || part == ITR_SPLIT_COUNT)
+		const int part = itr_split_find(rec->split);
+		if (part < 0)
 			return itr_err_set(err, "'%s': image '%s' has %s%s%s: train, val, test or restval for every record, or for none", path, rec->id, rec->split ? "the split '" : "no split",
 			                   rec->split ? rec->split : "", rec->split ? "'" : "");
 		d->image_split[i] = (itr_split)part;

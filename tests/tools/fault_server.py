@@ -14,6 +14,7 @@ a request: METHOD PATH RANGE STATUS. The port goes to PORTFILE once it listens. 
                    shifted, total (a 206 with another ETag, without Content-Range, with a wrong one, of a file of another size)
 """
 import json, os, socket, struct, sys, threading, time
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 root, plan_path, log_path, port_path = sys.argv[1:5]
@@ -97,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         fault, n = fault_of(self.path)
-        path = os.path.join(root, self.path.lstrip("/"))
+        path = os.path.join(root, urllib.parse.unquote(self.path.split("?")[0]).lstrip("/"))
         if fault in ("404", "403") or not os.path.isfile(path):
             return self.answer(int(fault) if fault in ("404", "403") else 404, b"<html>not here</html>")
         if fault.startswith("refuse-"):

@@ -178,6 +178,13 @@ jq -c '{images: [.images[] | {filepath: "val2014", filename: "COCO_val2014_\(.id
 	scenes/annotations/captions_scenes.json > karpathy.json
 t "Karpathy's split" coco --karpathy karpathy.json --split test --annotations-url "file://$TMP/site/$ZIP" -q -o karpathy
 t "only that part is fetched" test "$(pictures karpathy) $(grep -c '"split":"test"' karpathy/manifest.jsonl)" = "500 500"
+jq '.images |= map(if .split == "test" then .split = "TEST" else . end)' karpathy.json > karpathy_upper.json
+t "parts of a split file in other letters" sh -c "$(declare -f coco); BIN='$BIN' URL='$URL' ZIP='$ZIP'; coco --karpathy karpathy_upper.json --split test --annotations-url 'file://$TMP/site/$ZIP' -q -o upper && cmp upper/checksums.jsonl karpathy/checksums.jsonl"
+# names that a URL cannot hold as they are, in folders that share a file name
+mkdir -p site/odd/a site/odd/b odd/annotations && cp "$ROOT/tests/data/images/whole_sos_64.jpg" 'site/odd/a/1 #50%?+ä.jpg' && cp "$ROOT/tests/data/images/whole_jfif_9.jpg" 'site/odd/b/1 #50%?+ä.jpg'
+echo '{"images":[{"id":1,"file_name":"a/1 #50%?+ä.jpg"},{"id":2,"file_name":"odd/b/1 #50%?+ä.jpg"}],"annotations":[{"id":1,"image_id":1,"caption":"one"},{"id":2,"image_id":2,"caption":"two"}]}' > odd/annotations/captions_odd.json
+t "odd names are asked for as URLs write them" "$BIN/fetch-coco" --subset odd --no-track --base-url "$URL" --annotations-url "$URL/$ZIP" -q -o odd
+t "and each has its own place" sh -c 'cmp "site/odd/a/1 #50%?+ä.jpg" "odd/odd/a/1 #50%?+ä.jpg" && cmp "site/odd/b/1 #50%?+ä.jpg" "odd/odd/b/1 #50%?+ä.jpg"'
 expect_exit 2 "--split without a split file is wrong use" coco --split test -o none
 expect_exit 2 "--retry-failed without a subset is wrong use" "$BIN/fetch-coco" --retry-failed -o none
 expect_err "nothing was fetched" "--retry-failed before anything was fetched" coco --retry-failed -o none

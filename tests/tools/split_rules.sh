@@ -6,6 +6,14 @@ n=0; for p in s/images/*.jpg; do n=$((n + 1)); d=$(printf 'abcdef' | cut -c$((n 
 "$BIN/fetch-coco" --from sidecar lab --split-sizes none -q -o m > prepare.log 2>&1 && "$BIN/extract-features" --image-encoder classic --text-encoder hash m/manifest.jsonl -q -o f.h5 >> prepare.log 2>&1 ||
 	{ tail -n 5 prepare.log; echo "not ok - a store without a split"; exit 1; }
 { echo id,group; jq -r 'select(.id) | .id' m/manifest.jsonl | awk '{print $0 ",g" NR % 9}'; } > g.csv
+# names that other data sets use for the parts, in a manifest and for --split
+"$BIN/fetch-coco" --from sidecar lab -q -o parts > prepare.log 2>&1; sed 's/"split":"val"/"split":"Dev"/; s/"split":"train"/"split":"training"/' parts/manifest.jsonl > parts/other.jsonl
+for k in manifest other; do "$BIN/extract-features" --image-encoder classic --text-encoder hash parts/$k.jsonl --no-provenance -q -o parts/$k.h5 >> prepare.log 2>&1; done
+t "dev and training in a manifest are val and train" cmp parts/manifest.h5 parts/other.h5
+score() { "$BIN/evaluate" --model p.h5 parts/manifest.h5 --split "$1" --no-provenance --per-query none -q; }
+t "--split validation is --split val" sh -c '"$0" --model cca --dims 8 --regularization 0.1 parts/manifest.h5 -q -o p.h5' "$BIN/train"
+t "with the same figures" sh -c "$(declare -f score); BIN='$BIN'; score val > a && score validation > b && cmp a b"
+expect_err "unknown split 'vall': did you mean 'val'" "a name that is none" score vall
 rule() { "$BIN/train" --model cca --dims 8 --regularization 0.1 "$@" -q; }
 t "--split-by label" rule --split-by label f.h5 -o l.h5
 t "evaluate deals the store out by the labels that the model remembers" "$BIN/evaluate" --model l.h5 f.h5 --split test -q

@@ -2,10 +2,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "net/http_client.h"
 #include "net/http_policy.h"
 
 static void feed(itr_http_response *r, const char *text)
@@ -152,11 +154,28 @@ static void test_host(void **state)
 	assert_int_equal(strlen(h), 15);
 }
 
+static void test_join(void **state)
+{
+	(void)state;
+	static const struct { const char *base, *name, *url; } cases[] = {
+		{ "http://a.example/x//", "/val2017/1.jpg", "http://a.example/x/val2017/1.jpg" },
+		{ "http://a.example/x?y=%20", "1.jpg", "http://a.example/x?y=%20/1.jpg" },     /* the base is a URL already */
+		{ "file:///tmp", "a b/50%#1?.jpg", "file:///tmp/a%20b/50%25%231%3F.jpg" },
+		{ "http://a", "\xc3\xa4\"<>[]\\^`{|}.png", "http://a/%C3%A4%22%3C%3E%5B%5D%5C%5E%60%7B%7C%7D.png" },
+		{ "http://a", "-._~!$&'()*+,;=:@/z9", "http://a/-._~!$&'()*+,;=:@/z9" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char *url = itr_http_join(cases[i].base, cases[i].name);
+		assert_string_equal(url, cases[i].url);
+		free(url);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole), cmocka_unit_test(test_resume), cmocka_unit_test(test_slice), cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_content_range), cmocka_unit_test(test_times), cmocka_unit_test(test_host),
+		cmocka_unit_test(test_content_range), cmocka_unit_test(test_times), cmocka_unit_test(test_host), cmocka_unit_test(test_join),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
