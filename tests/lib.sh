@@ -18,7 +18,7 @@ for _v in ROOT BIN SHARED; do
 	_plain "${!_v}" || { ln -s "${!_v}" "$TMP/.$_v" && printf -v $_v %s "$TMP/.$_v"; }
 done
 export ITR_RUNS_DIR=$TMP/runs
-unset ITR_PARENT_RUN MAKEFLAGS MAKELEVEL OPENBLAS_CORETYPE     # what OpenBLAS picks by itself is what users get
+unset ITR_PARENT_RUN MAKEFLAGS MAKELEVEL BUILD OPENBLAS_CORETYPE     # what OpenBLAS picks by itself is what users get
 cd "$TMP" || exit 1
 _finish() { code=$?; cd /; rm -rf "$TMP"; [ $code = 0 ] && exit $FAILED; echo "not ok - $(basename "$0") stopped early (exit $code)"; exit 1; }
 trap _finish EXIT

@@ -311,7 +311,7 @@ static int read_labels(struct reading *r, const struct place *p, itr_provenance 
 
 static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
 {
-	struct place p = { NULL };
+	struct place p = { 0 };
 	struct reading r = { .m = m, .f = f, .images = itr_map_new(), .caption_ids = itr_map_new(), .categories = itr_map_new() };
 	int rc = find_files(&p, o, err);
 	r.dir = p.images;

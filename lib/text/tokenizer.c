@@ -243,7 +243,7 @@ itr_tokenizer *itr_tokenizer_parse(const char *kind, const char *where, const vo
 {
 	itr_tokenizer_rules rules;
 	const itr_tokenizer_kind_desc *d = find_kind(kind, strlen(kind), err);
-	struct beside b = { NULL };
+	struct beside b = { 0 };
 	itr_tokenizer *k = NULL;
 	if (d && open_beside(&b, o, o ? o->config : NULL, NULL, err) == 0 && rules_of(&rules, o, &b, err) == 0)
 		k = parse(d, where, bytes, n, &rules, &b, err);
