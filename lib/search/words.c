@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "encode/encoder.h"
 #include "model/model.h"
 #include "search/lookup_internal.h"
@@ -69,7 +70,8 @@ static bool same_use(const char *a, const char *b)
 
 static itr_encoder *tower_encoder(const itr_lookup *l, const itr_projection_side *side, itr_err *err)
 {
-	char *found = l->o.text_weights ? itr_xstrdup(l->o.text_weights) : itr_lookup_find_weights(side->weights_sha256, err);
+	const char *given = l->o.text_weights;                  /* the vocabulary lies in the same folder */
+	char *found = !given ? itr_lookup_find_weights(side->weights_sha256, err) : itr_path_exists(given) && !itr_path_is_dir(given) ? itr_path_dirname(given) : itr_xstrdup(given);
 	char *pooling = part_of(side->preprocess, " tokens, ", ";"), *prompt = part_of(side->preprocess, "; prompt '", "'");
 	itr_encoder_opts eo = { .weights = found, .pooling = pooling, .prompt = prompt, .threads = l->o.threads };
 	itr_encoder *e = found ? itr_encoder_new(side->encoder, ITR_MODALITY_TEXT, &eo, err) : NULL;

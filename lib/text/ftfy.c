@@ -122,7 +122,7 @@ static void round_of(itr_cps *t, itr_cps *out, bool entities)
 		if (!is_control(out->v[i]))
 			out->v[kept++] = out->v[i];
 	out->n = kept;
-	itr_cps_nfc(out);
+	itr_cps_python_nfc(out);
 }
 
 static void segment(itr_cps *whole, const int32_t *v, size_t n, bool entities)

@@ -9,6 +9,7 @@
 #define CLASS(first, flags)
 #define LOWER(first, last, step, delta)
 #define CCC(first, last, class)
+#define PY_CCC(first, last, class)
 #define DECOMPOSE(cp, a, b)
 #define COMPOSE(a, b, cp)
 
@@ -40,6 +41,14 @@ static const struct { int32_t first, last, class; } combining[] = {
 };
 #undef CCC
 #define CCC(first, last, class)
+
+#undef PY_CCC
+#define PY_CCC(first, last, class) { first, last, class },
+static const struct { int32_t first, last, class; } python_combining[] = {
+#include "text/unidata.def"
+};
+#undef PY_CCC
+#define PY_CCC(first, last, class)
 
 #undef DECOMPOSE
 #define DECOMPOSE(cp, a, b) { cp, a, b },
@@ -96,6 +105,19 @@ static int class_of(int32_t cp)
 	return cp >= combining[at].first && cp <= combining[at].last ? combining[at].class : 0;
 }
 
+/* Python's Unicode gives some more characters a class. */
+static int python_class_of(int32_t cp)
+{
+	size_t at;
+	const int class = class_of(cp);
+	if (class || cp < 0x300)
+		return class;
+	LAST_NOT_ABOVE(python_combining, .first, cp, at);
+	return cp >= python_combining[at].first && cp <= python_combining[at].last ? python_combining[at].class : 0;
+}
+
+typedef int class_fn(int32_t cp);
+
 void itr_cps_push(itr_cps *t, int32_t cp) { ITR_VEC_PUSH(t, cp); }
 
 void itr_cps_decode(itr_cps *t, const char *s, size_t n)
@@ -130,14 +152,14 @@ static void decompose(itr_cps *out, int32_t cp)
 }
 
 /* Stable, by combining class, which has 256 values: linear for the longest row of marks. */
-static void order_marks(int32_t *v, size_t n)
+static void order_marks(int32_t *v, size_t n, class_fn *its_class)
 {
 	if (n <= 16) {
 		for (size_t i = 1; i < n; i++) {
 			int32_t cp = v[i];
-			int c = class_of(cp);
+			int c = its_class(cp);
 			size_t j = i;
-			for (; j > 0 && class_of(v[j - 1]) > c; j--)
+			for (; j > 0 && its_class(v[j - 1]) > c; j--)
 				v[j] = v[j - 1];
 			v[j] = cp;
 		}
@@ -146,16 +168,16 @@ static void order_marks(int32_t *v, size_t n)
 	size_t from[257] = { 0 };
 	int32_t *sorted = itr_xmalloc(n * sizeof *sorted);
 	for (size_t i = 0; i < n; i++)
-		from[class_of(v[i]) + 1]++;
+		from[its_class(v[i]) + 1]++;
 	for (int c = 0; c < 256; c++)
 		from[c + 1] += from[c];
 	for (size_t i = 0; i < n; i++)
-		sorted[from[class_of(v[i])]++] = v[i];
+		sorted[from[its_class(v[i])]++] = v[i];
 	memcpy(v, sorted, n * sizeof *v);
 	free(sorted);
 }
 
-void itr_cps_nfd(itr_cps *t)
+static void nfd(itr_cps *t, class_fn *its_class)
 {
 	itr_cps out = { NULL, 0, 0 };
 	ITR_VEC_RESERVE(&out, t->n + t->n / 2 + 8);
@@ -166,10 +188,10 @@ void itr_cps_nfd(itr_cps *t)
 			decompose(&out, t->v[i]);
 	}
 	for (size_t i = 0, j; i < out.n; i = j) {
-		for (j = i; j < out.n && class_of(out.v[j]); j++)
+		for (j = i; j < out.n && its_class(out.v[j]); j++)
 			;
 		if (j > i + 1)
-			order_marks(out.v + i, j - i);
+			order_marks(out.v + i, j - i, its_class);
 		j += j == i;
 	}
 	free(t->v);
@@ -194,19 +216,19 @@ static int32_t compose(int32_t a, int32_t b)
 	return low < (size_t)ITR_LEN(compositions) && compositions[low].a == a && compositions[low].b == b ? compositions[low].cp : 0;
 }
 
-void itr_cps_nfc(itr_cps *t)
+static void nfc(itr_cps *t, class_fn *its_class)
 {
 	size_t i = 0, n = 0;
 	while (i < t->n && t->v[i] < 0x300)             /* nothing below the first combining mark changes */
 		i++;
 	if (i == t->n)
 		return;
-	itr_cps_nfd(t);
+	nfd(t, its_class);
 	size_t starter = SIZE_MAX;
 	int last = 0;                                   /* class of the last mark kept since the starter */
 	for (i = 0; i < t->n; i++) {
 		int32_t cp = t->v[i], c;
-		int class = class_of(cp);
+		int class = its_class(cp);
 		if (starter != SIZE_MAX && (n == starter + 1 || (last && last < class)) && (c = compose(t->v[starter], cp))) {
 			t->v[starter] = c;
 			continue;
@@ -218,6 +240,10 @@ void itr_cps_nfc(itr_cps *t)
 	}
 	t->n = n;
 }
+
+void itr_cps_nfd(itr_cps *t) { nfd(t, class_of); }
+void itr_cps_nfc(itr_cps *t) { nfc(t, class_of); }
+void itr_cps_python_nfc(itr_cps *t) { nfc(t, python_class_of); }
 
 /* Python's handle_capital_sigma for the whole text: what counts is the nearest letter with case on either side, over what has none. */
 void itr_cps_python_lower(itr_cps *t)

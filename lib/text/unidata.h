@@ -38,6 +38,7 @@ void itr_cps_decode(itr_cps *t, const char *s, size_t n);
 /* Normalisation forms, in place. Time is linear however many marks follow each other. */
 void itr_cps_nfd(itr_cps *t);
 void itr_cps_nfc(itr_cps *t);
+void itr_cps_python_nfc(itr_cps *t);     /* unicodedata.normalize's, of a later Unicode */
 /* str.lower of Python: with the rule for the final sigma. */
 void itr_cps_python_lower(itr_cps *t);
 

@@ -95,7 +95,7 @@ def write(name, head, lines):
 
 
 def main():
-    classes, last, ccc, decompose, compose = [], 0, [], [], []
+    classes, last, ccc, py_ccc, decompose, compose = [], 0, [], [], [], []
     for c in points:
         f = flags_of(c)
         if f != last:
@@ -108,6 +108,12 @@ def main():
                 ccc[-1][1] = c
             else:
                 ccc.append([c, c, v])
+        elif unicodedata.combining(chr(c)):
+            v = unicodedata.combining(chr(c))
+            if py_ccc and py_ccc[-1][1] == c - 1 and py_ccc[-1][2] == v:
+                py_ccc[-1][1] = c
+            else:
+                py_ccc.append([c, c, v])
         if f & DECOMPOSES and c not in hangul:
             parts = [int(x, 16) for x in unicodedata.decomposition(chr(c)).split()]
             assert 1 <= len(parts) <= 2 and unicodedata.normalize("NFD", chr(c)) == nfd.normalize_str(chr(c)), hex(c)
@@ -116,7 +122,7 @@ def main():
             if b and nfc.normalize_str(chr(a) + chr(b)) == chr(c):
                 compose.append((a, b, c))
     versions = f"tokenizers {tokenizers.__version__}, regex {regex.__version__}, Python {platform.python_version()} (unicodedata {unicodedata.unidata_version})"
-    write("unidata.def", versions, classes + [f"LOWER(0x{a:X},0x{b:X},{s},{d})" for a, b, s, d in lower_ranges()] + [f"CCC(0x{a:X},0x{b:X},{v})" for a, b, v in ccc] + decompose +
+    write("unidata.def", versions, classes + [f"LOWER(0x{a:X},0x{b:X},{s},{d})" for a, b, s, d in lower_ranges()] + [f"CCC(0x{a:X},0x{b:X},{v})" for a, b, v in ccc] + [f"PY_CCC(0x{a:X},0x{b:X},{v})" for a, b, v in py_ccc] + decompose +
           [f"COMPOSE(0x{a:X},0x{b:X},0x{c:X})" for a, b, c in sorted(compose)])
     entities = sorted(html.entities.html5.items(), key=lambda kv: kv[0].encode())
     items = [f'ENTITY("{k}",0x{ord(v[0]):X},0x{ord(v[1]) if len(v) > 1 else 0:X})' for k, v in entities]
