@@ -44,7 +44,7 @@ chmod +x "$STUB/stub"
 for p in fetch-coco fetch-model extract-features train evaluate predict search run-experiments analyze runs; do ln -s stub "$STUB/$p"; ln -s "$STUB/stub" "stub2/$p"; done
 mkdir path; cat > path/gnuplot <<'S'
 #!/bin/bash
-echo png > "$(sed "s/.*set output '\([^']*\)'.*/\1/" <<< "$2")"
+echo png > "$(sed "s/.*set output '\([^']*\)'.*/\1/" <<< "${!#}")"
 S
 chmod +x path/gnuplot
 export PATH=$TMP/path:$PATH STATE=$TMP/runs-state
