@@ -9,7 +9,7 @@
 #include "base/mem.h"
 
 #define MAX_WORKERS 1023                /* besides the caller: what itr_threads_resolve allows, and what a count in `state` holds */
-#define SPIN_SECONDS 40e-6              /* how long a thread that waits keeps its processor */
+#define SPIN_SECONDS 100e-6             /* how long a thread that waits keeps its processor */
 
 /* `state` is one word, so that joining, leaving and closing a loop are each one atomic step:
  * bits 0-10 workers inside, 11-21 workers that have joined, 22-32 how many may, 33 open, 34.. number of the loop. */

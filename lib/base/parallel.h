@@ -2,7 +2,7 @@
  * What a piece computes must not depend on who computes it: results are then the same for any number of threads.
  *
  * Each calling thread has a team of its own, made when first needed and kept. A worker that waits for work, and a caller that waits for the
- * last pieces, spins for some tens of microseconds (the usual gap between two loops of a training step) and then sleeps, so that other programs
+ * last pieces, spins for a tenth of a millisecond (the usual gap between two loops of a training step) and then sleeps, so that other programs
  * get the processor. A worker that other programs keep from running is not waited for: the caller computes its pieces. OpenMP's runtimes
  * wait for every thread at the end of every loop, and by default spin while they do: beside other work that made training six times slower. */
 #ifndef ITR_BASE_PARALLEL_H
