@@ -3,7 +3,7 @@
 # not there, paths that make and the shell could misread, work that was interrupted, two makes in one folder. The programs are stubs (one script) that write down what they are asked
 # to do, so that the whole takes seconds; at the end the real programs, with real pictures and vectors.
 . "$(dirname "$0")/lib.sh"
-unset ITR_RUNS_DIR BIN_REAL; REAL=$BIN
+unset ITR_RUNS_DIR BIN_REAL; REAL=$BIN; export -n BIN        # a make that is called here looks for its own programs
 export STUB=$TMP/stub LOG=$TMP/log
 mkdir -p "$STUB" "$TMP/stub2" "$TMP/runs-state"
 cat > "$STUB/stub" <<'S'
