@@ -28,4 +28,6 @@ alone() { for h in "$@"; do echo "#include \"${h#lib/}\"" | ${CC:-gcc} -std=c11 
 export -f alone; export h5
 headers=$(printf '%s\0' lib/*/*.h | xargs -0 -P "$(nproc)" -n 16 bash -c 'alone "$@"' _)
 [ -z "$headers" ] && echo "ok - every header compiles by itself" || { echo "$headers"; echo "not ok - every header compiles by itself"; bad=1; }
+wide=$(for f in lib/*/*.[ch] lib/*/*.inc tools/*.c tests/unit/*.[ch] tests/bench/*.[ch]; do expand "$f" | LC_ALL=C.UTF-8 grep -nE '^.{141}' | sed "s|^|# $f:|" | cut -c1-120; done)
+if [ -z "$wide" ]; then echo "ok - no line of C is wider than 140 columns"; else echo "$wide"; echo "not ok - no line of C is wider than 140 columns"; bad=1; fi
 exit $bad

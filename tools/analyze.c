@@ -18,8 +18,10 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_STR("results-dir", 'd', struct opt, results_dir, "DIR", "where {run-experiments} wrote its results"),
-	ITR_OPT_STR("output-path", 0, struct opt, output_path, "FILE", "the summary; everything else is written beside it (default: DIR/experiment_summary.json)"),
-	ITR_OPT_INT_IN("recall-k", 'k', struct opt, recall_k, "K", ITR_FROM(0), "cut-off of recall to judge by; 0 takes 10, or the largest there is"),
+	ITR_OPT_STR("output-path", 0, struct opt, output_path, "FILE",
+	            "the summary; everything else is written beside it (default: DIR/experiment_summary.json)"),
+	ITR_OPT_INT_IN("recall-k", 'k', struct opt, recall_k, "K", ITR_FROM(0),
+	               "cut-off of recall to judge by; 0 takes 10, or the largest there is"),
 	ITR_OPT_BOOL("plots", 0, struct opt, plots, "draw the figures and write the page"),
 	ITR_OPT_BOOL("compare", 0, struct opt, compare, "take two folders, A B, and show B minus A for the experiments that both hold"),
 	ITR_OPT_HEADING("Table:"),
@@ -37,8 +39,15 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc analyze_tool = {
-	.name = "analyze", .purpose = "summary, tables and figures of a candidate-pool ablation", .synopsis = "{analyze} [options] --results-dir DIR | --compare A B",
-	.options = options, .min_args = 0, .max_args = 2, .flags = ITR_TOOL_FORCE, .examples = examples, .see_also = "{run-experiments}(1), {evaluate}(1), {runs}(1)",
+	.name = "analyze",
+	.purpose = "summary, tables and figures of a candidate-pool ablation",
+	.synopsis = "{analyze} [options] --results-dir DIR | --compare A B",
+	.options = options,
+	.min_args = 0,
+	.max_args = 2,
+	.flags = ITR_TOOL_FORCE,
+	.examples = examples,
+	.see_also = "{run-experiments}(1), {evaluate}(1), {runs}(1)",
 };
 
 static void note_inputs(itr_tool *t, const char *dir)
@@ -108,7 +117,8 @@ static int compare(itr_tool *t, const struct opt *o)
 		if (c->untested)
 			itr_warn("differences without test: %s", c->untested);
 		if (c->only_a || c->only_b)
-			itr_warn("%lld experiments are only in '%s', %lld only in '%s'", (long long)c->only_a, a->dir, (long long)c->only_b, b->dir);
+			itr_warn("%lld experiments are only in '%s', %lld only in '%s'", (long long)c->only_a, a->dir, (long long)c->only_b,
+			         b->dir);
 		bool synthetic = a->synthetic || b->synthetic;
 		if (synthetic) {
 			itr_warn("synthetic data: these figures say nothing about real pictures");
@@ -117,7 +127,8 @@ static int compare(itr_tool *t, const struct opt *o)
 		if (t->json)
 			itr_tool_print_json(t, itr_acompare_json(c, a, b));
 		else
-			print_table(t, itr_acompare_table(c, a, o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV), synthetic, o->format);
+			print_table(t, itr_acompare_table(c, a, o->format == ITR_TABLE_CSV || o->format == ITR_TABLE_TSV), synthetic,
+			            o->format);
 	}
 	int rc = c ? 0 : -1;
 	itr_acompare_free(c);
@@ -129,7 +140,8 @@ static int compare(itr_tool *t, const struct opt *o)
 /* Every file that would be written, before one is. */
 static int check_outputs(itr_tool *t, const itr_analysis *a, const char *summary, bool plots)
 {
-	static const char *const names[] = { "detailed_results.csv", "summary_by_candidate.csv", "experiment_table.md", "experiment_table.tex", "experiment_report.html" };
+	static const char *const names[] = { "detailed_results.csv", "summary_by_candidate.csv", "experiment_table.md",
+		                             "experiment_table.tex", "experiment_report.html" };
 	char *dir = itr_path_dirname(summary);
 	int rc = itr_tool_check_free(t, summary);
 	for (int i = 0; i < ITR_LEN(names) + ITR_A_FIGURES && rc == 0; i++) {
@@ -188,7 +200,8 @@ int main(int argc, char **argv)
 	struct opt o = { .format = ITR_TABLE_TEXT, .plots = true };
 	itr_tool *t = itr_tool_begin(&analyze_tool, &o, argc, argv);
 	if (o.compare)
-		return t->n_args == 2 && !o.results_dir ? compare(t, &o) : itr_tool_usage(t, "--compare takes two folders, A B, and no --results-dir");
+		return t->n_args == 2 && !o.results_dir ? compare(t, &o)
+		                                        : itr_tool_usage(t, "--compare takes two folders, A B, and no --results-dir");
 	if (t->n_args)
 		return itr_tool_usage(t, "'%s' is not an option", t->args[0]);
 	if (!o.results_dir)

@@ -23,32 +23,43 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN("dim", 'd', struct opt, e.pairs.dim, "D", ITR_FROM(0), "embedding size to read (text_D, video_D); 0 is the largest"),
 	ITR_OPT_STR("text", 0, struct opt, e.pairs.text, "FILE.npy", "own text vectors, with --image instead of EMBEDDINGS"),
 	ITR_OPT_STR("image", 0, struct opt, e.pairs.image, "FILE.npy", "own image vectors"),
-	ITR_OPT_STR("ground-truth", 0, struct opt, e.pairs.ground_truth, "FILE", "image row of each text, or text,image pairs (.npy, .csv)"),
-	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, e.pairs.captions_per_image, "K", ITR_FROM(0), "without ground truth: texts come in runs of K, in the images' order"),
+	ITR_OPT_STR("ground-truth", 0, struct opt, e.pairs.ground_truth, "FILE",
+	            "image row of each text, or text,image pairs (.npy, .csv)"),
+	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, e.pairs.captions_per_image, "K", ITR_FROM(0),
+	               "without ground truth: texts come in runs of K, in the images' order"),
 	ITR_OPT_STR("model", 0, struct opt, e.pairs.model, "FILE", "model of {train} that maps a feature store or the pairs of an NPZ"),
-	ITR_OPT_STR("split", 0, struct opt, e.pairs.split, "NAME", "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
+	ITR_OPT_STR("split", 0, struct opt, e.pairs.split, "NAME",
+	            "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
-	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT", "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, TREC or BEIR qrels"),
+	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT",
+	            "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, "
+	            "TREC or BEIR qrels"),
 	ITR_OPT_STR("run", 0, struct opt, e.run, "FILE", "a TREC run instead of vectors; needs --relevance"),
 	ITR_OPT_HEADING("How:"),
 	ITR_OPT_STR("protocol", 0, struct opt, e.protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),
 	ITR_OPT_INTS_IN("recall-k", 'k', struct opt, k, "K...", ITR_FROM(1), "cut-offs of recall"),
 	ITR_OPT_ENUM("ties", 0, struct opt, ties, itr_ties_names, "how equal scores are ranked"),
-	ITR_OPT_ENUM("conventions", 0, struct opt, conventions, itr_conventions_names, "whose rules for ties, documents not retrieved, missing queries and queries without a positive"),
+	ITR_OPT_ENUM("conventions", 0, struct opt, conventions, itr_conventions_names,
+	             "whose rules for ties, documents not retrieved, missing queries and queries without a positive"),
 	ITR_OPT_ENUM("gain", 0, struct opt, gain, itr_gain_names, "of a grade in ndcg: the grade, or 2^grade - 1"),
 	ITR_OPT_ENUM("missing-queries", 0, struct opt, missing, missing_names, "judged queries without a ranking count 0, or are left out"),
-	ITR_OPT_INT_IN("bootstrap", 0, struct opt, bootstrap, "N", ITR_BETWEEN(0, 1000000), "resamples of images for the 95 % intervals; 0 leaves them out"),
+	ITR_OPT_INT_IN("bootstrap", 0, struct opt, bootstrap, "N", ITR_BETWEEN(0, 1000000),
+	               "resamples of images for the 95 % intervals; 0 leaves them out"),
 	ITR_OPT_HEADING("What comes out:"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "of the table"),
-	ITR_OPT_STR("per-query", 0, struct opt, e.per_query, "FILE.npz", "each query's rank and values; 'none' writes none (default: beside the result or the input)"),
+	ITR_OPT_STR("per-query", 0, struct opt, e.per_query, "FILE.npz",
+	            "each query's rank and values; 'none' writes none (default: beside the result or the input)"),
 	ITR_OPT_STR("run-out", 0, struct opt, e.run_out, "FILE", "write the rankings as a TREC run"),
 	ITR_OPT_INT_IN("run-depth", 0, struct opt, e.run_depth, "N", ITR_FROM(0), "ranks of each query in the run; 0 is the whole gallery"),
 	ITR_OPT_STR("qrels-out", 0, struct opt, e.qrels_out, "FILE", "write the relevance as TREC qrels"),
 	ITR_OPT_BOOL("anchors", 0, struct opt, e.anchors, "put published figures of the same test set beside the result"),
-	ITR_OPT_BOOL("distances", 0, struct opt, e.distances, "with --model: distance to the own and to a random image too, with two pictures"),
+	ITR_OPT_BOOL("distances", 0, struct opt, e.distances,
+	             "with --model: distance to the own and to a random image too, with two pictures"),
 	ITR_OPT_STRS("fail-if", 0, struct opt, fail_if, "CONDITION", "exit 1 when it holds, as 'i2t.recall@1<0.3'"),
-	ITR_OPT_STR("baseline", 0, struct opt, e.baseline, "FILE", "also compare with this per-query file (or result that names one): paired differences"),
-	ITR_OPT_BOOL("compare", 0, struct opt, compare, "the arguments are two per-query files (or results that name them): paired differences B - A"),
+	ITR_OPT_STR("baseline", 0, struct opt, e.baseline, "FILE",
+	            "also compare with this per-query file (or result that names one): paired differences"),
+	ITR_OPT_BOOL("compare", 0, struct opt, compare,
+	             "the arguments are two per-query files (or results that name them): paired differences B - A"),
 	ITR_OPT_END
 };
 
@@ -63,8 +74,14 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc evaluate_tool = {
-	.name = "evaluate", .purpose = "retrieval metrics of text and image embeddings", .synopsis = "{evaluate} [options] [EMBEDDINGS]", .options = options,
-	.max_args = 2, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{extract-features}(1), {train}(1), {runs}(1)",
+	.name = "evaluate",
+	.purpose = "retrieval metrics of text and image embeddings",
+	.synopsis = "{evaluate} [options] [EMBEDDINGS]",
+	.options = options,
+	.max_args = 2,
+	.flags = ITR_TOOL_OUTPUT,
+	.examples = examples,
+	.see_also = "{extract-features}(1), {train}(1), {runs}(1)",
 };
 
 /* Wrong use that the option table cannot see: the exit code, or -1. */
@@ -79,11 +96,13 @@ static int check_use(itr_tool *t, struct opt *o)
 	if (t->n_args + !!o->e.pairs.text + !!o->e.run != 1)
 		return itr_tool_usage(t, "give one of EMBEDDINGS (a file or folder), --text with --image, or --run");
 	if (o->e.run && (!o->e.relevance || o->e.run_out || strcmp(o->e.protocol, "full")))
-		return itr_tool_usage(t, o->e.relevance ? "a run is evaluated as it is: no --protocol, no --run-out" : "--run needs --relevance");
+		return itr_tool_usage(t, o->e.relevance ? "a run is evaluated as it is: no --protocol, no --run-out"
+		                                        : "--run needs --relevance");
 	if (o->e.baseline && o->e.per_query && !strcmp(o->e.per_query, "none"))
 		return itr_tool_usage(t, "--baseline compares per-query files: leave out --per-query none");
 	if (o->conventions != ITR_CONVENTIONS_ITR && o->ties != ITR_TIES_EXPECTED)
-		return itr_tool_usage(t, "--conventions %s has its own rule for ties: leave out --ties", itr_conventions_names[o->conventions]);
+		return itr_tool_usage(t, "--conventions %s has its own rule for ties: leave out --ties",
+		                      itr_conventions_names[o->conventions]);
 	if (o->conventions == ITR_CONVENTIONS_TREC_EVAL && o->gain != ITR_GAIN_LINEAR)
 		return itr_tool_usage(t, "trec_eval's ndcg has a linear gain: leave out --gain exponential, or --conventions");
 	for (int64_t i = 0; i < o->k.n; i++)
@@ -160,7 +179,8 @@ static int conclude(itr_tool *t, const struct opt *o, const itr_evaluation *e, c
 		itr_tool_artifact(t, o->e.output);
 	if (e)
 		itr_eval_track(e->eval, track, t);
-	for (const itr_json *w = t->json || o->format != ITR_TABLE_TEXT ? itr_json_first(itr_json_get(j, "warnings")) : NULL; w; w = itr_json_next(w))
+	for (const itr_json *w = t->json || o->format != ITR_TABLE_TEXT ? itr_json_first(itr_json_get(j, "warnings")) : NULL; w;
+	     w = itr_json_next(w))
 		itr_warn("%s", itr_json_str(w, ""));          /* the table for people shows them itself */
 	itr_buf table = ITR_BUF_INIT;
 	if (t->json)
@@ -194,7 +214,9 @@ static int evaluate(itr_tool *t, const struct opt *o)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .normalize = true, .k = { 3, { 1, 5, 10 } }, .bootstrap = ITR_BOOT_RESAMPLES, .e = { .run_depth = 100, .protocol = "full" } };
+	struct opt o = {
+		.normalize = true, .k = { 3, { 1, 5, 10 } }, .bootstrap = ITR_BOOT_RESAMPLES, .e = { .run_depth = 100, .protocol = "full" }
+	};
 	itr_tool *t = itr_tool_begin(&evaluate_tool, &o, argc, argv);
 	int wrong = check_use(t, &o);
 	if (wrong < 0)

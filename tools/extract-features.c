@@ -49,7 +49,11 @@ static int list_encoders(itr_tool *t)
 {
 	for (int i = 0; i < itr_encoder_count() && !t->json; i++) {
 		const itr_encoder_desc *d = itr_encoder_at(i);
-		fprintf(t->out, "%-20s %-12s %s\n", d->name, d->modality == ITR_MODALITY_IMAGE ? "image" : d->modality == ITR_MODALITY_TEXT ? "text" : "image, text", itr_encoder_summary(d));
+		fprintf(t->out, "%-20s %-12s %s\n", d->name,
+		        d->modality == ITR_MODALITY_IMAGE  ? "image"
+		        : d->modality == ITR_MODALITY_TEXT ? "text"
+		                                           : "image, text",
+		        itr_encoder_summary(d));
 	}
 	itr_json *j = itr_json_object();
 	itr_json_add(j, "encoders", itr_encoder_list());
@@ -88,7 +92,8 @@ static int verify(itr_tool *t, const itr_extract_options *o)
 /* What was written, for people (stderr), programs (--json) and the tracked run. */
 static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, itr_json *j)
 {
-	itr_info("'%s': %lld images, %lld captions%s", t->output, (long long)images, (long long)texts, itr_provenance_synthetic(t->provenance) ? " (synthetic)" : "");
+	itr_info("'%s': %lld images, %lld captions%s", t->output, (long long)images, (long long)texts,
+	         itr_provenance_synthetic(t->provenance) ? " (synthetic)" : "");
 	itr_tool_metric(t, "images", (double)images, 0);
 	itr_tool_metric(t, "captions", (double)texts, 0);
 	itr_tool_metric(t, "failed", (double)failed, 0);
@@ -130,8 +135,9 @@ static int extract(itr_tool *t, const itr_extract_options *o)
 	if (r.empty_texts)
 		itr_warn("%lld captions hold no words: their vectors are zero", (long long)r.empty_texts);
 	if (equal)
-		itr_warn("%lld of %lld captions stand under more than one image: '{evaluate} --relevance captions:%s' counts each of these images as right", (long long)equal,
-		         (long long)captions, t->output);
+		itr_warn("%lld of %lld captions stand under more than one image: '{evaluate} --relevance captions:%s' counts each of these "
+		         "images as right",
+		         (long long)equal, (long long)captions, t->output);
 	itr_json *j = itr_json_object();
 	itr_json_add_int(j, "image_dim", r.layout.image.dim);
 	itr_json_add_int(j, "text_dim", r.layout.text.dim);
@@ -153,13 +159,21 @@ static int merge(itr_tool *t)
 
 static int embed(itr_tool *t, const itr_extract_options *o)
 {
-	itr_embed_opts e = { .model = o->model, .has_split = o->split != NULL, .project = o->project.v, .n_project = o->project.n, .truncate = o->truncate.v,
-	                     .n_truncate = o->truncate.n, .shuffle_queries = o->shuffle_queries, .seed = t->seed, .threads = t->threads };
+	itr_embed_opts e = { .model = o->model,
+		             .has_split = o->split != NULL,
+		             .project = o->project.v,
+		             .n_project = o->project.n,
+		             .truncate = o->truncate.v,
+		             .n_truncate = o->truncate.n,
+		             .shuffle_queries = o->shuffle_queries,
+		             .seed = t->seed,
+		             .threads = t->threads };
 	itr_embed_result r;
 	while (o->split && e.split < ITR_SPLIT_COUNT && strcmp(itr_split_names[e.split], o->split))
 		e.split++;
 	if (e.split == ITR_SPLIT_COUNT)
-		return itr_tool_usage(t, "unknown split '%s': did you mean '%s'?", o->split, itr_nearest(o->split, itr_split_names, ITR_SPLIT_COUNT));
+		return itr_tool_usage(t, "unknown split '%s': did you mean '%s'?", o->split,
+		                      itr_nearest(o->split, itr_split_names, ITR_SPLIT_COUNT));
 	if (o->image_encoder || o->text_encoder)
 		return itr_tool_usage(t, "'%s' is a feature store: it is encoded already; encoders go with a manifest", t->args[0]);
 	itr_features *f = itr_features_open(t->args[0], &t->err);

@@ -26,12 +26,17 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Where the pictures come from:"),
-	ITR_OPT_INT_IN("synthetic", 0, struct opt, disk.scenes, "N", ITR_FROM(0), "draw N scenes of coloured shapes instead of reading pictures"),
+	ITR_OPT_INT_IN("synthetic", 0, struct opt, disk.scenes, "N", ITR_FROM(0),
+	               "draw N scenes of coloured shapes instead of reading pictures"),
 	ITR_OPT_INT_IN("size", 0, struct opt, size, "PIXELS", ITR_BETWEEN(32, 4096), "side of a synthetic scene"),
-	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings, "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
-	ITR_OPT_STR("from", 0, struct opt, from, "READER", "read what is on disk: sidecar DIR, coco DIR or FILE, karpathy FILE, flickr DIR or FILE"),
-	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME", "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
-	ITR_OPT_STR("annotations-dir", 0, struct opt, disk.reader.annotations_dir, "DIR", "folder of captions_SUBSET.json and instances_SUBSET.json"),
+	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings,
+	             "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
+	ITR_OPT_STR("from", 0, struct opt, from, "READER",
+	            "read what is on disk: sidecar DIR, coco DIR or FILE, karpathy FILE, flickr DIR or FILE"),
+	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME",
+	             "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
+	ITR_OPT_STR("annotations-dir", 0, struct opt, disk.reader.annotations_dir, "DIR",
+	            "folder of captions_SUBSET.json and instances_SUBSET.json"),
 	ITR_OPT_STR("images-dir", 0, struct opt, disk.reader.images_dir, "DIR", "folder of the pictures"),
 	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are not there"),
 	ITR_OPT_HEADING("Fetching COCO:"),
@@ -43,14 +48,20 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash what is there again, fetch nothing"),
 	ITR_OPT_INT_IN("connections", 0, struct opt, connections, "N", ITR_BETWEEN(1, 256), "transfers at once"),
 	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
-	ITR_OPT_NUM_IN("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", ITR_FROM(1), "for a transfer that stands still, and (at most 10) for a connection"),
+	ITR_OPT_NUM_IN("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", ITR_FROM(1),
+	               "for a transfer that stands still, and (at most 10) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, net.http.proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
 	ITR_OPT_HEADING("What becomes of them:"),
 	ITR_OPT_INT_IN("limit", 0, struct opt, net.limit, "N", ITR_FROM(0), "keep N pictures, drawn with the seed; 0 is all"),
 	ITR_OPT_BOOL("copy", 0, struct opt, disk.copy, "copy the pictures below the output folder instead of referring to them"),
-	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T", "shares of train, val and test; 'none': leave it to {train}, which then deals out by its own seed"),
-	ITR_OPT_STR("split-by", 0, struct opt, split_by, "RULE", "what stays together: image, near (near-duplicates), label, group:FILE (CSV: id,group); caption deals out captions (leaky)"),
-	ITR_OPT_INT_IN("near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE), "pictures that differ in so few of 128 bits count as the same; pairs in different parts are reported; -1 does not look"),
+	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T",
+	            "shares of train, val and test; 'none': leave it to {train}, which then deals out by its own seed"),
+	ITR_OPT_STR("split-by", 0, struct opt, split_by, "RULE",
+	            "what stays together: image, near (near-duplicates), label, group:FILE (CSV: id,group); caption deals out captions "
+	            "(leaky)"),
+	ITR_OPT_INT_IN(
+		"near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE),
+		"pictures that differ in so few of 128 bits count as the same; pairs in different parts are reported; -1 does not look"),
 	ITR_OPT_INT_IN("max-failed", 0, struct opt, max_failed, "N", ITR_FROM(0), "missing or damaged pictures that are tolerated"),
 	ITR_OPT_END
 };
@@ -64,11 +75,20 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc fetch_coco_tool = {
-	.name = "fetch-coco", .purpose = "pictures with captions as a manifest", .synopsis = "{fetch-coco} [options] [DIR] -o FOLDER", .options = options,
-	.max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "{extract-features}(1), {evaluate}(1)",
+	.name = "fetch-coco",
+	.purpose = "pictures with captions as a manifest",
+	.synopsis = "{fetch-coco} [options] [DIR] -o FOLDER",
+	.options = options,
+	.max_args = 1,
+	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED,
+	.examples = examples,
+	.see_also = "{extract-features}(1), {evaluate}(1)",
 };
 
-static bool from_network(const itr_tool *t, const struct opt *o) { return o->subset.n && !o->from && !t->n_args && !o->disk.reader.annotations_dir && !o->disk.reader.images_dir; }
+static bool from_network(const itr_tool *t, const struct opt *o)
+{
+	return o->subset.n && !o->from && !t->n_args && !o->disk.reader.annotations_dir && !o->disk.reader.images_dir;
+}
 
 /* What a source gets and gives. `composed`: queries written, -1 where the source has none. */
 struct fetch {
@@ -84,7 +104,8 @@ static void *show_begin(void *t, const char *what, const char *unit, int64_t tot
 static void show_note(void *p, const char *text) { itr_progress_note(p, "%s", text); }
 static void show_end(void *p) { itr_progress_end(p); }
 
-/* What both kinds of source take from the command line, and what the option table cannot bind: counts that are ints, paths that depend on others. */
+/* What both kinds of source take from the command line, and what the option table cannot bind: counts that are ints, paths that depend on
+ * others. */
 static void complete(itr_tool *t, struct opt *o)
 {
 	itr_coco_opts *c = &o->net;
@@ -130,14 +151,16 @@ static int verify(struct fetch *f)
 		return -1;
 	if (t->json)
 		itr_tool_print_json(t, itr_verify_report_json(&r));
-	return r.changed + r.missing ? itr_err_set(&t->err, "%lld files are not what was fetched first", (long long)(r.changed + r.missing)) : 0;
+	return r.changed + r.missing ? itr_err_set(&t->err, "%lld files are not what was fetched first", (long long)(r.changed + r.missing))
+	                             : 0;
 }
 
 /* The captions are not there and the user allowed scenes instead: say so twice, mark everything. */
 static int fetch_fallback(struct fetch *f)
 {
 	itr_warn("%s", f->t->err.msg);
-	itr_warn("USING SYNTHETIC SCENES INSTEAD (--fallback synthetic): every file made from them is marked synthetic, no figure says anything about real pictures");
+	itr_warn("USING SYNTHETIC SCENES INSTEAD (--fallback synthetic): every file made from them is marked synthetic, no figure says "
+	         "anything about real pictures");
 	f->t->err = (itr_err)ITR_ERR_INIT;
 	itr_manifest_free(&f->m);
 	itr_manifest_init(&f->m);
@@ -152,7 +175,8 @@ static int fetch(struct fetch *f)
 	const itr_reader *reader = itr_reader_find(f->o->from ? f->o->from : "coco", &f->t->err);
 	if (!reader)
 		return -1;
-	int rc = from_network(f->t, f->o) ? fetch_network(f) : itr_source_reader(&f->o->disk, reader, &f->m, f->findings, &f->failed, &f->t->err);
+	int rc = from_network(f->t, f->o) ? fetch_network(f)
+	                                  : itr_source_reader(&f->o->disk, reader, &f->m, f->findings, &f->failed, &f->t->err);
 	return rc < 0 && f->o->fallback == FALLBACK_SYNTHETIC && !itr_interrupted ? fetch_fallback(f) : rc;
 }
 
@@ -184,7 +208,8 @@ static int write_embeddings(itr_tool *t, int64_t images)
 	int rc = itr_translation_write(t->output, images, t->seed, t->provenance, t->threads, itr_progress_tick, p, &t->err);
 	itr_progress_end(p);
 	if (rc == 0)
-		itr_info("%lld images, %lld captions, %d test captions, synthetic -> %s/train.npz, test.clean.npz", (long long)images, (long long)images * 5, ITR_TRANSLATION_TEST, t->output);
+		itr_info("%lld images, %lld captions, %d test captions, synthetic -> %s/train.npz, test.clean.npz", (long long)images,
+		         (long long)images * 5, ITR_TRANSLATION_TEST, t->output);
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }
 
@@ -194,7 +219,9 @@ static const char *wrong_use(const itr_tool *t, const struct opt *o)
 		return "'--as-embeddings' needs '--synthetic N'";
 	if (o->subset.n > ITR_COCO_SUBSETS)
 		return "at most 4 subsets";
-	if ((o->verify || o->net.retry_failed || o->net.karpathy || o->net.base_url != itr_coco_base_url || o->net.annotations_url != itr_coco_annotations_url) && !from_network(t, o))
+	if ((o->verify || o->net.retry_failed || o->net.karpathy || o->net.base_url != itr_coco_base_url ||
+	     o->net.annotations_url != itr_coco_annotations_url) &&
+	    !from_network(t, o))
 		return "these options are about fetching: they need '--subset', without '--from' and without folders";
 	if (o->near < 0 && o->split_by && !strcmp(o->split_by, "near"))
 		return "'--split-by near' needs '--near-duplicates' of 0 or more";
@@ -212,11 +239,15 @@ static int make_manifest(struct fetch *f)
 	itr_manifest_init(&f->m);
 	int rc = fetch(f);
 	if (rc == 0)
-		rc = itr_dataset_write(&f->m, t->output, f->findings, f->transfers ? "failures.json says why" : "--images-dir says where they are", t->provenance, echo, &t->err);
+		rc = itr_dataset_write(&f->m, t->output, f->findings,
+		                       f->transfers ? "failures.json says why" : "--images-dir says where they are", t->provenance, echo,
+		                       &t->err);
 	if (rc == 0)
 		report(f);
 	if (rc == 0 && f->failed > f->o->max_failed)
-		rc = itr_err_set(&t->err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others", (long long)f->failed, (long long)f->o->max_failed);
+		rc = itr_err_set(&t->err,
+		                 "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others",
+		                 (long long)f->failed, (long long)f->o->max_failed);
 	itr_findings_free(f->findings);
 	itr_json_free(f->transfers);
 	itr_manifest_free(&f->m);
@@ -225,14 +256,19 @@ static int make_manifest(struct fetch *f)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .size = 224, .split_sizes = "0.6/0.2/0.2", .split_by = "image", .near = 4, .net = { .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url } };
+	struct opt o = { .size = 224,
+		         .split_sizes = "0.6/0.2/0.2",
+		         .split_by = "image",
+		         .near = 4,
+		         .net = { .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url } };
 	itr_http_opts_default(&o.net.http);
 	o.connections = o.net.http.connections;
 	o.retries = o.net.http.retries;
 	itr_tool *t = itr_tool_begin(&fetch_coco_tool, &o, argc, argv);
 	struct fetch f = { .t = t, .o = &o, .composed = -1 };
 	const char *wrong = wrong_use(t, &o);
-	if (!wrong && ((strcmp(o.split_sizes, "none") && itr_split_parse(o.disk.fractions, o.split_sizes, &t->err) < 0) || itr_split_rule_parse(&o.disk.rule, o.split_by, &t->err) < 0))
+	if (!wrong && ((strcmp(o.split_sizes, "none") && itr_split_parse(o.disk.fractions, o.split_sizes, &t->err) < 0) ||
+	               itr_split_rule_parse(&o.disk.rule, o.split_by, &t->err) < 0))
 		wrong = t->err.msg;
 	complete(t, &o);
 	if (!wrong && (o.verify || from_network(t, &o)))

@@ -21,12 +21,15 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_BOOL("list", 0, struct opt, list, "the models that are known, and which of them are there"),
-	ITR_OPT_STR("show", 0, struct opt, show, "FILE", "the tensors of a file (or folder) of weights: safetensors, PyTorch; nothing in it is run"),
-	ITR_OPT_STR("cache", 0, struct opt, cache, "DIR", "folder of the models' folders, instead of $ITR_CACHE, $XDG_CACHE_HOME/itr or ~/.cache/itr"),
+	ITR_OPT_STR("show", 0, struct opt, show, "FILE",
+	            "the tensors of a file (or folder) of weights: safetensors, PyTorch; nothing in it is run"),
+	ITR_OPT_STR("cache", 0, struct opt, cache, "DIR",
+	            "folder of the models' folders, instead of $ITR_CACHE, $XDG_CACHE_HOME/itr or ~/.cache/itr"),
 	ITR_OPT_STR("base-url", 0, struct opt, base_url, "URL", "folder that holds the model's files: a mirror, file:///..."),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash again what is there"),
 	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
-	ITR_OPT_NUM_IN("timeout", 0, struct opt, timeout, "SECONDS", ITR_FROM(1), "for a transfer that stands still, and (at most 20) for a connection"),
+	ITR_OPT_NUM_IN("timeout", 0, struct opt, timeout, "SECONDS", ITR_FROM(1),
+	               "for a transfer that stands still, and (at most 20) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
 	ITR_OPT_END
 };
@@ -55,8 +58,15 @@ static int complete(itr_tool *t, void *opt)
 }
 
 static const itr_tool_desc fetch_model_tool = {
-	.name = "fetch-model", .purpose = "published models by name", .synopsis = "{fetch-model} [options] NAME...", .options = options, .max_args = -1,
-	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK, .examples = examples, .see_also = "{extract-features}(1), {tokenize}(1)", .complete = complete,
+	.name = "fetch-model",
+	.purpose = "published models by name",
+	.synopsis = "{fetch-model} [options] NAME...",
+	.options = options,
+	.max_args = -1,
+	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK,
+	.examples = examples,
+	.see_also = "{extract-features}(1), {tokenize}(1)",
+	.complete = complete,
 };
 
 static void print_table(itr_tool *t, itr_table *table)
@@ -141,8 +151,8 @@ static int show(itr_tool *t, const struct opt *o)
 		free(shape);
 	}
 	itr_json_add_int(j, "elements", elements);
-	itr_info("'%s': %s, %lld tensors, %lld numbers%s%s, sha256 %s", itr_weights_path(w), itr_weights_format(w), (long long)itr_weights_count(w), (long long)elements,
-	         itr_weights_note(w)[0] ? ", " : "", itr_weights_note(w), sha256);
+	itr_info("'%s': %s, %lld tensors, %lld numbers%s%s, sha256 %s", itr_weights_path(w), itr_weights_format(w),
+	         (long long)itr_weights_count(w), (long long)elements, itr_weights_note(w)[0] ? ", " : "", itr_weights_note(w), sha256);
 	if (t->json) {
 		itr_table_free(table);
 		itr_tool_print_json(t, j);
@@ -164,7 +174,13 @@ static int fetch(itr_tool *t, const struct opt *o, const char *name, itr_json *a
 	if (!m || (!cache && !t->output))
 		return -1;
 	char *folder = t->output ? itr_path_absolute(t->output) : itr_path_join(cache, m->name);
-	itr_model_opts mo = { .base_url = o->base_url, .verify = o->verify, .again = t->force, .begin = begin, .tick = itr_progress_tick, .end = end, .ctx = t };
+	itr_model_opts mo = { .base_url = o->base_url,
+		              .verify = o->verify,
+		              .again = t->force,
+		              .begin = begin,
+		              .tick = itr_progress_tick,
+		              .end = end,
+		              .ctx = t };
 	itr_json *report = NULL;
 	itr_http_opts_default(&mo.http);
 	mo.http.retries = (int)o->retries;

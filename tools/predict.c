@@ -37,22 +37,33 @@ static int complete(itr_tool *t, void *opt)
 }
 
 static const itr_tool_desc predict_tool = {
-	.name = "predict", .purpose = "vectors that a trained model gives", .synopsis = "{predict} [options] --model MODEL FILE -o OUTPUT", .options = options,
-	.min_args = 1, .max_args = 1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED, .examples = examples, .see_also = "{train}(1), {evaluate}(1)", .complete = complete,
+	.name = "predict",
+	.purpose = "vectors that a trained model gives",
+	.synopsis = "{predict} [options] --model MODEL FILE -o OUTPUT",
+	.options = options,
+	.min_args = 1,
+	.max_args = 1,
+	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED,
+	.examples = examples,
+	.see_also = "{train}(1), {evaluate}(1)",
+	.complete = complete,
 };
 
 int main(int argc, char **argv)
 {
 	struct opt o = { .normalize = true };
 	itr_tool *t = itr_tool_begin(&predict_tool, &o, argc, argv);
-	itr_predict_opts po = { .model = o.model, .side = o.side ? ITR_SIDE_IMAGE : ITR_SIDE_TEXT, .normalize = o.normalize, .threads = t->threads };
+	itr_predict_opts po = {
+		.model = o.model, .side = o.side ? ITR_SIDE_IMAGE : ITR_SIDE_TEXT, .normalize = o.normalize, .threads = t->threads
+	};
 	itr_prediction r = { 0 };
 	if (itr_tool_check_output(t, false) < 0 || itr_predict(&r, t->args[0], &po, t->provenance, &t->err) < 0 ||
 	    itr_prediction_write(&r, t->output, t->out, t->provenance, &t->err) < 0) {
 		itr_prediction_free(&r);
 		return itr_tool_fail(t);
 	}
-	itr_info("%lld vectors of %lld numbers by %s%s -> %s", (long long)r.rows, (long long)r.dim, r.model, r.synthetic ? " (synthetic data)" : "", t->output);
+	itr_info("%lld vectors of %lld numbers by %s%s -> %s", (long long)r.rows, (long long)r.dim, r.model,
+	         r.synthetic ? " (synthetic data)" : "", t->output);
 	if (strcmp(t->output, "-"))
 		itr_tool_artifact(t, t->output);
 	if (t->json && strcmp(t->output, "-")) {

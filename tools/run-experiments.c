@@ -25,7 +25,8 @@ struct opt {
 static const itr_option options[] = {
 	ITR_OPT_STR("data-path", 'd', struct opt, data, "FILE", "NPZ or HDF5 with text_D, video_D and ground_truth"),
 	ITR_OPT_STR("output-dir", 0, struct opt, output_dir, "DIR", "where the results are written"),
-	ITR_OPT_INTS_IN("embedding-dims", 0, struct opt, dims, "D...", ITR_FROM(1), "embedding sizes (default: those of --project or --truncate, else the sizes that the file has)"),
+	ITR_OPT_INTS_IN("embedding-dims", 0, struct opt, dims, "D...", ITR_FROM(1),
+	                "embedding sizes (default: those of --project or --truncate, else the sizes that the file has)"),
 	ITR_OPT_ENUMS("precisions", 'p', struct opt, precisions, itr_precision_names, "storage formats"),
 	ITR_OPT_INTS_IN("candidate-sizes", 'c', struct opt, sizes, "C...", ITR_FROM(1), "rows in a candidate pool"),
 	ITR_OPT_BOOL("full", 0, struct opt, full, "also rank the whole gallery"),
@@ -38,9 +39,11 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, shuffle, "permute the texts, with their ground truth"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
 	ITR_OPT_BOOL("rotate", 0, struct opt, rotate, "turn all vectors by one random rotation first, for every precision"),
-	ITR_OPT_BOOL("rotate-binary", 0, struct opt, rotate_binary, "turn them for precision binary: sign bits need it where few axes hold the energy (CCA, PCA)"),
+	ITR_OPT_BOOL("rotate-binary", 0, struct opt, rotate_binary,
+	             "turn them for precision binary: sign bits need it where few axes hold the energy (CCA, PCA)"),
 	ITR_OPT_BOOL("calibrate", 0, struct opt, calibrate, "int8, int4: scales per dimension, from a sample of the gallery"),
-	ITR_OPT_ENUM("quantizer", 0, struct opt, quantizer, itr_quantizer_names, "minmax-wrap reproduces the source project's int8 and its defect"),
+	ITR_OPT_ENUM("quantizer", 0, struct opt, quantizer, itr_quantizer_names,
+	             "minmax-wrap reproduces the source project's int8 and its defect"),
 	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best of a pool again in float32; 0 is off"),
 	ITR_OPT_HEADING("Work:"),
 	ITR_OPT_STR("sweep", 0, struct opt, sweep, "FILE", "options of a named experiment; the command line wins over it"),
@@ -58,14 +61,22 @@ static const itr_option options[] = {
 };
 
 static const char *const examples[] = {
-	"{run-experiments} --data_path test.npz --output_dir result --embedding_dims 256 512 1024 --precisions fp32 fp16 int8 int4 --candidate_sizes 100 200 300 400 500",
+	"{run-experiments} --data_path test.npz --output_dir result --embedding_dims 256 512 1024 --precisions fp32 fp16 int8 int4 "
+	"--candidate_sizes 100 200 300 400 500",
 	"{run-experiments} --data-path test.npz --output-dir result --precisions fp32 binary --full --rescore 100",
 	"{run-experiments} --sweep experiments/quantization.json --resume", NULL
 };
 
 static const itr_tool_desc run_experiments_tool = {
-	.name = "run-experiments", .purpose = "retrieval quality and cost over embedding sizes, precisions and candidate pools", .synopsis = "{run-experiments} [options] --data-path FILE --output-dir DIR",
-	.options = options, .min_args = 0, .max_args = 0, .flags = ITR_TOOL_FORCE, .examples = examples, .see_also = "{analyze}(1), {evaluate}(1), {runs}(1)",
+	.name = "run-experiments",
+	.purpose = "retrieval quality and cost over embedding sizes, precisions and candidate pools",
+	.synopsis = "{run-experiments} [options] --data-path FILE --output-dir DIR",
+	.options = options,
+	.min_args = 0,
+	.max_args = 0,
+	.flags = ITR_TOOL_FORCE,
+	.examples = examples,
+	.see_also = "{analyze}(1), {evaluate}(1), {runs}(1)",
 };
 
 static itr_grid_list list_of(const itr_ints *l)
@@ -78,12 +89,33 @@ static itr_grid_list list_of(const itr_ints *l)
 static itr_grid_opts grid_options(const itr_tool *t, const struct opt *o)
 {
 	itr_grid_opts g = {
-		.data = o->data, .output_dir = o->output_dir, .dims = list_of(&o->dims), .precisions = list_of(&o->precisions), .sizes = list_of(&o->sizes),
-		.recall_k = list_of(&o->recall_k), .seeds = list_of(&o->seeds), .project = list_of(&o->project), .truncate = list_of(&o->truncate), .full = o->full,
-		.shuffle = o->shuffle, .no_normalize = !o->normalize, .calibrate = o->calibrate, .fidelity = o->fidelity, .rotate = o->rotate,
-		.rotate_binary = o->rotate_binary, .ties = (itr_ties)o->ties,
-		.timing = (itr_timing)o->timing, .rescore = o->rescore, .quantizer = (itr_quantizer)o->quantizer, .resamples = (int)ITR_MIN(o->bootstrap, (int64_t)1000000),
-		.resume = o->resume, .dry_run = o->dry_run, .pick = (itr_pick)o->pick, .seed = t->seed, .threads = t->threads, .jobs = (int)ITR_MIN(o->jobs, (int64_t)1024),
+		.data = o->data,
+		.output_dir = o->output_dir,
+		.dims = list_of(&o->dims),
+		.precisions = list_of(&o->precisions),
+		.sizes = list_of(&o->sizes),
+		.recall_k = list_of(&o->recall_k),
+		.seeds = list_of(&o->seeds),
+		.project = list_of(&o->project),
+		.truncate = list_of(&o->truncate),
+		.full = o->full,
+		.shuffle = o->shuffle,
+		.no_normalize = !o->normalize,
+		.calibrate = o->calibrate,
+		.fidelity = o->fidelity,
+		.rotate = o->rotate,
+		.rotate_binary = o->rotate_binary,
+		.ties = (itr_ties)o->ties,
+		.timing = (itr_timing)o->timing,
+		.rescore = o->rescore,
+		.quantizer = (itr_quantizer)o->quantizer,
+		.resamples = (int)ITR_MIN(o->bootstrap, (int64_t)1000000),
+		.resume = o->resume,
+		.dry_run = o->dry_run,
+		.pick = (itr_pick)o->pick,
+		.seed = t->seed,
+		.threads = t->threads,
+		.jobs = (int)ITR_MIN(o->jobs, (int64_t)1024),
 	};
 	if (!g.seeds.n)
 		g.seeds = (itr_grid_list){ 1, { (int64_t)t->seed } };
@@ -107,7 +139,10 @@ static void track_cell(const struct watch *w, const itr_grid *g, int64_t i)
 	if (!w->cells || !w->tool->run)
 		return;
 	snprintf(dir, sizeof dir, "%s/../..", itr_run_dir(w->tool->run));
-	itr_run *r = itr_run_start(&(itr_run_opts){ .runs_dir = dir, .name = itr_grid_cell_key(g, i), .parent = itr_run_id(w->tool->run), .source = "run-experiments" }, &err);
+	itr_run *r = itr_run_start(
+		&(itr_run_opts){
+			.runs_dir = dir, .name = itr_grid_cell_key(g, i), .parent = itr_run_id(w->tool->run), .source = "run-experiments" },
+		&err);
 	for (int d = 0; r && d < 2; d++)
 		for (const itr_json *m = itr_json_first(itr_json_get(cell, directions[d])); m; m = itr_json_next(m))
 			if (itr_json_is_number(m)) {
@@ -184,7 +219,8 @@ static bool verdict(itr_tool *t, const itr_grid *g, const struct opt *o, const c
 		itr_json_add_int(j, "failed", failed);
 		itr_tool_print_json(t, j);
 	} else {
-		fprintf(t->out, "%s: %lld of %lld cells done, %lld failed\n", paths[0], (long long)done, (long long)itr_grid_cells(g), (long long)failed);
+		fprintf(t->out, "%s: %lld of %lld cells done, %lld failed\n", paths[0], (long long)done, (long long)itr_grid_cells(g),
+		        (long long)failed);
 	}
 	return done == itr_grid_cells(g);
 }
@@ -217,8 +253,14 @@ static int run(itr_tool *t, const struct opt *o)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .precisions = { 4, { ITR_PREC_FP32, ITR_PREC_FP16, ITR_PREC_INT8, ITR_PREC_INT4 } }, .sizes = { 5, { 100, 200, 300, 400, 500 } },
-	                 .recall_k = { 1, { 10 } }, .normalize = true, .rotate_binary = true, .track = TRACK_SUMMARY, .bootstrap = ITR_BOOT_RESAMPLES, .jobs = 1 };
+	struct opt o = { .precisions = { 4, { ITR_PREC_FP32, ITR_PREC_FP16, ITR_PREC_INT8, ITR_PREC_INT4 } },
+		         .sizes = { 5, { 100, 200, 300, 400, 500 } },
+		         .recall_k = { 1, { 10 } },
+		         .normalize = true,
+		         .rotate_binary = true,
+		         .track = TRACK_SUMMARY,
+		         .bootstrap = ITR_BOOT_RESAMPLES,
+		         .jobs = 1 };
 	itr_sweep sweep;
 	itr_mem_keep();
 	itr_err err = ITR_ERR_INIT;
@@ -229,7 +271,9 @@ int main(int argc, char **argv)
 		return ITR_EXIT_FAIL;
 	}
 	itr_tool *t = itr_tool_begin(&run_experiments_tool, &o, sweep.argc, sweep.argv);
-	int code = !o.data ? itr_tool_usage(t, "no data: --data-path FILE") : !o.output_dir ? itr_tool_usage(t, "no place for the results: --output-dir DIR") : run(t, &o);
+	int code = !o.data         ? itr_tool_usage(t, "no data: --data-path FILE")
+	           : !o.output_dir ? itr_tool_usage(t, "no place for the results: --output-dir DIR")
+	                           : run(t, &o);
 	itr_sweep_free(&sweep);
 	return code;
 }

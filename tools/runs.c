@@ -26,7 +26,9 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("deleted", 0, struct opt, deleted, "deleted runs instead"),
 	ITR_OPT_BOOL("stale", 0, struct opt, stale, "list, end: only runs whose process is gone"),
 	ITR_OPT_HEADING("Choosing columns (list, compare, export):"),
-	ITR_OPT_STRS("columns", 'c', struct opt, columns, "NAMES", "id name experiment status start end duration user source parent note, metrics.KEY, params.KEY, tags.KEY; 'metrics', 'params', 'tags' for all"),
+	ITR_OPT_STRS("columns", 'c', struct opt, columns, "NAMES",
+	             "id name experiment status start end duration user source parent note, metrics.KEY, params.KEY, tags.KEY; 'metrics', "
+	             "'params', 'tags' for all"),
 	ITR_OPT_STR("keep", 0, struct opt, keep, "REGEX", "add the metrics and params that match"),
 	ITR_OPT_STR("drop", 0, struct opt, drop, "REGEX", "leave out the columns that match"),
 	ITR_OPT_BOOL("only-changed", 0, struct opt, only_changed, "add the metrics and params that are not the same in all runs"),
@@ -57,10 +59,17 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc runs_tool = {
-	.name = "runs", .purpose = "look at and change the store of tracked runs",
-	.synopsis = "{runs} [options] start | end ID | log ID KIND WHAT... | tag ID KEY=VALUE... | list | show ID [METRIC] | compare ID ID... | best METRIC |\n"
-	            "                      rm ID... | restore ID... | gc | export",
-	.options = options, .min_args = 1, .max_args = -1, .flags = ITR_TOOL_NO_TRACK | ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{analyze}(1), {evaluate}(1)",
+	.name = "runs",
+	.purpose = "look at and change the store of tracked runs",
+	.synopsis = "{runs} [options] start | end ID | log ID KIND WHAT... | tag ID KEY=VALUE... | list | show ID [METRIC] | compare ID "
+	            "ID... | best METRIC |\n"
+		    "                      rm ID... | restore ID... | gc | export",
+	.options = options,
+	.min_args = 1,
+	.max_args = -1,
+	.flags = ITR_TOOL_NO_TRACK | ITR_TOOL_OUTPUT,
+	.examples = examples,
+	.see_also = "{analyze}(1), {evaluate}(1)",
 };
 
 /* Text to -o or stdout; takes the buffer. */
@@ -95,14 +104,30 @@ static int deliver_json(itr_tool *t, itr_json *j)
 
 static itr_report_opts report_opts(const struct opt *o)
 {
-	return (itr_report_opts){ .columns = o->columns.v, .n_columns = o->columns.n, .keep = o->keep, .drop = o->drop, .only_changed = o->only_changed, .filter = o->filter, .sort = o->sort,
-	                          .digits = (int)o->digits, .full_ids = o->full_ids };
+	return (itr_report_opts){ .columns = o->columns.v,
+		                  .n_columns = o->columns.n,
+		                  .keep = o->keep,
+		                  .drop = o->drop,
+		                  .only_changed = o->only_changed,
+		                  .filter = o->filter,
+		                  .sort = o->sort,
+		                  .digits = (int)o->digits,
+		                  .full_ids = o->full_ids };
 }
 
 static int select_runs(itr_tool *t, const struct opt *o, unsigned needs, const char *sort, bool descending, int64_t limit, itr_runs *rs)
 {
-	itr_select s = { .runs_dir = t->runs_dir, .experiment = t->experiment, .filter = o->filter, .sort = sort, .descending = descending, .limit = limit,
-	                 .deleted = o->deleted, .stale = o->stale, .tree = o->tree, .needs = needs, .threads = t->threads };
+	itr_select s = { .runs_dir = t->runs_dir,
+		         .experiment = t->experiment,
+		         .filter = o->filter,
+		         .sort = sort,
+		         .descending = descending,
+		         .limit = limit,
+		         .deleted = o->deleted,
+		         .stale = o->stale,
+		         .tree = o->tree,
+		         .needs = needs,
+		         .threads = t->threads };
 	return itr_select_runs(rs, &s, &t->err);
 }
 
@@ -134,7 +159,8 @@ static int do_show(itr_tool *t, const struct opt *o)
 {
 	itr_run_info r;
 	itr_buf b = ITR_BUF_INIT;
-	int rc = t->n_args < 2 ? itr_err_set(&t->err, "which run? {runs} show ID") : itr_runs_load_one(&r, t->runs_dir, t->args[1], &t->err);
+	int rc =
+		t->n_args < 2 ? itr_err_set(&t->err, "which run? {runs} show ID") : itr_runs_load_one(&r, t->runs_dir, t->args[1], &t->err);
 	if (rc < 0)
 		return -1;
 	if (t->n_args > 2)
@@ -151,10 +177,12 @@ static int do_compare(itr_tool *t, const struct opt *o)
 {
 	itr_runs rs;
 	itr_report_opts r = report_opts(o);
-	int rc = t->n_args < 3 ? itr_err_set(&t->err, "at least two runs are compared: {runs} compare ID ID...") : itr_commands_load(&rs, t->runs_dir, t->args + 1, t->n_args - 1, &t->err);
+	int rc = t->n_args < 3 ? itr_err_set(&t->err, "at least two runs are compared: {runs} compare ID ID...")
+	                       : itr_commands_load(&rs, t->runs_dir, t->args + 1, t->n_args - 1, &t->err);
 	if (rc < 0)
 		return -1;
-	rc = t->json ? deliver_json(t, itr_commands_compare_json(&rs, o->all)) : deliver_table(t, itr_report_compare(&rs, &r, o->all, o->transpose, &t->err), o->format);
+	rc = t->json ? deliver_json(t, itr_commands_compare_json(&rs, o->all))
+	             : deliver_table(t, itr_report_compare(&rs, &r, o->all, o->transpose, &t->err), o->format);
 	itr_runs_free(&rs);
 	return rc;
 }
@@ -185,7 +213,13 @@ static int do_best(itr_tool *t, const struct opt *o)
 
 static int do_start(itr_tool *t, const struct opt *o)
 {
-	itr_run_opts r = { .runs_dir = t->runs_dir, .experiment = t->experiment, .name = t->run_name, .parent = t->parent_run, .source = "runs", .note = o->note, .detached = true };
+	itr_run_opts r = { .runs_dir = t->runs_dir,
+		           .experiment = t->experiment,
+		           .name = t->run_name,
+		           .parent = t->parent_run,
+		           .source = "runs",
+		           .note = o->note,
+		           .detached = true };
 	itr_run *run = itr_run_start(&r, &t->err);
 	if (!run)
 		return -1;
@@ -224,7 +258,8 @@ static int do_gc(itr_tool *t, const struct opt *o)
 
 int main(int argc, char **argv)
 {
-	static const char *const commands[] = { "start", "end", "list", "show", "compare", "best", "log", "tag", "rm", "restore", "gc", "export" };
+	static const char *const commands[] = { "start", "end", "list", "show",    "compare", "best",
+		                                "log",   "tag", "rm",   "restore", "gc",      "export" };
 	struct opt o = { .status = "FINISHED", .digits = 6, .older_than = "0", .tree = true };
 	itr_tool *t = itr_tool_begin(&runs_tool, &o, argc, argv);
 	int which = 0, rc = 0;
@@ -242,7 +277,8 @@ int main(int argc, char **argv)
 	case 8: case 9: rc = do_stage(t, which == 8); break;
 	case 10: rc = do_gc(t, &o); break;
 	default:
-		return itr_tool_usage(t, "no command '%s': did you mean '%s'?", t->args[0], itr_nearest(t->args[0], commands, ITR_LEN(commands)));
+		return itr_tool_usage(t, "no command '%s': did you mean '%s'?", t->args[0],
+		                      itr_nearest(t->args[0], commands, ITR_LEN(commands)));
 	}
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }

@@ -20,12 +20,14 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("What is searched:"),
-	ITR_OPT_STR("database", 0, struct opt, database, "FILE", "embeddings (.npz, .h5) or a feature store with --model; may also be the argument"),
+	ITR_OPT_STR("database", 0, struct opt, database, "FILE",
+	            "embeddings (.npz, .h5) or a feature store with --model; may also be the argument"),
 	ITR_OPT_INT_IN("dim", 'd', struct opt, dim, "D", ITR_FROM(0), "which size of several; 0 is the model's, or the largest"),
 	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model: maps a feature store, and turns --text into a vector"),
 	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "rows of a feature store"),
 	ITR_OPT_STR("ground-truth", 0, struct opt, ground_truth, "FILE", "which image belongs to each text, for files that do not say"),
-	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, captions_per_image, "N", ITR_FROM(0), "texts in groups of N, one group an image"),
+	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, captions_per_image, "N", ITR_FROM(0),
+	               "texts in groups of N, one group an image"),
 	ITR_OPT_ENUM("to", 0, struct opt, to, itr_lookup_kind_names, "what is looked for"),
 	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, "how the vectors are stored"),
 	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best again in fp32"),
@@ -34,7 +36,9 @@ static const itr_option options[] = {
 	ITR_OPT_STRS("query", 0, struct opt, query, "ID...", "ids of the collection"),
 	ITR_OPT_ENUM("from", 0, struct opt, from, itr_lookup_kind_names, "what those ids are"),
 	ITR_OPT_TEXTS("text", 0, struct opt, text, "WORDS", "words, turned into a vector by --model; may be given several times"),
-	ITR_OPT_STR("text-weights", 0, struct opt, text_weights, "PATH", "weights of the model's text encoder (default: those of the right hash in the caches of {fetch-model} and Hugging Face)"),
+	ITR_OPT_STR(
+		"text-weights", 0, struct opt, text_weights, "PATH",
+		"weights of the model's text encoder (default: those of the right hash in the caches of {fetch-model} and Hugging Face)"),
 	ITR_OPT_STR("vector", 0, struct opt, vector, "FILE.npy", "one vector a row"),
 	ITR_OPT_INT_IN("random", 0, struct opt, random, "N", ITR_FROM(0), "N random queries of the collection (--seed)"),
 	ITR_OPT_BOOL("all", 0, struct opt, all, "every query of the collection"),
@@ -42,7 +46,8 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN("top", 'k', struct opt, k, "K", ITR_BETWEEN(1, 10000), "answers a query"),
 	ITR_OPT_STR("manifest", 0, struct opt, manifest, "FILE", "paths of pictures and words of captions"),
 	ITR_OPT_STR("root", 0, struct opt, root, "DIR", "where the manifest's pictures are, if not beside it"),
-	ITR_OPT_STR("sheet", 0, struct opt, sheet, "FILE.png", "a picture of queries and their top 5, hit or miss (6 random queries unless others are named)"),
+	ITR_OPT_STR("sheet", 0, struct opt, sheet, "FILE.png",
+	            "a picture of queries and their top 5, hit or miss (6 random queries unless others are named)"),
 	ITR_OPT_END
 };
 
@@ -54,8 +59,15 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc search_tool = {
-	.name = "search", .purpose = "ask a collection of pictures and captions", .synopsis = "{search} [options] EMBEDDINGS", .options = options, .min_args = 0, .max_args = -1,
-	.flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{extract-features}(1), {evaluate}(1)",
+	.name = "search",
+	.purpose = "ask a collection of pictures and captions",
+	.synopsis = "{search} [options] EMBEDDINGS",
+	.options = options,
+	.min_args = 0,
+	.max_args = -1,
+	.flags = ITR_TOOL_OUTPUT,
+	.examples = examples,
+	.see_also = "{extract-features}(1), {evaluate}(1)",
 };
 
 typedef ITR_VEC(itr_lookup_query) queries;
@@ -111,7 +123,8 @@ static void add_rows(const itr_lookup *l, int64_t random, bool all, uint64_t see
 static int collect(itr_tool *t, const itr_lookup *l, const struct opt *o, queries *q)
 {
 	int64_t random = o->random ? o->random : o->sheet && !o->query.n && !o->text.n && !o->vector && !o->all ? 6 : 0;
-	if (add_ids(l, o, q, &t->err) < 0 || (o->vector && add_vectors(l, o->vector, q, &t->err) < 0) || (o->text.n && add_texts(l, &o->text, q, &t->err) < 0))
+	if (add_ids(l, o, q, &t->err) < 0 || (o->vector && add_vectors(l, o->vector, q, &t->err) < 0) ||
+	    (o->text.n && add_texts(l, &o->text, q, &t->err) < 0))
 		return -1;
 	if (random || o->all)
 		add_rows(l, random, o->all, t->seed, q);
@@ -123,7 +136,8 @@ static int show(itr_tool *t, const itr_lookup *l, const struct opt *o, const que
 {
 	itr_buf b = ITR_BUF_INIT;
 	if (t->json) {
-		itr_json *j = q->n == 1 ? itr_lookup_json(l, &q->v[0], &r[0], o->k) : itr_json_object(), *a = itr_json_add_array(j, "queries");
+		itr_json *j = q->n == 1 ? itr_lookup_json(l, &q->v[0], &r[0], o->k) : itr_json_object(),
+			 *a = itr_json_add_array(j, "queries");
 		for (size_t i = 0; i < q->n; i++)
 			itr_json_push(a, itr_lookup_json(l, &q->v[i], &r[i], o->k));
 		itr_json_add_int(j, "schema", 1);
@@ -195,7 +209,9 @@ int main(int argc, char **argv)
 	const char *path = take_arguments(t, &o);
 	queries q = ITR_VEC_INIT;
 	if (!path)
-		return itr_tool_usage(t, t->n_args > 1 ? "one collection is searched: several arguments go only with --query, and then one of them is a file and the others are ids" : "which collection is searched?");
+		return itr_tool_usage(t, t->n_args > 1 ? "one collection is searched: several arguments go only with --query, and then one "
+		                                         "of them is a file and the others are ids"
+		                                       : "which collection is searched?");
 	if (o.database && path != o.database)
 		return itr_tool_usage(t, "the collection is named twice, as '%s' and by --database", path);
 	if (itr_tool_check_output(t, false) < 0)
@@ -205,10 +221,22 @@ int main(int argc, char **argv)
 		return itr_tool_fail(t);
 	}
 	bool store = o.split || (o.model && itr_path_has_suffix(path, ".h5"));
-	itr_lookup_opts lo = { .pairs = { .dim = o.dim, .ground_truth = o.ground_truth, .captions_per_image = o.captions_per_image, .split = o.split, .model = store ? o.model : NULL,
-	                                  .no_normalize = !o.normalize, .threads = t->threads },
-	                       .text_model = o.model, .text_weights = o.text_weights, .manifest = o.manifest, .root = o.root, .from = (itr_lookup_kind)o.from, .to = (itr_lookup_kind)o.to,
-	                       .precision = (itr_precision)o.precision, .rescore = o.rescore, .threads = t->threads };
+	itr_lookup_opts lo = { .pairs = { .dim = o.dim,
+		                          .ground_truth = o.ground_truth,
+		                          .captions_per_image = o.captions_per_image,
+		                          .split = o.split,
+		                          .model = store ? o.model : NULL,
+		                          .no_normalize = !o.normalize,
+		                          .threads = t->threads },
+		               .text_model = o.model,
+		               .text_weights = o.text_weights,
+		               .manifest = o.manifest,
+		               .root = o.root,
+		               .from = (itr_lookup_kind)o.from,
+		               .to = (itr_lookup_kind)o.to,
+		               .precision = (itr_precision)o.precision,
+		               .rescore = o.rescore,
+		               .threads = t->threads };
 	itr_lookup *l = itr_lookup_open(path, &lo, t->provenance, &t->err);
 	int rc = l ? run(t, &o, l, &q) : -1;
 	for (size_t i = 0; i < q.n; i++)

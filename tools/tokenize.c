@@ -25,7 +25,8 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("The tokenizer:"),
-	ITR_OPT_STR("tokenizer", 't', struct opt, tokenizer, "KIND:FILE", "wordpiece:vocab.txt, clip-bpe:merges.txt.gz, words:vocab.txt; tokenizer.json for the first two; or a model's folder"),
+	ITR_OPT_STR("tokenizer", 't', struct opt, tokenizer, "KIND:FILE",
+	            "wordpiece:vocab.txt, clip-bpe:merges.txt.gz, words:vocab.txt; tokenizer.json for the first two; or a model's folder"),
 	ITR_OPT_BOOL("cased", 0, struct opt, cased, "wordpiece: keep upper case and accents"),
 	ITR_OPT_ENUM("clip-clean", 0, struct opt, clean, clean_names, "clip-bpe: whose way of cleaning text"),
 	ITR_OPT_STR("tokenizer-config", 0, struct opt, config, "FILE", "tokenizer_config.json, if not the one in the folder"),
@@ -33,12 +34,14 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("What comes in:"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, format_names, "one caption a line, or a manifest"),
 	ITR_OPT_HEADING("What comes out:"),
-	ITR_OPT_INT_IN("max-length", 0, struct opt, max_length, "N", ITR_FROM(0), "at most N ids a caption, the last special one kept; 0 is all"),
+	ITR_OPT_INT_IN("max-length", 0, struct opt, max_length, "N", ITR_FROM(0),
+	               "at most N ids a caption, the last special one kept; 0 is all"),
 	ITR_OPT_BOOL("tokens", 0, struct opt, tokens, "the tokens' spelling instead of their ids"),
 	ITR_OPT_BOOL("lengths", 0, struct opt, lengths, "how long the captions are, instead of the ids"),
 	ITR_OPT_BOOL("build-vocab", 0, struct opt, build_vocab, "a vocabulary for 'words' from the captions, instead of the ids"),
 	ITR_OPT_INT_IN("min-count", 0, struct opt, min_count, "N", ITR_FROM(1), "--build-vocab: leave out words that occur less often"),
-	ITR_OPT_INT_IN("max-size", 0, struct opt, max_size, "N", ITR_FROM(0), "--build-vocab: at most N lines, <pad> <unk> <start> <end> among them; 0 is all"),
+	ITR_OPT_INT_IN("max-size", 0, struct opt, max_size, "N", ITR_FROM(0),
+	               "--build-vocab: at most N lines, <pad> <unk> <start> <end> among them; 0 is all"),
 	ITR_OPT_END
 };
 
@@ -51,8 +54,14 @@ static const char *const examples[] = {
 };
 
 static const itr_tool_desc tokenize_tool = {
-	.name = "tokenize", .purpose = "captions as the ids that a text encoder reads", .synopsis = "{tokenize} [options] [FILE...]", .options = options,
-	.max_args = -1, .flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK, .examples = examples, .see_also = "{extract-features}(1), {train}(1)",
+	.name = "tokenize",
+	.purpose = "captions as the ids that a text encoder reads",
+	.synopsis = "{tokenize} [options] [FILE...]",
+	.options = options,
+	.max_args = -1,
+	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_NO_TRACK,
+	.examples = examples,
+	.see_also = "{extract-features}(1), {train}(1)",
 };
 
 struct work {
@@ -156,7 +165,9 @@ static int all_files(struct work *w)
 	if (rc == 0 && !w->n)
 		rc = itr_err_set(&w->t->err, "there were no captions");
 	if (rc == 0 && w->misdecoded)
-		itr_warn("%lld captions look as if their UTF-8 had been read as Windows-1252 (as 'caf\u00c3\u00a9'): open_clip repairs such text before it cuts it, this program does not, and the ids differ", (long long)w->misdecoded);
+		itr_warn("%lld captions look as if their UTF-8 had been read as Windows-1252 (as 'caf\u00c3\u00a9'): open_clip repairs "
+		         "such text before it cuts it, this program does not, and the ids differ",
+		         (long long)w->misdecoded);
 	if (rc == 0)
 		finish(w);
 	return rc;
@@ -188,7 +199,9 @@ static int tokenize(struct work *w)
 static const char *wrong_use(const itr_tool *t, const struct opt *o)
 {
 	if (!o->tokenizer == !o->build_vocab)
-		return o->tokenizer ? "'--build-vocab' needs no '--tokenizer'" : "'--tokenizer' is missing: wordpiece:vocab.txt, clip-bpe:merges.txt.gz, words:vocab.txt or a model's folder";
+		return o->tokenizer ? "'--build-vocab' needs no '--tokenizer'"
+		                    : "'--tokenizer' is missing: wordpiece:vocab.txt, clip-bpe:merges.txt.gz, words:vocab.txt or a model's "
+		                      "folder";
 	if (o->max_length == 1)
 		return "'--max-length' is 0 or at least 2";
 	if (t->json && !o->lengths)

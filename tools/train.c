@@ -35,15 +35,20 @@ struct training {
 };
 
 static const itr_tool_desc train_tool = {
-	.name = "train", .purpose = "fit a model to stored text and image vectors",
+	.name = "train",
+	.purpose = "fit a model to stored text and image vectors",
 	.synopsis = "{train} [options] --model NAME FEATURES -o MODEL\n"
-	            "       {train} --model heads --finetune image|text|all [options] MANIFEST.jsonl -o MODEL\n"
-	            "       {train} --resume CHECKPOINT",
+		    "       {train} --model heads --finetune image|text|all [options] MANIFEST.jsonl -o MODEL\n"
+		    "       {train} --resume CHECKPOINT",
 	.options = itr_train_option_table,
-	.max_args = 1, .flags = ITR_TOOL_OUTPUT, .examples = examples, .see_also = "{extract-features}(1), {evaluate}(1), {predict}(1), {runs}(1)", .complete = itr_train_options_complete,
+	.max_args = 1,
+	.flags = ITR_TOOL_OUTPUT,
+	.examples = examples,
+	.see_also = "{extract-features}(1), {evaluate}(1), {predict}(1), {runs}(1)",
+	.complete = itr_train_options_complete,
 };
 
-/* --- closed forms ------------------------------------------------------------------------------------------------------------------------ */
+/* --- closed forms --------------------------------------------------------------------------------------------------------------------- */
 
 static void tried(void *ctx, double r, const double value[ITR_VAL_COUNT], int64_t step)
 {
@@ -61,10 +66,21 @@ static itr_json *fit_closed(struct training *w)
 	const itr_train_options *o = w->o;
 	itr_closed_report r;
 	itr_closed_opts c = {
-		.method = itr_linear_method_find(o->model), .sizes = { w->sizes[0], w->sizes[1], w->sizes[2] }, .seed = t->seed, .monitor = ITR_VAL_MEAN_R10, .threads = t->threads,
-		.stop = &itr_interrupted, .tried = tried, .ctx = w,
-		.linear = { .dims = o->dims, .power = o->power, .lambda = o->lambda >= 0 ? o->lambda : NAN, .image_to_text = o->direction == 1, .threads = t->threads,
-		            .regularization = o->regularization.n ? o->regularization.v : NULL, .n_regularization = o->regularization.n },
+		.method = itr_linear_method_find(o->model),
+		.sizes = { w->sizes[0], w->sizes[1], w->sizes[2] },
+		.seed = t->seed,
+		.monitor = ITR_VAL_MEAN_R10,
+		.threads = t->threads,
+		.stop = &itr_interrupted,
+		.tried = tried,
+		.ctx = w,
+		.linear = { .dims = o->dims,
+		            .power = o->power,
+		            .lambda = o->lambda >= 0 ? o->lambda : NAN,
+		            .image_to_text = o->direction == 1,
+		            .threads = t->threads,
+		            .regularization = o->regularization.n ? o->regularization.v : NULL,
+		            .n_regularization = o->regularization.n },
 	};
 	itr_json *j = NULL;
 	w->progress = itr_progress_begin(t, "fit", "fits", 0);
@@ -72,8 +88,8 @@ static itr_json *fit_closed(struct training *w)
 	itr_progress_end(w->progress);
 	if (p && itr_projection_save(p, t->output, t->provenance, &t->err) == 0) {
 		itr_tool_metric(t, "best_regularization", p->regularization, 0);
-		itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images", p->method, (long long)p->dim, p->regularization, (long long)r.train_texts,
-		         (long long)r.train_images);
+		itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images", p->method, (long long)p->dim,
+		         p->regularization, (long long)r.train_texts, (long long)r.train_images);
 		j = itr_closed_json(p, &r);
 		itr_json_add_str(j, "output", t->output);
 	}
@@ -81,9 +97,12 @@ static itr_json *fit_closed(struct training *w)
 	return j;
 }
 
-/* --- networks ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- networks ------------------------------------------------------------------------------------------------------------------------- */
 
-static void on_metric(void *ctx, const char *key, double value, int64_t step) { itr_tool_metric(((struct training *)ctx)->t, key, value, step); }
+static void on_metric(void *ctx, const char *key, double value, int64_t step)
+{
+	itr_tool_metric(((struct training *)ctx)->t, key, value, step);
+}
 
 static void on_progress(void *ctx, int64_t samples, double loss, double lr)
 {
@@ -97,9 +116,19 @@ static itr_json *fit_network(struct training *w)
 	itr_tool *t = w->t;
 	itr_train_options *o = w->o;
 	itr_network_job job = {
-		.model = o->model, .config = itr_train_options_model(o), .built = w->tuned.model, .max_failed = o->tune.max_failed, .opts = itr_train_options_loop(o, t), .data = w->d,
-		.sizes = { w->sizes[0], w->sizes[1], w->sizes[2] }, .output = t->output, .resume = o->resume,
-		.provenance = t->provenance, .started = w->started, .read_seconds = w->read_seconds, .info = itr_tool_options(t, o),
+		.model = o->model,
+		.config = itr_train_options_model(o),
+		.built = w->tuned.model,
+		.max_failed = o->tune.max_failed,
+		.opts = itr_train_options_loop(o, t),
+		.data = w->d,
+		.sizes = { w->sizes[0], w->sizes[1], w->sizes[2] },
+		.output = t->output,
+		.resume = o->resume,
+		.provenance = t->provenance,
+		.started = w->started,
+		.read_seconds = w->read_seconds,
+		.info = itr_tool_options(t, o),
 		.hooks = { .ctx = w, .metric = on_metric, .progress = on_progress, .stop = &itr_interrupted },
 	};
 	job.opts.raw = w->tuned.model ? &w->tuned.raw : NULL;
@@ -112,7 +141,7 @@ static itr_json *fit_network(struct training *w)
 	return j;
 }
 
-/* --- verdict ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- verdict -------------------------------------------------------------------------------------------------------------------------- */
 
 static int load_stored(struct training *w)
 {
@@ -173,12 +202,15 @@ static int check_gradients(itr_tool *t)
 	return itr_tool_end(t, !failed);
 }
 
-/* What the report says, for people and programs: the exit code. It may be about a training that has given no model, with t->err. Frees j. */
+/* What the report says, for people and programs: the exit code. It may be about a training that has given no model, with t->err. Frees j.
+ */
 static int conclude(itr_tool *t, itr_json *j)
 {
 	const itr_json *final = itr_json_get(j, "final");
-	const char *output = itr_json_str(itr_json_get(j, "output"), NULL), *synthetic = itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "";
-	const double t2i = itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN), i2t = itr_json_num(itr_json_get(final, "val_i2t_recall_at_10"), NAN);
+	const char *output = itr_json_str(itr_json_get(j, "output"), NULL),
+		   *synthetic = itr_provenance_synthetic(t->provenance) ? " (synthetic data)" : "";
+	const double t2i = itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN),
+		     i2t = itr_json_num(itr_json_get(final, "val_i2t_recall_at_10"), NAN);
 	if (!t->err.set && isnan(t2i))
 		itr_info("no val part to judge by%s -> %s", synthetic, output);
 	else if (!t->err.set)

@@ -17,9 +17,31 @@
 
 /* Columns. Up to and with MB_PER_QUERY: those of detailed_results.csv, in its order; behind them what only tables show. */
 typedef enum itr_acolumn {
-	ITR_AC_EXPERIMENT, ITR_AC_DIM, ITR_AC_PRECISION, ITR_AC_SIZE, ITR_AC_SAMPLES, ITR_AC_T2V_RECALL, ITR_AC_V2T_RECALL, ITR_AC_RECALL, ITR_AC_T2V_MRR, ITR_AC_V2T_MRR, ITR_AC_MRR,
-	ITR_AC_T2V_NDCG, ITR_AC_V2T_NDCG, ITR_AC_NDCG, ITR_AC_T2V_TIME, ITR_AC_V2T_TIME, ITR_AC_TIME, ITR_AC_MEMORY, ITR_AC_QPS, ITR_AC_MB_PER_QUERY,
-	ITR_AC_CHANCE, ITR_AC_TIES, ITR_AC_KERNEL, ITR_AC_PARETO, ITR_AC_COUNT
+	ITR_AC_EXPERIMENT,
+	ITR_AC_DIM,
+	ITR_AC_PRECISION,
+	ITR_AC_SIZE,
+	ITR_AC_SAMPLES,
+	ITR_AC_T2V_RECALL,
+	ITR_AC_V2T_RECALL,
+	ITR_AC_RECALL,
+	ITR_AC_T2V_MRR,
+	ITR_AC_V2T_MRR,
+	ITR_AC_MRR,
+	ITR_AC_T2V_NDCG,
+	ITR_AC_V2T_NDCG,
+	ITR_AC_NDCG,
+	ITR_AC_T2V_TIME,
+	ITR_AC_V2T_TIME,
+	ITR_AC_TIME,
+	ITR_AC_MEMORY,
+	ITR_AC_QPS,
+	ITR_AC_MB_PER_QUERY,
+	ITR_AC_CHANCE,
+	ITR_AC_TIES,
+	ITR_AC_KERNEL,
+	ITR_AC_PARETO,
+	ITR_AC_COUNT
 } itr_acolumn;
 
 enum { ITR_A_RECALL, ITR_A_MRR };          /* metrics with chance and interval */
@@ -35,7 +57,8 @@ typedef struct itr_acell {
 	double v[ITR_AC_COUNT];            /* NaN: not known (no timing) */
 	double chance[2][2], low[2][2], high[2][2];     /* [direction: text to video, video to text][metric] */
 	bool at_chance;
-	bool pareto;                       /* no cell of the same pool is better in one of recall, time, memory and not worse in the others */
+	/* no cell of the same pool is better in one of recall, time, memory and not worse in the others */
+	bool pareto;
 } itr_acell;
 
 typedef struct itr_agroup { int n; char **label; int64_t *value; } itr_agroup;
@@ -55,7 +78,8 @@ typedef struct itr_analysis {
 /* k 0: recall@10 where the results have it, else their largest. NULL with err: no file, not JSON, no cell with figures. */
 itr_analysis *itr_analysis_read(const char *dir, int64_t k, itr_err *err);
 void itr_analysis_free(itr_analysis *a);
-/* Mean of a column over the cells with figures of value `index` of grouping `by` (by -1: all); NaN values do not count, NaN when none is left. */
+/* Mean of a column over the cells with figures of value `index` of grouping `by` (by -1: all); NaN values do not count, NaN when none is
+ * left. */
 double itr_analysis_mean(const itr_analysis *a, itr_acolumn column, int by, int index);
 /* A column's text; exact: numbers in full, as they read back; else rounded for people. Nothing for NaN. */
 void itr_analysis_text(const itr_acell *c, itr_acolumn column, bool exact, itr_buf *out);
@@ -74,7 +98,8 @@ typedef struct itr_aview {
 /* The table for people. NULL with err: unknown column, bad expression. */
 itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_err *err);
 
-/* Prints a table; with `synthetic` it says so in every format: a column "synthetic" (CSV, TSV), a sentence above (Markdown), below (LaTeX, as text). */
+/* Prints a table; with `synthetic` it says so in every format: a column "synthetic" (CSV, TSV), a sentence above (Markdown), below (LaTeX,
+ * as text). */
 void itr_analysis_print(const itr_table *t, bool synthetic, itr_table_format format, itr_buf *out);
 
 /* The same table as experiment_table.md and experiment_table.tex in dir, numbers rounded. */
@@ -88,14 +113,16 @@ ITR_MUST_USE int itr_analysis_figures(const itr_analysis *a, const char *dir, it
 /* One page with all figures inside, which must lie in dir. */
 ITR_MUST_USE int itr_analysis_page(const itr_analysis *a, const char *dir, const char *path, const itr_provenance *p, itr_err *err);
 
-/* Cells that both hold, b minus a. With per-query files of the same queries: 95 % interval of the difference of recall and Holm-adjusted p, else neither. */
+/* Cells that both hold, b minus a. With per-query files of the same queries: 95 % interval of the difference of recall and Holm-adjusted p,
+ * else neither. */
 typedef struct itr_adiff {
 	const itr_acell *a, *b;
 	double recall, mrr, time, memory;       /* b - a, means of both directions */
 	double low, high, p;                    /* of recall; NaN: not tested */
 	bool bound;                             /* p is the smallest that the resamples can tell: "less than" */
 } itr_adiff;
-typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b, resamples; char *untested; } itr_acompare;      /* untested: why there is no test, or NULL */
+/* untested: why there is no test, or NULL */
+typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b, resamples; char *untested; } itr_acompare;
 itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b, uint64_t seed, int threads, itr_err *err);
 void itr_acompare_free(itr_acompare *c);
 itr_table *itr_acompare_table(const itr_acompare *c, const itr_analysis *a, bool exact);

@@ -10,7 +10,7 @@
 #include "io/npz.h"
 #include "retrieval/bootstrap.h"
 
-/* --- per-query files --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- per-query files ------------------------------------------------------------------------------------------------------------------ */
 
 static const char *const count_names[2][3] = { { "t2v_g", "t2v_n", "t2v_m" }, { "v2t_g", "v2t_n", "v2t_m" } };
 
@@ -62,19 +62,21 @@ static int read_side(detail *d, itr_npz *z, int side, itr_err *err)
 	char **image = itr_npz_text(z, side ? "v2t_image_id" : "t2v_image_id", &other, err);
 	if (image && other.count != info.count) {
 		itr_npz_free_text(image, other.count);
-		return itr_err_set(err, "'%s' holds %lld queries and %lld images", itr_npz_path(z), (long long)info.count, (long long)other.count);
+		return itr_err_set(err, "'%s' holds %lld queries and %lld images", itr_npz_path(z), (long long)info.count,
+		                   (long long)other.count);
 	}
 	d->image_id[side] = image;
 	for (int i = 0; image && i < 3; i++) {
 		d->count[side][i] = itr_npz_i64(z, count_names[side][i], &info, err);
 		if (!d->count[side][i])
 			return -1;
-		if (info.rank != 3 || info.shape[0] != itr_map_count(d->cell) || info.shape[1] != d->seeds || info.shape[2] != d->queries[side])
+		if (info.rank != 3 || info.shape[0] != itr_map_count(d->cell) || info.shape[1] != d->seeds ||
+		    info.shape[2] != d->queries[side])
 			return itr_err_set(err, "'%s' in '%s' is not cells x seeds x queries", count_names[side][i], itr_npz_path(z));
 	}
 	for (int64_t k = 0; image && k < info.count; k++)
-		if (d->count[side][0][k] < 0 || d->count[side][2][k] < 0 || d->count[side][2][k] > d->count[side][1][k] || d->count[side][1][k] > INT32_MAX ||
-		    (d->count[side][1][k] && !d->count[side][2][k]))
+		if (d->count[side][0][k] < 0 || d->count[side][2][k] < 0 || d->count[side][2][k] > d->count[side][1][k] ||
+		    d->count[side][1][k] > INT32_MAX || (d->count[side][1][k] && !d->count[side][2][k]))
 			return itr_err_set(err, "'%s' holds counts that no ranking gives", itr_npz_path(z));
 	return image ? 0 : -1;
 }
@@ -114,14 +116,15 @@ static bool same_text(char *const *a, char *const *b, int64_t n)
 static int same_queries(const detail *a, const detail *b, itr_err *err)
 {
 	for (int side = 0; side < 2; side++)
-		if (a->queries[side] != b->queries[side] || !same_text(a->query_id[side], b->query_id[side], a->queries[side]) || !same_text(a->image_id[side], b->image_id[side], a->queries[side]))
+		if (a->queries[side] != b->queries[side] || !same_text(a->query_id[side], b->query_id[side], a->queries[side]) ||
+		    !same_text(a->image_id[side], b->image_id[side], a->queries[side]))
 			return itr_err_set(err, "the two grids have other queries");
 	if (a->seeds != b->seeds || memcmp(a->seed, b->seed, (size_t)a->seeds * sizeof *a->seed))
 		return itr_err_set(err, "the two grids drew their pools from other seeds");
 	return 0;
 }
 
-/* --- the test ------------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the test ------------------------------------------------------------------------------------------------------------------------- */
 
 static double recall(const detail *d, int side, int64_t at, const itr_metric_set *set)
 {
@@ -132,7 +135,8 @@ static double recall(const detail *d, int side, int64_t at, const itr_metric_set
 }
 
 /* b - a of every query that both ranked, mean over seeds; cluster: its image. */
-static itr_metric_values *differences(const detail *a, const detail *b, const char *key, int side, const itr_metric_set *set, const int64_t *image, int64_t *cluster)
+static itr_metric_values *differences(const detail *a, const detail *b, const char *key, int side, const itr_metric_set *set,
+                                      const int64_t *image, int64_t *cluster)
 {
 	int64_t n = a->queries[side], ca = itr_map_get(a->cell, key, 0), cb = itr_map_get(b->cell, key, 0);
 	itr_metric_values *v = itr_xcalloc(1, sizeof *v);
@@ -159,11 +163,12 @@ static itr_metric_values *differences(const detail *a, const detail *b, const ch
 	return v;
 }
 
-/* Holm multiplies the smallest p by the number of cells: as many more resamples, so that a difference that shows in every one of them comes out at 0.01 and not at n times 0.001. Beyond
- * 20,000 the time is not worth it; what is at its bound is then printed as one. */
+/* Holm multiplies the smallest p by the number of cells: as many more resamples, so that a difference that shows in every one of them comes
+ * out at 0.01 and not at n times 0.001. Beyond 20,000 the time is not worth it; what is at its bound is then printed as one. */
 static int64_t resamples_for(int64_t cells) { return ITR_MIN(ITR_MAX((int64_t)ITR_BOOT_RESAMPLES, 200 * cells), (int64_t)20000); }
 
-static void test_cell(const detail *a, const detail *b, itr_adiff *d, const itr_metric_set *set, int64_t *const image[2], int64_t resamples, uint64_t seed, int threads)
+static void test_cell(const detail *a, const detail *b, itr_adiff *d, const itr_metric_set *set, int64_t *const image[2], int64_t resamples,
+                      uint64_t seed, int threads)
 {
 	itr_metric_values *v[2];
 	int64_t *cluster[2];
@@ -226,7 +231,7 @@ static int test_all(const itr_analysis *a, const itr_analysis *b, itr_acompare *
 	return rc;
 }
 
-/* --- cells ------------------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- cells ---------------------------------------------------------------------------------------------------------------------------- */
 
 itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b, uint64_t seed, int threads, itr_err *err)
 {
@@ -244,8 +249,16 @@ itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b,
 		if (at < 0)
 			continue;
 		const itr_acell *y = &b->cells[at];
-		c->d[c->n++] = (itr_adiff){ x, y, y->v[ITR_AC_RECALL] - x->v[ITR_AC_RECALL], y->v[ITR_AC_MRR] - x->v[ITR_AC_MRR], y->v[ITR_AC_TIME] - x->v[ITR_AC_TIME],
-		                            y->v[ITR_AC_MEMORY] - x->v[ITR_AC_MEMORY], NAN, NAN, NAN, false };
+		c->d[c->n++] = (itr_adiff){ x,
+			                    y,
+			                    y->v[ITR_AC_RECALL] - x->v[ITR_AC_RECALL],
+			                    y->v[ITR_AC_MRR] - x->v[ITR_AC_MRR],
+			                    y->v[ITR_AC_TIME] - x->v[ITR_AC_TIME],
+			                    y->v[ITR_AC_MEMORY] - x->v[ITR_AC_MEMORY],
+			                    NAN,
+			                    NAN,
+			                    NAN,
+			                    false };
 	}
 	c->only_b = itr_map_count(keys) - c->n;
 	itr_map_free(keys);
@@ -284,11 +297,22 @@ static void put(itr_table *t, double v, bool exact, int digits, bool sign)
 
 itr_table *itr_acompare_table(const itr_acompare *c, const itr_analysis *a, bool exact)
 {
-	const char *names[] = { "experiment", a->name[ITR_AC_RECALL], "other", "difference", "low", "high", "p_holm", "avg_mrr_difference", "total_time_difference", "memory_usage_mb_difference" };
+	const char *names[] = { "experiment",
+		                a->name[ITR_AC_RECALL],
+		                "other",
+		                "difference",
+		                "low",
+		                "high",
+		                "p_holm",
+		                "avg_mrr_difference",
+		                "total_time_difference",
+		                "memory_usage_mb_difference" };
 	itr_table *t = itr_table_new(ITR_LEN(names), names);
 	for (int64_t i = 0; i < c->n; i++) {
 		const itr_adiff *d = &c->d[i];
-		double v[] = { d->a->v[ITR_AC_RECALL], d->b->v[ITR_AC_RECALL], d->recall, d->low, d->high, d->p, d->mrr, d->time, d->memory };
+		double v[] = {
+			d->a->v[ITR_AC_RECALL], d->b->v[ITR_AC_RECALL], d->recall, d->low, d->high, d->p, d->mrr, d->time, d->memory
+		};
 		itr_table_cell(t, d->a->key);
 		for (int k = 0; k < ITR_LEN(v); k++)
 			if (k == 5 && !exact)

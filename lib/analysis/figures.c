@@ -33,7 +33,7 @@ static int64_t collect(const itr_analysis *a, int by, int index, itr_acolumn x, 
 	return n;
 }
 
-/* --- experiment_analysis.png ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- experiment_analysis.png ---------------------------------------------------------------------------------------------------------- */
 
 static void boxes(const itr_analysis *a, itr_figure *f, int by, const char *title, const char *x_label, double *x, double *y)
 {
@@ -76,7 +76,8 @@ static void memory_panel(const itr_analysis *a, itr_figure *f)
 			v[c->group[ITR_A_BY_DIM] * precisions->n + c->group[ITR_A_BY_PRECISION]] = c->v[ITR_AC_MEMORY];
 	}
 	itr_panel *p = itr_figure_panel(f, "memory of the gallery, MiB", "precision", "embedding size");
-	itr_panel_heat(p, dims->n, precisions->n, (const char *const *)dims->label, (const char *const *)precisions->label, v, memory_digits(a));
+	itr_panel_heat(p, dims->n, precisions->n, (const char *const *)dims->label, (const char *const *)precisions->label, v,
+	               memory_digits(a));
 	free(v);
 }
 
@@ -132,13 +133,13 @@ static int overview(const itr_analysis *a, const char *png, itr_err *err)
 	return itr_figure_render(f, err);
 }
 
-/* --- by pool size --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- by pool size --------------------------------------------------------------------------------------------------------------------- */
 
 /* Where pool i stands: its size; for the whole gallery the rows it had. */
 static double pool_at(const itr_analysis *a, int i) { return itr_analysis_mean(a, ITR_AC_SIZE, ITR_A_BY_SIZE, i); }
 
-/* Means over dims of one precision (-1: all) at every pool size: value, chance and the ends of the cells' intervals. The mean of the ends is what the mean's interval
- * would be if all cells erred together, which they nearly do: they rank the same pools. */
+/* Means over dims of one precision (-1: all) at every pool size: value, chance and the ends of the cells' intervals. The mean of the ends
+ * is what the mean's interval would be if all cells erred together, which they nearly do: they rank the same pools. */
 static void curve(const itr_analysis *a, int precision, int direction, int metric, int size, double out[4])
 {
 	itr_acolumn column = (itr_acolumn)((metric ? ITR_AC_T2V_MRR : ITR_AC_T2V_RECALL) + direction);
@@ -165,7 +166,8 @@ static void pool_panel(const itr_analysis *a, itr_figure *f, int direction, int 
 	if (n > 1 && !strcmp(a->group[ITR_A_BY_SIZE].label[n - 1], "full"))
 		n--;                             /* the whole gallery is another size in each direction: it has no place on this axis */
 	double *x = itr_xmalloc((size_t)n * 5 * sizeof *x), one[4], low = INFINITY, high = 0, top = 0;
-	itr_panel *p = itr_figure_panel(f, titles[direction], "candidates", a->name[(metric ? ITR_AC_T2V_MRR : ITR_AC_T2V_RECALL) + direction]);
+	itr_panel *p =
+		itr_figure_panel(f, titles[direction], "candidates", a->name[(metric ? ITR_AC_T2V_MRR : ITR_AC_T2V_RECALL) + direction]);
 	for (int i = 0; i < n; i++) {
 		low = fmin(low, pool_at(a, i));
 		high = fmax(high, pool_at(a, i));
@@ -174,7 +176,8 @@ static void pool_panel(const itr_analysis *a, itr_figure *f, int direction, int 
 		bool chance = line == lines;
 		for (int i = 0; i < n; i++) {
 			curve(a, chance ? -1 : line, direction, metric, i, one);
-			x[i] = pool_at(a, i) + (chance ? 0 : (line - (lines - 1) / 2.0) * (high - low) * 0.012);      /* side by side, or the bars hide one another */
+			/* side by side, or the bars hide one another */
+			x[i] = pool_at(a, i) + (chance ? 0 : (line - (lines - 1) / 2.0) * (high - low) * 0.012);
 			x[n + i] = one[chance];
 			x[2 * n + i] = one[2];
 			x[3 * n + i] = one[3];
@@ -182,7 +185,8 @@ static void pool_panel(const itr_analysis *a, itr_figure *f, int direction, int 
 		}
 		bool bars = !chance && !isnan(x[2 * n]);
 		if (!chance || !isnan(x[n]))
-			itr_panel_line(p, chance ? "chance" : a->group[ITR_A_BY_PRECISION].label[line], n, x, x + n, bars ? x + 2 * n : NULL, bars ? x + 3 * n : NULL);
+			itr_panel_line(p, chance ? "chance" : a->group[ITR_A_BY_PRECISION].label[line], n, x, x + n,
+			               bars ? x + 2 * n : NULL, bars ? x + 3 * n : NULL);
 	}
 	itr_panel_x_range(p, low - 0.06 * (high - low) - 1, high + 0.06 * (high - low) + 1);
 	itr_panel_y_range(p, 0, fmin(1.02, fmax(1.1 * top, 1e-3)));
@@ -195,14 +199,15 @@ static int by_pool(const itr_analysis *a, const char *png, int metric, itr_err *
 	bool intervals = false;
 	for (int64_t i = 0; i < a->n_cells; i++)
 		intervals |= !a->cells[i].error && !isnan(a->cells[i].low[0][metric]);
-	snprintf(title, sizeof title, "%s by pool size, mean over embedding sizes%s%s", metric ? "MRR" : a->name[ITR_AC_RECALL] + 4, intervals ? ", bars: 95 %" : "", a->synthetic ? ", synthetic data" : "");
+	snprintf(title, sizeof title, "%s by pool size, mean over embedding sizes%s%s", metric ? "MRR" : a->name[ITR_AC_RECALL] + 4,
+	         intervals ? ", bars: 95 %" : "", a->synthetic ? ", synthetic data" : "");
 	itr_figure *f = itr_figure_new(png, 1, 2, title);
 	for (int d = 0; d < 2; d++)
 		pool_panel(a, f, d, metric);
 	return itr_figure_render(f, err);
 }
 
-/* --- the front -------------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the front ------------------------------------------------------------------------------------------------------------------------ */
 
 /* By x, and of these the points that beat all before them: what a single cost leaves of a front of several. */
 static int64_t rising(int64_t n, double *x, double *y)
@@ -224,7 +229,8 @@ static int64_t rising(int64_t n, double *x, double *y)
 	return kept;
 }
 
-/* A logarithmic axis that spans little more than a decade gets a single label from gnuplot: round numbers of which at least three lie in the range, and the range as wide as they need. */
+/* A logarithmic axis that spans little more than a decade gets a single label from gnuplot: round numbers of which at least three lie in
+ * the range, and the range as wide as they need. */
 static void log_ticks(itr_panel *p, const double *x, int64_t n)
 {
 	static const double steps[][9] = { { 1 }, { 1, 3 }, { 1, 2, 5 }, { 1, 1.5, 2, 3, 5, 7 }, { 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4 } };
@@ -272,7 +278,8 @@ static void front_panel(const itr_analysis *a, itr_figure *f, itr_acolumn column
 static int front(const itr_analysis *a, const char *png, itr_err *err)
 {
 	double *x = itr_xmalloc((size_t)a->n_cells * sizeof *x), *y = itr_xmalloc((size_t)a->n_cells * sizeof *y);
-	itr_figure *f = itr_figure_new(png, 1, 1 + a->timed, a->synthetic ? "Pareto fronts by pool size, synthetic data" : "Pareto fronts by pool size");
+	itr_figure *f = itr_figure_new(png, 1, 1 + a->timed,
+	                               a->synthetic ? "Pareto fronts by pool size, synthetic data" : "Pareto fronts by pool size");
 	front_panel(a, f, ITR_AC_MEMORY, "recall against memory", x, y);
 	if (a->timed)
 		front_panel(a, f, ITR_AC_TIME, "recall against time (s)", x, y);

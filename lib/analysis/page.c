@@ -39,8 +39,9 @@ static void base64(itr_buf *b, const unsigned char *x, size_t n)
 
 static int put_figures(const itr_analysis *a, const char *dir, itr_buf *b, itr_err *err)
 {
-	static const char *const alt[ITR_A_FIGURES] = { "Recall by embedding size, precision and pool; speed; memory; directions", "Recall by pool size, with chance", "MRR by pool size, with chance",
-	                                               "Pareto front of recall, time and memory" };
+	static const char *const alt[ITR_A_FIGURES] = { "Recall by embedding size, precision and pool; speed; memory; directions",
+		                                        "Recall by pool size, with chance", "MRR by pool size, with chance",
+		                                        "Pareto front of recall, time and memory" };
 	for (int i = 0; i < ITR_A_FIGURES; i++) {
 		size_t n;
 		char *path = itr_analysis_figure_path(a, dir, i), *png = itr_path_read(path, MAX_PICTURE, &n, err);
@@ -68,12 +69,16 @@ static void put_warnings(const itr_analysis *a, itr_buf *b)
 	itr_buf_puts(b, "</ul>\n");
 }
 
-static bool is_text(int column) { return column == ITR_AC_EXPERIMENT || column == ITR_AC_PRECISION || column == ITR_AC_KERNEL || column == ITR_AC_PARETO; }
+static bool is_text(int column)
+{
+	return column == ITR_AC_EXPERIMENT || column == ITR_AC_PRECISION || column == ITR_AC_KERNEL || column == ITR_AC_PARETO;
+}
 
 static void put_table(const itr_analysis *a, itr_buf *b)
 {
 	itr_buf text = ITR_BUF_INIT;
-	itr_buf_puts(b, "<p>A click on a column's name sorts. * is on the Pareto front of recall, time and memory of its pool size.</p>\n<div class=\"scroll\"><table id=\"t\"><thead><tr>");
+	itr_buf_puts(b, "<p>A click on a column's name sorts. * is on the Pareto front of recall, time and memory of its pool "
+	                "size.</p>\n<div class=\"scroll\"><table id=\"t\"><thead><tr>");
 	for (int k = 0; k < ITR_AC_COUNT; k++)
 		itr_buf_printf(b, "<th>%s</th>", a->name[k]);
 	itr_buf_puts(b, "</tr></thead><tbody>\n");
@@ -112,18 +117,22 @@ static void put_failed(const itr_analysis *a, itr_buf *b)
 	itr_buf_puts(b, "</dl>\n");
 }
 
-static const char head[] =
-	"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Candidate-pool ablation</title>\n<style>\n"
-	"body{font:15px/1.45 sans-serif;margin:2em auto;max-width:1200px;padding:0 1em;color:#111}img{max-width:100%}.scroll{overflow-x:auto}\n"
-	"table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{padding:3px 8px;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}\n"
-	"th{cursor:pointer;background:#f3f3f3}.l{text-align:left}.chance td{color:#a33}.warn{background:#fff4d6;border-left:4px solid #e69f00;padding:.6em 2em}\n"
-	"</style></head><body>\n<h1>Candidate-pool ablation</h1>\n";
+static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+                           "content=\"width=device-width\"><title>Candidate-pool ablation</title>\n<style>\n"
+			   "body{font:15px/1.45 sans-serif;margin:2em auto;max-width:1200px;padding:0 "
+                           "1em;color:#111}img{max-width:100%}.scroll{overflow-x:auto}\n"
+			   "table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{padding:3px "
+                           "8px;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}\n"
+			   "th{cursor:pointer;background:#f3f3f3}.l{text-align:left}.chance "
+                           "td{color:#a33}.warn{background:#fff4d6;border-left:4px solid #e69f00;padding:.6em 2em}\n"
+			   "</style></head><body>\n<h1>Candidate-pool ablation</h1>\n";
 
 /* Numbers as numbers, what is empty last, equal rows keep their order. */
-static const char script[] =
-	"<script>\ndocument.querySelectorAll('#t th').forEach((th,i)=>{let up=false;th.onclick=()=>{up=!up;const b=document.querySelector('#t tbody');\n"
-	"const v=r=>r.cells[i].textContent,s=up?1:-1;\n[...b.rows].sort((p,q)=>{const x=v(p),y=v(q);if(x===''||y==='')return (x==='')-(y==='');\n"
-	"const n=x-y;return s*(isNaN(n)?x.localeCompare(y):n);}).forEach(r=>b.appendChild(r));};});\n</script>\n";
+static const char script[] = "<script>\ndocument.querySelectorAll('#t th').forEach((th,i)=>{let up=false;th.onclick=()=>{up=!up;const "
+                             "b=document.querySelector('#t tbody');\n"
+			     "const v=r=>r.cells[i].textContent,s=up?1:-1;\n[...b.rows].sort((p,q)=>{const "
+                             "x=v(p),y=v(q);if(x===''||y==='')return (x==='')-(y==='');\n"
+			     "const n=x-y;return s*(isNaN(n)?x.localeCompare(y):n);}).forEach(r=>b.appendChild(r));};});\n</script>\n";
 
 int itr_analysis_page(const itr_analysis *a, const char *dir, const char *path, const itr_provenance *p, itr_err *err)
 {

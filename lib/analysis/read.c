@@ -11,7 +11,7 @@
 enum { MAX_CELLS = 20000 };        /* fronts and groups compare cells in pairs */
 static const char *const direction_names[] = { "text_to_video", "video_to_text" };
 
-/* --- which figures ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- which figures -------------------------------------------------------------------------------------------------------------------- */
 
 /* The largest K of "NAME@K" in any cell; with `wanted` among them, wanted. */
 static int64_t cut_off(const itr_json *results, const char *name, int64_t wanted)
@@ -34,10 +34,15 @@ static int64_t cut_off(const itr_json *results, const char *name, int64_t wanted
 static void name_columns(itr_analysis *a, int64_t ndcg_k)
 {
 	static const char *const plain[ITR_AC_COUNT] = {
-		[ITR_AC_EXPERIMENT] = "experiment", [ITR_AC_DIM] = "embedding_dim", [ITR_AC_PRECISION] = "precision", [ITR_AC_SIZE] = "candidate_size", [ITR_AC_SAMPLES] = "num_samples",
-		[ITR_AC_T2V_MRR] = "t2v_mrr", [ITR_AC_V2T_MRR] = "v2t_mrr", [ITR_AC_MRR] = "avg_mrr", [ITR_AC_T2V_TIME] = "t2v_time", [ITR_AC_V2T_TIME] = "v2t_time",
-		[ITR_AC_TIME] = "total_time", [ITR_AC_MEMORY] = "memory_usage_mb", [ITR_AC_QPS] = "queries_per_second", [ITR_AC_MB_PER_QUERY] = "mb_per_query",
-		[ITR_AC_TIES] = "tie_fraction", [ITR_AC_KERNEL] = "kernel", [ITR_AC_PARETO] = "pareto",
+		[ITR_AC_EXPERIMENT] = "experiment",  [ITR_AC_DIM] = "embedding_dim",
+		[ITR_AC_PRECISION] = "precision",    [ITR_AC_SIZE] = "candidate_size",
+		[ITR_AC_SAMPLES] = "num_samples",    [ITR_AC_T2V_MRR] = "t2v_mrr",
+		[ITR_AC_V2T_MRR] = "v2t_mrr",        [ITR_AC_MRR] = "avg_mrr",
+		[ITR_AC_T2V_TIME] = "t2v_time",      [ITR_AC_V2T_TIME] = "v2t_time",
+		[ITR_AC_TIME] = "total_time",        [ITR_AC_MEMORY] = "memory_usage_mb",
+		[ITR_AC_QPS] = "queries_per_second", [ITR_AC_MB_PER_QUERY] = "mb_per_query",
+		[ITR_AC_TIES] = "tie_fraction",      [ITR_AC_KERNEL] = "kernel",
+		[ITR_AC_PARETO] = "pareto",
 	};
 	static const char *const prefixes[] = { "t2v", "v2t", "avg" };
 	for (int i = 0; i < ITR_AC_COUNT; i++)
@@ -49,7 +54,7 @@ static void name_columns(itr_analysis *a, int64_t ndcg_k)
 	snprintf(a->name[ITR_AC_CHANCE], sizeof a->name[0], "chance_recall@%lld", (long long)a->k);
 }
 
-/* --- one cell -------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- one cell ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_share(double v) { return v >= 0 && v <= 1; }
 
@@ -58,11 +63,13 @@ static void read_sides(itr_analysis *a, itr_acell *c, const itr_json *j)
 	const char *metric[2] = { a->name[ITR_AC_T2V_RECALL] + 4, "mrr" }, *ndcg = a->name[ITR_AC_T2V_NDCG] + 4;
 	double ties = NAN;
 	for (int d = 0; d < 2; d++) {
-		const itr_json *side = itr_json_get(j, direction_names[d]), *chance = itr_json_get(itr_json_get(j, "random_baseline"), direction_names[d]);
+		const itr_json *side = itr_json_get(j, direction_names[d]),
+			       *chance = itr_json_get(itr_json_get(j, "random_baseline"), direction_names[d]);
 		const itr_json *ci = itr_json_get(itr_json_get(j, "ci95"), direction_names[d]);
 		for (int m = 0; m < 2; m++) {
 			c->v[(m ? ITR_AC_T2V_MRR : ITR_AC_T2V_RECALL) + d] = itr_json_num(itr_json_get(side, metric[m]), NAN);
-			c->chance[d][m] = itr_json_num(itr_json_get(chance, metric[m]), m || chance ? NAN : ITR_MIN(1.0, (double)a->k / (double)c->size));
+			c->chance[d][m] = itr_json_num(itr_json_get(chance, metric[m]),
+			                               m || chance ? NAN : ITR_MIN(1.0, (double)a->k / (double)c->size));
 			c->low[d][m] = itr_json_num(itr_json_at(itr_json_get(ci, metric[m]), 0), NAN);
 			c->high[d][m] = itr_json_num(itr_json_at(itr_json_get(ci, metric[m]), 1), NAN);
 		}
@@ -133,12 +140,13 @@ static void read_cell(itr_analysis *a, itr_acell *c, const itr_json *j)
 	read_cost(c, j);
 	for (int i = ITR_AC_T2V_RECALL; i <= ITR_AC_MRR; i++)
 		if (!is_share(c->v[i]) && !c->error)
-			c->error = isnan(c->v[i]) ? itr_xasprintf("no %s", a->name[i]) : itr_xasprintf("%s is %g, not between 0 and 1", a->name[i], c->v[i]);
+			c->error = isnan(c->v[i]) ? itr_xasprintf("no %s", a->name[i])
+			                          : itr_xasprintf("%s is %g, not between 0 and 1", a->name[i], c->v[i]);
 	if (!c->error)
 		c->at_chance = at_chance(c);
 }
 
-/* --- groups ---------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- groups --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Order of precisions: by bits, then those that nobody knows as they come. */
 static int64_t precision_rank(const char *name)
@@ -184,7 +192,11 @@ static void make_groups(itr_analysis *a)
 		for (int by = 0; by < 3 && !a->cells[i].error; by++) {
 			const itr_acell *c = &a->cells[i];
 			cell_label(c, by, label, sizeof label);
-			add_group(&a->group[by], label, by == ITR_A_BY_PRECISION ? precision_rank(c->precision) : by == ITR_A_BY_DIM ? c->dim : c->full ? INT64_MAX : c->size);
+			add_group(&a->group[by], label,
+			          by == ITR_A_BY_PRECISION ? precision_rank(c->precision)
+			          : by == ITR_A_BY_DIM     ? c->dim
+			          : c->full                ? INT64_MAX
+			                                   : c->size);
 		}
 	for (int64_t i = 0; i < a->n_cells; i++)
 		for (int by = 0; by < 3 && !a->cells[i].error; by++) {
@@ -220,7 +232,7 @@ static void mark_front(itr_analysis *a)
 	}
 }
 
-/* --- warnings ---------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- warnings ------------------------------------------------------------------------------------------------------------------------- */
 
 static void warn(itr_analysis *a, char *text)
 {
@@ -248,9 +260,12 @@ static void make_warnings(itr_analysis *a)
 	if (a->synthetic && !said)
 		warn(a, itr_xstrdup("synthetic data: these figures say nothing about real pictures"));
 	if (chance)
-		warn(a, itr_xasprintf("at chance: %lld of %lld experiments cannot be told from a random order", (long long)chance, (long long)good));
+		warn(a, itr_xasprintf("at chance: %lld of %lld experiments cannot be told from a random order", (long long)chance,
+		                      (long long)good));
 	if (tied)
-		warn(a, itr_xasprintf("degenerate ties: in %lld of %lld experiments more than a tenth of the best answers share their score with wrong ones (up to %.0f %%)", (long long)tied, (long long)good, worst * 100));
+		warn(a, itr_xasprintf("degenerate ties: in %lld of %lld experiments more than a tenth of the best answers share their "
+		                      "score with wrong ones (up to %.0f %%)",
+		                      (long long)tied, (long long)good, worst * 100));
 	if (a->n_failed)
 		warn(a, itr_xasprintf("%lld of %lld experiments failed", (long long)a->n_failed, (long long)a->n_cells));
 	if (!a->timed)
@@ -259,13 +274,16 @@ static void make_warnings(itr_analysis *a)
 		warn(a, itr_xstrdup("no fp32 among the precisions: what quantisation costs cannot be told"));
 }
 
-/* --- the file ------------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the file ------------------------------------------------------------------------------------------------------------------------- */
 
 static itr_json *read_results(const char *dir, itr_err *err)
 {
 	char *path = itr_path_join(dir, "experiment_results.json");
 	if (!itr_path_is_dir(dir) || !itr_path_exists(path)) {
-		itr_err_set(err, itr_path_is_dir(dir) ? "no experiment_results.json in '%s': {run-experiments} --output-dir writes it" : "'%s' is not a folder of results", dir);
+		itr_err_set(err,
+		            itr_path_is_dir(dir) ? "no experiment_results.json in '%s': {run-experiments} --output-dir writes it"
+		                                 : "'%s' is not a folder of results",
+		            dir);
 		free(path);
 		return NULL;
 	}
@@ -302,7 +320,8 @@ static int finish(itr_analysis *a, itr_err *err)
 		a->timed |= !isnan(a->cells[i].v[ITR_AC_TIME]);
 	}
 	if (a->n_failed == a->n_cells)
-		return itr_err_set(err, "all %lld experiments in '%s' failed; the first, %.100s: %.600s", (long long)a->n_cells, a->dir, a->cells[0].key, a->cells[0].error);
+		return itr_err_set(err, "all %lld experiments in '%s' failed; the first, %.100s: %.600s", (long long)a->n_cells, a->dir,
+		                   a->cells[0].key, a->cells[0].error);
 	make_groups(a);
 	mark_front(a);
 	make_warnings(a);

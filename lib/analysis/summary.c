@@ -24,7 +24,7 @@ double itr_analysis_mean(const itr_analysis *a, itr_acolumn column, int by, int 
 	return n ? sum / (double)n : NAN;
 }
 
-/* --- experiment_summary.json ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- experiment_summary.json ---------------------------------------------------------------------------------------------------------- */
 
 static int64_t group_size(const itr_analysis *a, int by, int index)
 {
@@ -78,7 +78,8 @@ static void add_means(const itr_analysis *a, itr_json *summary, const char *kind
 /* All means of each value, the spread of recall and the number of experiments. */
 static void add_groups(const itr_analysis *a, itr_json *groups, const char *name, int by)
 {
-	static const itr_acolumn columns[] = { ITR_AC_RECALL, ITR_AC_MRR, ITR_AC_NDCG, ITR_AC_CHANCE, ITR_AC_TIME, ITR_AC_QPS, ITR_AC_MEMORY, ITR_AC_MB_PER_QUERY };
+	static const itr_acolumn columns[] = { ITR_AC_RECALL, ITR_AC_MRR, ITR_AC_NDCG,   ITR_AC_CHANCE,
+		                               ITR_AC_TIME,   ITR_AC_QPS, ITR_AC_MEMORY, ITR_AC_MB_PER_QUERY };
 	char key[64];
 	itr_json *all = itr_json_add_object(groups, name);
 	snprintf(key, sizeof key, "%s_std", a->name[ITR_AC_RECALL]);
@@ -143,7 +144,7 @@ itr_json *itr_analysis_summary(const itr_analysis *a, const itr_provenance *p)
 	return j;
 }
 
-/* --- tables --------------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- tables --------------------------------------------------------------------------------------------------------------------------- */
 
 static int digits(itr_acolumn column)
 {
@@ -258,7 +259,7 @@ int itr_analysis_write_tables(const itr_analysis *a, const char *dir, itr_err *e
 	return rc;
 }
 
-/* --- the table for people --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the table for people ------------------------------------------------------------------------------------------------------------- */
 
 static int find_column(const itr_analysis *a, const char *name, size_t len, itr_err *err)
 {
@@ -299,7 +300,8 @@ static int compare_cells(const itr_acell *a, const itr_acell *b, int column)
 	if (column == ITR_AC_EXPERIMENT || column == ITR_AC_KERNEL)
 		return column == ITR_AC_KERNEL ? strcmp(a->kernel, b->kernel) : strcmp(a->key, b->key);
 	if (column == ITR_AC_PRECISION)
-		return (a->group[ITR_A_BY_PRECISION] > b->group[ITR_A_BY_PRECISION]) - (a->group[ITR_A_BY_PRECISION] < b->group[ITR_A_BY_PRECISION]);
+		return (a->group[ITR_A_BY_PRECISION] > b->group[ITR_A_BY_PRECISION]) -
+		       (a->group[ITR_A_BY_PRECISION] < b->group[ITR_A_BY_PRECISION]);
 	if (column == ITR_AC_PARETO)
 		return b->pareto - a->pareto;
 	return (a->v[column] > b->v[column]) - (a->v[column] < b->v[column]);
@@ -352,8 +354,9 @@ static bool changes(const itr_acell *const *c, int64_t n, itr_acolumn column, it
 
 itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_err *err)
 {
-	bool shown[ITR_AC_COUNT] = { [ITR_AC_EXPERIMENT] = true, [ITR_AC_T2V_RECALL] = true, [ITR_AC_V2T_RECALL] = true, [ITR_AC_RECALL] = true, [ITR_AC_CHANCE] = true, [ITR_AC_MRR] = true,
-	                             [ITR_AC_QPS] = a->timed, [ITR_AC_MEMORY] = true, [ITR_AC_PARETO] = true };
+	bool shown[ITR_AC_COUNT] = { [ITR_AC_EXPERIMENT] = true, [ITR_AC_T2V_RECALL] = true, [ITR_AC_V2T_RECALL] = true,
+		                     [ITR_AC_RECALL] = true,     [ITR_AC_CHANCE] = true,     [ITR_AC_MRR] = true,
+		                     [ITR_AC_QPS] = a->timed,    [ITR_AC_MEMORY] = true,     [ITR_AC_PARETO] = true };
 	const itr_acell **c = itr_xmalloc((size_t)a->n_cells * sizeof *c);
 	itr_acolumn columns[ITR_AC_COUNT];
 	itr_table *t = NULL;
@@ -363,7 +366,8 @@ itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_
 	for (int64_t i = 0; i < a->n_cells; i++)
 		if (!a->cells[i].error)
 			c[n++] = &a->cells[i];
-	if (sort_view(a, view->sort, c, n, err) < 0 || mark_columns(a, view->keep, true, shown, err) < 0 || mark_columns(a, view->drop, false, shown, err) < 0)
+	if (sort_view(a, view->sort, c, n, err) < 0 || mark_columns(a, view->keep, true, shown, err) < 0 ||
+	    mark_columns(a, view->drop, false, shown, err) < 0)
 		goto out;
 	for (int i = 0; i < ITR_AC_COUNT; i++)
 		if (shown[i] && (!view->only_changed || i == ITR_AC_EXPERIMENT || changes(c, n, (itr_acolumn)i, &b)))

@@ -87,7 +87,10 @@ static double mean_of(const double *x, int64_t n)
 	return sum / (double)n;
 }
 
-static double improvement(double true_mean, double random_mean) { return random_mean > 0 ? 100 * (random_mean - true_mean) / random_mean : 0; }
+static double improvement(double true_mean, double random_mean)
+{
+	return random_mean > 0 ? 100 * (random_mean - true_mean) / random_mean : 0;
+}
 
 static void summary_json(itr_json *object, const char *key, const double *x, int64_t n)
 {
@@ -136,12 +139,15 @@ static int draw(const struct distances *d, const char *stem, bool samples, itr_j
 	char *png = itr_xasprintf("%s.%s.png", stem, samples ? "samples" : "distances");
 	const int64_t n = samples ? ITR_MIN(d->n, (int64_t)SAMPLES) : d->n;
 	const char *names[SAMPLES];
-	itr_figure *f = itr_figure_new(png, samples ? KINDS : 1, samples ? 1 : KINDS, d->p->synthetic ? "distance to the own and to a random image (synthetic data)" : "distance to the own and to a random image");
+	itr_figure *f = itr_figure_new(png, samples ? KINDS : 1, samples ? 1 : KINDS,
+	                               d->p->synthetic ? "distance to the own and to a random image (synthetic data)"
+	                                               : "distance to the own and to a random image");
 	for (int64_t i = 0; i < n && samples; i++)
 		names[i] = d->p->text_id[d->text[i]];
 	for (int k = 0; k < KINDS; k++) {
 		char title[80];
-		snprintf(title, sizeof title, "%s, %.1f %% nearer", kind_names[k], improvement(mean_of(d->value[k][0], n), mean_of(d->value[k][1], n)));
+		snprintf(title, sizeof title, "%s, %.1f %% nearer", kind_names[k],
+		         improvement(mean_of(d->value[k][0], n), mean_of(d->value[k][1], n)));
 		itr_panel *panel = itr_figure_panel(f, title, samples ? "text" : NULL, "distance");
 		if (samples)
 			itr_panel_categories(panel, n, names);
@@ -193,7 +199,8 @@ void itr_distances_table(const itr_json *j, itr_buf *out)
 		itr_buf_printf(out, "%-10s", kind_names[k]);
 		for (int t = 0; t < 2; t++) {
 			const itr_json *s = itr_json_get(one, target_names[t]);
-			itr_buf_printf(out, "  %9.4f +- %-11.4f", itr_json_num(itr_json_get(s, "mean"), NAN), itr_json_num(itr_json_get(s, "std"), NAN));
+			itr_buf_printf(out, "  %9.4f +- %-11.4f", itr_json_num(itr_json_get(s, "mean"), NAN),
+			               itr_json_num(itr_json_get(s, "std"), NAN));
 		}
 		itr_buf_printf(out, "  %.1f %%\n", itr_json_num(itr_json_get(one, "improvement_percent"), NAN));
 	}

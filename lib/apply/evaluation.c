@@ -22,7 +22,7 @@ static void artifact(const itr_evaluation_opts *o, const char *path)
 		o->artifact(o->ctx, path);
 }
 
-/* --- what stands beside the result ------------------------------------------------------------------------------------------------------------ */
+/* --- what stands beside the result ---------------------------------------------------------------------------------------------------- */
 
 static void add_part(itr_buf *name, const char *text)
 {
@@ -75,12 +75,16 @@ static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 		itr_buf_printf(name, "%s%lld", i ? "-" : ".k", (long long)o->k[i]);
 }
 
-/* Beside the input (a mapped input: beside the model), with what tells this evaluation from others of the same file: model, split, size, protocol, relevance, and what differs from
- * the defaults. The caller frees. */
+/* Beside the input (a mapped input: beside the model), with what tells this evaluation from others of the same file: model, split, size,
+ * protocol, relevance, and what differs from the defaults. The caller frees. */
 static char *automatic_name(const itr_evaluation_opts *o, const itr_pairs *p)
 {
 	const bool mapped = o->input && itr_mapped_wanted(o->input, o->pairs.model);        /* many models are judged on one file */
-	const char *base = mapped ? o->pairs.model : o->input ? o->input : o->run ? o->run : o->pairs.text, *other = mapped ? o->input : o->pairs.model;
+	const char *base = mapped     ? o->pairs.model
+	                   : o->input ? o->input
+	                   : o->run   ? o->run
+	                              : o->pairs.text,
+		   *other = mapped ? o->input : o->pairs.model;
 	itr_buf name = ITR_BUF_INIT;
 	if (other)
 		add_stem(&name, other);
@@ -94,7 +98,8 @@ static char *automatic_name(const itr_evaluation_opts *o, const itr_pairs *p)
 	add_relevance(&name, o);
 	add_manner(&name, o);
 	itr_buf_puts(&name, ".per_query.npz");
-	char *path = itr_path_is_dir(base) ? itr_path_join(base, itr_buf_str(&name) + 1) : itr_path_replace_extension(base, itr_buf_str(&name));
+	char *path =
+		itr_path_is_dir(base) ? itr_path_join(base, itr_buf_str(&name) + 1) : itr_path_replace_extension(base, itr_buf_str(&name));
 	itr_buf_free(&name);
 	return path;
 }
@@ -119,7 +124,10 @@ static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, 
 			return 0;
 		}
 		if (!o->force)
-			return itr_err_set(err, "'%s' exists and is of another evaluation: give --per-query another name (or 'none'), or --force to replace it", *path);
+			return itr_err_set(err,
+			                   "'%s' exists and is of another evaluation: give --per-query another name (or 'none'), or "
+			                   "--force to replace it",
+			                   *path);
 	}
 	if (itr_eval_write_queries(e->eval, e->pairs, *path, o->provenance, err) == 0) {
 		artifact(o, *path);
@@ -127,7 +135,8 @@ static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, 
 	}
 	if (o->per_query || o->output || o->baseline)
 		return -1;
-	itr_warn("no per-query file: %s", err->msg);          /* nobody asked for it: an input that cannot be written beside is no failure */
+	/* nobody asked for it: an input that cannot be written beside is no failure */
+	itr_warn("no per-query file: %s", err->msg);
 	*err = (itr_err)ITR_ERR_INIT;
 	free(*path);
 	*path = NULL;
@@ -142,7 +151,8 @@ static char *pictures_stem(const itr_evaluation_opts *o, const char *input)
 static bool same_file(const char *a, const char *b)
 {
 	struct stat x, y;
-	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+	return strcmp(a, b) == 0 ||
+	       (stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
 }
 
 int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
@@ -150,14 +160,18 @@ int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
 	char *stem = pictures_stem(o, o->input ? o->input : o->pairs.text ? o->pairs.text : "evaluation");
 	char *boxes = itr_xasprintf("%s.distances.png", stem), *bars = itr_xasprintf("%s.samples.png", stem);
 	const char *captions = o->relevance && strncmp(o->relevance, "captions:", 9) == 0 ? o->relevance + 9 : o->relevance;
-	const char *in[] = { o->input, o->run, captions, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline };
+	const char *in[] = {
+		o->input, o->run, captions, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline
+	};
 	const char *per_query = o->per_query && strcmp(o->per_query, "none") ? o->per_query : NULL;
 	const char *out[] = { o->output, per_query, o->run_out, o->qrels_out, o->distances ? boxes : NULL, o->distances ? bars : NULL };
 	int rc = 0;
 	for (int i = 0; i < ITR_LEN(out) && rc == 0; i++) {
 		for (int k = 0; out[i] && k < ITR_LEN(in) && rc == 0; k++)
 			if (in[k] && same_file(out[i], in[k]))
-				rc = itr_err_set(err, "'%s' is an input: --force does not replace what is being read, give the output another name", out[i]);
+				rc = itr_err_set(
+					err, "'%s' is an input: --force does not replace what is being read, give the output another name",
+					out[i]);
 		for (int k = 0; out[i] && k < i && rc == 0; k++)
 			if (out[k] && same_file(out[i], out[k]))
 				rc = itr_err_set(err, "'%s' is named for two outputs", out[i]);
@@ -170,7 +184,7 @@ int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
 	return rc;
 }
 
-/* --- the result ----------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the result ----------------------------------------------------------------------------------------------------------------------- */
 
 /* What a translation into the images' space is judged by besides its rankings. */
 static int add_distances(const itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
@@ -216,7 +230,8 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 	itr_json_add_str(e->result, "per_query", per_query);
 	if (o->anchors)
 		itr_json_add(e->result, "anchors", itr_anchors_json(e->set ? e->set : ""));
-	if (rc == 0 && o->baseline && !(versus = itr_eval_compare(o->baseline, per_query, o->resamples, o->pairs.seed, o->pairs.threads, err)))
+	if (rc == 0 && o->baseline &&
+	    !(versus = itr_eval_compare(o->baseline, per_query, o->resamples, o->pairs.seed, o->pairs.threads, err)))
 		rc = -1;
 	if (versus)
 		itr_json_add(e->result, "baseline", versus);
@@ -230,8 +245,9 @@ static itr_pairs *open_input(const itr_evaluation_opts *o, itr_trec_run **lists,
 	*lists = o->run ? itr_trec_read_run(o->run, o->provenance, err) : NULL;
 	if (o->run && !*lists)
 		return NULL;
-	itr_pairs *p = o->run ? itr_trec_pairs(*lists) : itr_mapped_wanted(o->input, o->pairs.model) ? itr_mapped_pairs(o->input, &o->pairs, o->provenance, err) :
-	               itr_pairs_open(o->input, &o->pairs, o->provenance, err);
+	itr_pairs *p = o->run                                        ? itr_trec_pairs(*lists)
+	               : itr_mapped_wanted(o->input, o->pairs.model) ? itr_mapped_pairs(o->input, &o->pairs, o->provenance, err)
+	                                                             : itr_pairs_open(o->input, &o->pairs, o->provenance, err);
 	if (p && !o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_raw_wanted(o->input)))
 		itr_pairs_count_equal_captions(p, o->input);
 	if (!p || !o->relevance || itr_pairs_judge(p, o->relevance, &o->judging, o->provenance, err) == 0)
@@ -249,7 +265,9 @@ void itr_evaluation_metrics(const int64_t *k, int n_k, itr_conventions conventio
 
 static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const itr_trec_run *lists, itr_err *err)
 {
-	itr_eval_opts eo = { .ties = o->ties, .judging = o->judging, .resamples = o->resamples, .seed = o->pairs.seed, .threads = o->pairs.threads };
+	itr_eval_opts eo = {
+		.ties = o->ties, .judging = o->judging, .resamples = o->resamples, .seed = o->pairs.seed, .threads = o->pairs.threads
+	};
 	itr_trec_ranks ranks;
 	itr_evaluation_metrics(o->k, (int)o->n_k, o->judging.conventions, &eo.set);
 	if (itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, err) < 0)
@@ -262,7 +280,8 @@ static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const
 		itr_json_pushf(e->warnings, "%lld scores of the run are infinite: those of one sign tie", (long long)ranks.infinite);
 	for (int d = 0; e && d < 2; d++)
 		if (!ranks.side[d] && (d ? p->i2t : p->t2i)->judged)
-			itr_json_pushf(e->warnings, "the run has no %s lists, although %s queries are judged: that direction is left out", d ? "i2t" : "t2i", d ? "i2t" : "t2i");
+			itr_json_pushf(e->warnings, "the run has no %s lists, although %s queries are judged: that direction is left out",
+			               d ? "i2t" : "t2i", d ? "i2t" : "t2i");
 	return e;
 }
 
@@ -296,7 +315,8 @@ void itr_evaluation_free(itr_evaluation *e)
 
 void itr_evaluation_table(const itr_evaluation *e, int format, itr_buf *out)
 {
-	const itr_json *cosine = itr_json_get(e->result, "mean_cosine"), *distances = itr_json_get(e->result, "distances"), *versus = itr_json_get(e->result, "baseline");
+	const itr_json *cosine = itr_json_get(e->result, "mean_cosine"), *distances = itr_json_get(e->result, "distances"),
+		       *versus = itr_json_get(e->result, "baseline");
 	itr_eval_table(e->eval, e->pairs, format, out);
 	if (cosine && format == ITR_TABLE_TEXT)
 		itr_buf_printf(out, "mean cosine of texts to their own images: %.4f\n", itr_json_num(cosine, 0));

@@ -1,5 +1,5 @@
-/* evaluation.h - a whole evaluation: vectors (or a run) in, rankings judged, the result as JSON and as a table, what belongs beside it written. What the program `evaluate` does
- * between its options and its exit code. */
+/* evaluation.h - a whole evaluation: vectors (or a run) in, rankings judged, the result as JSON and as a table, what belongs beside it
+ * written. What the program `evaluate` does between its options and its exit code. */
 #ifndef ITR_APPLY_EVALUATION_H
 #define ITR_APPLY_EVALUATION_H
 
@@ -37,11 +37,12 @@ typedef struct itr_evaluation {
 /* The figures of an evaluation: those of itr_metric_set_default, and map under other conventions. */
 void itr_evaluation_metrics(const int64_t *k, int n_k, itr_conventions conventions, itr_metric_set *set);
 
-/* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is judged when its content is known: one that holds the
- * same stays. 0, or -1 with err. */
+/* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is judged
+ * when its content is known: one that holds the same stays. 0, or -1 with err. */
 ITR_MUST_USE int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err);
 
-/* Files named in the options are written. A per-query file of another evaluation is not replaced without o->force: -1. A per-query file that nobody asked for and that cannot be written beside the input is a warning. 0; -1 with err, nothing to free. */
+/* Files named in the options are written. A per-query file of another evaluation is not replaced without o->force: -1. A per-query file
+ * that nobody asked for and that cannot be written beside the input is a warning. 0; -1 with err, nothing to free. */
 ITR_MUST_USE int itr_evaluation_run(itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err);
 void itr_evaluation_free(itr_evaluation *e);
 

@@ -1,14 +1,16 @@
-/* mapped.h - what an evaluation of a trained model starts from: a part of stored pairs, mapped by the model, refused where the part is not the one that was held out. */
+/* mapped.h - what an evaluation of a trained model starts from: a part of stored pairs, mapped by the model, refused where the part is not
+ * the one that was held out. */
 #ifndef ITR_APPLY_MAPPED_H
 #define ITR_APPLY_MAPPED_H
 
 #include "retrieval/pairs.h"
 
-/* Is this a job for itr_mapped_pairs? Networks, and any model on a competition NPZ or a manifest; projections on feature stores are itr_pairs_open's. */
+/* Is this a job for itr_mapped_pairs? Networks, and any model on a competition NPZ or a manifest; projections on feature stores are
+ * itr_pairs_open's. */
 bool itr_mapped_wanted(const char *path, const char *model);
 
-/* Reads the pairs of `path` (pair_data.h), splits them by the rule that o->model remembers, takes part o->split (NULL: all, which is warned about) and maps it. NULL with err:
- * wrong widths, another split than the model's, an empty part. */
+/* Reads the pairs of `path` (pair_data.h), splits them by the rule that o->model remembers, takes part o->split (NULL: all, which is warned
+ * about) and maps it. NULL with err: wrong widths, another split than the model's, an empty part. */
 itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
 
 /* Mean cosine of texts to their own images. Rows are unit length. */

@@ -72,7 +72,8 @@ int itr_mapper_read(itr_mapper *m, const char *path, int threads, itr_input_data
 	memset(in, 0, sizeof *in);
 	if (!itr_raw_wanted(path)) {
 		if (towers)
-			return itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl), not '%s'", m->path, path);
+			return itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl), not '%s'",
+			                   m->path, path);
 		in->d = &in->stored;
 		return itr_pair_data_open(in->d, path, threads, err);
 	}

@@ -1,4 +1,5 @@
-/* mapper.h - a trained model of either kind, a projection (cca, ridge, procrustes) or a network (mlp, residual-mlp, heads), as its users see it: a map of rows into one space. */
+/* mapper.h - a trained model of either kind, a projection (cca, ridge, procrustes) or a network (mlp, residual-mlp, heads), as its users
+ * see it: a map of rows into one space. */
 #ifndef ITR_APPLY_MAPPER_H
 #define ITR_APPLY_MAPPER_H
 
@@ -18,11 +19,13 @@ typedef struct itr_mapper {
 /* NULL with err. */
 itr_mapper *itr_mapper_open(const char *path, itr_err *err);
 void itr_mapper_close(itr_mapper *m);
-/* x (rows, in[side]), unit rows, -> y (rows, dim); unit rows again when asked (a projection's always are). y may not overlap x. Returns -1, or the first row that is not finite although
- * x is, where y is of no use: itr_model_bad_row says so. */
-ITR_MUST_USE int64_t itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize, int threads);
+/* x (rows, in[side]), unit rows, -> y (rows, dim); unit rows again when asked (a projection's always are). y may not overlap x. Returns -1,
+ * or the first row that is not finite although x is, where y is of no use: itr_model_bad_row says so. */
+ITR_MUST_USE int64_t itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize,
+                                      int threads);
 
-/* What a model is applied to: stored vectors, or, where it has towers, a manifest whose pictures and captions they turn into vectors (the towers are packed for that). */
+/* What a model is applied to: stored vectors, or, where it has towers, a manifest whose pictures and captions they turn into vectors (the
+ * towers are packed for that). */
 typedef struct itr_input_data {
 	itr_pair_data *d;               /* of one of these */
 	itr_pair_data stored;

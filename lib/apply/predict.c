@@ -30,7 +30,8 @@ int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o
 	if (!x) {
 		itr_err_set(err, "'%s' holds no images", path);
 	} else if (in != m->in[o->side]) {
-		itr_err_set(err, "'%s' maps %s of %lld numbers, '%s' holds %lld", o->model, image ? "images" : "texts", (long long)m->in[o->side], path, (long long)in);
+		itr_err_set(err, "'%s' maps %s of %lld numbers, '%s' holds %lld", o->model, image ? "images" : "texts",
+		            (long long)m->in[o->side], path, (long long)in);
 	} else {
 		out->rows = image ? d->n_images : d->n_texts;
 		out->dim = m->dim;
@@ -60,7 +61,7 @@ void itr_prediction_free(itr_prediction *r)
 	memset(r, 0, sizeof *r);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- files ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* The shortest decimal that strtof reads back to v. */
 static void put_float(itr_buf *b, float v)

@@ -1,5 +1,6 @@
-/* activation.h - inside of autograd: the piecewise polynomial activations and their slopes, for float loops that the compiler vectorises and for the double references (`real` is either).
- * Slopes at the corners are torch's: 0 at relu's, none of relu6's ends, hardswish's formula at both. */
+/* activation.h - inside of autograd: the piecewise polynomial activations and their slopes, for float loops that the compiler vectorises
+ * and for the double references (`real` is either). Slopes at the corners are torch's: 0 at relu's, none of relu6's ends, hardswish's
+ * formula at both. */
 #ifndef ITR_AUTOGRAD_ACTIVATION_H
 #define ITR_AUTOGRAD_ACTIVATION_H
 

@@ -67,7 +67,8 @@ static double largest(const double *x, int64_t n)
 }
 
 /* floor: of each input's gradient, what the rounding of its terms may leave. */
-static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case *c, itr_tape *fast, int which, const itr_var *y64, double *const *grad, const double *floor, const double *w)
+static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case *c, itr_tape *fast, int which, const itr_var *y64,
+                          double *const *grad, const double *floor, const double *w)
 {
 	itr_tape *slow = c->tape;
 	double top = largest(y64->data, y64->count), *y = itr_xmalloc((size_t)y64->count * sizeof *y);
@@ -126,7 +127,8 @@ static itr_gradcheck_result check(const itr_op *op, uint64_t seed, int threads, 
 {
 	itr_gradcheck_result res = { 0, 0, 0, 0 };
 	itr_tape *slow = itr_tape_new(&(itr_tape_opts){ .threads = 1, .seed = seed, .reference = true });
-	itr_tape *fast = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = seed, .compute = bf16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, .bf16_everywhere = bf16 });
+	itr_tape *fast = itr_tape_new(&(itr_tape_opts){
+		.threads = threads, .seed = seed, .compute = bf16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, .bf16_everywhere = bf16 });
 	for (int which = 0;; which++) {
 		itr_case c = { .tape = slow, .seed = seed * 1000 + (uint64_t)which, .bf16 = bf16 };
 		itr_var *y = build(&c, op, which);

@@ -29,7 +29,8 @@ typedef struct itr_node {
 	size_t saved_bytes;                     /* what the tape may take back of it */
 	void *saved, *scratch;                  /* saved: from forward to backward; scratch: valid within one call */
 	int threads;
-	bool again;                             /* forward runs once more, to make the same output: `saved` still holds what the first run left there, and state must not move */
+	/* forward runs once more, to make the same output: `saved` still holds what the first run left there, and state must not move */
+	bool again;
 	uint64_t serial;                        /* number of this call on the tape: with the tape's seed and step it names a dropout mask */
 	struct itr_node *previous, *next;
 } itr_node;
@@ -43,25 +44,33 @@ typedef struct itr_op {
 	void (*backward)(itr_node *n);          /* adds to in[i]->grad where it is not NULL (itr_grad_beta) */
 	void (*ref_forward)(itr_node *n);       /* plain loops, double */
 	void (*ref_backward)(itr_node *n);
-	double (*flops)(const itr_node *n);     /* of forward's matrix products; NULL: none. Backward counts each product that it makes again */
-	/* A random case for the checks: builds inputs through itr_case_*, calls the op, returns its output. `which` counts cases from 0; NULL when there are no more. */
+	/* of forward's matrix products; NULL: none. Backward counts each product that it makes again */
+	double (*flops)(const itr_node *n);
+	/* A random case for the checks: builds inputs through itr_case_*, calls the op, returns its output. `which` counts cases from 0;
+	 * NULL when there are no more. */
 	itr_var *(*sample)(struct itr_case *c, int which);
 } itr_op;
 
 enum itr_op_flags {
-	ITR_OP_LOSS = 1 << 0,                   /* output is one element */
-	ITR_OP_VIEW = 1 << 1,                   /* output's numbers are in[0]'s: nothing is allocated, forward does nothing */
-	ITR_OP_ONTO = 1 << 2,                   /* output's numbers take the place of in[1]'s, where there is one: for inference alone */
-	ITR_OP_BF16 = 1 << 8,                   /* << k: in[k] may be bfloat16. The tape casts others to float, and these to in[0]'s type; the shape rule then says whether the result is (out->bf16) */
+	ITR_OP_LOSS = 1 << 0, /* output is one element */
+	ITR_OP_VIEW = 1 << 1, /* output's numbers are in[0]'s: nothing is allocated, forward does nothing */
+	ITR_OP_ONTO = 1 << 2, /* output's numbers take the place of in[1]'s, where there is one: for inference alone */
+	/* << k: in[k] may be bfloat16. The tape casts others to float, and these to in[0]'s type; the shape rule then says whether the
+	   result is (out->bf16) */
+	ITR_OP_BF16 = 1 << 8,
 	/* What backward does not read: memory that need not live until then. tests/unit/test_autograd_memory.c holds every op to it. */
 	ITR_OP_SPARES_OUT = 1 << 16,
-	ITR_OP_SPARES_IN0 = 1 << 17, ITR_OP_SPARES_IN1 = 1 << 18, ITR_OP_SPARES_IN2 = 1 << 19,
+	ITR_OP_SPARES_IN0 = 1 << 17,
+	ITR_OP_SPARES_IN1 = 1 << 18,
+	ITR_OP_SPARES_IN2 = 1 << 19,
 };
 
 /* Runs the op now and notes it. Inputs beyond n_in are NULL. `index` may be NULL. */
-itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index, void *const state[2]);
+itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index,
+                   void *const state[2]);
 
-/* For backward functions: 0 when this is the first contribution to in[i]'s gradient (overwrite it), 1 when it must be added to. Call once per input and use the answer. */
+/* For backward functions: 0 when this is the first contribution to in[i]'s gradient (overwrite it), 1 when it must be added to. Call once
+ * per input and use the answer. */
 float itr_grad_beta(itr_node *n, int i);
 /* Shape rule helpers. */
 void itr_shape_like(itr_node *n, const itr_var *x);
@@ -70,13 +79,14 @@ ITR_NORETURN void itr_shape_bug(const itr_node *n, const char *expected);       
 int64_t itr_last_dim(const itr_var *x);                                         /* columns; rows = count / columns */
 /* True where dropout and batch statistics apply. */
 bool itr_node_training(const itr_node *n);
-/* 64 random bits of element i of this call: counter-based, so that any recomputation sees the same mask. itr_random_at(itr_node_stream(n), i). */
+/* 64 random bits of element i of this call: counter-based, so that any recomputation sees the same mask. itr_random_at(itr_node_stream(n),
+ * i). */
 uint64_t itr_node_stream(const itr_node *n);
 static inline uint64_t itr_random_at(uint64_t stream, uint64_t i) { return itr_mix64(stream + i * 0x9e3779b97f4a7c15u); }
 
 extern const itr_op *const itr_ops[];           /* ops.def, NULL-terminated */
 
-/* --- cases for the checks -------------------------------------------------------------------------------------------------------------- */
+/* --- cases for the checks ------------------------------------------------------------------------------------------------------------- */
 typedef struct itr_case {
 	itr_tape *tape;
 	itr_rng rng;                            /* for shapes and attributes: begins anew at every replay */

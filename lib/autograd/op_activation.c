@@ -1,4 +1,5 @@
-/* relu6, hardswish, hardsigmoid, tanh: one pass each (relu and the GELUs lie in op_elementwise.c); channel_scale, squeeze-and-excitation's multiplication. */
+/* relu6, hardswish, hardsigmoid, tanh: one pass each (relu and the GELUs lie in op_elementwise.c); channel_scale, squeeze-and-excitation's
+ * multiplication. */
 #include <math.h>
 
 #include "autograd/activation.h"
@@ -12,50 +13,62 @@ static void shape_one(itr_node *n)
 	itr_shape_like(n, n->in[0]);
 }
 
-#define ACTIVATION(name, KIND) \
-	ITR_CLONES static void name##_piece(itr_node *n, int64_t begin, int64_t end) \
-	{ \
-		const float *x = itr_in(n, 0); \
-		float *y = itr_out(n); \
-		for (int64_t i = begin; i < end; i++) \
-			y[i] = ITR_ACT_FORWARD_##KIND(x[i]); \
-	} \
-	ITR_CLONES static void name##_back(itr_node *n, int64_t begin, int64_t end) \
-	{ \
-		typedef float real; \
-		const float *x = itr_in(n, 0), *g = itr_dout(n); \
-		float *d = itr_din(n, 0); \
-		if (n->attr.f[3] != 0) \
-			for (int64_t i = begin; i < end; i++) \
-				d[i] += g[i] * ITR_ACT_SLOPE_##KIND(x[i]); \
-		else \
-			for (int64_t i = begin; i < end; i++) \
-				d[i] = g[i] * ITR_ACT_SLOPE_##KIND(x[i]); \
-	} \
-	static void name##_forward(itr_node *n) { itr_node_chunks(n, n->out->count, ITR_CHUNK, name##_piece); } \
-	static void name##_backward(itr_node *n) \
-	{ \
-		if (!itr_din(n, 0)) \
-			return; \
-		n->attr.f[3] = itr_grad_beta(n, 0); \
-		itr_node_chunks(n, n->out->count, ITR_CHUNK, name##_back); \
-	} \
-	static void name##_ref_forward(itr_node *n) \
-	{ \
-		const double *x = itr_in64(n, 0); \
-		for (int64_t i = 0; i < n->out->count; i++) \
-			itr_out64(n)[i] = ITR_ACT_FORWARD_##KIND(x[i]); \
-	} \
-	static void name##_ref_backward(itr_node *n) \
-	{ \
-		typedef double real; \
-		const double *x = itr_in64(n, 0); \
-		double *d = itr_ref_grad(n, 0); \
-		for (int64_t i = 0; d && i < n->out->count; i++) \
-			d[i] += itr_dout64(n)[i] * ITR_ACT_SLOPE_##KIND(x[i]); \
-	} \
-	static itr_var *name##_sample(itr_case *c, int which) { return which < 2 ? itr_##name(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, 31 }, 4, 1)) : NULL; } \
-	const itr_op itr_op_##name = { #name, 1, ITR_OP_SPARES_OUT, shape_one, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }; \
+#define ACTIVATION(name, KIND)                                                                                                             \
+	ITR_CLONES static void name##_piece(itr_node *n, int64_t begin, int64_t end)                                                       \
+	{                                                                                                                                  \
+		const float *x = itr_in(n, 0);                                                                                             \
+		float *y = itr_out(n);                                                                                                     \
+		for (int64_t i = begin; i < end; i++)                                                                                      \
+			y[i] = ITR_ACT_FORWARD_##KIND(x[i]);                                                                               \
+	}                                                                                                                                  \
+	ITR_CLONES static void name##_back(itr_node *n, int64_t begin, int64_t end)                                                        \
+	{                                                                                                                                  \
+		typedef float real;                                                                                                        \
+		const float *x = itr_in(n, 0), *g = itr_dout(n);                                                                           \
+		float *d = itr_din(n, 0);                                                                                                  \
+		if (n->attr.f[3] != 0)                                                                                                     \
+			for (int64_t i = begin; i < end; i++)                                                                              \
+				d[i] += g[i] * ITR_ACT_SLOPE_##KIND(x[i]);                                                                 \
+		else                                                                                                                       \
+			for (int64_t i = begin; i < end; i++)                                                                              \
+				d[i] = g[i] * ITR_ACT_SLOPE_##KIND(x[i]);                                                                  \
+	}                                                                                                                                  \
+	static void name##_forward(itr_node *n) { itr_node_chunks(n, n->out->count, ITR_CHUNK, name##_piece); }                            \
+	static void name##_backward(itr_node *n)                                                                                           \
+	{                                                                                                                                  \
+		if (!itr_din(n, 0))                                                                                                        \
+			return;                                                                                                            \
+		n->attr.f[3] = itr_grad_beta(n, 0);                                                                                        \
+		itr_node_chunks(n, n->out->count, ITR_CHUNK, name##_back);                                                                 \
+	}                                                                                                                                  \
+	static void name##_ref_forward(itr_node *n)                                                                                        \
+	{                                                                                                                                  \
+		const double *x = itr_in64(n, 0);                                                                                          \
+		for (int64_t i = 0; i < n->out->count; i++)                                                                                \
+			itr_out64(n)[i] = ITR_ACT_FORWARD_##KIND(x[i]);                                                                    \
+	}                                                                                                                                  \
+	static void name##_ref_backward(itr_node *n)                                                                                       \
+	{                                                                                                                                  \
+		typedef double real;                                                                                                       \
+		const double *x = itr_in64(n, 0);                                                                                          \
+		double *d = itr_ref_grad(n, 0);                                                                                            \
+		for (int64_t i = 0; d && i < n->out->count; i++)                                                                           \
+			d[i] += itr_dout64(n)[i] * ITR_ACT_SLOPE_##KIND(x[i]);                                                             \
+	}                                                                                                                                  \
+	static itr_var *name##_sample(itr_case *c, int which)                                                                              \
+	{                                                                                                                                  \
+		return which < 2 ? itr_##name(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, 31 }, 4, 1)) : NULL;                           \
+	}                                                                                                                                  \
+	const itr_op itr_op_##name = { #name,                                                                                              \
+		                       1,                                                                                                  \
+		                       ITR_OP_SPARES_OUT,                                                                                  \
+		                       shape_one,                                                                                          \
+		                       name##_forward,                                                                                     \
+		                       name##_backward,                                                                                    \
+		                       name##_ref_forward,                                                                                 \
+		                       name##_ref_backward,                                                                                \
+		                       NULL,                                                                                               \
+		                       name##_sample };                                                                                    \
 	itr_var *itr_##name(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_##name, x, NULL); }
 
 ACTIVATION(relu6, RELU6)
@@ -63,7 +76,7 @@ ACTIVATION(hardswish, HARDSWISH)
 ACTIVATION(hardsigmoid, HARDSIGMOID)
 ACTIVATION(tanh, TANH)
 
-/* --- channel_scale: x (B, H, W, C) times s (B, C) ------------------------------------------------------------------------------------------ */
+/* --- channel_scale: x (B, H, W, C) times s (B, C) ------------------------------------------------------------------------------------- */
 enum { SMALL = 1 << 18 };
 
 static void scale_shape(itr_node *n)
@@ -118,7 +131,8 @@ ITR_CLONES static void scale_ds(itr_node *n, int64_t begin, int64_t end)
 	}
 }
 
-/* Elements, not sums: pieces may be of any size. Small maps in as many as there are threads, so that each finds the rows that it made itself. */
+/* Elements, not sums: pieces may be of any size. Small maps in as many as there are threads, so that each finds the rows that it made
+ * itself. */
 static void scale_forward(itr_node *n)
 {
 	const int64_t c = itr_last_dim(n->out), rows = n->out->count / c;
@@ -137,7 +151,10 @@ static void scale_backward(itr_node *n)
 	}
 }
 
-static int64_t scale_of(const itr_node *n, int64_t i) { return i / (n->out->count / n->out->shape[0]) * itr_last_dim(n->out) + i % itr_last_dim(n->out); }
+static int64_t scale_of(const itr_node *n, int64_t i)
+{
+	return i / (n->out->count / n->out->shape[0]) * itr_last_dim(n->out) + i % itr_last_dim(n->out);
+}
 
 static void scale_ref_forward(itr_node *n)
 {
@@ -162,8 +179,13 @@ static itr_var *scale_sample(itr_case *c, int which)
 		return NULL;
 	int64_t b = itr_case_int(c, 1, 3), d = itr_case_int(c, 1, 21);
 	itr_var *x = itr_case_input(c, 4, (int64_t[]){ b, itr_case_int(c, 1, 4), itr_case_int(c, 1, 4), d }, 1, 0);
-	return itr_channel_scale(c->tape, x, which ? itr_case_input(c, 4, (int64_t[]){ b, 1, 1, d }, 1, 0) : itr_case_input(c, 2, (int64_t[]){ b, d }, 1, 0));
+	return itr_channel_scale(c->tape, x,
+	                         which ? itr_case_input(c, 4, (int64_t[]){ b, 1, 1, d }, 1, 0)
+	                               : itr_case_input(c, 2, (int64_t[]){ b, d }, 1, 0));
 }
 
-const itr_op itr_op_channel_scale = { "channel_scale", 2, ITR_OP_SPARES_OUT, scale_shape, scale_forward, scale_backward, scale_ref_forward, scale_ref_backward, NULL, scale_sample };
+const itr_op itr_op_channel_scale = {
+	"channel_scale",    2,    ITR_OP_SPARES_OUT, scale_shape, scale_forward, scale_backward, scale_ref_forward,
+	scale_ref_backward, NULL, scale_sample
+};
 itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s) { return itr_apply2(t, &itr_op_channel_scale, x, s, NULL); }

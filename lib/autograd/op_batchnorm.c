@@ -1,6 +1,7 @@
-/* batchnorm: activation((x - mean) rstd gamma + beta + residual). Ioffe & Szegedy 2015, torch's conventions. The activation and the residual are part of the op because each would otherwise
- * be one more pass over memory each way: all that is kept is x, and the backward pass makes the activation's argument again.
- * attr.f = eps, momentum; attr.i = batch statistics, activation; saved = mean, rstd, a, b, each (C): z = a x + b. */
+/* batchnorm: activation((x - mean) rstd gamma + beta + residual). Ioffe & Szegedy 2015, torch's conventions. The activation and the
+ * residual are part of the op because each would otherwise be one more pass over memory each way: all that is kept is x, and the backward
+ * pass makes the activation's argument again. attr.f = eps, momentum; attr.i = batch statistics, activation; saved = mean, rstd, a, b, each
+ * (C): z = a x + b. */
 #include <math.h>
 #include <string.h>
 
@@ -144,7 +145,7 @@ static void backward(itr_node *n)
 		OVER_ROWS(n, itr_chunk_rows(c), input_gradient);
 }
 
-/* --- reference ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- reference ------------------------------------------------------------------------------------------------------------------------ */
 
 static double ref_activation(const itr_node *n, double z)
 {
@@ -213,7 +214,10 @@ static void ref_backward(itr_node *n)
 			const double dz = itr_dout64(n)[i] * ref_slope(n, ref_argument(n, i)), x = (itr_in64(n, 0)[i] - s[j]) * s[c + j];
 			dx[i] += itr_in64(n, 1)[j] * s[c + j] * (by_batch(n) ? dz - sum / (double)rows - x * dot / (double)rows : dz);
 			if (by_batch(n))
-				itr_ref_terms(n, 0, fabs(itr_in64(n, 1)[j]) * s[c + j] * (fabs(dz) + fabs(sum) / (double)rows + (fabs(itr_in64(n, 0)[i]) + fabs(s[j])) * s[c + j] * size / (double)rows));
+				itr_ref_terms(n, 0,
+				              fabs(itr_in64(n, 1)[j]) * s[c + j] *
+				                      (fabs(dz) + fabs(sum) / (double)rows +
+				                       (fabs(itr_in64(n, 0)[i]) + fabs(s[j])) * s[c + j] * size / (double)rows));
 		}
 	}
 }
@@ -226,15 +230,31 @@ static itr_var *sample(itr_case *c, int which)
 	if (which >= 10)
 		return NULL;
 	const int64_t d = itr_case_int(c, 1, ITR_LEN(mean)), s[] = { 2, itr_case_int(c, 1, 4), itr_case_int(c, 1, 4), d };
-	const itr_norm o = { .eps = which % 2 ? 1e-3 : 1e-5, .momentum = 0.1, .batch_statistics = which < 5, .activation = acts[which % 5], .running_mean = which < 5 ? NULL : mean, .running_var = which < 5 ? NULL : var };
+	const itr_norm o = { .eps = which % 2 ? 1e-3 : 1e-5,
+		             .momentum = 0.1,
+		             .batch_statistics = which < 5,
+		             .activation = acts[which % 5],
+		             .running_mean = which < 5 ? NULL : mean,
+		             .running_var = which < 5 ? NULL : var };
 	itr_var *x = itr_case_input(c, 4, s, 2, 0.5), *g = itr_case_input(c, 1, &d, 0.5, 2), *b = itr_case_input(c, 1, &d, 1, 0.5);
 	return itr_batchnorm(c->tape, x, g, b, which % 3 == 1 ? itr_case_input(c, 4, s, 1, 0) : NULL, &o);
 }
 
-const itr_op itr_op_batchnorm = { "batchnorm", 4, ITR_OP_BF16 << 0 | ITR_OP_BF16 << 3 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_batchnorm = { "batchnorm",
+	                          4,
+	                          ITR_OP_BF16 << 0 | ITR_OP_BF16 << 3 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT,
+	                          shape,
+	                          forward,
+	                          backward,
+	                          ref_forward,
+	                          ref_backward,
+	                          NULL,
+	                          sample };
 
 itr_var *itr_batchnorm(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, itr_var *residual, const itr_norm *o)
 {
 	itr_var *in[] = { x, gamma, beta, residual };
-	return itr_apply(t, &itr_op_batchnorm, in, 4, &(itr_attr){ .f = { o->eps, o->momentum }, .i = { o->batch_statistics, (int64_t)o->activation } }, NULL, 0, (void *const[2]){ o->running_mean, o->running_var });
+	return itr_apply(t, &itr_op_batchnorm, in, 4,
+	                 &(itr_attr){ .f = { o->eps, o->momentum }, .i = { o->batch_statistics, (int64_t)o->activation } }, NULL, 0,
+	                 (void *const[2]){ o->running_mean, o->running_var });
 }

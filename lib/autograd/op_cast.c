@@ -1,4 +1,5 @@
-/* cast: the same numbers as bfloat16 (attr.i[0]) or float; their gradient the other way round. The tape puts it before every op that does not take what it is given. */
+/* cast: the same numbers as bfloat16 (attr.i[0]) or float; their gradient the other way round. The tape puts it before every op that does
+ * not take what it is given. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -43,8 +44,14 @@ static void copy(const void *src, bool src_bf16, void *dst, bool dst_bf16, bool 
 		float_to_float((const float *)src + begin, (float *)dst + begin, add, n);
 }
 
-static void piece(itr_node *n, int64_t begin, int64_t end) { copy(n->in[0]->data, n->in[0]->bf16, n->out->data, n->out->bf16, false, begin, end); }
-static void back_piece(itr_node *n, int64_t begin, int64_t end) { copy(n->out->grad, n->out->bf16, n->in[0]->grad, n->in[0]->bf16, n->attr.f[3] != 0, begin, end); }
+static void piece(itr_node *n, int64_t begin, int64_t end)
+{
+	copy(n->in[0]->data, n->in[0]->bf16, n->out->data, n->out->bf16, false, begin, end);
+}
+static void back_piece(itr_node *n, int64_t begin, int64_t end)
+{
+	copy(n->out->grad, n->out->bf16, n->in[0]->grad, n->in[0]->bf16, n->attr.f[3] != 0, begin, end);
+}
 
 static void forward(itr_node *n) { itr_node_chunks(n, n->out->count, ITR_CHUNK, piece); }
 
@@ -69,11 +76,14 @@ static itr_var *sample(itr_case *c, int which)
 	return which == 0 ? itr_cast(c->tape, x, false) : which == 1 ? itr_cast(c->tape, itr_to_bf16(c->tape, x), false) : NULL;
 }
 
-const itr_op itr_op_cast = { "cast", 1, ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_cast = {
+	"cast", 1, ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
+};
 
 itr_var *itr_cast(itr_tape *t, itr_var *x, bool bf16) { return itr_apply1(t, &itr_op_cast, x, &(itr_attr){ .i = { bf16 } }); }
 
 itr_var *itr_to_bf16(itr_tape *t, itr_var *x)
 {
-	return x->bf16 || itr_tape_reference(t) || !itr_tape_training(t) || itr_tape_compute(t) != ITR_COMPUTE_BF16 ? x : itr_cast(t, x, true);
+	return x->bf16 || itr_tape_reference(t) || !itr_tape_training(t) || itr_tape_compute(t) != ITR_COMPUTE_BF16 ? x
+	                                                                                                            : itr_cast(t, x, true);
 }

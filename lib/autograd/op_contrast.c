@@ -9,7 +9,7 @@
 
 const char *const itr_positives_names[] = { "diagonal", "mask", "all", NULL };
 
-/* --- scores. attr: f0 fixed scale, f1 ceiling of the log scale. saved: the scale in use, then one partial sum a row (d log_scale). ------------------- */
+/* --- scores. attr: f0 fixed scale, f1 ceiling of the log scale. saved: the scale in use, then one partial sum a row (d log_scale). ---- */
 static void scores_shape(itr_node *n)
 {
 	const itr_var *a = n->in[0], *b = n->in[1], *s = n->in[2];
@@ -86,11 +86,14 @@ static itr_var *scores_sample(itr_case *c, int which)
 		return NULL;
 	int64_t b = itr_case_int(c, 1, 6), m = itr_case_int(c, 1, 6), d = itr_case_int(c, 1, 12);
 	itr_var *x = itr_case_input(c, 2, (int64_t[]){ b, d }, 1, 0), *y = itr_case_input(c, 2, (int64_t[]){ m, d }, 1, 0);
-	itr_var *s = which >= 1 ? itr_case_input(c, 1, (int64_t[]){ 1 }, 0.2, which == 3 ? 9 : 1) : NULL;      /* case 3: beyond the ceiling */
+	/* case 3: beyond the ceiling */
+	itr_var *s = which >= 1 ? itr_case_input(c, 1, (int64_t[]){ 1 }, 0.2, which == 3 ? 9 : 1) : NULL;
 	return itr_scores(c->tape, x, y, s, 1 / 0.07, 4.6052);
 }
 
-const itr_op itr_op_scores = { "scores", 3, 0, scores_shape, scores_forward, scores_backward, scores_ref_forward, scores_ref_backward, scores_flops, scores_sample };
+const itr_op itr_op_scores = {
+	"scores", 3, 0, scores_shape, scores_forward, scores_backward, scores_ref_forward, scores_ref_backward, scores_flops, scores_sample
+};
 
 itr_var *itr_scores(itr_tape *t, itr_var *a, itr_var *b, itr_var *log_scale, double scale, double ceiling)
 {
@@ -98,11 +101,13 @@ itr_var *itr_scores(itr_tape *t, itr_var *a, itr_var *b, itr_var *log_scale, dou
 	return itr_apply(t, &itr_op_scores, in, 3, &(itr_attr){ .f = { scale, ceiling } }, NULL, 0, NULL);
 }
 
-/* --- infonce. attr: i0 positives, i1 symmetric. index: groups. saved: log-sum-exp of rows, then of columns. Lines: rows, or columns when symmetric. --- */
+/* --- infonce. attr: i0 positives, i1 symmetric. index: groups. saved: log-sum-exp of rows, then of columns. Lines: rows, or columns when
+ * symmetric. --- */
 static void infonce_shape(itr_node *n)
 {
 	const itr_var *s = n->in[0];
-	if (!s || s->rank != 2 || s->shape[0] > s->shape[1] || (n->attr.i[1] && s->shape[0] != s->shape[1]) || (n->n_index && n->n_index != s->shape[1]))
+	if (!s || s->rank != 2 || s->shape[0] > s->shape[1] || (n->attr.i[1] && s->shape[0] != s->shape[1]) ||
+	    (n->n_index && n->n_index != s->shape[1]))
 		itr_shape_bug(n, "scores (B, N) with N >= B (N = B when symmetric) and N groups or none");
 	itr_shape_set(n, 1, (int64_t[]){ 1 });
 	n->saved_count = s->shape[0] + s->shape[1];
@@ -112,8 +117,14 @@ static void infonce_shape(itr_node *n)
 static bool same_group(const itr_node *n, int64_t i, int64_t j) { return i == j || (n->index && n->index[i] == n->index[j]); }
 
 /* Is j in the denominator of line i? */
-static bool counted(const itr_node *n, int64_t i, int64_t j) { return i == j || n->attr.i[0] != ITR_POSITIVES_MASK || !same_group(n, i, j); }
-static bool positive(const itr_node *n, int64_t i, int64_t j) { return i == j || (n->attr.i[0] == ITR_POSITIVES_ALL && same_group(n, i, j)); }
+static bool counted(const itr_node *n, int64_t i, int64_t j)
+{
+	return i == j || n->attr.i[0] != ITR_POSITIVES_MASK || !same_group(n, i, j);
+}
+static bool positive(const itr_node *n, int64_t i, int64_t j)
+{
+	return i == j || (n->attr.i[0] == ITR_POSITIVES_ALL && same_group(n, i, j));
+}
 
 /* Line i of the matrix: element j at s[i * stride_line + j * stride_element]. */
 struct lines { int64_t count, length, stride_line, stride_element; };
@@ -257,10 +268,14 @@ static itr_var *infonce_sample(itr_case *c, int which)
 	return itr_infonce(c->tape, s, which < 6 ? group : NULL, (itr_positives)(which / 2 % 3), which & 1);
 }
 
-const itr_op itr_op_infonce = { "infonce", 1, ITR_OP_LOSS, infonce_shape, infonce_forward, infonce_backward, infonce_ref_forward, infonce_ref_backward, NULL, infonce_sample };
+const itr_op itr_op_infonce = {
+	"infonce",     1, ITR_OP_LOSS, infonce_shape, infonce_forward, infonce_backward, infonce_ref_forward, infonce_ref_backward, NULL,
+	infonce_sample
+};
 
 itr_var *itr_infonce(itr_tape *t, itr_var *scores, const int64_t *group, itr_positives positives, bool symmetric)
 {
 	itr_var *in[] = { scores };
-	return itr_apply(t, &itr_op_infonce, in, 1, &(itr_attr){ .i = { positives, symmetric } }, group, group ? scores->shape[1] : 0, NULL);
+	return itr_apply(t, &itr_op_infonce, in, 1, &(itr_attr){ .i = { positives, symmetric } }, group, group ? scores->shape[1] : 0,
+	                 NULL);
 }

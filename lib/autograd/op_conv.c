@@ -1,4 +1,5 @@
-/* conv2d: x (B, H, W, C), w (O, C / groups, KH, KW), bias (O) or none -> (B, OH, OW, O). attr.i = stride, padding, dilation, groups. groups = C = O goes to the depthwise kernels. */
+/* conv2d: x (B, H, W, C), w (O, C / groups, KH, KW), bias (O) or none -> (B, OH, OW, O). attr.i = stride, padding, dilation, groups. groups
+ * = C = O goes to the depthwise kernels. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -10,8 +11,16 @@
 static itr_conv geometry(const itr_node *n)
 {
 	const itr_var *x = n->in[0], *w = n->in[1];
-	itr_conv g = { .batch = x->shape[0], .h = x->shape[1], .w = x->shape[2], .c = x->shape[3], .o = w->shape[0], .kh = w->shape[2], .kw = w->shape[3], .stride = n->attr.i[0], .dilation = n->attr.i[2],
-		.groups = n->attr.i[3] };
+	itr_conv g = { .batch = x->shape[0],
+		       .h = x->shape[1],
+		       .w = x->shape[2],
+		       .c = x->shape[3],
+		       .o = w->shape[0],
+		       .kh = w->shape[2],
+		       .kw = w->shape[3],
+		       .stride = n->attr.i[0],
+		       .dilation = n->attr.i[2],
+		       .groups = n->attr.i[3] };
 	if (!itr_conv_shape(&g, n->attr.i[1]))
 		itr_shape_bug(n, "a picture that is not smaller than the kernel, channels that the groups divide");
 	return g;
@@ -115,7 +124,8 @@ static void ref_each(const itr_conv *g, void (*f)(void *ctx, int64_t y, int64_t 
 			for (int64_t v = 0; v < g->kw; v++) {
 				const int64_t h = i * g->stride + u * g->dilation - g->top, w = j * g->stride + v * g->dilation - g->left;
 				for (int64_t c = 0; h >= 0 && h < g->h && w >= 0 && w < g->w && c < cn; c++)
-					f(ctx, y, ((b * g->h + h) * g->w + w) * g->c + o / on * cn + c, ((o * cn + c) * g->kh + u) * g->kw + v);
+					f(ctx, y, ((b * g->h + h) * g->w + w) * g->c + o / on * cn + c,
+					  ((o * cn + c) * g->kh + u) * g->kw + v);
 			}
 	}
 }
@@ -162,22 +172,40 @@ static void ref_backward(itr_node *n)
 /* The cases of real networks in small: 1x1, 3x3 and 5x5, strides, same padding on odd sizes, dilation, groups, channel by channel. */
 static itr_var *sample(itr_case *c, int which)
 {
-	static const struct { int64_t b, h, w, c, o, kh, kw, stride, pad, dilation, groups; bool bias; } cases[] = {
-		{ 2, 5, 4, 3, 7, 1, 1, 1, 0, 1, 1, true }, { 2, 6, 5, 4, 5, 3, 3, 1, 1, 1, 1, false }, { 1, 7, 8, 3, 6, 3, 3, 2, 1, 1, 1, true }, { 1, 6, 7, 2, 3, 5, 5, 2, ITR_PAD_SAME, 1, 1, false },
-		{ 1, 9, 9, 3, 2, 7, 7, 2, 3, 1, 1, false }, { 1, 8, 7, 2, 3, 3, 3, 1, 2, 2, 1, true }, { 1, 5, 6, 4, 6, 3, 3, 2, 1, 1, 2, true }, { 2, 4, 4, 6, 4, 1, 1, 2, 0, 1, 1, false },
-		{ 1, 4, 3, 4, 6, 1, 1, 1, 0, 1, 2, false }, { 2, 7, 6, 19, 19, 3, 3, 1, 1, 1, 19, true }, { 1, 8, 9, 17, 17, 3, 3, 2, ITR_PAD_SAME, 1, 17, false }, { 1, 9, 7, 5, 5, 5, 5, 1, 2, 1, 5, false },
-		{ 1, 8, 7, 18, 18, 5, 5, 2, 2, 1, 18, true }, { 1, 6, 6, 4, 4, 3, 3, 1, 2, 2, 4, false }, { 1, 3, 3, 2, 2, 3, 2, 3, 0, 1, 2, false }, { 1, 16, 14, 1, 2, 3, 3, 1, 1, 1, 1, false },
-		{ 2, 7, 8, 9, 10, 3, 3, 1, 1, 1, 1, false }, { 1, 9, 16, 10, 9, 3, 3, 2, ITR_PAD_SAME, 1, 1, true }, { 1, 6, 9, 9, 33, 3, 5, 1, 1, 1, 1, false },
+	static const struct { int64_t b, h, w, c, o, kh, kw, stride, pad, dilation, groups; bool bias;
+	} cases[] = {
+		{ 2, 5, 4, 3, 7, 1, 1, 1, 0, 1, 1, true },
+		{ 2, 6, 5, 4, 5, 3, 3, 1, 1, 1, 1, false },
+		{ 1, 7, 8, 3, 6, 3, 3, 2, 1, 1, 1, true },
+		{ 1, 6, 7, 2, 3, 5, 5, 2, ITR_PAD_SAME, 1, 1, false },
+		{ 1, 9, 9, 3, 2, 7, 7, 2, 3, 1, 1, false },
+		{ 1, 8, 7, 2, 3, 3, 3, 1, 2, 2, 1, true },
+		{ 1, 5, 6, 4, 6, 3, 3, 2, 1, 1, 2, true },
+		{ 2, 4, 4, 6, 4, 1, 1, 2, 0, 1, 1, false },
+		{ 1, 4, 3, 4, 6, 1, 1, 1, 0, 1, 2, false },
+		{ 2, 7, 6, 19, 19, 3, 3, 1, 1, 1, 19, true },
+		{ 1, 8, 9, 17, 17, 3, 3, 2, ITR_PAD_SAME, 1, 17, false },
+		{ 1, 9, 7, 5, 5, 5, 5, 1, 2, 1, 5, false },
+		{ 1, 8, 7, 18, 18, 5, 5, 2, 2, 1, 18, true },
+		{ 1, 6, 6, 4, 4, 3, 3, 1, 2, 2, 4, false },
+		{ 1, 3, 3, 2, 2, 3, 2, 3, 0, 1, 2, false },
+		{ 1, 16, 14, 1, 2, 3, 3, 1, 1, 1, 1, false },
+		{ 2, 7, 8, 9, 10, 3, 3, 1, 1, 1, 1, false },
+		{ 1, 9, 16, 10, 9, 3, 3, 2, ITR_PAD_SAME, 1, 1, true },
+		{ 1, 6, 9, 9, 33, 3, 5, 1, 1, 1, 1, false },
 	};
 	if (which >= ITR_LEN(cases))
 		return NULL;
 	const int64_t cc = cases[which].c, o = cases[which].o;
 	itr_var *x = itr_case_input(c, 4, (int64_t[]){ cases[which].b, cases[which].h, cases[which].w, cc }, 1, 0);
 	itr_var *w = itr_case_input(c, 4, (int64_t[]){ o, cc / cases[which].groups, cases[which].kh, cases[which].kw }, 0.4, 0);
-	return itr_conv2d(c->tape, x, w, cases[which].bias ? itr_case_input(c, 1, &o, 1, 0) : NULL, cases[which].stride, cases[which].pad, cases[which].dilation, cases[which].groups);
+	return itr_conv2d(c->tape, x, w, cases[which].bias ? itr_case_input(c, 1, &o, 1, 0) : NULL, cases[which].stride, cases[which].pad,
+	                  cases[which].dilation, cases[which].groups);
 }
 
-const itr_op itr_op_conv2d = { "conv2d", 3, ITR_OP_BF16 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_conv2d = {
+	"conv2d", 3, ITR_OP_BF16 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample
+};
 
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups)
 {
@@ -186,15 +214,24 @@ itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t 
 	return itr_apply(t, &itr_op_conv2d, in, 3, &(itr_attr){ .i = { stride, padding, dilation, groups } }, NULL, 0, NULL);
 }
 
-/* --- with frozen weights: in inference alone, hence outside of the table. state = weights, bias; attr.i = kernel, stride, padding, activation, results (0: depthwise) ------------ */
+/* --- with frozen weights: in inference alone, hence outside of the table. state = weights, bias; attr.i = kernel, stride, padding,
+ * activation, results (0: depthwise) ------------ */
 static itr_conv frozen_geometry(const itr_node *n)
 {
 	const itr_var *x = n->in[0];
 	const int64_t o = n->attr.i[4];
 	if (itr_node_training(n) || !x || x->rank != 4)
 		itr_shape_bug(n, "a tape in inference, x (B, H, W, C)");
-	itr_conv g = { .batch = x->shape[0], .h = x->shape[1], .w = x->shape[2], .c = x->shape[3], .o = o ? o : x->shape[3], .kh = n->attr.i[0], .kw = n->attr.i[0], .stride = n->attr.i[1], .dilation = 1,
-		.groups = o ? 1 : x->shape[3] };
+	itr_conv g = { .batch = x->shape[0],
+		       .h = x->shape[1],
+		       .w = x->shape[2],
+		       .c = x->shape[3],
+		       .o = o ? o : x->shape[3],
+		       .kh = n->attr.i[0],
+		       .kw = n->attr.i[0],
+		       .stride = n->attr.i[1],
+		       .dilation = 1,
+		       .groups = o ? 1 : x->shape[3] };
 	if (!itr_conv_shape(&g, n->attr.i[2]))
 		itr_shape_bug(n, "a picture that is not smaller than the kernel");
 	return g;
@@ -225,16 +262,21 @@ static double frozen_flops(const itr_node *n)
 }
 
 static const itr_op conv_frozen = { "conv2d (frozen)", 2, 0, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL };
-static const itr_op conv_frozen_onto = { "conv2d (frozen, onto the residual)", 2, ITR_OP_ONTO, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL };
+static const itr_op conv_frozen_onto = {
+	"conv2d (frozen, onto the residual)", 2, ITR_OP_ONTO, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL
+};
 
-itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
+itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel,
+                         int64_t stride, int64_t padding, itr_activation a)
 {
 	itr_var *in[] = { x, residual };
 	void *const state[] = { (void *)(uintptr_t)w, (void *)(uintptr_t)bias };
-	return itr_apply(t, onto ? &conv_frozen_onto : &conv_frozen, in, 2, &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_frozen_n(w) } }, NULL, 0, state);
+	return itr_apply(t, onto ? &conv_frozen_onto : &conv_frozen, in, 2,
+	                 &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_frozen_n(w) } }, NULL, 0, state);
 }
 
-itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
+itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride,
+                              int64_t padding, itr_activation a)
 {
 	itr_var *in[] = { x };
 	void *const state[] = { (void *)(uintptr_t)taps, (void *)(uintptr_t)bias };

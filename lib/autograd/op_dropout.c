@@ -1,4 +1,5 @@
-/* dropout: y = x / (1 - p) where a counter-based draw keeps the element, else 0. The mask is never stored: backward draws it again (itr_node_stream). */
+/* dropout: y = x / (1 - p) where a counter-based draw keeps the element, else 0. The mask is never stored: backward draws it again
+ * (itr_node_stream). */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -106,6 +107,11 @@ static itr_var *sample(itr_case *c, int which)
 	return which < 3 ? itr_dropout(c->tape, itr_case_input(c, 2, (int64_t[]){ 7, 33 }, 1, 0), p[which]) : NULL;
 }
 
-const itr_op itr_op_dropout = { "dropout", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_dropout = {
+	"dropout", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
+};
 
-itr_var *itr_dropout(itr_tape *t, itr_var *x, double p) { return !itr_tape_drops(t) && itr_tape_training(t) ? x : itr_apply1(t, &itr_op_dropout, x, &(itr_attr){ .f = { p } }); }
+itr_var *itr_dropout(itr_tape *t, itr_var *x, double p)
+{
+	return !itr_tape_drops(t) && itr_tape_training(t) ? x : itr_apply1(t, &itr_op_dropout, x, &(itr_attr){ .f = { p } });
+}

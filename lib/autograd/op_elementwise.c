@@ -48,7 +48,8 @@ static itr_var *any_input(itr_case *c)
 			y[i] = expression; \
 	}
 
-/* Gradient of input k: `expression` in terms of g (the output's gradient), a, b, f. The float pieces read beta from attr.f[3 - k], set by the caller. */
+/* Gradient of input k: `expression` in terms of g (the output's gradient), a, b, f. The float pieces read beta from attr.f[3 - k], set by
+ * the caller. */
 #define BACKWARD(name, k, expression) \
 	ITR_CLONES static void name##_back##k(itr_node *n, int64_t begin, int64_t end) \
 	{ \
@@ -104,7 +105,10 @@ BACKWARD(relu, 0, a[i] > 0 ? g[i] : 0)
 ONE_INPUT(relu)
 
 /* gelu(x) = x Phi(x); d = Phi(x) + x phi(x). Its own loops: float and double differ in erf and exp. */
-static void gelu_piece(itr_node *n, int64_t begin, int64_t end) { itr_activate(ITR_ACT_GELU, itr_in(n, 0) + begin, itr_out(n) + begin, end - begin); }
+static void gelu_piece(itr_node *n, int64_t begin, int64_t end)
+{
+	itr_activate(ITR_ACT_GELU, itr_in(n, 0) + begin, itr_out(n) + begin, end - begin);
+}
 
 static inline __attribute__((always_inline)) float gelu_slope(float x)
 {
@@ -158,7 +162,10 @@ static inline __attribute__((always_inline)) float quick_slope(float x)
 	return s + 1.702f * x * s * (1.0f - s);
 }
 
-static void quick_gelu_piece(itr_node *n, int64_t begin, int64_t end) { itr_activate(ITR_ACT_QUICK_GELU, itr_in(n, 0) + begin, itr_out(n) + begin, end - begin); }
+static void quick_gelu_piece(itr_node *n, int64_t begin, int64_t end)
+{
+	itr_activate(ITR_ACT_QUICK_GELU, itr_in(n, 0) + begin, itr_out(n) + begin, end - begin);
+}
 
 ITR_CLONES static void quick_gelu_back(itr_node *n, int64_t begin, int64_t end)
 {
@@ -204,7 +211,8 @@ static itr_var *add_sample(itr_case *c, int which)
 	if (which >= 2)
 		return NULL;
 	itr_var *a = any_input(c);
-	return itr_add(c->tape, a, which ? a : itr_case_input(c, a->rank, a->shape, 1, 0));       /* x + x: two contributions to one gradient */
+	/* x + x: two contributions to one gradient */
+	return itr_add(c->tape, a, which ? a : itr_case_input(c, a->rank, a->shape, 1, 0));
 }
 
 static itr_var *mul_sample(itr_case *c, int which)
@@ -217,10 +225,19 @@ static itr_var *mul_sample(itr_case *c, int which)
 
 static itr_var *scale_sample(itr_case *c, int which) { return which < 1 ? itr_scale(c->tape, any_input(c), -1.75) : NULL; }
 static itr_var *relu_sample(itr_case *c, int which) { return which < 2 ? itr_relu(c->tape, any_input(c)) : NULL; }
-static itr_var *gelu_sample(itr_case *c, int which) { return which < 2 ? itr_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL; }
-static itr_var *quick_gelu_sample(itr_case *c, int which) { return which < 2 ? itr_quick_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL; }
+static itr_var *gelu_sample(itr_case *c, int which)
+{
+	return which < 2 ? itr_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL;
+}
+static itr_var *quick_gelu_sample(itr_case *c, int which)
+{
+	return which < 2 ? itr_quick_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL;
+}
 
-#define OP(name, inputs, spares, shape) const itr_op itr_op_##name = { #name, inputs, ITR_OP_SPARES_OUT | (spares), shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }
+#define OP(name, inputs, spares, shape)                                                                                                    \
+	const itr_op itr_op_##name = { #name,          inputs,          ITR_OP_SPARES_OUT | (spares), shape,                               \
+		                       name##_forward, name##_backward, name##_ref_forward,           name##_ref_backward,                 \
+		                       NULL,           name##_sample }
 OP(add, 2, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1, shape_pair);
 OP(mul, 2, 0, shape_pair);
 OP(scale, 1, ITR_OP_SPARES_IN0, shape_one);

@@ -1,4 +1,5 @@
-/* gather (rows of a table by number), concat (along the last dimension), stack (rows under rows), reshape: copies or none, in both precisions by the same code. */
+/* gather (rows of a table by number), concat (along the last dimension), stack (rows under rows), reshape: copies or none, in both
+ * precisions by the same code. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -51,7 +52,16 @@ static itr_var *gather_sample(itr_case *c, int which)
 	return which < 2 ? itr_gather(c->tape, itr_case_input(c, 2, (int64_t[]){ v, 9 }, 1, 0), rows, 7) : NULL;
 }
 
-const itr_op itr_op_gather = { "gather", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, gather_shape, gather_forward, gather_backward, gather_ref_forward, gather_ref_backward, NULL, gather_sample };
+const itr_op itr_op_gather = { "gather",
+	                       1,
+	                       ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                       gather_shape,
+	                       gather_forward,
+	                       gather_backward,
+	                       gather_ref_forward,
+	                       gather_ref_backward,
+	                       NULL,
+	                       gather_sample };
 
 itr_var *itr_gather(itr_tape *t, itr_var *table, const int64_t *rows, int64_t n)
 {
@@ -106,7 +116,16 @@ static itr_var *concat_sample(itr_case *c, int which)
 	return itr_concat(c->tape, x, which ? x : itr_case_input(c, 2, (int64_t[]){ b, itr_case_int(c, 1, 7) }, 1, 0));
 }
 
-const itr_op itr_op_concat = { "concat", 2, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_OUT, concat_shape, concat_forward, concat_backward, concat_ref_forward, concat_ref_backward, NULL, concat_sample };
+const itr_op itr_op_concat = { "concat",
+	                       2,
+	                       ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_OUT,
+	                       concat_shape,
+	                       concat_forward,
+	                       concat_backward,
+	                       concat_ref_forward,
+	                       concat_ref_backward,
+	                       NULL,
+	                       concat_sample };
 itr_var *itr_concat(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_concat, a, b, NULL); }
 
 static void stack_shape(itr_node *n)
@@ -150,7 +169,16 @@ static itr_var *stack_sample(itr_case *c, int which)
 	return itr_stack(c->tape, x, which ? x : itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), d }, 1, 0));
 }
 
-const itr_op itr_op_stack = { "stack", 2, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_OUT, stack_shape, stack_forward, stack_backward, stack_ref_forward, stack_ref_backward, NULL, stack_sample };
+const itr_op itr_op_stack = { "stack",
+	                      2,
+	                      ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_OUT,
+	                      stack_shape,
+	                      stack_forward,
+	                      stack_backward,
+	                      stack_ref_forward,
+	                      stack_ref_backward,
+	                      NULL,
+	                      stack_sample };
 itr_var *itr_stack(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_stack, a, b, NULL); }
 
 /* The new shape comes as the index. */
@@ -175,7 +203,16 @@ static itr_var *reshape_sample(itr_case *c, int which)
 	return itr_mul(c->tape, itr_reshape(c->tape, x, 2, (int64_t[]){ 6, 2 * d }), itr_reshape(c->tape, x, 2, (int64_t[]){ 6, 2 * d }));
 }
 
-const itr_op itr_op_reshape = { "reshape", 1, ITR_OP_VIEW | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, reshape_shape, reshape_forward, stack_backward, reshape_forward, stack_ref_backward, NULL, reshape_sample };
+const itr_op itr_op_reshape = { "reshape",
+	                        1,
+	                        ITR_OP_VIEW | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                        reshape_shape,
+	                        reshape_forward,
+	                        stack_backward,
+	                        reshape_forward,
+	                        stack_ref_backward,
+	                        NULL,
+	                        reshape_sample };
 
 itr_var *itr_reshape(itr_tape *t, itr_var *x, int rank, const int64_t *shape)
 {

@@ -101,7 +101,8 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_op_linear_call(c->tape, x, w, which == 1 ? NULL : itr_case_input(c, 1, (int64_t[]){ o }, 1, 0));
 }
 
-const itr_op itr_op_linear = { "linear", 3, ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_linear = { "linear", 3,     ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward,
+	                       flops,    sample };
 
 itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias)
 {
@@ -109,12 +110,13 @@ itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias)
 	return itr_apply(t, &itr_op_linear, in, 3, NULL, NULL, 0, NULL);
 }
 
-/* --- with a packed weight: in inference only, hence outside of the table. state = weight, bias; attr.i = activation ----------------------------- */
+/* --- with a packed weight: in inference only, hence outside of the table. state = weight, bias; attr.i = activation ------------------- */
 static void frozen_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0], *r = n->in[1];
 	const int64_t o = itr_frozen_n(n->state[0]);
-	if (itr_node_training(n) || !x || x->rank < 1 || itr_last_dim(x) != itr_frozen_k(n->state[0]) || (r && r->count != x->count / itr_last_dim(x) * o))
+	if (itr_node_training(n) || !x || x->rank < 1 || itr_last_dim(x) != itr_frozen_k(n->state[0]) ||
+	    (r && r->count != x->count / itr_last_dim(x) * o))
 		itr_shape_bug(n, "a tape in inference, x (..., I), residual (..., O) or none");
 	int64_t s[ITR_MAX_RANK];
 	memcpy(s, x->shape, sizeof s);

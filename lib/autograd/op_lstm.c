@@ -1,6 +1,8 @@
-/* lstm: one direction of one layer over sequences that lie end to end. z (N, 4 H) is the input's share of the gates in torch's order i, f, g, o, w (4 H, H) the recurrent weight, b (4 H) its
- * bias or none -> all hidden states (N, H). Hochreiter & Schmidhuber 1997, as torch.nn.LSTM. attr.i[0]: backwards. state[0]: a frozen weight instead of w, in inference.
- * Sequences are taken longest first, so that step t is one product of those that are still running: nothing is padded. saved = gates after their activations (N, 4 H), cells (N, H). */
+/* lstm: one direction of one layer over sequences that lie end to end. z (N, 4 H) is the input's share of the gates in torch's order i, f,
+ * g, o, w (4 H, H) the recurrent weight, b (4 H) its bias or none -> all hidden states (N, H). Hochreiter & Schmidhuber 1997, as
+ * torch.nn.LSTM. attr.i[0]: backwards. state[0]: a frozen weight instead of w, in inference. Sequences are taken longest first, so that
+ * step t is one product of those that are still running: nothing is padded. saved = gates after their activations (N, 4 H), cells (N, H).
+ */
 #include <math.h>
 #include <string.h>
 
@@ -21,8 +23,10 @@ static void shape(itr_node *n)
 {
 	const itr_var *z = n->in[0], *w = n->in[1], *b = n->in[2];
 	const int64_t h = z && z->rank == 2 ? z->shape[1] / 4 : 0;
-	bool ok = h > 0 && z->shape[1] == 4 * h && n->n_index >= 1 && n->index[0] == 0 && n->index[n->n_index - 1] == z->shape[0] && (!b || b->count == 4 * h);
-	ok = ok && (w ? w->rank == 2 && w->shape[0] == 4 * h && w->shape[1] == h : n->state[0] && !itr_node_training(n) && itr_frozen_n(n->state[0]) == 4 * h && itr_frozen_k(n->state[0]) == h);
+	bool ok = h > 0 && z->shape[1] == 4 * h && n->n_index >= 1 && n->index[0] == 0 && n->index[n->n_index - 1] == z->shape[0] &&
+	          (!b || b->count == 4 * h);
+	ok = ok && (w ? w->rank == 2 && w->shape[0] == 4 * h && w->shape[1] == h
+	              : n->state[0] && !itr_node_training(n) && itr_frozen_n(n->state[0]) == 4 * h && itr_frozen_k(n->state[0]) == h);
 	for (int64_t s = 0; ok && s + 1 < n->n_index; s++)
 		ok = n->index[s] <= n->index[s + 1];
 	if (!ok)
@@ -34,7 +38,8 @@ static void shape(itr_node *n)
 
 static double flops(const itr_node *n) { return 8.0 * (double)n->out->count * (double)hidden(n); }
 
-/* Numbers of the sequences, longest first, equal ones in order; running[t] of them are longer than t. Both from one block, freed by itr_scratch_give(order). */
+/* Numbers of the sequences, longest first, equal ones in order; running[t] of them are longer than t. Both from one block, freed by
+ * itr_scratch_give(order). */
 static int64_t *by_length(const itr_node *n, int64_t *steps, int64_t **running)
 {
 	const int64_t count = sequences(n);
@@ -68,11 +73,13 @@ struct step {
 	float *dh, *dc, *dg, *all;      /* backward: gradients of the last state and cell (H), of the gates (4 H); of all gates, by row */
 };
 
-ITR_CLONES static void cell(float *restrict gates, float *restrict c, float *restrict y, const float *restrict z, const float *restrict r, const float *restrict b, const float *restrict before, int64_t h)
+ITR_CLONES static void cell(float *restrict gates, float *restrict c, float *restrict y, const float *restrict z, const float *restrict r,
+                            const float *restrict b, const float *restrict before, int64_t h)
 {
 	for (int64_t j = 0; j < h; j++) {
-		const float i = sigmoid(z[j] + (r[j] + b[j])), f = sigmoid(z[h + j] + (r[h + j] + b[h + j])), g = tanh_of(z[2 * h + j] + (r[2 * h + j] + b[2 * h + j])),
-			o = sigmoid(z[3 * h + j] + (r[3 * h + j] + b[3 * h + j]));
+		const float i = sigmoid(z[j] + (r[j] + b[j])), f = sigmoid(z[h + j] + (r[h + j] + b[h + j])),
+			    g = tanh_of(z[2 * h + j] + (r[2 * h + j] + b[2 * h + j])),
+			    o = sigmoid(z[3 * h + j] + (r[3 * h + j] + b[3 * h + j]));
 		c[j] = f * before[j] + i * g;
 		y[j] = o * tanh_of(c[j]);
 		gates[j] = i;
@@ -89,7 +96,8 @@ static void forward_piece(void *ctx, int64_t k, int worker)
 	const int64_t h = hidden(n), s = q->order[k], row = row_at(n, s, q->t), rows = n->out->shape[0];
 	float *gates = (float *)n->saved + row * 4 * h, *cells = (float *)n->saved + rows * 4 * h, *zero = q->r + sequences(n) * 4 * h;
 	(void)worker;
-	cell(gates, cells + row * h, itr_out(n) + row * h, itr_in(n, 0) + row * 4 * h, q->t ? q->r + k * 4 * h : zero, q->b ? q->b : zero, q->t ? cells + row_at(n, s, q->t - 1) * h : zero, h);
+	cell(gates, cells + row * h, itr_out(n) + row * h, itr_in(n, 0) + row * 4 * h, q->t ? q->r + k * 4 * h : zero, q->b ? q->b : zero,
+	     q->t ? cells + row_at(n, s, q->t - 1) * h : zero, h);
 	memcpy(q->h + k * h, itr_out(n) + row * h, (size_t)h * sizeof(float));
 }
 
@@ -102,7 +110,9 @@ static void forward(itr_node *n)
 {
 	const int64_t h = hidden(n), count = sequences(n);
 	int64_t steps, *running, *order = by_length(n, &steps, &running);
-	itr_frozen *own = n->state[0] ? NULL : itr_freeze(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, itr_in(n, 1), 4 * h, h, h, n->threads);
+	itr_frozen *own = n->state[0] ? NULL
+	                              : itr_freeze(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32,
+	                                           itr_in(n, 1), 4 * h, h, h, n->threads);
 	float *scratch = itr_scratch_take((size_t)(count * 5 * h + 4 * h) * sizeof(float));
 	struct step q = { .n = n, .order = order, .b = n->in[2] ? itr_in(n, 2) : NULL, .h = scratch + count * 4 * h + 4 * h, .r = scratch };
 	memset(scratch + count * 4 * h, 0, (size_t)(4 * h) * sizeof(float));
@@ -117,10 +127,12 @@ static void forward(itr_node *n)
 	itr_frozen_free(own);
 }
 
-ITR_CLONES static void cell_back(float *restrict dg, float *restrict dc, const float *restrict gates, const float *restrict c, const float *restrict before, const float *restrict dh, const float *restrict dy, int64_t h)
+ITR_CLONES static void cell_back(float *restrict dg, float *restrict dc, const float *restrict gates, const float *restrict c,
+                                 const float *restrict before, const float *restrict dh, const float *restrict dy, int64_t h)
 {
 	for (int64_t j = 0; j < h; j++) {
-		const float i = gates[j], f = gates[h + j], g = gates[2 * h + j], o = gates[3 * h + j], tc = tanh_of(c[j]), d = dy[j] + dh[j];
+		const float i = gates[j], f = gates[h + j], g = gates[2 * h + j], o = gates[3 * h + j], tc = tanh_of(c[j]),
+			    d = dy[j] + dh[j];
 		const float e = dc[j] + d * o * (1.0f - tc * tc);
 		dg[j] = e * g * i * (1.0f - i);
 		dg[h + j] = e * before[j] * f * (1.0f - f);
@@ -137,7 +149,8 @@ static void backward_piece(void *ctx, int64_t k, int worker)
 	const int64_t h = hidden(n), s = q->order[k], row = row_at(n, s, q->t), rows = n->out->shape[0];
 	const float *gates = (const float *)n->saved + row * 4 * h, *cells = (const float *)n->saved + rows * 4 * h;
 	(void)worker;
-	cell_back(q->dg + k * 4 * h, q->dc + k * h, gates, cells + row * h, q->t ? cells + row_at(n, s, q->t - 1) * h : q->r, q->dh + k * h, itr_dout(n) + row * h, h);
+	cell_back(q->dg + k * 4 * h, q->dc + k * h, gates, cells + row * h, q->t ? cells + row_at(n, s, q->t - 1) * h : q->r, q->dh + k * h,
+	          itr_dout(n) + row * h, h);
 	memcpy(q->all + row * 4 * h, q->dg + k * 4 * h, (size_t)(4 * h) * sizeof(float));
 }
 
@@ -156,8 +169,15 @@ static void walk(itr_node *n, float *all, float *sequence)
 	const int64_t h = hidden(n), count = sequences(n);
 	int64_t steps, *running, *order = by_length(n, &steps, &running);
 	float *wt = transposed(itr_in(n, 1), 4 * h, h), *zero = itr_scratch_take((size_t)h * sizeof *zero);
-	itr_frozen *w = itr_freeze(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, wt, h, 4 * h, 4 * h, n->threads);
-	struct step q = { .n = n, .order = order, .dg = sequence, .dh = sequence + count * 4 * h, .dc = sequence + count * 5 * h, .all = all, .r = zero };
+	itr_frozen *w = itr_freeze(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, wt, h, 4 * h, 4 * h,
+	                           n->threads);
+	struct step q = { .n = n,
+		          .order = order,
+		          .dg = sequence,
+		          .dh = sequence + count * 4 * h,
+		          .dc = sequence + count * 5 * h,
+		          .all = all,
+		          .r = zero };
 	memset(q.dh, 0, (size_t)(2 * count * h) * sizeof(float));
 	memset(zero, 0, (size_t)h * sizeof(float));
 	for (q.t = steps - 1; q.t >= 0; q.t--) {
@@ -209,7 +229,7 @@ static void backward(itr_node *n)
 	}
 }
 
-/* --- reference: sequence by sequence ---------------------------------------------------------------------------------------------------------- */
+/* --- reference: sequence by sequence -------------------------------------------------------------------------------------------------- */
 
 static void ref_forward(itr_node *n)
 {
@@ -238,7 +258,8 @@ static void ref_step(const itr_node *n, int64_t row, int64_t last, const double 
 	const int64_t h = hidden(n);
 	const double *g = (const double *)n->saved + row * 4 * h, *cells = (const double *)n->saved + n->out->shape[0] * 4 * h;
 	for (int64_t j = 0; j < h; j++) {
-		const double tc = tanh(cells[row * h + j]), d = itr_dout64(n)[row * h + j] + dh[j], e = dc[j] + d * g[3 * h + j] * (1 - tc * tc);
+		const double tc = tanh(cells[row * h + j]), d = itr_dout64(n)[row * h + j] + dh[j],
+			     e = dc[j] + d * g[3 * h + j] * (1 - tc * tc);
 		dg[j] = e * g[2 * h + j] * g[j] * (1 - g[j]);
 		dg[h + j] = e * (last >= 0 ? cells[last * h + j] : 0) * g[h + j] * (1 - g[h + j]);
 		dg[2 * h + j] = e * g[j] * (1 - g[2 * h + j] * g[2 * h + j]);
@@ -250,7 +271,8 @@ static void ref_step(const itr_node *n, int64_t row, int64_t last, const double 
 static void ref_backward(itr_node *n)
 {
 	const int64_t h = hidden(n);
-	double *dz = itr_ref_grad(n, 0), *dw = itr_ref_grad(n, 1), *db = n->in[2] ? itr_ref_grad(n, 2) : NULL, *dg = n->scratch, *dh = dg + 4 * h, *dc = dh + h;
+	double *dz = itr_ref_grad(n, 0), *dw = itr_ref_grad(n, 1), *db = n->in[2] ? itr_ref_grad(n, 2) : NULL, *dg = n->scratch,
+	       *dh = dg + 4 * h, *dc = dh + h;
 	for (int64_t s = 0; s < sequences(n); s++) {
 		memset(dh, 0, (size_t)(2 * h) * sizeof *dh);
 		for (int64_t t = length(n, s) - 1; t >= 0; t--) {
@@ -283,7 +305,8 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_lstm(c->tape, z, w, which == 1 ? NULL : itr_case_input(c, 1, (int64_t[]){ 4 * h }, 0.5, 0), starts[which], 4, which % 2);
 }
 
-const itr_op itr_op_lstm = { "lstm", 3, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN2, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_lstm = { "lstm", 3,     ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN2, shape, forward, backward, ref_forward, ref_backward,
+	                     flops,  sample };
 
 itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t *start, int64_t n, bool backwards)
 {
@@ -294,15 +317,18 @@ itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t
 itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int64_t *start, int64_t n, bool backwards)
 {
 	itr_var *in[] = { z };
-	return itr_apply(t, &itr_op_lstm, in, 1, &(itr_attr){ .i = { backwards } }, start, n + 1, (void *const[2]){ (void *)(uintptr_t)w, NULL });
+	return itr_apply(t, &itr_op_lstm, in, 1, &(itr_attr){ .i = { backwards } }, start, n + 1,
+	                 (void *const[2]){ (void *)(uintptr_t)w, NULL });
 }
 
-/* --- segment_end: of each sequence the first attr.i[0] columns of its last row and the others of its first row, zeros where it is empty ----------------- */
+/* --- segment_end: of each sequence the first attr.i[0] columns of its last row and the others of its first row, zeros where it is empty
+ * ----------------- */
 
 static void end_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0];
-	bool ok = x && x->rank == 2 && n->n_index >= 2 && n->index[0] == 0 && n->index[n->n_index - 1] == x->shape[0] && n->attr.i[0] >= 0 && n->attr.i[0] <= x->shape[1];
+	bool ok = x && x->rank == 2 && n->n_index >= 2 && n->index[0] == 0 && n->index[n->n_index - 1] == x->shape[0] &&
+	          n->attr.i[0] >= 0 && n->attr.i[0] <= x->shape[1];
 	for (int64_t s = 0; ok && s + 1 < n->n_index; s++)
 		ok = n->index[s] <= n->index[s + 1];
 	if (!ok)
@@ -311,7 +337,10 @@ static void end_shape(itr_node *n)
 }
 
 /* Where column j of sequence s comes from. */
-static int64_t end_of(const itr_node *n, int64_t s, int64_t j) { return (j < n->attr.i[0] ? n->index[s + 1] - 1 : n->index[s]) * n->out->shape[1] + j; }
+static int64_t end_of(const itr_node *n, int64_t s, int64_t j)
+{
+	return (j < n->attr.i[0] ? n->index[s + 1] - 1 : n->index[s]) * n->out->shape[1] + j;
+}
 
 #define SEGMENT_END(real, forward_name, backward_name, gradient) \
 	static void forward_name(itr_node *n) \
@@ -342,10 +371,21 @@ SEGMENT_END(double, end_ref_forward, end_ref_backward, itr_ref_grad(n, 0))
 
 static itr_var *end_sample(itr_case *c, int which)
 {
-	return which < 2 ? itr_segment_end(c->tape, itr_case_input(c, 2, (int64_t[]){ 6, 5 }, 1, 0), (int64_t[]){ 0, 2, 2, 6 }, 3, which ? 2 : 5) : NULL;
+	return which < 2 ? itr_segment_end(c->tape, itr_case_input(c, 2, (int64_t[]){ 6, 5 }, 1, 0), (int64_t[]){ 0, 2, 2, 6 }, 3,
+	                                   which ? 2 : 5)
+	                 : NULL;
 }
 
-const itr_op itr_op_segment_end = { "segment_end", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, end_shape, end_forward, end_backward, end_ref_forward, end_ref_backward, NULL, end_sample };
+const itr_op itr_op_segment_end = { "segment_end",
+	                            1,
+	                            ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                            end_shape,
+	                            end_forward,
+	                            end_backward,
+	                            end_ref_forward,
+	                            end_ref_backward,
+	                            NULL,
+	                            end_sample };
 
 itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, int64_t last)
 {

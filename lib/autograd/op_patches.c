@@ -1,4 +1,5 @@
-/* patches: (B, H, W, C) -> (B (H/p) (W/p), p p C): each p x p square as one row, channels last; what a convolution of stride p multiplies. */
+/* patches: (B, H, W, C) -> (B (H/p) (W/p), p p C): each p x p square as one row, channels last; what a convolution of stride p multiplies.
+ */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -16,7 +17,8 @@ static void shape(itr_node *n)
 /* First element of line y of patch r, and elements a line. */
 static int64_t line_of(const itr_node *n, int64_t r, int64_t y)
 {
-	const int64_t p = n->attr.i[0], h = n->in[0]->shape[1], w = n->in[0]->shape[2], c = n->in[0]->shape[3], across = w / p, per = across * (h / p);
+	const int64_t p = n->attr.i[0], h = n->in[0]->shape[1], w = n->in[0]->shape[2], c = n->in[0]->shape[3], across = w / p,
+		      per = across * (h / p);
 	const int64_t b = r / per, row = r % per / across, column = r % across;
 	return ((b * h + row * p + y) * w + column * p) * c;
 }
@@ -66,10 +68,13 @@ static itr_var *sample(itr_case *c, int which)
 {
 	if (which >= 2)
 		return NULL;
-	int64_t p = itr_case_int(c, 1, 3), s[] = { itr_case_int(c, 1, 3), p * itr_case_int(c, 1, 3), p * itr_case_int(c, 1, 3), itr_case_int(c, 1, 3) };
+	int64_t p = itr_case_int(c, 1, 3),
+		s[] = { itr_case_int(c, 1, 3), p * itr_case_int(c, 1, 3), p * itr_case_int(c, 1, 3), itr_case_int(c, 1, 3) };
 	return itr_patches(c->tape, itr_case_input(c, 4, s, 1, 0), p);
 }
 
-const itr_op itr_op_patches = { "patches", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_patches = {
+	"patches", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
+};
 
 itr_var *itr_patches(itr_tape *t, itr_var *x, int64_t p) { return itr_apply1(t, &itr_op_patches, x, &(itr_attr){ .i = { p } }); }

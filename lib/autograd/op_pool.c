@@ -1,4 +1,5 @@
-/* max_pool, avg_pool: windows of kernel x kernel, attr.i = kernel, stride, padding; global_pool: the mean over H and W. Channels last: every loop's inside runs over channels. */
+/* max_pool, avg_pool: windows of kernel x kernel, attr.i = kernel, stride, padding; global_pool: the mean over H and W. Channels last:
+ * every loop's inside runs over channels. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +11,16 @@
 static itr_conv window(const itr_node *n)
 {
 	const itr_var *x = n->in[0];
-	itr_conv g = { .batch = x->shape[0], .h = x->shape[1], .w = x->shape[2], .c = x->shape[3], .o = x->shape[3], .kh = n->attr.i[0], .kw = n->attr.i[0], .stride = n->attr.i[1], .dilation = 1, .groups = 1 };
+	itr_conv g = { .batch = x->shape[0],
+		       .h = x->shape[1],
+		       .w = x->shape[2],
+		       .c = x->shape[3],
+		       .o = x->shape[3],
+		       .kh = n->attr.i[0],
+		       .kw = n->attr.i[0],
+		       .stride = n->attr.i[1],
+		       .dilation = 1,
+		       .groups = 1 };
 	if (n->attr.i[2] * 2 > n->attr.i[0] || !itr_conv_shape(&g, n->attr.i[2]))
 		itr_shape_bug(n, "a picture that is not smaller than the window, padding of at most half of it");
 	return g;
@@ -31,10 +41,12 @@ struct span { int64_t b, h0, h1, w0, w1; };
 static struct span span_of(const itr_conv *g, int64_t r)
 {
 	const int64_t j = r % g->ow, i = r / g->ow % g->oh, h = i * g->stride - g->top, w = j * g->stride - g->left;
-	return (struct span){ r / g->ow / g->oh, ITR_MAX(h, (int64_t)0), ITR_MIN(h + g->kh, g->h), ITR_MAX(w, (int64_t)0), ITR_MIN(w + g->kw, g->w) };
+	return (struct span){ r / g->ow / g->oh, ITR_MAX(h, (int64_t)0), ITR_MIN(h + g->kh, g->h), ITR_MAX(w, (int64_t)0),
+		              ITR_MIN(w + g->kw, g->w) };
 }
 
-/* Pieces of the backward pass are pictures: windows overlap. The first place that holds the maximum gets the gradient, `left` is what has not found its place yet. */
+/* Pieces of the backward pass are pictures: windows overlap. The first place that holds the maximum gets the gradient, `left` is what has
+ * not found its place yet. */
 enum { LANES = 64 };
 #define SAME(v) (v)
 #define MAX_POOL(CLONES, value, real, LOAD, STORE, forward_name, backward_name) \
@@ -84,7 +96,8 @@ MAX_POOL(, double, double, SAME, SAME, max_ref_rows, max_ref_back)
 
 static void max_forward(itr_node *n)
 {
-	itr_node_chunks(n, n->out->count / itr_last_dim(n->out), itr_chunk_rows(itr_last_dim(n->out)), n->in[0]->bf16 ? max_rows_bf16 : max_rows);
+	itr_node_chunks(n, n->out->count / itr_last_dim(n->out), itr_chunk_rows(itr_last_dim(n->out)),
+	                n->in[0]->bf16 ? max_rows_bf16 : max_rows);
 }
 
 static void max_backward(itr_node *n)
@@ -110,17 +123,20 @@ static itr_var *max_sample(itr_case *c, int which)
 	static const int64_t k[][3] = { { 3, 2, 1 }, { 2, 2, 0 }, { 3, 1, 1 } };
 	if (which >= ITR_LEN(k))
 		return NULL;
-	return itr_max_pool(c->tape, itr_case_input(c, 4, (int64_t[]){ 2, itr_case_int(c, 3, 7), itr_case_int(c, 3, 7), itr_case_int(c, 1, 19) }, 1, 0), k[which][0], k[which][1], k[which][2]);
+	return itr_max_pool(
+		c->tape, itr_case_input(c, 4, (int64_t[]){ 2, itr_case_int(c, 3, 7), itr_case_int(c, 3, 7), itr_case_int(c, 1, 19) }, 1, 0),
+		k[which][0], k[which][1], k[which][2]);
 }
 
-const itr_op itr_op_max_pool = { "max_pool", 1, ITR_OP_BF16, pool_shape, max_forward, max_backward, max_ref_forward, max_ref_backward, NULL, max_sample };
+const itr_op itr_op_max_pool = { "max_pool",       1,    ITR_OP_BF16, pool_shape, max_forward, max_backward, max_ref_forward,
+	                         max_ref_backward, NULL, max_sample };
 
 itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding)
 {
 	return itr_apply1(t, &itr_op_max_pool, x, &(itr_attr){ .i = { kernel, stride, padding } });
 }
 
-/* --- avg_pool -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- avg_pool ------------------------------------------------------------------------------------------------------------------------- */
 
 #define AVERAGE(real, CLONES, forward_name, backward_name) \
 	CLONES static void forward_name(itr_node *n, int64_t begin, int64_t end) \
@@ -159,7 +175,10 @@ itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, i
 AVERAGE(float, ITR_CLONES, avg_rows, avg_back)
 AVERAGE(double, , avg_ref_rows, avg_ref_back)
 
-static void avg_forward(itr_node *n) { itr_node_chunks(n, n->out->count / itr_last_dim(n->out), itr_chunk_rows(itr_last_dim(n->out)), avg_rows); }
+static void avg_forward(itr_node *n)
+{
+	itr_node_chunks(n, n->out->count / itr_last_dim(n->out), itr_chunk_rows(itr_last_dim(n->out)), avg_rows);
+}
 static void avg_ref_forward(itr_node *n) { avg_ref_rows(n, 0, n->out->count / itr_last_dim(n->out)); }
 
 static void avg_backward(itr_node *n)
@@ -183,17 +202,28 @@ static itr_var *avg_sample(itr_case *c, int which)
 	static const int64_t k[][3] = { { 2, 2, 0 }, { 3, 2, 1 } };
 	if (which >= ITR_LEN(k))
 		return NULL;
-	return itr_avg_pool(c->tape, itr_case_input(c, 4, (int64_t[]){ 2, itr_case_int(c, 3, 7), itr_case_int(c, 3, 7), itr_case_int(c, 1, 19) }, 1, 0), k[which][0], k[which][1], k[which][2]);
+	return itr_avg_pool(
+		c->tape, itr_case_input(c, 4, (int64_t[]){ 2, itr_case_int(c, 3, 7), itr_case_int(c, 3, 7), itr_case_int(c, 1, 19) }, 1, 0),
+		k[which][0], k[which][1], k[which][2]);
 }
 
-const itr_op itr_op_avg_pool = { "avg_pool", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, pool_shape, avg_forward, avg_backward, avg_ref_forward, avg_ref_backward, NULL, avg_sample };
+const itr_op itr_op_avg_pool = { "avg_pool",
+	                         1,
+	                         ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                         pool_shape,
+	                         avg_forward,
+	                         avg_backward,
+	                         avg_ref_forward,
+	                         avg_ref_backward,
+	                         NULL,
+	                         avg_sample };
 
 itr_var *itr_avg_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding)
 {
 	return itr_apply1(t, &itr_op_avg_pool, x, &(itr_attr){ .i = { kernel, stride, padding } });
 }
 
-/* --- global_pool ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- global_pool ---------------------------------------------------------------------------------------------------------------------- */
 
 static void global_shape(itr_node *n)
 {
@@ -246,7 +276,8 @@ static void global_backward(itr_node *n)
 	if (!itr_din(n, 0))
 		return;
 	n->attr.f[3] = itr_grad_beta(n, 0);
-	itr_node_chunks(n, n->in[0]->count / n->out->shape[1], itr_chunk_rows(n->out->shape[1]), n->in[0]->bf16 ? global_back_bf16 : global_back);
+	itr_node_chunks(n, n->in[0]->count / n->out->shape[1], itr_chunk_rows(n->out->shape[1]),
+	                n->in[0]->bf16 ? global_back_bf16 : global_back);
 }
 
 static void global_ref_forward(itr_node *n)
@@ -267,8 +298,21 @@ static void global_ref_backward(itr_node *n)
 
 static itr_var *global_sample(itr_case *c, int which)
 {
-	return which < 2 ? itr_global_pool(c->tape, itr_case_input(c, 4, (int64_t[]){ itr_case_int(c, 1, 3), itr_case_int(c, 1, 5), itr_case_int(c, 1, 5), itr_case_int(c, 1, 19) }, 1, 0)) : NULL;
+	return which < 2 ? itr_global_pool(c->tape, itr_case_input(c, 4,
+	                                                           (int64_t[]){ itr_case_int(c, 1, 3), itr_case_int(c, 1, 5),
+	                                                                        itr_case_int(c, 1, 5), itr_case_int(c, 1, 19) },
+	                                                           1, 0))
+	                 : NULL;
 }
 
-const itr_op itr_op_global_pool = { "global_pool", 1, ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, global_shape, global_forward, global_backward, global_ref_forward, global_ref_backward, NULL, global_sample };
+const itr_op itr_op_global_pool = { "global_pool",
+	                            1,
+	                            ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                            global_shape,
+	                            global_forward,
+	                            global_backward,
+	                            global_ref_forward,
+	                            global_ref_backward,
+	                            NULL,
+	                            global_sample };
 itr_var *itr_global_pool(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_global_pool, x, NULL); }

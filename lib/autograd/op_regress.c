@@ -97,7 +97,8 @@ static void cosine_loss_ref_backward(itr_node *n)
 		for (int64_t r = 0; dx && r < b; r++) {
 			const double *s = (const double *)n->saved + 3 * r, norm = sqrt(fmax(s[1] * s[2], EPS2));
 			for (int64_t j = 0; j < d; j++)
-				dx[r * d + j] += g * (itr_in64(n, 1 - k)[r * d + j] / norm - s[0] / norm * itr_in64(n, k)[r * d + j] / s[1 + k]);
+				dx[r * d + j] +=
+					g * (itr_in64(n, 1 - k)[r * d + j] / norm - s[0] / norm * itr_in64(n, k)[r * d + j] / s[1 + k]);
 		}
 	}
 }
@@ -111,7 +112,7 @@ static itr_var *cosine_loss_sample(itr_case *c, int which)
 	return itr_cosine_loss(c->tape, x, itr_case_input(c, 2, (int64_t[]){ b, d }, 2, 0.3));
 }
 
-/* --- mse --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- mse ------------------------------------------------------------------------------------------------------------------------------ */
 static void mse_shape(itr_node *n)
 {
 	pair_shape(n);
@@ -173,7 +174,17 @@ static itr_var *mse_sample(itr_case *c, int which)
 	return itr_mse(c->tape, x, itr_case_input(c, 2, x->shape, 1, 0));
 }
 
-#define OP(name, shape) const itr_op itr_op_##name = { #name, 2, ITR_OP_LOSS, shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample }
+#define OP(name, shape)                                                                                                                    \
+	const itr_op itr_op_##name = { #name,                                                                                              \
+		                       2,                                                                                                  \
+		                       ITR_OP_LOSS,                                                                                        \
+		                       shape,                                                                                              \
+		                       name##_forward,                                                                                     \
+		                       name##_backward,                                                                                    \
+		                       name##_ref_forward,                                                                                 \
+		                       name##_ref_backward,                                                                                \
+		                       NULL,                                                                                               \
+		                       name##_sample }
 OP(cosine_loss, pair_shape);
 OP(mse, mse_shape);
 

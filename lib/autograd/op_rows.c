@@ -9,7 +9,10 @@
 
 static int64_t rows_of(const itr_node *n) { return n->out->count / itr_last_dim(n->out); }
 
-static void by_rows(itr_node *n, void (*fn)(itr_node *n, int64_t begin, int64_t end)) { itr_node_chunks(n, rows_of(n), itr_chunk_rows(itr_last_dim(n->out)), fn); }
+static void by_rows(itr_node *n, void (*fn)(itr_node *n, int64_t begin, int64_t end))
+{
+	itr_node_chunks(n, rows_of(n), itr_chunk_rows(itr_last_dim(n->out)), fn);
+}
 
 static bool begin_gradient(itr_node *n, int k)
 {
@@ -19,7 +22,7 @@ static bool begin_gradient(itr_node *n, int k)
 	return true;
 }
 
-/* --- layernorm: saved = (mean, 1/std) per row. Ba et al. 2016; biased variance, as torch. -------------------------------------------------- */
+/* --- layernorm: saved = (mean, 1/std) per row. Ba et al. 2016; biased variance, as torch. --------------------------------------------- */
 static void layernorm_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0], *g = n->in[1], *b = n->in[2];
@@ -32,7 +35,8 @@ static void layernorm_shape(itr_node *n)
 static void layernorm_rows(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
-	itr_rowwise_get()->layernorm(itr_in(n, 0) + begin * d, end - begin, d, itr_in(n, 1), itr_in(n, 2), (float)n->attr.f[0], itr_out(n) + begin * d, (float *)n->saved + 2 * begin);
+	itr_rowwise_get()->layernorm(itr_in(n, 0) + begin * d, end - begin, d, itr_in(n, 1), itr_in(n, 2), (float)n->attr.f[0],
+	                             itr_out(n) + begin * d, (float *)n->saved + 2 * begin);
 }
 
 static void layernorm_forward(itr_node *n) { by_rows(n, layernorm_rows); }
@@ -63,7 +67,8 @@ ITR_CLONES static void layernorm_columns(itr_node *n, int64_t begin, int64_t end
 	const int64_t d = itr_last_dim(n->out);
 	float *dg = itr_din(n, 1), *db = itr_din(n, 2);
 	for (int64_t r = 0; r < rows_of(n); r++) {
-		const float *x = itr_in(n, 0) + r * d, *g = itr_dout(n) + r * d, mean = ((const float *)n->saved)[2 * r], rstd = ((const float *)n->saved)[2 * r + 1];
+		const float *x = itr_in(n, 0) + r * d, *g = itr_dout(n) + r * d, mean = ((const float *)n->saved)[2 * r],
+			    rstd = ((const float *)n->saved)[2 * r + 1];
 		for (int64_t j = begin; dg && j < end; j++)
 			dg[j] += g[j] * ((x[j] - mean) * rstd);
 		for (int64_t j = begin; db && j < end; j++)
@@ -151,7 +156,16 @@ static itr_var *layernorm_sample(itr_case *c, int which)
 	return itr_op_layernorm_call(c->tape, x, g, itr_case_input(c, 1, (int64_t[]){ d }, 1, 0), which == 2 ? 1e-12 : 1e-5);
 }
 
-const itr_op itr_op_layernorm = { "layernorm", 3, ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, layernorm_shape, layernorm_forward, layernorm_backward, layernorm_ref_forward, layernorm_ref_backward, NULL, layernorm_sample };
+const itr_op itr_op_layernorm = { "layernorm",
+	                          3,
+	                          ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT,
+	                          layernorm_shape,
+	                          layernorm_forward,
+	                          layernorm_backward,
+	                          layernorm_ref_forward,
+	                          layernorm_ref_backward,
+	                          NULL,
+	                          layernorm_sample };
 
 itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps)
 {
@@ -159,7 +173,7 @@ itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var 
 	return itr_apply(t, &itr_op_layernorm, in, 3, &(itr_attr){ .f = { eps } }, NULL, 0, NULL);
 }
 
-/* --- softmax ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- softmax -------------------------------------------------------------------------------------------------------------------------- */
 static void row_shape(itr_node *n)
 {
 	if (!n->in[0] || n->in[0]->rank < 1)
@@ -227,13 +241,17 @@ static void softmax_ref_backward(itr_node *n)
 
 static itr_var *softmax_sample(itr_case *c, int which)
 {
-	return which < 2 ? itr_softmax(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 3, 0)) : NULL;
+	return which < 2 ? itr_softmax(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 3, 0))
+	                 : NULL;
 }
 
-const itr_op itr_op_softmax = { "softmax", 1, ITR_OP_SPARES_IN0, row_shape, softmax_forward, softmax_backward, softmax_ref_forward, softmax_ref_backward, NULL, softmax_sample };
+const itr_op itr_op_softmax = {
+	"softmax",     1, ITR_OP_SPARES_IN0, row_shape, softmax_forward, softmax_backward, softmax_ref_forward, softmax_ref_backward, NULL,
+	softmax_sample
+};
 itr_var *itr_softmax(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_softmax, x, NULL); }
 
-/* --- l2norm: saved = 1 / max(|x|, 1e-12) per row ------------------------------------------------------------------------------------------ */
+/* --- l2norm: saved = 1 / max(|x|, 1e-12) per row -------------------------------------------------------------------------------------- */
 static void l2norm_shape(itr_node *n)
 {
 	row_shape(n);
@@ -305,8 +323,12 @@ static void l2norm_ref_backward(itr_node *n)
 
 static itr_var *l2norm_sample(itr_case *c, int which)
 {
-	return which < 2 ? itr_l2norm(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 2, 0.5)) : NULL;
+	return which < 2 ? itr_l2norm(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 2, 0.5))
+	                 : NULL;
 }
 
-const itr_op itr_op_l2norm = { "l2norm", 1, ITR_OP_SPARES_IN0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL, l2norm_sample };
+const itr_op itr_op_l2norm = {
+	"l2norm",     1, ITR_OP_SPARES_IN0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL,
+	l2norm_sample
+};
 itr_var *itr_l2norm(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_l2norm, x, NULL); }

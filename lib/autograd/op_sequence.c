@@ -18,7 +18,7 @@ static bool covers(const itr_node *n, int64_t rows)
 	return true;
 }
 
-/* --- attention: attr.i = heads, causal. saved = log-sum-exp of each row's scores, heads x N ------------------------------------------------- */
+/* --- attention: attr.i = heads, causal. saved = log-sum-exp of each row's scores, heads x N ------------------------------------------- */
 static void attention_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0];
@@ -74,7 +74,8 @@ static void attention_piece(void *ctx, int64_t piece, int worker)
 	itr_node *n = q->n;
 	int64_t r0, h;
 	const itr_attention_head a = head_of(n, piece, &r0, &h);
-	itr_attention_forward(&a, itr_out(n) + r0 * n->out->shape[1] + h * a.dim, n->out->shape[1], (float *)n->saved + h * n->out->shape[0] + r0, q->scratch + worker * q->scratch_count);
+	itr_attention_forward(&a, itr_out(n) + r0 * n->out->shape[1] + h * a.dim, n->out->shape[1],
+	                      (float *)n->saved + h * n->out->shape[0] + r0, q->scratch + worker * q->scratch_count);
 }
 
 static void attention_forward(itr_node *n) { each_head(n, itr_attention_scratch, attention_piece); }
@@ -90,7 +91,8 @@ static void attention_back_piece(void *ctx, int64_t piece, int worker)
 	for (int64_t i = 0; n->attr.f[3] == 0 && i < a.rows; i++)
 		for (int part = 0; part < 3; part++)
 			memset(d + i * a.ld + part * d_out, 0, (size_t)a.dim * sizeof *d);
-	itr_attention_backward(&a, itr_out(n) + at, itr_dout(n) + at, d_out, (float *)n->saved + h * n->out->shape[0] + r0, d, d + d_out, d + 2 * d_out, q->scratch + worker * q->scratch_count);
+	itr_attention_backward(&a, itr_out(n) + at, itr_dout(n) + at, d_out, (float *)n->saved + h * n->out->shape[0] + r0, d, d + d_out,
+	                       d + 2 * d_out, q->scratch + worker * q->scratch_count);
 }
 
 static void attention_backward(itr_node *n)
@@ -160,14 +162,26 @@ static void attention_ref_backward(itr_node *n) { ref_rows(n, true); }
 
 static itr_var *attention_sample(itr_case *c, int which)
 {
-	static const int64_t start[][5] = { { 0, 3, 3, 4, 9 }, { 0, 0, 5, 7, 9 }, { 0, 1, 2, 8, 9 }, { 0, 37, 40, 41, 41 }, { 0, 2, 2, 36, 41 } };
+	static const int64_t start[][5] = {
+		{ 0, 3, 3, 4, 9 }, { 0, 0, 5, 7, 9 }, { 0, 1, 2, 8, 9 }, { 0, 37, 40, 41, 41 }, { 0, 2, 2, 36, 41 }
+	};
 	if (which >= ITR_LEN(start))
 		return NULL;
 	const int64_t heads = itr_case_int(c, 1, 3), d = itr_case_int(c, 1, 5);
-	return itr_attention(c->tape, itr_case_input(c, 2, (int64_t[]){ start[which][4], 3 * heads * d }, 1, 0), start[which], 4, heads, which % 2 == 1);
+	return itr_attention(c->tape, itr_case_input(c, 2, (int64_t[]){ start[which][4], 3 * heads * d }, 1, 0), start[which], 4, heads,
+	                     which % 2 == 1);
 }
 
-const itr_op itr_op_attention = { "attention", 1, 0, attention_shape, attention_forward, attention_backward, attention_ref_forward, attention_ref_backward, attention_flops, attention_sample };
+const itr_op itr_op_attention = { "attention",
+	                          1,
+	                          0,
+	                          attention_shape,
+	                          attention_forward,
+	                          attention_backward,
+	                          attention_ref_forward,
+	                          attention_ref_backward,
+	                          attention_flops,
+	                          attention_sample };
 
 itr_var *itr_attention(itr_tape *t, itr_var *qkv, const int64_t *start, int64_t n, int64_t heads, bool causal)
 {
@@ -175,7 +189,7 @@ itr_var *itr_attention(itr_tape *t, itr_var *qkv, const int64_t *start, int64_t 
 	return itr_apply(t, &itr_op_attention, in, 1, &(itr_attr){ .i = { heads, causal } }, start, n + 1, NULL);
 }
 
-/* --- segment_mean ------------------------------------------------------------------------------------------------------------------------ */
+/* --- segment_mean --------------------------------------------------------------------------------------------------------------------- */
 static void mean_shape(itr_node *n)
 {
 	if (!n->in[0] || n->in[0]->rank != 2 || !covers(n, n->in[0]->shape[0]))
@@ -223,10 +237,20 @@ static void mean_ref_backward(itr_node *n) { MEAN_BACK(double, itr_ref_grad) }
 static itr_var *mean_sample(itr_case *c, int which)
 {
 	static const int64_t start[][5] = { { 0, 3, 3, 4, 9 }, { 0, 9, 9, 9, 9 } };
-	return which < 2 ? itr_segment_mean(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start[which], 4) : NULL;
+	return which < 2 ? itr_segment_mean(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start[which], 4)
+	                 : NULL;
 }
 
-const itr_op itr_op_segment_mean = { "segment_mean", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, mean_shape, mean_forward, mean_backward, mean_ref_forward, mean_ref_backward, NULL, mean_sample };
+const itr_op itr_op_segment_mean = { "segment_mean",
+	                             1,
+	                             ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                             mean_shape,
+	                             mean_forward,
+	                             mean_backward,
+	                             mean_ref_forward,
+	                             mean_ref_backward,
+	                             NULL,
+	                             mean_sample };
 
 itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t n)
 {
@@ -234,8 +258,9 @@ itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t
 	return itr_apply(t, &itr_op_segment_mean, in, 1, NULL, start, n + 1, NULL);
 }
 
-/* --- segment_weighted: attr.i = itr_segment_weights, place of a sequence's first row. Rows of one sequence are added in order. --------------------------- */
-#define ROW_WEIGHT(real, r) (n->attr.i[0] == ITR_WEIGHTS_SQRT ? 1 / (real)ITR_ROOT_##real((real)(r1 - r0)) : (real)((r) - r0 + n->attr.i[1] + 1) / total)
+/* --- segment_weighted: attr.i = itr_segment_weights, place of a sequence's first row. Rows of one sequence are added in order. -------- */
+#define ROW_WEIGHT(real, r)                                                                                                                \
+	(n->attr.i[0] == ITR_WEIGHTS_SQRT ? 1 / (real)ITR_ROOT_##real((real)(r1 - r0)) : (real)((r)-r0 + n->attr.i[1] + 1) / total)
 #define ITR_ROOT_float(x) sqrtf(x)
 #define ITR_ROOT_double(x) sqrt(x)
 #define TOTAL(real) \
@@ -281,10 +306,21 @@ static void weighted_ref_backward(itr_node *n) { WEIGHTED_BACK(double, itr_ref_g
 static itr_var *weighted_sample(itr_case *c, int which)
 {
 	static const int64_t start[] = { 0, 3, 3, 4, 9 };
-	return which < 3 ? itr_segment_weighted(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start, 4, which ? ITR_WEIGHTS_PLACE : ITR_WEIGHTS_SQRT, which == 2 ? 5 : 0) : NULL;
+	return which < 3 ? itr_segment_weighted(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start, 4,
+	                                        which ? ITR_WEIGHTS_PLACE : ITR_WEIGHTS_SQRT, which == 2 ? 5 : 0)
+	                 : NULL;
 }
 
-const itr_op itr_op_segment_weighted = { "segment_weighted", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, mean_shape, weighted_forward, weighted_backward, weighted_ref_forward, weighted_ref_backward, NULL, weighted_sample };
+const itr_op itr_op_segment_weighted = { "segment_weighted",
+	                                 1,
+	                                 ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                                 mean_shape,
+	                                 weighted_forward,
+	                                 weighted_backward,
+	                                 weighted_ref_forward,
+	                                 weighted_ref_backward,
+	                                 NULL,
+	                                 weighted_sample };
 
 itr_var *itr_segment_weighted(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, itr_segment_weights weights, int64_t first)
 {
@@ -292,7 +328,7 @@ itr_var *itr_segment_weighted(itr_tape *t, itr_var *x, const int64_t *start, int
 	return itr_apply(t, &itr_op_segment_weighted, in, 1, &(itr_attr){ .i = { weights, first } }, start, n + 1, NULL);
 }
 
-/* --- segment_max -------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- segment_max ---------------------------------------------------------------------------------------------------------------------- */
 #define MAXIMUM(real, begin, end) \
 	for (int64_t s = begin; s < end; s++) { \
 		const int64_t d = n->out->shape[1]; \
@@ -329,10 +365,12 @@ static void max_ref_backward(itr_node *n) { MAXIMUM_BACK(double, itr_ref_grad) }
 static itr_var *max_sample(itr_case *c, int which)
 {
 	static const int64_t start[][5] = { { 0, 3, 4, 8, 9 }, { 0, 5, 7, 8, 9 } };
-	return which < 2 ? itr_segment_max(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start[which], 4) : NULL;
+	return which < 2 ? itr_segment_max(c->tape, itr_case_input(c, 2, (int64_t[]){ 9, itr_case_int(c, 1, 20) }, 1, 0), start[which], 4)
+	                 : NULL;
 }
 
-const itr_op itr_op_segment_max = { "segment_max", 1, ITR_OP_SPARES_OUT, mean_shape, max_forward, max_backward, max_ref_forward, max_ref_backward, NULL, max_sample };
+const itr_op itr_op_segment_max = { "segment_max",    1,    ITR_OP_SPARES_OUT, mean_shape, max_forward, max_backward, max_ref_forward,
+	                            max_ref_backward, NULL, max_sample };
 
 itr_var *itr_segment_max(itr_tape *t, itr_var *x, const int64_t *start, int64_t n)
 {

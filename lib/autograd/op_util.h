@@ -20,10 +20,12 @@ static inline double *itr_out64(const itr_node *n) { return n->out->data; }
 static inline const double *itr_dout64(const itr_node *n) { return n->out->grad; }
 static inline double *itr_din64(const itr_node *n, int k) { return n->in[k] && n->in[k]->needs_grad ? n->in[k]->grad : NULL; }
 
-/* For reference kernels: the gradient of input k, zeroed when this is its first contribution, so that `+=` is always right. NULL when not needed. */
+/* For reference kernels: the gradient of input k, zeroed when this is its first contribution, so that `+=` is always right. NULL when not
+ * needed. */
 double *itr_ref_grad(itr_node *n, int k);
-/* For reference kernels whose gradient of input k is a difference of larger numbers: the sum of the absolute terms behind one of its elements. The largest is kept (itr_var.terms); float
- * rounds the terms, so that it bounds what a float kernel can get right (gradcheck.h). A term that is itself a difference counts with both its parts. */
+/* For reference kernels whose gradient of input k is a difference of larger numbers: the sum of the absolute terms behind one of its
+ * elements. The largest is kept (itr_var.terms); float rounds the terms, so that it bounds what a float kernel can get right (gradcheck.h).
+ * A term that is itself a difference counts with both its parts. */
 static inline void itr_ref_terms(itr_node *n, int k, double sum) { n->in[k]->terms = sum > n->in[k]->terms ? sum : n->in[k]->terms; }
 /* d = beta * d + v, where beta is 0 or 1 and d may hold anything when it is 0. */
 static inline void itr_accumulate(float *d, float beta, float v) { *d = beta != 0.0f ? *d + v : v; }

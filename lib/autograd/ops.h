@@ -1,5 +1,6 @@
-/* ops.h - the ops as they are called. Shapes: B batch, D features; "rows" are all dimensions but the last. Every function returns a new variable on the tape; shapes that
- * do not fit abort with the op's name. Definitions follow PyTorch's of the same name (torch.nn.functional), against which the golden files hold them.
+/* ops.h - the ops as they are called. Shapes: B batch, D features; "rows" are all dimensions but the last. Every function returns a new
+ * variable on the tape; shapes that do not fit abort with the op's name. Definitions follow PyTorch's of the same name
+ * (torch.nn.functional), against which the golden files hold them.
  */
 #ifndef ITR_AUTOGRAD_OPS_H
 #define ITR_AUTOGRAD_OPS_H
@@ -7,11 +8,13 @@
 #include "autograd/tape.h"
 
 itr_var *itr_cast(itr_tape *t, itr_var *x, bool bf16);
-/* Where a network whose activations may be bfloat16 begins: x as bfloat16 on a tape that trains with ITR_COMPUTE_BF16, else x itself. What follows keeps the type from op to op; before one that
- * wants floats the tape casts back. Half the memory, and half the traffic of all that is no product. Gradients are of their variable's type, those of parameters always float. */
+/* Where a network whose activations may be bfloat16 begins: x as bfloat16 on a tape that trains with ITR_COMPUTE_BF16, else x itself. What
+ * follows keeps the type from op to op; before one that wants floats the tape casts back. Half the memory, and half the traffic of all that
+ * is no product. Gradients are of their variable's type, those of parameters always float. */
 itr_var *itr_to_bf16(itr_tape *t, itr_var *x);
 
-itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias);      /* x (..., I), w (O, I), bias (O) or NULL -> (..., O): x w^T + bias */
+/* x (..., I), w (O, I), bias (O) or NULL -> (..., O): x w^T + bias */
+itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias);
 /* activation(x w^T + bias + residual) with a packed weight, in inference alone; bias (O) and residual (..., O) may be NULL. */
 itr_var *itr_linear_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, itr_activation a);
 itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b);                                /* same shape */
@@ -20,7 +23,8 @@ itr_var *itr_scale(itr_tape *t, itr_var *a, double factor);
 itr_var *itr_relu(itr_tape *t, itr_var *x);
 itr_var *itr_gelu(itr_tape *t, itr_var *x);                                           /* exact: x Phi(x), as torch's default */
 itr_var *itr_dropout(itr_tape *t, itr_var *x, double p);                              /* inverted dropout; the identity in inference */
-itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps);   /* over the last dimension; gamma, beta (D) */
+/* over the last dimension; gamma, beta (D) */
+itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps);
 itr_var *itr_activation_call(itr_tape *t, itr_var *x, itr_activation a);              /* the op of that name; NONE: x itself */
 itr_var *itr_softmax(itr_tape *t, itr_var *x);                                        /* over the last dimension */
 itr_var *itr_l2norm(itr_tape *t, itr_var *x);                                         /* x / max(|x|, 1e-12) per row, as F.normalize */
@@ -28,59 +32,83 @@ itr_var *itr_gather(itr_tape *t, itr_var *table, const int64_t *rows, int64_t n)
 itr_var *itr_concat(itr_tape *t, itr_var *a, itr_var *b);                             /* along the last dimension; equal rows */
 
 itr_var *itr_reshape(itr_tape *t, itr_var *x, int rank, const int64_t *shape);        /* the same numbers under another shape; no copy */
-itr_var *itr_stack(itr_tape *t, itr_var *a, itr_var *b);                              /* rows of a, then rows of b: (N, D), (M, D) -> (N + M, D) */
+/* rows of a, then rows of b: (N, D), (M, D) -> (N + M, D) */
+itr_var *itr_stack(itr_tape *t, itr_var *a, itr_var *b);
 /* Non-overlapping p x p squares of x (B, H, W, C) as rows: (B (H/p) (W/p), p p C), channels last: the input of a ViT's patch embedding. */
 itr_var *itr_patches(itr_tape *t, itr_var *x, int64_t p);
 itr_var *itr_quick_gelu(itr_tape *t, itr_var *x);                                     /* x sigmoid(1.702 x), CLIP's */
 
-/* --- sequences. Tokens of several sequences lie end to end in one matrix (N, D): sequence s is rows start[s] .. start[s+1]-1, start (n + 1), so nothing is ever padded. ---- */
-/* Multi-head self-attention on qkv (N, 3 D), a row holding query | key | value, each of `heads` heads of D / heads; softmax(q k^T / sqrt(D / heads)) v within each sequence -> (N, D). causal: a token
- * sees itself and what is before it. Source: Vaswani et al. 2017; computed by tiles with a running softmax, nothing quadratic is kept (Dao et al. 2022): saved are D + heads numbers a token. */
+/* --- sequences. Tokens of several sequences lie end to end in one matrix (N, D): sequence s is rows start[s] .. start[s+1]-1, start (n +
+ * 1), so nothing is ever padded. ---- */
+/* Multi-head self-attention on qkv (N, 3 D), a row holding query | key | value, each of `heads` heads of D / heads; softmax(q k^T / sqrt(D
+ * / heads)) v within each sequence -> (N, D). causal: a token sees itself and what is before it. Source: Vaswani et al. 2017; computed by
+ * tiles with a running softmax, nothing quadratic is kept (Dao et al. 2022): saved are D + heads numbers a token. */
 itr_var *itr_attention(itr_tape *t, itr_var *qkv, const int64_t *start, int64_t n, int64_t heads, bool causal);
-itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);  /* x (N, D) -> (n, D); an empty sequence gives zeros */
-/* x (N, D) -> (n, D): rows of a sequence times 1/sqrt(rows), or times (first + 1, first + 2, ...) over the sum of these; an empty sequence gives zeros. sentence-transformers' mean_sqrt_len_tokens
- * and weightedmean. */
+/* x (N, D) -> (n, D); an empty sequence gives zeros */
+itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);
+/* x (N, D) -> (n, D): rows of a sequence times 1/sqrt(rows), or times (first + 1, first + 2, ...) over the sum of these; an empty sequence
+ * gives zeros. sentence-transformers' mean_sqrt_len_tokens and weightedmean. */
 typedef enum { ITR_WEIGHTS_SQRT, ITR_WEIGHTS_PLACE } itr_segment_weights;
 itr_var *itr_segment_weighted(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, itr_segment_weights weights, int64_t first);
-itr_var *itr_segment_max(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);    /* x (N, D) -> (n, D), the largest of each column; an empty sequence gives -infinity */
+/* x (N, D) -> (n, D), the largest of each column; an empty sequence gives -infinity */
+itr_var *itr_segment_max(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);
 
-/* scale * a b^T: a (B, D), b (N, D) -> (B, N). `log_scale` (1 element, learnable: scale = exp(min(log_scale, ceiling))) or NULL with the fixed `scale`. */
+/* scale * a b^T: a (B, D), b (N, D) -> (B, N). `log_scale` (1 element, learnable: scale = exp(min(log_scale, ceiling))) or NULL with the
+ * fixed `scale`. */
 itr_var *itr_scores(itr_tape *t, itr_var *a, itr_var *b, itr_var *log_scale, double scale, double ceiling);
 
 typedef enum { ITR_POSITIVES_DIAGONAL, ITR_POSITIVES_MASK, ITR_POSITIVES_ALL } itr_positives;
 extern const char *const itr_positives_names[];         /* "diagonal" "mask" "all" NULL */
-/* InfoNCE on scores (B, N), N >= B: row i's own column is i. `group` (N numbers, or NULL): columns of the same image as row i (group[j] == group[i]) are, by `positives`,
- * negatives like any other (diagonal), left out (mask), or all positive, averaged outside the logarithm (all): methods section 2. symmetric: the mean of rows and columns (N = B).
- * Source: van den Oord et al. 2018; Khosla et al. 2020, L_out, for `all`. One element. */
+/* InfoNCE on scores (B, N), N >= B: row i's own column is i. `group` (N numbers, or NULL): columns of the same image as row i (group[j] ==
+ * group[i]) are, by `positives`, negatives like any other (diagonal), left out (mask), or all positive, averaged outside the logarithm
+ * (all): methods section 2. symmetric: the mean of rows and columns (N = B). Source: van den Oord et al. 2018; Khosla et al. 2020, L_out,
+ * for `all`. One element. */
 itr_var *itr_infonce(itr_tape *t, itr_var *scores, const int64_t *group, itr_positives positives, bool symmetric);
-itr_var *itr_cosine_loss(itr_tape *t, itr_var *a, itr_var *b);                        /* mean over rows of 1 - cos(a, b), eps 1e-8 as torch */
+/* mean over rows of 1 - cos(a, b), eps 1e-8 as torch */
+itr_var *itr_cosine_loss(itr_tape *t, itr_var *a, itr_var *b);
 itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b);                                /* mean over all elements */
 
-/* --- pictures, channels last: (B, H, W, C). -------------------------------------------------------------------------------------------------------------------------------- */
-/* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C = O: depthwise. */
+/* --- pictures, channels last: (B, H, W, C). ------------------------------------------------------------------------------------------- */
+/* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C =
+ * O: depthwise. */
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups);
-/* The same with frozen weights, square kernels, in inference alone: activation(conv + bias + residual). w (O, k k C), rows as itr_conv_weight_rows makes them; taps by itr_depthwise_weights. */
-itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
-itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
-/* activation((x - mean) / sqrt(var + eps) gamma + beta + residual) over the last dimension's channels; residual (as x) or NULL; activation NONE, RELU, RELU6, HARDSWISH or HARDSIGMOID.
- * batch_statistics, while training: mean and biased variance of this batch, which has more than one row; running_mean and running_var (C each, may be NULL) then move by `momentum` towards
- * mean and unbiased variance, as torch.nn.BatchNorm2d does. Otherwise the running ones are used and the gradient takes them for constants. */
-typedef struct itr_norm { double eps, momentum; bool batch_statistics; itr_activation activation; float *running_mean, *running_var; } itr_norm;
+/* The same with frozen weights, square kernels, in inference alone: activation(conv + bias + residual). w (O, k k C), rows as
+ * itr_conv_weight_rows makes them; taps by itr_depthwise_weights. */
+itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel,
+                         int64_t stride, int64_t padding, itr_activation a);
+itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride,
+                              int64_t padding, itr_activation a);
+/* activation((x - mean) / sqrt(var + eps) gamma + beta + residual) over the last dimension's channels; residual (as x) or NULL; activation
+ * NONE, RELU, RELU6, HARDSWISH or HARDSIGMOID. batch_statistics, while training: mean and biased variance of this batch, which has more
+ * than one row; running_mean and running_var (C each, may be NULL) then move by `momentum` towards mean and unbiased variance, as
+ * torch.nn.BatchNorm2d does. Otherwise the running ones are used and the gradient takes them for constants. */
+typedef struct itr_norm {
+	double eps, momentum;
+	bool batch_statistics;
+	itr_activation activation;
+	float *running_mean, *running_var;
+} itr_norm;
 itr_var *itr_batchnorm(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, itr_var *residual, const itr_norm *o);
 itr_var *itr_relu6(itr_tape *t, itr_var *x);
 itr_var *itr_hardswish(itr_tape *t, itr_var *x);                                      /* x relu6(x + 3) / 6 */
 itr_var *itr_tanh(itr_tape *t, itr_var *x);
 itr_var *itr_hardsigmoid(itr_tape *t, itr_var *x);                                    /* relu6(x + 3) / 6 */
-itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s);                      /* x (B, H, W, C) s (B, C), squeeze-and-excitation's product */
-itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);      /* of equal maxima the first gets the gradient, as torch */
-itr_var *itr_avg_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);      /* padding counts as zeros, torch's default */
+/* x (B, H, W, C) s (B, C), squeeze-and-excitation's product */
+itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s);
+/* of equal maxima the first gets the gradient, as torch */
+itr_var *itr_max_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);
+/* padding counts as zeros, torch's default */
+itr_var *itr_avg_pool(itr_tape *t, itr_var *x, int64_t kernel, int64_t stride, int64_t padding);
 itr_var *itr_global_pool(itr_tape *t, itr_var *x);                                    /* mean over H and W -> (B, C) */
 
-/* --- recurrence, over sequences that lie end to end (start as in itr_attention); a sequence may be empty. ------------------------------------------------------------------ */
-/* One direction of one layer of torch.nn.LSTM: z (N, 4 H) = x w_ih^T + b_ih, w (4 H, H) = w_hh, b (4 H) = b_hh or NULL -> all hidden states (N, H). */
+/* --- recurrence, over sequences that lie end to end (start as in itr_attention); a sequence may be empty. ----------------------------- */
+/* One direction of one layer of torch.nn.LSTM: z (N, 4 H) = x w_ih^T + b_ih, w (4 H, H) = w_hh, b (4 H) = b_hh or NULL -> all hidden states
+ * (N, H). */
 itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t *start, int64_t n, bool backwards);
-itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int64_t *start, int64_t n, bool backwards);      /* in inference; z holds both biases */
-/* x (N, D) -> (n, D): of each sequence `last` columns of its last row and the other ones of its first (a bidirectional layer's final states with last = D / 2); zeros for an empty one. */
+/* in inference; z holds both biases */
+itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int64_t *start, int64_t n, bool backwards);
+/* x (N, D) -> (n, D): of each sequence `last` columns of its last row and the other ones of its first (a bidirectional layer's final states
+ * with last = D / 2); zeros for an empty one. */
 itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, int64_t last);
 
 #endif

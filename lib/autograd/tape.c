@@ -15,7 +15,8 @@
 #include "base/pool.h"
 #include "tensor/dtype.h"
 
-/* Arrays from here on live in the pool, where they go and come in any order; smaller ones lie in the arena until the reset, with the variables. */
+/* Arrays from here on live in the pool, where they go and come in any order; smaller ones lie in the arena until the reset, with the
+ * variables. */
 static const size_t POOLED = (size_t)32 << 10;
 
 /* A parameter whose gradient is the tape's until the reset. */
@@ -44,7 +45,8 @@ struct itr_tape {
 	itr_tape **worker;              /* threads of them, or NULL: itr_tape_workers */
 };
 
-static const size_t ARENA_BLOCK = (size_t)32 << 20;        /* few block ends, where a large array does not fit; pages that are never touched cost nothing */
+/* few block ends, where a large array does not fit; pages that are never touched cost nothing */
+static const size_t ARENA_BLOCK = (size_t)32 << 20;
 
 static size_t element(const itr_tape *t) { return t->o.reference ? sizeof(double) : sizeof(float); }
 static size_t bytes_of(const itr_tape *t, const itr_var *v) { return (size_t)v->count * (v->bf16 ? sizeof(uint16_t) : element(t)); }
@@ -127,7 +129,10 @@ void itr_tape_trim(itr_tape *t)
 }
 
 int itr_tape_threads(const itr_tape *t) { return t->o.threads; }
-double itr_tape_momentum(const itr_tape *t, double momentum) { return t->o.fresh_statistics ? ITR_MAX(momentum, 9 / (10 + (double)t->step)) : momentum; }
+double itr_tape_momentum(const itr_tape *t, double momentum)
+{
+	return t->o.fresh_statistics ? ITR_MAX(momentum, 9 / (10 + (double)t->step)) : momentum;
+}
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
@@ -151,7 +156,7 @@ double itr_tape_flops(const itr_tape *t)
 	return sum;
 }
 
-/* --- memory ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------------------------------------------------------------------- */
 
 /* *from_pool: what to give back, 0 where it lies in the arena. */
 static void *take(itr_tape *t, size_t bytes, size_t *from_pool)
@@ -287,8 +292,9 @@ static void move(itr_tape *t, void *to, const void *from, size_t bytes)
 
 static double work(const itr_node *n) { return n->op->flops ? n->op->flops(n) : 0; }
 
-/* Is making again what is cheap a small part of the scope's work? Where few operations go into an element (depthwise blocks: 50, bottlenecks of ResNet: 180) all is memory traffic, and a pass
- * made again costs as much as one made: MobileNetV3's step took 16 % longer. */
+/* Is making again what is cheap a small part of the scope's work? Where few operations go into an element (depthwise blocks: 50,
+ * bottlenecks of ResNet: 180) all is memory traffic, and a pass made again costs as much as one made: MobileNetV3's step took 16 % longer.
+ */
 static bool worth_it(const itr_tape *t, const itr_node *from)
 {
 	const double enough = 96;
@@ -300,8 +306,8 @@ static bool worth_it(const itr_tape *t, const itr_node *from)
 	return isinf(t->o.remake) || operations >= enough * elements;
 }
 
-/* What a scope made and nobody uses before the walk back: dead where no backward function reads it, else left out where it is cheap to make again from what stays. In the order they were
- * made, so that the price of a value includes what was left out before it. */
+/* What a scope made and nobody uses before the walk back: dead where no backward function reads it, else left out where it is cheap to make
+ * again from what stays. In the order they were made, so that the price of a value includes what was left out before it. */
 static void leave_out(itr_tape *t, itr_node *from)
 {
 	const bool again = worth_it(t, from);
@@ -377,7 +383,9 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 
 double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i)
 {
-	return x->bf16 ? (double)itr_bf16_to_f32(((const uint16_t *)x->data)[i]) : t->o.reference ? ((const double *)x->data)[i] : (double)((const float *)x->data)[i];
+	return x->bf16          ? (double)itr_bf16_to_f32(((const uint16_t *)x->data)[i])
+	       : t->o.reference ? ((const double *)x->data)[i]
+	                        : (double)((const float *)x->data)[i];
 }
 
 double itr_var_item(const itr_tape *t, const itr_var *x)
@@ -411,7 +419,10 @@ void itr_shape_like(itr_node *n, const itr_var *x) { set_shape(n->out, x->rank, 
 int64_t itr_last_dim(const itr_var *x) { return x->rank ? x->shape[x->rank - 1] : 1; }
 bool itr_node_training(const itr_node *n) { return !n->tape->o.inference; }
 
-uint64_t itr_node_stream(const itr_node *n) { return itr_mix64(n->tape->o.seed ^ itr_mix64(n->tape->step * 0x9e3779b97f4a7c15u + n->serial + 1)); }
+uint64_t itr_node_stream(const itr_node *n)
+{
+	return itr_mix64(n->tape->o.seed ^ itr_mix64(n->tape->step * 0x9e3779b97f4a7c15u + n->serial + 1));
+}
 
 /* Does n's backward leave input k's numbers alone? */
 static bool spares(const itr_node *n, int k) { return k < 3 && (n->op->flags & (unsigned)(ITR_OP_SPARES_IN0 << k)); }
@@ -450,7 +461,8 @@ static void note(itr_tape *t, itr_node *n)
 	t->last = n;
 }
 
-itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index, void *const state[2])
+itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, const itr_attr *attr, const int64_t *index, int64_t n_index,
+                   void *const state[2])
 {
 	itr_node *n = itr_arena_calloc(t->arena, sizeof *n);
 	const bool bf16 = op->flags & ITR_OP_BF16 && (in[0]->bf16 || (t->o.bf16_everywhere && !t->o.reference));

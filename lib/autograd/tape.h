@@ -9,9 +9,9 @@
  *		itr_optimizer_step(...);
  *	}
  *
- * Shapes are checked where ops are called; a mismatch is a programming mistake and aborts with the op's name and the shapes. Nothing here allocates after
- * the first steps: the arena keeps its blocks. Results do not depend on the number of threads.
- * Source of the method: reverse accumulation (Griewank & Walther, "Evaluating Derivatives", ch. 3).
+ * Shapes are checked where ops are called; a mismatch is a programming mistake and aborts with the op's name and the shapes. Nothing here
+ *allocates after the first steps: the arena keeps its blocks. Results do not depend on the number of threads. Source of the method: reverse
+ *accumulation (Griewank & Walther, "Evaluating Derivatives", ch. 3).
  */
 #ifndef ITR_AUTOGRAD_TAPE_H
 #define ITR_AUTOGRAD_TAPE_H
@@ -26,9 +26,11 @@ typedef struct itr_tape itr_tape;
 typedef struct itr_var {
 	int rank;
 	int64_t shape[ITR_MAX_RANK], count;
-	bool bf16;                      /* data and grad are bfloat16 (uint16_t): only what itr_to_bf16 began, and only between ops that take it */
+	/* data and grad are bfloat16 (uint16_t): only what itr_to_bf16 began, and only between ops that take it */
+	bool bf16;
 	void *data;                     /* else float; double on a reference tape. NULL while the numbers are left out: see itr_scope */
-	void *grad;                     /* as data; NULL when nothing needs it. An op's output gives it back once the walk is past that op */
+	/* as data; NULL when nothing needs it. An op's output gives it back once the walk is past that op */
+	void *grad;
 	size_t grad_bytes;              /* what the tape gave for it; 0: not the tape's */
 	bool needs_grad;
 	bool *written;                  /* has a contribution arrived? The first one overwrites, later ones add */
@@ -43,8 +45,9 @@ typedef struct itr_var {
 	double terms;                   /* reference tapes: see itr_ref_terms (op_util.h) */
 } itr_var;
 
-/* A trainable array. Lives with its model; gradients are added to until itr_params_zero_grad. One without memory for its gradient (itr_params_release_grads) is lent some by the tape in the
- * walk back, until the tape's reset: for steps of one backward pass, whose gradients then lie where activations were, and need no memory of their own. */
+/* A trainable array. Lives with its model; gradients are added to until itr_params_zero_grad. One without memory for its gradient
+ * (itr_params_release_grads) is lent some by the tape in the walk back, until the tape's reset: for steps of one backward pass, whose
+ * gradients then lie where activations were, and need no memory of their own. */
 typedef struct itr_param {
 	const char *name;               /* PyTorch's state_dict name */
 	int rank;
@@ -53,11 +56,14 @@ typedef struct itr_param {
 	double *data64, *grad64;        /* only where a reference tape is used: see itr_params_enable_reference (nn/param.h) */
 	bool grad_written;              /* false: the gradient is zero, whatever the memory holds (itr_param_zero_grad) */
 	bool frozen;                    /* no gradient */
-	bool constant;                  /* frozen for good, and not a statistic either: nothing ever changes it, so nobody keeps averages or moments of it. Set before itr_params_seal */
+	/* frozen for good, and not a statistic either: nothing ever changes it, so nobody keeps averages or moments of it. Set before
+	 * itr_params_seal */
+	bool constant;
 	double lr_scale;                /* times the learning rate; 0: as it is */
 	bool no_decay;                  /* bias, norm, temperature: excluded from weight decay when decay is per group */
 	itr_frozen *packed;             /* after itr_params_freeze (nn/param.h): what inference multiplies by; data is then gone (NULL) */
-	float *folded_bias;             /* after freezing a convolution whose normalisation was folded into it: what is added instead of the bias; NULL otherwise */
+	/* after freezing a convolution whose normalisation was folded into it: what is added instead of the bias; NULL otherwise */
+	float *folded_bias;
 } itr_param;
 
 typedef struct itr_tape_opts {
@@ -69,12 +75,14 @@ typedef struct itr_tape_opts {
 	bool inference;                 /* records nothing; dropout is the identity; running statistics are used */
 	itr_compute compute;            /* of matrix products; sums stay fp32 */
 	bool bf16_everywhere;           /* every op that takes bfloat16 is given it: for the checks of these ops */
-	double remake;                  /* ITR_REMAKE_CHEAP or another: operations per element up to which a scope's inner values are left out after it and made again in the walk back, to the same bits: 0: those without
-	                                 * products, INFINITY: all of them (gradient checkpointing, Chen et al. 2016), negative: none */
+	double remake; /* ITR_REMAKE_CHEAP or another: operations per element up to which a scope's inner values are left out after it and
+	                * made again in the walk back, to the same bits: 0: those without products, INFINITY: all of them (gradient
+	                * checkpointing, Chen et al. 2016), negative: none */
 } itr_tape_opts;
 
-/* What takes less to make again than to keep: normalisations, activations, and products of few factors such as a bottleneck's last convolution. Measured, ResNet-50 + BERT, batch 16, fp32: a step
- * holds 1,912 MB beside weights and moments with none, 1,104 with this in the same time, 674 with all in 1.16 times it. Scopes of mostly memory traffic (MobileNet's) are left as they are. */
+/* What takes less to make again than to keep: normalisations, activations, and products of few factors such as a bottleneck's last
+ * convolution. Measured, ResNet-50 + BERT, batch 16, fp32: a step holds 1,912 MB beside weights and moments with none, 1,104 with this in
+ * the same time, 674 with all in 1.16 times it. Scopes of mostly memory traffic (MobileNet's) are left as they are. */
 #define ITR_REMAKE_CHEAP 256.0
 
 itr_tape *itr_tape_new(const itr_tape_opts *o);
@@ -90,13 +98,14 @@ void itr_tape_set_inference(itr_tape *t, bool inference);
 void itr_tape_set_compute(itr_tape *t, itr_compute compute);
 size_t itr_tape_bytes(const itr_tape *t);                /* the peak of activations and their gradients, lent ones included */
 void itr_tape_trim(itr_tape *t);                         /* resets and gives the memory back: between phases that need it elsewhere */
-/* How much of a batch's statistics goes into the running ones. Where those began as zeros and ones, more than `momentum` at first, 9 / (10 + step), the warm-up of TensorFlow's moving averages:
- * with 0.01, as MobileNet has it, a hundred steps would leave a third of what nobody ever measured in what evaluation uses. */
+/* How much of a batch's statistics goes into the running ones. Where those began as zeros and ones, more than `momentum` at first, 9 / (10
+ * + step), the warm-up of TensorFlow's moving averages: with 0.01, as MobileNet has it, a hundred steps would leave a third of what nobody
+ * ever measured in what evaluation uses. */
 double itr_tape_momentum(const itr_tape *t, double momentum);
 double itr_tape_flops(const itr_tape *t);                /* of matrix products since the last reset, forward and backward */
 
-/* In inference: as many tapes of one thread each as t has threads, for work that is better shared out by pictures than within each layer. They are reset here and with t, live with t, and
- * their products count as t's. Not to be called from a worker. */
+/* In inference: as many tapes of one thread each as t has threads, for work that is better shared out by pictures than within each layer.
+ * They are reset here and with t, live with t, and their products count as t's. Not to be called from a worker. */
 itr_tape *const *itr_tape_workers(itr_tape *t);
 
 /* A constant: borrowed on a float tape until the reset, copied to double on a reference tape. */
@@ -106,11 +115,11 @@ itr_var *itr_blank(itr_tape *t, int rank, const int64_t *shape);
 /* A constant with a gradient of its own (checks, saliency). */
 itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data);
 itr_var *itr_leaf(itr_tape *t, itr_param *p);
-/* --- scopes: what a block of layers made is not used after its end but for its result. In inference it is dead, and its memory is used again by the next block. While recording, what no
- * backward function reads is dead too, and what is cheap to make again (itr_tape_opts.remake) is left out until the walk back comes to it;
- * and what lies in front of the first array that is trained is dead as in inference.
- *	for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x));
- * x itself may lie in an outer scope or in this one; NULL: nothing is kept. */
+/* --- scopes: what a block of layers made is not used after its end but for its result. In inference it is dead, and its memory is used
+ *again by the next block. While recording, what no backward function reads is dead too, and what is cheap to make again
+ *(itr_tape_opts.remake) is left out until the walk back comes to it; and what lies in front of the first array that is trained is dead as
+ *in inference. for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x)); x itself may lie in an outer
+ *scope or in this one; NULL: nothing is kept. */
 typedef struct itr_scope { size_t mark[2]; } itr_scope;
 itr_scope itr_scope_begin(itr_tape *t);
 itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result);
@@ -119,10 +128,12 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result);
 double itr_var_item(const itr_tape *t, const itr_var *x);
 double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i);
 
-/* d loss / d everything that needs it; loss has one element. Adds into parameters' gradients. `scale` multiplies (gradient accumulation: 1/steps). The walk frees as it goes: afterwards the
- * numbers of variables of more than a few thousand elements are gone, but for inputs, parameters and gradients of inputs. */
+/* d loss / d everything that needs it; loss has one element. Adds into parameters' gradients. `scale` multiplies (gradient accumulation:
+ * 1/steps). The walk frees as it goes: afterwards the numbers of variables of more than a few thousand elements are gone, but for inputs,
+ * parameters and gradients of inputs. */
 void itr_backward(itr_tape *t, itr_var *loss, double scale);
-/* The same from a given gradient of `out` (same shape, float or double as the tape; out's type does not matter): GradCache's second pass. */
+/* The same from a given gradient of `out` (same shape, float or double as the tape; out's type does not matter): GradCache's second pass.
+ */
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad);
 /* Sets out's gradient without walking: for the other outputs of a tape that is then walked back from one of them. */
 void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad);

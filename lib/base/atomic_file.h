@@ -27,7 +27,8 @@ void itr_atomic_abort(itr_atomic_file *a);
 /* Removes every temporary that is open. Async-signal-safe. */
 void itr_atomic_cleanup_all(void);
 
-/* Removes what killed processes of this machine were writing in `folder`: temporaries of `name`, or of any name when it is "". Those of living processes stay. */
+/* Removes what killed processes of this machine were writing in `folder`: temporaries of `name`, or of any name when it is "". Those of
+ * living processes stay. */
 void itr_atomic_remove_stale(const char *folder, const char *name);
 
 /* Text in one call. */

@@ -15,7 +15,8 @@
 #define ITR_NORETURN __attribute__((noreturn))
 #define ITR_UNUSED __attribute__((unused))
 
-/* Compiles a function once per instruction set, chosen at load time: for elementwise loops that the compiler vectorises. Contraction is off, so all clones give the same bits. */
+/* Compiles a function once per instruction set, chosen at load time: for elementwise loops that the compiler vectorises. Contraction is
+ * off, so all clones give the same bits. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #define ITR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else

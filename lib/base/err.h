@@ -17,7 +17,8 @@ typedef struct itr_err {
 
 #define ITR_ERR_INIT { 0, { 0 } }
 
-/* Sets the message. Always returns -1, so that `return itr_err_set(err, ...)` reads well. The first message wins nothing: a later one replaces it. */
+/* Sets the message. Always returns -1, so that `return itr_err_set(err, ...)` reads well. The first message wins nothing: a later one
+ * replaces it. */
 int itr_err_set(itr_err *err, const char *format, ...) ITR_PRINTF(2, 3);
 
 /* As itr_err_set, with ": " and the text of the current errno added. Returns -1. */

@@ -64,7 +64,8 @@ char *itr_xasprintf(const char *format, ...)
 void *itr_aligned_alloc(size_t bytes)
 {
 	size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : LINE;
-	size_t rounded = (ITR_MAX(bytes, (size_t)1) + LINE - 1) & ~(size_t)(LINE - 1);         /* not to huge pages: the last one would be paid for in full */
+	/* not to huge pages: the last one would be paid for in full */
+	size_t rounded = (ITR_MAX(bytes, (size_t)1) + LINE - 1) & ~(size_t)(LINE - 1);
 	void *p = NULL;
 	if (rounded < bytes || posix_memalign(&p, align, rounded) != 0)
 		ITR_BUG("out of memory: %zu bytes", bytes);

@@ -81,12 +81,13 @@ static void run_pieces(team *t, int worker)
 	inside_piece = false;
 }
 
-/* --- a worker ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- a worker ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool can_join(uint64_t s, uint64_t seen) { return LOOP(s) != seen && (s & OPEN) && JOINED(s) < ALLOWED(s); }
 static bool has_work(team *t, uint64_t seen)
 {
-	return can_join(atomic_load_explicit(&t->state, memory_order_acquire), seen) || atomic_load_explicit(&t->over, memory_order_relaxed);
+	return can_join(atomic_load_explicit(&t->state, memory_order_acquire), seen) ||
+	       atomic_load_explicit(&t->over, memory_order_relaxed);
 }
 
 static void wait_for_work(team *t, uint64_t seen)
@@ -94,7 +95,8 @@ static void wait_for_work(team *t, uint64_t seen)
 	if (spin(t, has_work, seen))
 		return;
 	pthread_mutex_lock(&t->mutex);
-	atomic_fetch_add(&t->sleepers, 1);              /* before the look at `state`, which the caller writes before it looks at `sleepers` */
+	/* before the look at `state`, which the caller writes before it looks at `sleepers` */
+	atomic_fetch_add(&t->sleepers, 1);
 	while (!can_join(atomic_load(&t->state), seen) && !atomic_load(&t->over))
 		pthread_cond_wait(&t->work, &t->mutex);
 	atomic_fetch_sub(&t->sleepers, 1);
@@ -130,7 +132,7 @@ static void *work(void *arg)
 	}
 }
 
-/* --- the calling thread ----------------------------------------------------------------------------------------------------------------------- */
+/* --- the calling thread --------------------------------------------------------------------------------------------------------------- */
 
 static void end_team(void *arg)
 {
@@ -212,7 +214,7 @@ void itr_parallel_for(int threads, int64_t n, void (*fn)(void *ctx, int64_t i, i
 	atomic_store(&t->state, STATE(loop, workers));
 	if (atomic_load(&t->sleepers) > 0) {
 		pthread_mutex_lock(&t->mutex);
-		for (int i = 0; i < workers; i++)       /* no more than may join: a machine of many processors is not woken for a small loop */
+		for (int i = 0; i < workers; i++) /* no more than may join: a machine of many processors is not woken for a small loop */
 			pthread_cond_signal(&t->work);
 		pthread_mutex_unlock(&t->mutex);
 	}

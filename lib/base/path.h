@@ -25,7 +25,8 @@ ITR_MUST_USE int itr_path_mkdirs(const char *dir, itr_err *err);
 int64_t itr_path_free_bytes(const char *path);
 /* Whole file into memory, NUL added; refuses more than max_bytes. The caller frees. NULL with err. */
 char *itr_path_read(const char *path, size_t max_bytes, size_t *len, itr_err *err);
-/* The same for a name that comes out of data (a manifest's picture): only a regular file, never a device or a pipe, which could hold the program for ever. */
+/* The same for a name that comes out of data (a manifest's picture): only a regular file, never a device or a pipe, which could hold the
+ * program for ever. */
 char *itr_path_read_named(const char *path, size_t max_bytes, size_t *len, itr_err *err);
 /* Deletes a folder and everything below it; no error when it is not there. */
 ITR_MUST_USE int itr_path_remove_tree(const char *path, itr_err *err);

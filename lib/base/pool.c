@@ -7,7 +7,8 @@
 #include "base/mem.h"
 
 enum { LINE = 64 };
-static const size_t SMALLEST = (size_t)4 << 20, LARGEST = (size_t)256 << 20;      /* blocks double: a small network's pool is small, a large one's has few block ends */
+/* blocks double: a small network's pool is small, a large one's has few block ends */
+static const size_t SMALLEST = (size_t)4 << 20, LARGEST = (size_t)256 << 20;
 
 struct block {
 	char *data;
@@ -105,8 +106,10 @@ void itr_pool_give(itr_pool *p, void *memory, size_t bytes)
 	struct hole h = { b, (size_t)((char *)memory - p->blocks[b].data), rounded(bytes) };
 	while (i < p->n_holes && (p->holes[i].block < b || (p->holes[i].block == b && p->holes[i].at < h.at)))
 		i++;
-	const bool before = i > 0 && p->holes[i - 1].block == b && p->holes[i - 1].at + p->holes[i - 1].bytes == h.at, after = i < p->n_holes && p->holes[i].block == b && h.at + h.bytes == p->holes[i].at;
-	if ((i > 0 && p->holes[i - 1].block == b && p->holes[i - 1].at + p->holes[i - 1].bytes > h.at) || (i < p->n_holes && p->holes[i].block == b && p->holes[i].at < h.at + h.bytes))
+	const bool before = i > 0 && p->holes[i - 1].block == b && p->holes[i - 1].at + p->holes[i - 1].bytes == h.at,
+		   after = i < p->n_holes && p->holes[i].block == b && h.at + h.bytes == p->holes[i].at;
+	if ((i > 0 && p->holes[i - 1].block == b && p->holes[i - 1].at + p->holes[i - 1].bytes > h.at) ||
+	    (i < p->n_holes && p->holes[i].block == b && p->holes[i].at < h.at + h.bytes))
 		ITR_BUG("itr_pool_give: memory that was given back already");
 	if (before) {
 		p->holes[i - 1].bytes += h.bytes + (after ? p->holes[i].bytes : 0);

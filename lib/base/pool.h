@@ -1,8 +1,8 @@
 /* pool.h - large arrays that are taken and given back in any order, round after round: a free list over blocks that are kept.
  *
- * What is taken comes from the smallest hole that it fits into, so that a round of the same calls finds the same places; holes that meet grow together. Blocks are asked for from the system
- * but their pages only touched as far as arrays reach, which is what itr_pool_bytes tells. For one thread.
- * Source of the method: best fit with immediate coalescing (Knuth, "The Art of Computer Programming" 1, 2.5).
+ * What is taken comes from the smallest hole that it fits into, so that a round of the same calls finds the same places; holes that meet
+ * grow together. Blocks are asked for from the system but their pages only touched as far as arrays reach, which is what itr_pool_bytes
+ * tells. For one thread. Source of the method: best fit with immediate coalescing (Knuth, "The Art of Computer Programming" 1, 2.5).
  */
 #ifndef ITR_BASE_POOL_H
 #define ITR_BASE_POOL_H

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/rng_ziggurat.h"
 
-/* --- seeding: SeedSequence, which spreads entropy words over a pool of four (O'Neill, "Developing a seed_seq alternative") ------------------ */
+/* --- seeding: SeedSequence, which spreads entropy words over a pool of four (O'Neill, "Developing a seed_seq alternative") ------------ */
 
 enum { POOL = 4 };
 
@@ -83,7 +83,7 @@ void itr_rng_init(itr_rng *r, const uint64_t *words, int n)
 
 void itr_rng_seed(itr_rng *r, uint64_t seed) { itr_rng_init(r, &seed, 1); }
 
-/* --- raw words ------------------------------------------------------------------------------------------------------------------------- */
+/* --- raw words ------------------------------------------------------------------------------------------------------------------------ */
 
 uint64_t itr_rng_u64(itr_rng *r)
 {
@@ -107,7 +107,7 @@ uint32_t itr_rng_u32(itr_rng *r)
 
 double itr_rng_random(itr_rng *r) { return (double)(itr_rng_u64(r) >> 11) * (1.0 / 9007199254740992.0); }
 
-/* --- bounded integers: Lemire's rejection, on half words where the range allows ---------------------------------------------------------- */
+/* --- bounded integers: Lemire's rejection, on half words where the range allows ------------------------------------------------------- */
 
 /* 0 <= x <= max */
 static uint64_t bounded(itr_rng *r, uint64_t max)
@@ -145,7 +145,7 @@ int64_t itr_rng_integers(itr_rng *r, int64_t low, int64_t high)
 	return (int64_t)((uint64_t)low + bounded(r, (uint64_t)high - 1 - (uint64_t)low));
 }
 
-/* --- normals: ziggurat -------------------------------------------------------------------------------------------------------------------- */
+/* --- normals: ziggurat ---------------------------------------------------------------------------------------------------------------- */
 
 static double normal_tail(itr_rng *r, bool negative)
 {
@@ -182,7 +182,7 @@ void itr_rng_normals(itr_rng *r, int64_t n, double *out)
 		out[i] = itr_rng_normal(r);
 }
 
-/* --- orders and samples -------------------------------------------------------------------------------------------------------------------- */
+/* --- orders and samples --------------------------------------------------------------------------------------------------------------- */
 
 /* 0 <= x <= max by rejection under the smallest mask of ones: what shuffle and permutation draw with, unlike integers and choice. */
 static uint64_t masked(itr_rng *r, uint64_t max)
@@ -265,7 +265,7 @@ void itr_rng_choice(itr_rng *r, int64_t n, int64_t k, int64_t *out)
 	free(all);
 }
 
-/* --- the same in bulk: the generator in registers, no calls between the draws ----------------------------------------------------------------- */
+/* --- the same in bulk: the generator in registers, no calls between the draws --------------------------------------------------------- */
 
 /* bounded() for 0 < max < 2^32 - 1; r is a local copy, so that the compiler keeps it in registers. */
 static inline uint32_t bounded_half(itr_rng *r, uint32_t max)
@@ -313,7 +313,8 @@ void itr_rng_choice_bits(itr_rng *r, int64_t n, int64_t k, uint64_t *bits)
 	}
 	for (int64_t j = n - k; j < n; j++) {
 		uint64_t v = j ? bounded_half(&local, (uint32_t)j) : 0;
-		v ^= (v ^ (uint64_t)j) & -(bits[v / 64] >> v % 64 & 1);    /* drawn before: j instead; a branch would be guessed wrong too often */
+		/* drawn before: j instead; a branch would be guessed wrong too often */
+		v ^= (v ^ (uint64_t)j) & -(bits[v / 64] >> v % 64 & 1);
 		bits[v / 64] |= UINT64_C(1) << v % 64;
 	}
 	for (int64_t i = k - 1; i >= 1; i--)                        /* the draws of the shuffle, whose order a set does not have */

@@ -32,8 +32,8 @@ void itr_rng_permutation(itr_rng *r, int64_t n, int64_t *out);       /* permutat
 void itr_rng_shuffle(itr_rng *r, int64_t n, int64_t *x);             /* shuffle(x), in place, int64 array */
 void itr_rng_choice(itr_rng *r, int64_t n, int64_t k, int64_t *out); /* choice(n, k, replace=False), k <= n */
 
-/* The same draws where only part of what they give is wanted, several times as fast; the generator stands afterwards where the plain call leaves it.
- * choice(n, k, replace=False) as a set: bit i of the (n + 63) / 64 words is set when i was drawn. */
+/* The same draws where only part of what they give is wanted, several times as fast; the generator stands afterwards where the plain call
+ * leaves it. choice(n, k, replace=False) as a set: bit i of the (n + 63) / 64 words is set when i was drawn. */
 void itr_rng_choice_bits(itr_rng *r, int64_t n, int64_t k, uint64_t *bits);
 /* integers(0, high) n times over, 0 < high < 2^31. */
 void itr_rng_indices(itr_rng *r, int64_t high, int64_t n, int32_t *out);

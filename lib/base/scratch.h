@@ -1,5 +1,6 @@
-/* scratch.h - large temporary blocks that are taken and given back many times a second (packed operands of products): kept in a small pool, because fresh pages cost more
- * than the work (28 % of a training step went into clearing them, measured). Contents are undefined. Safe from several threads. */
+/* scratch.h - large temporary blocks that are taken and given back many times a second (packed operands of products): kept in a small pool,
+ * because fresh pages cost more than the work (28 % of a training step went into clearing them, measured). Contents are undefined. Safe
+ * from several threads. */
 #ifndef ITR_BASE_SCRATCH_H
 #define ITR_BASE_SCRATCH_H
 

@@ -12,7 +12,8 @@ struct itr_tool_internals {
 	int progress;
 	itr_arena *strings;     /* text values of options */
 	itr_optset options;     /* the tool's and the standard ones, and which were given */
-	const char *continue_run, *continue_dir;         /* id of the run that is appended to instead of a new one; the store that it was in, or NULL */
+	/* id of the run that is appended to instead of a new one; the store that it was in, or NULL */
+	const char *continue_run, *continue_dir;
 	bool untracked, run_lost;               /* run_lost: continue_run was not found */
 };
 

@@ -41,7 +41,8 @@ static itr_json *value_json(const itr_option *o, const void *field)
 itr_json *itr_tool_options(const itr_tool *t, const void *opt)
 {
 	char seed[32];
-	itr_json *j = itr_json_object(), *options = itr_json_add_object(j, "options"), *arguments = itr_json_add_array(j, "arguments"), *p = itr_provenance_json(t->provenance);
+	itr_json *j = itr_json_object(), *options = itr_json_add_object(j, "options"), *arguments = itr_json_add_array(j, "arguments"),
+		 *p = itr_provenance_json(t->provenance);
 	for (const itr_option *o = t->desc->options; o && o->type != ITR_OPT_T_END; o++)
 		if (o->type != ITR_OPT_T_HEADING && !(o->type == ITR_OPT_T_STR && !*(const char *const *)((const char *)opt + o->offset)))
 			itr_json_add(options, o->name, value_json(o, (const char *)opt + o->offset));
@@ -89,7 +90,8 @@ static char *json_text(const itr_json *v)
 
 static int conflict(itr_tool *t, const char *name, const char *given, const char *kept, const char *where)
 {
-	return itr_err_set(&t->err, "'--%s %.200s' conflicts with '%s', which was made with '%.200s': leave it out", name, given, where, kept);
+	return itr_err_set(&t->err, "'--%s %.200s' conflicts with '%s', which was made with '%.200s': leave it out", name, given, where,
+	                   kept);
 }
 
 /* One of the tool's options. */
@@ -126,7 +128,7 @@ static int adopt_standard(itr_tool *t, const itr_json *kept, const char *where)
 	t->seed = strtoull(seed, NULL, 10);
 	if (output && !t->output)
 		t->output = itr_arena_strdup(in->strings, output);
-	if (t->n_args)                                   /* the file may have moved; whether it is the same the tool can tell by its contents */
+	if (t->n_args) /* the file may have moved; whether it is the same the tool can tell by its contents */
 		return 0;
 	free(t->args);
 	t->args = itr_xcalloc((size_t)itr_json_count(arguments) + 1, sizeof *t->args);
@@ -160,7 +162,8 @@ int itr_tool_adopt(itr_tool *t, void *opt, const itr_json *kept, const char *whe
 		const itr_json *v = o->type == ITR_OPT_T_HEADING ? NULL : itr_json_get(options, o->name);
 		if (v && adopt_option(t, opt, o, v, where, loose) < 0)
 			return -1;
-		if (!v && o->type == ITR_OPT_T_STR && itr_optset_given(&in->options, o->name) && !is_loose(o->name, loose))      /* what was not given is not kept */
+		if (!v && o->type == ITR_OPT_T_STR && itr_optset_given(&in->options, o->name) &&
+		    !is_loose(o->name, loose)) /* what was not given is not kept */
 			return itr_err_set(&t->err, "'--%s' conflicts with '%s', which was made without it: leave it out", o->name, where);
 	}
 	if (adopt_standard(t, kept, where) < 0)

@@ -1,4 +1,5 @@
-/* opts.h - a table of options per tool, bound to the fields of one struct: parsing, --help, the man page's OPTIONS and completion come from it.
+/* opts.h - a table of options per tool, bound to the fields of one struct: parsing, --help, the man page's OPTIONS and completion come from
+ *it.
  *
  *	struct opt { int64_t dim; itr_ints k; int ties; const char *out; bool all; };
  *	static const itr_option options[] = {
@@ -7,10 +8,11 @@
  *		ITR_OPT_ENUM("ties", 0, struct opt, ties, tie_names, "how equal scores are ranked"),
  *		ITR_OPT_END
  *	};
- * Defaults are what the struct holds before parsing; --help prints them. `-` and `_` are interchangeable in names; `--name=value` and `--name value`;
- * a bool `name` is also `--no-name`. A list takes a,b,c or, for numbers and enum names, a b c up to the next option, `--`, or the first word that is
- * neither. Abbreviations are refused with the full name; an unknown option is refused with the nearest, a number outside of its range with the range:
- *		ITR_OPT_NUM_IN("dropout", 0, struct opt, dropout, "P", ITR_BELOW(0, 1), "share of hidden values dropped"),
+ * Defaults are what the struct holds before parsing; --help prints them. `-` and `_` are interchangeable in names; `--name=value` and
+ *`--name value`; a bool `name` is also `--no-name`. A list takes a,b,c or, for numbers and enum names, a b c up to the next option, `--`,
+ *or the first word that is neither. Abbreviations are refused with the full name; an unknown option is refused with the nearest, a number
+ *outside of its range with the range: ITR_OPT_NUM_IN("dropout", 0, struct opt, dropout, "P", ITR_BELOW(0, 1), "share of hidden values
+ *dropped"),
  */
 #ifndef ITR_CLI_OPTS_H
 #define ITR_CLI_OPTS_H
@@ -27,7 +29,8 @@ typedef enum { ITR_OPT_T_END, ITR_OPT_T_BOOL, ITR_OPT_T_INT, ITR_OPT_T_NUM, ITR_
                ITR_OPT_T_INTS, ITR_OPT_T_NUMS, ITR_OPT_T_STRS, ITR_OPT_T_TEXTS, ITR_OPT_T_ENUMS, ITR_OPT_T_HEADING } itr_opt_type;
 
 /* What a number may be: refused otherwise, and said in --help and in the man page. Without a range every finite number is taken. */
-typedef struct itr_range { double low, high; bool low_open, high_open, given; } itr_range;       /* an end that is open does not belong to it */
+/* an end that is open does not belong to it */
+typedef struct itr_range { double low, high; bool low_open, high_open, given; } itr_range;
 #define ITR_ANY                         { 0, 0, false, false, false }
 #define ITR_FROM(low)                   { low, INFINITY, false, true, true }
 #define ITR_ABOVE(low)                  { low, INFINITY, true, true, true }
@@ -46,21 +49,64 @@ typedef struct itr_option {
 	itr_range range;                /* INT, NUM, INTS (each), NUMS (each) */
 } itr_option;
 
-/* Fields: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs · TEXTS itr_strs, a value each time it is given, commas and all · ENUMS itr_ints (indices) */
-#define ITR_OPT_BOOL(name, letter, S, field, help)              { ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help, ITR_ANY }
-#define ITR_OPT_INT(name, letter, S, field, meta, help)         { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
-#define ITR_OPT_NUM(name, letter, S, field, meta, help)         { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
-#define ITR_OPT_STR(name, letter, S, field, meta, help)         { ITR_OPT_T_STR, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
-#define ITR_OPT_ENUM(name, letter, S, field, enum_names, help)  { ITR_OPT_T_ENUM, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY }
-#define ITR_OPT_INTS(name, letter, S, field, meta, help)        { ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
-#define ITR_OPT_NUMS(name, letter, S, field, meta, help)        { ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
-#define ITR_OPT_STRS(name, letter, S, field, meta, help)        { ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
-#define ITR_OPT_TEXTS(name, letter, S, field, meta, help)       { ITR_OPT_T_TEXTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY }
-#define ITR_OPT_ENUMS(name, letter, S, field, enum_names, help) { ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY }
-#define ITR_OPT_INT_IN(name, letter, S, field, meta, range, help)   { ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, range }
-#define ITR_OPT_NUM_IN(name, letter, S, field, meta, range, help)   { ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, range }
-#define ITR_OPT_INTS_IN(name, letter, S, field, meta, range, help)  { ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, range }
-#define ITR_OPT_NUMS_IN(name, letter, S, field, meta, range, help)  { ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, range }
+/* Fields: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs · TEXTS
+ * itr_strs, a value each time it is given, commas and all · ENUMS itr_ints (indices) */
+#define ITR_OPT_BOOL(name, letter, S, field, help)                                                                                         \
+	{                                                                                                                                  \
+		ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help, ITR_ANY                                                \
+	}
+#define ITR_OPT_INT(name, letter, S, field, meta, help)                                                                                    \
+	{                                                                                                                                  \
+		ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                 \
+	}
+#define ITR_OPT_NUM(name, letter, S, field, meta, help)                                                                                    \
+	{                                                                                                                                  \
+		ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                 \
+	}
+#define ITR_OPT_STR(name, letter, S, field, meta, help)                                                                                    \
+	{                                                                                                                                  \
+		ITR_OPT_T_STR, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                 \
+	}
+#define ITR_OPT_ENUM(name, letter, S, field, enum_names, help)                                                                             \
+	{                                                                                                                                  \
+		ITR_OPT_T_ENUM, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY                                          \
+	}
+#define ITR_OPT_INTS(name, letter, S, field, meta, help)                                                                                   \
+	{                                                                                                                                  \
+		ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                \
+	}
+#define ITR_OPT_NUMS(name, letter, S, field, meta, help)                                                                                   \
+	{                                                                                                                                  \
+		ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                \
+	}
+#define ITR_OPT_STRS(name, letter, S, field, meta, help)                                                                                   \
+	{                                                                                                                                  \
+		ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                \
+	}
+#define ITR_OPT_TEXTS(name, letter, S, field, meta, help)                                                                                  \
+	{                                                                                                                                  \
+		ITR_OPT_T_TEXTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                               \
+	}
+#define ITR_OPT_ENUMS(name, letter, S, field, enum_names, help)                                                                            \
+	{                                                                                                                                  \
+		ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY                                         \
+	}
+#define ITR_OPT_INT_IN(name, letter, S, field, meta, range, help)                                                                          \
+	{                                                                                                                                  \
+		ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, range                                                   \
+	}
+#define ITR_OPT_NUM_IN(name, letter, S, field, meta, range, help)                                                                          \
+	{                                                                                                                                  \
+		ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, range                                                   \
+	}
+#define ITR_OPT_INTS_IN(name, letter, S, field, meta, range, help)                                                                         \
+	{                                                                                                                                  \
+		ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, range                                                  \
+	}
+#define ITR_OPT_NUMS_IN(name, letter, S, field, meta, range, help)                                                                         \
+	{                                                                                                                                  \
+		ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, range                                                  \
+	}
 #define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL, ITR_ANY }
 #define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL, ITR_ANY }
 

@@ -69,10 +69,12 @@ static found find_in(itr_optset *s, const char *name, size_t n, int letter)
 			if (o->type == ITR_OPT_T_HEADING)
 				continue;
 			bool plain = letter ? o->letter == letter : same_name(o->name, name, n);
-			bool no = !letter && o->type == ITR_OPT_T_BOOL && n > 3 && !strncmp(name, "no", 2) && (name[2] == '-' || name[2] == '_') &&
-			          same_name(o->name, name + 3, n - 3);
+			bool no = !letter && o->type == ITR_OPT_T_BOOL && n > 3 && !strncmp(name, "no", 2) &&
+			          (name[2] == '-' || name[2] == '_') && same_name(o->name, name + 3, n - 3);
 			if (plain || no)
-				return (found){ o, (char *)s->base[k] + o->offset, &s->seen[k][i], &s->given[k][i], no && !plain, s->strings };
+				return (found){
+					o, (char *)s->base[k] + o->offset, &s->seen[k][i], &s->given[k][i], no && !plain, s->strings
+				};
 		}
 	return (found){ .o = NULL };
 }
@@ -159,7 +161,8 @@ static int bad_enum(const itr_option *o, const char *text, itr_err *err)
 	int n = 0;
 	for (; o->names[n]; n++)
 		itr_buf_printf(&all, "%s%s", n ? ", " : "", o->names[n]);
-	itr_err_set(err, "unknown value '%s' for '--%s': did you mean '%s'? (known: %s)", text, o->name, itr_nearest(text, o->names, n), itr_buf_str(&all));
+	itr_err_set(err, "unknown value '%s' for '--%s': did you mean '%s'? (known: %s)", text, o->name, itr_nearest(text, o->names, n),
+	            itr_buf_str(&all));
 	itr_buf_free(&all);
 	return -1;
 }
@@ -230,16 +233,20 @@ static int set_value(const found *f, const char *text, itr_err *err)
 	*f->seen = true;
 	switch (f->o->type) {
 	case ITR_OPT_T_BOOL: {
-		bool yes = !strcmp(text, "true") || !strcmp(text, "1") || !strcmp(text, "yes"), no = !strcmp(text, "false") || !strcmp(text, "0") || !strcmp(text, "no");
+		bool yes = !strcmp(text, "true") || !strcmp(text, "1") || !strcmp(text, "yes"),
+		     no = !strcmp(text, "false") || !strcmp(text, "0") || !strcmp(text, "no");
 		if (!yes && !no)
-			return itr_err_set(err, "'--%s' is on or off, not '%s': write --%s or --no-%s", f->o->name, text, f->o->name, f->o->name);
+			return itr_err_set(err, "'--%s' is on or off, not '%s': write --%s or --no-%s", f->o->name, text, f->o->name,
+			                   f->o->name);
 		*(bool *)f->field = yes != f->negated;
 		return 0;
 	}
 	case ITR_OPT_T_INT:
-		return parse_int(text, f->field) ? check_range(f->o, (double)*(int64_t *)f->field, text, err) : itr_err_set(err, "'--%s' needs a whole number, not '%s'", f->o->name, text);
+		return parse_int(text, f->field) ? check_range(f->o, (double)*(int64_t *)f->field, text, err)
+		                                 : itr_err_set(err, "'--%s' needs a whole number, not '%s'", f->o->name, text);
 	case ITR_OPT_T_NUM:
-		return parse_num(text, f->field) ? check_range(f->o, *(double *)f->field, text, err) : itr_err_set(err, "'--%s' needs a number, not '%s'", f->o->name, text);
+		return parse_num(text, f->field) ? check_range(f->o, *(double *)f->field, text, err)
+		                                 : itr_err_set(err, "'--%s' needs a number, not '%s'", f->o->name, text);
 	case ITR_OPT_T_ENUM:
 		if (enum_index(f->o, text) < 0)
 			return bad_enum(f->o, text, err);

@@ -14,13 +14,15 @@ typedef struct itr_optset {
 	void *base[ITR_OPT_TABLES];
 	bool *seen[ITR_OPT_TABLES];                   /* given in the present source: a list that comes again is added to, not replaced */
 	bool *given[ITR_OPT_TABLES];                  /* given anywhere: command line, config file, --set */
-	itr_arena *strings;                           /* owns the text values, which live as long as the options; borrowed, set after init; NULL: the heap */
+	/* owns the text values, which live as long as the options; borrowed, set after init; NULL: the heap */
+	itr_arena *strings;
 } itr_optset;
 
 void itr_optset_init(itr_optset *s, const itr_option *tool, void *tool_base, const itr_option *standard, void *standard_base);
 void itr_optset_free(itr_optset *s);
 
-/* Applies argv[1..]. What is no option goes to args (borrowed from argv), at most argc of them. 0, or -1 with a message fit for "NAME: MESSAGE". */
+/* Applies argv[1..]. What is no option goes to args (borrowed from argv), at most argc of them. 0, or -1 with a message fit for "NAME:
+ * MESSAGE". */
 ITR_MUST_USE int itr_opts_argv(itr_optset *s, int argc, char **argv, char **args, int *n_args, itr_err *err);
 /* Applies a JSON object {"option": value}; an unknown key is an error that names the nearest. */
 ITR_MUST_USE int itr_opts_config(itr_optset *s, const char *path, itr_err *err);

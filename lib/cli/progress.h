@@ -1,4 +1,5 @@
-/* progress.h - percent, rate, ETA: a live line on a terminal after one second, plain lines every 30 s otherwise (--progress). Safe to tick from several threads. */
+/* progress.h - percent, rate, ETA: a live line on a terminal after one second, plain lines every 30 s otherwise (--progress). Safe to tick
+ * from several threads. */
 #ifndef ITR_CLI_PROGRESS_H
 #define ITR_CLI_PROGRESS_H
 

@@ -37,25 +37,27 @@ struct standard {
 #define OUTPUT_OPTIONS \
 	ITR_OPT_STR("output", 'o', struct standard, output, "FILE", "where the result is written"), FORCE_OPTION
 
-#define COMMON_OPTIONS \
-	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "threads in all; 0 is every processor"), \
-	ITR_OPT_INT_IN("seed", 0, struct standard, seed, "N", ITR_FROM(0), "seed of every random decision"), \
-	ITR_OPT_STR("config", 0, struct standard, config, "FILE", "JSON object of options; the command line wins over it"), \
-	ITR_OPT_STRS("set", 0, struct standard, set, "NAME=VALUE", "one option, as in a config file"), \
-	ITR_OPT_BOOL("json", 0, struct standard, json, "print the result as one JSON object"), \
-	ITR_OPT_ENUM("progress", 0, struct standard, progress, progress_names, "progress on standard error"), \
-	ITR_OPT_BOOL("verbose", 'v', struct standard, verbose, "say more"), \
-	ITR_OPT_BOOL("quiet", 'q', struct standard, quiet, "errors only"), \
-	ITR_OPT_STR("runs-dir", 0, struct standard, runs_dir, "DIR", "the store of tracked runs"), \
-	ITR_OPT_STR("experiment", 0, struct standard, experiment, "NAME", "experiment of the tracked run (default: the parent's, or 'Default')"), \
-	ITR_OPT_STR("run-name", 0, struct standard, run_name, "NAME", "name of the tracked run"), \
-	ITR_OPT_STR("parent-run", 0, struct standard, parent_run, "ID", "run that this one belongs to (default: ITR_PARENT_RUN of the environment)"), \
-	ITR_OPT_BOOL("track", 0, struct standard, track, "write a run; --no-track leaves it out"), \
-	ITR_OPT_BOOL("provenance", 0, struct standard, provenance, "write into outputs what made them; --no-provenance leaves it out"), \
-	ITR_OPT_STR("device", 0, struct standard, device, "NAME", "accepted for other programs' command lines; only cpu exists"), \
-	ITR_OPT_BOOL("help", 'h', struct standard, help, "print this text (--help=mdoc and --help=completion for other forms)"), \
-	ITR_OPT_BOOL("version", 'V', struct standard, version, "print version, compiler and processor"), \
-	ITR_OPT_END
+#define COMMON_OPTIONS                                                                                                                     \
+	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "threads in all; 0 is every processor"),                \
+		ITR_OPT_INT_IN("seed", 0, struct standard, seed, "N", ITR_FROM(0), "seed of every random decision"),                       \
+		ITR_OPT_STR("config", 0, struct standard, config, "FILE", "JSON object of options; the command line wins over it"),        \
+		ITR_OPT_STRS("set", 0, struct standard, set, "NAME=VALUE", "one option, as in a config file"),                             \
+		ITR_OPT_BOOL("json", 0, struct standard, json, "print the result as one JSON object"),                                     \
+		ITR_OPT_ENUM("progress", 0, struct standard, progress, progress_names, "progress on standard error"),                      \
+		ITR_OPT_BOOL("verbose", 'v', struct standard, verbose, "say more"),                                                        \
+		ITR_OPT_BOOL("quiet", 'q', struct standard, quiet, "errors only"),                                                         \
+		ITR_OPT_STR("runs-dir", 0, struct standard, runs_dir, "DIR", "the store of tracked runs"),                                 \
+		ITR_OPT_STR("experiment", 0, struct standard, experiment, "NAME",                                                          \
+	                    "experiment of the tracked run (default: the parent's, or 'Default')"),                                        \
+		ITR_OPT_STR("run-name", 0, struct standard, run_name, "NAME", "name of the tracked run"),                                  \
+		ITR_OPT_STR("parent-run", 0, struct standard, parent_run, "ID",                                                            \
+	                    "run that this one belongs to (default: ITR_PARENT_RUN of the environment)"),                                  \
+		ITR_OPT_BOOL("track", 0, struct standard, track, "write a run; --no-track leaves it out"),                                 \
+		ITR_OPT_BOOL("provenance", 0, struct standard, provenance,                                                                 \
+	                     "write into outputs what made them; --no-provenance leaves it out"),                                          \
+		ITR_OPT_STR("device", 0, struct standard, device, "NAME", "accepted for other programs' command lines; only cpu exists"),  \
+		ITR_OPT_BOOL("help", 'h', struct standard, help, "print this text (--help=mdoc and --help=completion for other forms)"),   \
+		ITR_OPT_BOOL("version", 'V', struct standard, version, "print version, compiler and processor"), ITR_OPT_END
 
 static const itr_option standard_with_output[] = { ITR_OPT_HEADING("In every program:"), OUTPUT_OPTIONS COMMON_OPTIONS };
 static const itr_option standard_with_force[] = { ITR_OPT_HEADING("In every program:"), FORCE_OPTION COMMON_OPTIONS };
@@ -63,7 +65,9 @@ static const itr_option standard_plain[] = { ITR_OPT_HEADING("In every program:"
 
 static const itr_option *standard_table(const itr_tool_desc *d)
 {
-	return d->flags & (ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED) ? standard_with_output : d->flags & ITR_TOOL_FORCE ? standard_with_force : standard_plain;
+	return d->flags & (ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED) ? standard_with_output
+	       : d->flags & ITR_TOOL_FORCE                             ? standard_with_force
+	                                                               : standard_plain;
 }
 
 /* --- signals --------------------------------------------------------------------------------------------------------------------- */
@@ -141,12 +145,12 @@ static void print_version(void)
 #else
 	const char *compiler = "gcc " __VERSION__;
 #endif
-	printf("%s (itr) %s%s%s\ncompiled by %s\nprocessor: %s, %d to use\n", itr_program_own(), ITR_VERSION, ITR_GIT[0] ? ", commit " : "", ITR_GIT,
-	       compiler, itr_cpu_names(), itr_cpu_count());
+	printf("%s (itr) %s%s%s\ncompiled by %s\nprocessor: %s, %d to use\n", itr_program_own(), ITR_VERSION, ITR_GIT[0] ? ", commit " : "",
+	       ITR_GIT, compiler, itr_cpu_names(), itr_cpu_count());
 }
 
-/* Everything that was printed has arrived: 0, or -1 with errno. A write that failed long ago has lost its errno to later calls, so one more byte is tried: what is there is
- * cut already. */
+/* Everything that was printed has arrived: 0, or -1 with errno. A write that failed long ago has lost its errno to later calls, so one more
+ * byte is tried: what is there is cut already. */
 static int close_stdout(void)
 {
 	if (ferror(stdout)) {
@@ -267,7 +271,8 @@ static void log_params(itr_tool *t, const void *opt, const struct standard *s)
 	itr_run_param(t->run, "threads", key);
 }
 
-/* Appends to the run that a kept job wrote. Its store may have been moved or deleted since: that does not stop the job, unless the user has named the store. */
+/* Appends to the run that a kept job wrote. Its store may have been moved or deleted since: that does not stop the job, unless the user has
+ * named the store. */
 static int continue_run(itr_tool *t, const struct standard *s)
 {
 	struct itr_tool_internals *in = t->internals;
@@ -337,7 +342,12 @@ static void close_run(itr_tool *t, itr_run_status status)
 itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **argv)
 {
 	const char *parent = getenv("ITR_PARENT_RUN"), *runs = getenv("ITR_RUNS_DIR");
-	struct standard s = { .seed = 42, .runs_dir = runs && *runs ? runs : "runs", .parent_run = parent, .device = "cpu", .track = true, .provenance = true };
+	struct standard s = { .seed = 42,
+		              .runs_dir = runs && *runs ? runs : "runs",
+		              .parent_run = parent,
+		              .device = "cpu",
+		              .track = true,
+		              .provenance = true };
 	itr_tool *t = itr_xcalloc(1, sizeof *t);
 	itr_program_called(argv[0], d->name);
 	itr_log_setup(itr_program_own(), ITR_LOG_INFO);
@@ -371,7 +381,8 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	int wrong = d->complete ? d->complete(t, opt) : 0;
 	if (wrong)
 		exit(wrong == ITR_EXIT_USAGE ? itr_tool_usage(t, "%s", t->err.msg) : itr_tool_fail(t));
-	in->options.base[1] = memcpy(itr_arena_alloc(in->strings, sizeof s), &s, sizeof s);     /* s ends with this call, questions about what was given do not */
+	/* s ends with this call, questions about what was given do not */
+	in->options.base[1] = memcpy(itr_arena_alloc(in->strings, sizeof s), &s, sizeof s);
 	if (s.track && !in->untracked && !(d->flags & ITR_TOOL_NO_TRACK) && open_run(t, opt, &s, argc, argv) < 0)
 		exit(itr_tool_fail(t));
 	return t;
@@ -450,7 +461,9 @@ int itr_tool_check_output(itr_tool *t, bool binary)
 	if (!t->output)
 		return 0;
 	if (!strcmp(t->output, "-"))
-		return binary ? itr_err_set(&t->err, "this format is binary and written in several passes: it cannot go to standard output, give -o a file name") : 0;
+		return binary ? itr_err_set(&t->err, "this format is binary and written in several passes: it cannot go to standard "
+		                                     "output, give -o a file name")
+		              : 0;
 	if (itr_path_exists(t->output) && !itr_path_is_dir(t->output) && !t->force)
 		return itr_err_set(&t->err, "'%s' exists: --force replaces it", t->output);
 	if (overwritten_input(t))

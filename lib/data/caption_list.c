@@ -14,7 +14,8 @@ enum { MAX_FILE = 1 << 28, MAX_FIELD = 1 << 21, MAX_COLUMNS = 64, LOOK_AT = 200 
 static const char separators[] = ",\t;|";
 
 /* What a column is called, the better name first; letters only, "_", "-" and spaces do not count. */
-static const char *const image_names[] = { "image", "imagename", "imagefile", "filename", "filepath", "imagepath", "img", "imgname", "imgpath", "picture", "photo", "file", "path", NULL };
+static const char *const image_names[] = { "image",   "imagename", "imagefile", "filename", "filepath", "imagepath", "img",
+	                                   "imgname", "imgpath",   "picture",   "photo",    "file",     "path",      NULL };
 static const char *const text_names[] = { "caption", "comment", "text", "sentence", "description", "captions", "title", NULL };
 static const char *const split_names[] = { "split", NULL };
 
@@ -35,7 +36,7 @@ typedef struct list {
 	field field[MAX_COLUMNS];
 } list;
 
-/* --- fields ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- fields --------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *line_end(const list *l, const char *s)
 {
@@ -43,7 +44,8 @@ static const char *line_end(const list *l, const char *s)
 	return lf ? lf : l->end;
 }
 
-/* The byte behind a picture's name and its extension at the start of a line, where the separator stands; NULL when there is none. Names may hold separators: "a, b.jpg,caption". */
+/* The byte behind a picture's name and its extension at the start of a line, where the separator stands; NULL when there is none. Names may
+ * hold separators: "a, b.jpg,caption". */
 static const char *name_end(const char *s, const char *end, char separator)
 {
 	static const char *const extensions[] = { ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif" };
@@ -67,7 +69,8 @@ static bool begins_row(const list *l, const char *s)
 	return name && !memchr(s, ' ', (size_t)(name - s));
 }
 
-/* The field in quotes at s, unquoted, behind l->fields. What ends it: separator, line break or the end; NULL when these are no quotes of CSV. */
+/* The field in quotes at s, unquoted, behind l->fields. What ends it: separator, line break or the end; NULL when these are no quotes of
+ * CSV. */
 static const char *quoted(list *l, const char *s)
 {
 	for (s++; s < l->end; s++) {
@@ -145,7 +148,7 @@ static int read_row(list *l, int columns, bool rest_is_text)
 
 static const char *field_text(const list *l, int i) { return itr_buf_str(&l->fields) + l->field[i].at; }
 
-/* --- what kind of list it is ------------------------------------------------------------------------------------------------------------- */
+/* --- what kind of list it is ---------------------------------------------------------------------------------------------------------- */
 
 static bool is_called(const char *s, const char *name)
 {
@@ -248,11 +251,15 @@ static int find_form(list *l, itr_err *err)
 			return 0;
 	}
 	const int shown = (int)ITR_MIN(strcspn(first, "\r\n"), (size_t)80);
-	return itr_err_set(err, "'%s' is no list of pictures and captions: it begins '%.*s'; wanted is a header with an image's and a caption's column (image,caption; "
-	                   "image_name,comment_number,comment; filepath<TAB>title; ...), or lines like 'NAME.jpg,caption' or 'NAME.jpg#0<TAB>caption'", l->path, shown, first);
+	return itr_err_set(
+		err,
+		"'%s' is no list of pictures and captions: it begins '%.*s'; wanted is a header with an image's and a caption's column "
+	        "(image,caption; "
+		"image_name,comment_number,comment; filepath<TAB>title; ...), or lines like 'NAME.jpg,caption' or 'NAME.jpg#0<TAB>caption'",
+		l->path, shown, first);
 }
 
-/* --- rows -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- rows ----------------------------------------------------------------------------------------------------------------------------- */
 
 /* "He said ""stop""" in the token form, where quotes are not CSV's but some copies have them */
 static void unquote(char *s, size_t *n)
@@ -276,7 +283,8 @@ static bool token_row(list *l, itr_caption_row *r)
 	read_field(l, l->s, 0, false, true);
 	l->s = end < l->end ? end + 1 : end;
 	l->line += end < l->end;
-	char *line = l->fields.data, *tab = memchr(line, '\t', l->field[0].n), *hash = tab ? memrchr(line, '#', (size_t)(tab - line)) : NULL;
+	char *line = l->fields.data, *tab = memchr(line, '\t', l->field[0].n),
+	     *hash = tab ? memrchr(line, '#', (size_t)(tab - line)) : NULL;
 	if (!hash) {
 		itr_findings_add(l->f, "line without a picture's name (left out)", "%s:%lld", l->path, (long long)r->line);
 		return false;
@@ -296,7 +304,9 @@ static bool list_row(list *l, itr_caption_row *r)
 {
 	const bool rest = l->text == l->columns - 1;
 	const int n = read_row(l, l->columns, rest);
-	const char *why = n < l->columns ? "line with too few fields (left out)" : n > l->columns ? "line with more fields than the header (left out)" : NULL;
+	const char *why = n < l->columns   ? "line with too few fields (left out)"
+	                  : n > l->columns ? "line with more fields than the header (left out)"
+	                                   : NULL;
 	if (!l->header && !l->field[0].quoted && n >= 2 && !name_end(field_text(l, 0), field_text(l, 0) + l->field[0].n + 1, 0))
 		why = "line without a picture's name (left out)";
 	if (why) {
@@ -311,7 +321,8 @@ static bool list_row(list *l, itr_caption_row *r)
 	return true;
 }
 
-int itr_caption_list_read(const char *path, const char *images, itr_findings *f, void (*row)(void *ctx, const itr_caption_row *r), void *ctx, itr_err *err)
+int itr_caption_list_read(const char *path, const char *images, itr_findings *f, void (*row)(void *ctx, const itr_caption_row *r),
+                          void *ctx, itr_err *err)
 {
 	size_t n;
 	char *text = itr_textfile_all(path, MAX_FILE, &n, err);

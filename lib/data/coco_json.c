@@ -180,8 +180,10 @@ char *itr_coco_find(const char *dir, const char *kind, const char *wanted, char 
 		free(file);
 	}
 	if (!path)
-		itr_err_set(err, "%s; COCO's are fetched with: curl -O %s && unzip annotations_trainval2017.zip (or go on without real pictures: --fallback synthetic)", why.msg,
-		            ANNOTATIONS_URL);
+		itr_err_set(err,
+		            "%s; COCO's are fetched with: curl -O %s && unzip annotations_trainval2017.zip (or go on without real "
+		            "pictures: --fallback synthetic)",
+		            why.msg, ANNOTATIONS_URL);
 	if (path && subset)
 		*subset = name;
 	else

@@ -1,5 +1,5 @@
-/* coco_json.h - COCO's JSON files, streamed: arrays of flat objects below one object. Only the fields that are asked for are kept; `segmentation`
- * and all else is passed over, so that instances_train2017.json (470 MB) needs no memory to speak of. */
+/* coco_json.h - COCO's JSON files, streamed: arrays of flat objects below one object. Only the fields that are asked for are kept;
+ * `segmentation` and all else is passed over, so that instances_train2017.json (470 MB) needs no memory to speak of. */
 #ifndef ITR_DATA_COCO_JSON_H
 #define ITR_DATA_COCO_JSON_H
 
@@ -29,8 +29,8 @@ ITR_MUST_USE int itr_coco_stream(const char *path, itr_coco_section *sections, i
 const char *itr_coco_id(const itr_coco_field *f);
 bool itr_coco_id_is_big(const char *id);        /* a number that a double cannot hold */
 
-/* DIR/captions_SUBSET.json; without a subset the only captions_*.json of DIR. `kind` "captions" or "instances". NULL with err, which for captions names the official
- * download. The caller frees. *subset (may be NULL) receives the subset's name, the caller frees. */
+/* DIR/captions_SUBSET.json; without a subset the only captions_*.json of DIR. `kind` "captions" or "instances". NULL with err, which for
+ * captions names the official download. The caller frees. *subset (may be NULL) receives the subset's name, the caller frees. */
 char *itr_coco_find(const char *dir, const char *kind, const char *wanted, char **subset, itr_err *err);
 
 #endif

@@ -22,21 +22,24 @@ static int claimed(const char *path, const char *description, itr_err *err)
 		old[--n] = 0;
 	int same = !strcmp(old, description);
 	if (!same)
-		itr_err_set(err, "'%s' says that this folder holds '%s', not '%s'; name another folder with -o, or --force", path, old, description);
+		itr_err_set(err, "'%s' says that this folder holds '%s', not '%s'; name another folder with -o, or --force", path, old,
+		            description);
 	free(old);
 	return same;
 }
 
 int itr_dataset_claim(const char *dir, const char *description, bool force, itr_err *err)
 {
-	char *marker = itr_path_join(dir, "dataset.txt"), *manifest = itr_path_join(dir, "manifest.jsonl"), *line = itr_xasprintf("%s\n", description);
+	char *marker = itr_path_join(dir, "dataset.txt"), *manifest = itr_path_join(dir, "manifest.jsonl"),
+	     *line = itr_xasprintf("%s\n", description);
 	int rc = 0;
 	if (itr_path_exists(marker)) {
 		rc = claimed(marker, description, err);
 		if (rc == 0)
 			rc = force ? 0 : -1;
 	} else if (itr_path_exists(manifest) && !force) {
-		rc = itr_err_set(err, "'%s' is there already and nothing says what it lists; name another folder with -o, or --force", manifest);
+		rc = itr_err_set(err, "'%s' is there already and nothing says what it lists; name another folder with -o, or --force",
+		                 manifest);
 	}
 	if (rc == 0)
 		rc = itr_path_mkdirs(dir, err) < 0 || itr_atomic_write(marker, line, strlen(line), err) < 0 ? -1 : 0;
@@ -80,7 +83,8 @@ static itr_groups *groups_of(const itr_manifest *m, const char *const *ids, cons
 	for (int64_t i = 0; i < m->n && !any; i++)
 		any = m->records[i].n_labels > 0;
 	if (!any)
-		itr_err_set(err, "there are no labels to split by: COCO's lie in instances_SUBSET.json, a sidecar folder's are its subfolders");
+		itr_err_set(err,
+		            "there are no labels to split by: COCO's lie in instances_SUBSET.json, a sidecar folder's are its subfolders");
 	else if (rule->by == ITR_SPLIT_BY_NEAR)
 		itr_near_join(m, near, g);
 	for (int64_t i = 0; rule->by == ITR_SPLIT_BY_LABEL && i < m->n; i++)
@@ -97,7 +101,9 @@ static int split_by_image(itr_manifest *m, const double fractions[3], uint64_t s
 	const char **ids = all_ids(m);
 	itr_split *part = itr_xmalloc((size_t)ITR_MAX(m->n, 1) * sizeof *part);
 	itr_groups *g = groups_of(m, ids, rule, near, err);
-	int rc = rule->by == ITR_SPLIT_BY_IMAGE ? itr_split_assign(part, ids, m->n, fractions, seed, err) : g ? itr_split_assign_groups(part, ids, m->n, g, fractions, seed, err) : -1;
+	int rc = rule->by == ITR_SPLIT_BY_IMAGE ? itr_split_assign(part, ids, m->n, fractions, seed, err)
+	         : g                            ? itr_split_assign_groups(part, ids, m->n, g, fractions, seed, err)
+	                                        : -1;
 	for (int64_t i = 0; rc == 0 && i < m->n; i++)
 		m->records[i].split = itr_split_names[part[i]];
 	itr_groups_free(g);
@@ -157,12 +163,14 @@ int itr_dataset_split(itr_manifest *m, const double fractions[3], uint64_t seed,
 	for (int64_t i = 0; i < m->n; i++)
 		if (m->records[i].split) {      /* an official split wins */
 			if (rule->by != ITR_SPLIT_BY_IMAGE)
-				itr_warn("the data set has a split of its own, which stays: '--split-by %s' is not applied", itr_split_by_names[rule->by]);
+				itr_warn("the data set has a split of its own, which stays: '--split-by %s' is not applied",
+				         itr_split_by_names[rule->by]);
 			return 0;
 		}
 	if (fractions[0] + fractions[1] + fractions[2] == 0)
 		return 0;               /* --split-sizes none */
-	return rule->by == ITR_SPLIT_BY_CAPTION ? split_by_caption(m, fractions, seed, err) : split_by_image(m, fractions, seed, rule, near, err);
+	return rule->by == ITR_SPLIT_BY_CAPTION ? split_by_caption(m, fractions, seed, err)
+	                                        : split_by_image(m, fractions, seed, rule, near, err);
 }
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -243,7 +251,8 @@ static int nothing_left(const itr_findings *f, const char *problems, const char 
 	return -1;
 }
 
-int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings *f, const char *hint, const itr_provenance *p, FILE *echo, itr_err *err)
+int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings *f, const char *hint, const itr_provenance *p, FILE *echo,
+                      itr_err *err)
 {
 	char *manifest = itr_path_join(dir, "manifest.jsonl"), *problems = itr_path_join(dir, "problems.json");
 	itr_findings_warn(f);
@@ -255,8 +264,9 @@ int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings
 	if (rc == 0)
 		rc = itr_manifest_write(m, manifest, p, echo, err);
 	if (rc == 0)
-		itr_info("%lld pictures, %lld captions (train %lld, val %lld, test %lld)%s -> %s", (long long)m->n, (long long)m->n_captions, (long long)count_train(m),
-		         (long long)itr_dataset_count(m, "val"), (long long)itr_dataset_count(m, "test"), m->synthetic ? ", synthetic" : "", manifest);
+		itr_info("%lld pictures, %lld captions (train %lld, val %lld, test %lld)%s -> %s", (long long)m->n,
+		         (long long)m->n_captions, (long long)count_train(m), (long long)itr_dataset_count(m, "val"),
+		         (long long)itr_dataset_count(m, "test"), m->synthetic ? ", synthetic" : "", manifest);
 	free(manifest);
 	free(problems);
 	return rc;

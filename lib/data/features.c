@@ -84,12 +84,13 @@ static int read_splits(itr_features *f, itr_err *err)
 		const int s = itr_split_find(name[i]);
 		without += name[i][0] == 0;
 		if (name[i][0] && s < 0)
-			rc = itr_err_set(err, "'%s': image '%s' has the unknown split '%s': did you mean '%s'?", f->path, f->image_id[i], name[i],
-			                 itr_nearest(name[i], itr_split_names, ITR_SPLIT_COUNT));
+			rc = itr_err_set(err, "'%s': image '%s' has the unknown split '%s': did you mean '%s'?", f->path, f->image_id[i],
+			                 name[i], itr_nearest(name[i], itr_split_names, ITR_SPLIT_COUNT));
 		f->image_split[i] = s >= 0 ? (itr_split)s : ITR_TEST;
 	}
 	if (rc == 0 && without && without < f->n_images)
-		rc = itr_err_set(err, "'%s': %lld of %lld images have no split; give one to all or to none", f->path, (long long)without, (long long)f->n_images);
+		rc = itr_err_set(err, "'%s': %lld of %lld images have no split; give one to all or to none", f->path, (long long)without,
+		                 (long long)f->n_images);
 	f->has_split = without == 0;
 	free_texts(name, f->n_images);
 	return rc;
@@ -130,7 +131,8 @@ static int read_texts(itr_features *f, itr_err *err)
 		return -1;
 	for (int64_t i = 0; i < f->n_texts; i++)
 		if (f->text_image[i] < 0 || f->text_image[i] >= f->n_images)
-			return itr_err_set(err, "'%s': caption '%s' belongs to image row %lld of %lld", f->path, f->text_id[i], (long long)f->text_image[i], (long long)f->n_images);
+			return itr_err_set(err, "'%s': caption '%s' belongs to image row %lld of %lld", f->path, f->text_id[i],
+			                   (long long)f->text_image[i], (long long)f->n_images);
 	return 0;
 }
 
@@ -217,7 +219,8 @@ itr_features *itr_features_open(const char *path, itr_err *err)
 }
 
 /* Reads the wanted rows; runs of consecutive rows come in one read. */
-static float *pooled(const itr_features *f, const char *path, const int64_t *rows, int64_t n, int64_t total, int64_t dim, char *const *id, itr_err *err)
+static float *pooled(const itr_features *f, const char *path, const int64_t *rows, int64_t n, int64_t total, int64_t dim, char *const *id,
+                     itr_err *err)
 {
 	if (dim == 0) {
 		itr_err_set(err, "'%s' has no %s vectors", f->path, path[1] == 'i' ? "image" : "text");
@@ -241,7 +244,8 @@ static float *pooled(const itr_features *f, const char *path, const int64_t *row
 	}
 	for (int64_t i = 0; i < n * dim && rc == 0; i++)
 		if (!isfinite(x[i]))
-			rc = itr_err_set(err, "'%s': the vector of '%s' holds %s", f->path, id[rows ? rows[i / dim] : i / dim], isnan(x[i]) ? "NaN" : "infinity");
+			rc = itr_err_set(err, "'%s': the vector of '%s' holds %s", f->path, id[rows ? rows[i / dim] : i / dim],
+			                 isnan(x[i]) ? "NaN" : "infinity");
 	if (rc < 0) {
 		itr_aligned_free(x);
 		return NULL;

@@ -1,5 +1,6 @@
 /* features.h - the feature store (formats.md): encoded images and captions of one data set in one HDF5 file, keyed by id.
- * /image/{id,split,path,pooled,patches,grid} /text/{id,image,caption,pooled,tokens,length} /label/{name,matrix}; groups carry encoder, weights_sha256, preprocess, normalized. */
+ * /image/{id,split,path,pooled,patches,grid} /text/{id,image,caption,pooled,tokens,length} /label/{name,matrix}; groups carry encoder,
+ * weights_sha256, preprocess, normalized. */
 #ifndef ITR_DATA_FEATURES_H
 #define ITR_DATA_FEATURES_H
 
@@ -26,23 +27,26 @@ typedef struct itr_features {
 /* Opens and reads everything but the vectors. Refuses incomplete files, duplicate ids, text_image out of range. */
 itr_features *itr_features_open(const char *path, itr_err *err);
 void itr_features_close(itr_features *f);
-/* Pooled vectors of the given rows (rows NULL: all, n ignored) as float32, itr_aligned_alloc'd; the caller frees. NaN or infinity is an error that names the id. */
+/* Pooled vectors of the given rows (rows NULL: all, n ignored) as float32, itr_aligned_alloc'd; the caller frees. NaN or infinity is an
+ * error that names the id. */
 float *itr_features_images(const itr_features *f, const int64_t *rows, int64_t n, itr_err *err);
 float *itr_features_texts(const itr_features *f, const int64_t *rows, int64_t n, itr_err *err);
 /* Rows of images in `which` (and of the captions that belong to them). The caller frees both. Counts by pointer. */
 void itr_features_select(const itr_features *f, itr_split which, int64_t **images, int64_t *n_images, int64_t **texts, int64_t *n_texts);
 
-/* A store without a split gets one in memory, by a rule that keeps images whole: what a model that remembers its rule is asked for a part of. A store that has one
- * keeps it. 0, or -1 with err. */
+/* A store without a split gets one in memory, by a rule that keeps images whole: what a model that remembers its rule is asked for a part
+ * of. A store that has one keeps it. 0, or -1 with err. */
 ITR_MUST_USE int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err);
-/* Joins the images (rows of g) that a rule keeps together: label or group. -1 with err: the store has no labels, the file of groups cannot be read, another rule. */
+/* Joins the images (rows of g) that a rule keeps together: label or group. -1 with err: the store has no labels, the file of groups cannot
+ * be read, another rule. */
 ITR_MUST_USE int itr_features_group(const itr_features *f, const itr_split_rule *rule, itr_groups *g, itr_err *err);
 /* Who is in train, val and test of a store that has a split: hashes of the ids (itr_split_hash) and numbers of images. */
 void itr_features_parts(const itr_features *f, char hash[3][ITR_SHA256_HEX], int64_t count[3]);
 
 /* --- more of a store ------------------------------------------------------------------------------------------------------------------ */
 
-/* What one side of a store holds and how it was made. Strings are borrowed by the writer and owned by itr_features_layout_free after a read. */
+/* What one side of a store holds and how it was made. Strings are borrowed by the writer and owned by itr_features_layout_free after a
+ * read. */
 typedef struct itr_features_side {
 	const char *encoder;                    /* NULL: the side has no vectors (ids and captions are there all the same) */
 	const char *weights_sha256, *preprocess;
@@ -61,8 +65,9 @@ typedef struct itr_features_layout {
 /* Bytes that the vectors of a store with this layout take (float32 pooled, half-float patches and tokens). */
 int64_t itr_features_bytes(const itr_features_layout *l);
 
-/* Starts a store at path (nothing is there before itr_h5_commit): attributes and empty vector datasets, whose rows arrive by itr_h5_write_rows under the names
- * below. Everything that names the rows follows with itr_features_write_index. `format` is ITR_FEATURES_FORMAT, or ITR_FEATURES_PART for a piece. */
+/* Starts a store at path (nothing is there before itr_h5_commit): attributes and empty vector datasets, whose rows arrive by
+ * itr_h5_write_rows under the names below. Everything that names the rows follows with itr_features_write_index. `format` is
+ * ITR_FEATURES_FORMAT, or ITR_FEATURES_PART for a piece. */
 #define ITR_FEATURES_FORMAT "itr-features"
 #define ITR_FEATURES_PART "itr-features-part"
 itr_h5 *itr_features_create(const char *path, const char *format, const itr_features_layout *l, itr_err *err);
@@ -82,19 +87,22 @@ ITR_MUST_USE int itr_features_write_index(itr_h5 *h, const itr_features_layout *
 ITR_MUST_USE int itr_features_read_layout(const itr_features *f, itr_features_layout *l, itr_err *err);
 void itr_features_layout_free(itr_features_layout *l);
 
-/* Copies rows of dataset `path` (its rows of `width` elements, moved as `t`) from one open file behind row *at of another, leaving out rows with drop[i] (NULL: none);
- * *at moves on. 16 MiB at a time. */
-ITR_MUST_USE int itr_features_copy_rows(itr_h5 *to, int64_t *at, const itr_h5 *from, const char *path, itr_dtype t, int64_t width, int64_t rows,
-                                        const uint8_t *drop, itr_err *err);
+/* Copies rows of dataset `path` (its rows of `width` elements, moved as `t`) from one open file behind row *at of another, leaving out rows
+ * with drop[i] (NULL: none); *at moves on. 16 MiB at a time. */
+ITR_MUST_USE int itr_features_copy_rows(itr_h5 *to, int64_t *at, const itr_h5 *from, const char *path, itr_dtype t, int64_t width,
+                                        int64_t rows, const uint8_t *drop, itr_err *err);
 /* All vectors of `from` (n_images, n_texts rows) behind rows *image and *text of `to`. l is the layout of both. */
-ITR_MUST_USE int itr_features_copy_vectors(itr_h5 *to, int64_t *image, int64_t *text, const itr_h5 *from, const itr_features_layout *l, int64_t n_images,
-                                           int64_t n_texts, const uint8_t *drop_image, const uint8_t *drop_text, itr_err *err);
+ITR_MUST_USE int itr_features_copy_vectors(itr_h5 *to, int64_t *image, int64_t *text, const itr_h5 *from, const itr_features_layout *l,
+                                           int64_t n_images, int64_t n_texts, const uint8_t *drop_image, const uint8_t *drop_text,
+                                           itr_err *err);
 
-/* Joins stores (shards of one data set) into a new one, in the order given: same encoders, preprocessing and sizes, no id twice. p (may be NULL) is
- * marked synthetic when one of them is. */
-ITR_MUST_USE int itr_features_merge(char *const *paths, int n, const char *out, itr_provenance *p, itr_features_layout *merged, itr_err *err);
+/* Joins stores (shards of one data set) into a new one, in the order given: same encoders, preprocessing and sizes, no id twice. p (may be
+ * NULL) is marked synthetic when one of them is. */
+ITR_MUST_USE int itr_features_merge(char *const *paths, int n, const char *out, itr_provenance *p, itr_features_layout *merged,
+                                    itr_err *err);
 
-/* Labels of an open store: names (NULL when it has none) and the (n_images, n_labels) matrix. The caller frees each name, the array, and the matrix (itr_aligned_free). */
+/* Labels of an open store: names (NULL when it has none) and the (n_images, n_labels) matrix. The caller frees each name, the array, and
+ * the matrix (itr_aligned_free). */
 ITR_MUST_USE int itr_features_labels(const itr_features *f, char ***names, int64_t *n, uint8_t **matrix, itr_err *err);
 
 #endif

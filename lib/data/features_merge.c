@@ -50,7 +50,8 @@ int itr_features_copy_vectors(itr_h5 *to, int64_t *image, int64_t *text, const i
 	int64_t image_end = *image, text_end = *text;
 	for (int i = 0; i < ITR_LEN(set); i++) {
 		int64_t at = *set[i].at;
-		if (set[i].width && itr_features_copy_rows(to, &at, from, set[i].path, set[i].t, set[i].width, set[i].rows, set[i].drop, err) < 0)
+		if (set[i].width &&
+		    itr_features_copy_rows(to, &at, from, set[i].path, set[i].t, set[i].width, set[i].rows, set[i].drop, err) < 0)
 			return -1;
 	}
 	for (int64_t i = 0; i < n_images; i++)
@@ -62,7 +63,7 @@ int itr_features_copy_vectors(itr_h5 *to, int64_t *image, int64_t *text, const i
 	return 0;
 }
 
-/* --- merging stores -------------------------------------------------------------------------------------------------------------------- */
+/* --- merging stores ------------------------------------------------------------------------------------------------------------------- */
 
 struct merging {
 	itr_features **f;
@@ -81,13 +82,16 @@ struct merging {
 
 static const char *text_or(const char *s) { return s ? s : ""; }
 
-static int same_side(const char *a_path, const itr_features_side *a, const char *b_path, const itr_features_side *b, const char *what, itr_err *err)
+static int same_side(const char *a_path, const itr_features_side *a, const char *b_path, const itr_features_side *b, const char *what,
+                     itr_err *err)
 {
 	if (strcmp(text_or(a->encoder), text_or(b->encoder)) || strcmp(text_or(a->weights_sha256), text_or(b->weights_sha256)))
-		return itr_err_set(err, "'%s' and '%s' come from different %s encoders ('%s' and '%s', or other weights)", a_path, b_path, what, text_or(a->encoder), text_or(b->encoder));
+		return itr_err_set(err, "'%s' and '%s' come from different %s encoders ('%s' and '%s', or other weights)", a_path, b_path,
+		                   what, text_or(a->encoder), text_or(b->encoder));
 	if (strcmp(text_or(a->preprocess), text_or(b->preprocess)) || a->normalized != b->normalized)
 		return itr_err_set(err, "the %ss of '%s' and '%s' were prepared differently", what, a_path, b_path);
-	if (a->dim != b->dim || a->grid != b->grid || a->patch_dim != b->patch_dim || a->max_tokens != b->max_tokens || a->token_dim != b->token_dim)
+	if (a->dim != b->dim || a->grid != b->grid || a->patch_dim != b->patch_dim || a->max_tokens != b->max_tokens ||
+	    a->token_dim != b->token_dim)
 		return itr_err_set(err, "'%s' and '%s' hold %s vectors of different shapes", a_path, b_path, what);
 	return 0;
 }
@@ -123,10 +127,12 @@ static int check_twice(const struct merging *g, itr_err *err)
 		const itr_features *f = g->f[i];
 		for (int64_t k = 0; k < f->n_images && rc == 0; k++)
 			if (!itr_map_add(images, f->image_id[k], i))
-				rc = itr_err_set(err, "image '%s' is in '%s' and in '%s'", f->image_id[k], g->f[itr_map_get(images, f->image_id[k], 0)]->path, f->path);
+				rc = itr_err_set(err, "image '%s' is in '%s' and in '%s'", f->image_id[k],
+				                 g->f[itr_map_get(images, f->image_id[k], 0)]->path, f->path);
 		for (int64_t k = 0; k < f->n_texts && rc == 0; k++)
 			if (!itr_map_add(texts, f->text_id[k], i))
-				rc = itr_err_set(err, "caption '%s' is in '%s' and in '%s'", f->text_id[k], g->f[itr_map_get(texts, f->text_id[k], 0)]->path, f->path);
+				rc = itr_err_set(err, "caption '%s' is in '%s' and in '%s'", f->text_id[k],
+				                 g->f[itr_map_get(texts, f->text_id[k], 0)]->path, f->path);
 	}
 	itr_map_free(images);
 	itr_map_free(texts);
@@ -152,7 +158,12 @@ static void build_index(struct merging *g)
 			path[at] = f->image_path[k];
 		}
 	}
-	g->x = (itr_features_index){ .image_id = id, .image_split = split, .image_path = path, .text_id = text_id, .caption = caption, .text_image = g->text_image };
+	g->x = (itr_features_index){ .image_id = id,
+		                     .image_split = split,
+		                     .image_path = path,
+		                     .text_id = text_id,
+		                     .caption = caption,
+		                     .text_image = g->text_image };
 }
 
 static int by_bytes(const void *a, const void *b)

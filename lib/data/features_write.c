@@ -27,8 +27,9 @@ static int create_vectors(itr_h5 *h, const itr_features_layout *l, itr_err *err)
 	int64_t n = l->n_images, m = l->n_texts, grid[2] = { i->grid, i->grid }, two = 2;
 	if (i->dim && itr_h5_create_rows(h, "/image/pooled", ITR_F32, 2, (int64_t[]){ n, i->dim }, err) < 0)
 		return -1;
-	if (i->patch_dim && (itr_h5_create_rows(h, "/image/patches", ITR_F16, 3, (int64_t[]){ n, i->grid * i->grid, i->patch_dim }, err) < 0 ||
-	                     itr_h5_write(h, "/image/grid", ITR_I64, 1, &two, grid, err) < 0))
+	if (i->patch_dim &&
+	    (itr_h5_create_rows(h, "/image/patches", ITR_F16, 3, (int64_t[]){ n, i->grid * i->grid, i->patch_dim }, err) < 0 ||
+	     itr_h5_write(h, "/image/grid", ITR_I64, 1, &two, grid, err) < 0))
 		return -1;
 	if (t->dim && itr_h5_create_rows(h, "/text/pooled", ITR_F32, 2, (int64_t[]){ m, t->dim }, err) < 0)
 		return -1;
@@ -43,7 +44,8 @@ itr_h5 *itr_features_create(const char *path, const char *format, const itr_feat
 	itr_h5 *h = itr_h5_create(path, format, l->synthetic, err);
 	if (!h)
 		return NULL;
-	/* what names the rows comes from the manifest and lives in the whole store alone: a part holds the vectors and one flag a picture */
+	/* what names the rows comes from the manifest and lives in the whole store alone: a part holds the vectors and one flag a picture
+	 */
 	int64_t n = l->n_images;
 	bool part = !strcmp(format, ITR_FEATURES_PART);
 	if ((part && itr_h5_create_rows(h, "/image/failed", ITR_U8, 1, &n, err) < 0) || create_vectors(h, l, err) < 0) {
@@ -87,7 +89,8 @@ static int read_shape(const itr_features *f, const char *path, int64_t rows, int
 		return 0;
 	if (itr_h5_info_of(f->h5, path, &info, err) < 0)
 		return -1;
-	if (info.is_text || info.rank != 3 || info.shape[0] != rows || info.shape[1] < 1 || info.shape[1] > 1 << 20 || info.shape[2] < 1 || info.shape[2] > 1 << 24)
+	if (info.is_text || info.rank != 3 || info.shape[0] != rows || info.shape[1] < 1 || info.shape[1] > 1 << 20 || info.shape[2] < 1 ||
+	    info.shape[2] > 1 << 24)
 		return itr_err_set(err, "'%s': %s does not have the shape rows x parts x size", f->path, path);
 	*middle = info.shape[1];
 	*last = info.shape[2];

@@ -8,7 +8,8 @@ typedef struct itr_findings itr_findings;
 
 itr_findings *itr_findings_new(void);
 void itr_findings_free(itr_findings *f);
-/* One more of a kind ("picture without a caption"), with what it is about. Kinds keep the order of their first occurrence. NULL `f` is fine. */
+/* One more of a kind ("picture without a caption"), with what it is about. Kinds keep the order of their first occurrence. NULL `f` is
+ * fine. */
 void itr_findings_add(itr_findings *f, const char *kind, const char *format, ...) ITR_PRINTF(3, 4);
 int64_t itr_findings_count(const itr_findings *f, const char *kind);     /* NULL kind: all */
 /* One line a kind on standard error by itr_warn, with a few examples. */

@@ -63,7 +63,8 @@ static int read_rows(itr_groups *g, itr_textfile *t, itr_map *rows, bool *named,
 	while (rc == 0 && (k = itr_csv_record(t, &scratch, field, 2, &why)) != 0) {
 		line++;
 		if (k != 2 || !field[0][0] || !field[1][0]) {
-			rc = itr_err_set(err, "'%s': record %lld is not 'id,group'%s%s", itr_textfile_name(t), (long long)line, k < 0 ? ": " : "", k < 0 ? why : "");
+			rc = itr_err_set(err, "'%s': record %lld is not 'id,group'%s%s", itr_textfile_name(t), (long long)line,
+			                 k < 0 ? ": " : "", k < 0 ? why : "");
 			break;
 		}
 		const int64_t row = itr_map_get(rows, field[0], -1);
@@ -94,7 +95,8 @@ int itr_groups_read(itr_groups *g, const char *path, const char *const *ids, int
 	if (rc == 0 && known == 0 && n > 0)
 		rc = itr_err_set(err, "'%s' names none of the ids here (such as '%s'): one 'id,group' a line", path, ids[0]);
 	if (rc == 0 && (known < n || unknown))
-		itr_warn("'%s': %lld of %lld ids are in no group (each is one of its own), %lld lines are about ids that are not here", path, (long long)(n - known), (long long)n, (long long)unknown);
+		itr_warn("'%s': %lld of %lld ids are in no group (each is one of its own), %lld lines are about ids that are not here",
+		         path, (long long)(n - known), (long long)n, (long long)unknown);
 	itr_textfile_close(t);
 	itr_map_free(rows);
 	free(named);

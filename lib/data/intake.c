@@ -10,15 +10,18 @@
 
 enum { LONG_CAPTION = 2000, MAX_CAPTION = 1 << 20 };
 
-/* --- captions -------------------------------------------------------------------------------------------------------------------------- */
+/* --- captions ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_space(uint32_t cp)
 {
-	return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0x85 || cp == 0xa0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200b) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f ||
-	       cp == 0x205f || cp == 0x3000 || cp == 0xfeff;
+	return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0x85 || cp == 0xa0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200b) ||
+	       cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000 || cp == 0xfeff;
 }
 
-static bool is_control(uint32_t cp) { return (cp < 0x20 && cp != '\t' && cp != '\n' && cp != '\r') || (cp >= 0x7f && cp < 0xa0 && cp != 0x85); }
+static bool is_control(uint32_t cp)
+{
+	return (cp < 0x20 && cp != '\t' && cp != '\n' && cp != '\r') || (cp >= 0x7f && cp < 0xa0 && cp != 0x85);
+}
 
 char *itr_intake_caption(const char *text, size_t n, const char *where, itr_findings *f)
 {
@@ -56,7 +59,7 @@ char *itr_intake_caption(const char *text, size_t n, const char *where, itr_find
 	return itr_buf_detach(&b);
 }
 
-/* --- names of pictures ------------------------------------------------------------------------------------------------------------------ */
+/* --- names of pictures ---------------------------------------------------------------------------------------------------------------- */
 
 static bool is_in(const char *dir, const char *name)
 {
@@ -103,7 +106,10 @@ static char *below(const char *dir, const char *path)
 
 char *itr_intake_picture(const char *dir, const char *name, size_t n, const char **why)
 {
-	*why = memchr(name, 0, n) ? "it holds a NUL byte" : itr_utf8_invalid_at(name, n) >= 0 ? "it is not UTF-8" : n == 0 ? "it is empty" : NULL;
+	*why = memchr(name, 0, n)                  ? "it holds a NUL byte"
+	       : itr_utf8_invalid_at(name, n) >= 0 ? "it is not UTF-8"
+	       : n == 0                            ? "it is empty"
+	                                           : NULL;
 	if (*why)
 		return NULL;
 	char *s = itr_xstrndup(name, n);
@@ -125,12 +131,15 @@ char *itr_intake_picture(const char *dir, const char *name, size_t n, const char
 
 const char *itr_intake_unread_kind(const char *name, const void *bytes, size_t n)
 {
-	static const struct { const char *extension, *kind, *magic; size_t m, at; } kinds[] = {
-		{ ".webp", "WebP", "WEBP", 4, 8 }, { ".gif", "GIF", "GIF8", 4, 0 }, { ".bmp", "BMP", "BM", 2, 0 }, { ".tif", "TIFF", "II*\0", 4, 0 }, { ".tiff", "TIFF", "MM\0*", 4, 0 },
-		{ ".avif", "AVIF", "ftypavif", 8, 4 }, { ".heic", "HEIC", "ftyphei", 7, 4 }, { ".jxl", "JPEG XL", "\xFF\x0A", 2, 0 }, { ".jp2", "JPEG 2000", "jP  ", 4, 4 },
+	static const struct { const char *extension, *kind, *magic; size_t m, at;
+	} kinds[] = {
+		{ ".webp", "WebP", "WEBP", 4, 8 },    { ".gif", "GIF", "GIF8", 4, 0 },         { ".bmp", "BMP", "BM", 2, 0 },
+		{ ".tif", "TIFF", "II*\0", 4, 0 },    { ".tiff", "TIFF", "MM\0*", 4, 0 },      { ".avif", "AVIF", "ftypavif", 8, 4 },
+		{ ".heic", "HEIC", "ftyphei", 7, 4 }, { ".jxl", "JPEG XL", "\xFF\x0A", 2, 0 }, { ".jp2", "JPEG 2000", "jP  ", 4, 4 },
 	};
 	for (int i = 0; i < ITR_LEN(kinds); i++)
-		if (n ? n >= kinds[i].at + kinds[i].m && !memcmp((const char *)bytes + kinds[i].at, kinds[i].magic, kinds[i].m) : itr_path_has_suffix(name, kinds[i].extension))
+		if (n ? n >= kinds[i].at + kinds[i].m && !memcmp((const char *)bytes + kinds[i].at, kinds[i].magic, kinds[i].m)
+		      : itr_path_has_suffix(name, kinds[i].extension))
 			return kinds[i].kind;
 	return NULL;
 }

@@ -173,7 +173,8 @@ static int read_record(struct reading *r, const itr_json *j)
 	itr_record *rec = itr_manifest_add(r->m, id, image);
 	rec->synthetic = itr_json_bool(synthetic, false);
 	r->m->synthetic |= rec->synthetic;
-	if (optional(r, j, "url", &rec->url) < 0 || optional(r, j, "split", &rec->split) < 0 || optional(r, j, "sha256", &rec->sha256) < 0 || check_split(r, rec) < 0)
+	if (optional(r, j, "url", &rec->url) < 0 || optional(r, j, "split", &rec->split) < 0 ||
+	    optional(r, j, "sha256", &rec->sha256) < 0 || check_split(r, rec) < 0)
 		return -1;
 	if (read_size(r, j, "width", &rec->width) < 0 || read_size(r, j, "height", &rec->height) < 0)
 		return -1;
@@ -241,7 +242,8 @@ static void print_header(itr_buf *b, const itr_manifest *m, const char *root, co
 {
 	itr_buf_puts(b, "{\"itr_manifest\":1");
 	put_string(b, "root", root);
-	itr_buf_printf(b, ",\"images\":%lld,\"captions\":%lld,\"synthetic\":%s", (long long)m->n, (long long)m->n_captions, m->synthetic ? "true" : "false");
+	itr_buf_printf(b, ",\"images\":%lld,\"captions\":%lld,\"synthetic\":%s", (long long)m->n, (long long)m->n_captions,
+	               m->synthetic ? "true" : "false");
 	char *text = p ? itr_provenance_text(p) : NULL;
 	if (text && text[0])
 		itr_buf_printf(b, ",\"provenance\":%s", text);

@@ -13,7 +13,7 @@
 
 enum { COPIES = 32, NAMED = 1000 };
 
-/* --- who is alike ------------------------------------------------------------------------------------------------------------------------ */
+/* --- who is alike --------------------------------------------------------------------------------------------------------------------- */
 
 static void on_alike(void *ctx, int64_t i, int64_t j, int distance)
 {
@@ -71,7 +71,7 @@ void itr_near_join(const itr_manifest *m, int distance, itr_groups *g)
 	free(items);
 }
 
-/* --- what is said about them ------------------------------------------------------------------------------------------------------------- */
+/* --- what is said about them ---------------------------------------------------------------------------------------------------------- */
 
 struct report {
 	const itr_near_item **item;     /* those that are paired */
@@ -94,7 +94,8 @@ static void on_pair(void *ctx, int64_t i, int64_t j, int distance)
 	fputs(line.data, r->out);
 	itr_buf_free(&line);
 	if (r->pairs++ < NAMED)
-		itr_findings_add(r->f, "near-duplicate pictures in different parts", "%s (%s) and %s (%s), %d of 128 bits apart", a->file, a_part, b->file, b_part, distance);
+		itr_findings_add(r->f, "near-duplicate pictures in different parts", "%s (%s) and %s (%s), %d of 128 bits apart", a->file,
+		                 a_part, b->file, b_part, distance);
 }
 
 static int by_sha(const void *x, const void *y)
@@ -167,7 +168,8 @@ static void say_how_many(const itr_near_item *items, int64_t n, int distance, bo
 		groups += size[i] > 1;
 	}
 	if (alike)
-		itr_info("%lld of %lld pictures are or look the same as another one, in %lld groups (at most %d of 128 bits apart)%s", (long long)alike, (long long)n, (long long)groups, distance,
+		itr_info("%lld of %lld pictures are or look the same as another one, in %lld groups (at most %d of 128 bits apart)%s",
+		         (long long)alike, (long long)n, (long long)groups, distance,
 		         apart ? "; --split-by near keeps each group in one part" : "");
 	itr_groups_free(g);
 	free(size);

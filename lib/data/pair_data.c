@@ -34,7 +34,7 @@ static float *read_matrix(itr_npz *z, const char *key, int64_t *n, int64_t *dim,
 	return x;
 }
 
-/* --- captions/label: indices, or one-hot rows ------------------------------------------------------------------------------------------------- */
+/* --- captions/label: indices, or one-hot rows ----------------------------------------------------------------------------------------- */
 
 struct onehot {
 	itr_pair_data *d;
@@ -49,7 +49,8 @@ static bool is_one(const void *data, itr_dtype t, int64_t i, bool *zero)
 	return v == 1;
 }
 
-/* One row: where its single 1 stands; -1 when there is none or more than one, or another value. Zero bytes are passed over eight at a time. */
+/* One row: where its single 1 stands; -1 when there is none or more than one, or another value. Zero bytes are passed over eight at a time.
+ */
 static int64_t hot_index(const void *data, itr_dtype t, int64_t n)
 {
 	const size_t size = itr_dtype_size(t);
@@ -95,17 +96,20 @@ static int read_labels(itr_pair_data *d, itr_npz *z, itr_err *err)
 	itr_array_info info;
 	if (!itr_npz_has(z, "captions/label")) {
 		if (d->n_texts != 5 * d->n_images)
-			return itr_err_set(err, "'%s' has %lld captions for %lld images and no 'captions/label': only five captions an image can be assumed", itr_npz_path(z),
-			                   (long long)d->n_texts, (long long)d->n_images);
+			return itr_err_set(err,
+			                   "'%s' has %lld captions for %lld images and no 'captions/label': only five captions an image "
+			                   "can be assumed",
+			                   itr_npz_path(z), (long long)d->n_texts, (long long)d->n_images);
 		for (int64_t i = 0; i < d->n_texts; i++)
 			d->text_image[i] = i / 5;
 		return 0;
 	}
 	if (itr_npz_info(z, "captions/label", &info, err) < 0)
 		return -1;
-	if (info.is_text || info.rank < 1 || info.rank > 2 || info.shape[0] != d->n_texts || (info.rank == 2 && info.shape[1] != d->n_images))
-		return itr_err_set(err, "'%s': 'captions/label' fits neither as %lld image numbers nor as one-hot rows of %lld", itr_npz_path(z), (long long)d->n_texts,
-		                   (long long)d->n_images);
+	if (info.is_text || info.rank < 1 || info.rank > 2 || info.shape[0] != d->n_texts ||
+	    (info.rank == 2 && info.shape[1] != d->n_images))
+		return itr_err_set(err, "'%s': 'captions/label' fits neither as %lld image numbers nor as one-hot rows of %lld",
+		                   itr_npz_path(z), (long long)d->n_texts, (long long)d->n_images);
 	if (info.rank == 2) {
 		struct onehot o = { d, itr_npz_path(z) };
 		return itr_npz_stream(z, "captions/label", 256, onehot_rows, &o, err);
@@ -117,7 +121,8 @@ static int read_labels(itr_pair_data *d, itr_npz *z, itr_err *err)
 	itr_aligned_free(index);
 	for (int64_t i = 0; i < d->n_texts; i++)
 		if (d->text_image[i] < 0 || d->text_image[i] >= d->n_images)
-			return itr_err_set(err, "'%s': caption %lld belongs to image %lld of %lld", itr_npz_path(z), (long long)i, (long long)d->text_image[i], (long long)d->n_images);
+			return itr_err_set(err, "'%s': caption %lld belongs to image %lld of %lld", itr_npz_path(z), (long long)i,
+			                   (long long)d->text_image[i], (long long)d->n_images);
 	return 0;
 }
 
@@ -172,7 +177,8 @@ static int open_npz(itr_pair_data *d, const char *path, int threads, itr_err *er
 	d->synthetic = itr_npz_has(z, "itr_synthetic");
 	if ((d->text = read_matrix(z, "captions/embeddings", &d->n_texts, &d->text_dim, err)) &&
 	    (!images || (d->image = read_matrix(z, "images/embeddings", &d->n_images, &d->image_dim, err))) &&
-	    (d->text_id = read_ids(z, "captions/ids", d->n_texts, err)) && (!images || (d->image_id = read_ids(z, "images/names", d->n_images, err))))
+	    (d->text_id = read_ids(z, "captions/ids", d->n_texts, err)) &&
+	    (!images || (d->image_id = read_ids(z, "images/names", d->n_images, err))))
 		rc = 0;
 	if (rc == 0 && images) {
 		d->text_image = itr_xmalloc((size_t)d->n_texts * sizeof *d->text_image);
@@ -222,7 +228,8 @@ static int open_store(itr_pair_data *d, const char *path, int threads, itr_err *
 		d->image_id = copy_ids(f->image_id, d->n_images);
 		d->has_split = f->has_split;
 		if (f->has_split) {
-			d->image_split = memcpy(itr_xmalloc((size_t)d->n_images * sizeof *d->image_split), f->image_split, (size_t)d->n_images * sizeof *d->image_split);
+			d->image_split = memcpy(itr_xmalloc((size_t)d->n_images * sizeof *d->image_split), f->image_split,
+			                        (size_t)d->n_images * sizeof *d->image_split);
 			d->text_split = itr_xmalloc((size_t)d->n_texts * sizeof *d->text_split);
 			for (int64_t i = 0; i < d->n_texts; i++)
 				d->text_split[i] = d->image_split[d->text_image[i]];
@@ -253,8 +260,10 @@ static itr_groups *groups_of(const itr_pair_data *d, const itr_split_rule *rule,
 		rc = f ? itr_features_group(f, rule, g, err) : -1;
 		itr_features_close(f);
 	} else {
-		itr_err_set(err, "vectors alone cannot be split by %s: {fetch-coco} --split-by %s deals the pictures out, and their store keeps the parts", itr_split_by_names[rule->by],
-		            itr_split_by_names[rule->by]);
+		itr_err_set(err,
+		            "vectors alone cannot be split by %s: {fetch-coco} --split-by %s deals the pictures out, and their store keeps "
+		            "the parts",
+		            itr_split_by_names[rule->by], itr_split_by_names[rule->by]);
 	}
 	if (rc == 0)
 		return g;
@@ -296,7 +305,8 @@ int64_t *itr_pair_data_texts(const itr_pair_data *d, itr_split which, int64_t *n
 
 int64_t *itr_pair_data_images(const itr_pair_data *d, const int64_t *texts, int64_t n, int64_t **position, int64_t *n_images)
 {
-	int64_t *at = itr_xmalloc((size_t)d->n_images * sizeof *at), *rows = itr_xmalloc((size_t)ITR_MIN(n, d->n_images) * sizeof *rows + 8);
+	int64_t *at = itr_xmalloc((size_t)d->n_images * sizeof *at),
+		*rows = itr_xmalloc((size_t)ITR_MIN(n, d->n_images) * sizeof *rows + 8);
 	memset(at, 0xff, (size_t)d->n_images * sizeof *at);
 	*position = itr_xmalloc((size_t)n * sizeof **position + 8);
 	*n_images = 0;

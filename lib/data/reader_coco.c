@@ -1,5 +1,5 @@
-/* reader_coco.c - COCO captions and, when they are there, instances (the categories of a picture become its labels): in a folder of annotations, or one file by its name.
- * Sections may come in any order: captions are kept until all pictures are known. */
+/* reader_coco.c - COCO captions and, when they are there, instances (the categories of a picture become its labels): in a folder of
+ * annotations, or one file by its name. Sections may come in any order: captions are kept until all pictures are known. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,10 +96,12 @@ static int on_caption(void *ctx, const itr_coco_field *f, itr_err *err)
 	const char *id = itr_coco_id(&f[0]), *image = itr_coco_id(&f[1]), *text = itr_buf_str(&f[2].text);
 	(void)err;
 	if ((named && !id) || !image || f[2].type != ITR_JP_STRING) {
-		itr_findings_add(r->f, "caption without id, image_id or text (left out)", "id %s, image %s", id ? id : "?", image ? image : "?");
+		itr_findings_add(r->f, "caption without id, image_id or text (left out)", "id %s, image %s", id ? id : "?",
+		                 image ? image : "?");
 		return 0;
 	}
-	char *where = named ? itr_xstrdup(id) : itr_xasprintf("image %s", image), *clean = itr_intake_caption(text, f[2].text.len, where, r->f);
+	char *where = named ? itr_xstrdup(id) : itr_xasprintf("image %s", image),
+	     *clean = itr_intake_caption(text, f[2].text.len, where, r->f);
 	if (clean && named && !itr_map_add(r->caption_ids, id, 0)) {
 		itr_findings_add(r->f, "caption id that occurs twice (the first counts)", "%s", id);
 	} else if (clean) {
@@ -107,7 +109,8 @@ static int on_caption(void *ctx, const itr_coco_field *f, itr_err *err)
 			itr_findings_add(r->f, "caption with invalid UTF-8 (U+FFFD in its place)", "%s: %s", where, clean);
 		if (named && itr_coco_id_is_big(id))
 			itr_findings_add(r->f, "id beyond 2^53 (kept digit by digit)", "caption %s", id);
-		ITR_VEC_PUSH(&r->captions, ((struct caption){ number_of(r, image), itr_manifest_str(r->m, id), itr_manifest_str(r->m, clean) }));
+		ITR_VEC_PUSH(&r->captions,
+		             ((struct caption){ number_of(r, image), itr_manifest_str(r->m, id), itr_manifest_str(r->m, clean) }));
 	}
 	free(where);
 	free(clean);
@@ -185,7 +188,8 @@ static int read_captions(struct reading *r, const char *path, itr_err *err)
 		const struct caption *c = &r->captions.v[i];
 		int64_t row = r->record.v[c->image];
 		if (row < 0)
-			itr_findings_add(r->f, "caption of an unknown image (left out)", "%s: image %s", c->id ? c->id : "?", itr_map_key(r->images, c->image));
+			itr_findings_add(r->f, "caption of an unknown image (left out)", "%s: image %s", c->id ? c->id : "?",
+			                 itr_map_key(r->images, c->image));
 		else if (c->id)
 			itr_record_add_caption(r->m, &r->m->records[row], c->id, c->text);
 		else
@@ -213,7 +217,8 @@ static int read_instances(struct reading *r, const char *path, itr_err *err)
 	for (size_t i = 0; i < r->labels.n; i++) {
 		struct label *l = &r->labels.v[i];
 		if (!r->names.v[l->category]) {
-			itr_findings_add(r->f, "instance of an unknown category (left out)", "category %s", itr_map_key(r->categories, l->category));
+			itr_findings_add(r->f, "instance of an unknown category (left out)", "category %s",
+			                 itr_map_key(r->categories, l->category));
 			l->category = -1;
 		}
 	}
@@ -239,9 +244,12 @@ static int read_instances(struct reading *r, const char *path, itr_err *err)
 /* DIR/NAME or DIR/SUBSET/NAME, whichever is there; the first when neither is. */
 static void find_picture(itr_manifest *m, itr_record *r, const char *dir, const char *subset)
 {
-	char *plain = itr_path_join(dir, r->image), *below = itr_path_join(dir, subset), *deeper = itr_path_join(below, r->image), *images = itr_path_join(dir, "images"),
-	     *scene = itr_path_join(images, r->image);
-	r->image = itr_manifest_str(m, itr_path_exists(plain) ? plain : itr_path_exists(deeper) ? deeper : itr_path_exists(scene) ? scene : plain);
+	char *plain = itr_path_join(dir, r->image), *below = itr_path_join(dir, subset), *deeper = itr_path_join(below, r->image),
+	     *images = itr_path_join(dir, "images"), *scene = itr_path_join(images, r->image);
+	r->image = itr_manifest_str(m, itr_path_exists(plain)    ? plain
+	                               : itr_path_exists(deeper) ? deeper
+	                               : itr_path_exists(scene)  ? scene
+	                                                         : plain);
 	free(plain);
 	free(below);
 	free(deeper);
@@ -269,7 +277,8 @@ static void finish(struct reading *r, const char *dir, const char *subset)
 
 static const char no_labels[] = "no instances file, hence no labels";
 
-/* Where everything lies. A source that is a file is the captions file; its pictures are beside it, or beside its folder when that is called annotations. */
+/* Where everything lies. A source that is a file is the captions file; its pictures are beside it, or beside its folder when that is called
+ * annotations. */
 struct place {
 	char *annotations, *captions, *subset, *images;
 };
@@ -279,11 +288,14 @@ static int find_files(struct place *p, const itr_reader_opts *o, itr_err *err)
 	const char *source = o->source ? o->source : ".";
 	const bool file = itr_path_exists(source) && !itr_path_is_dir(source);
 	char *folder = file ? itr_path_dirname(source) : itr_xstrdup(source);
-	p->annotations = o->annotations_dir ? itr_xstrdup(o->annotations_dir) : file ? itr_xstrdup(folder) : itr_path_join(folder, "annotations");
+	p->annotations = o->annotations_dir ? itr_xstrdup(o->annotations_dir)
+	                 : file             ? itr_xstrdup(folder)
+	                                    : itr_path_join(folder, "annotations");
 	if (file) {
 		const char *name = itr_path_basename(source);
 		p->captions = itr_xstrdup(source);
-		p->subset = o->subset ? itr_xstrdup(o->subset) : itr_path_replace_extension(strncmp(name, "captions_", 9) ? name : name + 9, "");
+		p->subset = o->subset ? itr_xstrdup(o->subset)
+		                      : itr_path_replace_extension(strncmp(name, "captions_", 9) ? name : name + 9, "");
 		if (!strcmp(itr_path_basename(folder), "annotations")) {
 			char *above = itr_path_dirname(folder);
 			free(folder);
@@ -340,4 +352,5 @@ static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_findings *f,
 	return rc;
 }
 
-const itr_reader itr_reader_coco = { "coco", "COCO captions and instances (JSON) with pictures beside them, in a folder or one file", false, read_coco };
+const itr_reader itr_reader_coco = { "coco", "COCO captions and instances (JSON) with pictures beside them, in a folder or one file", false,
+	                             read_coco };

@@ -1,5 +1,5 @@
-/* reader_flickr.c - Flickr8k, Flickr30k and every other list of pictures and captions (caption_list.h) that lies beside its pictures. The official lists
- * Flickr_8k.{train,dev,test}Images.txt, or a column `split`, give the parts. */
+/* reader_flickr.c - Flickr8k, Flickr30k and every other list of pictures and captions (caption_list.h) that lies beside its pictures. The
+ * official lists Flickr_8k.{train,dev,test}Images.txt, or a column `split`, give the parts. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,10 +49,12 @@ static void on_row(void *ctx, const itr_caption_row *row)
 {
 	struct reading *r = ctx;
 	const char *why;
-	char *where = itr_xasprintf("%s:%lld", r->path, (long long)row->line), *image = itr_intake_picture(r->images, row->image, row->image_n, &why);
+	char *where = itr_xasprintf("%s:%lld", r->path, (long long)row->line),
+	     *image = itr_intake_picture(r->images, row->image, row->image_n, &why);
 	char *text = image ? itr_intake_caption(row->text, row->text_n, where, r->f) : NULL;
 	if (!image)
-		itr_findings_add(r->f, "picture with a name that leaves its folder or is not UTF-8 (left out)", "%s: '%.80s': %s", where, row->image, why);
+		itr_findings_add(r->f, "picture with a name that leaves its folder or is not UTF-8 (left out)", "%s: '%.80s': %s", where,
+		                 row->image, why);
 	if (text) {
 		int64_t at = itr_map_get(r->rows, image, -1);
 		if (at < 0) {
@@ -87,7 +89,8 @@ static int read_list(struct reading *r, const char *path, int part, itr_err *err
 			n--;
 		char *image = n ? itr_intake_picture(r->images, s, n, &why) : NULL;
 		if (n && !image)
-			itr_findings_add(r->f, "line of an official list that names no picture", "%s:%lld: %s", path, (long long)itr_textfile_number(t), why);
+			itr_findings_add(r->f, "line of an official list that names no picture", "%s:%lld: %s", path,
+			                 (long long)itr_textfile_number(t), why);
 		else if (n && !itr_map_add(r->splits, image, part) && itr_map_get(r->splits, image, part) != part)
 			itr_findings_add(r->f, "picture in two official lists (the first counts)", "%s", image);
 		free(image);
@@ -98,8 +101,11 @@ static int read_list(struct reading *r, const char *path, int part, itr_err *err
 
 static int read_splits(struct reading *r, const char *dir, itr_err *err)
 {
-	static const struct { const char *name; int part; } lists[] = {
-		{ "Flickr_8k.trainImages.txt", ITR_TRAIN }, { "Flickr_8k.devImages.txt", ITR_VAL }, { "Flickr_8k.testImages.txt", ITR_TEST },
+	static const struct { const char *name; int part;
+	} lists[] = {
+		{ "Flickr_8k.trainImages.txt", ITR_TRAIN },
+		{ "Flickr_8k.devImages.txt", ITR_VAL },
+		{ "Flickr_8k.testImages.txt", ITR_TEST },
 	};
 	for (int i = 0; i < ITR_LEN(lists); i++) {
 		char *path = itr_path_join(dir, lists[i].name);
@@ -131,7 +137,8 @@ static void finish(struct reading *r)
 		const int64_t part = itr_map_get(r->splits, r->m->records[i].image, -1);
 		r->m->records[i].split = part < 0 ? NULL : itr_split_names[part];
 	}
-	itr_intake_drop_unsplit(r->m, official ? "picture in no official list (left out)" : "picture in no part, where others are in one (left out)", r->f);
+	itr_intake_drop_unsplit(
+		r->m, official ? "picture in no official list (left out)" : "picture in no part, where others are in one (left out)", r->f);
 	for (int64_t i = 0; i < r->m->n; i++) {
 		char *path = itr_path_join(r->images, r->m->records[i].image);
 		r->m->records[i].image = itr_manifest_str(r->m, path);
@@ -141,15 +148,26 @@ static void finish(struct reading *r)
 
 static int read_flickr(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
 {
-	static const char *const texts[] = { "captions.txt", "captions.csv", "results.csv", "Flickr8k.token.txt", "results_20130124.token" },
-	                        *const folders[] = { "Images", "images", "Flicker8k_Dataset", "flickr30k_images", "flickr30k-images" };
+	static const char *const texts[] = { "captions.txt", "captions.csv", "results.csv", "Flickr8k.token.txt",
+		                             "results_20130124.token" },
+				 *const folders[] = { "Images", "images", "Flicker8k_Dataset", "flickr30k_images", "flickr30k-images" };
 	if (!o->source)
 		return itr_err_set(err, "which folder? --from flickr DIR");
 	char *text = itr_path_is_dir(o->source) ? first_existing(o->source, texts, ITR_LEN(texts)) : itr_xstrdup(o->source);
 	if (!text)
-		return itr_err_set(err, "neither captions.txt nor captions.csv, results.csv or Flickr8k.token.txt lies in '%s'; a list of another name: --from flickr FILE", o->source);
-	char *dir = itr_path_dirname(text), *images = o->images_dir ? itr_xstrdup(o->images_dir) : first_existing(dir, folders, ITR_LEN(folders));
-	struct reading r = { .m = m, .f = f, .rows = itr_map_new(), .ids = itr_map_new(), .splits = itr_map_new(), .path = text, .images = images ? images : dir };
+		return itr_err_set(err,
+		                   "neither captions.txt nor captions.csv, results.csv or Flickr8k.token.txt lies in '%s'; a list of "
+		                   "another name: --from flickr FILE",
+		                   o->source);
+	char *dir = itr_path_dirname(text),
+	     *images = o->images_dir ? itr_xstrdup(o->images_dir) : first_existing(dir, folders, ITR_LEN(folders));
+	struct reading r = { .m = m,
+		             .f = f,
+		             .rows = itr_map_new(),
+		             .ids = itr_map_new(),
+		             .splits = itr_map_new(),
+		             .path = text,
+		             .images = images ? images : dir };
 	int rc = itr_caption_list_read(text, r.images, f, on_row, &r, err);
 	if (rc == 0)
 		rc = read_splits(&r, dir, err);
@@ -168,4 +186,5 @@ static int read_flickr(itr_manifest *m, const itr_reader_opts *o, itr_findings *
 	return rc;
 }
 
-const itr_reader itr_reader_flickr = { "flickr", "Flickr8k, Flickr30k or any list of pictures and captions (CSV) with its pictures", false, read_flickr };
+const itr_reader itr_reader_flickr = { "flickr", "Flickr8k, Flickr30k or any list of pictures and captions (CSV) with its pictures", false,
+	                               read_flickr };

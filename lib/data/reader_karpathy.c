@@ -1,6 +1,7 @@
-/* reader_karpathy.c - Karpathy's split files (dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json): captions with train, restval, val or test.
- * Pictures are named as in 2014 there; today's archives name them by the COCO id alone. Sentence ids are Karpathy's own: with --annotations-dir they
- * are replaced by COCO's annotation ids, matched by (image, text); without it, or where none matches, they read "karpathy:ID". */
+/* reader_karpathy.c - Karpathy's split files (dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json): captions with train,
+ * restval, val or test. Pictures are named as in 2014 there; today's archives name them by the COCO id alone. Sentence ids are Karpathy's
+ * own: with --annotations-dir they are replaced by COCO's annotation ids, matched by (image, text); without it, or where none matches, they
+ * read "karpathy:ID". */
 #include <ctype.h>
 #include <dirent.h>
 #include <stdlib.h>
@@ -101,11 +102,14 @@ static char *try_path(const char *a, const char *b, const char *c)
 	return path;
 }
 
-/* Of a COCO picture, today's name below train2017, val2017 or the folder itself, else the name of 2014; the first that exists, or today's plain one. */
+/* Of a COCO picture, today's name below train2017, val2017 or the folder itself, else the name of 2014; the first that exists, or today's
+ * plain one. */
 static char *find_picture(const struct reading *r, const char *folder, const char *file, const char *cocoid)
 {
 	char *new_name = cocoid ? itr_xasprintf("%012lld.jpg", strtoll(cocoid, NULL, 10)) : NULL;
-	const char *const tries[][2] = { { "", new_name }, { "train2017", new_name }, { "val2017", new_name }, { folder, file }, { "", file } };
+	const char *const tries[][2] = {
+		{ "", new_name }, { "train2017", new_name }, { "val2017", new_name }, { folder, file }, { "", file }
+	};
 	char *path = NULL;
 	for (int i = cocoid ? 0 : 3; i < ITR_LEN(tries) && !path; i++) {
 		path = try_path(r->images_dir, tries[i][0], tries[i][1]);
@@ -120,7 +124,8 @@ static char *find_picture(const struct reading *r, const char *folder, const cha
 	return path;
 }
 
-/* The sentence as written or, where the file has only its tokens, those; the caller frees. NULL when it has neither, or nothing that can be used. */
+/* The sentence as written or, where the file has only its tokens, those; the caller frees. NULL when it has neither, or nothing that can be
+ * used. */
 static char *sentence_text(struct reading *r, const itr_json *s, const char *where)
 {
 	const char *raw = itr_json_str(itr_json_get(s, "raw"), NULL);
@@ -142,7 +147,8 @@ static void add_sentence(struct reading *r, itr_record *rec, const char *image, 
 {
 	char number[64];
 	const char *sentid = itr_json_id(itr_json_get(s, "sentid"), number, sizeof number);
-	char *where = sentid ? itr_xasprintf("sentid %s of image %s", sentid, image) : itr_xasprintf("image %s", image), *text = sentence_text(r, s, where), *id = NULL;
+	char *where = sentid ? itr_xasprintf("sentid %s of image %s", sentid, image) : itr_xasprintf("image %s", image),
+	     *text = sentence_text(r, s, where), *id = NULL;
 	itr_buf key = ITR_BUF_INIT;
 	if (text && r->annotations) {
 		match_key(&key, seen, image, text);
@@ -166,7 +172,8 @@ static void add_sentence(struct reading *r, itr_record *rec, const char *image, 
 	free(id);
 }
 
-/* COCO's id, else the name without its extension, else (another folder has a picture of that name) with its folder; NULL where the picture was there before. */
+/* COCO's id, else the name without its extension, else (another folder has a picture of that name) with its folder; NULL where the picture
+ * was there before. */
 static char *image_id(struct reading *r, const char *folder, const char *file, const char *cocoid)
 {
 	char *id = cocoid ? itr_xstrdup(cocoid) : itr_path_replace_extension(file, ""), *place = itr_path_join(folder, file);
@@ -226,13 +233,16 @@ static int read_images(struct reading *r, itr_jsonpull *p, itr_err *err)
 		if (!j)
 			return -1;
 		if (itr_jsonpull_replaced(p) > before)
-			itr_findings_add(r->f, "image or caption with invalid UTF-8 (U+FFFD in its place)", "%s", itr_json_str(itr_json_get(j, "filename"), "?"));
+			itr_findings_add(r->f, "image or caption with invalid UTF-8 (U+FFFD in its place)", "%s",
+			                 itr_json_str(itr_json_get(j, "filename"), "?"));
 		add_image(r, j);
 		itr_json_free(j);
 	}
 	if (t == ITR_JP_ERROR)
 		return -1;
-	return itr_jsonpull_next(p, err) == ITR_JP_ARRAY_END ? 0 : itr_err_set(err, "'%s': 'images' holds something that is not an object", r->path);
+	return itr_jsonpull_next(p, err) == ITR_JP_ARRAY_END
+	               ? 0
+	               : itr_err_set(err, "'%s': 'images' holds something that is not an object", r->path);
 }
 
 static int read_file(struct reading *r, itr_err *err)
@@ -242,7 +252,9 @@ static int read_file(struct reading *r, itr_err *err)
 		return -1;
 	itr_jsonpull_replace_invalid(p);        /* one bad caption must not cost the others */
 	itr_jp t = itr_jsonpull_next(p, err);
-	int rc = t == ITR_JP_OBJECT ? 0 : t == ITR_JP_ERROR ? -1 : itr_err_set(err, "'%s' is none of Karpathy's files: it is not an object", r->path);
+	int rc = t == ITR_JP_OBJECT  ? 0
+	         : t == ITR_JP_ERROR ? -1
+	                             : itr_err_set(err, "'%s' is none of Karpathy's files: it is not an object", r->path);
 	bool found = false;
 	while (rc == 0 && (t = itr_jsonpull_next(p, err)) == ITR_JP_KEY) {
 		bool images = !strcmp(itr_jsonpull_text(p), "images");
@@ -262,7 +274,13 @@ static int read_karpathy(itr_manifest *m, const itr_reader_opts *o, itr_findings
 	if (!o->source)
 		return itr_err_set(err, "which file? --from karpathy dataset_coco.json");
 	char *dir = itr_path_dirname(o->source);
-	struct reading r = { .m = m, .f = f, .images_dir = o->images_dir ? o->images_dir : dir, .path = o->source, .ids = itr_map_new(), .places = itr_map_new(), .sentences = itr_map_new() };
+	struct reading r = { .m = m,
+		             .f = f,
+		             .images_dir = o->images_dir ? o->images_dir : dir,
+		             .path = o->source,
+		             .ids = itr_map_new(),
+		             .places = itr_map_new(),
+		             .sentences = itr_map_new() };
 	int rc = o->annotations_dir ? read_annotations(&r, o->annotations_dir, err) : 0;
 	if (rc == 0)
 		rc = read_file(&r, err);
@@ -283,4 +301,5 @@ static int read_karpathy(itr_manifest *m, const itr_reader_opts *o, itr_findings
 	return rc;
 }
 
-const itr_reader itr_reader_karpathy = { "karpathy", "Karpathy's split files (dataset_coco.json, dataset_flickr8k.json)", false, read_karpathy };
+const itr_reader itr_reader_karpathy = { "karpathy", "Karpathy's split files (dataset_coco.json, dataset_flickr8k.json)", false,
+	                                 read_karpathy };

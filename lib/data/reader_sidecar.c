@@ -1,5 +1,5 @@
-/* reader_sidecar.c - any folder tree of NAME.png|jpg|jpeg with NAME.txt beside it: one caption per non-empty line; lines like `af.utf8=...` (the translations of
- * Tux Paint's stamps) are left out. The folders between the root and the picture are its labels. */
+/* reader_sidecar.c - any folder tree of NAME.png|jpg|jpeg with NAME.txt beside it: one caption per non-empty line; lines like `af.utf8=...`
+ * (the translations of Tux Paint's stamps) are left out. The folders between the root and the picture are its labels. */
 #include <ctype.h>
 #include <dirent.h>
 #include <stdlib.h>
@@ -23,7 +23,10 @@ struct tree {
 	const char *root;
 };
 
-static bool is_picture(const char *name) { return itr_path_has_suffix(name, ".png") || itr_path_has_suffix(name, ".jpg") || itr_path_has_suffix(name, ".jpeg"); }
+static bool is_picture(const char *name)
+{
+	return itr_path_has_suffix(name, ".png") || itr_path_has_suffix(name, ".jpg") || itr_path_has_suffix(name, ".jpeg");
+}
 
 static int walk(struct tree *t, const char *below, int depth, itr_err *err)
 {
@@ -95,7 +98,8 @@ static int read_captions(itr_manifest *m, itr_record *r, const char *path, const
 			n--;
 		if (n == 0 || is_translation(s, n))
 			continue;
-		char *where = itr_xasprintf("%s:%lld", path, (long long)itr_textfile_number(t)), *caption = itr_intake_caption(s, n, where, f);
+		char *where = itr_xasprintf("%s:%lld", path, (long long)itr_textfile_number(t)),
+		     *caption = itr_intake_caption(s, n, where, f);
 		char *id = itr_xasprintf("%s#%lld", name, (long long)r->n_captions);
 		if (caption)
 			itr_record_add_caption(m, r, id, caption);
@@ -142,7 +146,8 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 		char *stem = itr_path_replace_extension(t->unread.v[i], "");
 		if (itr_map_has(texts, stem)) {
 			itr_map_add(used, stem, 0);
-			itr_findings_add(f, "picture of a kind that is not read yet (left out)", "%s: %s; PNG and JPEG are read", t->unread.v[i], itr_intake_unread_kind(t->unread.v[i], NULL, 0));
+			itr_findings_add(f, "picture of a kind that is not read yet (left out)", "%s: %s; PNG and JPEG are read",
+			                 t->unread.v[i], itr_intake_unread_kind(t->unread.v[i], NULL, 0));
 		}
 		free(stem);
 	}
@@ -193,7 +198,8 @@ static int read_sidecar(itr_manifest *m, const itr_reader_opts *o, itr_findings 
 	if (rc == 0)
 		rc = read_tree(m, &t, f, err);
 	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == 0)
-		rc = itr_err_set(err, "no captioned pictures in '%s': NAME.png or NAME.jpg with its captions in NAME.txt are looked for", o->source);
+		rc = itr_err_set(err, "no captioned pictures in '%s': NAME.png or NAME.jpg with its captions in NAME.txt are looked for",
+		                 o->source);
 	release(&t.pictures);
 	release(&t.texts);
 	release(&t.unread);

@@ -38,7 +38,8 @@ const itr_reader *itr_reader_find(const char *name, itr_err *err)
 		names[i] = readers[i]->name;
 		itr_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
 	}
-	itr_err_set(err, "unknown reader '%s': did you mean '%s'? There are: %s", name, itr_nearest(name, names, ITR_LEN(readers)), itr_buf_str(&all));
+	itr_err_set(err, "unknown reader '%s': did you mean '%s'? There are: %s", name, itr_nearest(name, names, ITR_LEN(readers)),
+	            itr_buf_str(&all));
 	itr_buf_free(&all);
 	return NULL;
 }
@@ -128,7 +129,7 @@ int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings
 	return stopped ? itr_err_set(err, "interrupted") : n - kept;
 }
 
-/* --- where the manifest finds them ----------------------------------------------------------------------------------------------------- */
+/* --- where the manifest finds them ---------------------------------------------------------------------------------------------------- */
 
 static int copy_file(const char *from, const char *to, itr_err *err)
 {
@@ -139,16 +140,21 @@ static int copy_file(const char *from, const char *to, itr_err *err)
 	return rc;
 }
 
-/* Below images/: the path below `base`, or the name alone; where another picture has taken that name (a/1.jpg and b/1.jpg, both elsewhere), the id with the extension. */
+/* Below images/: the path below `base`, or the name alone; where another picture has taken that name (a/1.jpg and b/1.jpg, both elsewhere),
+ * the id with the extension. */
 static int place_copy(itr_manifest *m, itr_record *r, const char *dir, const char *base, itr_map *taken, itr_err *err)
 {
 	size_t n = base ? strlen(base) : 0;
 	while (n && base[n - 1] == '/')
 		n--;
 	const char *name = n && !strncmp(r->image, base, n) && r->image[n] == '/' ? r->image + n + 1 : itr_path_basename(r->image);
-	char *other = itr_xasprintf("%s%s", r->id, itr_path_extension(r->image)), *below = itr_path_join("images", itr_map_has(taken, name) ? other : name), *to = itr_path_join(dir, below);
-	int rc = itr_path_is_safe(below) && itr_map_add(taken, below + strlen("images/"), 0) ? copy_file(r->image, to, err)
-	       : itr_err_set(err, "'%s' cannot be copied below '%s': another picture has its name, and its id is no name of a file", r->image, dir);
+	char *other = itr_xasprintf("%s%s", r->id, itr_path_extension(r->image)),
+	     *below = itr_path_join("images", itr_map_has(taken, name) ? other : name), *to = itr_path_join(dir, below);
+	int rc = itr_path_is_safe(below) && itr_map_add(taken, below + strlen("images/"), 0)
+	                 ? copy_file(r->image, to, err)
+	                 : itr_err_set(err,
+	                               "'%s' cannot be copied below '%s': another picture has its name, and its id is no name of a file",
+	                               r->image, dir);
 	r->image = itr_manifest_str(m, below);
 	free(other);
 	free(below);

@@ -159,7 +159,8 @@ static void jitter(itr_rng *r, itr_scene *s)
 	}
 }
 
-/* Members 1, 2... of the family are made in order, so that each can be unlike all before it: a query's target is then one scene of the family, not two. */
+/* Members 1, 2... of the family are made in order, so that each can be unlike all before it: a query's target is then one scene of the
+ * family, not two. */
 static void make_member(itr_scene *s, const itr_scene *family, uint64_t number, uint64_t member)
 {
 	itr_rng r;

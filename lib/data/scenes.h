@@ -1,8 +1,9 @@
 /* scenes.h - pictures of coloured shapes with captions, boxes and edits: a data set that is always at hand, whose right answers are known.
  *
- * Everything is integer arithmetic on draws of itr_rng: scene i of a seed is the same bytes on any machine, with any compiler and any number of threads.
- * Scenes come in families of ITR_SCENE_FAMILY: a base and variants that each differ by one edit (a colour, a shape, an object more...). They are the
- * near-duplicates that make retrieval hard, and the composed queries: reference, target, "make the red circle blue". Methods section 7.
+ * Everything is integer arithmetic on draws of itr_rng: scene i of a seed is the same bytes on any machine, with any compiler and any
+ * number of threads. Scenes come in families of ITR_SCENE_FAMILY: a base and variants that each differ by one edit (a colour, a shape, an
+ * object more...). They are the near-duplicates that make retrieval hard, and the composed queries: reference, target, "make the red circle
+ * blue". Methods section 7.
  */
 #ifndef ITR_DATA_SCENES_H
 #define ITR_DATA_SCENES_H
@@ -13,8 +14,17 @@
 #include "data/manifest.h"
 #include "image/image.h"
 
-enum { ITR_SCENE_FAMILY = 4, ITR_SCENE_OBJECTS = 4, ITR_SCENE_CAPTIONS = 5, ITR_SCENE_SHAPES = 12, ITR_SCENE_COLOURS = 11, ITR_SCENE_TEXTURES = 4,
-       ITR_SCENE_SIZES = 3, ITR_SCENE_BACKGROUNDS = 10, ITR_SCENE_LIGHTS = 3 };
+enum {
+	ITR_SCENE_FAMILY = 4,
+	ITR_SCENE_OBJECTS = 4,
+	ITR_SCENE_CAPTIONS = 5,
+	ITR_SCENE_SHAPES = 12,
+	ITR_SCENE_COLOURS = 11,
+	ITR_SCENE_TEXTURES = 4,
+	ITR_SCENE_SIZES = 3,
+	ITR_SCENE_BACKGROUNDS = 10,
+	ITR_SCENE_LIGHTS = 3
+};
 
 typedef struct itr_scene_object {
 	int shape, colour, texture, size;       /* indices of the tables in scenes_words.c */
@@ -56,10 +66,11 @@ typedef struct itr_scenes_opts {
 	const volatile sig_atomic_t *interrupted;       /* non-zero: stop, keep what is whole; may be NULL */
 } itr_scenes_opts;
 
-/* Writes DIR/images and DIR/annotations (captions_scenes.json, instances_scenes.json) and fills `m` (root DIR, no splits yet). Pictures that an interrupted
- * run of the same options left are kept. -1 with err. */
+/* Writes DIR/images and DIR/annotations (captions_scenes.json, instances_scenes.json) and fills `m` (root DIR, no splits yet). Pictures
+ * that an interrupted run of the same options left are kept. -1 with err. */
 ITR_MUST_USE int itr_scenes_write(const char *dir, const itr_scenes_opts *o, itr_manifest *m, const itr_provenance *p, itr_err *err);
-/* DIR/composed.jsonl from the splits in `m`: reference, target and the subset of six lie in one split. Returns the number of queries, or -1. */
+/* DIR/composed.jsonl from the splits in `m`: reference, target and the subset of six lie in one split. Returns the number of queries, or
+ * -1. */
 ITR_MUST_USE int64_t itr_scenes_write_composed(const char *dir, const itr_scenes_opts *o, const itr_manifest *m, itr_err *err);
 
 #endif

@@ -24,7 +24,8 @@ static void blend(canvas *c, int x, int y, rgb v, int alpha)
 	if (x < 0 || y < 0 || x >= c->n || y >= c->n)
 		return;
 	uint8_t *p = c->img->rgb + ((size_t)y * (size_t)c->n + (size_t)x) * 3;
-	p[0] = (uint8_t)(p[0] + ((v.r - p[0]) * alpha >> 8)), p[1] = (uint8_t)(p[1] + ((v.g - p[1]) * alpha >> 8)), p[2] = (uint8_t)(p[2] + ((v.b - p[2]) * alpha >> 8));
+	p[0] = (uint8_t)(p[0] + ((v.r - p[0]) * alpha >> 8)), p[1] = (uint8_t)(p[1] + ((v.g - p[1]) * alpha >> 8)),
+	p[2] = (uint8_t)(p[2] + ((v.b - p[2]) * alpha >> 8));
 }
 
 static rgb mix(rgb a, rgb b, int t)     /* t of 256 */
@@ -103,7 +104,8 @@ static void meadow(canvas *c)
 	static const rgb petals[] = { { 250, 246, 236 }, { 250, 222, 90 }, { 240, 170, 196 } };
 	for (uint32_t k = 0; k < 46; k++) {
 		int y = pick(c, 100 + 3 * k, horizon + lift, c->n - 1), depth = (y - horizon) * 256 / (c->n - horizon);
-		dot(c, pick(c, 101 + 3 * k, 0, c->n) * 256, y * 256, c->n * 256 * (3 + depth / 64) / 1000, petals[lot(c, 102 + 3 * k) % 3], 200);
+		dot(c, pick(c, 101 + 3 * k, 0, c->n) * 256, y * 256, c->n * 256 * (3 + depth / 64) / 1000, petals[lot(c, 102 + 3 * k) % 3],
+		    200);
 	}
 	free(hill);
 }
@@ -121,7 +123,8 @@ static void beach(canvas *c)
 		for (int x = 0; x < c->n; x++) {
 			int depth = y - shore - wave[x], foam = px(c, 16), v = at(&c->g, x, y), s = at(&c->f, x, y);
 			if (depth < 0) {
-				rgb sea = mix((rgb){ 26, 104, 160 }, (rgb){ 104, 202, 200 }, scene_clamp((y - horizon) * 256 / ITR_MAX(shore - horizon, 1), 0, 256));
+				rgb sea = mix((rgb){ 26, 104, 160 }, (rgb){ 104, 202, 200 },
+				              scene_clamp((y - horizon) * 256 / ITR_MAX(shore - horizon, 1), 0, 256));
 				put_rgb(c, x, y, plus(sea, v > 30 ? v / 2 : v / 6));
 			} else {
 				rgb wet = mix((rgb){ 196, 168, 122 }, (rgb){ 236, 214, 170 }, scene_clamp(depth * 256 / px(c, 90), 0, 256));
@@ -157,13 +160,15 @@ static void wood(canvas *c)
 {
 	int planks = pick(c, 1, 4, 6);
 	for (int k = 0; k < planks; k++) {
-		int y0 = c->n * k / planks, y1 = c->n * (k + 1) / planks, tone = pick(c, (uint32_t)(10 + k), -14, 14), joint = pick(c, (uint32_t)(30 + k), px(c, 100), px(c, 900));
+		int y0 = c->n * k / planks, y1 = c->n * (k + 1) / planks, tone = pick(c, (uint32_t)(10 + k), -14, 14),
+		    joint = pick(c, (uint32_t)(30 + k), px(c, 100), px(c, 900));
 		field_noise(&c->f, c->seed + 11 * (uint32_t)k, 520, 22, 80, y0, y1);
 		field_noise(&c->f, c->seed + 11 * (uint32_t)k + 1, 240, 9, 60, y0, y1);
 		field_noise(&c->f, c->seed + 11 * (uint32_t)k + 2, 90, 5, 36, y0, y1);
 		for (int y = y0; y < y1; y++)
 			for (int x = 0; x < c->n; x++) {
-				int v = at(&c->f, x, y) / 4 + tone + (c->n / 2 - y) * 14 / c->n, edge = ITR_MIN(ITR_MIN(y - y0, y1 - 1 - y), abs(x - joint));
+				int v = at(&c->f, x, y) / 4 + tone + (c->n / 2 - y) * 14 / c->n,
+				    edge = ITR_MIN(ITR_MIN(y - y0, y1 - 1 - y), abs(x - joint));
 				int line = px(c, 5);
 				v -= edge < line ? (line - edge) * 64 / ITR_MAX(line, 1) : 0;
 				put(c, x, y, 172 + v, 122 + v * 7 / 8, 76 + v * 3 / 4);
@@ -229,7 +234,8 @@ static void snow(canvas *c)
 		}
 	}
 	for (uint32_t k = 0; k < 90; k++)
-		dot(c, pick(c, 100 + 3 * k, 0, c->n * 256), pick(c, 101 + 3 * k, 0, c->n * 256), c->n * 256 * pick(c, 102 + 3 * k, 2, 6) / 1000, (rgb){ 255, 255, 255 }, 190);
+		dot(c, pick(c, 100 + 3 * k, 0, c->n * 256), pick(c, 101 + 3 * k, 0, c->n * 256),
+		    c->n * 256 * pick(c, 102 + 3 * k, 2, 6) / 1000, (rgb){ 255, 255, 255 }, 190);
 	free(far);
 	free(near);
 }
@@ -242,7 +248,8 @@ static void blackboard(canvas *c)
 	field_noise(&c->f, c->seed + 3, 40, 14, 30, 0, c->n);
 	for (int y = 0; y < c->n; y++)
 		for (int x = 0; x < c->n; x++) {
-			int edge = ITR_MIN(ITR_MIN(x, y), ITR_MIN(c->n - 1 - x, c->n - 1 - y)), v = at(&c->f, x, y), chalk = v > 0 ? v / 6 : v / 16;
+			int edge = ITR_MIN(ITR_MIN(x, y), ITR_MIN(c->n - 1 - x, c->n - 1 - y)), v = at(&c->f, x, y),
+			    chalk = v > 0 ? v / 6 : v / 16;
 			if (edge < frame) {
 				int grain = v / 10 + (edge == frame - 1 ? -40 : edge * 26 / frame);
 				put(c, x, y, 140 + grain, 98 + grain, 60 + grain);
@@ -255,7 +262,8 @@ static void blackboard(canvas *c)
 static void sunset(canvas *c)
 {
 	static const rgb stops[] = { { 58, 44, 112 }, { 150, 70, 128 }, { 236, 112, 92 }, { 252, 176, 92 }, { 255, 220, 140 } };
-	int horizon = px(c, pick(c, 1, 600, 700)), sun = px(c, pick(c, 2, 200, 800)), *far = itr_xmalloc((size_t)c->n * sizeof *far), *near = itr_xmalloc((size_t)c->n * sizeof *near);
+	int horizon = px(c, pick(c, 1, 600, 700)), sun = px(c, pick(c, 2, 200, 800)), *far = itr_xmalloc((size_t)c->n * sizeof *far),
+	    *near = itr_xmalloc((size_t)c->n * sizeof *near);
 	field_noise(&c->f, c->seed + 1, 520, 60, 70, 0, c->n);
 	field_noise(&c->f, c->seed + 2, 200, 26, 40, 0, c->n);
 	for (int y = 0; y < c->n; y++)
@@ -270,16 +278,21 @@ static void sunset(canvas *c)
 	for (int y = horizon - px(c, 60); y < c->n; y++)
 		for (int x = 0; x < c->n; x++) {
 			if (y > horizon + px(c, 60) + near[x])
-				put_rgb(c, x, y, mix((rgb){ 74, 42, 74 }, (rgb){ 40, 26, 52 }, scene_clamp((y - horizon) * 400 / c->n, 0, 256)));
+				put_rgb(c, x, y,
+				        mix((rgb){ 74, 42, 74 }, (rgb){ 40, 26, 52 }, scene_clamp((y - horizon) * 400 / c->n, 0, 256)));
 			else if (y > horizon + far[x])
-				put_rgb(c, x, y, mix((rgb){ 160, 84, 104 }, (rgb){ 112, 60, 92 }, scene_clamp((y - horizon - far[x]) * 1000 / c->n, 0, 256)));
+				put_rgb(c, x, y,
+				        mix((rgb){ 160, 84, 104 }, (rgb){ 112, 60, 92 },
+				            scene_clamp((y - horizon - far[x]) * 1000 / c->n, 0, 256)));
 		}
 	free(far);
 	free(near);
 }
 
 /* In the order of the names in scenes_words.c. */
-static void (*const painters[ITR_SCENE_BACKGROUNDS])(canvas *) = { sky, meadow, beach, night, wood, brick, marble, snow, blackboard, sunset };
+static void (*const painters[ITR_SCENE_BACKGROUNDS])(canvas *) = {
+	sky, meadow, beach, night, wood, brick, marble, snow, blackboard, sunset
+};
 
 void scene_background(itr_image *img, const itr_scene *s)
 {

@@ -1,5 +1,6 @@
-/* scenes_composed.c - queries of a picture and a sentence: reference, "make the red circle blue", target. The target is a member of the reference's family that
- * differs by exactly that edit; the subset of six are the nearest scenes of the same split, so that recall inside it (CIRR's R_sub) means something. */
+/* scenes_composed.c - queries of a picture and a sentence: reference, "make the red circle blue", target. The target is a member of the
+ * reference's family that differs by exactly that edit; the subset of six are the nearest scenes of the same split, so that recall inside
+ * it (CIRR's R_sub) means something. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,9 +49,11 @@ static bool choose_subset(const struct query *q, int64_t subset[SUBSET])
 static bool print_query(itr_buf *b, const struct query *q, int64_t number, itr_buf *text)
 {
 	int64_t subset[SUBSET];
-	if (!same_split(q->m, q->reference, q->target) || !itr_scene_edit(&q->scenes[q->reference], &q->scenes[q->target], text) || !choose_subset(q, subset))
+	if (!same_split(q->m, q->reference, q->target) || !itr_scene_edit(&q->scenes[q->reference], &q->scenes[q->target], text) ||
+	    !choose_subset(q, subset))
 		return false;
-	itr_buf_printf(b, "{\"id\":\"%lld\",\"reference\":\"%s\",\"target\":\"%s\",\"text\":", (long long)number, q->m->records[q->reference].id, q->m->records[q->target].id);
+	itr_buf_printf(b, "{\"id\":\"%lld\",\"reference\":\"%s\",\"target\":\"%s\",\"text\":", (long long)number,
+	               q->m->records[q->reference].id, q->m->records[q->target].id);
 	itr_json_print_string(b, itr_buf_str(text));
 	itr_buf_puts(b, ",\"subset\":[");
 	for (int k = 0; k < SUBSET; k++)

@@ -1,4 +1,5 @@
-/* scenes_internal.h - shared by the scenes_*.c files only. Lengths on the canvas are 256ths of a pixel, angles 256ths of a turn, UNIT is 1 in 14-bit fixed point. */
+/* scenes_internal.h - shared by the scenes_*.c files only. Lengths on the canvas are 256ths of a pixel, angles 256ths of a turn, UNIT is 1
+ * in 14-bit fixed point. */
 #ifndef ITR_DATA_SCENES_INTERNAL_H
 #define ITR_DATA_SCENES_INTERNAL_H
 

@@ -13,7 +13,10 @@ void field_init(field *f, int n)
 }
 
 /* -2048..2047 at a lattice point */
-static int lattice(uint32_t seed, int x, int y) { return (int)(scene_hash(seed + (uint32_t)x * 0x9E3779B1u + (uint32_t)y * 0x85EBCA77u) >> 20) - 2048; }
+static int lattice(uint32_t seed, int x, int y)
+{
+	return (int)(scene_hash(seed + (uint32_t)x * 0x9E3779B1u + (uint32_t)y * 0x85EBCA77u) >> 20) - 2048;
+}
 
 /* 3t^2 - 2t^3 in 256ths */
 static int smooth(int t) { return t * t * (768 - 2 * t) >> 16; }

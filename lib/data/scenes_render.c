@@ -63,7 +63,8 @@ static int pattern(int texture, int u, int v, int pix)
 	case STRIPED:
 		return 128 + stripe(u + v / 3, STRIPE, pix) / 2;
 	case DOTTED: {
-		int iv = (v + 8 * CELL) / CELL, du = (u + 8 * CELL + (iv % 2 ? CELL / 2 : 0)) % CELL - CELL / 2, dv = (v + 8 * CELL) % CELL - CELL / 2;
+		int iv = (v + 8 * CELL) / CELL, du = (u + 8 * CELL + (iv % 2 ? CELL / 2 : 0)) % CELL - CELL / 2,
+		    dv = (v + 8 * CELL) % CELL - CELL / 2;
 		int edge = (int)(((int64_t)SPOT * SPOT - (int64_t)du * du - (int64_t)dv * dv) / (2 * SPOT));
 		return scene_clamp(edge * 256 / pix + 128, 0, 256);
 	}
@@ -79,7 +80,8 @@ static rgb shade(const brush *b, rgb c, int x, int y, int dx, int dy)
 {
 	int d = ITR_MAX(b->n / 110, 1), edge = mask_at(&b->bevel, x + d, y + d) - mask_at(&b->bevel, x - d, y - d);
 	int slope = 256 - (int)((int64_t)(dx + dy) * 30 / b->radius), shine = 0;
-	int64_t hx = dx + b->radius * 36 / 100, hy = dy + b->radius * 40 / 100, reach = (int64_t)b->radius * b->radius * 30 / 100, far = hx * hx + hy * hy;
+	int64_t hx = dx + b->radius * 36 / 100, hy = dy + b->radius * 40 / 100, reach = (int64_t)b->radius * b->radius * 30 / 100,
+		far = hx * hx + hy * hy;
 	if (far < reach)
 		shine = (int)((reach - far) * 64 / reach);
 	shine += edge > 0 ? edge / 3 : 0;
@@ -100,7 +102,8 @@ static void measure(const mask *m, int n, itr_scene_object *o)
 				o->area++;
 				lo_x = ITR_MIN(lo_x, x), hi_x = ITR_MAX(hi_x, x + 1), lo_y = ITR_MIN(lo_y, y), hi_y = ITR_MAX(hi_y, y + 1);
 			}
-	o->box[0] = ITR_MIN(lo_x, hi_x), o->box[1] = ITR_MIN(lo_y, hi_y), o->box[2] = ITR_MAX(hi_x - lo_x, 0), o->box[3] = ITR_MAX(hi_y - lo_y, 0);
+	o->box[0] = ITR_MIN(lo_x, hi_x), o->box[1] = ITR_MIN(lo_y, hi_y), o->box[2] = ITR_MAX(hi_x - lo_x, 0),
+	o->box[3] = ITR_MAX(hi_y - lo_y, 0);
 }
 
 static void paint(const brush *b)
@@ -113,7 +116,8 @@ static void paint(const brush *b)
 				continue;
 			int dx = x * 256 + 128 - b->cx, dy = y * 256 + 128 - b->cy, t = 0;
 			if (b->texture != PLAIN) {
-				int u = (int)(((int64_t)dx * b->cos + (int64_t)dy * b->sin) / b->radius), v = (int)(((int64_t)dy * b->cos - (int64_t)dx * b->sin) / b->radius);
+				int u = (int)(((int64_t)dx * b->cos + (int64_t)dy * b->sin) / b->radius),
+				    v = (int)(((int64_t)dy * b->cos - (int64_t)dx * b->sin) / b->radius);
 				t = pattern(b->texture, u, v, pix);
 			}
 			rgb c = { b->main.r + ((b->second.r - b->main.r) * t >> 8), b->main.g + ((b->second.g - b->main.g) * t >> 8),
@@ -136,8 +140,15 @@ static rgb second_colour(rgb c)
 static void draw_object(itr_image *img, itr_scene_object *o, int strength)
 {
 	int n = img->width, soft = ITR_MAX(n * 16 / 1000, 1), margin = 4 * soft + 2;
-	brush b = { .img = img, .n = n, .main = scene_colour(o->colour), .texture = o->texture,
-		.cx = scene_length(o->x, n), .cy = scene_length(o->y, n), .radius = scene_length(o->radius, n), .cos = scene_cos(o->angle), .sin = scene_sin(o->angle) };
+	brush b = { .img = img,
+		    .n = n,
+		    .main = scene_colour(o->colour),
+		    .texture = o->texture,
+		    .cx = scene_length(o->x, n),
+		    .cy = scene_length(o->y, n),
+		    .radius = scene_length(o->radius, n),
+		    .cos = scene_cos(o->angle),
+		    .sin = scene_sin(o->angle) };
 	b.second = second_colour(b.main);
 	scene_shape_mask(&b.shape, o->shape, b.cx, b.cy, b.radius, o->angle, margin);
 	uint8_t *scratch = itr_xmalloc((size_t)ITR_MAX(b.shape.w, b.shape.h));
@@ -190,7 +201,8 @@ void itr_scene_measure(itr_scene *s, int size)
 	for (int i = 0; i < s->n; i++) {
 		itr_scene_object *o = &s->objects[i];
 		mask m;
-		scene_shape_mask(&m, o->shape, scene_length(o->x, size), scene_length(o->y, size), scene_length(o->radius, size), o->angle, 0);
+		scene_shape_mask(&m, o->shape, scene_length(o->x, size), scene_length(o->y, size), scene_length(o->radius, size), o->angle,
+		                 0);
 		measure(&m, size, o);
 		free(m.a);
 	}

@@ -16,8 +16,11 @@ typedef struct outline {
 	int n, second;          /* second: where the second contour begins; n when there is one only */
 } outline;
 
-static const int16_t quarter[65] = {
-	0, 402, 804, 1205, 1606, 2006, 2404, 2801, 3196, 3590, 3981, 4370, 4756, 5139, 5520, 5897, 6270, 6639, 7005, 7366, 7723, 8076, 8423, 8765, 9102, 9434, 9760, 10080, 10394, 10702, 11003, 11297, 11585, 11866, 12140, 12406, 12665, 12916, 13160, 13395, 13623, 13842, 14053, 14256, 14449, 14635, 14811, 14978, 15137, 15286, 15426, 15557, 15679, 15791, 15893, 15986, 16069, 16143, 16207, 16261, 16305, 16340, 16364, 16379, 16384 };
+static const int16_t quarter[65] = { 0,     402,   804,   1205,  1606,  2006,  2404,  2801,  3196,  3590,  3981,  4370,  4756,
+	                             5139,  5520,  5897,  6270,  6639,  7005,  7366,  7723,  8076,  8423,  8765,  9102,  9434,
+	                             9760,  10080, 10394, 10702, 11003, 11297, 11585, 11866, 12140, 12406, 12665, 12916, 13160,
+	                             13395, 13623, 13842, 14053, 14256, 14449, 14635, 14811, 14978, 15137, 15286, 15426, 15557,
+	                             15679, 15791, 15893, 15986, 16069, 16143, 16207, 16261, 16305, 16340, 16364, 16379, 16384 };
 
 int scene_sin(int angle)
 {
@@ -74,7 +77,8 @@ static void square(outline *o)
 static void triangle(outline *o)
 {
 	for (int i = 0; i < 3; i++)
-		add(o, mul(UNIT * 112 / 100, (const int[]){ 0, 14189, -14189 }[i]), mul(UNIT * 112 / 100, (const int[]){ -UNIT, 8192, 8192 }[i]) + UNIT / 8);
+		add(o, mul(UNIT * 112 / 100, (const int[]){ 0, 14189, -14189 }[i]),
+		    mul(UNIT * 112 / 100, (const int[]){ -UNIT, 8192, 8192 }[i]) + UNIT / 8);
 }
 
 static void star(outline *o) { corners(o, 10, UNIT * 112 / 100, UNIT * 48 / 100); }
@@ -132,7 +136,8 @@ static void arrow(outline *o)
 }
 
 /* In the order of the names in scenes_words.c. */
-static void (*const outlines[ITR_SCENE_SHAPES])(outline *) = { circle, square, triangle, star, heart, ring, diamond, hexagon, crescent, cross, flower, arrow };
+static void (*const outlines[ITR_SCENE_SHAPES])(outline *) = { circle,  square,  triangle, star,  heart,  ring,
+	                                                       diamond, hexagon, crescent, cross, flower, arrow };
 
 /* --- filling -------------------------------------------------------------------------------------------------------------------- */
 

@@ -11,40 +11,62 @@ enum { WORDS = 3 };
 
 /* The first word is the plain one. */
 static const char *const shapes[ITR_SCENE_SHAPES][WORDS] = {
-	{ "circle", "disc", "round shape" }, { "square", "square", "box" }, { "triangle", "triangle", "three-cornered shape" }, { "star", "star", "five-pointed star" },
-	{ "heart", "heart", "heart shape" }, { "ring", "ring", "hoop" }, { "diamond", "diamond", "rhombus" }, { "hexagon", "hexagon", "six-sided shape" },
-	{ "crescent", "crescent", "crescent moon" }, { "cross", "cross", "plus sign" }, { "flower", "flower", "blossom" }, { "arrow", "arrow", "arrow" },
+	{ "circle", "disc", "round shape" },
+	{ "square", "square", "box" },
+	{ "triangle", "triangle", "three-cornered shape" },
+	{ "star", "star", "five-pointed star" },
+	{ "heart", "heart", "heart shape" },
+	{ "ring", "ring", "hoop" },
+	{ "diamond", "diamond", "rhombus" },
+	{ "hexagon", "hexagon", "six-sided shape" },
+	{ "crescent", "crescent", "crescent moon" },
+	{ "cross", "cross", "plus sign" },
+	{ "flower", "flower", "blossom" },
+	{ "arrow", "arrow", "arrow" },
 };
 static const char *const colours[ITR_SCENE_COLOURS][WORDS] = {
-	{ "red", "bright red", "scarlet" }, { "orange", "orange", "orange" }, { "yellow", "yellow", "golden" }, { "green", "green", "emerald green" },
-	{ "blue", "blue", "royal blue" }, { "purple", "violet", "purple" }, { "pink", "pink", "rosy" }, { "brown", "brown", "chocolate brown" },
-	{ "black", "black", "jet black" }, { "white", "white", "snow white" }, { "turquoise", "turquoise", "teal" },
+	{ "red", "bright red", "scarlet" },   { "orange", "orange", "orange" },
+	{ "yellow", "yellow", "golden" },     { "green", "green", "emerald green" },
+	{ "blue", "blue", "royal blue" },     { "purple", "violet", "purple" },
+	{ "pink", "pink", "rosy" },           { "brown", "brown", "chocolate brown" },
+	{ "black", "black", "jet black" },    { "white", "white", "snow white" },
+	{ "turquoise", "turquoise", "teal" },
 };
 static const rgb paints[ITR_SCENE_COLOURS] = {
-	{ 216, 44, 46 }, { 242, 138, 34 }, { 252, 214, 52 }, { 52, 158, 72 }, { 42, 96, 206 }, { 132, 66, 178 }, { 246, 140, 182 }, { 120, 74, 42 }, { 36, 36, 42 },
-	{ 244, 244, 240 }, { 42, 190, 182 },
+	{ 216, 44, 46 },   { 242, 138, 34 }, { 252, 214, 52 }, { 52, 158, 72 },   { 42, 96, 206 },  { 132, 66, 178 },
+	{ 246, 140, 182 }, { 120, 74, 42 },  { 36, 36, 42 },   { 244, 244, 240 }, { 42, 190, 182 },
 };
 static const char *const textures[ITR_SCENE_TEXTURES][WORDS] = {
-	{ "", "", "" }, { "striped", "with stripes", "stripy" }, { "dotted", "with dots", "polka-dotted" }, { "checkered", "with checks", "chequered" },
+	{ "", "", "" },
+	{ "striped", "with stripes", "stripy" },
+	{ "dotted", "with dots", "polka-dotted" },
+	{ "checkered", "with checks", "chequered" },
 };
-static const char *const sizes[ITR_SCENE_SIZES][WORDS] = { { "small", "little", "tiny" }, { "", "", "medium-sized" }, { "large", "big", "huge" } };
+static const char *const sizes[ITR_SCENE_SIZES][WORDS] = { { "small", "little", "tiny" },
+	                                                   { "", "", "medium-sized" },
+	                                                   { "large", "big", "huge" } };
 static const char *const places[ITR_SCENE_BACKGROUNDS][WORDS] = {
-	{ "in a blue sky", "high up in the sky", "among the clouds" }, { "on a green meadow", "in the grass", "in a meadow with flowers" },
-	{ "on a sandy beach", "by the sea", "at the seaside" }, { "in the night sky", "in a starry night", "among the stars" },
-	{ "on a wooden table", "on wooden boards", "on a table made of planks" }, { "in front of a brick wall", "on a brick wall", "against a wall of bricks" },
-	{ "on a marble floor", "on polished marble", "on pale stone tiles" }, { "in the snow", "in a snowy landscape", "on a winter day" },
-	{ "on a blackboard", "on a chalkboard", "on a school board" }, { "at sunset", "in front of the setting sun", "in the glow of the evening" },
+	{ "in a blue sky", "high up in the sky", "among the clouds" },
+	{ "on a green meadow", "in the grass", "in a meadow with flowers" },
+	{ "on a sandy beach", "by the sea", "at the seaside" },
+	{ "in the night sky", "in a starry night", "among the stars" },
+	{ "on a wooden table", "on wooden boards", "on a table made of planks" },
+	{ "in front of a brick wall", "on a brick wall", "against a wall of bricks" },
+	{ "on a marble floor", "on polished marble", "on pale stone tiles" },
+	{ "in the snow", "in a snowy landscape", "on a winter day" },
+	{ "on a blackboard", "on a chalkboard", "on a school board" },
+	{ "at sunset", "in front of the setting sun", "in the glow of the evening" },
 };
 /* What "put the scene ..." says. */
 static const char *const moves[ITR_SCENE_BACKGROUNDS] = {
-	"into a blue sky", "onto a green meadow", "onto a sandy beach", "into a starry night sky", "onto a wooden table", "in front of a brick wall", "onto a marble floor",
-	"into the snow", "onto a blackboard", "in front of a sunset",
+	"into a blue sky",          "onto a green meadow", "onto a sandy beach", "into a starry night sky", "onto a wooden table",
+	"in front of a brick wall", "onto a marble floor", "into the snow",      "onto a blackboard",       "in front of a sunset",
 };
 /* Colours that a backdrop would swallow, one bit each. */
 enum { RED, ORANGE, YELLOW, GREEN, BLUE, PURPLE, PINK, BROWN, BLACK, WHITE, TURQUOISE };
 static const unsigned swallowed[ITR_SCENE_BACKGROUNDS] = {
-	1u << WHITE | 1u << BLUE, 1u << GREEN, 1u << TURQUOISE, 1u << BLACK | 1u << BLUE, 1u << BROWN | 1u << ORANGE, 1u << BROWN | 1u << RED, 1u << WHITE, 1u << WHITE,
-	1u << BLACK | 1u << GREEN, 1u << ORANGE | 1u << BLACK,
+	1u << WHITE | 1u << BLUE, 1u << GREEN, 1u << TURQUOISE, 1u << BLACK | 1u << BLUE,  1u << BROWN | 1u << ORANGE,
+	1u << BROWN | 1u << RED,  1u << WHITE, 1u << WHITE,     1u << BLACK | 1u << GREEN, 1u << ORANGE | 1u << BLACK,
 };
 enum { NIGHT = 3, SUNSET = 9 };
 
@@ -119,8 +141,9 @@ static const char *relation(const itr_scene_object *a, const itr_scene_object *b
 
 static const char *position(const itr_scene_object *o)
 {
-	static const char *const names[3][3] = { { "in the upper left corner", "at the top", "in the upper right corner" }, { "on the left", "in the middle", "on the right" },
-		{ "in the lower left corner", "at the bottom", "in the lower right corner" } };
+	static const char *const names[3][3] = { { "in the upper left corner", "at the top", "in the upper right corner" },
+		                                 { "on the left", "in the middle", "on the right" },
+		                                 { "in the lower left corner", "at the bottom", "in the lower right corner" } };
 	int column = o->x < 370 ? 0 : o->x > 630 ? 2 : 1, row = o->y < 370 ? 0 : o->y > 630 ? 2 : 1;
 	return names[row][column];
 }
@@ -215,7 +238,8 @@ static void tell_little(speaker *s, itr_buf *b, const itr_scene *scene)
 
 void itr_scene_captions(const itr_scene *scene, itr_buf captions[ITR_SCENE_CAPTIONS])
 {
-	static void (*const tellers[ITR_SCENE_CAPTIONS])(speaker *, itr_buf *, const itr_scene *) = { tell_all, tell_all_otherwise, tell_colours, tell_one, tell_little };
+	static void (*const tellers[ITR_SCENE_CAPTIONS])(speaker *, itr_buf *, const itr_scene *) = { tell_all, tell_all_otherwise,
+		                                                                                      tell_colours, tell_one, tell_little };
 	speaker s = { .style = 0 };
 	itr_rng_init(&s.r, (uint64_t[]){ scene->own_seed, 5 }, 2);
 	for (int i = 0; i < ITR_SCENE_CAPTIONS; i++) {
@@ -271,9 +295,11 @@ static bool say_change(itr_buf *b, const itr_scene_object *x, const itr_scene_ob
 	if (x->colour != y->colour)
 		itr_buf_printf(b, way ? "make %s %s" : "change the colour of %s to %s", it.data, colours[y->colour][0]);
 	else if (x->shape != y->shape)
-		itr_buf_printf(b, way ? "replace %s with %s %s of the same colour" : "turn %s into %s %s", it.data, an, shapes[y->shape][0]);
+		itr_buf_printf(b, way ? "replace %s with %s %s of the same colour" : "turn %s into %s %s", it.data, an,
+		               shapes[y->shape][0]);
 	else if (x->size != y->size)
-		itr_buf_printf(b, way ? "make %s %s" : "the same with a %2$s version of %1$s", it.data, y->size > x->size ? "larger" : "smaller");
+		itr_buf_printf(b, way ? "make %s %s" : "the same with a %2$s version of %1$s", it.data,
+		               y->size > x->size ? "larger" : "smaller");
 	else
 		say_texture(b, it.data, y->texture, x->texture, way);
 	itr_buf_free(&it);
@@ -283,7 +309,8 @@ static bool say_change(itr_buf *b, const itr_scene_object *x, const itr_scene_ob
 bool itr_scene_edit(const itr_scene *a, const itr_scene *b, itr_buf *text)
 {
 	const itr_scene_object *gone = NULL, *come = NULL;
-	int n_gone = only_in(a, b, &gone), n_come = only_in(b, a, &come), way = (int)(scene_hash((uint32_t)(a->own_seed ^ b->own_seed >> 1)) & 1);
+	int n_gone = only_in(a, b, &gone), n_come = only_in(b, a, &come),
+	    way = (int)(scene_hash((uint32_t)(a->own_seed ^ b->own_seed >> 1)) & 1);
 	speaker plain = { .style = 0 };
 	itr_buf_clear(text);
 	if (a->background != b->background) {

@@ -32,8 +32,9 @@ struct job {
 
 static char *image_name(int64_t index) { return itr_xasprintf("images/%012lld.jpg", (long long)index + 1); }
 
-/* Beside its target, then renamed: a killed run leaves no half picture. No fsync, unlike every other output: thousands of them take longer than drawing, and what a power cut
- * empties is drawn again, byte for byte, by the same command (keep_old looks at both ends of the file). */
+/* Beside its target, then renamed: a killed run leaves no half picture. No fsync, unlike every other output: thousands of them take longer
+ * than drawing, and what a power cut empties is drawn again, byte for byte, by the same command (keep_old looks at both ends of the file).
+ */
 static int write_whole(const char *path, const uint8_t *bytes, size_t n, itr_err *err)
 {
 	char *temp = itr_xasprintf("%s.tmp", path);
@@ -121,8 +122,8 @@ static void print_images(itr_buf *b, const struct job *j)
 {
 	itr_buf_puts(b, ",\"images\":[");
 	for (int64_t i = 0; i < j->o->n; i++)
-		itr_buf_printf(b, "%s{\"license\":0,\"file_name\":\"%012lld.jpg\",\"height\":%d,\"width\":%d,\"id\":%lld}", i ? "," : "", (long long)i + 1, j->size, j->size,
-		               (long long)i + 1);
+		itr_buf_printf(b, "%s{\"license\":0,\"file_name\":\"%012lld.jpg\",\"height\":%d,\"width\":%d,\"id\":%lld}", i ? "," : "",
+		               (long long)i + 1, j->size, j->size, (long long)i + 1);
 	itr_buf_puts(b, "]");
 }
 
@@ -131,7 +132,8 @@ static void print_captions(itr_buf *b, const itr_manifest *m)
 	itr_buf_puts(b, ",\"annotations\":[");
 	for (int64_t i = 0; i < m->n; i++)
 		for (int64_t k = 0; k < m->records[i].n_captions; k++) {
-			itr_buf_printf(b, "%s{\"image_id\":%s,\"id\":%s,\"caption\":", i || k ? "," : "", m->records[i].id, m->records[i].captions[k].id);
+			itr_buf_printf(b, "%s{\"image_id\":%s,\"id\":%s,\"caption\":", i || k ? "," : "", m->records[i].id,
+			               m->records[i].captions[k].id);
 			itr_json_print_string(b, m->records[i].captions[k].text);
 			itr_buf_putc(b, '}');
 		}
@@ -148,13 +150,17 @@ static void print_instances(itr_buf *b, const struct job *j)
 			const itr_scene_object *o = &s->objects[k];
 			itr_buf_puts(b, id ? ",{\"segmentation\":[[" : "{\"segmentation\":[[");
 			scene_print_outline(b, o, j->size);
-			itr_buf_printf(b, "]],\"area\":%lld,\"iscrowd\":0,\"image_id\":%lld,\"bbox\":[%d,%d,%d,%d],\"category_id\":%d,\"id\":%lld}", (long long)o->area, (long long)i + 1,
-			               o->box[0], o->box[1], o->box[2], o->box[3], o->shape + 1, (long long)++id);
+			itr_buf_printf(
+				b,
+				"]],\"area\":%lld,\"iscrowd\":0,\"image_id\":%lld,\"bbox\":[%d,%d,%d,%d],\"category_id\":%d,\"id\":%lld}",
+				(long long)o->area, (long long)i + 1, o->box[0], o->box[1], o->box[2], o->box[3], o->shape + 1,
+				(long long)++id);
 		}
 	}
 	itr_buf_puts(b, "],\"categories\":[");
 	for (int c = 0; c < ITR_SCENE_SHAPES; c++)
-		itr_buf_printf(b, "%s{\"supercategory\":\"shape\",\"id\":%d,\"name\":\"%s\"}", c ? "," : "", c + 1, itr_scene_shape_name(c));
+		itr_buf_printf(b, "%s{\"supercategory\":\"shape\",\"id\":%d,\"name\":\"%s\"}", c ? "," : "", c + 1,
+		               itr_scene_shape_name(c));
 	itr_buf_puts(b, "]}\n");
 }
 
@@ -209,14 +215,20 @@ static void fill_manifest(const struct job *j, itr_manifest *m)
 
 int itr_scenes_write(const char *dir, const itr_scenes_opts *o, itr_manifest *m, const itr_provenance *p, itr_err *err)
 {
-	struct job j = { .o = o, .dir = dir, .size = o->size ? o->size : DEFAULT_SIZE, .quality = o->quality ? o->quality : DEFAULT_QUALITY, .err = err,
-		.lock = PTHREAD_MUTEX_INITIALIZER };
+	struct job j = { .o = o,
+		         .dir = dir,
+		         .size = o->size ? o->size : DEFAULT_SIZE,
+		         .quality = o->quality ? o->quality : DEFAULT_QUALITY,
+		         .err = err,
+		         .lock = PTHREAD_MUTEX_INITIALIZER };
 	char *images = itr_path_join(dir, "images");
 	int rc = itr_path_mkdirs(images, err);
 	if (rc == 0) {
 		j.made = itr_xcalloc((size_t)ITR_MAX(o->n, 1), sizeof *j.made);
 		itr_parallel_for(o->threads, o->n, piece, &j);
-		rc = j.failed ? -1 : o->interrupted && *o->interrupted ? itr_err_set(err, "interrupted; the same command goes on from here") : 0;
+		rc = j.failed                            ? -1
+		     : o->interrupted && *o->interrupted ? itr_err_set(err, "interrupted; the same command goes on from here")
+		                                         : 0;
 	}
 	if (rc == 0) {
 		free(m->root);

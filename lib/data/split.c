@@ -13,7 +13,10 @@ const char *const itr_split_names[] = { "train", "val", "test", "restval", NULL 
 
 int itr_split_find(const char *name)
 {
-	static const struct { const char *name; int part; } others[] = { { "training", ITR_TRAIN }, { "dev", ITR_VAL }, { "valid", ITR_VAL }, { "validation", ITR_VAL } };
+	static const struct {
+		const char *name;
+		int part;
+	} others[] = { { "training", ITR_TRAIN }, { "dev", ITR_VAL }, { "valid", ITR_VAL }, { "validation", ITR_VAL } };
 	for (int i = 0; name && i < ITR_SPLIT_COUNT; i++)
 		if (!strcasecmp(name, itr_split_names[i]))
 			return i;
@@ -26,7 +29,9 @@ int itr_split_find(const char *name)
 int itr_split_named(const char *name, itr_err *err)
 {
 	const int part = itr_split_find(name);
-	return part >= 0 ? part : itr_err_set(err, "unknown split '%s': did you mean '%s'?", name, itr_nearest(name, itr_split_names, ITR_SPLIT_COUNT));
+	return part >= 0 ? part
+	                 : itr_err_set(err, "unknown split '%s': did you mean '%s'?", name,
+	                               itr_nearest(name, itr_split_names, ITR_SPLIT_COUNT));
 }
 
 struct item {
@@ -97,7 +102,8 @@ static int64_t number_groups(itr_groups *g, const struct item *items, int64_t n,
 	return count;
 }
 
-int itr_split_assign_groups(itr_split *part, const char *const *ids, int64_t n, itr_groups *g, const double fractions[3], uint64_t seed, itr_err *err)
+int itr_split_assign_groups(itr_split *part, const char *const *ids, int64_t n, itr_groups *g, const double fractions[3], uint64_t seed,
+                            itr_err *err)
 {
 	if (itr_split_assign(part, ids, n, fractions, seed, err) < 0)  /* the same refusals */
 		return -1;
@@ -105,7 +111,8 @@ int itr_split_assign_groups(itr_split *part, const char *const *ids, int64_t n, 
 	const size_t bytes = (size_t)ITR_MAX(n, 1) * sizeof(int64_t);
 	int64_t *group = itr_xmalloc(bytes), *size = itr_xcalloc(1, bytes), *p = itr_xmalloc(bytes), taken[2] = { 0, 0 }, largest = 0;
 	itr_split *of = itr_xmalloc((size_t)ITR_MAX(n, 1) * sizeof *of);
-	const int64_t count = number_groups(g, items, n, group, size), test = (int64_t)floor((double)n * fractions[2]), val = (int64_t)floor((double)n * fractions[1]);
+	const int64_t count = number_groups(g, items, n, group, size), test = (int64_t)floor((double)n * fractions[2]),
+		      val = (int64_t)floor((double)n * fractions[1]);
 	itr_rng rng;
 	itr_rng_seed(&rng, seed);
 	itr_rng_permutation(&rng, count, p);
@@ -123,8 +130,10 @@ int itr_split_assign_groups(itr_split *part, const char *const *ids, int64_t n, 
 	free(p);
 	free(of);
 	if (n && fractions[0] > 0 && taken[0] + taken[1] == n)
-		return itr_err_set(err, "the groups leave nothing for train: %lld groups of %lld rows, the largest of %lld; split by something finer, or by image", (long long)count, (long long)n,
-		                   (long long)largest);
+		return itr_err_set(err,
+		                   "the groups leave nothing for train: %lld groups of %lld rows, the largest of %lld; split by something "
+		                   "finer, or by image",
+		                   (long long)count, (long long)n, (long long)largest);
 	return 0;
 }
 

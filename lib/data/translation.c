@@ -14,13 +14,15 @@
 enum { LATENT = 64, CAPTIONS = 5, BLOCK = 500 };        /* rows that one generator draws: a multiple of CAPTIONS */
 enum { MAP_TEXT = 1, MAP_IMAGE = 2, ROWS_IMAGE = 3, ROWS_TEXT = 4 };
 
-/* What a caption says about its picture: 1/sqrt(1 + BLUR^2) = 0.45 is the correlation of their latents, which leaves the best possible search far from perfect. */
+/* What a caption says about its picture: 1/sqrt(1 + BLUR^2) = 0.45 is the correlation of their latents, which leaves the best possible
+ * search far from perfect. */
 static const float BLUR = 2;
 
 struct side {
 	bool text;
 	uint64_t seed;
-	int64_t first, rows, dim;       /* first: number of the first row of the whole series, so that the test captions continue the training ones */
+	/* first: number of the first row of the whole series, so that the test captions continue the training ones */
+	int64_t first, rows, dim;
 	const float *map;               /* (LATENT, dim) */
 	float *x;
 	void (*progress)(void *ctx, int64_t rows);
@@ -138,7 +140,8 @@ static int put_images(itr_npz_writer *w, struct side *s, int threads, itr_err *e
 	return rc < 0 ? rc : put_names(w, "images/names", s->first, s->rows, "name", err);
 }
 
-static int write_file(const char *dir, const char *name, struct side *text, struct side *image, const itr_provenance *p, int threads, itr_err *err)
+static int write_file(const char *dir, const char *name, struct side *text, struct side *image, const itr_provenance *p, int threads,
+                      itr_err *err)
 {
 	char *path = itr_path_join(dir, name);
 	itr_npz_writer *w = itr_npz_create(path, false, err);
@@ -155,7 +158,8 @@ static int write_file(const char *dir, const char *name, struct side *text, stru
 	return rc;
 }
 
-int itr_translation_write(const char *dir, int64_t images, uint64_t seed, const itr_provenance *p, int threads, void (*progress)(void *ctx, int64_t rows), void *ctx, itr_err *err)
+int itr_translation_write(const char *dir, int64_t images, uint64_t seed, const itr_provenance *p, int threads,
+                          void (*progress)(void *ctx, int64_t rows), void *ctx, itr_err *err)
 {
 	float *a = make_map(seed, MAP_TEXT, ITR_TRANSLATION_TEXT_DIM), *b = make_map(seed, MAP_IMAGE, ITR_TRANSLATION_IMAGE_DIM);
 	struct side text = { true, seed, 0, images * CAPTIONS, ITR_TRANSLATION_TEXT_DIM, a, NULL, progress, ctx };

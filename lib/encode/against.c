@@ -46,14 +46,15 @@ static int64_t *matched(const struct side *a, const struct side *b, const char *
 	return NULL;
 }
 
-static int compare(const struct side *a, const struct side *b, float *(*read)(const itr_features *, const int64_t *, int64_t, itr_err *), const itr_features *fa, const itr_features *fb,
-                   itr_against_side *out, itr_err *err)
+static int compare(const struct side *a, const struct side *b, float *(*read)(const itr_features *, const int64_t *, int64_t, itr_err *),
+                   const itr_features *fa, const itr_features *fb, itr_against_side *out, itr_err *err)
 {
 	*out = (itr_against_side){ .rows = 0 };
 	if (!a->dim && !b->dim)
 		return 0;
 	if (a->dim != b->dim)
-		return itr_err_set(err, "%s vectors of %lld numbers and of %lld ('%s') cannot be compared", a->what, (long long)a->dim, (long long)b->dim, fb->path);
+		return itr_err_set(err, "%s vectors of %lld numbers and of %lld ('%s') cannot be compared", a->what, (long long)a->dim,
+		                   (long long)b->dim, fb->path);
 	int64_t *row = matched(a, b, fb->path, err);
 	float *x = row ? read(fa, NULL, 0, err) : NULL, *y = x ? read(fb, row, a->rows, err) : NULL;
 	if (y && a->rows) {
@@ -72,8 +73,10 @@ static int compare(const struct side *a, const struct side *b, float *(*read)(co
 
 int itr_verify_against(const itr_features *a, const itr_features *b, itr_against *out, itr_err *err)
 {
-	const struct side image[2] = { { "image", a->image_id, a->n_images, a->image_dim }, { "image", b->image_id, b->n_images, b->image_dim } };
-	const struct side text[2] = { { "caption", a->text_id, a->n_texts, a->text_dim }, { "caption", b->text_id, b->n_texts, b->text_dim } };
+	const struct side image[2] = { { "image", a->image_id, a->n_images, a->image_dim },
+		                       { "image", b->image_id, b->n_images, b->image_dim } };
+	const struct side text[2] = { { "caption", a->text_id, a->n_texts, a->text_dim },
+		                      { "caption", b->text_id, b->n_texts, b->text_dim } };
 	if (compare(&image[0], &image[1], itr_features_images, a, b, &out->image, err) < 0)
 		return -1;
 	return compare(&text[0], &text[1], itr_features_texts, a, b, &out->text, err);
@@ -82,7 +85,8 @@ int itr_verify_against(const itr_features *a, const itr_features *b, itr_against
 static void print_side(const char *what, const itr_against_side *s, itr_buf *b)
 {
 	if (s->rows)
-		itr_buf_printf(b, "%-9s %lld: cosine at least %.6f, 1 %% below %.6f, median %.6f, mean %.6f\n", what, (long long)s->rows, s->least, s->percentile, s->median, s->mean);
+		itr_buf_printf(b, "%-9s %lld: cosine at least %.6f, 1 %% below %.6f, median %.6f, mean %.6f\n", what, (long long)s->rows,
+		               s->least, s->percentile, s->median, s->mean);
 }
 
 void itr_against_print(const itr_against *v, itr_buf *out)

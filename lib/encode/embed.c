@@ -11,7 +11,7 @@
 #include "linear/projection.h"
 #include "tensor/rows.h"
 
-/* --- rows of a split ---------------------------------------------------------------------------------------------------------------------- */
+/* --- rows of a split ------------------------------------------------------------------------------------------------------------------ */
 
 struct rows {
 	int64_t *images, *texts, n_images, n_texts;     /* of the store */
@@ -40,7 +40,8 @@ static void shuffle_texts(struct rows *s, uint64_t seed)
 	free(old);
 }
 
-/* A store without a split, and a model that remembers how its own data were dealt out: the store is dealt out alike, or its training rows would count as test. */
+/* A store without a split, and a model that remembers how its own data were dealt out: the store is dealt out alike, or its training rows
+ * would count as test. */
 static int deal_out(itr_features *f, const itr_projection *m, const char *model, itr_err *err)
 {
 	char hash[3][ITR_SHA256_HEX];
@@ -68,8 +69,8 @@ static int select_rows(const itr_features *f, const itr_embed_opts *o, struct ro
 		s->texts = all_rows(s->n_texts = f->n_texts);
 	}
 	if (!s->n_images || !s->n_texts)
-		return itr_err_set(err, "'%s' has %lld images and %lld captions in split '%s': nothing to embed", f->path, (long long)s->n_images, (long long)s->n_texts,
-		                   o->has_split ? itr_split_names[o->split] : "all");
+		return itr_err_set(err, "'%s' has %lld images and %lld captions in split '%s': nothing to embed", f->path,
+		                   (long long)s->n_images, (long long)s->n_texts, o->has_split ? itr_split_names[o->split] : "all");
 	if (o->shuffle_queries)
 		shuffle_texts(s, o->seed);
 	int64_t *place = itr_xmalloc((size_t)f->n_images * sizeof *place);
@@ -83,16 +84,19 @@ static int select_rows(const itr_features *f, const itr_embed_opts *o, struct ro
 }
 
 /* The model applied to one side, x[i] being of the store's row row[i]; x is freed. NULL with err. */
-static float *apply(const itr_projection *p, const char *model, itr_side side, const itr_features *f, const int64_t *row, float *x, int64_t rows, int64_t *zero, int threads, itr_err *err)
+static float *apply(const itr_projection *p, const char *model, itr_side side, const itr_features *f, const int64_t *row, float *x,
+                    int64_t rows, int64_t *zero, int threads, itr_err *err)
 {
 	const itr_projection_side *s = &p->side[side];
 	const char *what = side == ITR_SIDE_TEXT ? "text" : "image", *encoder = side == ITR_SIDE_TEXT ? f->text_encoder : f->image_encoder;
 	int64_t dim = side == ITR_SIDE_TEXT ? f->text_dim : f->image_dim;
 	float *out = NULL;
 	if (s->in != dim)
-		itr_err_set(err, "model '%s' takes %s vectors of %lld numbers, '%s' holds %lld", model, what, (long long)s->in, f->path, (long long)dim);
+		itr_err_set(err, "model '%s' takes %s vectors of %lld numbers, '%s' holds %lld", model, what, (long long)s->in, f->path,
+		            (long long)dim);
 	else if (s->encoder && s->encoder[0] && encoder && strcmp(s->encoder, encoder))
-		itr_err_set(err, "model '%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", model, what, s->encoder, f->path, encoder);
+		itr_err_set(err, "model '%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", model, what, s->encoder,
+		            f->path, encoder);
 	else {
 		out = itr_aligned_alloc((size_t)(rows * p->dim) * sizeof *out);
 		const int64_t bad = itr_projection_apply(p, side, x, rows, out, zero, threads);
@@ -107,19 +111,23 @@ static float *apply(const itr_projection *p, const char *model, itr_side side, c
 }
 
 /* The vectors as the model gives them, unit rows. The base size, or -1. */
-static int64_t map_rows(const itr_features *f, const itr_projection *p, const itr_embed_opts *o, struct rows *s, itr_provenance *provenance, itr_embed_result *r, itr_err *err)
+static int64_t map_rows(const itr_features *f, const itr_projection *p, const itr_embed_opts *o, struct rows *s, itr_provenance *provenance,
+                        itr_embed_result *r, itr_err *err)
 {
 	if (!f->image_dim || !f->text_dim)
 		return itr_err_set(err, "'%s' has no %s vectors", f->path, f->image_dim ? "text" : "image");
 	if (!o->model && f->image_dim != f->text_dim)
-		return itr_err_set(err, "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model ({train} makes one)", f->path,
-		                   (long long)f->image_dim, (long long)f->text_dim);
+		return itr_err_set(err,
+		                   "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model "
+		                   "({train} makes one)",
+		                   f->path, (long long)f->image_dim, (long long)f->text_dim);
 	int64_t base = p ? p->dim : f->image_dim;
 	s->image = itr_features_images(f, s->images, s->n_images, err);
 	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
 	if (p && s->text) {
 		s->image = apply(p, o->model, ITR_SIDE_IMAGE, f, s->images, s->image, s->n_images, &r->zero_images, o->threads, err);
-		s->text = s->image ? apply(p, o->model, ITR_SIDE_TEXT, f, s->texts, s->text, s->n_texts, &r->zero_texts, o->threads, err) : (itr_aligned_free(s->text), NULL);
+		s->text = s->image ? apply(p, o->model, ITR_SIDE_TEXT, f, s->texts, s->text, s->n_texts, &r->zero_texts, o->threads, err)
+		                   : (itr_aligned_free(s->text), NULL);
 	} else if (s->text) {
 		r->zero_images = itr_rows_normalize(s->image, s->n_images, base, o->threads);
 		r->zero_texts = itr_rows_normalize(s->text, s->n_texts, base, o->threads);
@@ -129,7 +137,7 @@ static int64_t map_rows(const itr_features *f, const itr_projection *p, const it
 	return s->text ? base : -1;
 }
 
-/* --- sizes and output ----------------------------------------------------------------------------------------------------------------------- */
+/* --- sizes and output ----------------------------------------------------------------------------------------------------------------- */
 
 static int add_dim(itr_embed_result *r, int64_t dim, const char *how, itr_err *err)
 {
@@ -188,7 +196,8 @@ static int put_ids(itr_npz_writer *w, const char *name, char *const *id, const i
 	return rc;
 }
 
-static int write_npz(const itr_features *f, const struct rows *s, const itr_embed_opts *o, const itr_embed_result *r, const char *out, const itr_provenance *p, itr_err *err)
+static int write_npz(const itr_features *f, const struct rows *s, const itr_embed_opts *o, const itr_embed_result *r, const char *out,
+                     const itr_provenance *p, itr_err *err)
 {
 	itr_npz_writer *w = itr_npz_create(out, false, err);
 	if (!w)

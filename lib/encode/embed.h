@@ -23,9 +23,9 @@ typedef struct itr_embed_result {
 	int64_t zero_texts, zero_images; /* rows without direction: they stay zero */
 } itr_embed_result;
 
-/* A store without a split is dealt out as the model's own data were (f then has that split), and refused where it is not those. Writes text_D, video_D (float32, unit rows), ground_truth (int64: row of the image), text_ids, video_ids, itr_provenance. No sizes given: the base size.
- * p (may be NULL) is
- * marked synthetic when the store or the model is. 0, or -1 with err and nothing written. */
+/* A store without a split is dealt out as the model's own data were (f then has that split), and refused where it is not those. Writes
+ * text_D, video_D (float32, unit rows), ground_truth (int64: row of the image), text_ids, video_ids, itr_provenance. No sizes given: the
+ * base size. p (may be NULL) is marked synthetic when the store or the model is. 0, or -1 with err and nothing written. */
 ITR_MUST_USE int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err);
 
 #endif

@@ -16,7 +16,8 @@ static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_
 	e->input_bytes = INPUT;
 	e->fast_side = ITR_CLASSIC_SIDE;
 	e->state = itr_classic_new();
-	snprintf(e->preprocess, sizeof e->preprocess, "classic-1: resize %dx%d bilinear, the whole picture (aspect ratio not kept)", ITR_CLASSIC_SIDE, ITR_CLASSIC_SIDE);
+	snprintf(e->preprocess, sizeof e->preprocess, "classic-1: resize %dx%d bilinear, the whole picture (aspect ratio not kept)",
+	         ITR_CLASSIC_SIDE, ITR_CLASSIC_SIDE);
 	return 0;
 }
 
@@ -50,7 +51,8 @@ static void encode_one(void *ctx, int64_t i, int worker)
 {
 	const struct batch *b = ctx;
 	(void)worker;
-	itr_classic_describe(b->e->state, b->inputs + i * INPUT, b->pooled + i * ITR_CLASSIC_DIM, b->patches ? b->patches + i * PATCHES * ITR_CLASSIC_DIM : NULL);
+	itr_classic_describe(b->e->state, b->inputs + i * INPUT, b->pooled + i * ITR_CLASSIC_DIM,
+	                     b->patches ? b->patches + i * PATCHES * ITR_CLASSIC_DIM : NULL);
 }
 
 static int encode_images(const itr_encoder *e, const void *inputs, int64_t n, int threads, float *pooled, float *patches, itr_err *err)

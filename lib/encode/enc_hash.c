@@ -9,7 +9,8 @@ static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_
 {
 	(void)modality, (void)o, (void)err;
 	e->dim = e->token_dim = ITR_HASH_DIM;
-	snprintf(e->preprocess, sizeof e->preprocess, "hash-1: NFKC, lower case, words and word pairs, %d slots each, pairs at %g", ITR_HASH_SLOTS, (double)ITR_HASH_PAIR_WEIGHT);
+	snprintf(e->preprocess, sizeof e->preprocess, "hash-1: NFKC, lower case, words and word pairs, %d slots each, pairs at %g",
+	         ITR_HASH_SLOTS, (double)ITR_HASH_PAIR_WEIGHT);
 	return 0;
 }
 
@@ -28,8 +29,8 @@ static void encode_one(void *ctx, int64_t i, int worker)
 		b->length[i] = itr_hash_tokens(b->texts[i], b->max_tokens, b->tokens + i * b->max_tokens * ITR_HASH_DIM);
 }
 
-static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens, int64_t max_tokens,
-                        int64_t *length, itr_err *err)
+static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens,
+                        int64_t max_tokens, int64_t *length, itr_err *err)
 {
 	(void)e, (void)err;
 	struct batch b = { texts, pooled, tokens, max_tokens, length };

@@ -70,7 +70,9 @@ static void settle(itr_encoder *e, itr_tower *w, bool borrowed, const itr_encode
 static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
 {
 	const bool image = modality == ITR_MODALITY_IMAGE;
-	itr_tower_opts t = { .weights = o->weights, .vocabulary = image ? NULL : o->vocabulary, .preset = image ? o->preset : NULL, .threads = o->threads };
+	itr_tower_opts t = {
+		.weights = o->weights, .vocabulary = image ? NULL : o->vocabulary, .preset = image ? o->preset : NULL, .threads = o->threads
+	};
 	if (!image) {
 		t.prompt = o->prompt;
 		t.prompt_name = o->prompt_name;
@@ -107,7 +109,8 @@ static int encode_images(const itr_encoder *e, const void *inputs, int64_t n, in
 }
 
 /* Rows of a text's tokens, cut to max_tokens, zeros behind. `start` counts from this forward's first token. */
-static void copy_tokens(const itr_encoder *e, const float *states, const int64_t *start, int64_t n, int64_t max_tokens, float *tokens, int64_t *length)
+static void copy_tokens(const itr_encoder *e, const float *states, const int64_t *start, int64_t n, int64_t max_tokens, float *tokens,
+                        int64_t *length)
 {
 	for (int64_t i = 0; i < n; i++) {
 		int64_t used = ITR_MIN(start[i + 1] - start[i], max_tokens);
@@ -118,21 +121,24 @@ static void copy_tokens(const itr_encoder *e, const float *states, const int64_t
 	}
 }
 
-static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens, int64_t max_tokens, int64_t *length, itr_err *err)
+static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens,
+                        int64_t max_tokens, int64_t *length, itr_err *err)
 {
 	struct state *s = e->state;
 	int32_t *ids;
 	int64_t *start;
 	(void)err;
 	itr_tower_tokenize(s->tower, texts, n, threads, &ids, &start);
-	int64_t *own = itr_xmalloc((size_t)(n + 1) * sizeof *own);              /* a forward's own tokens, counted from its first: recurrent ops insist on it */
+	/* a forward's own tokens, counted from its first: recurrent ops insist on it */
+	int64_t *own = itr_xmalloc((size_t)(n + 1) * sizeof *own);
 	for (int64_t i = 0, k; i < n; i += k) {
 		for (k = 1; i + k < n && start[i + k + 1] - start[i] <= TOKENS; k++)
 			;
 		for (int64_t c = 0; c <= k; c++)
 			own[c] = start[i + c] - start[i];
 		itr_tape_reset(s->tape, 0);
-		itr_tower_out y = itr_tower_forward(s->tape, s->tower, &(itr_tower_in){ .n = k, .ids = ids + start[i], .start = own }, tokens != NULL);
+		itr_tower_out y = itr_tower_forward(s->tape, s->tower, &(itr_tower_in){ .n = k, .ids = ids + start[i], .start = own },
+		                                    tokens != NULL);
 		memcpy(pooled + i * e->dim, y.pooled->data, (size_t)(k * e->dim) * sizeof *pooled);
 		if (tokens)
 			copy_tokens(e, y.states->data, start + i, k, max_tokens, tokens + i * max_tokens * e->token_dim, length + i);
@@ -143,16 +149,23 @@ static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t 
 	return 0;
 }
 
-/* --- the table ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------------------------------------------------ */
 
 #define ITR_TOWER(shown, modality, symbol) extern const itr_tower_ops itr_tower_##symbol;
 #include "model/towers.def"
 #undef ITR_TOWER
 
 static const itr_encoder_desc table[] = {
-#define ITR_TOWER(shown, m, symbol) \
-	{ .name = shown, .modality = ITR_MODALITY_##m, .needs_weights = true, .tower = &itr_tower_##symbol, .create = create, .destroy = destroy, .prepare = prepare, \
-	  .encode_images = encode_images, .encode_texts = encode_texts },
+#define ITR_TOWER(shown, m, symbol)                                                                                                        \
+	{ .name = shown,                                                                                                                   \
+	  .modality = ITR_MODALITY_##m,                                                                                                    \
+	  .needs_weights = true,                                                                                                           \
+	  .tower = &itr_tower_##symbol,                                                                                                    \
+	  .create = create,                                                                                                                \
+	  .destroy = destroy,                                                                                                              \
+	  .prepare = prepare,                                                                                                              \
+	  .encode_images = encode_images,                                                                                                  \
+	  .encode_texts = encode_texts },
 #include "model/towers.def"
 #undef ITR_TOWER
 };

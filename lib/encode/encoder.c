@@ -78,8 +78,9 @@ itr_encoder *itr_encoder_new(const char *name, enum itr_modality modality, const
 	if (!d)
 		return NULL;
 	if (d->needs_weights && !o->weights) {
-		itr_err_set(err, "encoder '%s' needs its weights: give --%s-weights PATH ('{fetch-model} --list' shows what can be fetched)", name,
-		            modality == ITR_MODALITY_IMAGE ? "image" : "text");
+		itr_err_set(err,
+		            "encoder '%s' needs its weights: give --%s-weights PATH ('{fetch-model} --list' shows what can be fetched)",
+		            name, modality == ITR_MODALITY_IMAGE ? "image" : "text");
 		return NULL;
 	}
 	if (!d->tower && o->pooling) {

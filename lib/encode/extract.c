@@ -52,7 +52,8 @@ static int check_records(const itr_manifest *m, itr_err *err)
 	for (int64_t i = 0; i < m->n; i++)
 		without += !m->records[i].split || !m->records[i].split[0];
 	if (without && without < m->n)
-		return itr_err_set(err, "%lld of %lld records have no 'split'; give one to all or to none", (long long)without, (long long)m->n);
+		return itr_err_set(err, "%lld of %lld records have no 'split'; give one to all or to none", (long long)without,
+		                   (long long)m->n);
 	return 0;
 }
 
@@ -62,9 +63,15 @@ static itr_features_side side_of(const itr_encoder *e, bool parts, bool normaliz
 		return (itr_features_side){ .encoder = NULL };
 	bool image = e->modality == ITR_MODALITY_IMAGE;
 	return (itr_features_side){
-		.encoder = e->desc->name, .weights_sha256 = e->weights_sha256, .preprocess = e->preprocess, .normalized = normalize, .dim = e->dim,
-		.grid = parts && image ? e->grid : 0, .patch_dim = parts && image ? e->patch_dim : 0,
-		.max_tokens = parts && !image ? max_tokens : 0, .token_dim = parts && !image ? e->token_dim : 0,
+		.encoder = e->desc->name,
+		.weights_sha256 = e->weights_sha256,
+		.preprocess = e->preprocess,
+		.normalized = normalize,
+		.dim = e->dim,
+		.grid = parts && image ? e->grid : 0,
+		.patch_dim = parts && image ? e->patch_dim : 0,
+		.max_tokens = parts && !image ? max_tokens : 0,
+		.token_dim = parts && !image ? e->token_dim : 0,
 	};
 }
 
@@ -73,7 +80,8 @@ static int say_fast_decode(itr_encoder *e, itr_err *err)
 {
 	size_t n = e ? strlen(e->preprocess) : 0;
 	if (!e || e->fast_side <= 0)
-		return itr_err_set(err, "--fast-decode: %s%s%s", e ? "encoder '" : "there is no image encoder", e ? e->desc->name : "", e ? "' wants the full picture" : "");
+		return itr_err_set(err, "--fast-decode: %s%s%s", e ? "encoder '" : "there is no image encoder", e ? e->desc->name : "",
+		                   e ? "' wants the full picture" : "");
 	snprintf(e->preprocess + n, sizeof e->preprocess - n, "; JPEG at 1/2, 1/4, 1/8 not below %d", e->fast_side);
 	return 0;
 }
@@ -81,16 +89,24 @@ static int say_fast_decode(itr_encoder *e, itr_err *err)
 /* An option about a network says nothing where there is none, and "int8" in the record of a store of classic features would be untrue. */
 static int check_meant(const itr_extract_opts *o, const itr_encoder *image, const itr_encoder *text, itr_err *err)
 {
-	const bool tower[2] = { text && text->desc->tower, image && image->desc->tower }, both = o->image_weights && o->image_weights == o->text_weights;
-	const struct { const char *option, *which; bool given, means; } all[] = {
-		{ "weights", "", both, tower[0] || tower[1] }, { "precision", "", o->compute != ITR_COMPUTE_F32, tower[0] || tower[1] },
-		{ "image-weights", "image ", !both && o->image_weights, tower[1] }, { "preset", "image ", o->preset, tower[1] },
-		{ "text-weights", "text ", !both && o->text_weights, tower[0] }, { "vocabulary", "text ", o->vocabulary, tower[0] }, { "pooling", "text ", o->pooling, tower[0] },
-		{ "prompt", "text ", o->prompt, tower[0] }, { "prompt-name", "text ", o->prompt_name, tower[0] },
+	const bool tower[2] = { text && text->desc->tower, image && image->desc->tower },
+		   both = o->image_weights && o->image_weights == o->text_weights;
+	const struct { const char *option, *which; bool given, means;
+	} all[] = {
+		{ "weights", "", both, tower[0] || tower[1] },
+		{ "precision", "", o->compute != ITR_COMPUTE_F32, tower[0] || tower[1] },
+		{ "image-weights", "image ", !both && o->image_weights, tower[1] },
+		{ "preset", "image ", o->preset, tower[1] },
+		{ "text-weights", "text ", !both && o->text_weights, tower[0] },
+		{ "vocabulary", "text ", o->vocabulary, tower[0] },
+		{ "pooling", "text ", o->pooling, tower[0] },
+		{ "prompt", "text ", o->prompt, tower[0] },
+		{ "prompt-name", "text ", o->prompt_name, tower[0] },
 	};
 	for (int i = 0; i < ITR_LEN(all); i++)
 		if (all[i].given && !all[i].means)
-			return itr_err_set(err, "--%s would change nothing: no %sencoder given here is a network with weights (--list)", all[i].option, all[i].which);
+			return itr_err_set(err, "--%s would change nothing: no %sencoder given here is a network with weights (--list)",
+			                   all[i].option, all[i].which);
 	return 0;
 }
 
@@ -98,13 +114,20 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
 	const itr_encoder_opts own = { .compute = o->compute, .threads = o->threads };
-	if (o->model && (!(j->model = itr_model_file_open(o->model, o->compute, o->threads, err)) || !(j->image = itr_model_encoder_new(j->model, ITR_MODALITY_IMAGE, &own, err)) ||
+	if (o->model && (!(j->model = itr_model_file_open(o->model, o->compute, o->threads, err)) ||
+	                 !(j->image = itr_model_encoder_new(j->model, ITR_MODALITY_IMAGE, &own, err)) ||
 	                 !(j->text = itr_model_encoder_new(j->model, ITR_MODALITY_TEXT, &own, err))))
 		return -1;
 	if (!o->image_encoder && !o->text_encoder && !o->model)
 		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
 	itr_encoder_opts image = { .weights = o->image_weights, .preset = o->preset, .compute = o->compute, .threads = o->threads };
-	itr_encoder_opts text = { .weights = o->text_weights, .pooling = o->pooling, .vocabulary = o->vocabulary, .prompt = o->prompt, .prompt_name = o->prompt_name, .compute = o->compute, .threads = o->threads };
+	itr_encoder_opts text = { .weights = o->text_weights,
+		                  .pooling = o->pooling,
+		                  .vocabulary = o->vocabulary,
+		                  .prompt = o->prompt,
+		                  .prompt_name = o->prompt_name,
+		                  .compute = o->compute,
+		                  .threads = o->threads };
 	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_MODALITY_IMAGE, &image, err)))
 		return -1;
 	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_MODALITY_TEXT, &text, err)))
@@ -112,9 +135,11 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 	if (!o->model && check_meant(o, j->image, j->text, err) < 0)
 		return -1;
 	if (o->patches && !(j->image && j->image->patch_dim))
-		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder", j->image ? j->image->desc->name : "", j->image ? "' has none" : "");
+		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder",
+		                   j->image ? j->image->desc->name : "", j->image ? "' has none" : "");
 	if (o->tokens && !(j->text && j->text->token_dim))
-		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder", j->text ? j->text->desc->name : "", j->text ? "' has none" : "");
+		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder",
+		                   j->text ? j->text->desc->name : "", j->text ? "' has none" : "");
 	return o->fast_decode ? say_fast_decode(j->image, err) : 0;
 }
 
@@ -127,7 +152,8 @@ static int plan(itr_extract_job *j, itr_err *err)
 	shard_range(j->m, o, &j->first, &end);
 	j->n = end - j->first;
 	if (j->n == 0)
-		return itr_err_set(err, "shard %lld/%lld of %lld records is empty", (long long)o->shard, (long long)o->shards, (long long)j->m->n);
+		return itr_err_set(err, "shard %lld/%lld of %lld records is empty", (long long)o->shard, (long long)o->shards,
+		                   (long long)j->m->n);
 	j->part_rows = o->part_rows > 0 ? o->part_rows : PART_ROWS;
 	j->batch = o->batch > 0 ? o->batch : j->image && j->image->batch ? j->image->batch : BATCH;
 	j->layout = (itr_features_layout){ .n_images = j->n, .image = side_of(j->image, o->patches, o->normalize, 0),
@@ -142,7 +168,7 @@ static int plan(itr_extract_job *j, itr_err *err)
 	return 0;
 }
 
-/* --- the folder of parts --------------------------------------------------------------------------------------------------------------- */
+/* --- the folder of parts -------------------------------------------------------------------------------------------------------------- */
 
 static char *part_path(const char *folder, int64_t index)
 {
@@ -174,7 +200,9 @@ static int check_disk(const itr_extract_job *j, const char *folder, const char *
 	double share = (double)(j->r->parts - kept) / (double)j->r->parts, need = (double)whole * (1 + share) + 1e6;
 	itr_info("'%s' will take about %.1f MB, and its parts as much while it is made", out, (double)whole / 1e6);
 	if (free_bytes >= 0 && need > (double)free_bytes)
-		return itr_err_set(err, "'%s' and its parts need %.1f MB more, the disk has %.1f MB: leave out --patches or --tokens, cut with --shard, or use another disk",
+		return itr_err_set(err,
+		                   "'%s' and its parts need %.1f MB more, the disk has %.1f MB: leave out --patches or --tokens, cut with "
+		                   "--shard, or use another disk",
 		                   out, need / 1e6, (double)free_bytes / 1e6);
 	return 0;
 }
@@ -215,7 +243,8 @@ static int make_parts(itr_extract_job *j, itr_part *parts, const char *folder, c
 		free(path);
 		if (rc < 0) {
 			if (j->o->interrupted && *j->o->interrupted)
-				itr_err_set(err, "interrupted: %lld of %lld parts are finished in '%s'; the same command resumes", (long long)i, (long long)j->r->parts, folder);
+				itr_err_set(err, "interrupted: %lld of %lld parts are finished in '%s'; the same command resumes",
+				            (long long)i, (long long)j->r->parts, folder);
 			return -1;
 		}
 		say_failures(&parts[i]);
@@ -225,7 +254,7 @@ static int make_parts(itr_extract_job *j, itr_part *parts, const char *folder, c
 	return 0;
 }
 
-/* --- parts -> store ---------------------------------------------------------------------------------------------------------------------- */
+/* --- parts -> store ------------------------------------------------------------------------------------------------------------------- */
 
 struct index {
 	itr_features_index x;
@@ -270,7 +299,8 @@ static void collect_labels(struct index *x, const itr_record *const *kept)
 }
 
 /* Parts by the rule of a model's own data. */
-static int assign(itr_split *part, const itr_split_note *note, const itr_record *const *kept, const char *const *id, int64_t n, itr_err *err)
+static int assign(itr_split *part, const itr_split_note *note, const itr_record *const *kept, const char *const *id, int64_t n,
+                  itr_err *err)
 {
 	itr_split_rule rule;
 	if (!itr_split_rule_of(&rule, note->by, note->groups) || rule.by == ITR_SPLIT_BY_CAPTION || rule.by == ITR_SPLIT_BY_NEAR)
@@ -286,7 +316,8 @@ static int assign(itr_split *part, const itr_split_note *note, const itr_record 
 	return rc;
 }
 
-/* Pictures that nobody has dealt out are dealt out as they were for training, so that evaluate can tell them apart; other pictures than those of the training stay without a split. */
+/* Pictures that nobody has dealt out are dealt out as they were for training, so that evaluate can tell them apart; other pictures than
+ * those of the training stay without a split. */
 static void deal_out(const itr_extract_job *j, const itr_record *const *kept, const char *const *id, const char **split, int64_t n)
 {
 	const itr_split_note *note = &j->model->split;
@@ -333,8 +364,12 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 			x->text_image[t] = i;
 		}
 	}
-	x->x = (itr_features_index){ .image_id = id, .image_split = split, .image_path = (const char *const *)x->paths, .text_id = text_id, .caption = caption,
-	                             .text_image = x->text_image };
+	x->x = (itr_features_index){ .image_id = id,
+		                     .image_split = split,
+		                     .image_path = (const char *const *)x->paths,
+		                     .text_id = text_id,
+		                     .caption = caption,
+		                     .text_image = x->text_image };
 	if (j->model)
 		deal_out(j, kept, id, split, x->n);
 	collect_labels(x, kept);
@@ -438,9 +473,12 @@ static int too_many_failed(const itr_extract_job *j, const itr_part *parts, cons
 	int64_t failed = j->r->failed, good = j->n - failed;
 	while (!parts->n_failed)
 		parts++;
-	return itr_err_set(err, "%lld of %lld images failed, --max-failed allows %lld: '%s' was not written. The first: %.*s. The %lld good ones wait in '%s': repair the others and "
-	                   "run the same command again, or accept the loss with --max-failed %lld", (long long)failed, (long long)j->n, (long long)j->o->max_failed, out,
-	                   (int)strcspn(parts->failures, "\n"), parts->failures, (long long)good, folder, (long long)failed);
+	return itr_err_set(err,
+	                   "%lld of %lld images failed, --max-failed allows %lld: '%s' was not written. The first: %.*s. The %lld good "
+	                   "ones wait in '%s': repair the others and "
+	                   "run the same command again, or accept the loss with --max-failed %lld",
+	                   (long long)failed, (long long)j->n, (long long)j->o->max_failed, out, (int)strcspn(parts->failures, "\n"),
+	                   parts->failures, (long long)good, folder, (long long)failed);
 }
 
 static int run_job(itr_extract_job *j, const char *folder, const char *out, const itr_provenance *p, itr_err *err)
@@ -459,7 +497,8 @@ static int run_job(itr_extract_job *j, const char *folder, const char *out, cons
 	return rc;
 }
 
-int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p, itr_extract_result *r, itr_err *err)
+int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p, itr_extract_result *r,
+                itr_err *err)
 {
 	*r = (itr_extract_result){ 0 };
 	itr_extract_job j = { .m = m, .o = o, .r = r };

@@ -1,9 +1,10 @@
 /* extract.h - manifest -> feature store, in parts that survive a crash (formats.md).
  *
- * The records are cut into parts of 4,096. A part is computed batch by batch (pictures decoded and prepared by all threads, then encoded), written as
- * OUT.parts/NNNNN.h5 and renamed when whole; at the end the parts are copied one after another into OUT and removed. A part carries the hash of everything its
- * rows depend on (encoders, options, ids, captions, size and time of the picture files), so the same command resumes after any death and a part that no
- * longer fits is made again. Memory is bounded by the batch. The bytes of OUT depend on neither threads, batch, nor the number of resumptions.
+ * The records are cut into parts of 4,096. A part is computed batch by batch (pictures decoded and prepared by all threads, then encoded),
+ * written as OUT.parts/NNNNN.h5 and renamed when whole; at the end the parts are copied one after another into OUT and removed. A part
+ * carries the hash of everything its rows depend on (encoders, options, ids, captions, size and time of the picture files), so the same
+ * command resumes after any death and a part that no longer fits is made again. Memory is bounded by the batch. The bytes of OUT depend on
+ * neither threads, batch, nor the number of resumptions.
  */
 #ifndef ITR_ENCODE_EXTRACT_H
 #define ITR_ENCODE_EXTRACT_H
@@ -29,7 +30,8 @@ typedef struct itr_extract_opts {
 	int64_t shard, shards;                           /* this one of so many; shards 0: everything */
 	itr_alpha alpha;
 	bool exif;
-	bool fast_decode;                                /* JPEGs at 1/2, 1/4, 1/8 where the encoder resizes them anyway; said in the stored preprocessing */
+	/* JPEGs at 1/2, 1/4, 1/8 where the encoder resizes them anyway; said in the stored preprocessing */
+	bool fast_decode;
 	int threads;
 	const volatile sig_atomic_t *interrupted;        /* looked at after every batch; may be NULL */
 	void (*progress)(void *ctx, int64_t done);       /* may be NULL */
@@ -50,8 +52,9 @@ ITR_MUST_USE int itr_extract_shard(itr_extract_opts *o, const char *text, itr_er
 /* Records that this call works on (the shard's), for progress. */
 int64_t itr_extract_count(const itr_manifest *m, const itr_extract_opts *o);
 
-/* Writes `out`. 0; or -1 with err: nothing at `out` has changed, finished parts stay in OUT.parts. Bad pictures are named by itr_warn, one line each; more than
- * max_failed of them is an error that says what succeeded. p may be NULL. r is filled in either way. */
-ITR_MUST_USE int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p, itr_extract_result *r, itr_err *err);
+/* Writes `out`. 0; or -1 with err: nothing at `out` has changed, finished parts stay in OUT.parts. Bad pictures are named by itr_warn, one
+ * line each; more than max_failed of them is an error that says what succeeded. p may be NULL. r is filled in either way. */
+ITR_MUST_USE int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p,
+                             itr_extract_result *r, itr_err *err);
 
 #endif

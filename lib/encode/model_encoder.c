@@ -16,7 +16,10 @@ itr_model_file *itr_model_file_open(const char *path, itr_compute c, int threads
 		rc = -1;
 	if (rc < 0) {
 		if (!err || !err->set)
-			itr_err_set(err, "'%s' has no encoders of its own: make vectors with --image-encoder and --text-encoder, then give it their store", path);
+			itr_err_set(err,
+			            "'%s' has no encoders of its own: make vectors with --image-encoder and --text-encoder, then give it "
+			            "their store",
+			            path);
 		itr_model_file_close(f);
 		return NULL;
 	}
@@ -39,7 +42,7 @@ void itr_model_file_close(itr_model_file *f)
 	free(f);
 }
 
-/* --- the encoder: another one inside, and a head behind it ------------------------------------------------------------------------------------ */
+/* --- the encoder: another one inside, and a head behind it ---------------------------------------------------------------------------- */
 
 struct state {
 	const itr_model *model;
@@ -94,7 +97,8 @@ static int encode_images(const itr_encoder *e, const void *inputs, int64_t n, in
 	return rc;
 }
 
-static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens, int64_t max_tokens, int64_t *length, itr_err *err)
+static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t n, int threads, float *pooled, float *tokens,
+                        int64_t max_tokens, int64_t *length, itr_err *err)
 {
 	const struct state *s = e->state;
 	float *x = itr_aligned_alloc((size_t)(n * s->inside->dim) * sizeof *x);
@@ -106,7 +110,12 @@ static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t 
 }
 
 static const itr_encoder_desc desc = {
-	.name = "model", .summary = "tower and head of a model file", .modality = ITR_MODALITY_IMAGE | ITR_MODALITY_TEXT, .destroy = destroy, .prepare = prepare, .encode_images = encode_images,
+	.name = "model",
+	.summary = "tower and head of a model file",
+	.modality = ITR_MODALITY_IMAGE | ITR_MODALITY_TEXT,
+	.destroy = destroy,
+	.prepare = prepare,
+	.encode_images = encode_images,
 	.encode_texts = encode_texts,
 };
 
@@ -114,11 +123,14 @@ itr_encoder *itr_model_encoder_new(const itr_model_file *f, enum itr_modality mo
 {
 	const bool image = modality == ITR_MODALITY_IMAGE;
 	itr_tower *w = f->model->tower[image];
-	const char *name = w ? w->ops->name : itr_json_str(itr_json_get(f->config, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");
-	itr_encoder *inside = w ? itr_tower_encoder_of(w, o) : itr_encoder_new(name, modality, &(itr_encoder_opts){ .threads = o->threads }, err);
+	const char *name = w ? w->ops->name
+	                     : itr_json_str(itr_json_get(f->config, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");
+	itr_encoder *inside =
+		w ? itr_tower_encoder_of(w, o) : itr_encoder_new(name, modality, &(itr_encoder_opts){ .threads = o->threads }, err);
 	const int64_t in = image ? f->model->config.image_dim : f->model->config.text_dim;
 	if (inside && inside->dim != in) {
-		itr_err_set(err, "the model's head takes %s vectors of %lld numbers, '%s' makes %lld", image ? "image" : "text", (long long)in, name, (long long)inside->dim);
+		itr_err_set(err, "the model's head takes %s vectors of %lld numbers, '%s' makes %lld", image ? "image" : "text",
+		            (long long)in, name, (long long)inside->dim);
 		itr_encoder_free(inside);
 		inside = NULL;
 	}

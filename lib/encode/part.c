@@ -142,8 +142,8 @@ static void check_vectors(struct pictures *b)
 	const itr_encoder *e = b->j->image;
 	int64_t cells = e->grid * e->grid * e->patch_dim;
 	for (int64_t i = 0; i < b->n; i++)
-		if (!b->p->failed[b->at + i] &&
-		    (!in_range(b->pooled + i * e->dim, e->dim, 3e38f) || (b->patches && !in_range(b->patches + i * cells, cells, HALF_MAX)))) {
+		if (!b->p->failed[b->at + i] && (!in_range(b->pooled + i * e->dim, e->dim, 3e38f) ||
+		                                 (b->patches && !in_range(b->patches + i * cells, cells, HALF_MAX)))) {
 			b->p->failed[b->at + i] = 1;
 			itr_err_set(&b->reason[i], "encoder '%s' gave NaN, infinity or a value too large to store", e->desc->name);
 		}
@@ -216,14 +216,16 @@ static const char **caption_list(const itr_extract_job *j, const itr_part *p)
 	return text;
 }
 
-static int check_texts(const itr_extract_job *j, itr_part *p, const char *const *text, int64_t n, const float *pooled, const float *tokens, itr_err *err)
+static int check_texts(const itr_extract_job *j, itr_part *p, const char *const *text, int64_t n, const float *pooled, const float *tokens,
+                       itr_err *err)
 {
 	const itr_encoder *e = j->text;
 	int64_t cells = j->o->max_tokens * e->token_dim;
 	for (int64_t i = 0; i < n; i++) {
 		bool zero = true;
 		if (!in_range(pooled + i * e->dim, e->dim, 3e38f) || (tokens && !in_range(tokens + i * cells, cells, HALF_MAX)))
-			return itr_err_set(err, "encoder '%s' gave NaN, infinity or a value too large to store for the caption '%.200s'", e->desc->name, text[i]);
+			return itr_err_set(err, "encoder '%s' gave NaN, infinity or a value too large to store for the caption '%.200s'",
+			                   e->desc->name, text[i]);
 		for (int64_t k = 0; k < e->dim && zero; k++)
 			zero = pooled[i * e->dim + k] == 0;
 		p->empty_texts += zero;
@@ -231,7 +233,8 @@ static int check_texts(const itr_extract_job *j, itr_part *p, const char *const 
 	return 0;
 }
 
-static int write_texts(const itr_extract_job *j, itr_h5 *h, int64_t at, int64_t n, float *pooled, float *tokens, const int64_t *length, itr_err *err)
+static int write_texts(const itr_extract_job *j, itr_h5 *h, int64_t at, int64_t n, float *pooled, float *tokens, const int64_t *length,
+                       itr_err *err)
 {
 	const itr_encoder *e = j->text;
 	if (j->o->normalize) {
@@ -243,7 +246,9 @@ static int write_texts(const itr_extract_job *j, itr_h5 *h, int64_t at, int64_t 
 		return -1;
 	if (!tokens)
 		return 0;
-	return itr_h5_write_rows(h, "/text/tokens", ITR_F32, at, n, tokens, err) < 0 ? -1 : itr_h5_write_rows(h, "/text/length", ITR_I64, at, n, length, err);
+	return itr_h5_write_rows(h, "/text/tokens", ITR_F32, at, n, tokens, err) < 0
+	               ? -1
+	               : itr_h5_write_rows(h, "/text/length", ITR_I64, at, n, length, err);
 }
 
 static int encode_captions(const itr_extract_job *j, itr_part *p, itr_h5 *h, itr_err *err)
@@ -272,13 +277,14 @@ static int encode_captions(const itr_extract_job *j, itr_part *p, itr_h5 *h, itr
 	return rc;
 }
 
-/* ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -------------------------------------------------------------------------------------------------------------------------------------- */
 
 static int finish(const itr_extract_job *j, itr_part *p, itr_h5 *h, itr_err *err)
 {
 	char key[ITR_SHA256_HEX];
 	itr_part_key(p, j, key);
-	if (itr_h5_write_rows(h, "/image/failed", ITR_U8, 0, p->n, p->failed, err) < 0 || itr_h5_write_text(h, "/failures", p->failures, err) < 0)
+	if (itr_h5_write_rows(h, "/image/failed", ITR_U8, 0, p->n, p->failed, err) < 0 ||
+	    itr_h5_write_text(h, "/failures", p->failures, err) < 0)
 		return -1;
 	if (itr_h5_set_attr_text(h, "/", "key", key, err) < 0)
 		return -1;
@@ -301,7 +307,8 @@ int itr_part_compute(itr_part *p, const itr_extract_job *j, const char *path, it
 	int rc = j->image ? encode_pictures(j, p, h, &failures, err) : 0;
 	p->failures = itr_buf_detach(&failures);
 	if (rc == 0 && p->n_failed == p->n)
-		rc = itr_err_set(err, "none of %lld pictures could be used; the first: %.*s", (long long)p->n, (int)strcspn(p->failures, "\n"), p->failures);
+		rc = itr_err_set(err, "none of %lld pictures could be used; the first: %.*s", (long long)p->n,
+		                 (int)strcspn(p->failures, "\n"), p->failures);
 	if (rc == 0 && j->text)
 		rc = encode_captions(j, p, h, err);
 	if (rc == 0 && !j->image && j->o->progress)

@@ -127,8 +127,9 @@ static void print_side(const char *what, const itr_verify_side *s, itr_buf *b)
 		itr_buf_printf(b, "%-9s no vectors\n", what);
 		return;
 	}
-	itr_buf_printf(b, "%-9s %lld x %lld: %lld with NaN or infinity, %lld zero, %lld repeated%s, %lld constant dimensions\n", what, (long long)s->rows, (long long)s->dim,
-	               (long long)s->bad_rows, (long long)s->zero_rows, (long long)s->repeated_rows, s->constant ? " (ALL ROWS ARE EQUAL)" : "", (long long)s->constant_dims);
+	itr_buf_printf(b, "%-9s %lld x %lld: %lld with NaN or infinity, %lld zero, %lld repeated%s, %lld constant dimensions\n", what,
+	               (long long)s->rows, (long long)s->dim, (long long)s->bad_rows, (long long)s->zero_rows, (long long)s->repeated_rows,
+	               s->constant ? " (ALL ROWS ARE EQUAL)" : "", (long long)s->constant_dims);
 	itr_buf_printf(b, "          norms %.4g to %.4g, mean %.4g; histogram", s->norm_min, s->norm_max, s->norm_mean);
 	for (int k = 0; k < ITR_VERIFY_BINS; k++)
 		itr_buf_printf(b, " %lld", (long long)s->norm_count[k]);

@@ -1,4 +1,5 @@
-/* verify.h - what can be wrong with vectors although the file is whole: NaN, zero, constant, repeated, of odd length, one side apart from the other. */
+/* verify.h - what can be wrong with vectors although the file is whole: NaN, zero, constant, repeated, of odd length, one side apart from
+ * the other. */
 #ifndef ITR_ENCODE_VERIFY_H
 #define ITR_ENCODE_VERIFY_H
 
@@ -27,14 +28,15 @@ typedef struct itr_verify {
 
 /* Reads all pooled vectors, a block at a time. 0, or -1 with err. */
 ITR_MUST_USE int itr_verify_store(const itr_features *f, itr_verify *v, itr_err *err);
-/* True when nothing is wrong: no bad rows, not constant. Zero and repeated rows are worth a look but may be right (empty, repeated captions). */
+/* True when nothing is wrong: no bad rows, not constant. Zero and repeated rows are worth a look but may be right (empty, repeated
+ * captions). */
 bool itr_verify_ok(const itr_verify *v);
 
 /* The findings for people and for programs. */
 void itr_verify_print(const itr_verify *v, itr_buf *out);
 void itr_verify_json(const itr_verify *v, itr_json *into);
 
-/* --- the same rows in another store ----------------------------------------------------------------------------------------------------------- */
+/* --- the same rows in another store --------------------------------------------------------------------------------------------------- */
 
 typedef struct itr_against_side {
 	int64_t rows;                            /* 0: neither store has such vectors */
@@ -43,7 +45,8 @@ typedef struct itr_against_side {
 
 typedef struct itr_against { itr_against_side image, text; } itr_against;
 
-/* Cosine of each row of `a` and the row of the same id in `b`: what a precision changed. Other ids or widths: -1 with err. Holds both stores' vectors. */
+/* Cosine of each row of `a` and the row of the same id in `b`: what a precision changed. Other ids or widths: -1 with err. Holds both
+ * stores' vectors. */
 ITR_MUST_USE int itr_verify_against(const itr_features *a, const itr_features *b, itr_against *out, itr_err *err);
 void itr_against_print(const itr_against *v, itr_buf *out);
 void itr_against_json(const itr_against *v, itr_json *into);

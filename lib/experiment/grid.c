@@ -13,7 +13,7 @@
 
 const char *const itr_pick_names[] = { "missing", "failed", "all", NULL };
 
-/* --- beginning ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- beginning ------------------------------------------------------------------------------------------------------------------------ */
 
 static int by_number(const void *a, const void *b)
 {
@@ -28,7 +28,8 @@ static int check_list(itr_grid_list *l, const char *name, int64_t low, int64_t h
 	for (int i = 0; i < l->n; i++) {
 		bool again = false;
 		if (l->v[i] < low || l->v[i] > high)
-			return itr_err_set(err, "--%s: %lld is not between %lld and %lld", name, (long long)l->v[i], (long long)low, (long long)high);
+			return itr_err_set(err, "--%s: %lld is not between %lld and %lld", name, (long long)l->v[i], (long long)low,
+			                   (long long)high);
 		for (int j = 0; j < n; j++)
 			again |= l->v[j] == l->v[i];
 		if (!again)
@@ -46,7 +47,8 @@ static int check_options(itr_grid_opts *o, itr_err *err)
 		return itr_err_set(err, "no candidate sizes: --candidate-sizes C..., --full, or both");
 	if (!o->precisions.n || !o->recall_k.n || !o->seeds.n)
 		return itr_err_set(err, "the grid needs at least one precision, one cut-off and one seed");
-	if (check_list(&o->dims, "embedding-dims", 1, ITR_DIM_MAX, err) < 0 || check_list(&o->sizes, "candidate-sizes", 1, INT32_MAX, err) < 0 ||
+	if (check_list(&o->dims, "embedding-dims", 1, ITR_DIM_MAX, err) < 0 ||
+	    check_list(&o->sizes, "candidate-sizes", 1, INT32_MAX, err) < 0 ||
 	    check_list(&o->recall_k, "recall-k", 1, INT32_MAX, err) < 0 || check_list(&o->seeds, "seeds", 0, INT64_MAX, err) < 0 ||
 	    check_list(&o->project, "project", 1, ITR_DIM_MAX, err) < 0 || check_list(&o->truncate, "truncate", 1, ITR_DIM_MAX, err) < 0 ||
 	    check_list(&o->precisions, "precisions", 0, ITR_PREC_COUNT - 1, err) < 0)
@@ -61,7 +63,8 @@ static int check_options(itr_grid_opts *o, itr_err *err)
 	for (int i = 0; i < o->truncate.n; i++)
 		for (int j = 0; j < o->project.n; j++)
 			if (o->truncate.v[i] == o->project.v[j])
-				return itr_err_set(err, "size %lld is asked for by --project and by --truncate: choose one", (long long)o->truncate.v[i]);
+				return itr_err_set(err, "size %lld is asked for by --project and by --truncate: choose one",
+				                   (long long)o->truncate.v[i]);
 	return 0;
 }
 
@@ -74,11 +77,13 @@ static void make_cells(itr_grid *g)
 		itr_cell *c = &g->cells[i];
 		int s = (int)(i % n_sizes);
 		char size[24] = "full";
-		*c = (itr_cell){ .dim = (int)(i / n_sizes / g->o.precisions.n), .precision = (int)g->o.precisions.v[i / n_sizes % g->o.precisions.n],
-		                 .size = s < g->o.sizes.n ? g->o.sizes.v[s] : 0 };
+		*c = (itr_cell){ .dim = (int)(i / n_sizes / g->o.precisions.n),
+			         .precision = (int)g->o.precisions.v[i / n_sizes % g->o.precisions.n],
+			         .size = s < g->o.sizes.n ? g->o.sizes.v[s] : 0 };
 		if (c->size)
 			snprintf(size, sizeof size, "%lld", (long long)c->size);
-		snprintf(c->key, sizeof c->key, "dim_%lld_prec_%s_cand_%s", (long long)g->o.dims.v[c->dim], itr_precision_names[c->precision], size);
+		snprintf(c->key, sizeof c->key, "dim_%lld_prec_%s_cand_%s", (long long)g->o.dims.v[c->dim],
+		         itr_precision_names[c->precision], size);
 	}
 }
 
@@ -99,7 +104,8 @@ static int take_fingerprint(itr_grid *g, const itr_provenance *p, itr_err *err)
 	if (!hex[0] && !itr_path_is_dir(g->o.data) && itr_sha256_file(g->o.data, hex, err) < 0)
 		return -1;
 	itr_sha256 *h = itr_sha256_new();
-	int64_t numbers[] = { g->o.shuffle, g->o.no_normalize, g->o.calibrate, g->o.ties, g->o.rescore, g->o.quantizer, g->o.resamples, (int64_t)g->o.seed, g->o.rotate, g->o.rotate_binary };
+	int64_t numbers[] = { g->o.shuffle,   g->o.no_normalize, g->o.calibrate,     g->o.ties,   g->o.rescore,
+		              g->o.quantizer, g->o.resamples,    (int64_t)g->o.seed, g->o.rotate, g->o.rotate_binary };
 	itr_sha256_add(h, hex, strlen(hex));
 	itr_sha256_add(h, numbers, sizeof numbers);
 	add_list(h, &g->o.seeds);
@@ -116,13 +122,17 @@ static void look_for_oddities(itr_grid *g)
 	itr_pairs_warnings(g->base, g->warnings);
 	for (int i = 0; i < g->o.sizes.n; i++) {
 		if (g->o.sizes.v[i] > small)
-			itr_json_pushf(g->warnings, "a pool of %lld is more than the gallery holds (%lld videos, %lld texts): the whole gallery is ranked there", (long long)g->o.sizes.v[i],
-			     (long long)g->n_gallery[T2V], (long long)g->n_gallery[V2T]);
+			itr_json_pushf(g->warnings,
+			               "a pool of %lld is more than the gallery holds (%lld videos, %lld texts): the whole gallery is "
+			               "ranked there",
+			               (long long)g->o.sizes.v[i], (long long)g->n_gallery[T2V], (long long)g->n_gallery[V2T]);
 		if (k > ITR_MIN(g->o.sizes.v[i], small))
-			itr_json_pushf(g->warnings, "recall@%lld in a pool of %lld is 1 whatever the scores", (long long)k, (long long)ITR_MIN(g->o.sizes.v[i], small));
+			itr_json_pushf(g->warnings, "recall@%lld in a pool of %lld is 1 whatever the scores", (long long)k,
+			               (long long)ITR_MIN(g->o.sizes.v[i], small));
 	}
 	if (g->o.quantizer == ITR_QUANT_MINMAX_WRAP)
-		itr_json_pushf(g->warnings, "quantizer minmax-wrap reproduces a published defect: int8 codes wrap around and are never dequantised");
+		itr_json_pushf(g->warnings,
+		               "quantizer minmax-wrap reproduces a published defect: int8 codes wrap around and are never dequantised");
 }
 
 itr_grid *itr_grid_new(const itr_grid_opts *o, itr_provenance *p, itr_err *err)
@@ -135,7 +145,8 @@ itr_grid *itr_grid_new(const itr_grid_opts *o, itr_provenance *p, itr_err *err)
 	g->meta_path = itr_xasprintf("%s/experiment_results.meta.json", o->output_dir);
 	g->queries_path = itr_xasprintf("%s/experiment_results.per_query.npz", o->output_dir);
 	g->journal_path = itr_xasprintf("%s/experiment_results.journal", o->output_dir);
-	bool later = !o->resume && !o->dry_run && !itr_path_is_dir(o->data);      /* then all is to do, and the file can be read for its checksum while pools are drawn */
+	/* then all is to do, and the file can be read for its checksum while pools are drawn */
+	bool later = !o->resume && !o->dry_run && !itr_path_is_dir(o->data);
 	if (check_options(&g->o, err) < 0 || itr_grid_open(g, later ? NULL : p, err) < 0)
 		goto fail;
 	if (later)
@@ -207,7 +218,7 @@ int64_t itr_grid_todo(const itr_grid *g)
 	return n;
 }
 
-/* --- running --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------------------------------------------------------------------- */
 
 struct side_by_side {
 	itr_group **group;
@@ -305,7 +316,8 @@ int itr_grid_run(itr_grid *g, const itr_grid_watch *watch, itr_err *err)
 		if (run_dim(g, d, watch, err) < 0)
 			return -1;
 		if (watch && watch->stop && *watch->stop)
-			return itr_err_set(err, "stopped with %lld of %lld cells to go; --resume goes on", (long long)itr_grid_todo(g), (long long)g->n_cells);
+			return itr_err_set(err, "stopped with %lld of %lld cells to go; --resume goes on", (long long)itr_grid_todo(g),
+			                   (long long)g->n_cells);
 	}
 	return 0;
 }

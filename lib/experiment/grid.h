@@ -1,11 +1,12 @@
 /* grid.h - the candidate-pool ablation (methods.md section 1): dims x precisions x candidate sizes, both directions, seeds.
  *
- *	itr_grid *g = itr_grid_new(&opts, provenance, &err);        // checks everything that can be checked before the work; with resume, what is done is read back
- *	itr_grid_run(g, &watch, &err);                              // cell by cell; each finished cell is in the journal before the next group begins
- *	itr_grid_write(g, provenance, &err);                        // experiment_results.json, .meta.json, .per_query.npz
+ *	itr_grid *g = itr_grid_new(&opts, provenance, &err);        // checks everything that can be checked before the work; with resume,
+ *what is done is read back itr_grid_run(g, &watch, &err);                              // cell by cell; each finished cell is in the
+ *journal before the next group begins itr_grid_write(g, provenance, &err);                        // experiment_results.json, .meta.json,
+ *.per_query.npz
  *
- * Pools depend on (seed, direction, size) alone (retrieval/pools.h), so every dim and precision ranks the same candidates and cells are paired, whatever part of
- * the grid is run. A cell that cannot be computed holds its reason; the others go on.
+ * Pools depend on (seed, direction, size) alone (retrieval/pools.h), so every dim and precision ranks the same candidates and cells are
+ *paired, whatever part of the grid is run. A cell that cannot be computed holds its reason; the others go on.
  */
 #ifndef ITR_EXPERIMENT_GRID_H
 #define ITR_EXPERIMENT_GRID_H
@@ -84,7 +85,8 @@ ITR_MUST_USE int itr_grid_run(itr_grid *g, const itr_grid_watch *watch, itr_err 
 ITR_MUST_USE int itr_grid_write(itr_grid *g, itr_provenance *p, const char *paths[3], itr_err *err);
 
 /* argv with the options of a sweep file put in front (as --set name=value), so that the command line wins: `--sweep FILE` anywhere in it.
- * FILE: {"extends": "OTHER.json", "why": "...", "options": {...}}; extends is relative to the file's folder. -1 with err. The caller frees with itr_sweep_free. */
+ * FILE: {"extends": "OTHER.json", "why": "...", "options": {...}}; extends is relative to the file's folder. -1 with err. The caller frees
+ * with itr_sweep_free. */
 typedef struct itr_sweep { int argc; char **argv; int owned; char **text; } itr_sweep;
 ITR_MUST_USE int itr_sweep_args(int argc, char **argv, itr_sweep *out, itr_err *err);
 void itr_sweep_free(itr_sweep *s);

@@ -1,5 +1,6 @@
-/* Intervals for a whole group of cells from one set of resamples. The resamples are those of retrieval/bootstrap.h (same generator, same order of draws), but as a
- * matrix of weights: all columns of all cells are then one product, instead of a pass over the queries a resample and cell. */
+/* Intervals for a whole group of cells from one set of resamples. The resamples are those of retrieval/bootstrap.h (same generator, same
+ * order of draws), but as a matrix of weights: all columns of all cells are then one product, instead of a pass over the queries a resample
+ * and cell. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,8 @@ static void multiply(void *ctx, int64_t block, int worker)
 	int64_t first = block * ROWS, rows = ITR_MIN(p->w->resamples - first, (int64_t)ROWS), n = p->w->clusters;
 	const uint16_t *count = p->w->count + first * n;
 	itr_weigh_doubles(count, rows * n, p->weight[worker]);
-	itr_weigh(p->weight[worker], (rows + ITR_WEIGH_ROWS - 1) / ITR_WEIGH_ROWS * ITR_WEIGH_ROWS, n, p->sum, p->columns, p->out + first * p->columns);
+	itr_weigh(p->weight[worker], (rows + ITR_WEIGH_ROWS - 1) / ITR_WEIGH_ROWS * ITR_WEIGH_ROWS, n, p->sum, p->columns,
+	          p->out + first * p->columns);
 }
 
 /* The k-th smallest (from 0) of n values; what is smaller comes before it. */

@@ -76,7 +76,9 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 	g->rel[V2T] = g->base->i2t;
 	g->n_queries[T2V] = g->n_gallery[V2T] = g->base->n_text;
 	g->n_queries[V2T] = g->n_gallery[T2V] = g->base->n_image;
-	return itr_relevance_pairs(g->base->t2i) ? 0 : itr_err_set(err, "'%s': no text has an answer (ground_truth is -1 throughout)", g->o.data);
+	return itr_relevance_pairs(g->base->t2i)
+	               ? 0
+	               : itr_err_set(err, "'%s': no text has an answer (ground_truth is -1 throughout)", g->o.data);
 }
 
 static float *permuted(const itr_grid *g, float *x, int64_t dim)
@@ -107,10 +109,11 @@ int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *
 	if (!p)
 		return -1;
 	if (p->n_text != g->base->n_text || p->n_image != g->base->n_image) {
-		itr_err_set(err, "'%s': size %lld has %lld texts and %lld images, the first size %lld and %lld", g->o.data, (long long)dim, (long long)p->n_text,
-		            (long long)p->n_image, (long long)g->base->n_text, (long long)g->base->n_image);
+		itr_err_set(err, "'%s': size %lld has %lld texts and %lld images, the first size %lld and %lld", g->o.data, (long long)dim,
+		            (long long)p->n_text, (long long)p->n_image, (long long)g->base->n_text, (long long)g->base->n_image);
 	} else if (!made && p->dim != dim) {
-		itr_err_set(err, "'%s' has vectors of %lld numbers, not %lld; --project or --truncate makes other sizes", g->o.data, (long long)p->dim, (long long)dim);
+		itr_err_set(err, "'%s' has vectors of %lld numbers, not %lld; --project or --truncate makes other sizes", g->o.data,
+		            (long long)p->dim, (long long)dim);
 	} else if (made && !project && dim > p->dim) {
 		itr_err_set(err, "cannot cut vectors of %lld numbers to %lld", (long long)p->dim, (long long)dim);
 	} else {
@@ -165,7 +168,7 @@ void itr_vectors_free(itr_vectors *v)
 	v->x[0] = v->x[1] = NULL;
 }
 
-/* --- pools ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- pools ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void draw_one(void *ctx, int64_t i, int worker)
 {

@@ -61,7 +61,9 @@ static itr_gallery *pack(const itr_group *group, const itr_vectors *v, int direc
 	const float *x = v->x[direction == T2V];
 	int64_t rows = g->n_gallery[direction];
 	itr_precision precision = (itr_precision)g->o.precisions.v[group->precision];
-	itr_pack_opts o = { .quantizer = g->o.quantizer, .copy = g->o.rescore > 0 && precision != ITR_PREC_FP32 ? ITR_COPY_BORROW : ITR_COPY_NONE, .threads = threads };
+	itr_pack_opts o = { .quantizer = g->o.quantizer,
+		            .copy = g->o.rescore > 0 && precision != ITR_PREC_FP32 ? ITR_COPY_BORROW : ITR_COPY_NONE,
+		            .threads = threads };
 	float *sample = g->o.calibrate ? calibration(g, x, rows, v->dim, &o.calibrate_rows) : NULL;
 	o.calibrate = sample;
 	itr_gallery *gallery = itr_gallery_pack(x, rows, v->dim, precision, &o, err);
@@ -125,7 +127,7 @@ void itr_group_rank(itr_group *group, const itr_vectors *v, const char *error, i
 	free(ranks);
 }
 
-/* --- results ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- results -------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const direction_names[] = { "text_to_video", "video_to_text" };
 
@@ -162,7 +164,8 @@ static void add_seeds(const itr_group *group, int size, itr_json *cell)
 		snprintf(seed, sizeof seed, "%lld", (long long)g->o.seeds.v[s]);
 		itr_json_add_str(one, "seed", seed);
 		for (int d = 0; d < 2; d++)
-			add_metrics(&g->set, itr_json_add_object(one, direction_names[d]), group->result[s * group->n_sizes + size][d].value);
+			add_metrics(&g->set, itr_json_add_object(one, direction_names[d]),
+			            group->result[s * group->n_sizes + size][d].value);
 	}
 }
 
@@ -244,7 +247,8 @@ static void add_fidelity(itr_grid *g, const itr_group *group, const itr_vectors 
 	itr_fidelity f;
 	char key[64];
 	int64_t queries = ITR_MIN(g->n_queries[T2V], (int64_t)FIDELITY_QUERIES);
-	if (!g->o.fidelity || itr_gallery_fidelity(group->gallery[T2V], v->x[1], v->x[0], queries, g->o.recall_k.v[g->o.recall_k.n - 1], g->o.threads, &f, NULL) < 0)
+	if (!g->o.fidelity || itr_gallery_fidelity(group->gallery[T2V], v->x[1], v->x[0], queries, g->o.recall_k.v[g->o.recall_k.n - 1],
+	                                           g->o.threads, &f, NULL) < 0)
 		return;
 	snprintf(key, sizeof key, "dim_%lld_prec_%s", (long long)v->dim, itr_precision_names[g->o.precisions.v[group->precision]]);
 	itr_json *j = itr_json_add_object(g->fidelity, key);

@@ -18,7 +18,8 @@ typedef struct itr_cell {
 	int32_t *counts[2];              /* per direction [seeds][queries][3]: g, n, m of the best positive */
 } itr_cell;
 
-/* Candidates of every query for one (seed, direction, size): as sets where these are smaller than lists, otherwise as lists; neither for the whole gallery. */
+/* Candidates of every query for one (seed, direction, size): as sets where these are smaller than lists, otherwise as lists; neither for
+ * the whole gallery. */
 typedef struct itr_drawn {
 	int64_t width, words;
 	uint64_t *bits;                  /* [queries][words], see retrieval/pools.h */
@@ -68,14 +69,17 @@ const itr_drawn *itr_grid_pool(const itr_grid *g, int seed, int size, int direct
 /* The candidates of a query as a list, positives first: what d holds, or made of its bits in out[width]. NULL: the whole gallery. */
 const int32_t *itr_drawn_rows(const itr_grid *g, const itr_drawn *d, int direction, int64_t query, int32_t *out);
 
-/* grid_score.c: ranks of all queries of one direction in every pool of a group: ranks[seed * n_sizes + size]. NULL where nothing is to do. */
-void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, const bool *wanted, itr_ranks **ranks, int threads);
+/* grid_score.c: ranks of all queries of one direction in every pool of a group: ranks[seed * n_sizes + size]. NULL where nothing is to do.
+ */
+void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, const bool *wanted,
+                   itr_ranks **ranks, int threads);
 
 /* grid_time.c: seconds for all queries of a direction, one by one; latency of the sample in seconds: p50, p95, p99. */
 typedef struct itr_lap { double total, p50, p95, p99; } itr_lap;
 itr_lap itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, int size);
 
-/* grid_ci.c: 95 % intervals of the means (recall, mrr, ndcg; the others get NaN) of n pairs (T2V, V2T) of values at once; out[(pair * 2 + direction) * ITR_METRIC_MAX + column]. */
+/* grid_ci.c: 95 % intervals of the means (recall, mrr, ndcg; the others get NaN) of n pairs (T2V, V2T) of values at once; out[(pair * 2 +
+ * direction) * ITR_METRIC_MAX + column]. */
 void itr_grid_intervals(itr_grid *g, itr_metric_values *const *values, int n, itr_interval *out);
 
 /* Draws the resamples of so many images, unless they are there. */
@@ -91,7 +95,8 @@ void itr_group_free(itr_group *group);
 
 /* journal.c */
 typedef struct itr_journal itr_journal;
-/* Reads what an earlier run left into g's cells, then opens for appending; truncated ends are cut off. A fresh grid starts a new journal. */
+/* Reads what an earlier run left into g's cells, then opens for appending; truncated ends are cut off. A fresh grid starts a new journal.
+ */
 ITR_MUST_USE int itr_journal_open(itr_grid *g, itr_err *err);
 ITR_MUST_USE int itr_journal_add(itr_grid *g, const itr_cell *c, itr_err *err);
 void itr_journal_close(itr_journal *j);

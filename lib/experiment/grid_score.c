@@ -53,7 +53,8 @@ static void best_of(struct lane *l, const int32_t *candidate, int64_t n, int64_t
 	itr_select_finish(&s);
 }
 
-/* The N best are put in float32's order, above all others: their scores become whole multiples of something beyond any of the rest. Equal float32 scores stay equal. */
+/* The N best are put in float32's order, above all others: their scores become whole multiples of something beyond any of the rest. Equal
+ * float32 scores stay equal. */
 static void rescore(const struct pass *p, struct lane *l, int64_t query, const int32_t *candidate, int64_t n)
 {
 	int64_t m = ITR_MIN(n, p->g->o.rescore), dense = m;
@@ -119,11 +120,14 @@ static void rank_block(void *ctx, int64_t block, int worker)
 		rank_query(p, l, l->scores + i * gallery, at + i);
 }
 
-void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, const bool *wanted, itr_ranks **ranks, int threads)
+void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, const bool *wanted,
+                   itr_ranks **ranks, int threads)
 {
 	int workers = itr_threads_resolve(threads);
 	int64_t n = itr_gallery_rows(gallery);
-	struct pass p = { g, gallery, queries, direction, g->o.sizes.n + g->o.full, wanted, ranks, itr_xcalloc((size_t)workers, sizeof *p.lanes) };
+	struct pass p = {
+		g, gallery, queries, direction, g->o.sizes.n + g->o.full, wanted, ranks, itr_xcalloc((size_t)workers, sizeof *p.lanes)
+	};
 	for (int k = 0; k < g->o.seeds.n * p.n_sizes; k++)
 		ranks[k] = wanted[k % p.n_sizes] ? itr_ranks_new(g->rel[direction], g->o.ties == ITR_TIES_STABLE) : NULL;
 	size_t pools = (size_t)g->o.seeds.n * (size_t)p.n_sizes;

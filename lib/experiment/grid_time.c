@@ -72,7 +72,8 @@ static double percentile(const double *sorted, int64_t n, double share)
 
 itr_lap itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, int size)
 {
-	int64_t k = g->o.recall_k.v[g->o.recall_k.n - 1], dim = itr_gallery_dim(gallery), ranked, passes = g->o.timing == ITR_TIMING_FULL ? FULL_PASSES : QUICK_PASSES;
+	int64_t k = g->o.recall_k.v[g->o.recall_k.n - 1], dim = itr_gallery_dim(gallery), ranked,
+		passes = g->o.timing == ITR_TIMING_FULL ? FULL_PASSES : QUICK_PASSES;
 	struct job *jobs;
 	int64_t n = choose(g, direction, itr_grid_pool(g, 0, size, direction), &jobs, &ranked);
 	itr_scorer *s = itr_scorer_new(gallery);
@@ -91,8 +92,8 @@ itr_lap itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float
 	if (n) {
 		qsort(total, (size_t)passes, sizeof *total, by_value);
 		qsort(each, (size_t)(n * passes), sizeof *each, by_value);
-		lap = (itr_lap){ total[passes / 2] * (double)ranked / (double)n, percentile(each, n * passes, 0.50), percentile(each, n * passes, 0.95),
-			percentile(each, n * passes, 0.99) };
+		lap = (itr_lap){ total[passes / 2] * (double)ranked / (double)n, percentile(each, n * passes, 0.50),
+			         percentile(each, n * passes, 0.95), percentile(each, n * passes, 0.99) };
 	}
 	for (int64_t i = 0; i < n; i++)
 		free(jobs[i].rows);

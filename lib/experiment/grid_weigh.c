@@ -1,5 +1,6 @@
-/* Weighted sums for the intervals. Not BLAS: there a column's last digits depend on its neighbours and on the machine; here every column is summed alone, image by
- * image, by fused multiply-adds, so that a cell's interval is the same whatever is computed beside it and whichever instructions the processor has. */
+/* Weighted sums for the intervals. Not BLAS: there a column's last digits depend on its neighbours and on the machine; here every column is
+ * summed alone, image by image, by fused multiply-adds, so that a cell's interval is the same whatever is computed beside it and whichever
+ * instructions the processor has. */
 #include "experiment/grid_weigh.h"
 
 #include <math.h>
@@ -44,5 +45,6 @@ void itr_weigh(const double *weight, int64_t rows, int64_t n, const double *sum,
 	for (int64_t from = 0; from < n; from += IMAGES)             /* a tile's sums stay in the cache for all resamples */
 		for (int64_t c = 0; c < columns; c += ITR_WEIGH_COLUMNS)
 			for (int64_t r = 0; r < rows; r += ITR_WEIGH_ROWS)
-				one(weight + r * n + from, n, ITR_MIN(n - from, (int64_t)IMAGES), sum + from * columns + c, columns, out + r * columns + c);
+				one(weight + r * n + from, n, ITR_MIN(n - from, (int64_t)IMAGES), sum + from * columns + c, columns,
+				    out + r * columns + c);
 }

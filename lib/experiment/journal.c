@@ -1,8 +1,10 @@
-/* journal.c - what is done stays done: each finished cell is appended in one write, so that a run that is killed anywhere goes on where it was.
+/* journal.c - what is done stays done: each finished cell is appended in one write, so that a run that is killed anywhere goes on where it
+ * was.
  *
- * First line {"itr_grid_journal":1,"fingerprint":"..."}; then records: one line {"cell","check","counts":[bytes,bytes],"result":{...}}, the raw per-query counts of
- * both directions, a newline. `check` covers result and counts. Reading stops at the first record that is not whole, and the file is cut there. The last record of
- * a cell counts. No fsync a cell: after a crash of the machine the tail may be missing, which costs time, not truth.
+ * First line {"itr_grid_journal":1,"fingerprint":"..."}; then records: one line {"cell","check","counts":[bytes,bytes],"result":{...}}, the
+ * raw per-query counts of both directions, a newline. `check` covers result and counts. Reading stops at the first record that is not
+ * whole, and the file is cut there. The last record of a cell counts. No fsync a cell: after a crash of the machine the tail may be
+ * missing, which costs time, not truth.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,8 +87,10 @@ static size_t read_record(itr_grid *g, const char *text, size_t left)
 	itr_err ignored = ITR_ERR_INIT;
 	itr_json *j = line ? itr_json_parse(text, line - 1, "journal", &ignored) : NULL;
 	const itr_json *counts = itr_json_get(j, "counts");
-	int64_t n0 = itr_json_int(itr_json_count(counts) == 2 ? itr_json_at(counts, 0) : NULL, -1), n1 = itr_json_int(itr_json_count(counts) == 2 ? itr_json_at(counts, 1) : NULL, -1);
-	if (j && n0 >= 0 && n1 >= 0 && (size_t)n0 < left && (size_t)n1 < left && line + (size_t)n0 + (size_t)n1 < left && text[line + (size_t)n0 + (size_t)n1] == '\n') {
+	int64_t n0 = itr_json_int(itr_json_count(counts) == 2 ? itr_json_at(counts, 0) : NULL, -1),
+		n1 = itr_json_int(itr_json_count(counts) == 2 ? itr_json_at(counts, 1) : NULL, -1);
+	if (j && n0 >= 0 && n1 >= 0 && (size_t)n0 < left && (size_t)n1 < left && line + (size_t)n0 + (size_t)n1 < left &&
+	    text[line + (size_t)n0 + (size_t)n1] == '\n') {
 		char hex[ITR_SHA256_HEX];
 		itr_buf result = ITR_BUF_INIT;
 		bytes[0] = (size_t)n0;
@@ -132,7 +136,9 @@ static int64_t read_back(itr_grid *g, itr_err *err)
 	if (end && !mark) {
 		itr_err_set(err, "'%s' is not a journal of {run-experiments}", g->journal_path);
 	} else if (mark && strcmp(mark, g->fingerprint)) {
-		itr_err_set(err, "'%s' belongs to other data or options (seed, seeds, recall-k, ties, rescore, quantizer, ...): leave out --resume, or choose another --output-dir",
+		itr_err_set(err,
+		            "'%s' belongs to other data or options (seed, seeds, recall-k, ties, rescore, quantizer, ...): leave out "
+		            "--resume, or choose another --output-dir",
 		            g->journal_path);
 		mark = NULL;
 	}

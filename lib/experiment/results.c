@@ -62,7 +62,9 @@ static int write_meta(const itr_grid *g, const itr_provenance *p, itr_err *err)
 	itr_json_add_int(j, "unanswered", g->base->unanswered);
 	itr_json_add_str(j, "ties", itr_ties_names[g->o.ties]);
 	itr_json_add_str(j, "chance", "random_baseline of each cell: the same metrics for a random order of the same pools");
-	itr_json_add_str(j, "pools", "rng = np.random.default_rng([seed, direction, C]), direction 0 = text_to_video, 1 = video_to_text; per query in order, p positives: "
+	itr_json_add_str(j, "pools",
+	                 "rng = np.random.default_rng([seed, direction, C]), direction 0 = text_to_video, 1 = video_to_text; per query in "
+	                 "order, p positives: "
 	                 "np.delete(np.arange(N), positives)[rng.choice(N - p, C - p, replace=False)]");
 	itr_json_add(j, "warnings", itr_json_copy(g->warnings));
 	failed = itr_json_add_object(j, "failed");

@@ -18,8 +18,10 @@ static itr_json *merged(const char *path, int depth, itr_err *err)
 	const char *base = itr_json_str(itr_json_get(j, "extends"), NULL);
 	const itr_json *options = itr_json_get(j, "options");
 	for (const itr_json *c = itr_json_first(j); c; c = itr_json_next(c))
-		if (!itr_json_is_object(j) || (strcmp(itr_json_key(c), "extends") && strcmp(itr_json_key(c), "why") && strcmp(itr_json_key(c), "options") && strcmp(itr_json_key(c), "program"))) {
-			itr_err_set(err, "'%s': '%s' is none of extends, why, program, options", path, itr_json_key(c) ? itr_json_key(c) : "the list");
+		if (!itr_json_is_object(j) || (strcmp(itr_json_key(c), "extends") && strcmp(itr_json_key(c), "why") &&
+		                               strcmp(itr_json_key(c), "options") && strcmp(itr_json_key(c), "program"))) {
+			itr_err_set(err, "'%s': '%s' is none of extends, why, program, options", path,
+			            itr_json_key(c) ? itr_json_key(c) : "the list");
 			goto out;
 		}
 	if (!itr_json_is_object(j) || (options && !itr_json_is_object(options))) {

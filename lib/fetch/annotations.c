@@ -60,7 +60,10 @@ static int remote_open(remote *r, itr_zip_source *s, itr_err *err)
 
 static int missing_member(const char *url, const char *name, itr_err *err)
 {
-	return itr_err_set(err, "'%s' does not contain '%s'; put the file into the folder 'annotations' of the output, or name another zip with --annotations-url", url, name);
+	return itr_err_set(err,
+	                   "'%s' does not contain '%s'; put the file into the folder 'annotations' of the output, or name another zip with "
+	                   "--annotations-url",
+	                   url, name);
 }
 
 /* The slice goes to the disk first: there it survives an interruption. */

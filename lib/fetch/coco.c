@@ -60,8 +60,8 @@ static int get_annotations(coco_run *c, itr_http *client, const char *dir, itr_e
 		free(path);
 	}
 	void *p = c->o->progress.begin ? c->o->progress.begin(c->o->progress.ctx, "annotations", "files", n) : NULL;
-	rc = itr_annotations_fetch(client, c->o->annotations_url ? c->o->annotations_url : itr_coco_annotations_url, dir, (const char *const *)names, required, n,
-	                           &c->r->annotations, err);
+	rc = itr_annotations_fetch(client, c->o->annotations_url ? c->o->annotations_url : itr_coco_annotations_url, dir,
+	                           (const char *const *)names, required, n, &c->r->annotations, err);
 	if (p && c->o->progress.end)
 		c->o->progress.end(p);
 	for (int i = 0; i < n; i++) {
@@ -94,7 +94,8 @@ static void append(itr_manifest *to, const itr_manifest *from)
 	}
 }
 
-/* A picture's place in its subset: its file_name with its folders, for two of them may share a name, but for the subset's own, which some files repeat. */
+/* A picture's place in its subset: its file_name with its folders, for two of them may share a name, but for the subset's own, which some
+ * files repeat. */
 static const char *place(const char *image, const char *images_dir, const char *subset)
 {
 	const size_t n = strlen(images_dir), s = strlen(subset);
@@ -110,7 +111,8 @@ static void set_places(coco_run *c, itr_manifest *m, const char *subset, const c
 	const char *base = c->o->base_url ? c->o->base_url : itr_coco_base_url;
 	for (int64_t i = 0; i < m->n; i++) {
 		itr_record *r = &m->records[i];
-		char *file = itr_xasprintf("%s/%s", subset, place(r->image, images_dir, subset)), *image = itr_xasprintf("%s/%s", c->o->dir, file), *url = itr_http_join(base, file);
+		char *file = itr_xasprintf("%s/%s", subset, place(r->image, images_dir, subset)),
+		     *image = itr_xasprintf("%s/%s", c->o->dir, file), *url = itr_http_join(base, file);
 		r->image = itr_manifest_str(m, image);
 		r->url = itr_manifest_str(m, url);
 		free(file);
@@ -144,7 +146,8 @@ static int unique_ids(const itr_manifest *m, itr_err *err)
 	int rc = 0;
 	for (int64_t i = 0; i < m->n && rc == 0; i++)
 		if (!itr_map_add(seen, m->records[i].id, i))
-			rc = itr_err_set(err, "image %s is in more than one subset: '%s' and '%s'", m->records[i].id, m->records[itr_map_get(seen, m->records[i].id, 0)].image, m->records[i].image);
+			rc = itr_err_set(err, "image %s is in more than one subset: '%s' and '%s'", m->records[i].id,
+			                 m->records[itr_map_get(seen, m->records[i].id, 0)].image, m->records[i].image);
 	itr_map_free(seen);
 	return rc;
 }
@@ -182,11 +185,12 @@ static int apply_karpathy(coco_run *c, itr_err *err)
 			c->m->records[kept++] = *r;
 	}
 	if (rc == 0) {
-		itr_info("%lld of the %lld images of '%s' are in the subsets asked for%s%s", (long long)kept, (long long)itr_map_count(parts), c->o->karpathy,
-		         c->split ? ", part " : "", c->split ? c->split : "");
+		itr_info("%lld of the %lld images of '%s' are in the subsets asked for%s%s", (long long)kept,
+		         (long long)itr_map_count(parts), c->o->karpathy, c->split ? ", part " : "", c->split ? c->split : "");
 		c->m->n = kept;
 		if (!kept)
-			rc = itr_err_set(err, "no image is left: Karpathy's 'test' and 'val' lie in both val2017 and train2017 (--subset val2017,train2017)");
+			rc = itr_err_set(err, "no image is left: Karpathy's 'test' and 'val' lie in both val2017 and train2017 (--subset "
+			                      "val2017,train2017)");
 	}
 	itr_map_free(parts);
 	return rc;
@@ -201,26 +205,34 @@ static void count_captions(coco_run *c)
 	}
 }
 
-/* The numbers that everybody compares with (Karpathy's: sums of his file's parts); another one is said, not refused: the annotations may be the user's own. -1: not known. */
+/* The numbers that everybody compares with (Karpathy's: sums of his file's parts); another one is said, not refused: the annotations may be
+ * the user's own. -1: not known. */
 static void expect_counts(coco_run *c)
 {
-	static const struct { const char *of; int64_t images, captions; } known[] = { { "val2017", 5000, -1 }, { "train", 82783, -1 }, { "restval", 30504, -1 }, { "val", 5000, -1 },
-	                                                                              { "test", 5000, 25010 } };
+	static const struct {
+		const char *of;
+		int64_t images, captions;
+	} known[] = {
+		{ "val2017", 5000, -1 }, { "train", 82783, -1 }, { "restval", 30504, -1 }, { "val", 5000, -1 }, { "test", 5000, 25010 }
+	};
 	bool karpathy = c->o->karpathy && c->o->n_subsets > 1;          /* one subset alone never has a whole part */
 	if (c->limit || (c->o->karpathy ? !karpathy : c->o->n_subsets != 1))
 		return;
 	for (int i = 0; i < ITR_LEN(known); i++) {
 		int64_t images = 0, captions = 0;
-		bool asked = karpathy ? !strstr(known[i].of, "2017") && (!c->split || strcmp(known[i].of, c->split) == 0) : strcmp(known[i].of, c->o->subsets[0]) == 0;
+		bool asked = karpathy ? !strstr(known[i].of, "2017") && (!c->split || strcmp(known[i].of, c->split) == 0)
+		                      : strcmp(known[i].of, c->o->subsets[0]) == 0;
 		for (int64_t k = 0; k < c->m->n && asked; k++)
 			if (!karpathy || strcmp(c->m->records[k].split, known[i].of) == 0) {
 				images++;
 				captions += c->m->records[k].n_captions;
 			}
 		if (asked && images != known[i].images)
-			itr_findings_add(c->f, "another number of images than COCO's own", "%s: %lld, not %lld", known[i].of, (long long)images, (long long)known[i].images);
+			itr_findings_add(c->f, "another number of images than COCO's own", "%s: %lld, not %lld", known[i].of,
+			                 (long long)images, (long long)known[i].images);
 		if (asked && known[i].captions >= 0 && captions != known[i].captions)
-			itr_findings_add(c->f, "another number of captions than COCO's own", "%s: %lld, not %lld", known[i].of, (long long)captions, (long long)known[i].captions);
+			itr_findings_add(c->f, "another number of captions than COCO's own", "%s: %lld, not %lld", known[i].of,
+			                 (long long)captions, (long long)known[i].captions);
 	}
 }
 
@@ -246,8 +258,8 @@ static int read_records(coco_run *c, const char *annotations, itr_err *err)
 	count_captions(c);
 	expect_counts(c);
 	if (c->r->five != c->m->n_captions)
-		itr_info("%lld captions of %lld images; tools that keep five an image use %lld: say which with every figure", (long long)c->m->n_captions, (long long)c->m->n,
-		         (long long)c->r->five);
+		itr_info("%lld captions of %lld images; tools that keep five an image use %lld: say which with every figure",
+		         (long long)c->m->n_captions, (long long)c->m->n, (long long)c->r->five);
 	return 0;
 }
 

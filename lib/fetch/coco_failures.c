@@ -23,8 +23,8 @@ static itr_json *selection(const coco_run *c)
 int coco_failures_write(coco_run *c, bool complete, itr_err *err)
 {
 	itr_json *j = itr_json_object(), *counts = itr_json_add_object(j, "counts");
-	static const char *const names[] = { [COCO_MISSING] = "interrupted", [COCO_PRESENT] = "present", [COCO_FOUND] = "found", [COCO_FETCHED] = "fetched",
-	                                     [COCO_FAILED] = "failed", [COCO_SKIPPED] = "skipped" };
+	static const char *const names[] = { [COCO_MISSING] = "interrupted", [COCO_PRESENT] = "present", [COCO_FOUND] = "found",
+		                             [COCO_FETCHED] = "fetched",     [COCO_FAILED] = "failed",   [COCO_SKIPPED] = "skipped" };
 	int64_t n[ITR_LEN(names)] = { 0 };
 	char *path = itr_path_join(c->o->dir, "failures.json");
 	for (int64_t i = 0; i < c->m->n; i++)

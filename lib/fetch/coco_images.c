@@ -33,7 +33,8 @@ static int looks_like_picture(const itr_http_job *job, const char *path, itr_err
 		return -1;
 	while (p < b + n && *p && strchr(" \t\r\n", *p))
 		p++;
-	int rc = p < b + n && *p == '<' ? itr_err_set(err, "what came is not a JPEG or PNG but a page of HTML or XML") : itr_image_whole(b, n, job->url, err);
+	int rc = p < b + n && *p == '<' ? itr_err_set(err, "what came is not a JPEG or PNG but a page of HTML or XML")
+	                                : itr_image_whole(b, n, job->url, err);
 	free(b);
 	return rc;
 }
@@ -60,7 +61,8 @@ static void look_at_disk(coco_run *c)
 		else if (c->retry && !itr_map_has(c->retry, file))
 			c->state[i] = COCO_SKIPPED;
 		if (size >= 0 && pin && pin->bytes != size)
-			itr_findings_add(c->f, "picture on disk of another size than at its first fetch (fetched again)", "%s: %lld bytes, not %lld", file, (long long)size, (long long)pin->bytes);
+			itr_findings_add(c->f, "picture on disk of another size than at its first fetch (fetched again)",
+			                 "%s: %lld bytes, not %lld", file, (long long)size, (long long)pin->bytes);
 	}
 }
 
@@ -74,8 +76,12 @@ static int next_job(void *ctx, itr_http_job *job)
 		return 0;
 	const itr_record *r = &c->m->records[t->row];
 	const itr_pin *pin = itr_pins_find(c->pins, coco_file(c, r));
-	*job = (itr_http_job){ .url = r->url, .target = r->image, .max_bytes = MAX_PICTURE, .sha256 = pin ? pin->sha256 : NULL, .check = looks_like_picture,
-	                       .user = (void *)(intptr_t)t->row++ };
+	*job = (itr_http_job){ .url = r->url,
+		               .target = r->image,
+		               .max_bytes = MAX_PICTURE,
+		               .sha256 = pin ? pin->sha256 : NULL,
+		               .check = looks_like_picture,
+		               .user = (void *)(intptr_t)t->row++ };
 	return 1;
 }
 

@@ -1,4 +1,5 @@
-/* Looking at what came: every picture is decoded once in its life here, which finds damage that sizes do not show and gives the perceptual hash. */
+/* Looking at what came: every picture is decoded once in its life here, which finds damage that sizes do not show and gives the perceptual
+ * hash. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,8 @@ static int take(coco_run *c, seen *s, itr_err *err)
 		return 0;
 	}
 	if (r->width > 0 && r->height > 0 && (r->width != s->width || r->height != s->height))
-		itr_findings_add(c->f, "picture of another size than its annotation says", "%s: %dx%d, not %lldx%lld", file, s->width, s->height, (long long)r->width, (long long)r->height);
+		itr_findings_add(c->f, "picture of another size than its annotation says", "%s: %dx%d, not %lldx%lld", file, s->width,
+		                 s->height, (long long)r->width, (long long)r->height);
 	if (r->width <= 0 || r->height <= 0) {
 		r->width = s->width;
 		r->height = s->height;

@@ -7,8 +7,9 @@ void coco_say(const coco_run *c)
 	const itr_coco_report *r = c->r;
 	if (!r->wanted)
 		return;
-	itr_info("%lld pictures: %lld were there, %lld fetched (%.1f MB, %lld requests), %lld failed, %lld not tried", (long long)r->wanted, (long long)(r->present + r->found),
-	         (long long)r->fetched, (double)r->received / 1e6, (long long)r->attempts, (long long)r->failed, (long long)r->skipped);
+	itr_info("%lld pictures: %lld were there, %lld fetched (%.1f MB, %lld requests), %lld failed, %lld not tried", (long long)r->wanted,
+	         (long long)(r->present + r->found), (long long)r->fetched, (double)r->received / 1e6, (long long)r->attempts,
+	         (long long)r->failed, (long long)r->skipped);
 	if (r->failed)
 		itr_info("which and why: '%s/failures.json'; again with --retry-failed", c->o->dir);
 	if (r->skipped)

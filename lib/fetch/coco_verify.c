@@ -58,7 +58,8 @@ static int64_t count_unpinned(const itr_coco_opts *o, const itr_pins *pins)
 		DIR *d = opendir(dir);
 		for (struct dirent *e; d && (e = readdir(d)); ) {
 			char *file = itr_xasprintf("%s/%s", o->subsets[i], e->d_name);
-			n += e->d_name[0] != '.' && !itr_path_has_suffix(file, ".part") && !itr_path_has_suffix(file, ".meta") && !itr_pins_find(pins, file);
+			n += e->d_name[0] != '.' && !itr_path_has_suffix(file, ".part") && !itr_path_has_suffix(file, ".meta") &&
+			     !itr_pins_find(pins, file);
 			free(file);
 		}
 		if (d)
@@ -70,7 +71,8 @@ static int64_t count_unpinned(const itr_coco_opts *o, const itr_pins *pins)
 
 static int by_file(const void *a, const void *b) { return strcmp(((const item *)a)->file, ((const item *)b)->file); }
 
-static int verify(const itr_coco_opts *o, itr_pins *pins, void (*say)(void *ctx, const char *what, const char *file), void *ctx, itr_verify_report *r, itr_err *err)
+static int verify(const itr_coco_opts *o, itr_pins *pins, void (*say)(void *ctx, const char *what, const char *file), void *ctx,
+                  itr_verify_report *r, itr_err *err)
 {
 	verifying v = { .o = o, .items = itr_xcalloc((size_t)ITR_MAX(itr_pins_count(pins), 1), sizeof *v.items) };
 	int64_t n = 0;
@@ -95,13 +97,14 @@ static int verify(const itr_coco_opts *o, itr_pins *pins, void (*say)(void *ctx,
 	}
 	r->unpinned = count_unpinned(o, pins);
 	if (rc == 0)
-		itr_info("%lld files hashed: %lld changed, %lld missing; %lld files have no checksum", (long long)r->checked, (long long)r->changed, (long long)r->missing,
-		         (long long)r->unpinned);
+		itr_info("%lld files hashed: %lld changed, %lld missing; %lld files have no checksum", (long long)r->checked,
+		         (long long)r->changed, (long long)r->missing, (long long)r->unpinned);
 	free(v.items);
 	return rc;
 }
 
-int itr_coco_verify(const itr_coco_opts *o, void (*say)(void *ctx, const char *what, const char *file), void *ctx, itr_verify_report *r, itr_err *err)
+int itr_coco_verify(const itr_coco_opts *o, void (*say)(void *ctx, const char *what, const char *file), void *ctx, itr_verify_report *r,
+                    itr_err *err)
 {
 	*r = (itr_verify_report){ 0 };
 	if (!itr_path_is_dir(o->dir))

@@ -18,8 +18,13 @@ enum { MAX_JSON = 64 << 20 };
 #define EXTRA(file, sha) { file, sha, ITR_MODEL_EXTRA, false },
 #define WEIGHTS(file, sha) { file, sha, ITR_MODEL_WEIGHTS, false },
 #define ZIPPED(file, sha) { file, sha, ITR_MODEL_WEIGHTS, true },
-#define MODEL(name, url, what, licence, ...) \
-	{ name, url, what, licence, (const itr_model_file[]){ __VA_ARGS__ }, (int)(sizeof((const itr_model_file[]){ __VA_ARGS__ }) / sizeof(itr_model_file)) },
+#define MODEL(name, url, what, licence, ...)                                                                                               \
+	{ name,                                                                                                                            \
+	  url,                                                                                                                             \
+	  what,                                                                                                                            \
+	  licence,                                                                                                                         \
+	  (const itr_model_file[]){ __VA_ARGS__ },                                                                                         \
+	  (int)(sizeof((const itr_model_file[]){ __VA_ARGS__ }) / sizeof(itr_model_file)) },
 static const itr_public_model models[] = {
 #include "fetch/models.def"
 };
@@ -176,7 +181,13 @@ static void job_tick(void *ctx, int64_t received)
 static int download(struct fetch *f, const itr_model_file *file, const itr_pin *pin, const char *path, itr_err *err)
 {
 	char *url = itr_http_join(f->o->base_url ? f->o->base_url : f->m->url, file->name);
-	itr_http_job job = { .url = url, .target = path, .sha256 = strlen(file->sha256) == 64 ? file->sha256 : pin ? pin->sha256 : NULL, .check = check_part, .user = (void *)(uintptr_t)file };
+	itr_http_job job = { .url = url,
+		             .target = path,
+		             .sha256 = strlen(file->sha256) == 64 ? file->sha256
+		                       : pin                      ? pin->sha256
+		                                                  : NULL,
+		             .check = check_part,
+		             .user = (void *)(uintptr_t)file };
 	itr_http_result r = { .reason = ITR_HTTP_INTERRUPTED };
 	struct one one = { &job, &r, f->o->tick, f->o->begin ? f->o->begin(f->o->ctx, file->name) : NULL, false };
 	int rc = make_client(f, err);
@@ -185,7 +196,9 @@ static int download(struct fetch *f, const itr_model_file *file, const itr_pin *
 	if (one.progress)
 		f->o->end(one.progress);
 	if (rc == 0 && r.reason != ITR_HTTP_OK)
-		rc = (r.reason == ITR_HTTP_STATUS && r.status == 404) || r.reason == ITR_HTTP_FILE ? 0 : itr_err_set(err, "cannot fetch '%s': %s", url, r.message);
+		rc = (r.reason == ITR_HTTP_STATUS && r.status == 404) || r.reason == ITR_HTTP_FILE
+		             ? 0
+		             : itr_err_set(err, "cannot fetch '%s': %s", url, r.message);
 	else if (rc == 0)
 		rc = 1;
 	if (rc == 0)
@@ -237,7 +250,8 @@ static int settle(struct fetch *f, const itr_model_file *file, const char *path,
 	const char *checked = known == 64 ? "known" : known ? "known prefix" : old ? "first download" : "recorded";
 	itr_pin pin = { .bytes = itr_path_size(path) };
 	if (old && old->bytes != pin.bytes)
-		return itr_err_set(err, "'%s' has %lld bytes, when it was fetched it had %lld: remove it to fetch it again", path, (long long)pin.bytes, (long long)old->bytes);
+		return itr_err_set(err, "'%s' has %lld bytes, when it was fetched it had %lld: remove it to fetch it again", path,
+		                   (long long)pin.bytes, (long long)old->bytes);
 	if (old && !fetched && !f->o->verify) {
 		note(f, file, old, false, checked);
 		return 0;
@@ -280,7 +294,8 @@ static int all_files(struct fetch *f, itr_err *err)
 	for (int i = 0; i < f->m->n_files; i++) {
 		const itr_model_file *file = &f->m->files[i];
 		bool weights = file->need == ITR_MODEL_WEIGHTS;
-		if ((weights && (have_weights || (there && file != there))) || (file->need == ITR_MODEL_EXTRA && f->complete && !present(f->folder, file)))
+		if ((weights && (have_weights || (there && file != there))) ||
+		    (file->need == ITR_MODEL_EXTRA && f->complete && !present(f->folder, file)))
 			continue;
 		int rc = one_file(f, file, &absent);
 		if (rc < 0 || (rc == 0 && file->need == ITR_MODEL_NEED))

@@ -1,7 +1,8 @@
-/* models.h - published models by name: their files, fetched once into a folder of the cache, checked, and never again. The table is models.def.
+/* models.h - published models by name: their files, fetched once into a folder of the cache, checked, and never again. The table is
+ * models.def.
  *
- * A file gets its name only after its hash is the known one (or, where none is known, the one of its first download), and after it could be opened as what it is:
- * weights as weights, JSON as JSON. FOLDER/checksums.jsonl keeps size and SHA-256 of each (pins.h).
+ * A file gets its name only after its hash is the known one (or, where none is known, the one of its first download), and after it could be
+ * opened as what it is: weights as weights, JSON as JSON. FOLDER/checksums.jsonl keeps size and SHA-256 of each (pins.h).
  */
 #ifndef ITR_FETCH_MODELS_H
 #define ITR_FETCH_MODELS_H
@@ -29,7 +30,8 @@ const itr_public_model *itr_public_model_at(int i);
 /* NULL with err, which names the nearest. */
 const itr_public_model *itr_public_model_find(const char *name, itr_err *err);
 
-/* The cache: `option`, or $ITR_CACHE, $XDG_CACHE_HOME/itr, ~/.cache/itr, whichever is set first. The caller frees; NULL with err when none is. */
+/* The cache: `option`, or $ITR_CACHE, $XDG_CACHE_HOME/itr, ~/.cache/itr, whichever is set first. The caller frees; NULL with err when none
+ * is. */
 char *itr_cache_folder(const char *option, itr_err *err);
 /* Are all files there that fetching would bring? */
 bool itr_public_model_present(const itr_public_model *m, const char *folder);
@@ -45,9 +47,11 @@ typedef struct itr_model_opts {
 	void *ctx;
 } itr_model_opts;
 
-/* Fills the folder. What is there with the recorded size is kept without a request. 0, or -1 with err: what cannot be had, a hash that differs, a file that cannot be read;
- * files that came before stay. `report` (may be NULL) gets {"model","folder","files":[{"file","bytes","sha256","fetched","checked"}]}; "checked" says against what:
- * "known", "known prefix", "first download" (an earlier one), or "recorded" (this one is the first). */
-ITR_MUST_USE int itr_public_model_fetch(const itr_public_model *m, const char *folder, const itr_model_opts *o, itr_json **report, itr_err *err);
+/* Fills the folder. What is there with the recorded size is kept without a request. 0, or -1 with err: what cannot be had, a hash that
+ * differs, a file that cannot be read; files that came before stay. `report` (may be NULL) gets
+ * {"model","folder","files":[{"file","bytes","sha256","fetched","checked"}]}; "checked" says against what: "known", "known prefix", "first
+ * download" (an earlier one), or "recorded" (this one is the first). */
+ITR_MUST_USE int itr_public_model_fetch(const itr_public_model *m, const char *folder, const itr_model_opts *o, itr_json **report,
+                                        itr_err *err);
 
 #endif

@@ -43,7 +43,8 @@ static void remember(itr_pins *p, const char *file, const itr_pin *pin)
 static bool parse_line(itr_pins *p, const char *line, size_t n)
 {
 	itr_json *j = itr_json_parse(line, n, "a line", NULL);
-	const char *file = itr_json_str(itr_json_get(j, "file"), NULL), *sha = itr_json_str(itr_json_get(j, "sha256"), ""), *phash = itr_json_str(itr_json_get(j, "phash"), NULL);
+	const char *file = itr_json_str(itr_json_get(j, "file"), NULL), *sha = itr_json_str(itr_json_get(j, "sha256"), ""),
+		   *phash = itr_json_str(itr_json_get(j, "phash"), NULL);
 	itr_pin pin = { .bytes = itr_json_int(itr_json_get(j, "bytes"), -1) };
 	if (file && itr_json_bool(itr_json_get(j, "dropped"), false)) {
 		pin.bytes = DROPPED;

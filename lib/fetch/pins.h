@@ -1,7 +1,8 @@
 /* pins.h - what every fetched file was when it was fetched first: DIR/checksums.jsonl, one {"file","sha256","bytes","phash"} a line.
  *
- * COCO publishes no checksums, so the first fetch pins them. Lines are appended while files arrive (a kill loses at most the last second, and those
- * files are on disk and are hashed again); a line that was cut off is dropped when the file is read; itr_pins_save rewrites it sorted. */
+ * COCO publishes no checksums, so the first fetch pins them. Lines are appended while files arrive (a kill loses at most the last second,
+ * and those files are on disk and are hashed again); a line that was cut off is dropped when the file is read; itr_pins_save rewrites it
+ * sorted. */
 #ifndef ITR_FETCH_PINS_H
 #define ITR_FETCH_PINS_H
 
@@ -18,8 +19,8 @@ typedef struct itr_pin {
 
 typedef struct itr_pins itr_pins;
 
-/* Takes the folder for this process (a lock on DIR/.lock, released when the process ends), reads the pins. NULL with err: another process is at
- * work there; a damaged line. */
+/* Takes the folder for this process (a lock on DIR/.lock, released when the process ends), reads the pins. NULL with err: another process
+ * is at work there; a damaged line. */
 itr_pins *itr_pins_open(const char *dir, itr_err *err);
 void itr_pins_close(itr_pins *p);
 

@@ -19,13 +19,18 @@ static void end(const itr_source_opts *o, void *p)
 		o->progress.end(p);
 }
 
-static int deal_out(const itr_source_opts *o, itr_manifest *m, itr_err *err) { return itr_dataset_split(m, o->fractions, o->seed, &o->rule, o->near, err); }
+static int deal_out(const itr_source_opts *o, itr_manifest *m, itr_err *err)
+{
+	return itr_dataset_split(m, o->fractions, o->seed, &o->rule, o->near, err);
+}
 
 /* Every picture is opened, and decoded where that is asked for: how many were dropped, -1 with err. */
 static int64_t look_at(const itr_source_opts *o, itr_manifest *m, bool decode, itr_findings *f, itr_err *err)
 {
 	void *p = begin(o, "pictures", m->n);
-	itr_check_opts co = { .decode = decode, .threads = o->threads, .progress = o->progress.add, .progress_ctx = p, .interrupted = o->stop };
+	itr_check_opts co = {
+		.decode = decode, .threads = o->threads, .progress = o->progress.add, .progress_ctx = p, .interrupted = o->stop
+	};
 	int64_t dropped = itr_dataset_check(m, &co, f, err);
 	end(o, p);
 	return dropped;
@@ -46,7 +51,8 @@ static int draw(const itr_source_opts *o, itr_scenes_opts *so, itr_manifest *m, 
 int itr_source_scenes(const itr_source_opts *o, itr_manifest *m, int64_t *composed, itr_err *err)
 {
 	itr_scenes_opts so = { .n = o->scenes, .seed = o->seed, .size = o->size, .threads = o->threads, .interrupted = o->stop };
-	char *what = itr_xasprintf("synthetic n=%lld seed=%llu size=%d", (long long)so.n, (unsigned long long)so.seed, so.size), *images = itr_path_join(o->dir, "images");
+	char *what = itr_xasprintf("synthetic n=%lld seed=%llu size=%d", (long long)so.n, (unsigned long long)so.seed, so.size),
+	     *images = itr_path_join(o->dir, "images");
 	bool parts = o->fractions[0] + o->fractions[1] + o->fractions[2] > 0;
 	*composed = -1;
 	int rc = itr_dataset_claim(o->dir, what, o->force, err);

@@ -107,7 +107,8 @@ static bool named(const char *full, size_t n, const char *name)
 static int read_entry(const itr_zip_source *s, const uint8_t *c, const uint8_t *extra, size_t n_extra, itr_zip_entry *e, itr_err *err)
 {
 	uint64_t packed = u32(c + 20), size = u32(c + 24), header = u32(c + 42);
-	if (extra64(extra, n_extra, &size, &packed, &header) < 0 || header > (uint64_t)s->size || packed > (uint64_t)s->size - header || size > INT64_MAX)
+	if (extra64(extra, n_extra, &size, &packed, &header) < 0 || header > (uint64_t)s->size || packed > (uint64_t)s->size - header ||
+	    size > INT64_MAX)
 		return damaged(s, "a member lies outside of it", err);
 	if (u16(c + 8) & 1)
 		return itr_err_set(err, "'%s' is encrypted: that is not supported", s->name);

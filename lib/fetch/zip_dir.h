@@ -1,6 +1,6 @@
-/* zip_dir.h - the table of contents of a zip that may be far away: only its tail, its central directory and the members that are wanted are read.
- * Source: PKWARE APPNOTE 6.3.10 (4.3.12 central directory, 4.3.14-16 end records, 4.5.3 zip64 extra field). Every size is checked against the file's
- * before it is used. */
+/* zip_dir.h - the table of contents of a zip that may be far away: only its tail, its central directory and the members that are wanted are
+ * read. Source: PKWARE APPNOTE 6.3.10 (4.3.12 central directory, 4.3.14-16 end records, 4.5.3 zip64 extra field). Every size is checked
+ * against the file's before it is used. */
 #ifndef ITR_FETCH_ZIP_DIR_H
 #define ITR_FETCH_ZIP_DIR_H
 
@@ -30,9 +30,10 @@ ITR_MUST_USE int itr_zip_dir_find(const itr_zip_source *s, const char *const *na
 /* Where the member's bytes begin (its local header is read for that). -1 with err. */
 ITR_MUST_USE int64_t itr_zip_data(const itr_zip_source *s, const itr_zip_entry *e, itr_err *err);
 
-/* Unpacks `packed` bytes from `offset` of the source to `target` (atomic), in constant memory; CRC and size must be what the directory says. `max_bytes`
- * bounds the unpacked size. */
-ITR_MUST_USE int itr_zip_unpack(const itr_zip_source *s, const itr_zip_entry *e, int64_t offset, const char *target, int64_t max_bytes, itr_err *err);
+/* Unpacks `packed` bytes from `offset` of the source to `target` (atomic), in constant memory; CRC and size must be what the directory
+ * says. `max_bytes` bounds the unpacked size. */
+ITR_MUST_USE int itr_zip_unpack(const itr_zip_source *s, const itr_zip_entry *e, int64_t offset, const char *target, int64_t max_bytes,
+                                itr_err *err);
 
 /* A file on this disk as a source; keep `file` open until done. -1 with err. */
 typedef struct itr_zip_file { int fd; } itr_zip_file;

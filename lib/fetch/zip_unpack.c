@@ -76,9 +76,11 @@ static int unpack(unpacking *u, int64_t offset, itr_err *err)
 int itr_zip_unpack(const itr_zip_source *s, const itr_zip_entry *e, int64_t offset, const char *target, int64_t max_bytes, itr_err *err)
 {
 	if (e->method != 0 && e->method != 8)
-		return itr_err_set(err, "'%s' uses compression method %d; only stored and deflated members are supported", s->name, e->method);
+		return itr_err_set(err, "'%s' uses compression method %d; only stored and deflated members are supported", s->name,
+		                   e->method);
 	if (e->size > max_bytes)
-		return itr_err_set(err, "'%s': a member claims %lld bytes; at most %lld are allowed", s->name, (long long)e->size, (long long)max_bytes);
+		return itr_err_set(err, "'%s': a member claims %lld bytes; at most %lld are allowed", s->name, (long long)e->size,
+		                   (long long)max_bytes);
 	itr_atomic_file *a = itr_atomic_open(target, err);
 	if (!a)
 		return -1;

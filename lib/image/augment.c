@@ -9,18 +9,20 @@ const char *const itr_augment_names[] = { "none", "flip", "crop", "full", NULL }
 
 unsigned itr_augment_kinds_of(int name)
 {
-	static const unsigned kinds[] = { 0, ITR_AUGMENT_FLIP, ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP, ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP | ITR_AUGMENT_COLOUR };
+	static const unsigned kinds[] = { 0, ITR_AUGMENT_FLIP, ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP,
+		                          ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP | ITR_AUGMENT_COLOUR };
 	return kinds[name];
 }
 
-/* --- draws ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- draws ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* torchvision's RandomResizedCrop.get_params: ten tries, then the largest centred box of an allowed shape. */
 static itr_box sample_box(itr_rng *r, double scale_min, int width, int height)
 {
 	const double area = (double)width * (double)height, low = log(3.0 / 4), high = log(4.0 / 3);
 	for (int i = 0; i < 10; i++) {
-		const double target = area * (scale_min + (1 - scale_min) * itr_rng_random(r)), ratio = exp(low + (high - low) * itr_rng_random(r));
+		const double target = area * (scale_min + (1 - scale_min) * itr_rng_random(r)),
+			     ratio = exp(low + (high - low) * itr_rng_random(r));
 		const int w = (int)rint(sqrt(target * ratio)), h = (int)rint(sqrt(target / ratio));
 		if (w > 0 && w <= width && h > 0 && h <= height) {
 			const int top = (int)itr_rng_integers(r, 0, height - h + 1), left = (int)itr_rng_integers(r, 0, width - w + 1);
@@ -36,7 +38,8 @@ static itr_box sample_box(itr_rng *r, double scale_min, int width, int height)
 	return (itr_box){ (width - w) / 2, (height - h) / 2, w, h };
 }
 
-void itr_augment_sample(const itr_augment *a, int width, int height, uint64_t seed, uint64_t epoch, uint64_t row, bool may_flip, itr_augment_draw *d)
+void itr_augment_sample(const itr_augment *a, int width, int height, uint64_t seed, uint64_t epoch, uint64_t row, bool may_flip,
+                        itr_augment_draw *d)
 {
 	itr_rng r;
 	int64_t order[3];
@@ -55,7 +58,7 @@ void itr_augment_sample(const itr_augment *a, int width, int height, uint64_t se
 	}
 }
 
-/* --- pixels ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- pixels --------------------------------------------------------------------------------------------------------------------------- */
 
 void itr_image_mirror(itr_image *img)
 {
@@ -110,7 +113,8 @@ void itr_image_enhance(itr_image *img, int kind, double factor)
 	}
 }
 
-int itr_augment_apply(const itr_augment *a, const itr_augment_draw *d, const itr_preset *p, const itr_image *img, itr_image *dst, itr_err *err)
+int itr_augment_apply(const itr_augment *a, const itr_augment_draw *d, const itr_preset *p, const itr_image *img, itr_image *dst,
+                      itr_err *err)
 {
 	if (a->kinds & ITR_AUGMENT_CROP) {
 		itr_image part;
@@ -127,14 +131,15 @@ int itr_augment_apply(const itr_augment *a, const itr_augment_draw *d, const itr
 	return 0;
 }
 
-/* --- captions ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- captions ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool letter(char c) { return ((unsigned char)c | 0x20) >= 'a' && ((unsigned char)c | 0x20) <= 'z'; }
 
 bool itr_caption_has_side(const char *text)
 {
-	static const char *const words[] = { "left", "right", "leftmost", "rightmost", "lefthand", "righthand", "leftward", "rightward", "leftwards", "rightwards", "clockwise",
-		"counterclockwise", "anticlockwise", "east", "west" };
+	static const char *const words[] = { "left",          "right",     "leftmost",  "rightmost",  "lefthand",  "righthand",
+		                             "leftward",      "rightward", "leftwards", "rightwards", "clockwise", "counterclockwise",
+		                             "anticlockwise", "east",      "west" };
 	while (*text) {
 		size_t n = 0;
 		while (letter(text[n]))

@@ -28,12 +28,14 @@ typedef struct cell {                           /* sums over pixels */
 	uint32_t pixels;
 } cell;
 
-typedef uint32_t joint[HALF][COLOURS];          /* gradient magnitude by orientation and colour of the pixel; holds four rows of the picture */
+/* gradient magnitude by orientation and colour of the pixel; holds four rows of the picture */
+typedef uint32_t joint[HALF][COLOURS];
 typedef uint64_t joint_sum[HALF][COLOURS];
 
 /* --- tables ------------------------------------------------------------------------------------------------------------------------- */
 
-/* Soft membership of one colour: twelve hues (linear between neighbours) in the measure in which it is colourful, black-grey-grey-white otherwise. */
+/* Soft membership of one colour: twelve hues (linear between neighbours) in the measure in which it is colourful, black-grey-grey-white
+ * otherwise. */
 static void colour_membership(int r, int g, int b, uint8_t out[COLOURS])
 {
 	int max = ITR_MAX(r, ITR_MAX(g, b)), min = ITR_MIN(r, ITR_MIN(g, b)), chroma = max - min;
@@ -54,12 +56,15 @@ static void colour_membership(int r, int g, int b, uint8_t out[COLOURS])
 	out[HUES + at] = (uint8_t)(grey - out[HUES + at + 1]);
 }
 
-/* Half-bin of a gradient direction in the upper half plane: half-bin h reaches five degrees around 10 h, so that edges along the axes sit in the middle of one
- * and noise does not toss them about. It counts the directions 5, 15 ... 175 degrees below the gradient's; cosines and sines are integers, so that no libm decides. */
+/* Half-bin of a gradient direction in the upper half plane: half-bin h reaches five degrees around 10 h, so that edges along the axes sit
+ * in the middle of one and noise does not toss them about. It counts the directions 5, 15 ... 175 degrees below the gradient's; cosines and
+ * sines are integers, so that no libm decides. */
 static int half_bin(int gx, int gy)
 {
-	static const int cosine[HALF] = { 16322, 15826, 14849, 13421, 11585, 9397, 6924, 4240, 1428, -1428, -4240, -6924, -9397, -11585, -13421, -14849, -15826, -16322 };
-	static const int sine[HALF] = { 1428, 4240, 6924, 9397, 11585, 13421, 14849, 15826, 16322, 16322, 15826, 14849, 13421, 11585, 9397, 6924, 4240, 1428 };
+	static const int cosine[HALF] = { 16322, 15826, 14849, 13421, 11585,  9397,   6924,   4240,   1428,
+		                          -1428, -4240, -6924, -9397, -11585, -13421, -14849, -15826, -16322 };
+	static const int sine[HALF] = { 1428,  4240,  6924,  9397,  11585, 13421, 14849, 15826, 16322,
+		                        16322, 15826, 14849, 13421, 11585, 9397,  6924,  4240,  1428 };
 	int bin = 0;
 	for (int k = 0; gy && k < HALF; k++)
 		bin += gy * cosine[k] - gx * sine[k] >= 0;
@@ -84,10 +89,11 @@ void itr_classic_free(itr_classic *c)
 	free(c);
 }
 
-/* --- one pass over the pixels ----------------------------------------------------------------------------------------------------------- */
+/* --- one pass over the pixels --------------------------------------------------------------------------------------------------------- */
 
 /* Central differences of the strongest channel (borders repeat): magnitude by alpha max + beta min, and the half-bin. */
-static void gradient_row(const itr_classic *c, const uint8_t *above, const uint8_t *row, const uint8_t *below, uint16_t *magnitude, uint8_t *half)
+static void gradient_row(const itr_classic *c, const uint8_t *above, const uint8_t *row, const uint8_t *below, uint16_t *magnitude,
+                         uint8_t *half)
 {
 	for (int x = 0; x < SIDE; x++) {
 		const int left = 3 * ITR_MAX(x - 1, 0), right = 3 * ITR_MIN(x + 1, SIDE - 1);
@@ -113,7 +119,8 @@ static void add_sixteen(uint32_t *restrict to, const uint8_t *restrict w, uint32
 }
 
 /* Adds one row of pixels to its row of base cells. joints: one for the row of cells (stride 0) or one a base cell (stride 1). */
-static void add_row(const itr_classic *c, const uint8_t *row, const uint16_t *magnitude, const uint8_t *half, cell *cells, joint *joints, int stride)
+static void add_row(const itr_classic *c, const uint8_t *row, const uint16_t *magnitude, const uint8_t *half, cell *cells, joint *joints,
+                    int stride)
 {
 	for (int i = 0; i < CELLS; i++) {
 		cell *s = &cells[i];
@@ -149,7 +156,8 @@ static void merge(cell *to, const cell *from)
 	to->pixels += from->pixels;
 }
 
-/* Eighteen half-bins into nine bins of twenty degrees around 10, 30 ... 170: an odd half-bin is the middle of one, an even one lies between two. Quarters. */
+/* Eighteen half-bins into nine bins of twenty degrees around 10, 30 ... 170: an odd half-bin is the middle of one, an even one lies between
+ * two. Quarters. */
 static uint64_t fold(const uint32_t half[HALF], uint64_t angle[ANGLES])
 {
 	uint64_t total = 0;
@@ -240,7 +248,8 @@ static float *put_correlogram(float *out, const cell *sub)
 		for (int y = 0; y < SUB; y++)
 			for (int x = 0; x + d < SUB; x++)
 				for (int k = 0; k < COLOURS; k++)
-					again[k] += level[y * SUB + x][k] * level[y * SUB + x + d][k] + level[x * SUB + y][k] * level[(x + d) * SUB + y][k];
+					again[k] += level[y * SUB + x][k] * level[y * SUB + x + d][k] +
+					            level[x * SUB + y][k] * level[(x + d) * SUB + y][k];
 		out = put_shares(out, again, COLOURS, pairs * 65025);
 	}
 	return out;
@@ -303,7 +312,8 @@ static void describe_window(const itr_classic *c, const cell sub[SUB * SUB], con
 	put_energies(out, sub);
 }
 
-_Static_assert(WINDOW_DIM == COLOURS + 6 + ANGLES + ANGLES + COLOURS * ANGLES + 4 * COLOURS + 2 * GRID * COLOURS + 8, "the parts of the descriptor fill it");
+_Static_assert(WINDOW_DIM == COLOURS + 6 + ANGLES + ANGLES + COLOURS * ANGLES + 4 * COLOURS + 2 * GRID * COLOURS + 8,
+               "the parts of the descriptor fill it");
 
 static void add_joint(joint_sum to, const joint from)
 {

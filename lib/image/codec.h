@@ -1,5 +1,5 @@
-/* codec.h - between image.c and the two decoders; nobody else includes it. Each decoder checks the size that the header claims with itr_codec_check
- * before it allocates, reports one message that starts with `where`, and leaves img untouched when it fails. */
+/* codec.h - between image.c and the two decoders; nobody else includes it. Each decoder checks the size that the header claims with
+ * itr_codec_check before it allocates, reports one message that starts with `where`, and leaves img untouched when it fails. */
 #ifndef ITR_IMAGE_CODEC_H
 #define ITR_IMAGE_CODEC_H
 
@@ -27,8 +27,9 @@ ITR_MUST_USE int itr_jpeg_decode(itr_image *img, itr_codec_in *in, itr_err *err)
 ITR_MUST_USE int itr_png_decode(itr_image *img, itr_codec_in *in, itr_err *err);
 ITR_MUST_USE int itr_png_encode(const itr_image *img, FILE *f, const char *where, itr_err *err);
 
-/* The orientation in EXIF (a TIFF block, with or without "Exif\0\0" before it; only the first directory, since the second describes the thumbnail) and in XMP
- * (tiff:Orientation). 1..8; 0: it says nothing; -1: it says something that is no orientation, so that other places are not asked, as in Pillow. */
+/* The orientation in EXIF (a TIFF block, with or without "Exif\0\0" before it; only the first directory, since the second describes the
+ * thumbnail) and in XMP (tiff:Orientation). 1..8; 0: it says nothing; -1: it says something that is no orientation, so that other places
+ * are not asked, as in Pillow. */
 int itr_exif_orientation(const uint8_t *exif, size_t n);
 int itr_xmp_orientation(const void *xmp, size_t n);
 /* Turns and mirrors img in place as Pillow's ImageOps.exif_transpose; nothing for other numbers. */

@@ -23,7 +23,8 @@ static bool is_tiff(const uint8_t *p)
 int itr_exif_orientation(const uint8_t *exif, size_t n)
 {
 	enum { TAG = 0x0112, ENTRY = 12 };
-	static const uint8_t size_of[] = { 0, 0, 0, 2, 4, 0, 1, 0, 2, 4, 0, 0, 0, 4 };  /* TIFF's whole numbers; as in Pillow, BYTE is text and no number */
+	/* TIFF's whole numbers; as in Pillow, BYTE is text and no number */
+	static const uint8_t size_of[] = { 0, 0, 0, 2, 4, 0, 1, 0, 2, 4, 0, 0, 0, 4 };
 	while (n >= 6 && !memcmp(exif, "Exif\0\0", 6))
 		exif += 6, n -= 6;
 	if (n < 8 || !is_tiff(exif))
@@ -45,7 +46,8 @@ int itr_exif_orientation(const uint8_t *exif, size_t n)
 	return found;
 }
 
-/* An attribute (tiff:Orientation="6") or an element (<tiff:Orientation>6</...>); the first one, as Pillow looks for it, in either kind of quotes. */
+/* An attribute (tiff:Orientation="6") or an element (<tiff:Orientation>6</...>); the first one, as Pillow looks for it, in either kind of
+ * quotes. */
 int itr_xmp_orientation(const void *xmp, size_t n)
 {
 	static const char name[] = "tiff:Orientation";
@@ -59,7 +61,8 @@ int itr_xmp_orientation(const void *xmp, size_t n)
 	return 0;
 }
 
-/* Where pixel (x, y) of the upright picture comes from, EXIF 2.32 table 6: 2 mirror, 3 half turn, 4 upside down, 5..8 the same across the diagonal. */
+/* Where pixel (x, y) of the upright picture comes from, EXIF 2.32 table 6: 2 mirror, 3 half turn, 4 upside down, 5..8 the same across the
+ * diagonal. */
 void itr_exif_apply(itr_image *img, int orientation)
 {
 	if (orientation < 2 || orientation > 8)
@@ -75,7 +78,8 @@ void itr_exif_apply(itr_image *img, int orientation)
 			int sx = swap ? y : x, sy = swap ? x : y;
 			sx = flip_x ? w - 1 - sx : sx;
 			sy = flip_y ? h - 1 - sy : sy;
-			memcpy(out.rgb + ((size_t)y * (size_t)out.width + (size_t)x) * 3, img->rgb + ((size_t)sy * (size_t)w + (size_t)sx) * 3, 3);
+			memcpy(out.rgb + ((size_t)y * (size_t)out.width + (size_t)x) * 3,
+			       img->rgb + ((size_t)sy * (size_t)w + (size_t)sx) * 3, 3);
 		}
 	itr_image_free(img);
 	*img = out;

@@ -35,8 +35,8 @@ int itr_codec_check(const itr_codec_in *in, int64_t width, int64_t height, itr_e
 	if (width <= 0 || height <= 0)
 		return itr_err_set(err, "'%s': a picture of %lld x %lld pixels", in->where, (long long)width, (long long)height);
 	if (width > INT32_MAX || height > INT32_MAX || width > in->max_pixels / height)
-		return itr_err_set(err, "'%s': %lld x %lld pixels are more than the limit of %lld", in->where, (long long)width, (long long)height,
-		                   (long long)in->max_pixels);
+		return itr_err_set(err, "'%s': %lld x %lld pixels are more than the limit of %lld", in->where, (long long)width,
+		                   (long long)height, (long long)in->max_pixels);
 	return 0;
 }
 

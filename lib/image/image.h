@@ -9,24 +9,26 @@ typedef struct itr_image {
 	uint8_t *rgb;           /* height * width * 3; itr_image_free */
 } itr_image;
 
-/* WHITE: Pillow's Image.alpha_composite(white, picture.convert('RGBA')), bit for bit: (s*a + 255*(255-a)) / 255, rounded; 16-bit samples and alpha are cut to 8 bits first.
- * DROP: Pillow's convert('RGB'), which keeps the colours that lie under transparent pixels. */
+/* WHITE: Pillow's Image.alpha_composite(white, picture.convert('RGBA')), bit for bit: (s*a + 255*(255-a)) / 255, rounded; 16-bit samples
+ * and alpha are cut to 8 bits first. DROP: Pillow's convert('RGB'), which keeps the colours that lie under transparent pixels. */
 typedef enum { ITR_ALPHA_WHITE, ITR_ALPHA_DROP } itr_alpha;
 
 typedef struct itr_decode_opts {
 	itr_alpha alpha;
 	bool exif;              /* turn as EXIF or else XMP says, like Pillow's ImageOps.exif_transpose (Pillow's open does not) */
 	int64_t max_pixels;     /* 0: 178,956,970 (Pillow's bomb limit); larger pictures are refused before allocating */
-	int fast_side;          /* > 0: a JPEG is decoded at 1/2, 1/4 or 1/8, the least at which neither side is below this, as Pillow's draft: faster, other pixels */
+	/* > 0: a JPEG is decoded at 1/2, 1/4 or 1/8, the least at which neither side is below this, as Pillow's draft: faster, other pixels
+	 */
+	int fast_side;
 	int *warnings;          /* complaints of the decoder that cost no pixel (jpeg.c and png.c say which) are added here; may be NULL */
 } itr_decode_opts;
 
-/* JPEG (grey, CMYK/YCCK as Pillow converts) and PNG (palette, LA, RGBA, grey, 16-bit >> 8, interlaced), told apart by content. A truncated or corrupt file is an
- * error, never a half-grey picture. `o` may be NULL. 0, or -1 with err (name, reason). */
+/* JPEG (grey, CMYK/YCCK as Pillow converts) and PNG (palette, LA, RGBA, grey, 16-bit >> 8, interlaced), told apart by content. A truncated
+ * or corrupt file is an error, never a half-grey picture. `o` may be NULL. 0, or -1 with err (name, reason). */
 ITR_MUST_USE int itr_image_read(itr_image *img, const char *path, const itr_decode_opts *o, itr_err *err);
 ITR_MUST_USE int itr_image_decode(itr_image *img, const void *bytes, size_t n, const char *where, const itr_decode_opts *o, itr_err *err);
-/* Is the picture all there? The same answer as decoding about a file that is cut off, for the cost of finding its markers or chunks; bytes behind its end are fine.
- * Damage inside is found by decoding only. 0, or -1 with err (name, reason). */
+/* Is the picture all there? The same answer as decoding about a file that is cut off, for the cost of finding its markers or chunks; bytes
+ * behind its end are fine. Damage inside is found by decoding only. 0, or -1 with err (name, reason). */
 ITR_MUST_USE int itr_image_whole(const void *bytes, size_t n, const char *where, itr_err *err);
 void itr_image_alloc(itr_image *img, int width, int height);       /* not cleared; sizes must be positive */
 void itr_image_free(itr_image *img);
@@ -38,10 +40,12 @@ ITR_MUST_USE int itr_image_encode_jpeg(const itr_image *img, int quality, uint8_
 
 typedef enum { ITR_BILINEAR, ITR_BICUBIC, ITR_BOX } itr_filter;
 /* Pillow's Image.resize with antialiasing, bit-exact (8-bit two-pass fixed point, bicubic a = -0.5). dst is allocated; it must not be src.
- * The order of the passes is that of Pillow 13: horizontal first, except where the height shrinks by more than twice as many pixels as the width
- * (python-pillow/Pillow#9549). Up to version 12 horizontal was always first; on such pictures single values differ by one between the two. */
+ * The order of the passes is that of Pillow 13: horizontal first, except where the height shrinks by more than twice as many pixels as the
+ * width (python-pillow/Pillow#9549). Up to version 12 horizontal was always first; on such pictures single values differ by one between the
+ * two. */
 void itr_image_resize(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter);
-/* The same bytes as itr_image_resize followed by itr_image_crop of the box, which must lie inside width x height; only what the box needs is computed. */
+/* The same bytes as itr_image_resize followed by itr_image_crop of the box, which must lie inside width x height; only what the box needs
+ * is computed. */
 typedef struct itr_box { int left, top, width, height; } itr_box;
 void itr_image_resize_box(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box);
 void itr_image_crop(itr_image *dst, const itr_image *src, int left, int top, int width, int height);   /* outside = black */

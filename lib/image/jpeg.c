@@ -1,5 +1,6 @@
-/* jpeg.c - libjpeg-turbo behind two functions. libjpeg reports by calling back; the longjmp ends in the two functions below, whose state lives in a struct
- * so that no local is clobbered. Warnings that mean lost data (premature end, bad codes) are errors here (table `verdicts`): libjpeg would fill the rest with grey. */
+/* jpeg.c - libjpeg-turbo behind two functions. libjpeg reports by calling back; the longjmp ends in the two functions below, whose state
+ * lives in a struct so that no local is clobbered. Warnings that mean lost data (premature end, bad codes) are errors here (table
+ * `verdicts`): libjpeg would fill the rest with grey. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static const struct {
 	{ JWRN_ARITH_BAD_CODE, LOST },          /* the rest of the segment is zero */
 	{ JWRN_BOGUS_ICC, HARMLESS },           /* colour profiles are not applied */
 	{ JWRN_BOGUS_PROGRESSION, LOST },       /* a scan that others build on is missing or came twice */
-	{ JWRN_EXTRANEOUS_DATA, BY_MARKER },    /* stray bytes between segments, padding behind a scan; but before a restart marker in a scan the interval was decoded wrongly */
+	/* stray bytes between segments, padding behind a scan; but before a restart marker in a scan the interval was decoded wrongly */
+	{ JWRN_EXTRANEOUS_DATA, BY_MARKER },
 	{ JWRN_HIT_MARKER, LOST },              /* a scan or restart interval ends before its last block */
 	{ JWRN_HUFF_BAD_CODE, LOST },
 	{ JWRN_JFIF_MAJOR, HARMLESS },          /* only the number of the JFIF edition is unknown */
@@ -68,7 +70,8 @@ static bool is_loss(j_common_ptr c)
 	bool in_scan = c->is_decompressor && ((j_decompress_ptr)c)->input_scan_number > 0;
 	for (int i = 0; i < ITR_LEN(verdicts); i++)
 		if (verdicts[i].code == m->msg_code)
-			return verdicts[i].verdict == LOST || (verdicts[i].verdict == BY_MARKER && in_scan && m->msg_parm.i[1] >= JPEG_RST0 && m->msg_parm.i[1] <= JPEG_RST0 + 7);
+			return verdicts[i].verdict == LOST || (verdicts[i].verdict == BY_MARKER && in_scan &&
+			                                       m->msg_parm.i[1] >= JPEG_RST0 && m->msg_parm.i[1] <= JPEG_RST0 + 7);
 	return true;
 }
 
@@ -167,7 +170,8 @@ static void decode_rows(struct decoder *d)
 	jpeg_finish_decompress(c);
 }
 
-/* Pillow's draft: the largest of 8, 4, 2 by which neither side falls below fast_side. The inverse DCT then makes the small picture at once. */
+/* Pillow's draft: the largest of 8, 4, 2 by which neither side falls below fast_side. The inverse DCT then makes the small picture at once.
+ */
 static unsigned scale_of(const itr_codec_in *in, const struct jpeg_decompress_struct *c)
 {
 	unsigned side = ITR_MIN(c->image_width, c->image_height), scale = 8;

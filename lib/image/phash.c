@@ -75,9 +75,10 @@ static int by_place(const void *a, const void *b)
 	return p->j < q->j ? -1 : p->j > q->j;
 }
 
-/* All pairs within the rows that share band b's value; a pair is taken in the first band that it shares. `near_by` has room for n hashes: smooth pictures crowd some buckets, and
- * there only reading in order keeps the pace. */
-static void compare_bucket(const itr_phash *h, const int *group, const int64_t *rows, int64_t n, int b, int max_distance, itr_phash *near_by, pairs *out)
+/* All pairs within the rows that share band b's value; a pair is taken in the first band that it shares. `near_by` has room for n hashes:
+ * smooth pictures crowd some buckets, and there only reading in order keeps the pace. */
+static void compare_bucket(const itr_phash *h, const int *group, const int64_t *rows, int64_t n, int b, int max_distance,
+                           itr_phash *near_by, pairs *out)
 {
 	for (int64_t x = 0; x < n; x++)
 		near_by[x] = h[rows[x]];
@@ -95,7 +96,8 @@ static void compare_bucket(const itr_phash *h, const int *group, const int64_t *
 		}
 }
 
-void itr_phash_pairs(const itr_phash *h, const int *group, int64_t n, int max_distance, void (*found)(void *ctx, int64_t i, int64_t j, int distance), void *ctx)
+void itr_phash_pairs(const itr_phash *h, const int *group, int64_t n, int max_distance,
+                     void (*found)(void *ctx, int64_t i, int64_t j, int distance), void *ctx)
 {
 	enum { VALUES = 1 << 16 };
 	if (max_distance > ITR_PHASH_MAX_DISTANCE)
@@ -109,7 +111,8 @@ void itr_phash_pairs(const itr_phash *h, const int *group, int64_t n, int max_di
 			start[band(h[i], b) + 1]++;
 		for (int v = 0; v < VALUES; v++)
 			start[v + 1] += start[v];
-		for (int64_t i = n; i-- > 0; )          /* fills each bucket from its end, so that its rows ascend; start[v+1] becomes its beginning */
+		for (int64_t i = n;
+		     i-- > 0;) /* fills each bucket from its end, so that its rows ascend; start[v+1] becomes its beginning */
 			rows[--start[band(h[i], b) + 1]] = i;
 		for (int v = 0; v < VALUES; v++) {
 			int64_t first = start[v + 1], last = v + 2 <= VALUES ? start[v + 2] : n;

@@ -1,5 +1,5 @@
-/* png.c - libpng behind two functions. Everything is brought to 8-bit RGB or RGBA by libpng's own transformations, a row at a time; only interlaced
- * pictures need the whole RGBA buffer. */
+/* png.c - libpng behind two functions. Everything is brought to 8-bit RGB or RGBA by libpng's own transformations, a row at a time; only
+ * interlaced pictures need the whole RGBA buffer. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,8 @@ static void on_error(png_structp p, png_const_charp text)
 	png_longjmp(p, 1);
 }
 
-/* libpng's warnings by their first words (those of a chunk start with its name); the first line that fits decides. Lost: pixels or what was asked for cannot be had. */
+/* libpng's warnings by their first words (those of a chunk start with its name); the first line that fits decides. Lost: pixels or what was
+ * asked for cannot be had. */
 static const struct { const char *starts; bool lost, exif_only; } verdicts[] = {
 	{ "IDAT: Too much image data", false, false },          /* more than the picture needs; all of it came */
 	{ "IDAT: Extra compressed data", false, false },
@@ -40,7 +41,8 @@ static const struct { const char *starts; bool lost, exif_only; } verdicts[] = {
 	{ "tRNS: invalid with alpha channel", false, false },   /* the alpha channel says it all */
 	{ "tRNS:", true, false },                               /* dropped: what was transparent would be opaque */
 	{ "eXIf: CRC error", true, true },                      /* dropped: which way is up is unknown */
-	{ "", false, false },                                   /* chunks that say nothing about a pixel; palette indices without a colour are black, as in Pillow */
+	/* chunks that say nothing about a pixel; palette indices without a colour are black, as in Pillow */
+	{ "", false, false },
 };
 
 static void on_warning(png_structp p, png_const_charp text)
@@ -157,13 +159,15 @@ static void read_orientation(itr_codec_in *in, struct decoder *d)
 		in->orientation = xmp;
 }
 
-/* Deflate cannot shrink by more than about 1032: a header that claims more than the bytes can hold is refused before the pixels are allocated. */
+/* Deflate cannot shrink by more than about 1032: a header that claims more than the bytes can hold is refused before the pixels are
+ * allocated. */
 static int check_ratio(const struct decoder *d, const itr_codec_in *in, itr_err *err)
 {
 	int bits = png_get_bit_depth(d->p, d->info) * png_get_channels(d->p, d->info);
 	uint64_t raw = ((uint64_t)d->width * (uint64_t)bits + 7) / 8 * d->height;
 	if (raw / 1100 > in->n)
-		return itr_err_set(err, "'%s': damaged PNG: %u x %u pixels cannot come out of %zu bytes", in->where, d->width, d->height, in->n);
+		return itr_err_set(err, "'%s': damaged PNG: %u x %u pixels cannot come out of %zu bytes", in->where, d->width, d->height,
+		                   in->n);
 	return 0;
 }
 

@@ -56,10 +56,11 @@ int itr_preset_geometry(const itr_preset *p, int width, int height, itr_preset_b
 		h = width <= height ? longer_side(p, width, height) : p->size;
 	}
 	if (w < p->crop || h < p->crop)
-		return itr_err_set(err, "a picture of %d x %d pixels is smaller than the %d x %d of preset '%s', which does not resize", width, height, p->crop, p->crop, p->name);
+		return itr_err_set(err, "a picture of %d x %d pixels is smaller than the %d x %d of preset '%s', which does not resize",
+		                   width, height, p->crop, p->crop, p->name);
 	if (w > INT_MAX || h > INT_MAX)
-		return itr_err_set(err, "a picture of %d x %d pixels is too narrow for preset '%s': its longer side would become %lld", width, height, p->name,
-		                   (long long)ITR_MAX(w, h));
+		return itr_err_set(err, "a picture of %d x %d pixels is too narrow for preset '%s': its longer side would become %lld",
+		                   width, height, p->name, (long long)ITR_MAX(w, h));
 	*box = (itr_preset_box){ (int)w, (int)h, first_of_crop(p, (int)w), first_of_crop(p, (int)h) };
 	return 0;
 }
@@ -73,7 +74,8 @@ int itr_preset_crop(const itr_preset *p, const itr_image *img, itr_image *dst, i
 	return 0;
 }
 
-/* ToTensor divides by 255, Normalize subtracts and divides, all in float32; transformers' rescale (a product in double, then rounded) gives the same 256 values. */
+/* ToTensor divides by 255, Normalize subtracts and divides, all in float32; transformers' rescale (a product in double, then rounded) gives
+ * the same 256 values. */
 static void value_table(const itr_preset *p, float table[3][256])
 {
 	for (int c = 0; c < 3; c++)
@@ -106,10 +108,13 @@ const char *const itr_filter_names[] = { [ITR_BILINEAR] = "bilinear", [ITR_BICUB
 
 void itr_preset_describe(const itr_preset *p, char *buf, size_t n)
 {
-	static const char *const rule[] = { [ITR_RESIZE_FLOOR] = "shorter side", [ITR_RESIZE_ROUND] = "shorter side (rounded)", [ITR_RESIZE_SQUASH] = "both sides" };
+	static const char *const rule[] = {
+		[ITR_RESIZE_FLOOR] = "shorter side", [ITR_RESIZE_ROUND] = "shorter side (rounded)", [ITR_RESIZE_SQUASH] = "both sides"
+	};
 	char resize[80] = "no resize";
 	if (p->resize != ITR_RESIZE_NONE)
 		snprintf(resize, sizeof resize, "%s to %d %s", rule[p->resize], p->size, itr_filter_names[p->filter]);
-	snprintf(buf, n, "%s: %s, crop %d%s, mean %.9g %.9g %.9g, std %.9g %.9g %.9g", p->name, resize, p->crop, p->crop_rule == ITR_CROP_DOWN ? " (rounded down)" : "",
-	         p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2]);
+	snprintf(buf, n, "%s: %s, crop %d%s, mean %.9g %.9g %.9g, std %.9g %.9g %.9g", p->name, resize, p->crop,
+	         p->crop_rule == ITR_CROP_DOWN ? " (rounded down)" : "", p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1],
+	         p->std[2]);
 }

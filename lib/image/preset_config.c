@@ -1,5 +1,6 @@
-/* Preprocessing as three libraries write it beside the weights that they publish. What the presets' arithmetic cannot do is refused by name. Sources: timm's resolve_data_config and
- * transforms_imagenet_eval; transformers' image processors (Pillow); open_clip's image_transform_v2. */
+/* Preprocessing as three libraries write it beside the weights that they publish. What the presets' arithmetic cannot do is refused by
+ * name. Sources: timm's resolve_data_config and transforms_imagenet_eval; transformers' image processors (Pillow); open_clip's
+ * image_transform_v2. */
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -8,12 +9,17 @@
 #include "image/preset.h"
 
 enum { MAX_SIDE = 4096 };
-static const double imagenet[2][3] = { { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 } }, openai[2][3] = { { 0.48145466, 0.4578275, 0.40821073 }, { 0.26862954, 0.26130258, 0.27577711 } };
-static const char *const names[] = { [ITR_PUBLISHED_TIMM] = "timm-config", [ITR_PUBLISHED_TRANSFORMERS] = "transformers-config", [ITR_PUBLISHED_OPEN_CLIP] = "open_clip-config" };
+static const double imagenet[2][3] = { { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 } },
+		    openai[2][3] = { { 0.48145466, 0.4578275, 0.40821073 }, { 0.26862954, 0.26130258, 0.27577711 } };
+static const char *const names[] = { [ITR_PUBLISHED_TIMM] = "timm-config",
+	                             [ITR_PUBLISHED_TRANSFORMERS] = "transformers-config",
+	                             [ITR_PUBLISHED_OPEN_CLIP] = "open_clip-config" };
 
 static int not_built(itr_err *err, const char *key, const char *value)
 {
-	return itr_err_set(err, "it asks for pictures with %s %.60s, which is not built: choose the preprocessing yourself, with --preset NAME", key, value);
+	return itr_err_set(err,
+	                   "it asks for pictures with %s %.60s, which is not built: choose the preprocessing yourself, with --preset NAME",
+	                   key, value);
 }
 
 /* A member that is there and not null. */
@@ -38,7 +44,8 @@ static int read_three(const itr_json *j, const char *key, bool divisor, double o
 
 static int read_filter(const itr_json *j, const char *key, itr_filter *out, itr_err *err)
 {
-	static const char *const pillow[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };         /* PIL.Image.Resampling, by number */
+	/* PIL.Image.Resampling, by number */
+	static const char *const pillow[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };
 	const itr_json *v = given(j, key);
 	if (!v)
 		return 0;
@@ -57,7 +64,10 @@ static int read_side(const itr_json *v, const char *key, int *out, itr_err *err)
 {
 	const bool pair = itr_json_is_array(v);
 	const int64_t h = itr_json_int(itr_json_is_number(v) ? v : pair ? itr_json_at(v, 0) : itr_json_get(v, "height"), -1);
-	const int64_t w = itr_json_int(itr_json_is_number(v) ? v : pair ? itr_json_at(v, itr_json_count(v) - 1) : itr_json_get(v, "width"), -1);
+	const int64_t w = itr_json_int(itr_json_is_number(v) ? v
+	                               : pair                ? itr_json_at(v, itr_json_count(v) - 1)
+	                                                     : itr_json_get(v, "width"),
+	                               -1);
 	if (h < 1 || w < 1 || h > MAX_SIDE || w > MAX_SIDE)
 		return itr_err_set(err, "'%s' is no size of 1 to %d pixels", key, MAX_SIDE);
 	if (h != w)
@@ -90,8 +100,9 @@ static int from_timm(const itr_json *j, itr_preset *p, itr_err *err)
 		return itr_err_set(err, "'input_size' is not [3, H, W]");
 	if (size && itr_json_int(itr_json_at(size, 1), -1) != itr_json_int(itr_json_at(size, 2), -1))
 		return not_built(err, "input_size", "that is no square");
-	if ((size && read_side(itr_json_at(size, 1), "input_size", &p->crop, err) < 0) || read_filter(j, "interpolation", &p->filter, err) < 0 ||
-	    read_three(j, "mean", false, p->mean, err) < 0 || read_three(j, "std", true, p->std, err) < 0)
+	if ((size && read_side(itr_json_at(size, 1), "input_size", &p->crop, err) < 0) ||
+	    read_filter(j, "interpolation", &p->filter, err) < 0 || read_three(j, "mean", false, p->mean, err) < 0 ||
+	    read_three(j, "std", true, p->std, err) < 0)
 		return -1;
 	if (itr_json_int(given(j, "crop_border_pixels"), 0) != 0)
 		return not_built(err, "crop_border_pixels", "trimmed");
@@ -111,8 +122,9 @@ static int from_open_clip(const itr_json *j, itr_preset *p, itr_err *err)
 	memcpy(p->mean, openai[0], sizeof p->mean);
 	memcpy(p->std, openai[1], sizeof p->std);
 	p->crop_rule = ITR_CROP_HALF_EVEN;
-	if ((given(j, "size") && read_side(given(j, "size"), "size", &p->crop, err) < 0) || read_filter(j, "interpolation", &p->filter, err) < 0 ||
-	    read_three(j, "mean", false, p->mean, err) < 0 || read_three(j, "std", true, p->std, err) < 0)
+	if ((given(j, "size") && read_side(given(j, "size"), "size", &p->crop, err) < 0) ||
+	    read_filter(j, "interpolation", &p->filter, err) < 0 || read_three(j, "mean", false, p->mean, err) < 0 ||
+	    read_three(j, "std", true, p->std, err) < 0)
 		return -1;
 	if (strcmp(mode, "shortest") && strcmp(mode, "squash"))
 		return not_built(err, "resize_mode", mode);
@@ -123,11 +135,13 @@ static int from_open_clip(const itr_json *j, itr_preset *p, itr_err *err)
 	return 0;
 }
 
-/* The processors whose steps are resize, centre crop, rescale, normalise, by the beginning of their name; `shorter`: a single number as size is the shorter side; `crops`: unless the
- * file says otherwise. What it leaves out has the values of the preset, or the tower's. */
-static const struct processor { const char *name; bool shorter, crops; const char *preset; } processors[] = {
-	{ "CLIPImageProcessor", true, true, "clip" }, { "CLIPFeatureExtractor", true, true, "clip" }, { "ViTImageProcessor", false, false, "vit" },
-	{ "ViTFeatureExtractor", false, false, "vit" }, { "DeiTImageProcessor", false, true, NULL }, { "DeiTFeatureExtractor", false, true, NULL },
+/* The processors whose steps are resize, centre crop, rescale, normalise, by the beginning of their name; `shorter`: a single number as
+ * size is the shorter side; `crops`: unless the file says otherwise. What it leaves out has the values of the preset, or the tower's. */
+static const struct processor { const char *name; bool shorter, crops; const char *preset;
+} processors[] = {
+	{ "CLIPImageProcessor", true, true, "clip" },   { "CLIPFeatureExtractor", true, true, "clip" },
+	{ "ViTImageProcessor", false, false, "vit" },   { "ViTFeatureExtractor", false, false, "vit" },
+	{ "DeiTImageProcessor", false, true, NULL },    { "DeiTFeatureExtractor", false, true, NULL },
 	{ "SiglipImageProcessor", false, false, NULL }, { "BitImageProcessor", true, true, NULL },
 };
 
@@ -159,7 +173,8 @@ static int resize_of(const itr_json *j, bool shorter, itr_preset *p, itr_err *er
 
 static int values_of(const itr_json *j, itr_preset *p, itr_err *err)
 {
-	static const char *const others[] = { "do_pad", "rescale_offset", "do_thumbnail", "do_align_long_axis", "do_crop_margin", "do_image_splitting", "do_reduce_labels" };
+	static const char *const others[] = { "do_pad",         "rescale_offset",     "do_thumbnail",    "do_align_long_axis",
+		                              "do_crop_margin", "do_image_splitting", "do_reduce_labels" };
 	const double factor = itr_json_num(given(j, "rescale_factor"), 1 / 255.0);
 	for (int i = 0; i < ITR_LEN(others); i++)
 		if (itr_json_bool(given(j, others[i]), false))
@@ -186,7 +201,8 @@ static int from_transformers(const itr_json *j, itr_preset *p, itr_err *err)
 		return not_built(err, "image_processor_type", name);
 	if (kind && kind->preset)
 		*p = *itr_preset_find(kind->preset, NULL);
-	const bool shorter = kind ? kind->shorter : p->resize != ITR_RESIZE_SQUASH, crops = kind ? kind->crops : p->resize != ITR_RESIZE_SQUASH || p->crop != p->size;
+	const bool shorter = kind ? kind->shorter : p->resize != ITR_RESIZE_SQUASH,
+		   crops = kind ? kind->crops : p->resize != ITR_RESIZE_SQUASH || p->crop != p->size;
 	p->crop_rule = ITR_CROP_DOWN;
 	if (resize_of(j, shorter, p, err) < 0 || read_filter(j, "resample", &p->filter, err) < 0 || values_of(j, p, err) < 0)
 		return -1;
@@ -200,8 +216,9 @@ static int from_transformers(const itr_json *j, itr_preset *p, itr_err *err)
 
 int itr_preset_published(itr_publisher by, const itr_json *config, const itr_preset *base, itr_preset *out, itr_err *err)
 {
-	static int (*const readers[])(const itr_json *, itr_preset *, itr_err *) = { [ITR_PUBLISHED_TIMM] = from_timm, [ITR_PUBLISHED_TRANSFORMERS] = from_transformers,
-		[ITR_PUBLISHED_OPEN_CLIP] = from_open_clip };
+	static int (*const readers[])(const itr_json *, itr_preset *, itr_err *) = { [ITR_PUBLISHED_TIMM] = from_timm,
+		                                                                     [ITR_PUBLISHED_TRANSFORMERS] = from_transformers,
+		                                                                     [ITR_PUBLISHED_OPEN_CLIP] = from_open_clip };
 	*out = *base;
 	if (readers[by](config, out, err) < 0 || check(out, err) < 0)
 		return -1;
@@ -210,17 +227,20 @@ int itr_preset_published(itr_publisher by, const itr_json *config, const itr_pre
 	return 0;
 }
 
-/* --- equality, and the way through a model file ----------------------------------------------------------------------------------------- */
+/* --- equality, and the way through a model file --------------------------------------------------------------------------------------- */
 
-static bool same_values(const double *a, const double *b) { return (float)a[0] == (float)b[0] && (float)a[1] == (float)b[1] && (float)a[2] == (float)b[2]; }
+static bool same_values(const double *a, const double *b)
+{
+	return (float)a[0] == (float)b[0] && (float)a[1] == (float)b[1] && (float)a[2] == (float)b[2];
+}
 
 const itr_preset *itr_preset_like(const itr_preset *p)
 {
 	for (int i = 0; i < itr_preset_count(); i++) {
 		const itr_preset *q = itr_preset_at(i);
 		const bool resized = p->resize != ITR_RESIZE_NONE, whole = p->resize == ITR_RESIZE_SQUASH && p->size == p->crop;
-		if (p->resize == q->resize && p->crop == q->crop && (!resized || (p->size == q->size && p->filter == q->filter)) && (whole || p->crop_rule == q->crop_rule) &&
-		    same_values(p->mean, q->mean) && same_values(p->std, q->std))
+		if (p->resize == q->resize && p->crop == q->crop && (!resized || (p->size == q->size && p->filter == q->filter)) &&
+		    (whole || p->crop_rule == q->crop_rule) && same_values(p->mean, q->mean) && same_values(p->std, q->std))
 			return q;
 	}
 	return NULL;
@@ -255,11 +275,13 @@ int itr_preset_from_json(const itr_json *j, itr_preset *out, itr_err *err)
 	for (int i = 0; i < ITR_LEN(names); i++)
 		if (!strcmp(names[i], name))
 			out->name = names[i];
-	if (resize < ITR_RESIZE_FLOOR || resize > ITR_RESIZE_NONE || rule < ITR_CROP_HALF_EVEN || rule > ITR_CROP_DOWN || !given(j, "filter") || !given(j, "mean") || !given(j, "std"))
+	if (resize < ITR_RESIZE_FLOOR || resize > ITR_RESIZE_NONE || rule < ITR_CROP_HALF_EVEN || rule > ITR_CROP_DOWN ||
+	    !given(j, "filter") || !given(j, "mean") || !given(j, "std"))
 		return itr_err_set(err, "its preprocessing cannot be");
 	out->resize = (itr_resize_rule)resize;
 	out->crop_rule = (itr_crop_rule)rule;
-	if (read_side(itr_json_get(j, "size"), "size", &out->size, err) < 0 || read_side(itr_json_get(j, "crop"), "crop", &out->crop, err) < 0 || read_filter(j, "filter", &out->filter, err) < 0 ||
+	if (read_side(itr_json_get(j, "size"), "size", &out->size, err) < 0 ||
+	    read_side(itr_json_get(j, "crop"), "crop", &out->crop, err) < 0 || read_filter(j, "filter", &out->filter, err) < 0 ||
 	    read_three(j, "mean", false, out->mean, err) < 0 || read_three(j, "std", true, out->std, err) < 0)
 		return -1;
 	return check(out, err);

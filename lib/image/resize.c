@@ -1,6 +1,7 @@
-/* resize.c - Pillow's antialiased resampling (libImaging/Resample.c, 8 bits per channel), bit for bit: double coefficients normalised to sum 1, rounded to
- * 22-bit fixed point, two passes, each rounded and clipped to 8 bits. Only what the wanted box reads is computed, and the picture between the two passes
- * is a ring of as many rows as the second pass needs, so that it stays in cache whatever the size. The inner loops are kernels (resize_kernel.h). */
+/* resize.c - Pillow's antialiased resampling (libImaging/Resample.c, 8 bits per channel), bit for bit: double coefficients normalised to
+ * sum 1, rounded to 22-bit fixed point, two passes, each rounded and clipped to 8 bits. Only what the wanted box reads is computed, and the
+ * picture between the two passes is a ring of as many rows as the second pass needs, so that it stays in cache whatever the size. The inner
+ * loops are kernels (resize_kernel.h). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static const struct filter filters[] = {
 	[ITR_BOX] = { box, 0.5 },
 };
 
-/* --- weights ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- weights -------------------------------------------------------------------------------------------------------------------------- */
 
 static const itr_resize_kernel *best_kernel(void)
 {
@@ -113,7 +114,7 @@ static void axis_free(itr_resize_axis *a)
 	free(a->k);
 }
 
-/* --- scalar kernel: the reference --------------------------------------------------------------------------------------------------------- */
+/* --- scalar kernel: the reference ----------------------------------------------------------------------------------------------------- */
 
 static inline uint8_t clip8(int32_t v)
 {
@@ -161,9 +162,10 @@ static void down(uint8_t *to, const uint8_t *const *rows, size_t n, const itr_re
 
 const itr_resize_kernel itr_resize_scalar = { "scalar", 4, pack, across, down };
 
-/* --- passes ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- passes --------------------------------------------------------------------------------------------------------------------------- */
 
-/* A picture seen by the passes: rows of `width` pixels from `from` on. The kernels read a little past a row's end: rows near the end of the memory are copied. */
+/* A picture seen by the passes: rows of `width` pixels from `from` on. The kernels read a little past a row's end: rows near the end of the
+ * memory are copied. */
 struct source {
 	const uint8_t *from, *end;
 	size_t stride;
@@ -281,7 +283,8 @@ static void down_then_across(struct job *j)
 	free(rows);
 }
 
-void itr_resize_run(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box, const itr_resize_kernel *kern)
+void itr_resize_run(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box,
+                    const itr_resize_kernel *kern)
 {
 	struct job j = { .kern = kern, .src = src, .dst = dst };
 	const struct filter *f = &filters[filter];
@@ -310,8 +313,10 @@ void itr_image_resize_box(itr_image *dst, const itr_image *src, int width, int h
 {
 	if (width <= 0 || height <= 0 || (unsigned)filter >= sizeof filters / sizeof *filters)
 		ITR_BUG("itr_image_resize: to %d x %d, filter %d", width, height, (int)filter);
-	if (box->left < 0 || box->top < 0 || box->width <= 0 || box->height <= 0 || box->width > width - box->left || box->height > height - box->top)
-		ITR_BUG("itr_image_resize_box: box %d x %d at %d, %d of %d x %d", box->width, box->height, box->left, box->top, width, height);
+	if (box->left < 0 || box->top < 0 || box->width <= 0 || box->height <= 0 || box->width > width - box->left ||
+	    box->height > height - box->top)
+		ITR_BUG("itr_image_resize_box: box %d x %d at %d, %d of %d x %d", box->width, box->height, box->left, box->top, width,
+		        height);
 	if (width == src->width && height == src->height)
 		itr_image_crop(dst, src, box->left, box->top, box->width, box->height);
 	else

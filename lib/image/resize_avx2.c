@@ -1,5 +1,5 @@
-/* resize_avx2.c - the 22-bit weights as a low half of 15 bits and a signed high half: vpmaddwd sums two taps of each. The two sums are put together at the
- * end, modulo 2^32 as everywhere. (vpmaddubsw would saturate, vpmulld costs twice on many processors.) */
+/* resize_avx2.c - the 22-bit weights as a low half of 15 bits and a signed high half: vpmaddwd sums two taps of each. The two sums are put
+ * together at the end, modulo 2^32 as everywhere. (vpmaddubsw would saturate, vpmulld costs twice on many processors.) */
 #include "image/resize_kernel.h"
 
 #if defined(__x86_64__)
@@ -35,10 +35,13 @@ static inline __m256i pixel(const uint8_t *row0, const uint8_t *row1, const itr_
 	const int32_t *k = itr_resize_weights(a, x);
 	size_t at = (size_t)a->first[x] * 3;
 	for (int g = a->groups[x]; g > 0; g--, at += 12, k += WORDS) {
-		__m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(row0 + at))), _mm_loadu_si128((const __m128i *)(row1 + at)), 1);
+		__m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(row0 + at))),
+		                                       _mm_loadu_si128((const __m128i *)(row1 + at)), 1);
 		__m256i p = _mm256_shuffle_epi8(both, taps01), q = _mm256_shuffle_epi8(both, taps23);
-		low = _mm256_add_epi32(low, _mm256_add_epi32(_mm256_madd_epi16(p, _mm256_set1_epi32(k[0])), _mm256_madd_epi16(q, _mm256_set1_epi32(k[2]))));
-		high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(p, _mm256_set1_epi32(k[1])), _mm256_madd_epi16(q, _mm256_set1_epi32(k[3]))));
+		low = _mm256_add_epi32(low, _mm256_add_epi32(_mm256_madd_epi16(p, _mm256_set1_epi32(k[0])),
+		                                             _mm256_madd_epi16(q, _mm256_set1_epi32(k[2]))));
+		high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(p, _mm256_set1_epi32(k[1])),
+		                                               _mm256_madd_epi16(q, _mm256_set1_epi32(k[3]))));
 	}
 	return join(low, high);
 }
@@ -65,7 +68,8 @@ static void across(uint8_t *const to[4], const uint8_t *const from[4], const itr
 			__m256i p[4];
 			for (int j = 0; j < 4; j++)
 				p[j] = pixel(from[r], from[r + 1], a, x + (j < n ? j : 0));
-			__m256i four = _mm256_shuffle_epi8(_mm256_packus_epi16(_mm256_packs_epi32(p[0], p[1]), _mm256_packs_epi32(p[2], p[3])), squeeze);
+			__m256i four = _mm256_shuffle_epi8(
+				_mm256_packus_epi16(_mm256_packs_epi32(p[0], p[1]), _mm256_packs_epi32(p[2], p[3])), squeeze);
 			store(to[r] + (size_t)x * 3, _mm256_castsi256_si128(four), n);
 			store(to[r + 1] + (size_t)x * 3, _mm256_extracti128_si256(four, 1), n);
 		}
@@ -77,16 +81,19 @@ static inline __m256i down32(const uint8_t *const *rows, size_t at, const itr_re
 	__m256i low[4] = { zero, zero, zero, zero }, high[4] = { zero, zero, zero, zero };
 	const int32_t *k = itr_resize_weights(a, i);
 	for (int t = 0; t < 4 * a->groups[i]; t += 2, k += 2) {
-		__m256i r0 = _mm256_loadu_si256((const __m256i *)(rows[t] + at)), r1 = _mm256_loadu_si256((const __m256i *)(rows[t + 1] + at));
+		__m256i r0 = _mm256_loadu_si256((const __m256i *)(rows[t] + at)),
+			r1 = _mm256_loadu_si256((const __m256i *)(rows[t + 1] + at));
 		__m256i first = _mm256_unpacklo_epi8(r0, r1), second = _mm256_unpackhi_epi8(r0, r1);
-		__m256i p[4] = { _mm256_unpacklo_epi8(first, zero), _mm256_unpackhi_epi8(first, zero), _mm256_unpacklo_epi8(second, zero), _mm256_unpackhi_epi8(second, zero) };
+		__m256i p[4] = { _mm256_unpacklo_epi8(first, zero), _mm256_unpackhi_epi8(first, zero), _mm256_unpacklo_epi8(second, zero),
+			         _mm256_unpackhi_epi8(second, zero) };
 		__m256i wl = _mm256_set1_epi32(k[0]), wh = _mm256_set1_epi32(k[1]);
 		for (int c = 0; c < 4; c++) {
 			low[c] = _mm256_add_epi32(low[c], _mm256_madd_epi16(p[c], wl));
 			high[c] = _mm256_add_epi32(high[c], _mm256_madd_epi16(p[c], wh));
 		}
 	}
-	return _mm256_packus_epi16(_mm256_packs_epi32(join(low[0], high[0]), join(low[1], high[1])), _mm256_packs_epi32(join(low[2], high[2]), join(low[3], high[3])));
+	return _mm256_packus_epi16(_mm256_packs_epi32(join(low[0], high[0]), join(low[1], high[1])),
+	                           _mm256_packs_epi32(join(low[2], high[2]), join(low[3], high[3])));
 }
 
 /* Rows shorter than a vector, and only those, go byte by byte; a longer row's last vector overlaps the one before. */

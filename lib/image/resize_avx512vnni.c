@@ -1,5 +1,5 @@
-/* resize_avx512vnni.c - the 22-bit weights as three signed bytes each: vpdpbusd sums four taps of one byte at a time, 16 sums an instruction, without
- * widening the samples. The three sums are put together at the end, modulo 2^32 as everywhere. */
+/* resize_avx512vnni.c - the 22-bit weights as three signed bytes each: vpdpbusd sums four taps of one byte at a time, 16 sums an
+ * instruction, without widening the samples. The three sums are put together at the end, modulo 2^32 as everywhere. */
 #include "image/resize_kernel.h"
 
 #if defined(__x86_64__)
@@ -32,8 +32,10 @@ static inline __m512i join(__m512i s0, __m512i s1, __m512i s2)
 /* Sixteen bytes of four rows, a row a lane. */
 static inline __m512i load4(const uint8_t *const from[4], size_t at)
 {
-	__m256i a = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(from[0] + at))), _mm_loadu_si128((const __m128i *)(from[1] + at)), 1);
-	__m256i b = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(from[2] + at))), _mm_loadu_si128((const __m128i *)(from[3] + at)), 1);
+	__m256i a = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(from[0] + at))),
+	                                    _mm_loadu_si128((const __m128i *)(from[1] + at)), 1);
+	__m256i b = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(from[2] + at))),
+	                                    _mm_loadu_si128((const __m128i *)(from[3] + at)), 1);
 	return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
 }
 
@@ -58,7 +60,8 @@ static void across(uint8_t *const to[4], const uint8_t *const from[4], const itr
 	const __m512i squeeze = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
 	for (int x = 0; x < a->n; x += 4) {
 		int n = a->n - x < 4 ? a->n - x : 4;
-		__m512i p0 = pixel(from, a, x), p1 = n > 1 ? pixel(from, a, x + 1) : p0, p2 = n > 2 ? pixel(from, a, x + 2) : p0, p3 = n > 3 ? pixel(from, a, x + 3) : p0;
+		__m512i p0 = pixel(from, a, x), p1 = n > 1 ? pixel(from, a, x + 1) : p0, p2 = n > 2 ? pixel(from, a, x + 2) : p0,
+			p3 = n > 3 ? pixel(from, a, x + 3) : p0;
 		__m512i four = _mm512_shuffle_epi8(_mm512_packus_epi16(_mm512_packs_epi32(p0, p1), _mm512_packs_epi32(p2, p3)), squeeze);
 		const __mmask16 keep = (__mmask16)((1u << (3 * n)) - 1);
 		size_t at = (size_t)x * 3;

@@ -1,5 +1,5 @@
-/* resize_kernel.h - between resize.c and its kernels; nobody else includes it. All kernels give the same bytes: sums of 8-bit samples times 22-bit fixed-point
- * weights modulo 2^32, half added, shifted, clipped. */
+/* resize_kernel.h - between resize.c and its kernels; nobody else includes it. All kernels give the same bytes: sums of 8-bit samples times
+ * 22-bit fixed-point weights modulo 2^32, half added, shifted, clipped. */
 #ifndef ITR_IMAGE_RESIZE_KERNEL_H
 #define ITR_IMAGE_RESIZE_KERNEL_H
 
@@ -10,8 +10,8 @@ enum {
 	ITR_RESIZE_SLACK = 16,          /* bytes behind the last weighted sample of a group of four taps that `across` may read */
 };
 
-/* One axis: output i is the sum over t < 4 * groups[i] of weight t times input first[i] + t; weights past the filter's end are zero, so what is read there
- * does not matter. k: output i's weights, packed by the kernel, from k + i * taps / 4 * words. */
+/* One axis: output i is the sum over t < 4 * groups[i] of weight t times input first[i] + t; weights past the filter's end are zero, so
+ * what is read there does not matter. k: output i's weights, packed by the kernel, from k + i * taps / 4 * words. */
 typedef struct itr_resize_axis {
 	int n, taps;                    /* outputs; the most taps of any, a multiple of 4 */
 	int *first, *count, *groups;    /* groups = ceil(count / 4), raised to the largest of its aligned four outputs */
@@ -37,7 +37,8 @@ extern const itr_resize_kernel itr_resize_neon;
 #endif
 
 /* itr_image_resize_box with a given kernel, for sizes that differ; tests compare all that the processor has. */
-void itr_resize_run(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box, const itr_resize_kernel *kern);
+void itr_resize_run(itr_image *dst, const itr_image *src, int width, int height, itr_filter filter, const itr_box *box,
+                    const itr_resize_kernel *kern);
 
 static inline const int32_t *itr_resize_weights(const itr_resize_axis *a, int i)
 {

@@ -1,4 +1,5 @@
-/* resize_neon.c - 32-bit multiply-accumulate: across, the lanes are R, G, B of one pixel, four rows at a time; down, 16 neighbouring bytes. */
+/* resize_neon.c - 32-bit multiply-accumulate: across, the lanes are R, G, B of one pixel, four rows at a time; down, 16 neighbouring bytes.
+ */
 #include "image/resize_kernel.h"
 
 #if defined(__aarch64__)
@@ -16,8 +17,10 @@ static inline uint8x8_t finish(int32x4_t a, int32x4_t b)
 static inline int32x4_t taps4(int32x4_t s, const uint8_t *p, int32x4_t k)
 {
 	static const uint8_t spread[4][16] = {
-		{ 0, 255, 255, 255, 1, 255, 255, 255, 2, 255, 255, 255, 255, 255, 255, 255 }, { 3, 255, 255, 255, 4, 255, 255, 255, 5, 255, 255, 255, 255, 255, 255, 255 },
-		{ 6, 255, 255, 255, 7, 255, 255, 255, 8, 255, 255, 255, 255, 255, 255, 255 }, { 9, 255, 255, 255, 10, 255, 255, 255, 11, 255, 255, 255, 255, 255, 255, 255 },
+		{ 0, 255, 255, 255, 1, 255, 255, 255, 2, 255, 255, 255, 255, 255, 255, 255 },
+		{ 3, 255, 255, 255, 4, 255, 255, 255, 5, 255, 255, 255, 255, 255, 255, 255 },
+		{ 6, 255, 255, 255, 7, 255, 255, 255, 8, 255, 255, 255, 255, 255, 255, 255 },
+		{ 9, 255, 255, 255, 10, 255, 255, 255, 11, 255, 255, 255, 255, 255, 255, 255 },
 	};
 	uint8x16_t v = vld1q_u8(p);
 	s = vmlaq_laneq_s32(s, vreinterpretq_s32_u8(vqtbl1q_u8(v, vld1q_u8(spread[0]))), k, 0);

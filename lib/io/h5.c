@@ -27,7 +27,8 @@ static herr_t innermost(unsigned n, const H5E_error2_t *e, void *text)
 	return 0;
 }
 
-/* The message, the file, and what HDF5 says was the first thing to go wrong: to be called before any other call of the library, which would clear that. */
+/* The message, the file, and what HDF5 says was the first thing to go wrong: to be called before any other call of the library, which would
+ * clear that. */
 int itr_h5_fail(const itr_h5 *h, itr_err *err, const char *format, ...)
 {
 	char library[256] = "", what[512];
@@ -55,7 +56,8 @@ static itr_h5 *new_h5(const char *path)
 	itr_h5 *h = itr_xcalloc(1, sizeof *h);
 	h->path = itr_xstrdup(path);
 	h->file = -1;
-	/* Every file is closed here; at exit libhdf5 would try again to flush one that the disk had no room for, and crash. Heeded on the first call only. */
+	/* Every file is closed here; at exit libhdf5 would try again to flush one that the disk had no room for, and crash. Heeded on the
+	 * first call only. */
 	H5dont_atexit();
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);          /* messages go into err, not to standard error */
 	itr_h5_filters();
@@ -88,11 +90,13 @@ static int check_root(itr_h5 *h, const char *format, itr_err *err)
 	char *is = itr_h5_attr_text(h, "/", "format");
 	int rc = 0;
 	if (!is)
-		rc = itr_err_set(err, "'%s' is an HDF5 file without the attribute 'format': not one of ours (wanted '%s')", h->path, format);
+		rc = itr_err_set(err, "'%s' is an HDF5 file without the attribute 'format': not one of ours (wanted '%s')", h->path,
+		                 format);
 	else if (strcmp(is, format))
 		rc = itr_err_set(err, "'%s' is of format '%s', not '%s'", h->path, is, format);
 	else if (itr_h5_attr_int(h, "/", "version", 0) != 1)
-		rc = itr_err_set(err, "'%s' is of version %lld of '%s'; this program reads version 1", h->path, (long long)itr_h5_attr_int(h, "/", "version", 0), format);
+		rc = itr_err_set(err, "'%s' is of version %lld of '%s'; this program reads version 1", h->path,
+		                 (long long)itr_h5_attr_int(h, "/", "version", 0), format);
 	else if (itr_h5_attr_int(h, "/", "complete", 0) != 1)
 		rc = itr_err_set(err, "'%s' is incomplete: what wrote it was stopped half-way; make it again", h->path);
 	free(is);
@@ -157,8 +161,9 @@ itr_h5 *itr_h5_create(const char *path, const char *format, bool synthetic, itr_
 			itr_h5_fail(h, err, "cannot be written");
 		H5Pclose(create);
 		H5Pclose(access);
-		if (h->file >= 0 && itr_h5_set_attr_text(h, "/", "format", format, err) == 0 && itr_h5_set_attr_int(h, "/", "version", 1, err) == 0 &&
-		         itr_h5_set_attr_int(h, "/", "synthetic", synthetic, err) == 0 && itr_h5_set_attr_int(h, "/", "complete", 0, err) == 0)
+		if (h->file >= 0 && itr_h5_set_attr_text(h, "/", "format", format, err) == 0 &&
+		    itr_h5_set_attr_int(h, "/", "version", 1, err) == 0 && itr_h5_set_attr_int(h, "/", "synthetic", synthetic, err) == 0 &&
+		    itr_h5_set_attr_int(h, "/", "complete", 0, err) == 0)
 			return h;
 	}
 	itr_h5_close(h);
@@ -194,13 +199,15 @@ static char *follow(const itr_h5 *h, const char *link, size_t size, const char *
 	char *to = itr_xcalloc(size + 1, 1), *path = NULL;
 	if (size <= MAX_PATH && H5Lget_val(h->file, link, to, size, H5P_DEFAULT) >= 0) {
 		const char *slash = strrchr(link, '/');
-		path = to[0] == '/' ? itr_xasprintf("%s%s", to, rest) : itr_xasprintf("%.*s/%s%s", slash ? (int)(slash - link) : 0, link, to, rest);
+		path = to[0] == '/' ? itr_xasprintf("%s%s", to, rest)
+		                    : itr_xasprintf("%.*s/%s%s", slash ? (int)(slash - link) : 0, link, to, rest);
 	}
 	free(to);
 	return path;
 }
 
-/* Every step must be a hard link, or a soft one, which stays in the file: an external link would make a file from elsewhere open other files here. */
+/* Every step must be a hard link, or a soft one, which stays in the file: an external link would make a file from elsewhere open other
+ * files here. */
 char *itr_h5_resolve(const itr_h5 *h, const char *path, itr_err *err)
 {
 	char *p = itr_xstrdup(path);
@@ -272,7 +279,8 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, vo
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* In the file's order, sorted here: for the order by name libhdf5 (1.10) makes a table, and frees it uninitialised when a damaged group stops it half-way. */
+/* In the file's order, sorted here: for the order by name libhdf5 (1.10) makes a table, and frees it uninitialised when a damaged group
+ * stops it half-way. */
 int64_t itr_h5_list(const itr_h5 *h, const char *group, char ***out)
 {
 	struct names names = { NULL, 0, 0 };
@@ -305,7 +313,8 @@ static int set_attr(itr_h5 *h, const char *object, const char *name, hid_t type,
 		H5Adelete(o, name);
 	if (o >= 0)
 		a = H5Acreate2(o, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-	int rc = a < 0 || H5Awrite(a, memory_type, value) < 0 ? itr_h5_fail(h, err, "cannot write attribute '%s' of '%s'", name, object) : 0;
+	int rc =
+		a < 0 || H5Awrite(a, memory_type, value) < 0 ? itr_h5_fail(h, err, "cannot write attribute '%s' of '%s'", name, object) : 0;
 	if (a >= 0)
 		H5Aclose(a);
 	if (o >= 0)
@@ -317,7 +326,8 @@ static int set_attr(itr_h5 *h, const char *object, const char *name, hid_t type,
 int itr_h5_set_attr_text(itr_h5 *h, const char *object, const char *name, const char *text, itr_err *err)
 {
 	if (strlen(text) > MAX_ATTR)
-		return itr_err_set(err, "'%s': attribute '%s' of %zu bytes is too long for HDF5; it must be a dataset", h->path, name, strlen(text));
+		return itr_err_set(err, "'%s': attribute '%s' of %zu bytes is too long for HDF5; it must be a dataset", h->path, name,
+		                   strlen(text));
 	hid_t type = itr_h5_string_type(strlen(text));
 	int rc = set_attr(h, object, name, type, type, text, err);
 	H5Tclose(type);

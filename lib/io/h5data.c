@@ -57,7 +57,8 @@ hid_t itr_h5_type_of(itr_dtype t, bool in_memory)
 	ITR_BUG("element type %d", (int)t);
 }
 
-/* The bits that the type claims lie within its bytes: libhdf5 (1.10, 1.14) converts by them unchecked and reads out of bounds when a file lies about them. */
+/* The bits that the type claims lie within its bytes: libhdf5 (1.10, 1.14) converts by them unchecked and reads out of bounds when a file
+ * lies about them. */
 static bool sound(hid_t type)
 {
 	size_t bits = 8 * H5Tget_size(type), sign, exponent, exponent_bits, mantissa, mantissa_bits;
@@ -65,8 +66,9 @@ static bool sound(hid_t type)
 		return false;
 	if (H5Tget_class(type) != H5T_FLOAT)
 		return true;
-	return H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) >= 0 && sign < bits && exponent < bits && exponent_bits <= bits - exponent &&
-	       exponent_bits > 0 && mantissa < bits && mantissa_bits <= bits - mantissa && mantissa_bits > 0;
+	return H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) >= 0 && sign < bits && exponent < bits &&
+	       exponent_bits <= bits - exponent && exponent_bits > 0 && mantissa < bits && mantissa_bits <= bits - mantissa &&
+	       mantissa_bits > 0;
 }
 
 /* What a stored type is to us: 0, or -1 when it is nothing we read. */
@@ -112,12 +114,14 @@ void itr_h5_set_close(itr_h5_set *s)
 	H5Eclear2(H5E_DEFAULT);
 }
 
-/* A dataset's claim must be covered by bytes that are in the file: contiguous data wholly, compressed chunks by deflate's best ratio (1032). */
+/* A dataset's claim must be covered by bytes that are in the file: contiguous data wholly, compressed chunks by deflate's best ratio
+ * (1032). */
 static int check_storage(const itr_h5 *h, const char *path, itr_h5_set *s, itr_err *err)
 {
 	hid_t plist = H5Dget_create_plist(s->id);
 	H5D_layout_t layout = plist < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(plist);
-	int external = plist < 0 ? 0 : H5Pget_external_count(plist), filters = plist < 0 ? 0 : itr_h5_check_filters(h, path, plist, s->stored_size, err);
+	int external = plist < 0 ? 0 : H5Pget_external_count(plist),
+	    filters = plist < 0 ? 0 : itr_h5_check_filters(h, path, plist, s->stored_size, err);
 	if (plist >= 0)
 		itr_h5_close_id(H5Pclose, plist);
 	if (filters < 0)
@@ -151,7 +155,8 @@ int itr_h5_set_open(const itr_h5 *h, const char *path, itr_h5_set *s, itr_err *e
 	if (s->type < 0 || rank < 0 || rank > H5S_MAX_RANK || H5Sget_simple_extent_dims(s->space, dims, NULL) < 0)
 		rc = itr_h5_fail(h, err, "cannot read dataset '%s'", path);
 	else if (rank > ITR_H5_MAX_RANK || space_class == H5S_NULL)
-		rc = itr_h5_fail(h, err, space_class == H5S_NULL ? "dataset '%s' is empty" : "dataset '%s' has more than 8 dimensions", path);
+		rc = itr_h5_fail(h, err, space_class == H5S_NULL ? "dataset '%s' is empty" : "dataset '%s' has more than 8 dimensions",
+		                 path);
 	if (rc == 0) {
 		s->stored_size = H5Tget_size(s->type);
 		s->info.rank = rank;
@@ -200,7 +205,8 @@ static int make_groups(itr_h5 *h, const char *path, hid_t links)
 	return rc;
 }
 
-int itr_h5_set_create(itr_h5 *h, const char *path, hid_t type, int rank, const int64_t *shape, int64_t chunk_rows, itr_h5_set *s, itr_err *err)
+int itr_h5_set_create(itr_h5 *h, const char *path, hid_t type, int rank, const int64_t *shape, int64_t chunk_rows, itr_h5_set *s,
+                      itr_err *err)
 {
 	hsize_t dims[ITR_H5_MAX_RANK + 1], chunk = (hsize_t)chunk_rows;
 	if (!h->atomic || rank < 0 || rank > ITR_H5_MAX_RANK)
@@ -250,7 +256,8 @@ int itr_h5_transfer(const itr_h5_set *s, hid_t type, int64_t first, int64_t rows
 	hid_t memory = H5Screate_simple(1, &n, NULL);
 	herr_t rc = s->info.rank == 0 ? 0 : H5Sselect_hyperslab(s->space, H5S_SELECT_SET, start, NULL, count, NULL);
 	if (rc >= 0)
-		rc = in ? H5Dread(s->id, type, memory, s->space, H5P_DEFAULT, in) : H5Dwrite(s->id, type, memory, s->space, H5P_DEFAULT, out);
+		rc = in ? H5Dread(s->id, type, memory, s->space, H5P_DEFAULT, in)
+		        : H5Dwrite(s->id, type, memory, s->space, H5P_DEFAULT, out);
 	itr_h5_close_id(H5Sclose, memory);
 	return rc < 0 ? -1 : 0;
 }
@@ -260,12 +267,13 @@ static int64_t rows_of(const itr_h5_info *info) { return info->rank == 0 ? 1 : i
 static int check_rows(const itr_h5 *h, const char *path, const itr_h5_info *info, int64_t first, int64_t rows, itr_err *err)
 {
 	if (first < 0 || rows < 0 || rows > rows_of(info) - first)
-		return itr_err_set(err, "'%s': dataset '%s' has %lld rows; rows %lld to %lld are not there", h->path, path, (long long)rows_of(info), (long long)first,
-		                   (long long)(first + rows));
+		return itr_err_set(err, "'%s': dataset '%s' has %lld rows; rows %lld to %lld are not there", h->path, path,
+		                   (long long)rows_of(info), (long long)first, (long long)(first + rows));
 	return 0;
 }
 
-static int read_rows(const itr_h5 *h, const char *path, const itr_h5_set *s, itr_dtype t, int64_t first, int64_t rows, void *dst, itr_err *err)
+static int read_rows(const itr_h5 *h, const char *path, const itr_h5_set *s, itr_dtype t, int64_t first, int64_t rows, void *dst,
+                     itr_err *err)
 {
 	itr_dtype stored = s->info.dtype;
 	int64_t wide = row_elements(&s->info), piece = ITR_MAX(1, ITR_H5_PIECE_BYTES / ITR_MAX(1, wide * (int64_t)itr_dtype_size(stored)));
@@ -282,12 +290,14 @@ static int read_rows(const itr_h5 *h, const char *path, const itr_h5_set *s, itr
 		if (itr_h5_transfer(s, type, first + r, n, raw, NULL) < 0)
 			rc = itr_h5_fail(h, err, "cannot read dataset '%s'", path);
 		else if (itr_convert((char *)dst + (size_t)(r * wide) * itr_dtype_size(t), t, raw, stored, n * wide) < 0)
-			rc = itr_err_set(err, "'%s': dataset '%s' holds %s values that %s cannot hold", h->path, path, itr_dtype_name(stored), itr_dtype_name(t));
+			rc = itr_err_set(err, "'%s': dataset '%s' holds %s values that %s cannot hold", h->path, path,
+			                 itr_dtype_name(stored), itr_dtype_name(t));
 		double value;
 		int64_t beyond = rc == 0 && t == ITR_F32 ? itr_beyond_f32(raw, stored, n * wide, &value) : -1;
 		if (beyond >= 0)
-			rc = itr_err_set(err, "'%s': dataset '%s': row %lld holds %g, which is beyond float32's range (3.4e38): scale the values", h->path, path,
-			                 (long long)(first + r + beyond / wide), value);
+			rc = itr_err_set(
+				err, "'%s': dataset '%s': row %lld holds %g, which is beyond float32's range (3.4e38): scale the values",
+				h->path, path, (long long)(first + r + beyond / wide), value);
 	}
 	free(raw);
 	H5Tclose(type);
@@ -350,10 +360,12 @@ int itr_h5_create_rows(itr_h5 *h, const char *path, itr_dtype stored, int rank, 
 	return rc;
 }
 
-static int write_rows(itr_h5 *h, const char *path, const itr_h5_set *s, itr_dtype t, int64_t first, int64_t rows, const void *data, itr_err *err)
+static int write_rows(itr_h5 *h, const char *path, const itr_h5_set *s, itr_dtype t, int64_t first, int64_t rows, const void *data,
+                      itr_err *err)
 {
 	itr_dtype stored = s->info.dtype;
-	int64_t wide = row_elements(&s->info), piece = t == stored ? ITR_MAX(rows, 1) : ITR_MAX(1, ITR_H5_PIECE_BYTES / ITR_MAX(1, wide * 8));
+	int64_t wide = row_elements(&s->info),
+		piece = t == stored ? ITR_MAX(rows, 1) : ITR_MAX(1, ITR_H5_PIECE_BYTES / ITR_MAX(1, wide * 8));
 	hid_t type = itr_h5_type_of(stored, true);
 	void *raw = t == stored ? NULL : itr_xmalloc((size_t)(ITR_MIN(piece, rows) * wide) * itr_dtype_size(stored) + 1);
 	int rc = 0;

@@ -1,6 +1,7 @@
-/* The file driver under readers: pread within the file's bounds, nothing else. HDF5 1.10's own drivers switch on its metadata accumulator, which, while empty, takes
- * a damaged address near 2^64 for a hit and copies from NULL (H5F__accum_read; later releases check). Without the accumulator every request arrives here, where an
- * address outside the file is an error. Of HDF5 1.13 and later the standard driver is used. */
+/* The file driver under readers: pread within the file's bounds, nothing else. HDF5 1.10's own drivers switch on its metadata accumulator,
+ * which, while empty, takes a damaged address near 2^64 for a hit and copies from NULL (H5F__accum_read; later releases check). Without the
+ * accumulator every request arrives here, where an address outside the file is an error. Of HDF5 1.13 and later the standard driver is
+ * used. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -99,8 +100,18 @@ static herr_t driver_write(H5FD_t *base, H5FD_mem_t type, hid_t dxpl, haddr_t ad
 void itr_h5_reading_driver(hid_t access)
 {
 	static const H5FD_class_t driver = {
-		.name = "itr-read", .maxaddr = INT64_MAX, .fc_degree = H5F_CLOSE_STRONG, .open = driver_open, .close = driver_close, .cmp = driver_cmp,
-		.query = driver_query, .get_eoa = driver_get_eoa, .set_eoa = driver_set_eoa, .get_eof = driver_get_eof, .read = driver_read, .write = driver_write,
+		.name = "itr-read",
+		.maxaddr = INT64_MAX,
+		.fc_degree = H5F_CLOSE_STRONG,
+		.open = driver_open,
+		.close = driver_close,
+		.cmp = driver_cmp,
+		.query = driver_query,
+		.get_eoa = driver_get_eoa,
+		.set_eoa = driver_set_eoa,
+		.get_eof = driver_get_eof,
+		.read = driver_read,
+		.write = driver_write,
 		.fl_map = H5FD_FLMAP_DICHOTOMY,
 	};
 	hid_t id = H5FDregister(&driver);

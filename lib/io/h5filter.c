@@ -1,5 +1,6 @@
-/* Which filters a dataset may have gone through, and h5py's lzf. Source of the format: LZF (liblzf, Marc Lehmann): a control byte below 32 is followed by that many bytes and one more; else its
- * upper 3 bits (7: the next byte is added) and 2 are the length of a repetition, its lower 5 bits and the next byte the distance less 1. */
+/* Which filters a dataset may have gone through, and h5py's lzf. Source of the format: LZF (liblzf, Marc Lehmann): a control byte below 32
+ * is followed by that many bytes and one more; else its upper 3 bits (7: the next byte is added) and 2 are the length of a repetition, its
+ * lower 5 bits and the next byte the distance less 1. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,8 +69,12 @@ void itr_h5_filters(void)
 
 static const char *name_of(H5Z_filter_t id, char *stored)
 {
-	static const struct { H5Z_filter_t id; const char *name; } known[] = { { LZF, "lzf" }, { 307, "bzip2" }, { 4, "szip" }, { 6, "scale-offset" }, { 32001, "blosc" }, { 32004, "lz4" },
-		{ 32008, "bitshuffle" }, { 32013, "zfp" }, { 32015, "zstd" }, { 32017, "sz" }, { 32026, "blosc2" } };
+	static const struct {
+		H5Z_filter_t id;
+		const char *name;
+	} known[] = { { LZF, "lzf" },     { 307, "bzip2" }, { 4, "szip" },           { 6, "scale-offset" },
+		      { 32001, "blosc" }, { 32004, "lz4" }, { 32008, "bitshuffle" }, { 32013, "zfp" },
+		      { 32015, "zstd" },  { 32017, "sz" },  { 32026, "blosc2" } };
 	for (int i = 0; i < ITR_LEN(known); i++)
 		if (known[i].id == id)
 			return known[i].name;
@@ -94,7 +99,10 @@ int itr_h5_check_filters(const itr_h5 *h, const char *path, hid_t plist, size_t 
 		if (id < 0)
 			return itr_h5_fail(h, err, "cannot read dataset '%s'", path);
 		if (H5Zfilter_avail(id) <= 0)
-			return itr_err_set(err, "'%s': dataset '%s' is compressed by %s (filter %d), which is not read: save it with gzip, lzf or without compression", h->path, path, name_of(id, name), (int)id);
+			return itr_err_set(err,
+			                   "'%s': dataset '%s' is compressed by %s (filter %d), which is not read: save it with gzip, lzf "
+			                   "or without compression",
+			                   h->path, path, name_of(id, name), (int)id);
 		if (id == LZF && (n_values < 3 || (double)values[2] != bytes))
 			return itr_err_set(err, "'%s': dataset '%s' is damaged: its lzf filter is for other chunks", h->path, path);
 	}

@@ -54,7 +54,8 @@ static int read_variable(const itr_h5_set *s, int64_t first, int64_t n, char **o
 		out[i] = raw[i] ? itr_h5_clean(raw[i], strlen(raw[i])) : itr_xstrdup("");
 	itr_h5_close_id(H5Tclose, type);
 	for (int64_t i = 0; i < n; i++)
-		free(raw[i]);                           /* libhdf5 took them from malloc; H5free_memory would clear the reasons of a failure */
+		/* libhdf5 took them from malloc; H5free_memory would clear the reasons of a failure */
+		free(raw[i]);
 	free(raw);
 	return rc;
 }

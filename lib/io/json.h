@@ -1,9 +1,10 @@
-/* json.h - JSON values: parse, look at, build, write, and stream. One lexer of our own (jsonpull.c) serves tree and stream, so that both give the same
- * verdict on every input; cJSON would lose digits beyond 2^53, accept duplicate keys and need a second lexer in front of it for exactly that.
+/* json.h - JSON values: parse, look at, build, write, and stream. One lexer of our own (jsonpull.c) serves tree and stream, so that both
+ * give the same verdict on every input; cJSON would lose digits beyond 2^53, accept duplicate keys and need a second lexer in front of it
+ * for exactly that.
  *
- * Integers beyond 2^53 cannot live in a double: ids, seeds and sizes are strings, and a number token beyond 2^53 that is read as an id keeps
- * its digits (itr_json_id). Input must be UTF-8 (a byte-order mark is passed over), nested at most 256 deep, without trailing garbage or duplicate keys;
- * \u0000 and lone surrogates read as U+FFFD. NaN and Infinity are written as null.
+ * Integers beyond 2^53 cannot live in a double: ids, seeds and sizes are strings, and a number token beyond 2^53 that is read as an id
+ * keeps its digits (itr_json_id). Input must be UTF-8 (a byte-order mark is passed over), nested at most 256 deep, without trailing garbage
+ * or duplicate keys; \u0000 and lone surrogates read as U+FFFD. NaN and Infinity are written as null.
  */
 #ifndef ITR_IO_JSON_H
 #define ITR_IO_JSON_H
@@ -40,7 +41,8 @@ double itr_json_num(const itr_json *j, double missing);
 int64_t itr_json_int(const itr_json *j, int64_t missing);                  /* a number that is an integer below 2^53 */
 const char *itr_json_str(const itr_json *j, const char *missing);
 bool itr_json_bool(const itr_json *j, bool missing);
-/* An id: a string (borrowed, not copied), or an integer number written with its own digits into buf. NULL when it is neither or buf is too small. */
+/* An id: a string (borrowed, not copied), or an integer number written with its own digits into buf. NULL when it is neither or buf is too
+ * small. */
 const char *itr_json_id(const itr_json *j, char *buf, size_t size);
 
 /* --- building. `add` takes ownership of the value and returns it. --------------------------------------------------------------- */
@@ -62,16 +64,18 @@ itr_json *itr_json_new_bool(bool v);
 itr_json *itr_json_new_null(void);
 itr_json *itr_json_copy(const itr_json *j);
 
-/* --- writing: numbers as the shortest text that reads back to the same double, integers without a point, UTF-8 kept, invalid UTF-8 -> U+FFFD. -- */
+/* --- writing: numbers as the shortest text that reads back to the same double, integers without a point, UTF-8 kept, invalid UTF-8 ->
+ * U+FFFD. -- */
 void itr_json_print(itr_buf *out, const itr_json *j, bool pretty);         /* pretty: two-space indent, no final newline */
 ITR_MUST_USE int itr_json_write(const char *path, const itr_json *j, itr_err *err);   /* pretty, atomic */
 void itr_json_print_string(itr_buf *out, const char *utf8);                /* quoted and escaped */
 void itr_json_print_number(itr_buf *out, double v);
 
 /* --- streaming: files too large for a tree (instances_train2017.json, 470 MB). --------------------------------------------------
- * A pull parser: itr_jsonpull_next returns the next token, itr_jsonpull_peek says which it will be; itr_jsonpull_skip passes over the value that
- * comes next, itr_jsonpull_tree reads it as a tree (both: after a KEY, before an element, or at the very start). Memory does not grow with the file.
- * A skipped value is checked for brackets, strings and truncation only; duplicate keys are noticed by trees, not by the stream.
+ * A pull parser: itr_jsonpull_next returns the next token, itr_jsonpull_peek says which it will be; itr_jsonpull_skip passes over the value
+ *that comes next, itr_jsonpull_tree reads it as a tree (both: after a KEY, before an element, or at the very start). Memory does not grow
+ *with the file. A skipped value is checked for brackets, strings and truncation only; duplicate keys are noticed by trees, not by the
+ *stream.
  *
  *	while (itr_jsonpull_peek(p, err) == ITR_JP_OBJECT) {            // the elements of an array
  *		itr_json *j = itr_jsonpull_tree(p, err); ...
@@ -83,11 +87,14 @@ typedef enum { ITR_JP_ERROR = -1, ITR_JP_END, ITR_JP_OBJECT, ITR_JP_OBJECT_END, 
                ITR_JP_KEY, ITR_JP_STRING, ITR_JP_NUMBER, ITR_JP_TRUE, ITR_JP_FALSE, ITR_JP_NULL } itr_jp;
 itr_jsonpull *itr_jsonpull_open(const char *path, itr_err *err);           /* "-" is standard input */
 itr_jp itr_jsonpull_next(itr_jsonpull *p, itr_err *err);                   /* errors name the file and the byte offset */
-itr_jp itr_jsonpull_peek(itr_jsonpull *p, itr_err *err);                   /* the token that comes next, not taken; no text yet. ITR_JP_ERROR as above */
-const char *itr_jsonpull_text(const itr_jsonpull *p);                      /* of KEY, STRING (decoded) and NUMBER (digits); until the next call */
+/* the token that comes next, not taken; no text yet. ITR_JP_ERROR as above */
+itr_jp itr_jsonpull_peek(itr_jsonpull *p, itr_err *err);
+/* of KEY, STRING (decoded) and NUMBER (digits); until the next call */
+const char *itr_jsonpull_text(const itr_jsonpull *p);
 int itr_jsonpull_skip(itr_jsonpull *p, itr_err *err);                      /* the value that comes next, whole */
 itr_json *itr_jsonpull_tree(itr_jsonpull *p, itr_err *err);                 /* the same as a tree; the caller frees */
-void itr_jsonpull_replace_invalid(itr_jsonpull *p);                       /* from here on invalid UTF-8 in a string becomes U+FFFD instead of an error, */
+/* from here on invalid UTF-8 in a string becomes U+FFFD instead of an error, */
+void itr_jsonpull_replace_invalid(itr_jsonpull *p);
 int64_t itr_jsonpull_replaced(const itr_jsonpull *p);                     /* and is counted: the caller says so */
 void itr_jsonpull_close(itr_jsonpull *p);
 

@@ -1,5 +1,6 @@
-/* One lexer for streams and trees. It keeps a window of the file and one bit a level of nesting (object or array); strings are copied out in runs
- * of plain bytes. Skipping looks only at brackets and quotes (1 GB/s): `segmentation` is nine tenths of instances_train2017.json. */
+/* One lexer for streams and trees. It keeps a window of the file and one bit a level of nesting (object or array); strings are copied out
+ * in runs of plain bytes. Skipping looks only at brackets and quotes (1 GB/s): `segmentation` is nine tenths of instances_train2017.json.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,8 @@ static int fail(itr_jsonpull *p, itr_err *err, const char *what)
 	const int64_t at = p->base + (int64_t)p->pos;
 	count_lines(p, p->pos);
 	if (!unread && p->lines > 0)
-		itr_err_set(&p->failure, "%s at byte %lld (line %lld, column %lld)", what, (long long)at, (long long)(p->lines + 1), (long long)(at - p->line_start + 1));
+		itr_err_set(&p->failure, "%s at byte %lld (line %lld, column %lld)", what, (long long)at, (long long)(p->lines + 1),
+		            (long long)(at - p->line_start + 1));
 	else if (!unread)
 		itr_err_set(&p->failure, "%s at byte %lld", what, (long long)at);
 	if (p->where && !unread)
@@ -226,7 +228,8 @@ static int string(itr_jsonpull *p, itr_err *err)
 	for (;;) {
 		int c = look(p);
 		size_t i = p->pos;
-		while (i < p->len && (unsigned char)p->data[i] >= 0x20 && (unsigned char)p->data[i] < 0x80 && p->data[i] != '"' && p->data[i] != '\\')
+		while (i < p->len && (unsigned char)p->data[i] >= 0x20 && (unsigned char)p->data[i] < 0x80 && p->data[i] != '"' &&
+		       p->data[i] != '\\')
 			i++;
 		itr_buf_add(&p->text, p->data + p->pos, i - p->pos);
 		if (i > p->pos) {
@@ -293,7 +296,9 @@ static int word(itr_jsonpull *p, const char *name, itr_err *err)
 {
 	for (const char *s = name; *s; s++, p->pos++)
 		if (look(p) != *s)
-			return fail(p, err, look(p) < 0 ? "the file ends inside a value" : "expected a value (true, false and null are lower case; NaN is not JSON)");
+			return fail(p, err,
+			            look(p) < 0 ? "the file ends inside a value"
+			                        : "expected a value (true, false and null are lower case; NaN is not JSON)");
 	return 0;
 }
 
@@ -318,7 +323,9 @@ static itr_jp prepare(itr_jsonpull *p, itr_err *err)
 	int c = look_past_space(p);
 	bool in_object = p->depth > 0 && p->object[p->depth - 1];
 	if (p->want == WANT_NOTHING)
-		return c < 0 && !(p->file && itr_textfile_error(p->file, NULL) < 0) ? ITR_JP_END : (itr_jp)fail(p, err, "something follows the end of the value");
+		return c < 0 && !(p->file && itr_textfile_error(p->file, NULL) < 0)
+		               ? ITR_JP_END
+		               : (itr_jp)fail(p, err, "something follows the end of the value");
 	if (c < 0)
 		return (itr_jp)fail(p, err, p->depth == 0 ? "the file is empty" : "the file ends inside an object or array");
 	if (p->want == WANT_COLON) {
@@ -339,7 +346,8 @@ static itr_jp prepare(itr_jsonpull *p, itr_err *err)
 		p->want = in_object ? WANT_KEY : WANT_VALUE;
 	}
 	if (p->want == WANT_KEY)
-		return c == '"' ? ITR_JP_KEY : (itr_jp)fail(p, err, c < 0 ? "the file ends inside an object" : "expected a key in double quotes");
+		return c == '"' ? ITR_JP_KEY
+		                : (itr_jp)fail(p, err, c < 0 ? "the file ends inside an object" : "expected a key in double quotes");
 	switch (c) {
 	case '{': return ITR_JP_OBJECT;
 	case '[': return ITR_JP_ARRAY;
@@ -434,7 +442,8 @@ static int skip_container(itr_jsonpull *p, itr_err *err)
 		if (look(p) < 0)
 			return fail(p, err, "the file ends inside an object or array");
 		const char *s = p->data + p->pos, *end = p->data + p->len;
-		/* [ and { differ in one bit, ] and } too; digits, commas, points and spaces are below them all: two tests pass nearly all of a polygon */
+		/* [ and { differ in one bit, ] and } too; digits, commas, points and spaces are below them all: two tests pass nearly all
+		 * of a polygon */
 		while (s < end && *s != '"' && ((unsigned char)*s < '[' || ((*s & 0xdf) != '[' && (*s & 0xdf) != ']')))
 			s++;
 		p->pos = (size_t)(s - p->data);
@@ -458,8 +467,8 @@ static int skip_container(itr_jsonpull *p, itr_err *err)
 
 static bool is_value(itr_jp t)
 {
-	return t == ITR_JP_OBJECT || t == ITR_JP_ARRAY || t == ITR_JP_STRING || t == ITR_JP_NUMBER || t == ITR_JP_TRUE || t == ITR_JP_FALSE ||
-	       t == ITR_JP_NULL;
+	return t == ITR_JP_OBJECT || t == ITR_JP_ARRAY || t == ITR_JP_STRING || t == ITR_JP_NUMBER || t == ITR_JP_TRUE ||
+	       t == ITR_JP_FALSE || t == ITR_JP_NULL;
 }
 
 int itr_jsonpull_skip(itr_jsonpull *p, itr_err *err)

@@ -11,7 +11,8 @@ int itr_limit_check(int64_t count, size_t size, const char *what, itr_err *err)
 	if (count < 0 || itr_size_mul((size_t)count, size, &bytes) < 0)
 		return itr_err_set(err, "%s claims %lld elements of %zu bytes, which no machine can hold", what, (long long)count, size);
 	if (memory > 0 && (double)bytes > memory)
-		return itr_err_set(err, "%s needs %.1f GB, but this machine has %.1f GB of memory", what, (double)bytes / 1e9, memory / 1e9);
+		return itr_err_set(err, "%s needs %.1f GB, but this machine has %.1f GB of memory", what, (double)bytes / 1e9,
+		                   memory / 1e9);
 	return 0;
 }
 

@@ -120,8 +120,10 @@ static int take_descr(struct cursor *c, itr_npy_header *h, const char *what, itr
 	const char *code = strchr("<>|=", d[0]) ? d + 1 : d;
 	h->swapped = little_endian() ? d[0] == '>' : d[0] == '<';
 	if (code[0] == 'O')
-		return itr_err_set(err, "%s holds pickled Python objects, which are refused: unpickling runs whatever code the file brings. "
-		                   "Save numbers, or strings as a '<U' array: numpy.asarray(x, dtype=str)", what);
+		return itr_err_set(err,
+		                   "%s holds pickled Python objects, which are refused: unpickling runs whatever code the file brings. "
+		                   "Save numbers, or strings as a '<U' array: numpy.asarray(x, dtype=str)",
+		                   what);
 	for (int i = 0; i < ITR_LEN(codes); i++)
 		if (!strcmp(code, codes[i].code)) {
 			h->info.dtype = codes[i].t;
@@ -171,7 +173,10 @@ int itr_npy_parse(const char *text, size_t n, itr_npy_header *h, const char *wha
 			return itr_err_set(err, "%s has a header that cannot be read", what);
 	}
 	if (seen != 7)
-		return itr_err_set(err, "%s has a header without %s", what, !(seen & 1) ? "descr" : !(seen & 2) ? "fortran_order" : "shape");
+		return itr_err_set(err, "%s has a header without %s", what,
+		                   !(seen & 1)   ? "descr"
+		                   : !(seen & 2) ? "fortran_order"
+		                                 : "shape");
 	size_t bytes;
 	if (h->item == 0 && h->info.count > 1 << 20)            /* strings of no width cost the file nothing, but us */
 		return itr_err_set(err, "%s claims %lld strings of width 0", what, (long long)h->info.count);
@@ -184,8 +189,10 @@ int itr_npy_parse(const char *text, size_t n, itr_npy_header *h, const char *wha
 
 const char *itr_npy_descr(itr_dtype t)
 {
-	static const char *const names[ITR_DTYPE_COUNT] = { [ITR_F32] = "<f4", [ITR_F64] = "<f8", [ITR_F16] = "<f2", [ITR_I8] = "|i1", [ITR_I16] = "<i2",
-		[ITR_I32] = "<i4", [ITR_I64] = "<i8", [ITR_U8] = "|u1", [ITR_U16] = "<u2", [ITR_U32] = "<u4", [ITR_U64] = "<u8", [ITR_BOOL] = "|b1" };
+	static const char *const names[ITR_DTYPE_COUNT] = {
+		[ITR_F32] = "<f4", [ITR_F64] = "<f8", [ITR_F16] = "<f2", [ITR_I8] = "|i1",  [ITR_I16] = "<i2", [ITR_I32] = "<i4",
+		[ITR_I64] = "<i8", [ITR_U8] = "|u1",  [ITR_U16] = "<u2", [ITR_U32] = "<u4", [ITR_U64] = "<u8", [ITR_BOOL] = "|b1"
+	};
 	return names[t];
 }
 

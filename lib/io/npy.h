@@ -15,7 +15,8 @@ typedef struct itr_npy_header {
 	bool wide_text;                 /* <U: 4 bytes a code point; else |S */
 } itr_npy_header;
 
-/* From the first bytes (10 for version 1, 12 else) of a file: bytes of the prelude into *prelude, of the text behind it into *text. -1 with err when it is no .npy. */
+/* From the first bytes (10 for version 1, 12 else) of a file: bytes of the prelude into *prelude, of the text behind it into *text. -1 with
+ * err when it is no .npy. */
 ITR_MUST_USE int itr_npy_sizes(const unsigned char *first, size_t n, size_t *prelude, size_t *text, const char *what, itr_err *err);
 /* Parses the text, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }". */
 ITR_MUST_USE int itr_npy_parse(const char *text, size_t n, itr_npy_header *h, const char *what, itr_err *err);

@@ -74,8 +74,11 @@ itr_npz *itr_npz_open(const char *path, itr_err *err)
 		if (z->zip && list_members(z, err) == 0)
 			return z;
 	} else
-		itr_err_set(err, "cannot read '%s': %s", path, got == 0 ? "the file is empty" : !memcmp(head, "\x89HDF", 4) ? "it is an HDF5 file, not .npz or .npy"
-		            : head[0] == 0x80 ? "it is a Python pickle, which is refused; save with numpy.savez" : "it is neither .npz nor .npy");
+		itr_err_set(err, "cannot read '%s': %s", path,
+		            got == 0                      ? "the file is empty"
+		            : !memcmp(head, "\x89HDF", 4) ? "it is an HDF5 file, not .npz or .npy"
+		            : head[0] == 0x80             ? "it is a Python pickle, which is refused; save with numpy.savez"
+		                                          : "it is neither .npz nor .npy");
 	itr_npz_close(z);
 	return NULL;
 }
@@ -179,7 +182,8 @@ static int read_header(struct stream *s, int64_t bytes, itr_err *err)
 	/* the shape's claim against what the file holds, before anything is allocated for it */
 	int64_t need = s->h.info.count * (int64_t)s->h.item, there = bytes - (int64_t)(prelude + n);
 	if (need != there)
-		return itr_err_set(err, "%s needs %lld bytes for its shape, but the file holds %lld", s->what, (long long)need, (long long)there);
+		return itr_err_set(err, "%s needs %lld bytes for its shape, but the file holds %lld", s->what, (long long)need,
+		                   (long long)there);
 	return 0;
 }
 
@@ -350,7 +354,8 @@ int itr_npz_stream(itr_npz *z, const char *name, int64_t block_rows, block_fn *f
 	int64_t rows = s.h.info.rank == 0 ? 1 : s.h.info.shape[0], wide = rows ? s.h.info.count / rows : 0;
 	int64_t block = ITR_MAX(1, ITR_MIN(block_rows, rows));
 	bool turned = !is_c_order(&s.h);
-	int rc = s.h.info.is_text ? itr_err_set(err, "%s holds text, not numbers", s.what) : itr_limit_check(block * wide, s.h.item, s.what, err);
+	int rc = s.h.info.is_text ? itr_err_set(err, "%s holds text, not numbers", s.what)
+	                          : itr_limit_check(block * wide, s.h.item, s.what, err);
 	if (rc == 0 && !turned) {
 		void *raw = itr_aligned_alloc((size_t)(block * wide) * s.h.item);
 		for (int64_t r = 0; r < rows && rc == 0; r += block) {
@@ -413,7 +418,8 @@ static int read_texts(struct stream *s, char **texts, itr_err *err)
 			if (text)
 				texts[scatter ? walk_next(&w) : i + k] = text;
 			else
-				rc = itr_err_set(err, "%s holds a string with a NUL character inside (element %lld)", s->what, (long long)(i + k));
+				rc = itr_err_set(err, "%s holds a string with a NUL character inside (element %lld)", s->what,
+				                 (long long)(i + k));
 		}
 	}
 	free(raw);

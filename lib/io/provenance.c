@@ -26,7 +26,8 @@ struct itr_provenance {
 	itr_json *notes;
 };
 
-/* Options that change no result: with them in the record, the same result from another folder or with more threads would differ in its bytes. */
+/* Options that change no result: with them in the record, the same result from another folder or with more threads would differ in its
+ * bytes. */
 static const struct quiet_option {
 	char letter;
 	const char *name;

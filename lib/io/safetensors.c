@@ -1,5 +1,5 @@
-/* safetensors: 8 bytes of header length, a JSON header, the elements. Source: https://github.com/huggingface/safetensors#format, whose own reader also refuses holes,
- * overlaps and anything left over, so that a file can hide nothing. */
+/* safetensors: 8 bytes of header length, a JSON header, the elements. Source: https://github.com/huggingface/safetensors#format, whose own
+ * reader also refuses holes, overlaps and anything left over, so that a file can hide nothing. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +11,11 @@
 /* Largest headers seen are a few MiB (100,000 tensors); the reference reader stops at 100 MB, whose tree would need gigabytes here. */
 enum { MAX_HEADER = 32 << 20 };
 
-static const struct { const char *name; itr_dtype dtype; } dtypes[] = {
-	{ "F32", ITR_F32 }, { "F16", ITR_F16 }, { "BF16", ITR_BF16 }, { "F64", ITR_F64 }, { "I8", ITR_I8 }, { "I16", ITR_I16 }, { "I32", ITR_I32 },
-	{ "I64", ITR_I64 }, { "U8", ITR_U8 }, { "U16", ITR_U16 }, { "U32", ITR_U32 }, { "U64", ITR_U64 }, { "BOOL", ITR_BOOL },
+static const struct { const char *name; itr_dtype dtype;
+} dtypes[] = {
+	{ "F32", ITR_F32 }, { "F16", ITR_F16 }, { "BF16", ITR_BF16 }, { "F64", ITR_F64 }, { "I8", ITR_I8 },
+	{ "I16", ITR_I16 }, { "I32", ITR_I32 }, { "I64", ITR_I64 },   { "U8", ITR_U8 },   { "U16", ITR_U16 },
+	{ "U32", ITR_U32 }, { "U64", ITR_U64 }, { "BOOL", ITR_BOOL },
 };
 
 struct item {
@@ -30,8 +32,10 @@ static uint64_t le64(const unsigned char *p)
 }
 
 /* Types that are not read (complex, 8 bits and fewer). */
-static const struct { const char *name; int64_t bits; } unread[] = {
-	{ "C64", 64 }, { "C128", 128 }, { "F8_E4M3", 8 }, { "F8_E5M2", 8 }, { "F8_E8M0", 8 }, { "F8_E4M3FNUZ", 8 }, { "F8_E5M2FNUZ", 8 }, { "F6_E2M3", 6 }, { "F6_E3M2", 6 }, { "F4", 4 }, { "I4", 4 }, { "U4", 4 },
+static const struct { const char *name; int64_t bits;
+} unread[] = {
+	{ "C64", 64 },        { "C128", 128 },  { "F8_E4M3", 8 }, { "F8_E5M2", 8 }, { "F8_E8M0", 8 }, { "F8_E4M3FNUZ", 8 },
+	{ "F8_E5M2FNUZ", 8 }, { "F6_E2M3", 6 }, { "F6_E3M2", 6 }, { "F4", 4 },      { "I4", 4 },      { "U4", 4 },
 };
 
 static int parse_dtype(const char *path, const char *name, const itr_json *j, itr_weight *t, int64_t *bits, itr_err *err)
@@ -76,7 +80,8 @@ static int parse_range(const char *path, struct item *it, int64_t room, itr_err 
 	if (it->begin < 0 || it->end < it->begin)
 		return itr_err_set(err, "'%s': tensor '%.200s' has no proper data_offsets", path, itr_json_key(it->json));
 	if (it->end > room)
-		return itr_err_set(err, "'%s': tensor '%.200s' ends %lld bytes after the end of the file", path, itr_json_key(it->json), (long long)(it->end - room));
+		return itr_err_set(err, "'%s': tensor '%.200s' ends %lld bytes after the end of the file", path, itr_json_key(it->json),
+		                   (long long)(it->end - room));
 	return 0;
 }
 
@@ -98,8 +103,9 @@ static int add(itr_weights *w, int file, const struct item *it, int64_t data, it
 	if (itr_limit_shape(t.shape, t.rank, &t.count, "a tensor", err) < 0)
 		return itr_err_prefix(err, "'%s': tensor '%.200s': ", path, name);
 	if (itr_size_mul((size_t)t.count, (size_t)bits, &all) < 0 || all % 8 || all / 8 != (size_t)(it->end - it->begin))
-		return itr_err_set(err, "'%s': tensor '%.200s' has %lld bytes, its shape and type need %lld elements of %lld%s", path, name, (long long)(it->end - it->begin),
-		                   (long long)t.count, (long long)(bits % 8 ? bits : bits / 8), bits % 8 ? " bits" : "");
+		return itr_err_set(err, "'%s': tensor '%.200s' has %lld bytes, its shape and type need %lld elements of %lld%s", path, name,
+		                   (long long)(it->end - it->begin), (long long)t.count, (long long)(bits % 8 ? bits : bits / 8),
+		                   bits % 8 ? " bits" : "");
 	s.elements = t.count;
 	itr_weights_row_major(&t, s.stride);
 	return itr_weights_add(w, name, strlen(name), &t, &s, err);
@@ -129,9 +135,11 @@ int itr_safetensors_list(itr_weights *w, int file, itr_err *err)
 	const itr_weights_file *f = &w->files.v[file];
 	uint64_t header = f->n >= 8 ? le64(f->bytes) : 0;
 	if (f->n < 10 || header < 2 || header > f->n - 8)
-		return itr_err_set(err, "'%s': it is no safetensors file, or it was cut short: its header does not fit into its %zu bytes", f->path, f->n);
+		return itr_err_set(err, "'%s': it is no safetensors file, or it was cut short: its header does not fit into its %zu bytes",
+		                   f->path, f->n);
 	if (header > MAX_HEADER)
-		return itr_err_set(err, "'%s': a header of %llu bytes is refused, %d are read", f->path, (unsigned long long)header, MAX_HEADER);
+		return itr_err_set(err, "'%s': a header of %llu bytes is refused, %d are read", f->path, (unsigned long long)header,
+		                   MAX_HEADER);
 	if (f->bytes[8] != '{')
 		return itr_err_set(err, "'%s': it is no safetensors file: its header is no JSON object", f->path);
 	itr_json *j = itr_json_parse((const char *)f->bytes + 8, (size_t)header, f->path, err);

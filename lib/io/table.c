@@ -115,8 +115,20 @@ static void put_cell(itr_buf *out, itr_table_format format, const char *s)
 {
 	static const char *const tsv[] = { "\\t", "\\n", "\\r", "\\\\" };
 	static const char *const md[] = { "\\|", "<br>", "" };
-	static const char *const latex[] = { "\\&", "\\%", "\\_", "\\#", "\\$", "\\{", "\\}", "\\textasciitilde{}", "\\textasciicircum{}", "\\textbackslash{}",
-		"\\textless{}", "\\textgreater{}", " ", "" };
+	static const char *const latex[] = { "\\&",
+		                             "\\%",
+		                             "\\_",
+		                             "\\#",
+		                             "\\$",
+		                             "\\{",
+		                             "\\}",
+		                             "\\textasciitilde{}",
+		                             "\\textasciicircum{}",
+		                             "\\textbackslash{}",
+		                             "\\textless{}",
+		                             "\\textgreater{}",
+		                             " ",
+		                             "" };
 	static const char *const text[] = { " ", "", " " };
 	switch (format) {
 	case ITR_TABLE_CSV: put_csv(out, s); break;
@@ -237,8 +249,9 @@ void itr_table_print_marked(const itr_table *t, itr_table_format format, bool sy
 		free(names);
 	} else {
 		itr_table_print(t, format, out);
-		itr_buf_puts(out, format == ITR_TABLE_MD ? "\n**Synthetic data: these figures say nothing about real pictures.**\n"
-		                                         : "\\par\\textbf{Synthetic data: these figures say nothing about real pictures.}\n");
+		itr_buf_puts(out, format == ITR_TABLE_MD
+		                          ? "\n**Synthetic data: these figures say nothing about real pictures.**\n"
+		                          : "\\par\\textbf{Synthetic data: these figures say nothing about real pictures.}\n");
 	}
 }
 

@@ -46,13 +46,17 @@ static bool more(itr_textfile *t)
 	return got > 0;
 }
 
-/* --- what kind of file it is ----------------------------------------------------------------------------------------------------------- */
+/* --- what kind of file it is ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *bytes;
 	size_t n;
 	int from;                       /* -1: not read */
-} marks[] = { { "\xFF\xFE\0\0", 4, -1 }, { "\0\0\xFE\xFF", 4, -1 }, { "\xEF\xBB\xBF", 3, PLAIN }, { "\xFF\xFE", 2, UTF16_LE }, { "\xFE\xFF", 2, UTF16_BE } };
+} marks[] = { { "\xFF\xFE\0\0", 4, -1 },
+	      { "\0\0\xFE\xFF", 4, -1 },
+	      { "\xEF\xBB\xBF", 3, PLAIN },
+	      { "\xFF\xFE", 2, UTF16_LE },
+	      { "\xFE\xFF", 2, UTF16_BE } };
 
 /* The bytes so far may be the start of a mark, or are too few to tell. */
 static bool undecided(const itr_textfile *t)
@@ -84,7 +88,8 @@ static int look(itr_textfile *t, itr_err *err)
 	for (int i = 0; i < ITR_LEN(marks); i++)
 		if (t->raw_len >= marks[i].n && !memcmp(t->raw, marks[i].bytes, marks[i].n)) {
 			if (marks[i].from < 0)
-				return itr_err_set(err, "'%s' is UTF-32, which is not read: iconv -f UTF-32 -t UTF-8 makes it UTF-8", t->name);
+				return itr_err_set(err, "'%s' is UTF-32, which is not read: iconv -f UTF-32 -t UTF-8 makes it UTF-8",
+				                   t->name);
 			t->from = (encoding)marks[i].from;
 			t->raw_pos = marks[i].n;
 			break;
@@ -92,7 +97,7 @@ static int look(itr_textfile *t, itr_err *err)
 	return 0;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------------------------------------------------------------------- */
 
 static itr_textfile *new_textfile(const char *name)
 {
@@ -132,7 +137,8 @@ itr_textfile *itr_textfile_open(const char *path, itr_err *err)
 itr_textfile *itr_textfile_memory(const char *bytes, size_t n, const char *name, itr_err *err)
 {
 	itr_textfile *t = new_textfile(name);
-	t->raw = (unsigned char *)(uintptr_t)bytes;     /* never written: there is no descriptor to fill it from, and line ends are changed in a copy */
+	/* never written: there is no descriptor to fill it from, and line ends are changed in a copy */
+	t->raw = (unsigned char *)(uintptr_t)bytes;
 	t->raw_len = n;
 	t->ended = true;
 	return started(t, err);
@@ -164,7 +170,7 @@ int itr_textfile_error(const itr_textfile *t, itr_err *err)
 	return itr_err_errno(err, "cannot read '%s'", t->name);
 }
 
-/* --- bytes ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- bytes ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* UTF-16 of the window into t->text, but for a last half unit or half pair that more bytes may complete. */
 static void decode(itr_textfile *t)
@@ -261,7 +267,7 @@ size_t itr_textfile_read(itr_textfile *t, char *to, size_t n)
 	return n;
 }
 
-/* --- lines ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------------------------------------------------------------------- */
 
 static size_t to_line_end(const char *s, size_t n)
 {
@@ -282,7 +288,8 @@ int itr_textfile_line(itr_textfile *t, const char **line, size_t *n, itr_err *er
 		itr_buf_add(&t->line, t->data + t->pos, k);
 		t->pos += k;
 		if (t->line.len > MAX_LINE)
-			return itr_err_set(err, "%s:%lld: line longer than 64 MiB; is this text, one entry a line?", t->name, (long long)t->number);
+			return itr_err_set(err, "%s:%lld: line longer than 64 MiB; is this text, one entry a line?", t->name,
+			                   (long long)t->number);
 		if (t->pos == t->len)
 			continue;
 		if (t->data[t->pos++] == '\r' && itr_textfile_peek(t) == '\n')

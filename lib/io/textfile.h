@@ -1,10 +1,9 @@
-/* textfile.h - text files as people have them, read as UTF-8 with one kind of line end. Every reader of lines, CSV and JSON goes through it, so that a file saved by Excel,
- * Notepad or PowerShell means the same everywhere:
+/* textfile.h - text files as people have them, read as UTF-8 with one kind of line end. Every reader of lines, CSV and JSON goes through
+ *it, so that a file saved by Excel, Notepad or PowerShell means the same everywhere:
  *
  *	a byte-order mark       is passed over: UTF-8, UTF-16 little and big endian
- *	UTF-16                  is decoded; without a mark it is known by its zero bytes (every ASCII character has one). A lone surrogate and an odd last byte become the byte
- *	                        0xFF, which is invalid UTF-8: the caller treats it as it treats any invalid byte
- *	UTF-32                  is refused
+ *	UTF-16                  is decoded; without a mark it is known by its zero bytes (every ASCII character has one). A lone surrogate
+ *and an odd last byte become the byte 0xFF, which is invalid UTF-8: the caller treats it as it treats any invalid byte UTF-32 is refused
  *	line ends               LF and CRLF; CR alone where the first 64 KiB have no LF (old Macintosh files)
  *	NUL bytes               are kept: whoever takes text must look for them (itr_textfile_line gives the length)
  *
@@ -30,8 +29,8 @@ int itr_textfile_peek(itr_textfile *t);                         /* the byte that
 /* -1 with err after a read error, else 0. */
 ITR_MUST_USE int itr_textfile_error(const itr_textfile *t, itr_err *err);
 
-/* The next line without its end (LF, CRLF or CR): 1 with *line (n bytes, NUL-terminated, until the next call), 0 at the end, -1 with err: a read error, or a line longer than
- * 64 MiB ("FILE:LINE: ..."). */
+/* The next line without its end (LF, CRLF or CR): 1 with *line (n bytes, NUL-terminated, until the next call), 0 at the end, -1 with err: a
+ * read error, or a line longer than 64 MiB ("FILE:LINE: ..."). */
 ITR_MUST_USE int itr_textfile_line(itr_textfile *t, const char **line, size_t *n, itr_err *err);
 int64_t itr_textfile_number(const itr_textfile *t);            /* of the line last read, counted from 1 */
 const char *itr_textfile_name(const itr_textfile *t);          /* for messages: the path, or "standard input" */

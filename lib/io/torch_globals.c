@@ -7,9 +7,11 @@
 
 enum kind { DICT, DEFAULTDICT, TENSOR, TENSOR_V2, TENSOR_V3, TENSOR_Q, PARAMETER, FROM_TYPE, SIZE, STORAGE_TYPE, UNTYPED, DTYPE, OPAQUE };
 
-/* size: bytes an element of a type that is not read (complex, quantised, 8 bits and fewer): its tensors are listed, and refused only when they are needed. OPAQUE: a class or function whose
- * calls give a value that nobody looks at: what lies beside the state_dict in checkpoints. Sources: what torch.load(weights_only=True) allows, and plain values of Python and NumPy. */
-static const struct global { const char *module, *name; enum kind kind; itr_dtype dtype; int size; } globals[] = {
+/* size: bytes an element of a type that is not read (complex, quantised, 8 bits and fewer): its tensors are listed, and refused only when
+ * they are needed. OPAQUE: a class or function whose calls give a value that nobody looks at: what lies beside the state_dict in
+ * checkpoints. Sources: what torch.load(weights_only=True) allows, and plain values of Python and NumPy. */
+static const struct global { const char *module, *name; enum kind kind; itr_dtype dtype; int size;
+} globals[] = {
 	{ "collections", "OrderedDict", DICT, 0, 0 },
 	{ "collections", "defaultdict", DEFAULTDICT, 0, 0 },
 	{ "torch._utils", "_rebuild_tensor", TENSOR, 0, 0 },
@@ -22,36 +24,134 @@ static const struct global { const char *module, *name; enum kind kind; itr_dtyp
 	{ "torch", "Size", SIZE, 0, 0 },
 #define STORAGE(name, dtype) { "torch", name "Storage", STORAGE_TYPE, dtype, 0 }
 #define UNREAD(name, size) { "torch", name "Storage", STORAGE_TYPE, ITR_U8, size }
-	STORAGE("Float", ITR_F32), STORAGE("Double", ITR_F64), STORAGE("Half", ITR_F16), STORAGE("BFloat16", ITR_BF16), STORAGE("Long", ITR_I64), STORAGE("Int", ITR_I32),
-	STORAGE("Short", ITR_I16), STORAGE("Char", ITR_I8), STORAGE("Byte", ITR_U8), STORAGE("Bool", ITR_BOOL),
-	UNREAD("ComplexFloat", 8), UNREAD("ComplexDouble", 16), UNREAD("QInt8", 1), UNREAD("QUInt8", 1), UNREAD("QInt32", 4), UNREAD("QUInt4x2", 1), UNREAD("QUInt2x4", 1),
+	STORAGE("Float", ITR_F32),
+	STORAGE("Double", ITR_F64),
+	STORAGE("Half", ITR_F16),
+	STORAGE("BFloat16", ITR_BF16),
+	STORAGE("Long", ITR_I64),
+	STORAGE("Int", ITR_I32),
+	STORAGE("Short", ITR_I16),
+	STORAGE("Char", ITR_I8),
+	STORAGE("Byte", ITR_U8),
+	STORAGE("Bool", ITR_BOOL),
+	UNREAD("ComplexFloat", 8),
+	UNREAD("ComplexDouble", 16),
+	UNREAD("QInt8", 1),
+	UNREAD("QUInt8", 1),
+	UNREAD("QInt32", 4),
+	UNREAD("QUInt4x2", 1),
+	UNREAD("QUInt2x4", 1),
 #undef UNREAD
 #undef STORAGE
-	{ "torch", "UntypedStorage", UNTYPED, ITR_U8, 0 }, { "torch.storage", "UntypedStorage", UNTYPED, ITR_U8, 0 },
+	{ "torch", "UntypedStorage", UNTYPED, ITR_U8, 0 },
+	{ "torch.storage", "UntypedStorage", UNTYPED, ITR_U8, 0 },
 #define READ(name, dtype) { "torch", name, DTYPE, dtype, 0 }
 #define UNREAD(name, size) { "torch", name, DTYPE, ITR_U8, size }
-	READ("float32", ITR_F32), READ("float64", ITR_F64), READ("float16", ITR_F16), READ("bfloat16", ITR_BF16), READ("int64", ITR_I64), READ("int32", ITR_I32), READ("int16", ITR_I16),
-	READ("int8", ITR_I8), READ("uint64", ITR_U64), READ("uint32", ITR_U32), READ("uint16", ITR_U16), READ("uint8", ITR_U8), READ("bool", ITR_BOOL),
-	UNREAD("complex32", 4), UNREAD("complex64", 8), UNREAD("complex128", 16), UNREAD("float8_e4m3fn", 1), UNREAD("float8_e5m2", 1), UNREAD("float8_e4m3fnuz", 1), UNREAD("float8_e5m2fnuz", 1),
-	UNREAD("float8_e8m0fnu", 1), UNREAD("float4_e2m1fn_x2", 1), UNREAD("qint8", 1), UNREAD("quint8", 1), UNREAD("qint32", 4), UNREAD("quint4x2", 1), UNREAD("quint2x4", 1),
-	UNREAD("bits8", 1), UNREAD("bits16", 2), UNREAD("uint1", 1), UNREAD("uint2", 1), UNREAD("uint3", 1), UNREAD("uint4", 1), UNREAD("uint5", 1), UNREAD("uint6", 1), UNREAD("uint7", 1),
-	UNREAD("int1", 1), UNREAD("int2", 1), UNREAD("int3", 1), UNREAD("int4", 1), UNREAD("int5", 1), UNREAD("int6", 1), UNREAD("int7", 1),
+	READ("float32", ITR_F32),
+	READ("float64", ITR_F64),
+	READ("float16", ITR_F16),
+	READ("bfloat16", ITR_BF16),
+	READ("int64", ITR_I64),
+	READ("int32", ITR_I32),
+	READ("int16", ITR_I16),
+	READ("int8", ITR_I8),
+	READ("uint64", ITR_U64),
+	READ("uint32", ITR_U32),
+	READ("uint16", ITR_U16),
+	READ("uint8", ITR_U8),
+	READ("bool", ITR_BOOL),
+	UNREAD("complex32", 4),
+	UNREAD("complex64", 8),
+	UNREAD("complex128", 16),
+	UNREAD("float8_e4m3fn", 1),
+	UNREAD("float8_e5m2", 1),
+	UNREAD("float8_e4m3fnuz", 1),
+	UNREAD("float8_e5m2fnuz", 1),
+	UNREAD("float8_e8m0fnu", 1),
+	UNREAD("float4_e2m1fn_x2", 1),
+	UNREAD("qint8", 1),
+	UNREAD("quint8", 1),
+	UNREAD("qint32", 4),
+	UNREAD("quint4x2", 1),
+	UNREAD("quint2x4", 1),
+	UNREAD("bits8", 1),
+	UNREAD("bits16", 2),
+	UNREAD("uint1", 1),
+	UNREAD("uint2", 1),
+	UNREAD("uint3", 1),
+	UNREAD("uint4", 1),
+	UNREAD("uint5", 1),
+	UNREAD("uint6", 1),
+	UNREAD("uint7", 1),
+	UNREAD("int1", 1),
+	UNREAD("int2", 1),
+	UNREAD("int3", 1),
+	UNREAD("int4", 1),
+	UNREAD("int5", 1),
+	UNREAD("int6", 1),
+	UNREAD("int7", 1),
 #undef UNREAD
 #undef READ
 #define SKIPPED(module, name) { module, name, OPAQUE, 0, 0 }
-	SKIPPED("collections", "Counter"), SKIPPED("collections", "deque"), SKIPPED("torch", "device"), SKIPPED("torch", "Tensor"), SKIPPED("torch.nn.parameter", "Parameter"),
-	SKIPPED("torch.nn.parameter", "Buffer"), SKIPPED("torch.serialization", "_get_layout"), SKIPPED("torch", "per_tensor_affine"), SKIPPED("torch", "per_tensor_symmetric"),
-	SKIPPED("torch", "per_channel_affine"), SKIPPED("torch", "per_channel_symmetric"), SKIPPED("torch", "per_channel_affine_float_qparams"), SKIPPED("torch._utils", "_rebuild_sparse_tensor"),
-	SKIPPED("torch._utils", "_rebuild_meta_tensor_no_storage"), SKIPPED("torch._utils", "_rebuild_nested_tensor"), SKIPPED("torch._utils", "_rebuild_wrapper_subclass"),
-	SKIPPED("torch._utils", "_rebuild_device_tensor_from_numpy"), SKIPPED("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"), SKIPPED("_codecs", "encode"),
-	SKIPPED("builtins", "bytearray"), SKIPPED("builtins", "bytes"), SKIPPED("builtins", "set"), SKIPPED("builtins", "frozenset"), SKIPPED("builtins", "complex"), SKIPPED("builtins", "slice"),
-	SKIPPED("builtins", "range"), SKIPPED("builtins", "xrange"), SKIPPED("builtins", "long"), SKIPPED("builtins", "unicode"), SKIPPED("builtins", "object"), SKIPPED("builtins", "list"), SKIPPED("builtins", "dict"), SKIPPED("builtins", "tuple"), SKIPPED("builtins", "int"),
-	SKIPPED("builtins", "float"), SKIPPED("builtins", "str"), SKIPPED("builtins", "bool"), SKIPPED("copyreg", "_reconstructor"), SKIPPED("copy_reg", "_reconstructor"),
-	SKIPPED("argparse", "Namespace"), SKIPPED("types", "SimpleNamespace"), SKIPPED("pathlib", "PosixPath"), SKIPPED("pathlib", "PurePosixPath"), SKIPPED("pathlib", "WindowsPath"),
-	SKIPPED("pathlib._local", "PosixPath"), SKIPPED("datetime", "datetime"), SKIPPED("datetime", "date"), SKIPPED("datetime", "timedelta"),
-	SKIPPED("numpy", "dtype"), SKIPPED("numpy", "ndarray"), SKIPPED("numpy.core.multiarray", "scalar"), SKIPPED("numpy.core.multiarray", "_reconstruct"), SKIPPED("numpy._core.multiarray", "scalar"),
-	SKIPPED("numpy._core.multiarray", "_reconstruct"), SKIPPED("numpy.core.numeric", "_frombuffer"), SKIPPED("numpy._core.numeric", "_frombuffer"),
-	SKIPPED("pytorch_lightning.utilities.parsing", "AttributeDict"), SKIPPED("lightning.fabric.utilities.data", "AttributeDict"), SKIPPED("lightning_fabric.utilities.data", "AttributeDict"),
+	SKIPPED("collections", "Counter"),
+	SKIPPED("collections", "deque"),
+	SKIPPED("torch", "device"),
+	SKIPPED("torch", "Tensor"),
+	SKIPPED("torch.nn.parameter", "Parameter"),
+	SKIPPED("torch.nn.parameter", "Buffer"),
+	SKIPPED("torch.serialization", "_get_layout"),
+	SKIPPED("torch", "per_tensor_affine"),
+	SKIPPED("torch", "per_tensor_symmetric"),
+	SKIPPED("torch", "per_channel_affine"),
+	SKIPPED("torch", "per_channel_symmetric"),
+	SKIPPED("torch", "per_channel_affine_float_qparams"),
+	SKIPPED("torch._utils", "_rebuild_sparse_tensor"),
+	SKIPPED("torch._utils", "_rebuild_meta_tensor_no_storage"),
+	SKIPPED("torch._utils", "_rebuild_nested_tensor"),
+	SKIPPED("torch._utils", "_rebuild_wrapper_subclass"),
+	SKIPPED("torch._utils", "_rebuild_device_tensor_from_numpy"),
+	SKIPPED("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"),
+	SKIPPED("_codecs", "encode"),
+	SKIPPED("builtins", "bytearray"),
+	SKIPPED("builtins", "bytes"),
+	SKIPPED("builtins", "set"),
+	SKIPPED("builtins", "frozenset"),
+	SKIPPED("builtins", "complex"),
+	SKIPPED("builtins", "slice"),
+	SKIPPED("builtins", "range"),
+	SKIPPED("builtins", "xrange"),
+	SKIPPED("builtins", "long"),
+	SKIPPED("builtins", "unicode"),
+	SKIPPED("builtins", "object"),
+	SKIPPED("builtins", "list"),
+	SKIPPED("builtins", "dict"),
+	SKIPPED("builtins", "tuple"),
+	SKIPPED("builtins", "int"),
+	SKIPPED("builtins", "float"),
+	SKIPPED("builtins", "str"),
+	SKIPPED("builtins", "bool"),
+	SKIPPED("copyreg", "_reconstructor"),
+	SKIPPED("copy_reg", "_reconstructor"),
+	SKIPPED("argparse", "Namespace"),
+	SKIPPED("types", "SimpleNamespace"),
+	SKIPPED("pathlib", "PosixPath"),
+	SKIPPED("pathlib", "PurePosixPath"),
+	SKIPPED("pathlib", "WindowsPath"),
+	SKIPPED("pathlib._local", "PosixPath"),
+	SKIPPED("datetime", "datetime"),
+	SKIPPED("datetime", "date"),
+	SKIPPED("datetime", "timedelta"),
+	SKIPPED("numpy", "dtype"),
+	SKIPPED("numpy", "ndarray"),
+	SKIPPED("numpy.core.multiarray", "scalar"),
+	SKIPPED("numpy.core.multiarray", "_reconstruct"),
+	SKIPPED("numpy._core.multiarray", "scalar"),
+	SKIPPED("numpy._core.multiarray", "_reconstruct"),
+	SKIPPED("numpy.core.numeric", "_frombuffer"),
+	SKIPPED("numpy._core.numeric", "_frombuffer"),
+	SKIPPED("pytorch_lightning.utilities.parsing", "AttributeDict"),
+	SKIPPED("lightning.fabric.utilities.data", "AttributeDict"),
+	SKIPPED("lightning_fabric.utilities.data", "AttributeDict"),
 	SKIPPED("lightning.pytorch.utilities.parsing", "AttributeDict"),
 #undef SKIPPED
 };
@@ -95,7 +195,10 @@ itr_py *itr_torch_global(itr_pickle *p, const char *module, size_t mn, const cha
 	put_name(&b, module, mn);
 	itr_buf_putc(&b, '.');
 	put_name(&b, name, nn);
-	itr_err_set(err, "'%s' wants to run %s: refused; only tensors, dicts, lists, numbers and strings are read (as torch.save(model.state_dict(), ...) writes them)", p->path, b.data);
+	itr_err_set(err,
+	            "'%s' wants to run %s: refused; only tensors, dicts, lists, numbers and strings are read (as "
+	            "torch.save(model.state_dict(), ...) writes them)",
+	            p->path, b.data);
 	itr_buf_free(&b);
 	return NULL;
 }
@@ -129,7 +232,8 @@ static int counts(const itr_py *v, int64_t *out)
 /* _rebuild_tensor*(storage, offset, size, stride, requires_grad, hooks, [dtype,] ...); _rebuild_qtensor begins so too */
 static itr_py *tensor(itr_pickle *p, enum kind kind, const itr_py *args, itr_err *err)
 {
-	const itr_py *storage = arg(args, 0, ITR_PY_STORAGE), *offset = arg(args, 1, ITR_PY_INT), *dtype = kind == TENSOR_V3 ? arg(args, 6, ITR_PY_GLOBAL) : NULL;
+	const itr_py *storage = arg(args, 0, ITR_PY_STORAGE), *offset = arg(args, 1, ITR_PY_INT),
+		     *dtype = kind == TENSOR_V3 ? arg(args, 6, ITR_PY_GLOBAL) : NULL;
 	itr_py_tensor t = { 0 };
 	if (!storage || !offset || offset->u.i < 0 || (kind == TENSOR_V3 && (!dtype || globals[dtype->u.i].kind != DTYPE)))
 		return bad(p, err, "a tensor is made of something else than a storage and numbers");
@@ -215,7 +319,8 @@ static int64_t storage(itr_pickle *p, const itr_py *key, const struct global *ty
 	if (i < 0) {
 		itr_map_add(p->keys, name, i = (int64_t)p->storages.n);
 		ITR_VEC_PUSH(&p->storages, s);
-	} else if (p->storages.v[i].bytes != bytes || p->storages.v[i].dtype != s.dtype || p->storages.v[i].size != s.size || p->storages.v[i].untyped != s.untyped)
+	} else if (p->storages.v[i].bytes != bytes || p->storages.v[i].dtype != s.dtype || p->storages.v[i].size != s.size ||
+	           p->storages.v[i].untyped != s.untyped)
 		return itr_pickle_fail(p, err, "a storage is described in two ways");
 	return i;
 }
@@ -226,8 +331,8 @@ static int legacy_view(itr_pickle *p, const itr_py *view, itr_py *v, int64_t ele
 	const itr_py *offset, *size;
 	if (view->type == ITR_PY_NONE)
 		return 0;
-	if (view->type != ITR_PY_TUPLE || !(offset = arg(view, 1, ITR_PY_INT)) || !(size = arg(view, 2, ITR_PY_INT)) || offset->u.i < 0 || size->u.i < 0 ||
-	    offset->u.i > elements || size->u.i > elements - offset->u.i)
+	if (view->type != ITR_PY_TUPLE || !(offset = arg(view, 1, ITR_PY_INT)) || !(size = arg(view, 2, ITR_PY_INT)) || offset->u.i < 0 ||
+	    size->u.i < 0 || offset->u.i > elements || size->u.i > elements - offset->u.i)
 		return itr_pickle_fail(p, err, "a view lies outside its storage");
 	v->base = offset->u.i;
 	v->view = size->u.i;

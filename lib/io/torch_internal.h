@@ -1,5 +1,5 @@
-/* torch_internal.h - an interpreter of pickles that can build nothing but plain values and descriptions of tensors, and what is read out of them.
- * Source of the opcodes: CPython's Lib/pickletools.py; of what torch.save puts in: torch/serialization.py, torch/_utils.py. */
+/* torch_internal.h - an interpreter of pickles that can build nothing but plain values and descriptions of tensors, and what is read out of
+ * them. Source of the opcodes: CPython's Lib/pickletools.py; of what torch.save puts in: torch/serialization.py, torch/_utils.py. */
 #ifndef ITR_IO_TORCH_INTERNAL_H
 #define ITR_IO_TORCH_INTERNAL_H
 
@@ -8,8 +8,20 @@
 #include "io/weights_internal.h"
 
 typedef enum {
-	ITR_PY_NONE, ITR_PY_BOOL, ITR_PY_INT, ITR_PY_LONG /* beyond 64 bits: its bytes */, ITR_PY_FLOAT, ITR_PY_STR, ITR_PY_BYTES, ITR_PY_LIST, ITR_PY_TUPLE, ITR_PY_DICT,
-	ITR_PY_GLOBAL, ITR_PY_STORAGE, ITR_PY_TENSOR, ITR_PY_OPAQUE /* an object that nobody looks at */
+	ITR_PY_NONE,
+	ITR_PY_BOOL,
+	ITR_PY_INT,
+	ITR_PY_LONG /* beyond 64 bits: its bytes */,
+	ITR_PY_FLOAT,
+	ITR_PY_STR,
+	ITR_PY_BYTES,
+	ITR_PY_LIST,
+	ITR_PY_TUPLE,
+	ITR_PY_DICT,
+	ITR_PY_GLOBAL,
+	ITR_PY_STORAGE,
+	ITR_PY_TENSOR,
+	ITR_PY_OPAQUE /* an object that nobody looks at */
 } itr_py_type;
 
 typedef struct itr_py itr_py;

@@ -1,5 +1,6 @@
-/* torch.save before 1.6 (and with _use_new_zipfile_serialization=False): five pickles - magic number, protocol, system, the value, the storages' keys - and then the
- * storages in the order of the keys, each as a count of elements (int64) and its bytes. Source: torch/serialization.py, _legacy_load. */
+/* torch.save before 1.6 (and with _use_new_zipfile_serialization=False): five pickles - magic number, protocol, system, the value, the
+ * storages' keys - and then the storages in the order of the keys, each as a count of elements (int64) and its bytes. Source:
+ * torch/serialization.py, _legacy_load. */
 #include <string.h>
 
 #include "io/torch_internal.h"
@@ -44,8 +45,8 @@ static int place(itr_pickle *p, const itr_weights_file *f, const itr_py *key, it
 		return itr_err_set(err, "'%s': a storage has %lld elements where its tensors need %lld", p->path, (long long)elements,
 		                   (long long)(s->bytes / size));
 	if ((uint64_t)s->bytes > f->n - p->at)
-		return itr_err_set(err, "'%s' was cut short: a storage of %lld bytes ends %lld bytes after the end", p->path, (long long)s->bytes,
-		                   (long long)s->bytes - (long long)(f->n - p->at));
+		return itr_err_set(err, "'%s' was cut short: a storage of %lld bytes ends %lld bytes after the end", p->path,
+		                   (long long)s->bytes, (long long)s->bytes - (long long)(f->n - p->at));
 	s->member = -1;
 	s->at = (int64_t)p->at;
 	p->at += (size_t)s->bytes;

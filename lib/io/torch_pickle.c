@@ -1,5 +1,5 @@
-/* The pickle machine. It has a stack, marks and a memo like CPython's, but no way to import or call anything beyond torch_globals.c's table. Nothing here recurses, so
- * nesting costs no stack; the number of values and the memo are bounded. */
+/* The pickle machine. It has a stack, marks and a memo like CPython's, but no way to import or call anything beyond torch_globals.c's
+ * table. Nothing here recurses, so nesting costs no stack; the number of values and the memo are bounded. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,13 +9,69 @@
 enum { MAX_VALUES = 1 << 21, MAX_STACK = 1 << 20 };
 
 enum opcode {
-	OP_MARK = '(', OP_STOP = '.', OP_POP = '0', OP_POP_MARK = '1', OP_DUP = '2', OP_FLOAT = 'F', OP_INT = 'I', OP_BININT = 'J', OP_BININT1 = 'K', OP_LONG = 'L',
-	OP_BININT2 = 'M', OP_NONE = 'N', OP_PERSID = 'P', OP_BINPERSID = 'Q', OP_REDUCE = 'R', OP_STRING = 'S', OP_BINSTRING = 'T', OP_SHORT_BINSTRING = 'U',
-	OP_UNICODE = 'V', OP_BINUNICODE = 'X', OP_APPEND = 'a', OP_BUILD = 'b', OP_GLOBAL = 'c', OP_DICT = 'd', OP_EMPTY_DICT = '}', OP_APPENDS = 'e', OP_GET = 'g',
-	OP_BINGET = 'h', OP_INST = 'i', OP_LONG_BINGET = 'j', OP_LIST = 'l', OP_EMPTY_LIST = ']', OP_OBJ = 'o', OP_PUT = 'p', OP_BINPUT = 'q', OP_LONG_BINPUT = 'r',
-	OP_SETITEM = 's', OP_TUPLE = 't', OP_EMPTY_TUPLE = ')', OP_SETITEMS = 'u', OP_BINFLOAT = 'G', OP_BINBYTES = 'B', OP_SHORT_BINBYTES = 'C', OP_PROTO = 0x80,
-	OP_NEWOBJ = 0x81, OP_TUPLE1 = 0x85, OP_TUPLE2 = 0x86, OP_TUPLE3 = 0x87, OP_NEWTRUE = 0x88, OP_NEWFALSE = 0x89, OP_LONG1 = 0x8a, OP_LONG4 = 0x8b,
-	OP_SHORT_BINUNICODE = 0x8c, OP_BINUNICODE8 = 0x8d, OP_BINBYTES8 = 0x8e, OP_EMPTY_SET = 0x8f, OP_ADDITEMS = 0x90, OP_FROZENSET = 0x91, OP_NEWOBJ_EX = 0x92, OP_STACK_GLOBAL = 0x93, OP_MEMOIZE = 0x94, OP_FRAME = 0x95, OP_BYTEARRAY8 = 0x96
+	OP_MARK = '(',
+	OP_STOP = '.',
+	OP_POP = '0',
+	OP_POP_MARK = '1',
+	OP_DUP = '2',
+	OP_FLOAT = 'F',
+	OP_INT = 'I',
+	OP_BININT = 'J',
+	OP_BININT1 = 'K',
+	OP_LONG = 'L',
+	OP_BININT2 = 'M',
+	OP_NONE = 'N',
+	OP_PERSID = 'P',
+	OP_BINPERSID = 'Q',
+	OP_REDUCE = 'R',
+	OP_STRING = 'S',
+	OP_BINSTRING = 'T',
+	OP_SHORT_BINSTRING = 'U',
+	OP_UNICODE = 'V',
+	OP_BINUNICODE = 'X',
+	OP_APPEND = 'a',
+	OP_BUILD = 'b',
+	OP_GLOBAL = 'c',
+	OP_DICT = 'd',
+	OP_EMPTY_DICT = '}',
+	OP_APPENDS = 'e',
+	OP_GET = 'g',
+	OP_BINGET = 'h',
+	OP_INST = 'i',
+	OP_LONG_BINGET = 'j',
+	OP_LIST = 'l',
+	OP_EMPTY_LIST = ']',
+	OP_OBJ = 'o',
+	OP_PUT = 'p',
+	OP_BINPUT = 'q',
+	OP_LONG_BINPUT = 'r',
+	OP_SETITEM = 's',
+	OP_TUPLE = 't',
+	OP_EMPTY_TUPLE = ')',
+	OP_SETITEMS = 'u',
+	OP_BINFLOAT = 'G',
+	OP_BINBYTES = 'B',
+	OP_SHORT_BINBYTES = 'C',
+	OP_PROTO = 0x80,
+	OP_NEWOBJ = 0x81,
+	OP_TUPLE1 = 0x85,
+	OP_TUPLE2 = 0x86,
+	OP_TUPLE3 = 0x87,
+	OP_NEWTRUE = 0x88,
+	OP_NEWFALSE = 0x89,
+	OP_LONG1 = 0x8a,
+	OP_LONG4 = 0x8b,
+	OP_SHORT_BINUNICODE = 0x8c,
+	OP_BINUNICODE8 = 0x8d,
+	OP_BINBYTES8 = 0x8e,
+	OP_EMPTY_SET = 0x8f,
+	OP_ADDITEMS = 0x90,
+	OP_FROZENSET = 0x91,
+	OP_NEWOBJ_EX = 0x92,
+	OP_STACK_GLOBAL = 0x93,
+	OP_MEMOIZE = 0x94,
+	OP_FRAME = 0x95,
+	OP_BYTEARRAY8 = 0x96
 };
 
 int itr_pickle_fail(const itr_pickle *p, itr_err *err, const char *why)
@@ -68,7 +124,10 @@ int itr_py_push(itr_pickle *p, itr_py *seq, itr_py *value, itr_err *err)
 	return 0;
 }
 
-bool itr_py_is(const itr_py *v, const char *text) { return v->type == ITR_PY_STR && v->u.str.n == strlen(text) && !memcmp(v->u.str.s, text, v->u.str.n); }
+bool itr_py_is(const itr_py *v, const char *text)
+{
+	return v->type == ITR_PY_STR && v->u.str.n == strlen(text) && !memcmp(v->u.str.s, text, v->u.str.n);
+}
 
 const itr_py *itr_py_get(const itr_py *dict, const char *key)
 {
@@ -264,7 +323,8 @@ static int constants(itr_pickle *p, int op, itr_err *err)
 	case OP_NONE: return done(push(p, itr_py_new(p, ITR_PY_NONE, err), err));
 	case OP_NEWTRUE: case OP_NEWFALSE: return done(push_int(p, ITR_PY_BOOL, op == OP_NEWTRUE, err));
 	case OP_BININT: return take_uint(p, 4, &v, err) < 0 ? -1 : done(push_int(p, ITR_PY_INT, (int32_t)(uint32_t)v, err));
-	case OP_BININT1: case OP_BININT2: return take_uint(p, op == OP_BININT1 ? 1 : 2, &v, err) < 0 ? -1 : done(push_int(p, ITR_PY_INT, (int64_t)v, err));
+	case OP_BININT1:
+	case OP_BININT2: return take_uint(p, op == OP_BININT1 ? 1 : 2, &v, err) < 0 ? -1 : done(push_int(p, ITR_PY_INT, (int64_t)v, err));
 	case OP_INT: case OP_LONG: return done(push_decimal(p, err));
 	case OP_LONG1: case OP_LONG4: return done(push_long(p, op == OP_LONG1 ? 1 : 4, err));
 	case OP_FLOAT: case OP_BINFLOAT: return done(push_float(p, op == OP_FLOAT, err));
@@ -309,12 +369,15 @@ static int gather_last(itr_pickle *p, size_t n, itr_err *err)
 static int extend(itr_pickle *p, itr_py_type type, size_t from, itr_err *err)
 {
 	size_t n = p->stack.n, floor = p->marks.n ? p->marks.v[p->marks.n - 1] : 0;
-	if (from > floor && p->stack.v[from - 1]->type == ITR_PY_OPAQUE) {       /* a subclass of dict or list, a set: what goes in is not looked at */
+	/* a subclass of dict or list, a set: what goes in is not looked at */
+	if (from > floor && p->stack.v[from - 1]->type == ITR_PY_OPAQUE) {
 		p->stack.n = from;
 		return 0;
 	}
 	if (from <= floor || p->stack.v[from - 1]->type != type)
-		return itr_pickle_fail(p, err, type == ITR_PY_DICT ? "items are set where there is no dict" : "values are appended where there is no list");
+		return itr_pickle_fail(p, err,
+		                       type == ITR_PY_DICT ? "items are set where there is no dict"
+		                                           : "values are appended where there is no list");
 	if (type == ITR_PY_DICT && (n - from) % 2)
 		return itr_pickle_fail(p, err, "a key has no value");
 	for (size_t i = from; i < n; i++)
@@ -444,10 +507,13 @@ static int build(itr_pickle *p, itr_err *err)
 	const itr_py *state = pop(p, err), *object = state ? top(p, err) : NULL;
 	if (!object)
 		return -1;
-	return object->type == ITR_PY_DICT || object->type == ITR_PY_TENSOR || object->type == ITR_PY_OPAQUE ? 0 : itr_pickle_fail(p, err, "a state is given to something that has none");
+	return object->type == ITR_PY_DICT || object->type == ITR_PY_TENSOR || object->type == ITR_PY_OPAQUE
+	               ? 0
+	               : itr_pickle_fail(p, err, "a state is given to something that has none");
 }
 
-/* OBJ: a mark, a class, arguments. Classes of that time are in no table, so only the refusal by name matters; INST names its class itself. */
+/* OBJ: a mark, a class, arguments. Classes of that time are in no table, so only the refusal by name matters; INST names its class itself.
+ */
 static int push_object(itr_pickle *p, int op, itr_err *err)
 {
 	size_t from;
@@ -505,7 +571,8 @@ itr_py *itr_pickle_run(itr_pickle *p, itr_err *err)
 		for (int g = 0; g < ITR_LEN(groups) && rc == 0; g++)
 			rc = groups[g](p, *op, err);
 		if (rc == 0)
-			itr_err_set(err, "'%s': its pickle has the opcode 0x%02x at byte %zu, which no file of tensors needs", p->path, *op, p->at - 1);
+			itr_err_set(err, "'%s': its pickle has the opcode 0x%02x at byte %zu, which no file of tensors needs", p->path, *op,
+			            p->at - 1);
 		if (rc <= 0)
 			return NULL;
 	}

@@ -8,12 +8,18 @@
 
 enum { MAX_NESTING = 4 };
 
-/* Under these names checkpoints keep the state_dict, in the order in which they are tried. Averaged weights come last: they are taken only where there are no others; of a teacher and a student
- * the teacher, which is the one that is used (DINO). The note says what was taken, and what else there was. */
-static const char *const nests[] = { "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "params", "weights", "model_weights", "teacher", "student", "encoder", "backbone",
-	"state_dict_ema", "model_ema", "ema", "ema_model", "ema_state_dict", "params_ema" };
+/* Under these names checkpoints keep the state_dict, in the order in which they are tried. Averaged weights come last: they are taken only
+ * where there are no others; of a teacher and a student the teacher, which is the one that is used (DINO). The note says what was taken,
+ * and what else there was. */
+static const char *const nests[] = { "state_dict",     "model_state_dict", "model_state",    "model",         "module",  "net",
+	                             "network",        "params",           "weights",        "model_weights", "teacher", "student",
+	                             "encoder",        "backbone",         "state_dict_ema", "model_ema",     "ema",     "ema_model",
+	                             "ema_state_dict", "params_ema" };
 
-static bool is_tensor(const itr_py *dict, size_t i) { return dict->u.seq.v[i]->type == ITR_PY_STR && dict->u.seq.v[i + 1]->type == ITR_PY_TENSOR; }
+static bool is_tensor(const itr_py *dict, size_t i)
+{
+	return dict->u.seq.v[i]->type == ITR_PY_STR && dict->u.seq.v[i + 1]->type == ITR_PY_TENSOR;
+}
 
 static int64_t tensors_in(const itr_py *dict)
 {
@@ -80,7 +86,8 @@ int itr_torch_list(itr_weights *w, int file, const itr_pickle *p, const itr_py *
 	int64_t n = dict->type == ITR_PY_DICT ? tensors_in(dict) : 0;
 	int rc = 0;
 	if (!n)
-		rc = itr_err_set(err, "'%s' holds no state_dict: %s", p->path, root->type == ITR_PY_TENSOR ? "it is a single tensor" : "no dict with tensors under names");
+		rc = itr_err_set(err, "'%s' holds no state_dict: %s", p->path,
+		                 root->type == ITR_PY_TENSOR ? "it is a single tensor" : "no dict with tensors under names");
 	for (size_t i = 0; rc == 0 && i + 1 < dict->u.seq.n; i += 2)
 		if (is_tensor(dict, i))
 			rc = add(w, file, p, dict->u.seq.v[i], dict->u.seq.v[i + 1]->u.tensor, err);

@@ -1,4 +1,5 @@
-/* torch.save since 1.6: a zip with PREFIX/data.pkl, PREFIX/data/KEY for each storage, and PREFIX/byteorder. Source: torch/serialization.py, _load. */
+/* torch.save since 1.6: a zip with PREFIX/data.pkl, PREFIX/data/KEY for each storage, and PREFIX/byteorder. Source: torch/serialization.py,
+ * _load. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +24,11 @@ static char *find_prefix(const itr_weights_file *f, itr_err *err)
 		if (!prefix && !strcmp(base, "data.pkl"))
 			prefix = itr_xstrndup(name, (size_t)(base - name));
 		if (!strcmp(base, "constants.pkl")) {
-			itr_err_set(err, "'%s' is a TorchScript archive, which holds a program: save its state_dict, torch.save(torch.jit.load(...).state_dict(), ...), or fetch the "
-			            "weights as safetensors", f->path);
+			itr_err_set(err,
+			            "'%s' is a TorchScript archive, which holds a program: save its state_dict, "
+			            "torch.save(torch.jit.load(...).state_dict(), ...), or fetch the "
+			            "weights as safetensors",
+			            f->path);
 			free(prefix);
 			return NULL;
 		}
@@ -47,7 +51,8 @@ static unsigned char *slurp(const itr_weights_file *f, int64_t i, size_t *n, itr
 {
 	int64_t size = itr_zip_size(f->zip, i), done = 0, got = 1;
 	if (size < 0 || size > MAX_PICKLE) {
-		itr_err_set(err, "'%s': member '%.200s' claims %lld bytes, at most %d are read", f->path, itr_zip_name(f->zip, i), (long long)size, MAX_PICKLE);
+		itr_err_set(err, "'%s': member '%.200s' claims %lld bytes, at most %d are read", f->path, itr_zip_name(f->zip, i),
+		            (long long)size, MAX_PICKLE);
 		return NULL;
 	}
 	itr_zip_member *m = itr_zip_member_open(f->zip, i, err);
@@ -87,12 +92,15 @@ static int place_all(itr_pickle *p, const itr_weights_file *f, const char *prefi
 		char *key = itr_xstrndup(s->key, s->key_n);
 		s->member = find(f, prefix, "data/", key);
 		int64_t size = s->member < 0 ? -1 : itr_zip_size(f->zip, s->member);
-		int rc = size == s->bytes ? 0 : itr_err_set(err, "'%s': storage '%s' %s", f->path, key, size < 0 ? "is missing" : "has another size than its tensors need");
+		int rc = size == s->bytes ? 0
+		                          : itr_err_set(err, "'%s': storage '%s' %s", f->path, key,
+		                                        size < 0 ? "is missing" : "has another size than its tensors need");
 		free(key);
 		if (rc < 0)
 			return -1;
 		if (s->bytes > room)
-			return itr_err_set(err, "'%s' claims storages of more than %d times its own size: refused as a zip bomb", f->path, BEST_RATIO);
+			return itr_err_set(err, "'%s' claims storages of more than %d times its own size: refused as a zip bomb", f->path,
+			                   BEST_RATIO);
 		room -= s->bytes;
 	}
 	return 0;

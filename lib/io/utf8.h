@@ -4,7 +4,8 @@
 
 #include "base/buf.h"
 
-/* Length (1-4) of the valid sequence at s, n > 0 bytes available, its code point into *cp; 0 when it is invalid (overlong, surrogate, cut, > U+10FFFF). */
+/* Length (1-4) of the valid sequence at s, n > 0 bytes available, its code point into *cp; 0 when it is invalid (overlong, surrogate, cut,
+ * > U+10FFFF). */
 int itr_utf8_decode(const char *s, size_t n, uint32_t *cp);
 /* Appends one code point; surrogates and values beyond U+10FFFF become U+FFFD. */
 void itr_utf8_put(itr_buf *b, uint32_t cp);

@@ -17,7 +17,10 @@ const char *itr_weights_format(const itr_weights *w) { return w->format; }
 const char *itr_weights_note(const itr_weights *w) { return w->note ? w->note : ""; }
 int64_t itr_weights_count(const itr_weights *w) { return (int64_t)w->entries.n; }
 
-const itr_weight *itr_weights_at(const itr_weights *w, int64_t i) { return i >= 0 && i < (int64_t)w->entries.n ? &w->entries.v[i].pub : NULL; }
+const itr_weight *itr_weights_at(const itr_weights *w, int64_t i)
+{
+	return i >= 0 && i < (int64_t)w->entries.n ? &w->entries.v[i].pub : NULL;
+}
 const itr_weight *itr_weights_find(const itr_weights *w, const char *name) { return itr_weights_at(w, itr_map_get(w->names, name, -1)); }
 
 /* --- listing -------------------------------------------------------------------------------------------------------------- */
@@ -40,7 +43,8 @@ static bool inside(const itr_weight *t, const itr_stored *s)
 		return true;
 	for (int d = 0; d < t->rank; d++) {
 		int64_t reach;
-		if (s->stride[d] < 0 || __builtin_mul_overflow(t->shape[d] - 1, s->stride[d], &reach) || __builtin_add_overflow(last, reach, &last))
+		if (s->stride[d] < 0 || __builtin_mul_overflow(t->shape[d] - 1, s->stride[d], &reach) ||
+		    __builtin_add_overflow(last, reach, &last))
 			return false;
 	}
 	return s->offset >= 0 && last < s->elements;
@@ -62,10 +66,12 @@ int itr_weights_add(itr_weights *w, const char *name, size_t n, const itr_weight
 	struct itr_weights_entry e = { *t, *s };
 	if (n == 0 || n > MAX_NAME || memchr(name, 0, n) || itr_utf8_invalid_at(name, n) >= 0)
 		return itr_err_set(err, "'%s': a tensor's name is empty, longer than %d bytes or not UTF-8", path, MAX_NAME);
-	if (itr_limit_shape(t->shape, t->rank, &e.pub.count, "its shape", err) < 0 || itr_limit_check(e.pub.count, sizeof(float), "it", err) < 0)
+	if (itr_limit_shape(t->shape, t->rank, &e.pub.count, "its shape", err) < 0 ||
+	    itr_limit_check(e.pub.count, sizeof(float), "it", err) < 0)
 		return itr_err_prefix(err, "'%s': tensor '%.*s': ", path, (int)ITR_MIN(n, 200), name);
 	if (!inside(&e.pub, s))
-		return itr_err_set(err, "'%s': tensor '%.*s' reaches beyond its storage of %lld elements", path, (int)ITR_MIN(n, 200), name, (long long)s->elements);
+		return itr_err_set(err, "'%s': tensor '%.*s' reaches beyond its storage of %lld elements", path, (int)ITR_MIN(n, 200), name,
+		                   (long long)s->elements);
 	char *key = itr_xasprintf("%s%.*s", w->prefix ? w->prefix : "", (int)n, name);
 	int fresh = itr_map_add(w->names, key, (int64_t)w->entries.n);
 	free(key);

@@ -1,4 +1,5 @@
-/* weights_internal.h - what the readers of weight files share. A reader lists tensors with itr_weights_add; weights.c reads them all the same way. */
+/* weights_internal.h - what the readers of weight files share. A reader lists tensors with itr_weights_add; weights.c reads them all the
+ * same way. */
 #ifndef ITR_IO_WEIGHTS_INTERNAL_H
 #define ITR_IO_WEIGHTS_INTERNAL_H
 
@@ -39,15 +40,16 @@ struct itr_weights_entry {
 
 struct itr_weights {
 	char *path, *note;
-	const char *format, *prefix;            /* prefix: in front of the names of the files that are listed now (itr_weights_append); NULL: none */
+	/* prefix: in front of the names of the files that are listed now (itr_weights_append); NULL: none */
+	const char *format, *prefix;
 	ITR_VEC(itr_weights_file) files;
 	ITR_VEC(struct itr_weights_entry) entries;
 	itr_map *names;
 	struct itr_weights_cache *cache;
 };
 
-/* Lists a tensor: name (n bytes, copied), dtype, rank, shape and place. Fills in counts and `dense`; checks that the name is UTF-8 and new, that the shape can be
- * counted, and that the view stays inside its storage. */
+/* Lists a tensor: name (n bytes, copied), dtype, rank, shape and place. Fills in counts and `dense`; checks that the name is UTF-8 and new,
+ * that the shape can be counted, and that the view stays inside its storage. */
 ITR_MUST_USE int itr_weights_add(itr_weights *w, const char *name, size_t n, const itr_weight *t, const itr_stored *s, itr_err *err);
 /* Strides of a row-major array. */
 void itr_weights_row_major(const itr_weight *t, int64_t stride[ITR_WEIGHT_MAX_RANK]);

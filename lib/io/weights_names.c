@@ -10,7 +10,10 @@ enum { MAX_WRAPPERS = 8 };
 /* nn.DataParallel, torch.compile, Lightning and its like, MoCo. */
 static const char *const wrappers[] = { "module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder_q." };
 
-static bool below(const struct itr_weights_entry *e, const char *prefix, size_t n) { return !strncmp(e->pub.name, prefix, n) && e->pub.name[n]; }
+static bool below(const struct itr_weights_entry *e, const char *prefix, size_t n)
+{
+	return !strncmp(e->pub.name, prefix, n) && e->pub.name[n];
+}
 
 /* Does every tensor begin so? */
 static bool all_below(const itr_weights *w, const char *prefix)

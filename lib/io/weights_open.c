@@ -66,14 +66,20 @@ static int list(itr_weights *w, int file, itr_err *err)
 	if (begins(f, 0, "version https://git-lfs"))
 		return itr_err_set(err, "'%s' is a pointer of git-lfs, not the weights: run git lfs pull there", f->path);
 	if (begins(f, 257, "ustar"))
-		return itr_err_set(err, "'%s' is a tar file (PyTorch before 0.1.10): load it with an old PyTorch and save its state_dict again", f->path);
+		return itr_err_set(err,
+		                   "'%s' is a tar file (PyTorch before 0.1.10): load it with an old PyTorch and save its state_dict again",
+		                   f->path);
 	if (begins(f, 0, "\211HDF\r\n") || begins(f, 0, "<"))
-		return itr_err_set(err, "'%s' is %s, neither safetensors nor a PyTorch file", f->path, f->bytes[0] == '<' ? "a web page" : "an HDF5 file");
+		return itr_err_set(err, "'%s' is %s, neither safetensors nor a PyTorch file", f->path,
+		                   f->bytes[0] == '<' ? "a web page" : "an HDF5 file");
 	w->format = "pytorch legacy";
 	return itr_torch_legacy_list(w, file, err);
 }
 
-static int open_file(itr_weights *w, const char *path, itr_err *err) { return map_file(w, path, err) < 0 ? -1 : list(w, (int)w->files.n - 1, err); }
+static int open_file(itr_weights *w, const char *path, itr_err *err)
+{
+	return map_file(w, path, err) < 0 ? -1 : list(w, (int)w->files.n - 1, err);
+}
 
 /* --- shards ----------------------------------------------------------------------------------------------------------------- */
 
@@ -119,7 +125,8 @@ static int open_index(itr_weights *w, const char *path, itr_err *err)
 		return -1;
 	const itr_json *map = itr_json_get(j, "weight_map");
 	const char **names = itr_xcalloc(MAX_SHARDS, sizeof *names);
-	int n = itr_json_is_object(map) ? shard_names(map, path, names, err) : itr_err_set(err, "'%s': it has no weight_map", path), rc = n < 0 ? -1 : 0;
+	int n = itr_json_is_object(map) ? shard_names(map, path, names, err) : itr_err_set(err, "'%s': it has no weight_map", path),
+	    rc = n < 0 ? -1 : 0;
 	char *dir = itr_path_dirname(path);
 	for (int i = 0; i < n && rc == 0; i++) {
 		char *shard = itr_path_join(dir, names[i]);
@@ -151,7 +158,8 @@ static int single(const char *dir, const char *ending, char **found, itr_err *er
 		if (e->d_name[0] == '.' || !itr_path_has_suffix(e->d_name, ending))
 			continue;
 		if (*found)
-			rc = itr_err_set(err, "'%s' holds '%s' and '%s': name the one that is meant", dir, itr_path_basename(*found), e->d_name);
+			rc = itr_err_set(err, "'%s' holds '%s' and '%s': name the one that is meant", dir, itr_path_basename(*found),
+			                 e->d_name);
 		else
 			*found = itr_path_join(dir, e->d_name);
 	}
@@ -161,7 +169,8 @@ static int single(const char *dir, const char *ending, char **found, itr_err *er
 
 static char *in_folder(const char *dir, itr_err *err)
 {
-	static const char *const usual[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json" };
+	static const char *const usual[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+		                             "pytorch_model.bin.index.json" };
 	static const char *const endings[] = { ".safetensors", ".safetensors.index.json", ".pth", ".pt", ".bin" };
 	char *found = NULL;
 	for (int i = 0; i < ITR_LEN(usual); i++) {

@@ -69,7 +69,8 @@ int64_t itr_zip_find(const itr_zip *z, const char *name) { return zip_name_locat
 int64_t itr_zip_size(const itr_zip *z, int64_t i)
 {
 	zip_stat_t st;
-	return zip_stat_index(z->zip, (zip_uint64_t)i, 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) && st.size <= INT64_MAX ? (int64_t)st.size : -1;
+	return zip_stat_index(z->zip, (zip_uint64_t)i, 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) && st.size <= INT64_MAX ? (int64_t)st.size
+	                                                                                                                  : -1;
 }
 
 /* What the directory says of member i is possible. */
@@ -82,11 +83,12 @@ static int check_member(const itr_zip *z, int64_t i, const zip_stat_t *st, itr_e
 	if ((st->valid & ZIP_STAT_ENCRYPTION_METHOD) && st->encryption_method != ZIP_EM_NONE)
 		return itr_err_set(err, "'%s': member '%s' is encrypted", z->path, name);
 	if (st->comp_method != ZIP_CM_STORE && st->comp_method != ZIP_CM_DEFLATE)
-		return itr_err_set(err, "'%s': member '%s' is packed by method %d; only stored and deflated members are read", z->path, name, st->comp_method);
+		return itr_err_set(err, "'%s': member '%s' is packed by method %d; only stored and deflated members are read", z->path,
+		                   name, st->comp_method);
 	bool stored = st->comp_method == ZIP_CM_STORE;
 	if (stored ? st->size != st->comp_size : st->size / BEST_RATIO > st->comp_size + 64)
-		return itr_err_set(err, "'%s': member '%s' claims %llu bytes in %llu packed ones, which cannot be", z->path, name, (unsigned long long)st->size,
-		                   (unsigned long long)st->comp_size);
+		return itr_err_set(err, "'%s': member '%s' claims %llu bytes in %llu packed ones, which cannot be", z->path, name,
+		                   (unsigned long long)st->size, (unsigned long long)st->comp_size);
 	return 0;
 }
 
@@ -121,8 +123,8 @@ int64_t itr_zip_member_read(itr_zip_member *m, void *bytes, int64_t n, itr_err *
 	if (got < 0)
 		return itr_err_set(err, "'%s': member '%s': %s", m->archive->path, m->name, zip_file_strerror(m->file));
 	if (at_end && got > 0)
-		return itr_err_set(err, "'%s': member '%s' holds more than the %lld bytes that the directory claims", m->archive->path, m->name,
-		                   (long long)itr_zip_size(m->archive, itr_zip_find(m->archive, m->name)));
+		return itr_err_set(err, "'%s': member '%s' holds more than the %lld bytes that the directory claims", m->archive->path,
+		                   m->name, (long long)itr_zip_size(m->archive, itr_zip_find(m->archive, m->name)));
 	if (!at_end && got == 0 && n > 0)
 		return itr_err_set(err, "'%s': member '%s' ends %lld bytes too early", m->archive->path, m->name, (long long)m->left);
 	m->left -= at_end ? 0 : got;

@@ -192,7 +192,8 @@ static void put_directory(itr_zipw *w)
 int itr_zipw_end(itr_zipw *w, itr_err *err)
 {
 	if (w->written != w->size)
-		ITR_BUG("zip member '%s': %llu bytes announced, %llu written", w->name, (unsigned long long)w->size, (unsigned long long)w->written);
+		ITR_BUG("zip member '%s': %llu bytes announced, %llu written", w->name, (unsigned long long)w->size,
+		        (unsigned long long)w->written);
 	int rc = w->deflate ? pack(w, Z_FINISH, err) : 0;
 	if (w->deflate) {
 		deflateEnd(&w->z);
@@ -259,7 +260,8 @@ itr_inflate *itr_inflate_new(void)
 	return i;
 }
 
-int itr_inflate_feed(itr_inflate *i, const void *bytes, size_t n, int (*sink)(void *ctx, const void *bytes, size_t n, itr_err *err), void *ctx, itr_err *err)
+int itr_inflate_feed(itr_inflate *i, const void *bytes, size_t n, int (*sink)(void *ctx, const void *bytes, size_t n, itr_err *err),
+                     void *ctx, itr_err *err)
 {
 	i->z.next_in = (unsigned char *)(uintptr_t)bytes;       /* zlib does not write there */
 	i->z.avail_in = (uInt)n;

@@ -1,5 +1,6 @@
-/* zipwrite.h - a zip archive written from front to back: members go to the file as they come, nothing is kept but the directory. (libzip keeps every source until it
- * closes: twice the archive in memory, or temporary files.) Times are 1980-01-01, so that equal members make equal bytes. zip64 where sizes need it. */
+/* zipwrite.h - a zip archive written from front to back: members go to the file as they come, nothing is kept but the directory. (libzip
+ * keeps every source until it closes: twice the archive in memory, or temporary files.) Times are 1980-01-01, so that equal members make
+ * equal bytes. zip64 where sizes need it. */
 #ifndef ITR_IO_ZIPWRITE_H
 #define ITR_IO_ZIPWRITE_H
 
@@ -22,7 +23,8 @@ void itr_zipw_free(itr_zipw *w);
 typedef struct itr_inflate itr_inflate;
 itr_inflate *itr_inflate_new(void);
 /* Gives what n more packed bytes unpack to, in pieces: 1 at the end of the stream, 0 for more, -1 with err (damaged, or `sink` failed). */
-ITR_MUST_USE int itr_inflate_feed(itr_inflate *z, const void *bytes, size_t n, int (*sink)(void *ctx, const void *bytes, size_t n, itr_err *err), void *ctx, itr_err *err);
+ITR_MUST_USE int itr_inflate_feed(itr_inflate *z, const void *bytes, size_t n,
+                                  int (*sink)(void *ctx, const void *bytes, size_t n, itr_err *err), void *ctx, itr_err *err);
 void itr_inflate_free(itr_inflate *z);
 uint32_t itr_crc32(uint32_t crc, const void *bytes, size_t n);             /* begins with 0 */
 

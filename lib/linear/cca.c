@@ -1,8 +1,8 @@
-/* cca.c - canonical correlation analysis, regularized, directions scaled by a power of their correlation: Gong, Ke, Isard and Lazebnik, "A multi-view
- * embedding space for modeling internet images, tags, and their semantics", IJCV 2014.
+/* cca.c - canonical correlation analysis, regularized, directions scaled by a power of their correlation: Gong, Ke, Isard and Lazebnik, "A
+ * multi-view embedding space for modeling internet images, tags, and their semantics", IJCV 2014.
  *
- * With Cxx + rx I = Lx Lx^T and Cyy + ry I = Ly Ly^T, rx = r tr(Cxx)/dx: the singular values of T = Lx^-1 Cxy Ly^-T are the canonical correlations,
- * Lx^-T U and Ly^-T V the directions.
+ * With Cxx + rx I = Lx Lx^T and Cyy + ry I = Ly Ly^T, rx = r tr(Cxx)/dx: the singular values of T = Lx^-1 Cxy Ly^-T are the canonical
+ * correlations, Lx^-T U and Ly^-T V the directions.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -52,8 +52,8 @@ static double *whitened(const itr_moments *m, const double *lx, const double *ly
 }
 
 /* One side's map: L^-T times the first `dim` of `columns` directions, each times correlation^power. */
-static void set_side(itr_projection_side *side, int64_t d, const double *l, const double *directions, int64_t columns, int64_t dim, const double *correlation,
-                     double power, const double *mean)
+static void set_side(itr_projection_side *side, int64_t d, const double *l, const double *directions, int64_t columns, int64_t dim,
+                     const double *correlation, double power, const double *mean)
 {
 	double *w = itr_aligned_alloc((size_t)(d * dim) * sizeof *w);
 	for (int64_t i = 0; i < d; i++)
@@ -67,8 +67,8 @@ static void set_side(itr_projection_side *side, int64_t d, const double *l, cons
 	itr_aligned_free(w);
 }
 
-static itr_projection *assemble(const itr_moments *m, const itr_linear_opts *o, double r, const double *lx, const double *ly, const double *u, const double *s,
-                                const double *vt)
+static itr_projection *assemble(const itr_moments *m, const itr_linear_opts *o, double r, const double *lx, const double *ly,
+                                const double *u, const double *s, const double *vt)
 {
 	int64_t all = ITR_MIN(m->dx, m->dy), dim = ITR_MIN(ITR_MIN(all, m->n - 1), o->dims > 0 ? o->dims : 512);
 	itr_projection *p = itr_projection_new("cca", dim);

@@ -51,7 +51,8 @@ static int check(const itr_linear_data *d, itr_err *err)
 	bool two = false;            /* images at least */
 	for (int64_t t = 0, last = -1; t < d->n_texts; t++) {
 		if (d->text_image[t] >= d->n_images)
-			ITR_BUG("text %lld belongs to image %lld of %lld", (long long)t, (long long)d->text_image[t], (long long)d->n_images);
+			ITR_BUG("text %lld belongs to image %lld of %lld", (long long)t, (long long)d->text_image[t],
+			        (long long)d->n_images);
 		if (d->text_image[t] < 0)
 			continue;
 		two = two || (last >= 0 && last != d->text_image[t]);
@@ -59,7 +60,8 @@ static int check(const itr_linear_data *d, itr_err *err)
 		pairs++;
 	}
 	if (!two)
-		return itr_err_set(err, "%lld captions of %s are too few to fit a model: it takes two images at least", (long long)pairs, pairs ? "one image" : "no image");
+		return itr_err_set(err, "%lld captions of %s are too few to fit a model: it takes two images at least", (long long)pairs,
+		                   pairs ? "one image" : "no image");
 	return 0;
 }
 
@@ -68,19 +70,28 @@ static bool fits_float(const itr_projection *p, double r, itr_err *err)
 {
 	for (int s = 0; s < 2; s++) {
 		const itr_projection_side *side = &p->side[s];
-		const struct { const char *name; const float *x; int64_t n; } part[] = { { "mean", side->mean, side->in }, { "weight", side->weight, p->dim * side->in }, { "bias", side->bias, p->dim } };
+		const struct {
+			const char *name;
+			const float *x;
+			int64_t n;
+		} part[] = { { "mean", side->mean, side->in },
+			     { "weight", side->weight, p->dim * side->in },
+			     { "bias", side->bias, p->dim } };
 		for (int k = 0; k < ITR_LEN(part); k++)
 			if (part[k].x && itr_first_not_finite(part[k].x, part[k].n) >= 0) {
-				itr_err_set(err, "%s with regularization %g: the %s side's %s does not fit into float32; give more --regularization%s", p->method, r, s == ITR_SIDE_TEXT ? "text" : "image",
-				            part[k].name, strcmp(p->method, "cca") ? "" : ", or a smaller --power");
+				itr_err_set(err,
+				            "%s with regularization %g: the %s side's %s does not fit into float32; give more "
+				            "--regularization%s",
+				            p->method, r, s == ITR_SIDE_TEXT ? "text" : "image", part[k].name,
+				            strcmp(p->method, "cca") ? "" : ", or a smaller --power");
 				return false;
 			}
 	}
 	return true;
 }
 
-itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear_data *data, const itr_linear_opts *opts, itr_linear_score score, void *ctx,
-                               itr_linear_trial *trials, int64_t *n_trials, itr_err *err)
+itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear_data *data, const itr_linear_opts *opts,
+                               itr_linear_score score, void *ctx, itr_linear_trial *trials, int64_t *n_trials, itr_err *err)
 {
 	const double *r = opts->regularization ? opts->regularization : decades;
 	int64_t n = opts->regularization ? opts->n_regularization : ITR_LEN(decades), done = 0;

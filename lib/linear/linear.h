@@ -1,15 +1,15 @@
 /* linear.h - models with a closed form: fitted from moments (means and covariances) of caption-image pairs, in double precision.
  *
- * One method = one file that exports one descriptor + one line in linear.def. The strength of regularization is chosen from a list by what the caller
- * calls a score (train: Recall@10 on val); this module knows nothing of retrieval.
+ * One method = one file that exports one descriptor + one line in linear.def. The strength of regularization is chosen from a list by what
+ * the caller calls a score (train: Recall@10 on val); this module knows nothing of retrieval.
  */
 #ifndef ITR_LINEAR_LINEAR_H
 #define ITR_LINEAR_LINEAR_H
 
 #include "linear/projection.h"
 
-/* Pairs: text row i belongs to image row text_image[i]; negative: the text is left out (it belongs to another part). Every row float32, finite. Images without
- * a text count for nothing. Borrowed. */
+/* Pairs: text row i belongs to image row text_image[i]; negative: the text is left out (it belongs to another part). Every row float32,
+ * finite. Images without a text count for nothing. Borrowed. */
 typedef struct itr_linear_data {
 	const float *text, *image;
 	int64_t n_texts, text_dim, n_images, image_dim;
@@ -25,7 +25,8 @@ typedef struct itr_moments {
 
 enum { ITR_MOMENT_XX = 1, ITR_MOMENT_YY = 2, ITR_MOMENT_XY = 4 };
 
-/* Accumulated in blocks of a fixed number of rows in one order: the same bits for any number of threads. `normalize`: rows are L2-normalised first. */
+/* Accumulated in blocks of a fixed number of rows in one order: the same bits for any number of threads. `normalize`: rows are
+ * L2-normalised first. */
 itr_moments *itr_moments_new(const itr_linear_data *data, unsigned needs, bool normalize, int threads);
 void itr_moments_free(itr_moments *m);
 
@@ -56,10 +57,10 @@ typedef double (*itr_linear_score)(void *ctx, const itr_projection *candidate, i
 
 typedef struct itr_linear_trial { double r, score; } itr_linear_trial;
 
-/* Fits every candidate and keeps the best score (the first of equals). `score` may be NULL when there is one candidate only. trials (may be NULL) receives
- * what was tried, room for n_regularization or 5 entries; *n_trials their number. NULL with err. */
-itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear_data *data, const itr_linear_opts *opts, itr_linear_score score, void *ctx,
-                               itr_linear_trial *trials, int64_t *n_trials, itr_err *err);
+/* Fits every candidate and keeps the best score (the first of equals). `score` may be NULL when there is one candidate only. trials (may be
+ * NULL) receives what was tried, room for n_regularization or 5 entries; *n_trials their number. NULL with err. */
+itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear_data *data, const itr_linear_opts *opts,
+                               itr_linear_score score, void *ctx, itr_linear_trial *trials, int64_t *n_trials, itr_err *err);
 
 /* Inside of the module: a double (rows, cols) matrix, transposed, as float32. */
 float *itr_linear_transposed(const double *a, int64_t rows, int64_t cols);

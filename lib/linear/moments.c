@@ -68,8 +68,8 @@ static void update_tile(void *ctx, int64_t piece, int worker)
 	(void)worker;
 	if (u->symmetric && j < i)
 		return;
-	itr_dgemm(true, false, ITR_MIN((int64_t)TILE, u->da - i), ITR_MIN((int64_t)TILE, u->db - j), u->n, 1, u->a + i, u->da, u->b + j, u->db, 1,
-	          u->c + i * u->db + j, u->db);
+	itr_dgemm(true, false, ITR_MIN((int64_t)TILE, u->da - i), ITR_MIN((int64_t)TILE, u->db - j), u->n, 1, u->a + i, u->da, u->b + j,
+	          u->db, 1, u->c + i * u->db + j, u->db);
 }
 
 /* c += a^T b, tile by tile. */
@@ -81,7 +81,8 @@ static void accumulate(const double *a, int64_t da, const double *b, int64_t db,
 
 static double *covariance(const struct side *s, const double *mean, double total, int threads)
 {
-	double *c = itr_aligned_calloc((size_t)(s->dim * s->dim) * sizeof *c), *block = itr_aligned_alloc((size_t)(BLOCK * s->dim) * sizeof *block);
+	double *c = itr_aligned_calloc((size_t)(s->dim * s->dim) * sizeof *c),
+	       *block = itr_aligned_alloc((size_t)(BLOCK * s->dim) * sizeof *block);
 	for (int64_t r = 0, n = 0; r < s->rows; r++) {             /* rows of weight 0 take no place in a block */
 		if (s->weight[r] > 0)
 			centred(s, mean, r, sqrt(s->weight[r]), block + n++ * s->dim);
@@ -99,8 +100,8 @@ static double *covariance(const struct side *s, const double *mean, double total
 
 /* Sum over pairs of (x - mx)(y - my)^T = sum over images of (sum of their texts' x - mx) (y - my)^T: as many rows as images, not as pairs.
  * texts[first[i]] .. texts[first[i+1]-1] are the texts of image i, in row order. */
-static double *cross(const struct side *x, const struct side *y, const double *mx, const double *my, const int64_t *first, const int64_t *texts,
-                     double total, int threads)
+static double *cross(const struct side *x, const struct side *y, const double *mx, const double *my, const int64_t *first,
+                     const int64_t *texts, double total, int threads)
 {
 	double *c = itr_aligned_calloc((size_t)(x->dim * y->dim) * sizeof *c), *one = itr_xmalloc((size_t)x->dim * sizeof *one);
 	double *a = itr_aligned_alloc((size_t)(BLOCK * x->dim) * sizeof *a), *b = itr_aligned_alloc((size_t)(BLOCK * y->dim) * sizeof *b);
@@ -159,7 +160,8 @@ itr_moments *itr_moments_new(const itr_linear_data *d, unsigned needs, bool norm
 {
 	itr_moments *m = itr_xcalloc(1, sizeof *m);
 	struct pairs p = pairs_of(d);
-	struct side x = { d->text, d->n_texts, d->text_dim, p.text_weight, normalize }, y = { d->image, d->n_images, d->image_dim, p.image_weight, normalize };
+	struct side x = { d->text, d->n_texts, d->text_dim, p.text_weight, normalize },
+		    y = { d->image, d->n_images, d->image_dim, p.image_weight, normalize };
 	double total = (double)p.n;
 	m->n = p.n;
 	m->dx = d->text_dim;

@@ -1,5 +1,6 @@
-/* procrustes.c - the rotation that brings one side nearest to the other (Schoenemann 1966): W = U V^T from the singular vectors of the cross-covariance. Of
- * different widths, W has orthonormal rows or columns: an isometry of the smaller space into the larger, or a projection onto it. */
+/* procrustes.c - the rotation that brings one side nearest to the other (Schoenemann 1966): W = U V^T from the singular vectors of the
+ * cross-covariance. Of different widths, W has orthonormal rows or columns: an isometry of the smaller space into the larger, or a
+ * projection onto it. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -10,18 +11,21 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 {
 	bool back = o->image_to_text;
 	int64_t n = ITR_MIN(m->dx, m->dy), din = back ? m->dy : m->dx, dout = back ? m->dx : m->dy;
-	double *u = itr_aligned_alloc((size_t)(m->dx * n) * sizeof *u), *vt = itr_aligned_alloc((size_t)(n * m->dy) * sizeof *vt), *s = itr_xcalloc((size_t)n, sizeof *s);
+	double *u = itr_aligned_alloc((size_t)(m->dx * n) * sizeof *u), *vt = itr_aligned_alloc((size_t)(n * m->dy) * sizeof *vt),
+	       *s = itr_xcalloc((size_t)n, sizeof *s);
 	double *w = itr_aligned_alloc((size_t)(m->dx * m->dy) * sizeof *w);
 	itr_projection *p = NULL;
 	(void)r;
 	if (itr_svd(m->cxy, m->dx, m->dy, u, s, vt, err) == 0) {
 		p = itr_projection_new("procrustes", dout);
-		itr_projection_side *from = &p->side[back ? ITR_SIDE_IMAGE : ITR_SIDE_TEXT], *to = &p->side[back ? ITR_SIDE_TEXT : ITR_SIDE_IMAGE];
+		itr_projection_side *from = &p->side[back ? ITR_SIDE_IMAGE : ITR_SIDE_TEXT],
+				    *to = &p->side[back ? ITR_SIDE_TEXT : ITR_SIDE_IMAGE];
 		itr_dgemm(false, false, m->dx, m->dy, n, 1, u, n, vt, m->dy, 0, w, m->dy);
 		from->in = din;
 		from->normalize = to->normalize = true;
 		from->mean = itr_linear_floats(back ? m->mean_y : m->mean_x, din);
-		from->weight = back ? itr_linear_floats(w, m->dx * m->dy) : itr_linear_transposed(w, m->dx, m->dy);   /* (dout, din) either way */
+		/* (dout, din) either way */
+		from->weight = back ? itr_linear_floats(w, m->dx * m->dy) : itr_linear_transposed(w, m->dx, m->dy);
 		from->bias = itr_linear_floats(back ? m->mean_x : m->mean_y, dout);
 		to->in = dout;
 	} else {

@@ -10,8 +10,8 @@
 #include "tensor/blas.h"
 #include "tensor/rows.h"
 
-/* A block of rows times all of G: 4 rows by 8 columns of sums at a time. Multiply, then add, k in order: the same chain for every row, which a BLAS
- * would not promise. */
+/* A block of rows times all of G: 4 rows by 8 columns of sums at a time. Multiply, then add, k in order: the same chain for every row,
+ * which a BLAS would not promise. */
 enum { ROWS = 128, R = 4, C = 8 };
 
 struct projection {
@@ -74,7 +74,8 @@ void itr_project_gaussian(const float *x, int64_t rows, int64_t base, int64_t di
 void itr_project_rotate(const float *x, int64_t rows, int64_t dim, uint64_t seed, float *out, int threads)
 {
 	const size_t bytes = (size_t)(dim * dim) * sizeof(double);
-	double *g = itr_aligned_alloc(bytes), *qt = itr_aligned_alloc(bytes), *l = itr_aligned_alloc(bytes), *panels = itr_aligned_calloc((size_t)((dim + C - 1) / C * C * dim) * sizeof(double));
+	double *g = itr_aligned_alloc(bytes), *qt = itr_aligned_alloc(bytes), *l = itr_aligned_alloc(bytes),
+	       *panels = itr_aligned_calloc((size_t)((dim + C - 1) / C * C * dim) * sizeof(double));
 	itr_err err = ITR_ERR_INIT;
 	itr_rng rng;
 	itr_rng_init(&rng, (uint64_t[]){ seed, (uint64_t)dim, 1 }, 3);

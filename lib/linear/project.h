@@ -4,12 +4,14 @@
 
 #include "base/compat.h"
 
-/* out (rows, dim) = l2(float32(x (rows, base) . G)), G = default_rng([seed, dim]).standard_normal((base, dim)) / sqrt(base), sums in float64, one chain
- * over k an element, so equal rows stay bit-equal. dim == base: x unchanged (not normalised either). Both modalities share G. */
+/* out (rows, dim) = l2(float32(x (rows, base) . G)), G = default_rng([seed, dim]).standard_normal((base, dim)) / sqrt(base), sums in
+ * float64, one chain over k an element, so equal rows stay bit-equal. dim == base: x unchanged (not normalised either). Both modalities
+ * share G. */
 void itr_project_gaussian(const float *x, int64_t rows, int64_t base, int64_t dim, uint64_t seed, float *out, int threads);
 
-/* out (rows, dim) = float32(x . Q), Q orthogonal: G = default_rng([seed, dim, 1]).standard_normal((dim, dim)) made orthonormal by G (chol(G^T G))^-T, sums as above. Inner products stay
- * what they were, but no axis is special any more: sign bits of vectors whose energy sits in few axes (CCA, PCA) say little until they are turned. Both modalities share Q. */
+/* out (rows, dim) = float32(x . Q), Q orthogonal: G = default_rng([seed, dim, 1]).standard_normal((dim, dim)) made orthonormal by G
+ * (chol(G^T G))^-T, sums as above. Inner products stay what they were, but no axis is special any more: sign bits of vectors whose energy
+ * sits in few axes (CCA, PCA) say little until they are turned. Both modalities share Q. */
 void itr_project_rotate(const float *x, int64_t rows, int64_t dim, uint64_t seed, float *out, int threads);
 
 /* out (rows, dim) = l2(x[:, :dim]); dim <= base; dim == base: x unchanged. */

@@ -47,8 +47,10 @@ static void add_rows(float *x, int64_t rows, int64_t dim, const float *v, float 
 
 int itr_model_bad_row(itr_err *err, const char *model, itr_side side, const char *id)
 {
-	return itr_err_set(err, "'%s' makes NaN or infinity of %s '%.200s': its weights are too large for float32; train it again (a smaller --lr, --clip, more --regularization)", model,
-	                   side == ITR_SIDE_TEXT ? "text" : "image", id);
+	return itr_err_set(err,
+	                   "'%s' makes NaN or infinity of %s '%.200s': its weights are too large for float32; train it again (a smaller "
+	                   "--lr, --clip, more --regularization)",
+	                   model, side == ITR_SIDE_TEXT ? "text" : "image", id);
 }
 
 int64_t itr_projection_apply(const itr_projection *p, itr_side which, const float *x, int64_t rows, float *out, int64_t *zero, int threads)
@@ -91,8 +93,11 @@ int itr_split_note_check(const itr_split_note *model, const char *const hash[3],
 		return 0;
 	for (int i = 0; i < 3; i++)
 		if (model->hash[i][0] && strcmp(model->hash[i], hash[i]))
-			return itr_err_set(err, "part '%s' is not the one that the model was fitted with (%lld %s here, %lld then; split by %s, seed %llu): "
-			                   "train and evaluate on the same file", names[i], (long long)count[i], strcmp(model->by, "caption") ? "images" : "captions", (long long)model->count[i], model->by,
-			                   (unsigned long long)model->seed);
+			return itr_err_set(err,
+			                   "part '%s' is not the one that the model was fitted with (%lld %s here, %lld then; split by %s, "
+			                   "seed %llu): "
+			                   "train and evaluate on the same file",
+			                   names[i], (long long)count[i], strcmp(model->by, "caption") ? "images" : "captions",
+			                   (long long)model->count[i], model->by, (unsigned long long)model->seed);
 	return 0;
 }

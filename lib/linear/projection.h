@@ -1,7 +1,7 @@
 /* projection.h - a fitted linear model: what takes text and image vectors into one space, and the file that carries it.
  *
- * A side computes  y = (l2(x) - mean) . weight^T + bias  and then l2(y); every part may be absent. In float32 through itr_gemm, so equal rows give
- * bit-equal vectors wherever they sit. `--model` of extract-features and evaluate apply it.
+ * A side computes  y = (l2(x) - mean) . weight^T + bias  and then l2(y); every part may be absent. In float32 through itr_gemm, so equal
+ * rows give bit-equal vectors wherever they sit. `--model` of extract-features and evaluate apply it.
  */
 #ifndef ITR_LINEAR_PROJECTION_H
 #define ITR_LINEAR_PROJECTION_H
@@ -21,7 +21,8 @@ typedef struct itr_projection_side {
 	char *weights_sha256, *preprocess;      /* text: of that encoder's weights, and how it was used; NULL: none, or not told */
 } itr_projection_side;
 
-/* Who was train, val and test when the model was fitted (methods section 0): evaluate refuses a store whose parts differ. Split by caption: counts and hashes are of captions. */
+/* Who was train, val and test when the model was fitted (methods section 0): evaluate refuses a store whose parts differ. Split by caption:
+ * counts and hashes are of captions. */
 typedef struct itr_split_note {
 	char by[16];                    /* "image", "label", "group", "caption" (leaky), "file" (official); "" when there was no split */
 	char groups[1024];              /* the file of "group"; "" otherwise */
@@ -45,9 +46,11 @@ typedef struct itr_projection {
 itr_projection *itr_projection_new(const char *method, int64_t dim);     /* no side set */
 void itr_projection_free(itr_projection *p);
 
-/* x (rows, side.in) -> out (rows, dim), rows L2-normalised; out may not overlap x. *zero (may be NULL) receives the number of rows that came out zero. Returns -1, or the first row
- * that is not finite although x is (the weights are too large for float32), where it stops: what stands in out is then of no use (itr_model_bad_row). */
-ITR_MUST_USE int64_t itr_projection_apply(const itr_projection *p, itr_side side, const float *x, int64_t rows, float *out, int64_t *zero, int threads);
+/* x (rows, side.in) -> out (rows, dim), rows L2-normalised; out may not overlap x. *zero (may be NULL) receives the number of rows that
+ * came out zero. Returns -1, or the first row that is not finite although x is (the weights are too large for float32), where it stops:
+ * what stands in out is then of no use (itr_model_bad_row). */
+ITR_MUST_USE int64_t itr_projection_apply(const itr_projection *p, itr_side side, const float *x, int64_t rows, float *out, int64_t *zero,
+                                          int threads);
 /* The error about such a row, of any model: `model` is its file, `id` the row's. Returns -1. */
 int itr_model_bad_row(itr_err *err, const char *model, itr_side side, const char *id);
 
@@ -60,7 +63,8 @@ itr_projection *itr_projection_load(const char *path, itr_err *err);
 void itr_split_note_put(itr_json *config, const itr_split_note *n);
 void itr_split_note_get(const itr_json *config, itr_split_note *n);
 
-/* 0 when the parts are those the model was fitted with (or the model knows none); else -1 and a message that names the first part that differs. */
+/* 0 when the parts are those the model was fitted with (or the model knows none); else -1 and a message that names the first part that
+ * differs. */
 ITR_MUST_USE int itr_split_note_check(const itr_split_note *model, const char *const hash[3], const int64_t count[3], itr_err *err);
 
 #endif

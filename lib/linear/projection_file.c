@@ -11,7 +11,7 @@
 static const char *const side_names[2] = { "text", "image" };
 static const char *const part_names[3] = { "train", "val", "test" };
 
-/* --- the config as JSON ---------------------------------------------------------------------------------------------------------------- */
+/* --- the config as JSON --------------------------------------------------------------------------------------------------------------- */
 
 void itr_split_note_put(itr_json *config, const itr_split_note *n)
 {
@@ -44,7 +44,8 @@ void itr_split_note_get(const itr_json *config, itr_split_note *n)
 	for (int i = 0; i < 3; i++) {
 		n->sizes[i] = itr_json_num(itr_json_at(itr_json_get(s, "sizes"), i), 0);
 		n->count[i] = itr_json_int(itr_json_get(itr_json_get(s, "images"), part_names[i]), 0);
-		snprintf(n->hash[i], sizeof n->hash[i], "%s", itr_json_str(itr_json_get(itr_json_get(s, "sha256_of_ids"), part_names[i]), ""));
+		snprintf(n->hash[i], sizeof n->hash[i], "%s",
+		         itr_json_str(itr_json_get(itr_json_get(s, "sha256_of_ids"), part_names[i]), ""));
 	}
 }
 
@@ -75,7 +76,7 @@ static char *config_text(const itr_projection *p)
 	return itr_buf_detach(&b);
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------------------------------------------------------------------- */
 
 static int put_array(itr_h5 *h, int side, const char *name, const float *x, int rank, int64_t rows, int64_t cols, itr_err *err)
 {
@@ -120,7 +121,7 @@ int itr_projection_save(const itr_projection *p, const char *path, const itr_pro
 	return itr_h5_commit(h, err);
 }
 
-/* --- reading: the file is a stranger's ------------------------------------------------------------------------------------------------------ */
+/* --- reading: the file is a stranger's ------------------------------------------------------------------------------------------------ */
 
 /* A float32 array of exactly this shape without NaN or infinity; absent is fine and leaves NULL. */
 static int get_array(const itr_h5 *h, int side, const char *name, int rank, int64_t rows, int64_t cols, float **out, itr_err *err)
@@ -151,12 +152,14 @@ static int get_side(const itr_h5 *h, const itr_json *config, int s, itr_projecti
 	side->normalize = itr_json_bool(itr_json_get(j, "normalize"), false);
 	free(side->encoder);
 	side->encoder = itr_xstrdup(itr_json_str(itr_json_get(j, "encoder"), ""));
-	const char *hash = itr_json_str(itr_json_get(j, "weights_sha256"), NULL), *preprocess = itr_json_str(itr_json_get(j, "preprocess"), NULL);
+	const char *hash = itr_json_str(itr_json_get(j, "weights_sha256"), NULL),
+		   *preprocess = itr_json_str(itr_json_get(j, "preprocess"), NULL);
 	side->weights_sha256 = hash ? itr_xstrdup(hash) : NULL;
 	side->preprocess = preprocess ? itr_xstrdup(preprocess) : NULL;
 	if (side->in < 1 || side->in > MAX_WIDTH)
 		return itr_err_set(err, "'%s': /config has no usable width of the %s side", itr_h5_path(h), side_names[s]);
-	if (get_array(h, s, "mean", 1, side->in, 0, &side->mean, err) < 0 || get_array(h, s, "weight", 2, p->dim, side->in, &side->weight, err) < 0 ||
+	if (get_array(h, s, "mean", 1, side->in, 0, &side->mean, err) < 0 ||
+	    get_array(h, s, "weight", 2, p->dim, side->in, &side->weight, err) < 0 ||
 	    get_array(h, s, "bias", 1, p->dim, 0, &side->bias, err) < 0)
 		return -1;
 	if (!side->weight && side->in != p->dim)
@@ -169,7 +172,8 @@ static itr_projection *get_all(const itr_h5 *h, const itr_json *config, itr_err 
 	const char *kind = itr_json_str(itr_json_get(config, "kind"), NULL);
 	int64_t dim = itr_json_int(itr_json_get(config, "dim"), 0);
 	if (!kind || strcmp(kind, "projection")) {
-		itr_err_set(err, "'%s' is a model of kind '%s', not a linear projection ({train} --model cca, ridge, procrustes)", itr_h5_path(h), kind ? kind : "network");
+		itr_err_set(err, "'%s' is a model of kind '%s', not a linear projection ({train} --model cca, ridge, procrustes)",
+		            itr_h5_path(h), kind ? kind : "network");
 		return NULL;
 	}
 	if (dim < 1 || dim > MAX_WIDTH) {

@@ -1,4 +1,5 @@
-/* ridge.c - one side predicted from the other by regularized least squares (Hoerl and Kennard 1970), with intercept; scikit-learn's Ridge with alpha = lambda. */
+/* ridge.c - one side predicted from the other by regularized least squares (Hoerl and Kennard 1970), with intercept; scikit-learn's Ridge
+ * with alpha = lambda. */
 #include <math.h>
 #include <string.h>
 

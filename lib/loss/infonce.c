@@ -1,4 +1,5 @@
-/* infonce: cross entropy of the right partner among the batch (van den Oord et al. 2018); text -> image, and both ways when symmetric (CLIP). */
+/* infonce: cross entropy of the right partner among the batch (van den Oord et al. 2018); text -> image, and both ways when symmetric
+ * (CLIP). */
 #include "loss/loss.h"
 
 static itr_var *value(itr_tape *t, itr_var *text, itr_var *image, const itr_loss_opts *o)

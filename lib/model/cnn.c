@@ -6,9 +6,13 @@
 
 enum { PICTURES = 2, EACH = 1 };        /* at a time in inference, through all threads together or through one */
 
-static itr_var *as_rows(itr_tape *t, itr_var *map) { return itr_reshape(t, map, 2, (int64_t[]){ map->shape[0] * map->shape[1] * map->shape[2], map->shape[3] }); }
+static itr_var *as_rows(itr_tape *t, itr_var *map)
+{
+	return itr_reshape(t, map, 2, (int64_t[]){ map->shape[0] * map->shape[1] * map->shape[2], map->shape[3] });
+}
 
-static itr_var *some(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, int64_t first, int64_t n, bool states, itr_cnn_trunk *trunk)
+static itr_var *some(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, int64_t first, int64_t n, bool states,
+                     itr_cnn_trunk *trunk)
 {
 	const int64_t size = c->image_size;
 	itr_scope s = itr_scope_begin(t);
@@ -39,8 +43,10 @@ static void share_piece(void *ctx, int64_t piece, int worker)
 	itr_scope_end(t, s, NULL);
 }
 
-/* Each thread takes pictures through the whole trunk by itself: nobody waits at the end of a layer, and what a layer wrote lies in the cache of the core that reads it. */
-static itr_var *shared_out(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states, itr_cnn_trunk *trunk, int threads)
+/* Each thread takes pictures through the whole trunk by itself: nobody waits at the end of a layer, and what a layer wrote lies in the
+ * cache of the core that reads it. */
+static itr_var *shared_out(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states, itr_cnn_trunk *trunk,
+                           int threads)
 {
 	const int64_t grid = c->image_size / 32, rows = states ? grid * grid : 1;
 	struct sharing q = { itr_tape_workers(t), m, c, in, states, trunk, NULL, rows * c->width };
@@ -49,7 +55,8 @@ static itr_var *shared_out(itr_tape *t, const void *m, const itr_tower_config *c
 	itr_parallel_for(threads, (in->n + EACH - 1) / EACH, share_piece, &q);
 	return all;
 }
-itr_tower_out itr_cnn_forward(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states, itr_cnn_trunk *trunk)
+itr_tower_out itr_cnn_forward(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states,
+                              itr_cnn_trunk *trunk)
 {
 	const int threads = itr_tape_threads(t);
 	const bool training = itr_tape_training(t);
@@ -75,6 +82,8 @@ int itr_cnn_check(const itr_weights *w, const char *tower, const char *const *na
 	for (; !x && *names; names++)
 		x = itr_weights_find(w, name = *names);
 	if (x && (x->rank != 4 || x->shape[0] != o || x->shape[1] != i || x->shape[2] != k || x->shape[3] != k))
-		return itr_err_set(err, "these are not the weights of %s: its '%s' is (%lld, %lld, %lld, %lld), the file's has another shape", tower, name, (long long)o, (long long)i, (long long)k, (long long)k);
+		return itr_err_set(err,
+		                   "these are not the weights of %s: its '%s' is (%lld, %lld, %lld, %lld), the file's has another shape",
+		                   tower, name, (long long)o, (long long)i, (long long)k, (long long)k);
 	return 0;
 }

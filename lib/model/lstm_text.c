@@ -1,5 +1,6 @@
-/* The word LSTM of document 001: embedding, bidirectional LSTM, the mean of its states (pooling mean), or its last states, forward | backward (cls). Sizes come from the weights; without any,
- * the document's: 10,000 words, 512, two layers of 256 a direction, dropout .1 between them. Parameters are called as torch's modules `embedding` and `lstm`. */
+/* The word LSTM of document 001: embedding, bidirectional LSTM, the mean of its states (pooling mean), or its last states, forward |
+ * backward (cls). Sizes come from the weights; without any, the document's: 10,000 words, 512, two layers of 256 a direction, dropout .1
+ * between them. Parameters are called as torch's modules `embedding` and `lstm`. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,7 +21,7 @@ static const itr_load_rule rules[] = {
 	{ "embedding.*", "embedding.*", 0, 0, 0 },
 	{ "lstm.*", "lstm.*", 0, 0, 0 },
 	{ "**", NULL, 0, 0, 0 },                 /* projections and whatever else the published model has beside the encoder */
-	{ 0 }
+	{ 0 },
 };
 
 static const itr_weight *find(const itr_weights *w, const char *name)
@@ -44,13 +45,15 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 		return 0;
 	const itr_weight *e = find(w, "embedding.weight"), *h = find(w, "lstm.weight_hh_l0");
 	if (!e || !h || e->rank != 2 || h->rank != 2 || h->shape[0] != 4 * h->shape[1])
-		return itr_err_set(err, "these are not a word LSTM's weights: 'embedding.weight' (words, size) or 'lstm.weight_hh_l0' (4 units, units) is missing or has another shape");
+		return itr_err_set(err, "these are not a word LSTM's weights: 'embedding.weight' (words, size) or 'lstm.weight_hh_l0' (4 "
+		                        "units, units) is missing or has another shape");
 	c->vocab = e->shape[0];
 	c->width = e->shape[1];
 	c->mlp = h->shape[1];
 	c->heads = find(w, "lstm.weight_hh_l0_reverse") ? 2 : 1;
 	c->layers = 1;
-	for (char name[32]; c->layers < MAX_LAYERS && (snprintf(name, sizeof name, "lstm.weight_hh_l%d", (int)c->layers), find(w, name)); c->layers++)
+	for (char name[32]; c->layers < MAX_LAYERS && (snprintf(name, sizeof name, "lstm.weight_hh_l%d", (int)c->layers), find(w, name));
+	     c->layers++)
 		;
 	return 0;
 }
@@ -60,7 +63,8 @@ static void init(void *tower, itr_params *p, const itr_tower_config *c)
 	struct lstm_text *m = tower;
 	itr_embedding_init(&m->embedding, p, "embedding", c->vocab, c->width);
 	for (int i = 0; i < c->layers; i++)
-		itr_lstm_init(&m->layer[i], p, "lstm", i, i ? c->mlp * c->heads : c->width, c->mlp, (int)c->heads, i ? NULL : &m->embedding);
+		itr_lstm_init(&m->layer[i], p, "lstm", i, i ? c->mlp * c->heads : c->width, c->mlp, (int)c->heads,
+		              i ? NULL : &m->embedding);
 }
 
 static itr_tower_out forward(itr_tape *t, const void *tower, const itr_tower_config *c, const itr_tower_in *in, bool states)
@@ -74,7 +78,9 @@ static itr_tower_out forward(itr_tape *t, const void *tower, const itr_tower_con
 	free(ids);
 	for (int i = 1; i < c->layers; i++)
 		x = itr_lstm_call(t, &m->layer[i], itr_dropout(t, x, 0.1), in->start, in->n);
-	return (itr_tower_out){ .states = states ? x : NULL, .pooled = c->pooling == ITR_POOL_CLS ? itr_segment_end(t, x, in->start, in->n, c->mlp) : itr_segment_mean(t, x, in->start, in->n) };
+	return (itr_tower_out){ .states = states ? x : NULL,
+		                .pooled = c->pooling == ITR_POOL_CLS ? itr_segment_end(t, x, in->start, in->n, c->mlp)
+		                                                     : itr_segment_mean(t, x, in->start, in->n) };
 }
 
 static void sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_t *state_dim)
@@ -83,5 +89,14 @@ static void sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_
 	*grid = 0;
 }
 
-const itr_tower_ops itr_tower_lstm_text = { .name = "lstm", .summary = "word LSTM of document 001: embedding, bidirectional LSTM, mean of states, 512", .image = false, .size = sizeof(struct lstm_text),
-	.tokenizer = "words", .pooling = ITR_POOL_MEAN, .rules = rules, .configure = configure, .init = init, .forward = forward, .sizes = sizes };
+const itr_tower_ops itr_tower_lstm_text = { .name = "lstm",
+	                                    .summary = "word LSTM of document 001: embedding, bidirectional LSTM, mean of states, 512",
+	                                    .image = false,
+	                                    .size = sizeof(struct lstm_text),
+	                                    .tokenizer = "words",
+	                                    .pooling = ITR_POOL_MEAN,
+	                                    .rules = rules,
+	                                    .configure = configure,
+	                                    .init = init,
+	                                    .forward = forward,
+	                                    .sizes = sizes };

@@ -1,13 +1,16 @@
-/* MobileNetV3-Small as torchvision publishes it. Source: Howard et al. 2019; torchvision.models.mobilenet_v3_small, whose normalisation has eps 1e-3 and momentum 0.01. */
+/* MobileNetV3-Small as torchvision publishes it. Source: Howard et al. 2019; torchvision.models.mobilenet_v3_small, whose normalisation has
+ * eps 1e-3 and momentum 0.01. */
 #include <stdio.h>
 
 #include "model/cnn.h"
 
 /* One bottleneck: expanded to `wide`, depthwise k x k, squeezed and excited, projected to `out`. */
-static const struct row { int64_t in, kernel, wide, out; bool excite, hard; int64_t stride; } rows[] = {
-	{ 16, 3, 16, 16, true, false, 2 },  { 16, 3, 72, 24, false, false, 2 }, { 24, 3, 88, 24, false, false, 1 },  { 24, 5, 96, 40, true, true, 2 },
-	{ 40, 5, 240, 40, true, true, 1 },  { 40, 5, 240, 40, true, true, 1 },  { 40, 5, 120, 48, true, true, 1 },   { 48, 5, 144, 48, true, true, 1 },
-	{ 48, 5, 288, 96, true, true, 2 },  { 96, 5, 576, 96, true, true, 1 },  { 96, 5, 576, 96, true, true, 1 },
+static const struct row { int64_t in, kernel, wide, out; bool excite, hard; int64_t stride;
+} rows[] = {
+	{ 16, 3, 16, 16, true, false, 2 }, { 16, 3, 72, 24, false, false, 2 }, { 24, 3, 88, 24, false, false, 1 },
+	{ 24, 5, 96, 40, true, true, 2 },  { 40, 5, 240, 40, true, true, 1 },  { 40, 5, 240, 40, true, true, 1 },
+	{ 40, 5, 120, 48, true, true, 1 }, { 48, 5, 144, 48, true, true, 1 },  { 48, 5, 288, 96, true, true, 2 },
+	{ 96, 5, 576, 96, true, true, 1 }, { 96, 5, 576, 96, true, true, 1 },
 };
 enum { ROWS = ITR_LEN(rows), LAST = 576 };
 
@@ -25,16 +28,25 @@ static const itr_load_rule rules[] = {
 	{ "module.**", "**", 0, 0, 0 },
 	{ "**.num_batches_tracked", NULL, 0, 0, 0 },
 	{ "classifier.**", NULL, 0, 0, 0 },
-	{ 0 }
+	{ 0 },
 };
 
-static void conv(itr_conv_norm_layer *l, itr_params *p, const itr_tower_config *c, const char *prefix, int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups)
+static void conv(itr_conv_norm_layer *l, itr_params *p, const itr_tower_config *c, const char *prefix, int64_t in, int64_t out,
+                 int64_t kernel, int64_t stride, int64_t groups)
 {
 	char a[64], b[64];
 	snprintf(a, sizeof a, "%s.0", prefix);
 	snprintf(b, sizeof b, "%s.1", prefix);
-	itr_conv_norm_init(l, p, a, b, &(itr_conv_opts){ .in = in, .out = out, .kernel = kernel, .stride = stride, .padding = kernel / 2, .groups = groups, .eps = c->eps, .momentum = 0.01,
-		.batch_statistics = c->batch_statistics });
+	itr_conv_norm_init(l, p, a, b,
+	                   &(itr_conv_opts){ .in = in,
+	                                     .out = out,
+	                                     .kernel = kernel,
+	                                     .stride = stride,
+	                                     .padding = kernel / 2,
+	                                     .groups = groups,
+	                                     .eps = c->eps,
+	                                     .momentum = 0.01,
+	                                     .batch_statistics = c->batch_statistics });
 }
 
 /* torchvision's _make_divisible(wide / 4, 8). */
@@ -60,8 +72,10 @@ static void init(void *tower, itr_params *p, const itr_tower_config *c)
 		conv(&m->b[i].depthwise, p, c, NAME(""), r->wide, r->wide, r->kernel, r->stride, r->wide);
 		k++;
 		if (r->excite) {
-			itr_conv_layer_init(&m->b[i].squeeze, p, NAME(".fc1"), &(itr_conv_opts){ .in = r->wide, .out = squeezed(r->wide), .kernel = 1 });
-			itr_conv_layer_init(&m->b[i].excite, p, NAME(".fc2"), &(itr_conv_opts){ .in = squeezed(r->wide), .out = r->wide, .kernel = 1 });
+			itr_conv_layer_init(&m->b[i].squeeze, p, NAME(".fc1"),
+			                    &(itr_conv_opts){ .in = r->wide, .out = squeezed(r->wide), .kernel = 1 });
+			itr_conv_layer_init(&m->b[i].excite, p, NAME(".fc2"),
+			                    &(itr_conv_opts){ .in = squeezed(r->wide), .out = r->wide, .kernel = 1 });
 			k++;
 		}
 		conv(&m->b[i].project, p, c, NAME(""), r->wide, r->out, 1, 1, 1);
@@ -102,7 +116,10 @@ static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c,
 	return itr_conv_norm(t, &m->last, x, NULL, ITR_ACT_HARDSWISH);
 }
 
-static itr_tower_out forward(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states) { return itr_cnn_forward(t, m, c, in, states, trunk); }
+static itr_tower_out forward(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states)
+{
+	return itr_cnn_forward(t, m, c, in, states, trunk);
+}
 
 static void sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_t *state_dim)
 {
@@ -118,5 +135,13 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 	return w ? itr_cnn_check(w, "MobileNetV3-Small", last, LAST, 96, 1, err) : 0;
 }
 
-const itr_tower_ops itr_tower_mobilenet_v3_small = { .name = "mobilenet-v3-small", .summary = "MobileNetV3-Small (torchvision), 576 pooled, 7x7 grid", .image = true, .size = sizeof(struct mobilenet),
-	.preset = "imagenet", .rules = rules, .configure = configure, .init = init, .forward = forward, .sizes = sizes };
+const itr_tower_ops itr_tower_mobilenet_v3_small = { .name = "mobilenet-v3-small",
+	                                             .summary = "MobileNetV3-Small (torchvision), 576 pooled, 7x7 grid",
+	                                             .image = true,
+	                                             .size = sizeof(struct mobilenet),
+	                                             .preset = "imagenet",
+	                                             .rules = rules,
+	                                             .configure = configure,
+	                                             .init = init,
+	                                             .forward = forward,
+	                                             .sizes = sizes };

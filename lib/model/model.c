@@ -46,14 +46,17 @@ itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t s
 
 static int check_config(const char *name, const itr_model_config *c, itr_err *err)
 {
-	if (c->text_dim < 1 || c->image_dim < 1 || c->text_dim > 1 << 20 || c->image_dim > 1 << 20 || c->hidden < 0 || c->embed_dim < 0 || c->hidden > 1 << 20 ||
-	    c->embed_dim > 1 << 20 || !(c->dropout >= 0 && c->dropout < 1) || !(c->temperature > 0))
-		return itr_err_set(err, "model '%s' cannot be built: text %lld, image %lld, hidden %lld, embedding %lld, dropout %g, temperature %g", name, (long long)c->text_dim,
-		                   (long long)c->image_dim, (long long)c->hidden, (long long)c->embed_dim, c->dropout, c->temperature);
+	if (c->text_dim < 1 || c->image_dim < 1 || c->text_dim > 1 << 20 || c->image_dim > 1 << 20 || c->hidden < 0 || c->embed_dim < 0 ||
+	    c->hidden > 1 << 20 || c->embed_dim > 1 << 20 || !(c->dropout >= 0 && c->dropout < 1) || !(c->temperature > 0))
+		return itr_err_set(
+			err, "model '%s' cannot be built: text %lld, image %lld, hidden %lld, embedding %lld, dropout %g, temperature %g",
+			name, (long long)c->text_dim, (long long)c->image_dim, (long long)c->hidden, (long long)c->embed_dim, c->dropout,
+			c->temperature);
 	return 0;
 }
 
-itr_model *itr_model_new_towers(const char *name, const itr_model_config *config, itr_tower *const tower[2], const bool trained[2], uint64_t seed, itr_err *err)
+itr_model *itr_model_new_towers(const char *name, const itr_model_config *config, itr_tower *const tower[2], const bool trained[2],
+                                uint64_t seed, itr_err *err)
 {
 	static const char *const scope[2] = { "text_encoder", "image_encoder" };
 	const itr_model_ops *ops = itr_model_find(name, err);
@@ -72,7 +75,8 @@ itr_model *itr_model_new_towers(const char *name, const itr_model_config *config
 	m->layers = itr_xcalloc(1, ops->size);
 	ops->init(m->layers, m->params, &m->config);
 	if (c.learn_scale)
-		m->log_scale = itr_params_add(m->params, "", "logit_scale", 1, (int64_t[]){ 1 }, ITR_INIT_CONSTANT, log(1 / c.temperature), true);
+		m->log_scale =
+			itr_params_add(m->params, "", "logit_scale", 1, (int64_t[]){ 1 }, ITR_INIT_CONSTANT, log(1 / c.temperature), true);
 	const int64_t own = itr_params_count(m->params);
 	for (int side = 0; side < 2; side++) {
 		m->tower[side] = tower[side];
@@ -81,7 +85,8 @@ itr_model *itr_model_new_towers(const char *name, const itr_model_config *config
 			itr_tower_join(tower[side], m->params, scope[side], trained[side]);
 	}
 	if (c.stored && itr_params_elements(m->params) > c.stored) {
-		itr_err_set(err, "the sizes that it names need %lld numbers, it holds %lld", (long long)itr_params_elements(m->params), (long long)c.stored);
+		itr_err_set(err, "the sizes that it names need %lld numbers, it holds %lld", (long long)itr_params_elements(m->params),
+		            (long long)c.stored);
 		itr_model_free(m);
 		return NULL;
 	}
@@ -105,7 +110,10 @@ void itr_model_free(itr_model *m)
 }
 
 itr_var *itr_model_text(itr_tape *t, const itr_model *m, itr_var *x) { return m->ops->text(t, m->layers, &m->config, x); }
-itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x) { return m->ops->image ? m->ops->image(t, m->layers, &m->config, x) : x; }
+itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x)
+{
+	return m->ops->image ? m->ops->image(t, m->layers, &m->config, x) : x;
+}
 int64_t itr_model_embed_dim(const itr_model *m) { return m->ops->image ? m->config.embed_dim : m->config.image_dim; }
 double itr_model_temperature(const itr_model *m) { return m->log_scale ? exp(-(double)m->log_scale->data[0]) : m->config.temperature; }
 
@@ -130,9 +138,10 @@ int64_t itr_model_encode(const itr_model *m, bool image, const float *x, int64_t
 	return bad;
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- files ---------------------------------------------------------------------------------------------------------------------------- */
 
-static const char *const tower_key[2] = { "text_tower", "image_tower" }, *const vocabulary_path[2] = { "/text_vocabulary", "/image_vocabulary" };
+static const char *const tower_key[2] = { "text_tower", "image_tower" }, *const vocabulary_path[2] = { "/text_vocabulary",
+	                                                                                               "/image_vocabulary" };
 
 static itr_json *config_json(const itr_model *m, const itr_json *extra)
 {
@@ -186,7 +195,8 @@ int itr_model_save(const itr_model *m, const char *path, bool synthetic, const i
 	itr_h5 *h = itr_h5_create(path, "itr-model", synthetic, err);
 	if (!h)
 		return -1;
-	if (itr_model_write(m, h, extra, err) < 0 || (provenance && *provenance && itr_h5_write_text(h, "/provenance", provenance, err) < 0)) {
+	if (itr_model_write(m, h, extra, err) < 0 ||
+	    (provenance && *provenance && itr_h5_write_text(h, "/provenance", provenance, err) < 0)) {
 		itr_h5_close(h);
 		return -1;
 	}
@@ -257,11 +267,16 @@ itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
 		return NULL;
 	const char *kind = itr_json_str(itr_json_get(j, "kind"), "?"), *name = itr_json_str(itr_json_get(j, "model"), "?");
 	itr_model_config c = {
-		.text_dim = itr_json_int(itr_json_get(j, "text_dim"), 0), .image_dim = itr_json_int(itr_json_get(j, "image_dim"), 0),
-		.hidden = itr_json_int(itr_json_get(j, "hidden"), 0), .embed_dim = itr_json_int(itr_json_get(j, "embed_dim"), 0),
-		.dropout = itr_json_num(itr_json_get(j, "dropout"), 0), .relu = itr_json_bool(itr_json_get(j, "relu"), false),
-		.output_activation = itr_json_bool(itr_json_get(j, "output_activation"), true), .learn_scale = itr_json_bool(itr_json_get(j, "learn_scale"), false),
-		.temperature = itr_json_num(itr_json_get(j, "temperature"), 0.07), .stored = stored_numbers(h),
+		.text_dim = itr_json_int(itr_json_get(j, "text_dim"), 0),
+		.image_dim = itr_json_int(itr_json_get(j, "image_dim"), 0),
+		.hidden = itr_json_int(itr_json_get(j, "hidden"), 0),
+		.embed_dim = itr_json_int(itr_json_get(j, "embed_dim"), 0),
+		.dropout = itr_json_num(itr_json_get(j, "dropout"), 0),
+		.relu = itr_json_bool(itr_json_get(j, "relu"), false),
+		.output_activation = itr_json_bool(itr_json_get(j, "output_activation"), true),
+		.learn_scale = itr_json_bool(itr_json_get(j, "learn_scale"), false),
+		.temperature = itr_json_num(itr_json_get(j, "temperature"), 0.07),
+		.stored = stored_numbers(h),
 	};
 	if (strcmp(kind, "network"))
 		itr_err_set(err, "'%s' holds no network but '%s'", itr_h5_path(h), name);

@@ -1,8 +1,10 @@
-/* model.h - networks that put texts and images into one space. One model = one file + one line in models.def; one forward for training and inference.
+/* model.h - networks that put texts and images into one space. One model = one file + one line in models.def; one forward for training and
+ * inference.
  *
- * A model maps text vectors (B, text_dim), image vectors (B, image_dim), or both, to embeddings of one size. `mlp` and `residual-mlp` translate texts into the image space
- * (images pass through unchanged); `heads` projects both. What stands behind the vectors is stored features, or a tower (model/tower.h) that belongs to the model: then the
- * tower's arrays are among the model's, and one optimiser, one checkpoint and one file serve all.
+ * A model maps text vectors (B, text_dim), image vectors (B, image_dim), or both, to embeddings of one size. `mlp` and `residual-mlp`
+ * translate texts into the image space (images pass through unchanged); `heads` projects both. What stands behind the vectors is stored
+ * features, or a tower (model/tower.h) that belongs to the model: then the tower's arrays are among the model's, and one optimiser, one
+ * checkpoint and one file serve all.
  */
 #ifndef ITR_MODEL_MODEL_H
 #define ITR_MODEL_MODEL_H
@@ -20,7 +22,9 @@ typedef struct itr_model_config {
 	bool learn_scale;               /* a trainable log temperature */
 	double temperature;             /* its (initial) value, 0.07 */
 	int threads;                    /* that draw the initial weights; 0: one. Not part of what the model is, and not written */
-	int64_t stored;                 /* numbers that its file holds: sizes that need more are refused before there is memory for them; 0: there is no file. Not written either */
+	/* numbers that its file holds: sizes that need more are refused before there is memory for them; 0: there is no file. Not written
+	 * either */
+	int64_t stored;
 } itr_model_config;
 
 typedef struct itr_model itr_model;
@@ -48,9 +52,11 @@ struct itr_model {
 
 /* Builds and initialises. NULL with err for an unknown name or sizes below 1. */
 itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t seed, itr_err *err);
-/* The same with towers in front (either may be NULL; both are taken over, also on failure): text_dim and image_dim become theirs, their arrays are called "text_encoder.NAME" and
- * "image_encoder.NAME". A tower that is not `trained` is constant: no gradient, no optimiser state. */
-itr_model *itr_model_new_towers(const char *name, const itr_model_config *c, itr_tower *const tower[2], const bool trained[2], uint64_t seed, itr_err *err);
+/* The same with towers in front (either may be NULL; both are taken over, also on failure): text_dim and image_dim become theirs, their
+ * arrays are called "text_encoder.NAME" and "image_encoder.NAME". A tower that is not `trained` is constant: no gradient, no optimiser
+ * state. */
+itr_model *itr_model_new_towers(const char *name, const itr_model_config *c, itr_tower *const tower[2], const bool trained[2],
+                                uint64_t seed, itr_err *err);
 void itr_model_free(itr_model *m);
 
 /* Embeddings on the tape: text (B, text_dim) -> (B, E); image (B, image_dim) -> (B, E). Not normalised. */
@@ -59,14 +65,17 @@ itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x);
 int64_t itr_model_embed_dim(const itr_model *m);
 double itr_model_temperature(const itr_model *m);
 
-/* Inference over many rows, in batches of 512 on a tape of its own: y (n, E), L2-normalised when asked. text or image side. Returns -1, or the first row whose embedding is not finite
- * although x is (the weights are too large for float32): what stands in y is then of no use. */
+/* Inference over many rows, in batches of 512 on a tape of its own: y (n, E), L2-normalised when asked. text or image side. Returns -1, or
+ * the first row whose embedding is not finite although x is (the weights are too large for float32): what stands in y is then of no use. */
 ITR_MUST_USE int64_t itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads);
 
-/* The "itr-model" file: config as JSON, /param/NAME, all finite (nn/param.h). `extra` (borrowed, may be NULL) goes into the config object: split, training options. */
+/* The "itr-model" file: config as JSON, /param/NAME, all finite (nn/param.h). `extra` (borrowed, may be NULL) goes into the config object:
+ * split, training options. */
 ITR_MUST_USE int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err);
-ITR_MUST_USE int itr_model_save(const itr_model *m, const char *path, bool synthetic, const itr_json *extra, const char *provenance, itr_err *err);
-/* Opens a file written by it; *config (may be NULL) receives the whole config object, the caller frees. A projection file (cca, ridge, ...) is refused with its kind. */
+ITR_MUST_USE int itr_model_save(const itr_model *m, const char *path, bool synthetic, const itr_json *extra, const char *provenance,
+                                itr_err *err);
+/* Opens a file written by it; *config (may be NULL) receives the whole config object, the caller frees. A projection file (cca, ridge, ...)
+ * is refused with its kind. */
 itr_model *itr_model_load(const char *path, itr_json **config, itr_err *err);
 itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err);
 bool itr_model_is_synthetic(const char *path);         /* was it trained on synthetic data? false also where there is no such file */

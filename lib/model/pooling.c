@@ -29,7 +29,10 @@ int itr_pooling_parse(const char *text, itr_pooling *p, itr_err *err)
 		while (way < ITR_POOL_COUNT && (strlen(itr_pooling_names[way]) != n || memcmp(itr_pooling_names[way], at, n)))
 			way++;
 		if (way == ITR_POOL_COUNT)
-			return itr_err_set(err, "no way of pooling is called '%.*s': there are cls, mean, max, mean_sqrt_len_tokens, weightedmean, lasttoken, and several joined by '+'", (int)ITR_MIN(n, 60), at);
+			return itr_err_set(err,
+			                   "no way of pooling is called '%.*s': there are cls, mean, max, mean_sqrt_len_tokens, "
+			                   "weightedmean, lasttoken, and several joined by '+'",
+			                   (int)ITR_MIN(n, 60), at);
 		if (itr_pooling_count(*p) == ITR_POOL_MOST)
 			return itr_err_set(err, "'%.100s' joins more than %d ways of pooling", text, ITR_POOL_MOST);
 		*p = itr_pooling_add(*p, (itr_pooling_way)way);

@@ -1,5 +1,6 @@
 /* residual-mlp: the final model of document 003. x (B, text_dim) -> (B, image_dim):
- * GELU(LayerNorm(W2 dropout(GELU(LayerNorm(W1 x)))) + P x). The last GELU cannot reach most of the negative half of the target space; --output-activation none removes it. */
+ * GELU(LayerNorm(W2 dropout(GELU(LayerNorm(W1 x)))) + P x). The last GELU cannot reach most of the negative half of the target space;
+ * --output-activation none removes it. */
 #include "model/model.h"
 
 struct residual_mlp {
@@ -28,4 +29,6 @@ static itr_var *text(itr_tape *t, const void *model, const itr_model_config *c, 
 	return c->output_activation ? itr_gelu(t, h) : h;
 }
 
-const itr_model_ops itr_model_residual_mlp = { "residual-mlp", "text -> image space with a linear identity path (document 003)", sizeof(struct residual_mlp), init, text, NULL };
+const itr_model_ops itr_model_residual_mlp = {
+	"residual-mlp", "text -> image space with a linear identity path (document 003)", sizeof(struct residual_mlp), init, text, NULL
+};

@@ -1,4 +1,5 @@
-/* ResNet-18 and ResNet-50 as torchvision (and timm, under the same names) publishes them: the stride of a bottleneck is in its 3x3 convolution. Source: He et al. 2016; "v1.5". */
+/* ResNet-18 and ResNet-50 as torchvision (and timm, under the same names) publishes them: the stride of a bottleneck is in its 3x3
+ * convolution. Source: He et al. 2016; "v1.5". */
 #include <stdio.h>
 
 #include "model/cnn.h"
@@ -21,18 +22,27 @@ static const itr_load_rule rules[] = {
 	{ "module.**", "**", 0, 0, 0 },
 	{ "**.num_batches_tracked", NULL, 0, 0, 0 },
 	{ "fc.*", NULL, 0, 0, 0 },
-	{ 0 }
+	{ 0 },
 };
 
-static void conv(itr_conv_norm_layer *l, itr_params *p, const itr_tower_config *c, const char *prefix, const char *name, const char *norm, int64_t in, int64_t out, int64_t kernel, int64_t stride)
+static void conv(itr_conv_norm_layer *l, itr_params *p, const itr_tower_config *c, const char *prefix, const char *name, const char *norm,
+                 int64_t in, int64_t out, int64_t kernel, int64_t stride)
 {
 	char a[64], b[64];
 	snprintf(a, sizeof a, "%s%s", prefix, name);
 	snprintf(b, sizeof b, "%s%s", prefix, norm);
-	itr_conv_norm_init(l, p, a, b, &(itr_conv_opts){ .in = in, .out = out, .kernel = kernel, .stride = stride, .padding = kernel / 2, .eps = c->eps, .batch_statistics = c->batch_statistics });
+	itr_conv_norm_init(l, p, a, b,
+	                   &(itr_conv_opts){ .in = in,
+	                                     .out = out,
+	                                     .kernel = kernel,
+	                                     .stride = stride,
+	                                     .padding = kernel / 2,
+	                                     .eps = c->eps,
+	                                     .batch_statistics = c->batch_statistics });
 }
 
-static void block_init(struct block *k, itr_params *p, const itr_tower_config *c, const char *prefix, int64_t in, int64_t width, int64_t stride)
+static void block_init(struct block *k, itr_params *p, const itr_tower_config *c, const char *prefix, int64_t in, int64_t width,
+                       int64_t stride)
 {
 	const bool bottleneck = c->width == 2048;
 	const int64_t out = bottleneck ? 4 * width : width;
@@ -84,11 +94,15 @@ static itr_var *trunk(itr_tape *t, const void *tower, const itr_tower_config *c,
 	(void)c;
 	x = itr_scope_end(t, s, itr_max_pool(t, itr_conv_norm(t, &m->stem, itr_to_bf16(t, x), NULL, ITR_ACT_RELU), 3, 2, 1));
 	for (int i = 0; i < m->blocks; i++)
-		x = itr_scope_end(t, s, block_call(t, &m->block[i], x));             /* over the block's input, which nobody asks for any more: what goes through the trunk stays in cache */
+		/* over the block's input, which nobody asks for any more: what goes through the trunk stays in cache */
+		x = itr_scope_end(t, s, block_call(t, &m->block[i], x));
 	return x;
 }
 
-static itr_tower_out forward(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states) { return itr_cnn_forward(t, m, c, in, states, trunk); }
+static itr_tower_out forward(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states)
+{
+	return itr_cnn_forward(t, m, c, in, states, trunk);
+}
 
 static void sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_t *state_dim)
 {
@@ -103,11 +117,25 @@ static int configure(itr_tower_config *c, const itr_weights *w, int64_t width, c
 	return w ? itr_cnn_check(w, name, first, 64, 64, width == 2048 ? 1 : 3, err) : 0;
 }
 
-static int configure18(itr_tower_config *c, const itr_weights *w, const itr_json *j, itr_err *err) { return (void)j, configure(c, w, 512, "ResNet-18", err); }
-static int configure50(itr_tower_config *c, const itr_weights *w, const itr_json *j, itr_err *err) { return (void)j, configure(c, w, 2048, "ResNet-50", err); }
+static int configure18(itr_tower_config *c, const itr_weights *w, const itr_json *j, itr_err *err)
+{
+	return (void)j, configure(c, w, 512, "ResNet-18", err);
+}
+static int configure50(itr_tower_config *c, const itr_weights *w, const itr_json *j, itr_err *err)
+{
+	return (void)j, configure(c, w, 2048, "ResNet-50", err);
+}
 
-#define RESNET(symbol, shown, about, conf) \
-	const itr_tower_ops itr_tower_##symbol = { .name = shown, .summary = about, .image = true, .size = sizeof(struct resnet), .preset = "imagenet", .rules = rules, .configure = conf, \
-		.init = init, .forward = forward, .sizes = sizes }
+#define RESNET(symbol, shown, about, conf)                                                                                                 \
+	const itr_tower_ops itr_tower_##symbol = { .name = shown,                                                                          \
+		                                   .summary = about,                                                                       \
+		                                   .image = true,                                                                          \
+		                                   .size = sizeof(struct resnet),                                                          \
+		                                   .preset = "imagenet",                                                                   \
+		                                   .rules = rules,                                                                         \
+		                                   .configure = conf,                                                                      \
+		                                   .init = init,                                                                           \
+		                                   .forward = forward,                                                                     \
+		                                   .sizes = sizes }
 RESNET(resnet18, "resnet18", "ResNet-18 (torchvision, timm), 512 pooled, 7x7 grid", configure18);
 RESNET(resnet50, "resnet50", "ResNet-50 (torchvision, timm), 2,048 pooled, 7x7 grid", configure50);

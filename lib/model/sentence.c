@@ -25,7 +25,7 @@ static int read_in(const char *folder, const char *name, itr_json **j, itr_err *
 
 static bool said(const itr_json *j) { return j && !itr_json_is_null(j); }
 
-/* --- Pooling -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Pooling -------------------------------------------------------------------------------------------------------------------------- */
 
 /* {"pooling_mode": "mean"} or ["cls", "max"]: in the order that is written. */
 static int pooling_list(itr_sentence *s, const itr_json *mode, itr_err *err)
@@ -47,9 +47,14 @@ static int pooling_list(itr_sentence *s, const itr_json *mode, itr_err *err)
 /* The flags of before 5.4, in their order; none of them set means the mean, as there. */
 static int pooling_flags(itr_sentence *s, const itr_json *j, itr_err *err)
 {
-	static const struct { const char *key; itr_pooling_way way; } flags[] = {
-		{ "pooling_mode_cls_token", ITR_POOL_CLS }, { "pooling_mode_max_tokens", ITR_POOL_MAX }, { "pooling_mode_mean_tokens", ITR_POOL_MEAN },
-		{ "pooling_mode_mean_sqrt_len_tokens", ITR_POOL_SQRT }, { "pooling_mode_weightedmean_tokens", ITR_POOL_PLACE }, { "pooling_mode_lasttoken", ITR_POOL_LAST },
+	static const struct { const char *key; itr_pooling_way way;
+	} flags[] = {
+		{ "pooling_mode_cls_token", ITR_POOL_CLS },
+		{ "pooling_mode_max_tokens", ITR_POOL_MAX },
+		{ "pooling_mode_mean_tokens", ITR_POOL_MEAN },
+		{ "pooling_mode_mean_sqrt_len_tokens", ITR_POOL_SQRT },
+		{ "pooling_mode_weightedmean_tokens", ITR_POOL_PLACE },
+		{ "pooling_mode_lasttoken", ITR_POOL_LAST },
 	};
 	for (const itr_json *c = itr_json_first(j); c; c = itr_json_next(c)) {
 		int i = 0;
@@ -78,7 +83,7 @@ static int read_pooling(itr_sentence *s, const itr_json *j, itr_err *err)
 	return 0;
 }
 
-/* --- modules behind it ---------------------------------------------------------------------------------------------------------------------- */
+/* --- modules behind it ---------------------------------------------------------------------------------------------------------------- */
 
 /* The modules of one kind may read and write other things than the sentence's vector (a text's tokens, say). */
 static int check_names(const itr_json *j, itr_err *err)
@@ -97,8 +102,12 @@ static int read_dense(itr_stage *g, const itr_json *j, itr_err *err)
 	const itr_json *a = itr_json_get(j, "activation_function");
 	if (!j)
 		return itr_err_set(err, "it has no config.json");
-	*g = (itr_stage){ ITR_STAGE_DENSE, itr_json_int(itr_json_get(j, "in_features"), 0), itr_json_int(itr_json_get(j, "out_features"), 0), itr_json_bool(itr_json_get(j, "bias"), true),
-	                  itr_json_bool(itr_json_get(j, "use_residual"), false), ITR_DENSE_IDENTITY };
+	*g = (itr_stage){ ITR_STAGE_DENSE,
+		          itr_json_int(itr_json_get(j, "in_features"), 0),
+		          itr_json_int(itr_json_get(j, "out_features"), 0),
+		          itr_json_bool(itr_json_get(j, "bias"), true),
+		          itr_json_bool(itr_json_get(j, "use_residual"), false),
+		          ITR_DENSE_IDENTITY };
 	return itr_json_is_null(a) ? 0 : itr_dense_activation_named(itr_json_str(a, NULL), &g->activation, err);
 }
 
@@ -120,7 +129,8 @@ static int read_module(itr_sentence *s, const char *type, const char *folder, co
 	if (!strcmp(type, "LayerNorm"))
 		g = (itr_stage){ .kind = ITR_STAGE_LAYERNORM, .in = itr_json_int(itr_json_get(j, "dimension"), 0) };
 	if (g.kind == ITR_STAGE_NORMALIZE && strcmp(type, "Normalize"))
-		return itr_err_set(err, "only Pooling, Dense, LayerNorm, Normalize and Dropout are built; without it the vectors would be others");
+		return itr_err_set(
+			err, "only Pooling, Dense, LayerNorm, Normalize and Dropout are built; without it the vectors would be others");
 	if (s->stages.n == ITR_MAX_STAGES)
 		return itr_err_set(err, "there are more than %d modules behind the pooling", ITR_MAX_STAGES);
 	if (g.kind != ITR_STAGE_NORMALIZE)
@@ -160,12 +170,13 @@ static int read_modules(itr_sentence *s, const char *folder, const itr_json *lis
 		itr_json_free(config);
 		free(place);
 		if (rc < 0)
-			return itr_err_prefix(err, "module %lld of modules.json, '%.100s': ", (long long)i, itr_json_str(itr_json_get(m, "type"), ""));
+			return itr_err_prefix(err, "module %lld of modules.json, '%.100s': ", (long long)i,
+			                      itr_json_str(itr_json_get(m, "type"), ""));
 	}
 	return 0;
 }
 
-/* --- the other files ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the other files ------------------------------------------------------------------------------------------------------------------ */
 
 static int read_transformer(itr_sentence *s, const char *folder, itr_err *err)
 {
@@ -191,7 +202,9 @@ static int no_prompt(const itr_json *prompts, const char *name, itr_err *err)
 	itr_buf b = ITR_BUF_INIT;
 	for (const itr_json *c = itr_json_first(prompts); c; c = itr_json_next(c))
 		itr_buf_printf(&b, "%s'%.60s'", b.len ? ", " : "", itr_json_key(c));
-	itr_err_set(err, b.len ? "the weights have no prompt '%.60s': config_sentence_transformers.json names %.600s" : "the weights have no prompt '%.60s': there is no list of prompts in a config_sentence_transformers.json%s",
+	itr_err_set(err,
+	            b.len ? "the weights have no prompt '%.60s': config_sentence_transformers.json names %.600s"
+	                  : "the weights have no prompt '%.60s': there is no list of prompts in a config_sentence_transformers.json%s",
 	            name, itr_buf_str(&b));
 	itr_buf_free(&b);
 	return -1;
@@ -213,7 +226,9 @@ static int read_prompts(itr_sentence *s, const char *folder, const char *prompt,
 	if (rc == 0 && prompt && *prompt)
 		s->prompt = itr_xstrdup(prompt);
 	if (rc == 0 && strcmp(similarity, "cosine"))
-		itr_info("these weights are published for comparison by '%.40s': evaluate and search compare directions (cosine) unless told otherwise", similarity);
+		itr_info("these weights are published for comparison by '%.40s': evaluate and search compare directions (cosine) unless "
+		         "told otherwise",
+		         similarity);
 	itr_json_free(j);
 	return rc;
 }
@@ -221,12 +236,14 @@ static int read_prompts(itr_sentence *s, const char *folder, const char *prompt,
 /* A module's folder by itself is a part of a model only. */
 static int check_whole(const char *folder, itr_err *err)
 {
-	char *up = itr_path_dirname(folder), *parent = itr_path_join(up, "modules.json"), *behind = itr_path_join(folder, "2_Dense/config.json"), *own = itr_path_join(folder, "modules.json");
+	char *up = itr_path_dirname(folder), *parent = itr_path_join(up, "modules.json"),
+	     *behind = itr_path_join(folder, "2_Dense/config.json"), *own = itr_path_join(folder, "modules.json");
 	int rc = 0;
 	if (!itr_path_exists(own) && !strncmp(itr_path_basename(folder), "0_", 2) && itr_path_exists(parent))
 		rc = itr_err_set(err, "this is the first of several modules: give the folder above it, '%s'", up);
 	else if (!itr_path_exists(own) && itr_path_exists(behind))
-		rc = itr_err_set(err, "'%s' is there, but no modules.json, which says how the modules follow each other: fetch it too", behind);
+		rc = itr_err_set(err, "'%s' is there, but no modules.json, which says how the modules follow each other: fetch it too",
+		                 behind);
 	free(up);
 	free(parent);
 	free(behind);
@@ -246,7 +263,8 @@ int itr_sentence_read(itr_sentence *s, const char *weights, const char *prompt, 
 		rc = read_in(folder, "modules.json", &modules, err);
 	if (rc == 0 && modules)
 		rc = read_modules(s, folder, modules, err);
-	else if (rc == 0 && (rc = read_in(folder, "1_Pooling/config.json", &pooling, err)) == 0 && pooling && read_pooling(s, pooling, err) < 0)
+	else if (rc == 0 && (rc = read_in(folder, "1_Pooling/config.json", &pooling, err)) == 0 && pooling &&
+	         read_pooling(s, pooling, err) < 0)
 		rc = itr_err_prefix(err, "'%s/1_Pooling/config.json': ", folder);
 	if (rc == 0)
 		rc = read_transformer(s, s->folder ? s->folder : folder, err);

@@ -1,5 +1,6 @@
-/* sentence.h - the files that sentence-transformers lays around a tower: modules.json, Pooling's and Dense's config.json, sentence_bert_config.json, config_sentence_transformers.json.
- * Inside of model. What they ask for is applied, or refused by name; nothing is passed over. Reference: sentence-transformers 6.2.
+/* sentence.h - the files that sentence-transformers lays around a tower: modules.json, Pooling's and Dense's config.json,
+ * sentence_bert_config.json, config_sentence_transformers.json. Inside of model. What they ask for is applied, or refused by name; nothing
+ * is passed over. Reference: sentence-transformers 6.2.
  */
 #ifndef ITR_MODEL_SENTENCE_H
 #define ITR_MODEL_SENTENCE_H
@@ -9,7 +10,8 @@
 #include "model/stages.h"
 
 typedef struct itr_sentence {
-	char *folder;                            /* where the tower's own weights lie, if modules.json names another place than the one given; NULL: there */
+	/* where the tower's own weights lie, if modules.json names another place than the one given; NULL: there */
+	char *folder;
 	bool modules;                            /* modules.json was there */
 	itr_pooling pooling;                     /* DEFAULT: the files do not say */
 	int64_t pooling_width;                   /* of a token, as Pooling says; 0: it does not */
@@ -21,8 +23,9 @@ typedef struct itr_sentence {
 	char *prompt;                            /* put in front of every text; NULL: none */
 } itr_sentence;
 
-/* Reads what lies in the folder `weights` (or in that of the file `weights`). prompt, prompt_name: the user's choice, NULL: the default that the files name. 0, or -1 with err: a module or an
- * option that is not built, by its name; a prompt that is not there; files that contradict each other. Free with itr_sentence_free either way. */
+/* Reads what lies in the folder `weights` (or in that of the file `weights`). prompt, prompt_name: the user's choice, NULL: the default
+ * that the files name. 0, or -1 with err: a module or an option that is not built, by its name; a prompt that is not there; files that
+ * contradict each other. Free with itr_sentence_free either way. */
 ITR_MUST_USE int itr_sentence_read(itr_sentence *s, const char *weights, const char *prompt, const char *prompt_name, itr_err *err);
 void itr_sentence_free(itr_sentence *s);
 

@@ -20,7 +20,10 @@ int itr_dense_activation_named(const char *name, itr_dense_activation *a, itr_er
 				*a = (itr_dense_activation)i;
 				return 0;
 			}
-	return itr_err_set(err, "its Dense layer wants the activation '%.100s'; known are torch.nn's Identity, Tanh, ReLU, GELU, ReLU6, Hardswish and Hardsigmoid", name);
+	return itr_err_set(err,
+	                   "its Dense layer wants the activation '%.100s'; known are torch.nn's Identity, Tanh, ReLU, GELU, ReLU6, "
+	                   "Hardswish and Hardsigmoid",
+	                   name);
 }
 
 void itr_stages_init(itr_stage_layers *l, itr_params *p, const itr_stages *s)
@@ -39,7 +42,8 @@ void itr_stages_init(itr_stage_layers *l, itr_params *p, const itr_stages *s)
 		}
 		if (g->kind == ITR_STAGE_LAYERNORM) {
 			snprintf(name, sizeof name, "modules.%d.norm", i);
-			itr_layernorm_init(&l[i].norm, p, name, g->in, 1e-5);            /* torch.nn.LayerNorm's default, which the module takes */
+			/* torch.nn.LayerNorm's default, which the module takes */
+			itr_layernorm_init(&l[i].norm, p, name, g->in, 1e-5);
 		}
 	}
 }
@@ -88,9 +92,11 @@ int itr_stages_check(const itr_stages *s, int64_t in, itr_err *err)
 		if (g->kind == ITR_STAGE_NORMALIZE)
 			continue;
 		if (g->in != in)
-			return itr_err_set(err, "module %d behind the pooling (%s) takes %lld numbers, it would get %lld", i, kind_names[g->kind], (long long)g->in, (long long)in);
+			return itr_err_set(err, "module %d behind the pooling (%s) takes %lld numbers, it would get %lld", i,
+			                   kind_names[g->kind], (long long)g->in, (long long)in);
 		if (g->kind == ITR_STAGE_DENSE && (g->out < 1 || g->out > MAX_WIDTH))
-			return itr_err_set(err, "module %d behind the pooling (dense) makes %lld numbers: not a size that works", i, (long long)g->out);
+			return itr_err_set(err, "module %d behind the pooling (dense) makes %lld numbers: not a size that works", i,
+			                   (long long)g->out);
 		in = g->kind == ITR_STAGE_DENSE ? g->out : in;
 	}
 	return 0;
@@ -102,11 +108,12 @@ void itr_stages_print(const itr_stages *s, itr_buf *b)
 		const itr_stage *g = &s->v[i];
 		itr_buf_printf(b, "%s%s", i ? ", " : "", kind_names[g->kind]);
 		if (g->kind == ITR_STAGE_DENSE)
-			itr_buf_printf(b, " %lld->%lld %s%s", (long long)g->in, (long long)g->out, activation_names[g->activation], g->residual ? " + input" : "");
+			itr_buf_printf(b, " %lld->%lld %s%s", (long long)g->in, (long long)g->out, activation_names[g->activation],
+			               g->residual ? " + input" : "");
 	}
 }
 
-/* --- model files ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- model files ---------------------------------------------------------------------------------------------------------------------- */
 
 itr_json *itr_stages_json(const itr_stages *s)
 {
@@ -141,8 +148,12 @@ int itr_stages_read(itr_stages *s, const itr_json *j, itr_err *err)
 		const int a = place_of(itr_json_str(itr_json_get(c, "activation"), ""), activation_names, ITR_DENSE_ACTIVATIONS);
 		if (kind == ITR_STAGE_KINDS || a == ITR_DENSE_ACTIVATIONS)
 			return itr_err_set(err, "module %d behind the tower's pooling is of an unknown kind", s->n);
-		s->v[s->n++] = (itr_stage){ (itr_stage_kind)kind, itr_json_int(itr_json_get(c, "in"), 0), itr_json_int(itr_json_get(c, "out"), 0), itr_json_bool(itr_json_get(c, "bias"), false),
-		                            itr_json_bool(itr_json_get(c, "residual"), false), (itr_dense_activation)a };
+		s->v[s->n++] = (itr_stage){ (itr_stage_kind)kind,
+			                    itr_json_int(itr_json_get(c, "in"), 0),
+			                    itr_json_int(itr_json_get(c, "out"), 0),
+			                    itr_json_bool(itr_json_get(c, "bias"), false),
+			                    itr_json_bool(itr_json_get(c, "residual"), false),
+			                    (itr_dense_activation)a };
 	}
 	return 0;
 }

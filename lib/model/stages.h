@@ -1,4 +1,5 @@
-/* stages.h - what sentence-transformers puts behind the pooling of a tower: Dense, LayerNorm, Normalize, in the order of modules.json. Inside of model. */
+/* stages.h - what sentence-transformers puts behind the pooling of a tower: Dense, LayerNorm, Normalize, in the order of modules.json.
+ * Inside of model. */
 #ifndef ITR_MODEL_STAGES_H
 #define ITR_MODEL_STAGES_H
 
@@ -7,7 +8,16 @@
 
 enum { ITR_MAX_STAGES = 8 };
 typedef enum { ITR_STAGE_DENSE, ITR_STAGE_LAYERNORM, ITR_STAGE_NORMALIZE, ITR_STAGE_KINDS } itr_stage_kind;
-typedef enum { ITR_DENSE_IDENTITY, ITR_DENSE_TANH, ITR_DENSE_RELU, ITR_DENSE_GELU, ITR_DENSE_RELU6, ITR_DENSE_HARDSWISH, ITR_DENSE_HARDSIGMOID, ITR_DENSE_ACTIVATIONS } itr_dense_activation;
+typedef enum {
+	ITR_DENSE_IDENTITY,
+	ITR_DENSE_TANH,
+	ITR_DENSE_RELU,
+	ITR_DENSE_GELU,
+	ITR_DENSE_RELU6,
+	ITR_DENSE_HARDSWISH,
+	ITR_DENSE_HARDSIGMOID,
+	ITR_DENSE_ACTIVATIONS
+} itr_dense_activation;
 
 typedef struct itr_stage {
 	itr_stage_kind kind;
@@ -19,7 +29,8 @@ typedef struct itr_stage {
 typedef struct itr_stages { int n; itr_stage v[ITR_MAX_STAGES]; } itr_stages;
 typedef struct itr_stage_layers { itr_linear_layer linear, residual; itr_layernorm_layer norm; } itr_stage_layers;
 
-/* "torch.nn.modules.activation.Tanh", whose last part counts; NULL is Tanh, as sentence-transformers' default. -1 with err: one that is not built. */
+/* "torch.nn.modules.activation.Tanh", whose last part counts; NULL is Tanh, as sentence-transformers' default. -1 with err: one that is not
+ * built. */
 ITR_MUST_USE int itr_dense_activation_named(const char *name, itr_dense_activation *a, itr_err *err);
 
 /* Arrays are called modules.I.linear.weight, I counting from 0: what itr_weights_append gives with that prefix. */

@@ -36,7 +36,7 @@ const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err)
 	return NULL;
 }
 
-/* --- what lies beside the weights ------------------------------------------------------------------------------------------------------- */
+/* --- what lies beside the weights ----------------------------------------------------------------------------------------------------- */
 
 char *itr_tower_beside(const char *weights, const char *name)
 {
@@ -63,7 +63,8 @@ static int read_beside(const char *weights, const char *const *names, itr_json *
 	return 0;
 }
 
-/* tokenizer_config.json's length: what transformers cuts at where sentence-transformers does not say. A number too large to be meant is one. */
+/* tokenizer_config.json's length: what transformers cuts at where sentence-transformers does not say. A number too large to be meant is
+ * one. */
 static int read_length(itr_tower *w, const char *weights, itr_err *err)
 {
 	itr_json *config;
@@ -89,7 +90,8 @@ static int take_sentence(itr_tower *w, itr_sentence *s, const char *weights, itr
 	if (s->modules && !s->pooling && w->ops->pools)
 		return itr_err_set(err, "its modules.json names no Pooling: there is no vector of a text");
 	if (s->pooling_width && s->pooling_width != c->width)
-		return itr_err_set(err, "its Pooling module is for tokens of %lld numbers, these are of %lld", (long long)s->pooling_width, (long long)c->width);
+		return itr_err_set(err, "its Pooling module is for tokens of %lld numbers, these are of %lld", (long long)s->pooling_width,
+		                   (long long)c->width);
 	if (c->pooling == ITR_POOL_DEFAULT)
 		c->pooling = s->pooling ? s->pooling : w->ops->pooling ? w->ops->pooling : ITR_POOL_CLS;
 	if (!w->ops->pools && c->pooling != ITR_POOL_CLS && c->pooling != ITR_POOL_MEAN)
@@ -107,10 +109,12 @@ static int count_prompt(itr_tower *w, bool skip, itr_err *err)
 		return 0;
 	const size_t bytes = strlen(w->prompt);
 	int32_t *ids = itr_xmalloc((size_t)itr_tokenizer_max_ids(bytes) * sizeof *ids);
-	const int64_t n = itr_tokenizer_encode(w->tokenizer, w->prompt, bytes, ids, itr_tokenizer_max_ids(bytes)) - 1;        /* without the last special one */
+	/* without the last special one */
+	const int64_t n = itr_tokenizer_encode(w->tokenizer, w->prompt, bytes, ids, itr_tokenizer_max_ids(bytes)) - 1;
 	free(ids);
 	if (n + 1 >= w->max_tokens)
-		return itr_err_set(err, "the prompt '%.80s' has %lld tokens, the encoder takes %lld: nothing is left for a text", w->prompt, (long long)n, (long long)w->max_tokens);
+		return itr_err_set(err, "the prompt '%.80s' has %lld tokens, the encoder takes %lld: nothing is left for a text", w->prompt,
+		                   (long long)n, (long long)w->max_tokens);
 	w->config.skip = skip ? n : 0;
 	return 0;
 }
@@ -119,17 +123,25 @@ static int open_tokenizer(itr_tower *w, const char *weights, const char *vocabul
 {
 	if (w->tokenizer)
 		return 0;
-	char *spec = vocabulary ? itr_xasprintf("%s:%s", w->ops->tokenizer, vocabulary) : weights && itr_path_is_dir(weights) ? itr_xstrdup(weights) : NULL;
+	char *spec = vocabulary                            ? itr_xasprintf("%s:%s", w->ops->tokenizer, vocabulary)
+	             : weights && itr_path_is_dir(weights) ? itr_xstrdup(weights)
+	                                                   : NULL;
 	char *config = weights ? itr_tower_beside(weights, "tokenizer_config.json") : NULL;
 	if (!spec) {
 		free(config);
-		return weights ? itr_err_set(err, "'%s' needs its vocabulary: give --vocabulary FILE, or the folder that holds weights and vocabulary", w->ops->name) : 0;
+		return weights ? itr_err_set(err,
+		                             "'%s' needs its vocabulary: give --vocabulary FILE, or the folder that holds weights and "
+		                             "vocabulary",
+		                             w->ops->name)
+		               : 0;
 	}
 	w->tokenizer = itr_tokenizer_new(spec, &(itr_tokenizer_opts){ .config = config, .lower = lower }, err);
 	if (w->tokenizer && strcmp(itr_tokenizer_kind(w->tokenizer), w->ops->tokenizer))
-		itr_err_set(err, "'%s' reads %s ids, '%s' is a %s vocabulary", w->ops->name, w->ops->tokenizer, spec, itr_tokenizer_kind(w->tokenizer));
+		itr_err_set(err, "'%s' reads %s ids, '%s' is a %s vocabulary", w->ops->name, w->ops->tokenizer, spec,
+		            itr_tokenizer_kind(w->tokenizer));
 	else if (w->tokenizer && w->config.vocab && itr_tokenizer_size(w->tokenizer) > w->config.vocab)
-		itr_err_set(err, "'%s' has %lld tokens, the weights have a table of %lld: they do not belong together", spec, (long long)itr_tokenizer_size(w->tokenizer), (long long)w->config.vocab);
+		itr_err_set(err, "'%s' has %lld tokens, the weights have a table of %lld: they do not belong together", spec,
+		            (long long)itr_tokenizer_size(w->tokenizer), (long long)w->config.vocab);
 	else if (w->tokenizer) {
 		free(spec);
 		free(config);
@@ -140,7 +152,7 @@ static int open_tokenizer(itr_tower *w, const char *weights, const char *vocabul
 	return -1;
 }
 
-/* --- opening ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------------------------------------------------------------------- */
 
 struct reading {
 	itr_tower *w;
@@ -153,10 +165,12 @@ static void read_one(void *ctx, int64_t i, int worker)
 {
 	struct reading *r = ctx;
 	(void)worker;
-	r->rc[i] = i == 0 ? itr_params_load_weights(r->w->params, r->weights, r->w->ops->rules, &r->err[0]) : itr_weights_sha256(r->weights, r->w->weights_sha256, &r->err[1]);
+	r->rc[i] = i == 0 ? itr_params_load_weights(r->w->params, r->weights, r->w->ops->rules, &r->err[0])
+	                  : itr_weights_sha256(r->weights, r->w->weights_sha256, &r->err[1]);
 }
 
-/* Numbers and hash at the same time: hashing 600 MB takes longer than everything else that stands before the first vector, and goes through the files by their paths. */
+/* Numbers and hash at the same time: hashing 600 MB takes longer than everything else that stands before the first vector, and goes through
+ * the files by their paths. */
 static int read_weights(itr_tower *w, const itr_weights *weights, int threads, itr_err *err)
 {
 	struct reading r = { .w = w, .weights = weights, .err = { ITR_ERR_INIT, ITR_ERR_INIT } };
@@ -169,7 +183,8 @@ static int read_weights(itr_tower *w, const itr_weights *weights, int threads, i
 	return 0;
 }
 
-/* A config.json may name any size: memory is not asked for on its word. What is wrong with sizes that lie closer is told tensor by tensor. */
+/* A config.json may name any size: memory is not asked for on its word. What is wrong with sizes that lie closer is told tensor by tensor.
+ */
 static int check_memory(const itr_tower *w, const itr_weights *weights, itr_err *err)
 {
 	enum { SLACK = 1 << 27 };
@@ -177,7 +192,9 @@ static int check_memory(const itr_tower *w, const itr_weights *weights, itr_err 
 	for (int64_t i = 0; i < itr_weights_count(weights); i++)
 		stored += itr_weights_at(weights, i)->count;
 	const int64_t need = itr_params_elements(w->params);
-	return need <= stored + SLACK ? 0 : itr_err_set(err, "the sizes in its config.json need %lld numbers, the weights are %lld", (long long)need, (long long)stored);
+	return need <= stored + SLACK ? 0
+	                              : itr_err_set(err, "the sizes in its config.json need %lld numbers, the weights are %lld",
+	                                            (long long)need, (long long)stored);
 }
 
 static int build(itr_tower *w, const itr_weights *weights, const itr_json *config, itr_sentence *s, const itr_tower_opts *o, itr_err *err)
@@ -190,8 +207,9 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	if (w->ops->image && itr_tower_choose_preset(w, weights, o, err) < 0)
 		return -1;
 	if (w->ops->image && w->preset->crop != w->config.image_size)
-		return itr_err_set(err, "'%s' takes pictures of %lld x %lld, the preset '%s' makes %d x %d: choose another with --preset", w->ops->name, (long long)w->config.image_size,
-		                   (long long)w->config.image_size, w->preset->name, w->preset->crop, w->preset->crop);
+		return itr_err_set(err, "'%s' takes pictures of %lld x %lld, the preset '%s' makes %d x %d: choose another with --preset",
+		                   w->ops->name, (long long)w->config.image_size, (long long)w->config.image_size, w->preset->name,
+		                   w->preset->crop, w->preset->crop);
 	if (take_sentence(w, s, o->weights, err) < 0 || (!w->ops->image && open_tokenizer(w, o->weights, o->vocabulary, s->lower, err) < 0))
 		return -1;
 	if (o->max_tokens >= 2)
@@ -216,7 +234,8 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	return read_weights(w, weights, o->threads, err);
 }
 
-/* Checkpoints of a training hold the tower below a name of their own, with heads and queues beside it. Its arrays' names are those of the usual sizes. */
+/* Checkpoints of a training hold the tower below a name of their own, with heads and queues beside it. Its arrays' names are those of the
+ * usual sizes. */
 static int find_arrays(const itr_tower_ops *ops, itr_weights *weights, itr_err *err)
 {
 	itr_tower_config usual;
@@ -245,7 +264,8 @@ static itr_tower *not_opened(const itr_tower_opts *o)
 }
 
 /* Files around the weights, then the weights, which may lie in another folder than the one named. *folder, free(): that folder or file. */
-static int open_files(const itr_tower_ops *ops, const char *path, const itr_tower_opts *o, itr_sentence *s, itr_weights **weights, itr_json **config, char **folder, itr_err *err)
+static int open_files(const itr_tower_ops *ops, const char *path, const itr_tower_opts *o, itr_sentence *s, itr_weights **weights,
+                      itr_json **config, char **folder, itr_err *err)
 {
 	char *modules = itr_tower_beside(path, "modules.json");
 	const bool read = !ops->image || modules;
@@ -253,9 +273,11 @@ static int open_files(const itr_tower_ops *ops, const char *path, const itr_towe
 	if (read && itr_sentence_read(s, path, o->prompt, o->prompt_name, err) < 0)
 		return -1;
 	if (s->folder && !itr_path_is_dir(path))
-		return itr_err_set(err, "modules.json beside it puts the weights in '%s': give the folder that holds modules.json", s->folder);
+		return itr_err_set(err, "modules.json beside it puts the weights in '%s': give the folder that holds modules.json",
+		                   s->folder);
 	*folder = itr_xstrdup(s->folder ? s->folder : path);
-	if (!(*weights = itr_weights_open(*folder, err)) || find_arrays(ops, *weights, err) < 0 || itr_sentence_append(s, *weights, err) < 0)
+	if (!(*weights = itr_weights_open(*folder, err)) || find_arrays(ops, *weights, err) < 0 ||
+	    itr_sentence_append(s, *weights, err) < 0)
 		return -1;
 	return read_beside(*folder, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, config, err);
 }
@@ -345,7 +367,7 @@ void itr_tower_describe_text(const itr_tower *w, itr_buf *b)
 		itr_buf_puts(b, ", not pooled");
 }
 
-/* --- texts ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- texts ---------------------------------------------------------------------------------------------------------------------------- */
 
 struct texts {
 	const itr_tower *w;
@@ -372,7 +394,8 @@ void itr_tower_tokenize(const itr_tower *w, const char *const *texts, int64_t n,
 {
 	if (!w->tokenizer)
 		ITR_BUG("itr_tower_tokenize: '%s' was opened without a vocabulary", w->ops->name);
-	struct texts x = { w, texts, itr_xmalloc((size_t)(n * w->max_tokens) * sizeof *x.ids), itr_xcalloc((size_t)n + 1, sizeof *x.count) };
+	struct texts x = { w, texts, itr_xmalloc((size_t)(n * w->max_tokens) * sizeof *x.ids),
+		           itr_xcalloc((size_t)n + 1, sizeof *x.count) };
 	itr_parallel_for(threads, n, encode_one, &x);
 	int64_t at = 0;
 	for (int64_t i = 0; i < n; i++) {       /* close the gaps */

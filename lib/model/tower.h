@@ -1,8 +1,8 @@
-/* tower.h - what turns pixels or token ids into vectors: CLIP's towers, ViT, BERT, ResNet, MobileNet, EfficientNet-Lite, LSTM. One tower = one file + one line in towers.def; one forward
- * for training, fine-tuning and inference.
+/* tower.h - what turns pixels or token ids into vectors: CLIP's towers, ViT, BERT, ResNet, MobileNet, EfficientNet-Lite, LSTM. One tower =
+ *one file + one line in towers.def; one forward for training, fine-tuning and inference.
  *
- *	itr_tower *w = itr_tower_open("bert", &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);      // published weights, by rename rules, strict
- *	itr_tower_freeze(w, ITR_COMPUTE_BF16, threads);                                                   // inference: packed once
+ *	itr_tower *w = itr_tower_open("bert", &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);      // published weights, by rename
+ *rules, strict itr_tower_freeze(w, ITR_COMPUTE_BF16, threads);                                                   // inference: packed once
  *	itr_tape_reset(t, step);
  *	itr_tower_out y = itr_tower_forward(t, w, &(itr_tower_in){ .n = 32, .ids = ids, .start = start });  // y.pooled (32, dim)
  */
@@ -18,7 +18,8 @@
 #include "nn/load.h"
 #include "text/tokenizer.h"
 
-/* Sizes; what a tower does not have is 0. Filled by the tower's `configure` from config.json where the weights' folder has one, from the tensors' shapes otherwise. */
+/* Sizes; what a tower does not have is 0. Filled by the tower's `configure` from config.json where the weights' folder has one, from the
+ * tensors' shapes otherwise. */
 typedef struct itr_tower_config {
 	int64_t width, layers, heads, mlp;       /* transformers: hidden size, blocks, heads, hidden size of the MLP */
 	int64_t image_size, patch;               /* pixels */
@@ -27,9 +28,11 @@ typedef struct itr_tower_config {
 	double eps;                              /* of the normalisations: never a default */
 	itr_activation activation;
 	itr_pooling pooling;
-	int64_t skip;                            /* text: first tokens of every text that take no part in the pooling: a prompt that is not to be included */
+	/* text: first tokens of every text that take no part in the pooling: a prompt that is not to be included */
+	int64_t skip;
 	itr_stages stages;                       /* what follows the pooling */
-	const char *preset;                      /* image: preprocessing that these weights were published with, where publishers differ; NULL: the tower's own */
+	/* image: preprocessing that these weights were published with, where publishers differ; NULL: the tower's own */
+	const char *preset;
 	bool batch_statistics;                   /* --bn batch: BatchNorm by the batch instead of the running statistics */
 } itr_tower_config;
 
@@ -42,7 +45,8 @@ typedef struct itr_tower_in {
 
 typedef struct itr_tower_out {
 	itr_var *pooled;                         /* (n, dim) */
-	itr_var *states;                         /* patches (n grid^2, state_dim) or tokens (start[n], state_dim), end to end; NULL unless asked for */
+	/* patches (n grid^2, state_dim) or tokens (start[n], state_dim), end to end; NULL unless asked for */
+	itr_var *states;
 } itr_tower_out;
 
 typedef struct itr_tower_ops {
@@ -51,11 +55,14 @@ typedef struct itr_tower_ops {
 	size_t size;                             /* bytes of the tower's own struct */
 	const char *preset;                      /* image towers: preprocessing (image/preset.h) */
 	const char *tokenizer;                   /* text towers: kind, "wordpiece", "clip-bpe" or "words" */
-	itr_pooling pooling;                     /* text towers: the weights' own, where their folder does not say otherwise; DEFAULT means CLS */
-	bool pools;                              /* text towers: itr_pool over its tokens, any way; otherwise CLS and MEAN are the tower's own, or there is no choice */
+	/* text towers: the weights' own, where their folder does not say otherwise; DEFAULT means CLS */
+	itr_pooling pooling;
+	/* text towers: itr_pool over its tokens, any way; otherwise CLS and MEAN are the tower's own, or there is no choice */
+	bool pools;
 	bool stops_at_end;                       /* text towers: nothing behind the first end token matters */
 	const itr_load_rule *rules;              /* published names -> ours, ending in an empty one */
-	/* Sizes. w and config_json may be NULL (random weights, true size). 0, or -1 with err: wrong weights for this tower, said by name and shape. */
+	/* Sizes. w and config_json may be NULL (random weights, true size). 0, or -1 with err: wrong weights for this tower, said by name
+	 * and shape. */
 	int (*configure)(itr_tower_config *c, const itr_weights *w, const itr_json *config_json, itr_err *err);
 	void (*init)(void *m, itr_params *p, const itr_tower_config *c);
 	itr_tower_out (*forward)(itr_tape *t, const void *m, const itr_tower_config *c, const itr_tower_in *in, bool states);
@@ -68,11 +75,14 @@ const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err);
 typedef struct itr_tower_opts {
 	const char *weights;                     /* file or folder; NULL: random, by seed */
 	const char *vocabulary;                  /* text: vocab.txt, merges; NULL: looked for in the weights' folder */
-	const char *preset;                      /* image: preprocessing by name; NULL: as the file beside the weights says, or the tower's */
+	/* image: preprocessing by name; NULL: as the file beside the weights says, or the tower's */
+	const char *preset;
 	itr_pooling pooling;
-	const char *prompt, *prompt_name;        /* text: put in front of every text, or the name of one that the weights' folder lists; NULL: the folder's default */
+	/* text: put in front of every text, or the name of one that the weights' folder lists; NULL: the folder's default */
+	const char *prompt, *prompt_name;
 	bool batch_statistics;                   /* BatchNorm by the batch while training, as config.batch_statistics */
-	itr_tokenizer *tokenizer;                /* text, without weights: this one (taken over), whose size the table then has; NULL: from `vocabulary` */
+	/* text, without weights: this one (taken over), whose size the table then has; NULL: from `vocabulary` */
+	itr_tokenizer *tokenizer;
 	int64_t max_tokens;                      /* text: cut to so many, if the tower takes more; 0: what the tower takes */
 	uint64_t seed;
 	int threads;
@@ -101,18 +111,20 @@ typedef struct itr_tower {
 itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err);
 void itr_tower_free(itr_tower *w);
 
-/* Which parts of the trained towers ([0] text, [1] image; either may be NULL) stay as they are; to be called before they are joined. `layers` is a list between commas: an array's name as
- * in the state_dict, or the beginning of some up to a dot ("layer1", "encoder.layer.0", "image_encoder.bn1"), with * ? [..] as in the shell; or a number N: everything up to the end of
- * the tower's N-th numbered block ("layer1.0", "features.3"). A BatchNorm of such a part stays on its running statistics. -1 with err: a name that no array has (those there are get
- * named), more blocks than there are, nothing left to train. */
+/* Which parts of the trained towers ([0] text, [1] image; either may be NULL) stay as they are; to be called before they are joined.
+ * `layers` is a list between commas: an array's name as in the state_dict, or the beginning of some up to a dot ("layer1",
+ * "encoder.layer.0", "image_encoder.bn1"), with * ? [..] as in the shell; or a number N: everything up to the end of the tower's N-th
+ * numbered block ("layer1.0", "features.3"). A BatchNorm of such a part stays on its running statistics. -1 with err: a name that no array
+ * has (those there are get named), more blocks than there are, nothing left to train. */
 ITR_MUST_USE int itr_towers_fix(itr_tower *const tower[2], const bool trained[2], const char *layers, itr_err *err);
 
-/* Makes a tower part of a model: its arrays are registered in p (not yet sealed) as SCOPE.name, with `trained` false as constants. After itr_params_seal and itr_params_initialise,
- * itr_tower_fill moves the values that the tower was opened with (a restored one has none) and frees their old place. The model's params then outlive the tower. */
+/* Makes a tower part of a model: its arrays are registered in p (not yet sealed) as SCOPE.name, with `trained` false as constants. After
+ * itr_params_seal and itr_params_initialise, itr_tower_fill moves the values that the tower was opened with (a restored one has none) and
+ * frees their old place. The model's params then outlive the tower. */
 void itr_tower_join(itr_tower *w, itr_params *p, const char *scope, bool trained);
 void itr_tower_fill(itr_tower *w);
-/* What a model file keeps of a tower besides its arrays and its vocabulary's bytes (itr_tokenizer_source), and the way back: a tower without arrays, to be joined. bytes: the vocabulary,
- * n 0 for none. NULL with err: an unknown name, sizes that no such tower has. */
+/* What a model file keeps of a tower besides its arrays and its vocabulary's bytes (itr_tokenizer_source), and the way back: a tower
+ * without arrays, to be joined. bytes: the vocabulary, n 0 for none. NULL with err: an unknown name, sizes that no such tower has. */
 itr_json *itr_tower_json(const itr_tower *w);
 itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabulary, size_t n, itr_err *err);
 /* Sizes that come from a file: within bounds, none that must be there is 0, heads and patches come out even. 0, or -1 with err. */

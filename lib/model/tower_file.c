@@ -37,12 +37,15 @@ void itr_tower_fill(itr_tower *w)
 	w->own = NULL;
 }
 
-/* --- sizes as JSON ------------------------------------------------------------------------------------------------------------------------ */
+/* --- sizes as JSON -------------------------------------------------------------------------------------------------------------------- */
 
-static const struct field { const char *key; size_t at; int64_t low, high; } fields[] = {
+static const struct field { const char *key; size_t at; int64_t low, high;
+} fields[] = {
 #define FIELD(name, low, high) { #name, offsetof(itr_tower_config, name), low, high }
-	FIELD(width, 0, 16384), FIELD(layers, 0, ITR_MAX_BLOCKS), FIELD(heads, 0, 256), FIELD(mlp, 0, 65536), FIELD(image_size, 0, 4096), FIELD(patch, 0, 256), FIELD(vocab, 0, 4000000),
-	FIELD(positions, 0, 65536), FIELD(types, 0, 1024), FIELD(embed_dim, 0, 16384),
+	FIELD(width, 0, 16384),     FIELD(layers, 0, ITR_MAX_BLOCKS), FIELD(heads, 0, 256),
+	FIELD(mlp, 0, 65536),       FIELD(image_size, 0, 4096),       FIELD(patch, 0, 256),
+	FIELD(vocab, 0, 4000000),   FIELD(positions, 0, 65536),       FIELD(types, 0, 1024),
+	FIELD(embed_dim, 0, 16384),
 #undef FIELD
 };
 
@@ -94,10 +97,11 @@ int itr_tower_check_sizes(const itr_tower_ops *ops, const itr_tower_config *conf
 			return itr_err_set(err, "tower '%s' cannot have '%s' = %lld", ops->name, fields[i].key, (long long)v);
 	}
 	if (ops->tokenizer && !strcmp(ops->tokenizer, "words") && (c.layers > 4 || c.heads > 2))
-		return itr_err_set(err, "tower '%s' cannot have %lld layers of %lld directions", ops->name, (long long)c.layers, (long long)c.heads);
+		return itr_err_set(err, "tower '%s' cannot have %lld layers of %lld directions", ops->name, (long long)c.layers,
+		                   (long long)c.heads);
 	if ((c.heads && c.width % c.heads) || (c.patch && c.image_size % c.patch))
-		return itr_err_set(err, "tower '%s' cannot be of width %lld with %lld heads, pictures of %lld with patches of %lld", ops->name, (long long)c.width, (long long)c.heads,
-		                   (long long)c.image_size, (long long)c.patch);
+		return itr_err_set(err, "tower '%s' cannot be of width %lld with %lld heads, pictures of %lld with patches of %lld",
+		                   ops->name, (long long)c.width, (long long)c.heads, (long long)c.image_size, (long long)c.patch);
 	if (c.activation < ITR_ACT_NONE || c.activation > ITR_ACT_QUICK_GELU || !(c.eps >= 0))
 		return itr_err_set(err, "tower '%s' cannot have activation %d with eps %g", ops->name, (int)c.activation, c.eps);
 	return 0;
@@ -134,7 +138,9 @@ static int read_rest(itr_tower *w, const itr_json *j, const void *vocabulary, si
 		w->preset = itr_json_is_object(preset) ? &w->published : itr_preset_find(itr_json_str(preset, "?"), err);
 		if (!w->preset || (w->preset == &w->published && itr_preset_from_json(preset, &w->published, err) < 0))
 			return -1;
-		return w->preset->crop == w->config.image_size ? 0 : itr_err_set(err, "the preset '%s' does not make pictures of %lld pixels", w->preset->name, (long long)w->config.image_size);
+		return w->preset->crop == w->config.image_size ? 0
+		                                               : itr_err_set(err, "the preset '%s' does not make pictures of %lld pixels",
+		                                                             w->preset->name, (long long)w->config.image_size);
 	}
 	if (w->max_tokens < 2 || !n)
 		return itr_err_set(err, n ? "tower '%s' takes no tokens" : "tower '%s' has no vocabulary", w->ops->name);
@@ -142,8 +148,10 @@ static int read_rest(itr_tower *w, const itr_json *j, const void *vocabulary, si
 	                                   &(itr_tokenizer_opts){ .rules = itr_json_str(itr_json_get(j, "tokenizer_rules"), "{}") }, err);
 	if (!w->tokenizer)
 		return -1;
-	return itr_tokenizer_size(w->tokenizer) <= w->config.vocab ? 0 : itr_err_set(err, "the vocabulary has %lld tokens, the tower a table of %lld",
-	                                                                               (long long)itr_tokenizer_size(w->tokenizer), (long long)w->config.vocab);
+	return itr_tokenizer_size(w->tokenizer) <= w->config.vocab
+	               ? 0
+	               : itr_err_set(err, "the vocabulary has %lld tokens, the tower a table of %lld",
+	                             (long long)itr_tokenizer_size(w->tokenizer), (long long)w->config.vocab);
 }
 
 itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabulary, size_t n, itr_err *err)

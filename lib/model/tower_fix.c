@@ -9,7 +9,8 @@
 
 static const char *const scope[2] = { "text_encoder", "image_encoder" };
 
-/* Length of the name's block, up to its first part that is a number: "layer1.0", "features.3", "encoder.layer.11"; 0: it belongs to none. */
+/* Length of the name's block, up to its first part that is a number: "layer1.0", "features.3", "encoder.layer.11"; 0: it belongs to none.
+ */
 static size_t block_length(const char *name)
 {
 	for (const char *part = name; part; part = strchr(part, '.') ? strchr(part, '.') + 1 : NULL) {
@@ -20,7 +21,8 @@ static size_t block_length(const char *name)
 	return 0;
 }
 
-/* Everything up to the end of the count-th block: arrays are registered in the order in which the forward pass meets them. The number of blocks there are. */
+/* Everything up to the end of the count-th block: arrays are registered in the order in which the forward pass meets them. The number of
+ * blocks there are. */
 static int64_t fix_blocks(itr_tower *w, int64_t count)
 {
 	const char *now = "";
@@ -88,7 +90,8 @@ static int nothing_means(itr_tower *const tower[2], const bool trained[2], const
 	for (int side = 0; side < 2; side++)
 		if (tower[side] && trained[side])
 			list_parts(tower[side], &b);
-	const int rc = itr_err_set(err, "--freeze-layers: no array of the trained towers is called '%s' or lies below it; there are %.700s", pattern, itr_buf_str(&b));
+	const int rc = itr_err_set(err, "--freeze-layers: no array of the trained towers is called '%s' or lies below it; there are %.700s",
+	                           pattern, itr_buf_str(&b));
 	itr_buf_free(&b);
 	return rc;
 }
@@ -101,9 +104,12 @@ static int fix_first(itr_tower *const tower[2], const bool trained[2], const cha
 	for (int side = 0; side < 2; side++) {
 		const int64_t blocks = tower[side] && trained[side] ? fix_blocks(tower[side], count) : count;
 		if (blocks == 0)
-			return itr_err_set(err, "--freeze-layers %s: '%s' has no numbered blocks, give names: its parts are 'embedding' and 'lstm'", digits, tower[side]->ops->name);
+			return itr_err_set(
+				err, "--freeze-layers %s: '%s' has no numbered blocks, give names: its parts are 'embedding' and 'lstm'",
+				digits, tower[side]->ops->name);
 		if (count > blocks)
-			return itr_err_set(err, "--freeze-layers %s: '%s' has %lld blocks", digits, tower[side]->ops->name, (long long)blocks);
+			return itr_err_set(err, "--freeze-layers %s: '%s' has %lld blocks", digits, tower[side]->ops->name,
+			                   (long long)blocks);
 	}
 	return 0;
 }
@@ -113,7 +119,10 @@ static int something_is_left(const itr_tower *w, int side, itr_err *err)
 	for (int64_t i = 0; i < itr_params_count(w->params); i++)
 		if (!w->fixed[i] && !itr_params_at(w->params, i)->frozen)
 			return 0;
-	return itr_err_set(err, "--freeze-layers leaves nothing of '%s' to train: without '%s' in --finetune its vectors would be made once, which is faster", w->ops->name, side ? "image" : "text");
+	return itr_err_set(err,
+	                   "--freeze-layers leaves nothing of '%s' to train: without '%s' in --finetune its vectors would be made once, "
+	                   "which is faster",
+	                   w->ops->name, side ? "image" : "text");
 }
 
 int itr_towers_fix(itr_tower *const tower[2], const bool trained[2], const char *layers, itr_err *err)

@@ -10,7 +10,8 @@
 int itr_blocks_check(const itr_tower_config *c, const char *name, itr_err *err)
 {
 	if (c->layers < 1 || c->layers > ITR_MAX_BLOCKS || c->heads < 1 || c->width < 1 || c->width % c->heads)
-		return itr_err_set(err, "%s of %lld blocks, width %lld and %lld heads: not a size that works", name, (long long)c->layers, (long long)c->width, (long long)c->heads);
+		return itr_err_set(err, "%s of %lld blocks, width %lld and %lld heads: not a size that works", name, (long long)c->layers,
+		                   (long long)c->width, (long long)c->heads);
 	return 0;
 }
 
@@ -30,7 +31,8 @@ void itr_blocks_init(itr_block *b, itr_params *p, const char *prefix, const itr_
 	}
 }
 
-static itr_var *block(itr_tape *t, const itr_block *b, const itr_tower_config *c, itr_var *x, const itr_sequences *s, const int64_t *rows, int64_t n_rows)
+static itr_var *block(itr_tape *t, const itr_block *b, const itr_tower_config *c, itr_var *x, const itr_sequences *s, const int64_t *rows,
+                      int64_t n_rows)
 {
 	itr_var *h = itr_linear(t, &b->qkv, s->norm_after ? x : itr_layernorm(t, &b->norm1, x));
 	h = itr_attention(t, h, s->start, s->n, c->heads, s->causal);
@@ -47,7 +49,8 @@ static itr_var *block(itr_tape *t, const itr_block *b, const itr_tower_config *c
 	return itr_linear_add(t, &b->fc2, h, x);
 }
 
-itr_var *itr_blocks(itr_tape *t, const itr_block *b, const itr_tower_config *c, itr_var *x, const itr_sequences *s, const int64_t *rows, int64_t n_rows)
+itr_var *itr_blocks(itr_tape *t, const itr_block *b, const itr_tower_config *c, itr_var *x, const itr_sequences *s, const int64_t *rows,
+                    int64_t n_rows)
 {
 	for (int64_t i = 0; i < c->layers; i++) {
 		itr_scope scope = itr_scope_begin(t);
@@ -106,7 +109,10 @@ int64_t itr_weights_layers(const itr_weights *w, const char *prefix, const char 
 
 int itr_activation_named(const char *name, itr_activation *a, itr_err *err)
 {
-	static const struct { const char *name; itr_activation a; } known[] = { { "gelu", ITR_ACT_GELU }, { "quick_gelu", ITR_ACT_QUICK_GELU }, { "relu", ITR_ACT_RELU } };
+	static const struct {
+		const char *name;
+		itr_activation a;
+	} known[] = { { "gelu", ITR_ACT_GELU }, { "quick_gelu", ITR_ACT_QUICK_GELU }, { "relu", ITR_ACT_RELU } };
 	for (int i = 0; i < ITR_LEN(known); i++)
 		if (!strcmp(name, known[i].name)) {
 			*a = known[i].a;

@@ -1,4 +1,5 @@
-/* transformer.h - the encoder block that CLIP, ViT and BERT share; inside of model. Tokens of all sequences lie end to end (autograd/ops.h). */
+/* transformer.h - the encoder block that CLIP, ViT and BERT share; inside of model. Tokens of all sequences lie end to end
+ * (autograd/ops.h). */
 #ifndef ITR_MODEL_TRANSFORMER_H
 #define ITR_MODEL_TRANSFORMER_H
 
@@ -24,17 +25,20 @@ typedef struct itr_sequences {
 	bool causal, norm_after;         /* norm_after: as BERT (the original transformer); otherwise before each half, as CLIP and ViT */
 } itr_sequences;
 
-/* All blocks. x (N, width). rows (n_rows), or NULL for all: the last block gives only these rows, which is the same numbers for less work (keys and values are needed of every token,
- * the rest of the block is not). */
-itr_var *itr_blocks(itr_tape *t, const itr_block *b, const itr_tower_config *c, itr_var *x, const itr_sequences *s, const int64_t *rows, int64_t n_rows);
+/* All blocks. x (N, width). rows (n_rows), or NULL for all: the last block gives only these rows, which is the same numbers for less work
+ * (keys and values are needed of every token, the rest of the block is not). */
+itr_var *itr_blocks(itr_tape *t, const itr_block *b, const itr_tower_config *c, itr_var *x, const itr_sequences *s, const int64_t *rows,
+                    int64_t n_rows);
 
-/* (n, size, size, 3) pixels -> tokens of n sequences of 1 + grid^2: class token, then the patches, positions added. patch->weight (width, patch^2 3), channels last. */
+/* (n, size, size, 3) pixels -> tokens of n sequences of 1 + grid^2: class token, then the patches, positions added. patch->weight (width,
+ * patch^2 3), channels last. */
 typedef struct itr_patch_embedding {
 	itr_linear_layer patch;
 	itr_param *class_token, *positions;      /* (1, width), (1 + grid^2, width) */
 } itr_patch_embedding;
 itr_var *itr_patch_tokens(itr_tape *t, const itr_patch_embedding *e, const itr_tower_config *c, const itr_tower_in *in);
-/* start (n + 1) of sequences of equal length, and the row of each one's first token (n): written behind each other, 2 n + 1 numbers; free(). */
+/* start (n + 1) of sequences of equal length, and the row of each one's first token (n): written behind each other, 2 n + 1 numbers;
+ * free(). */
 int64_t *itr_equal_starts(int64_t n, int64_t length);
 /* (n length, D) -> its rows but the first of each sequence. */
 itr_var *itr_without_first(itr_tape *t, itr_var *x, int64_t n, int64_t length);

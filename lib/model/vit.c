@@ -1,4 +1,5 @@
-/* ViT as torchvision, timm and transformers publish it: class token, pre-norm blocks, norm at the end. Parameters are called as timm's. Source: Dosovitskiy et al. 2021. */
+/* ViT as torchvision, timm and transformers publish it: class token, pre-norm blocks, norm at the end. Parameters are called as timm's.
+ * Source: Dosovitskiy et al. 2021. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -43,27 +44,41 @@ static const itr_load_rule rules[] = {
 	{ "layernorm.*", "norm.*", 0, 0, 0 },
 	{ "pooler.**", NULL, 0, 0, 0 },
 	{ "classifier.**", NULL, 0, 0, 0 },
-	{ 0 }
+	{ 0 },
 };
 
-/* The published name of the patch convolution tells the publisher. eps is part of each publisher's definition of the model: 1e-6 in torchvision and timm; transformers' stands in config.json. */
-static const char *const conv_names[] = { "patch_embed.proj.weight", "conv_proj.weight", "embeddings.patch_embeddings.projection.weight", "vit.embeddings.patch_embeddings.projection.weight" };
-static const char *const block_names[][2] = { { "blocks.", ".norm1.weight" }, { "encoder.layers.encoder_layer_", ".ln_1.weight" }, { "encoder.layer.", ".layernorm_before.weight" },
-	{ "vit.encoder.layer.", ".layernorm_before.weight" } };
+/* The published name of the patch convolution tells the publisher. eps is part of each publisher's definition of the model: 1e-6 in
+ * torchvision and timm; transformers' stands in config.json. */
+static const char *const conv_names[] = { "patch_embed.proj.weight", "conv_proj.weight", "embeddings.patch_embeddings.projection.weight",
+	                                  "vit.embeddings.patch_embeddings.projection.weight" };
+static const char *const block_names[][2] = { { "blocks.", ".norm1.weight" },
+	                                      { "encoder.layers.encoder_layer_", ".ln_1.weight" },
+	                                      { "encoder.layer.", ".layernorm_before.weight" },
+	                                      { "vit.encoder.layer.", ".layernorm_before.weight" } };
 
 static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *j, int64_t patch, itr_err *err)
 {
-	*c = (itr_tower_config){ .width = 768, .layers = 12, .heads = 12, .mlp = 3072, .image_size = 224, .patch = patch, .eps = 1e-6, .activation = ITR_ACT_GELU };
+	*c = (itr_tower_config){ .width = 768,
+		                 .layers = 12,
+		                 .heads = 12,
+		                 .mlp = 3072,
+		                 .image_size = 224,
+		                 .patch = patch,
+		                 .eps = 1e-6,
+		                 .activation = ITR_ACT_GELU };
 	if (!w)
 		return 0;
 	int k = 0;
 	while (k < ITR_LEN(conv_names) && !itr_weights_find(w, conv_names[k]))
 		k++;
 	if (k == ITR_LEN(conv_names))
-		return itr_err_set(err, "these are not a ViT's weights: there is none of '%s' (timm), '%s' (torchvision), '%s' (transformers)", conv_names[0], conv_names[1], conv_names[2]);
+		return itr_err_set(err,
+		                   "these are not a ViT's weights: there is none of '%s' (timm), '%s' (torchvision), '%s' (transformers)",
+		                   conv_names[0], conv_names[1], conv_names[2]);
 	const itr_weight *conv = itr_weights_find(w, conv_names[k]);
 	if (conv->rank != 4 || conv->shape[2] != patch)
-		return itr_err_set(err, "these are the weights of a ViT with patches of %lld: this encoder has %lld", (long long)(conv->rank == 4 ? conv->shape[2] : 0), (long long)patch);
+		return itr_err_set(err, "these are the weights of a ViT with patches of %lld: this encoder has %lld",
+		                   (long long)(conv->rank == 4 ? conv->shape[2] : 0), (long long)patch);
 	c->width = conv->shape[0];
 	c->layers = itr_weights_layers(w, block_names[k][0], block_names[k][1]);
 	c->heads = c->width / 64;
@@ -94,7 +109,8 @@ static void init(void *tower, itr_params *p, const itr_tower_config *c)
 	int64_t grid = c->image_size / c->patch;
 	itr_linear_init(&m->embedding.patch, p, "patch_embed.proj", 3 * c->patch * c->patch, c->width, true);
 	m->embedding.class_token = itr_params_add(p, "", "cls_token", 2, (int64_t[]){ 1, c->width }, ITR_INIT_NORMAL, 0.02, true);
-	m->embedding.positions = itr_params_add(p, "", "pos_embed", 2, (int64_t[]){ grid * grid + 1, c->width }, ITR_INIT_NORMAL, 0.02, true);
+	m->embedding.positions =
+		itr_params_add(p, "", "pos_embed", 2, (int64_t[]){ grid * grid + 1, c->width }, ITR_INIT_NORMAL, 0.02, true);
 	itr_blocks_init(m->block, p, "blocks", &names, c);
 	itr_layernorm_init(&m->norm, p, "norm", c->width, c->eps);
 }
@@ -102,12 +118,14 @@ static void init(void *tower, itr_params *p, const itr_tower_config *c)
 static itr_tower_out forward(itr_tape *t, const void *tower, const itr_tower_config *c, const itr_tower_in *in, bool states)
 {
 	const struct vit *m = tower;
-	int64_t grid = c->image_size / c->patch, length = grid * grid + 1, *start = itr_equal_starts(in->n, length), *first = start + in->n + 1;
+	int64_t grid = c->image_size / c->patch, length = grid * grid + 1, *start = itr_equal_starts(in->n, length),
+		*first = start + in->n + 1;
 	itr_scope scope = itr_scope_begin(t);
 	itr_var *x = itr_scope_end(t, scope, itr_patch_tokens(t, &m->embedding, c, in));
 	x = itr_blocks(t, m->block, c, x, &(itr_sequences){ .start = start, .n = in->n }, states ? NULL : first, in->n);
 	x = itr_layernorm(t, &m->norm, x);
-	itr_tower_out out = { .states = states ? itr_without_first(t, x, in->n, length) : NULL, .pooled = states ? itr_gather(t, x, first, in->n) : x };
+	itr_tower_out out = { .states = states ? itr_without_first(t, x, in->n, length) : NULL,
+		              .pooled = states ? itr_gather(t, x, first, in->n) : x };
 	free(start);
 	return out;
 }
@@ -121,8 +139,16 @@ static void sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_
 static int configure_b16(itr_tower_config *c, const itr_weights *w, const itr_json *j, itr_err *err) { return configure(c, w, j, 16, err); }
 static int configure_b32(itr_tower_config *c, const itr_weights *w, const itr_json *j, itr_err *err) { return configure(c, w, j, 32, err); }
 
-#define VIT(symbol, shown, about, conf) \
-	const itr_tower_ops itr_tower_##symbol = { .name = shown, .summary = about, .image = true, .size = sizeof(struct vit), .preset = "imagenet", .rules = rules, .configure = conf, \
-		.init = init, .forward = forward, .sizes = sizes }
+#define VIT(symbol, shown, about, conf)                                                                                                    \
+	const itr_tower_ops itr_tower_##symbol = { .name = shown,                                                                          \
+		                                   .summary = about,                                                                       \
+		                                   .image = true,                                                                          \
+		                                   .size = sizeof(struct vit),                                                             \
+		                                   .preset = "imagenet",                                                                   \
+		                                   .rules = rules,                                                                         \
+		                                   .configure = conf,                                                                      \
+		                                   .init = init,                                                                           \
+		                                   .forward = forward,                                                                     \
+		                                   .sizes = sizes }
 VIT(vit_b16, "vit-b16", "ViT-B/16 (torchvision, timm, transformers), 768 pooled, 14x14 patches", configure_b16);
 VIT(vit_b32, "vit-b32", "ViT-B/32 (torchvision, timm, transformers), 768 pooled, 7x7 patches", configure_b32);

@@ -1,6 +1,7 @@
-/* One loop over libcurl's multi handle. A job occupies a slot from `next` to `done`: WAITING (for its time, its host, a free connection) -> ACTIVE
- * -> FINISHING (hash, check, fsync, rename in a helper thread) -> done; a failed attempt goes back to WAITING. The number of slots bounds memory
- * and open files; they are more than the connections so that jobs which wait for their next attempt do not block the others. */
+/* One loop over libcurl's multi handle. A job occupies a slot from `next` to `done`: WAITING (for its time, its host, a free connection) ->
+ * ACTIVE
+ * -> FINISHING (hash, check, fsync, rename in a helper thread) -> done; a failed attempt goes back to WAITING. The number of slots bounds
+ * memory and open files; they are more than the connections so that jobs which wait for their next attempt do not block the others. */
 #include "net/http_client.h"
 
 #include <curl/curl.h>
@@ -21,7 +22,8 @@
 #include "net/workers.h"
 
 enum { FINISHERS = 8, MAX_HOSTS = 64, MAX_IDLE_BODY = 256 << 10 };
-static const int64_t PROGRESS = 1 << 20;        /* an attempt that brought that much does not count as a failure, as long as its bytes are kept */
+/* an attempt that brought that much does not count as a failure, as long as its bytes are kept */
+static const int64_t PROGRESS = 1 << 20;
 static const int64_t MEMORY_CAP = 64 << 20;
 
 typedef enum { FREE, WAITING, ACTIVE, FINISHING } slot_state;
@@ -278,12 +280,13 @@ static void give_up(slot *s, itr_http_reason reason, const char *message)
 	s->res.reason = reason;
 	snprintf(s->res.message, sizeof s->res.message, "%s", message);
 	if (s->open)
-		itr_http_part_drop(&s->part, reason != ITR_HTTP_STATUS && reason != ITR_HTTP_CONTENT && reason != ITR_HTTP_CHECKSUM && reason != ITR_HTTP_TOO_LARGE);
+		itr_http_part_drop(&s->part, reason != ITR_HTTP_STATUS && reason != ITR_HTTP_CONTENT && reason != ITR_HTTP_CHECKSUM &&
+		                                     reason != ITR_HTTP_TOO_LARGE);
 	report(s);
 }
 
-/* Without a network, or with a wrong name, the answer is known after the first try: a host that never said anything is asked twice more (once, if it
- * took its time about it), not for minutes, and then not once for each of 118,000 pictures. */
+/* Without a network, or with a wrong name, the answer is known after the first try: a host that never said anything is asked twice more
+ * (once, if it took its time about it), not for minutes, and then not once for each of 118,000 pictures. */
 static int retries_of(slot *s, itr_http_reason reason, const char *message)
 {
 	int most = s->client->o.retries;
@@ -305,12 +308,14 @@ static void again(slot *s, itr_http_reason reason, const char *message, double r
 		forgive(s);
 	if (s->failures >= retries_of(s, reason, message) || c->fatal) {
 		char text[sizeof s->res.message];
-		snprintf(text, sizeof text, "%s%s%s", message, s->refusal ? "; the server does not continue what broke off: " : "", s->refusal ? s->refusal : "");
+		snprintf(text, sizeof text, "%s%s%s", message, s->refusal ? "; the server does not continue what broke off: " : "",
+		         s->refusal ? s->refusal : "");
 		give_up(s, reason, text);
 		return;
 	}
 	s->failures++;
-	double now = itr_clock_now(), wait = itr_http_backoff(s->failures, c->o.backoff, c->o.backoff_max, itr_rng_random(&c->rng), retry_after, c->o.retry_after_max);
+	double now = itr_clock_now(), wait = itr_http_backoff(s->failures, c->o.backoff, c->o.backoff_max, itr_rng_random(&c->rng),
+	                                                      retry_after, c->o.retry_after_max);
 	s->due = now + wait;
 	if (retry_after >= 0)
 		s->host->not_before = ITR_MAX(s->host->not_before, s->due);
@@ -332,14 +337,18 @@ static itr_http_reason reason_of(const slot *s, CURLcode code)
 		curl_easy_getinfo(s->easy, CURLINFO_REDIRECT_COUNT, &redirects);
 		return redirects || s->answer.status ? ITR_HTTP_REDIRECT : ITR_HTTP_URL;
 	case CURLE_FILE_COULDNT_READ_FILE: return ITR_HTTP_FILE;
-	case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE: case CURLE_SSL_CERTPROBLEM: return ITR_HTTP_TLS;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM: return ITR_HTTP_TLS;
 	default: return ITR_HTTP_BROKEN;
 	}
 }
 
 static bool worth_another(itr_http_reason reason)
 {
-	return reason == ITR_HTTP_DNS || reason == ITR_HTTP_CONNECT || reason == ITR_HTTP_TIMEOUT || reason == ITR_HTTP_TRUNCATED || reason == ITR_HTTP_BROKEN;
+	return reason == ITR_HTTP_DNS || reason == ITR_HTTP_CONNECT || reason == ITR_HTTP_TIMEOUT || reason == ITR_HTTP_TRUNCATED ||
+	       reason == ITR_HTTP_BROKEN;
 }
 
 static void broke_off(slot *s, CURLcode code)
@@ -396,9 +405,11 @@ static void ended(slot *s, CURLcode code)
 	if (s->disk) {
 		give_up(s, ITR_HTTP_DISK, s->err.msg);
 	} else if (s->too_large) {
-		snprintf(text, sizeof text, "larger than the %lld bytes allowed", (long long)ITR_MIN(cap_of(s), s->job.length > 0 ? s->job.length : INT64_MAX));
+		snprintf(text, sizeof text, "larger than the %lld bytes allowed",
+		         (long long)ITR_MIN(cap_of(s), s->job.length > 0 ? s->job.length : INT64_MAX));
 		give_up(s, ITR_HTTP_TOO_LARGE, text);
-	} else if (!s->decided || (code != CURLE_OK && (s->action == ITR_HTTP_TAKE || s->action == ITR_HTTP_APPEND) && s->part.have != wanted(s))) {
+	} else if (!s->decided ||
+	           (code != CURLE_OK && (s->action == ITR_HTTP_TAKE || s->action == ITR_HTTP_APPEND) && s->part.have != wanted(s))) {
 		broke_off(s, code);
 	} else if (s->action == ITR_HTTP_TAKE || s->action == ITR_HTTP_APPEND || s->action == ITR_HTTP_COMPLETE) {
 		body_ended(s);

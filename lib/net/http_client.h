@@ -7,12 +7,12 @@
  *	itr_http_free(c);
  *
  * A body is written to TARGET.part, hashed while it is written, and becomes TARGET by rename only after its length, its SHA-256 (if one is
- * expected) and the caller's check have passed and it was fsynced. An attempt that breaks off is continued with Range/If-Range in this process;
- * a part of 4 MiB and more is kept with its validators (TARGET.part.meta) and continued by the next process. The rules are in http_policy.h.
- * Each MiB that is kept sets the count of failed attempts back, on a server that continues what it broke off; where it refuses to, what came is dropped and
- * every attempt counts again: never more than 1 + retries of them, unless bytes were kept.
- * Failures of single jobs are results, not errors; itr_http_run fails only for what stops all of them (a full disk).
- * http, https and file URLs; a redirect never leads to file:, nor from https to http. Proxies as curl: the environment, or opts.proxy.
+ * expected) and the caller's check have passed and it was fsynced. An attempt that breaks off is continued with Range/If-Range in this
+ *process; a part of 4 MiB and more is kept with its validators (TARGET.part.meta) and continued by the next process. The rules are in
+ *http_policy.h. Each MiB that is kept sets the count of failed attempts back, on a server that continues what it broke off; where it
+ *refuses to, what came is dropped and every attempt counts again: never more than 1 + retries of them, unless bytes were kept. Failures of
+ *single jobs are results, not errors; itr_http_run fails only for what stops all of them (a full disk). http, https and file URLs; a
+ *redirect never leads to file:, nor from https to http. Proxies as curl: the environment, or opts.proxy.
  */
 #ifndef ITR_NET_HTTP_CLIENT_H
 #define ITR_NET_HTTP_CLIENT_H
@@ -52,14 +52,31 @@ typedef struct itr_http_job {
 	int64_t first, length;          /* a slice: length > 0 bytes from `first`; length < 0: the last -length bytes; 0: the whole file */
 	int64_t max_bytes;              /* refused beyond; 0: 64 MiB for memory, no cap for a file */
 	const char *sha256;             /* expected, 64 hex digits; NULL: any (copied) */
-	/* Looks at the finished part before it gets its name: 0, or -1 with the reason. Called from a helper thread, several at once. May be NULL. */
+	/* Looks at the finished part before it gets its name: 0, or -1 with the reason. Called from a helper thread, several at once. May
+	 * be NULL. */
 	int (*check)(const struct itr_http_job *job, const char *path, itr_err *err);
 	void *user;
 } itr_http_job;
 
 typedef enum {
-	ITR_HTTP_OK, ITR_HTTP_STATUS, ITR_HTTP_DNS, ITR_HTTP_CONNECT, ITR_HTTP_TIMEOUT, ITR_HTTP_BROKEN, ITR_HTTP_TRUNCATED, ITR_HTTP_TOO_LARGE,
-	ITR_HTTP_RANGES, ITR_HTTP_NOT_CONTINUED, ITR_HTTP_CONTENT, ITR_HTTP_CHECKSUM, ITR_HTTP_TLS, ITR_HTTP_REDIRECT, ITR_HTTP_FILE, ITR_HTTP_URL, ITR_HTTP_DISK, ITR_HTTP_INTERRUPTED
+	ITR_HTTP_OK,
+	ITR_HTTP_STATUS,
+	ITR_HTTP_DNS,
+	ITR_HTTP_CONNECT,
+	ITR_HTTP_TIMEOUT,
+	ITR_HTTP_BROKEN,
+	ITR_HTTP_TRUNCATED,
+	ITR_HTTP_TOO_LARGE,
+	ITR_HTTP_RANGES,
+	ITR_HTTP_NOT_CONTINUED,
+	ITR_HTTP_CONTENT,
+	ITR_HTTP_CHECKSUM,
+	ITR_HTTP_TLS,
+	ITR_HTTP_REDIRECT,
+	ITR_HTTP_FILE,
+	ITR_HTTP_URL,
+	ITR_HTTP_DISK,
+	ITR_HTTP_INTERRUPTED
 } itr_http_reason;
 
 typedef struct itr_http_result {
@@ -80,7 +97,8 @@ const char *itr_http_reason_name(const itr_http_result *r, char buf[32]);
 
 typedef struct itr_http_source {
 	void *ctx;
-	int (*next)(void *ctx, itr_http_job *job);      /* 1: *job is filled (it came zeroed); 0: there are no more. Strings need to live until it returns */
+	/* 1: *job is filled (it came zeroed); 0: there are no more. Strings need to live until it returns */
+	int (*next)(void *ctx, itr_http_job *job);
 	void (*done)(void *ctx, const itr_http_job *job, const itr_http_result *r);     /* in the caller's thread, in order of completion */
 	void (*tick)(void *ctx, int64_t received);      /* a few times a second with the body bytes so far; may be NULL */
 } itr_http_source;
@@ -89,15 +107,15 @@ typedef struct itr_http_source {
 itr_http *itr_http_new(const itr_http_opts *o, itr_err *err);
 void itr_http_free(itr_http *c);
 
-/* Runs until the source is empty. 0 even if jobs failed; -1 with err when the disk is full or not writable, or when interrupted ("interrupted"). Every job
- * that `next` handed out has had its `done`. */
+/* Runs until the source is empty. 0 even if jobs failed; -1 with err when the disk is full or not writable, or when interrupted
+ * ("interrupted"). Every job that `next` handed out has had its `done`. */
 ITR_MUST_USE int itr_http_run(itr_http *c, const itr_http_source *s, itr_err *err);
 
 /* One job. 0 and *r, or -1 with err "cannot fetch 'URL': reason" (and *r). */
 ITR_MUST_USE int itr_http_fetch(itr_http *c, const itr_http_job *job, itr_http_result *r, itr_err *err);
 
-/* The address of a file below a folder: base + "/" + name, with exactly one slash. base is a URL as it is; of name, a path, what a URL cannot hold as
- * it is ('#', '?', '%', spaces, bytes beyond ASCII) is percent-encoded (RFC 3986, section 2.1). The caller frees. */
+/* The address of a file below a folder: base + "/" + name, with exactly one slash. base is a URL as it is; of name, a path, what a URL
+ * cannot hold as it is ('#', '?', '%', spaces, bytes beyond ASCII) is percent-encoded (RFC 3986, section 2.1). The caller frees. */
 char *itr_http_join(const char *base, const char *name);
 
 #endif

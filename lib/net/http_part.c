@@ -17,7 +17,8 @@
 static void meta_write(itr_http_part *p)
 {
 	itr_buf b = ITR_BUF_INIT;
-	itr_buf_printf(&b, "itr-part 1 %lld %lld %lld\n%s\n%s\n%s\n", (long long)p->first, (long long)p->length, (long long)p->total, p->url, p->etag, p->modified);
+	itr_buf_printf(&b, "itr-part 1 %lld %lld %lld\n%s\n%s\n%s\n", (long long)p->first, (long long)p->length, (long long)p->total,
+	               p->url, p->etag, p->modified);
 	if (itr_atomic_write(p->meta, b.data, b.len, NULL) == 0)        /* without it the part is only not resumed */
 		p->meta_written = true;
 	itr_buf_free(&b);
@@ -36,7 +37,8 @@ static bool meta_read(itr_http_part *p)
 		line[i] = strsep(&save, "\n");
 		ok = line[i] && save;           /* a line without its end was cut off */
 	}
-	ok = ok && strcmp(line[1], p->url) == 0 && strlen(line[2]) < sizeof p->etag && strlen(line[3]) < sizeof p->modified && (*line[2] || *line[3]);
+	ok = ok && strcmp(line[1], p->url) == 0 && strlen(line[2]) < sizeof p->etag && strlen(line[3]) < sizeof p->modified &&
+	     (*line[2] || *line[3]);
 	if (ok) {
 		p->total = total;
 		snprintf(p->etag, sizeof p->etag, "%s", line[2]);

@@ -169,7 +169,8 @@ static itr_http_action partial(const itr_http_request *q, const itr_http_respons
 	if (q->have > 0 && (changed(q, r) || (q->total >= 0 && r->total >= 0 && q->total != r->total)))
 		return ITR_HTTP_RESTART;
 	if (q->length < 0)
-		return r->total >= 0 && r->last == r->total - 1 && r->first == ITR_MAX(0, r->total + q->length) ? ITR_HTTP_TAKE : ITR_HTTP_NO_RANGES;
+		return r->total >= 0 && r->last == r->total - 1 && r->first == ITR_MAX(0, r->total + q->length) ? ITR_HTTP_TAKE
+		                                                                                                : ITR_HTTP_NO_RANGES;
 	if (r->first != q->base + q->have)
 		return q->length ? ITR_HTTP_NO_RANGES : ITR_HTTP_RESTART;
 	if (q->length > 0 ? r->last != q->base + q->length - 1 : r->total >= 0 && r->last != r->total - 1)
@@ -205,8 +206,9 @@ const char *itr_http_refusal(const itr_http_request *q, const itr_http_response 
 		return "it sends the whole file from the start";
 	if (!r->has_range || r->first < 0)
 		return "it sends a part of the file (206) without saying which (Content-Range)";
-	return changed(q, r) || (q->total >= 0 && r->total >= 0 && q->total != r->total) ? "the file is another one now (ETag, date or size)"
-	                                                                                 : "it sends other bytes than those asked for (Content-Range)";
+	return changed(q, r) || (q->total >= 0 && r->total >= 0 && q->total != r->total)
+	               ? "the file is another one now (ETag, date or size)"
+	               : "it sends other bytes than those asked for (Content-Range)";
 }
 
 void itr_http_range_value(const itr_http_request *q, char out[64])

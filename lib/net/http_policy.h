@@ -1,6 +1,6 @@
 /* http_policy.h - what to do with an answer: pure decisions, no sockets and no files, so that every case has a unit test.
- * Sources: RFC 9110 (ranges 14, conditions 13.1.5, Retry-After 10.2.3), RFC 6585 (429); the defects behind the rules: curl #1163, #2288, #6740, #12174
- * (an error page appended to a resumed file, 416 on a finished one). */
+ * Sources: RFC 9110 (ranges 14, conditions 13.1.5, Retry-After 10.2.3), RFC 6585 (429); the defects behind the rules: curl #1163, #2288,
+ * #6740, #12174 (an error page appended to a resumed file, 416 on a finished one). */
 #ifndef ITR_NET_HTTP_POLICY_H
 #define ITR_NET_HTTP_POLICY_H
 
@@ -49,7 +49,8 @@ typedef enum {
 
 itr_http_action itr_http_decide(const itr_http_request *q, const itr_http_response *r);
 
-/* Why an answer cannot be joined to what is there: words for a message, static. Of use for ITR_HTTP_RESTART, and for ITR_HTTP_TAKE with have > 0. */
+/* Why an answer cannot be joined to what is there: words for a message, static. Of use for ITR_HTTP_RESTART, and for ITR_HTTP_TAKE with
+ * have > 0. */
 const char *itr_http_refusal(const itr_http_request *q, const itr_http_response *r);
 
 /* Is a Range header needed, and with what value? "" when the whole file is wanted from its start. */

@@ -34,10 +34,23 @@ const char *itr_http_opts_check(const itr_http_opts *o)
 const char *itr_http_reason_name(const itr_http_result *r, char buf[32])
 {
 	static const char *const names[] = {
-		[ITR_HTTP_OK] = "ok", [ITR_HTTP_DNS] = "unknown-host", [ITR_HTTP_CONNECT] = "no-connection", [ITR_HTTP_TIMEOUT] = "timeout",
-		[ITR_HTTP_BROKEN] = "broken-off", [ITR_HTTP_TRUNCATED] = "truncated", [ITR_HTTP_TOO_LARGE] = "too-large", [ITR_HTTP_RANGES] = "no-ranges", [ITR_HTTP_NOT_CONTINUED] = "not-continued",
-		[ITR_HTTP_CONTENT] = "wrong-content", [ITR_HTTP_CHECKSUM] = "wrong-checksum", [ITR_HTTP_TLS] = "tls", [ITR_HTTP_REDIRECT] = "redirect",
-		[ITR_HTTP_FILE] = "no-file", [ITR_HTTP_URL] = "bad-url", [ITR_HTTP_DISK] = "disk", [ITR_HTTP_INTERRUPTED] = "interrupted",
+		[ITR_HTTP_OK] = "ok",
+		[ITR_HTTP_DNS] = "unknown-host",
+		[ITR_HTTP_CONNECT] = "no-connection",
+		[ITR_HTTP_TIMEOUT] = "timeout",
+		[ITR_HTTP_BROKEN] = "broken-off",
+		[ITR_HTTP_TRUNCATED] = "truncated",
+		[ITR_HTTP_TOO_LARGE] = "too-large",
+		[ITR_HTTP_RANGES] = "no-ranges",
+		[ITR_HTTP_NOT_CONTINUED] = "not-continued",
+		[ITR_HTTP_CONTENT] = "wrong-content",
+		[ITR_HTTP_CHECKSUM] = "wrong-checksum",
+		[ITR_HTTP_TLS] = "tls",
+		[ITR_HTTP_REDIRECT] = "redirect",
+		[ITR_HTTP_FILE] = "no-file",
+		[ITR_HTTP_URL] = "bad-url",
+		[ITR_HTTP_DISK] = "disk",
+		[ITR_HTTP_INTERRUPTED] = "interrupted",
 	};
 	if (r->reason == ITR_HTTP_STATUS)
 		snprintf(buf, 32, "http-%ld", r->status);

@@ -1,5 +1,5 @@
-/* workers.h - a few threads that do what blocks (fsync, looking into a file) so that the loop over the sockets does not wait. Private to net.
- * Items are the caller's pointers; between push and take they belong to the threads. */
+/* workers.h - a few threads that do what blocks (fsync, looking into a file) so that the loop over the sockets does not wait. Private to
+ * net. Items are the caller's pointers; between push and take they belong to the threads. */
 #ifndef ITR_NET_WORKERS_H
 #define ITR_NET_WORKERS_H
 

@@ -20,20 +20,26 @@ static bool depthwise(const itr_conv_opts *o) { return o->groups > 1 && o->group
 
 static itr_conv kernel_of(const itr_conv_opts *o)
 {
-	return (itr_conv){ .c = o->in, .o = o->out, .kh = o->kernel, .kw = o->kernel, .stride = o->stride, .dilation = 1, .groups = o->groups };
+	return (itr_conv){
+		.c = o->in, .o = o->out, .kh = o->kernel, .kw = o->kernel, .stride = o->stride, .dilation = 1, .groups = o->groups
+	};
 }
 
-/* The product's weights, rows of (KH, KW, C), each times scale[o] where there is one. Groups become zeros: no network here has any but depthwise ones. */
-static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_expected *x, int threads)
+/* The product's weights, rows of (KH, KW, C), each times scale[o] where there is one. Groups become zeros: no network here has any but
+ * depthwise ones. */
+static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_expected *x,
+                               int threads)
 {
 	const itr_conv g = kernel_of(o);
 	const int64_t taps = o->kernel * o->kernel, cn = o->in / o->groups, k = taps * o->in;
-	float *rows = itr_aligned_alloc((size_t)(o->out * taps * cn) * sizeof *rows), *all = itr_aligned_calloc((size_t)(o->out * k) * sizeof *all);
+	float *rows = itr_aligned_alloc((size_t)(o->out * taps * cn) * sizeof *rows),
+	      *all = itr_aligned_calloc((size_t)(o->out * k) * sizeof *all);
 	itr_conv_weight_rows(&g, w, rows);
 	for (int64_t i = 0; i < o->out; i++)
 		for (int64_t u = 0; u < taps; u++)
 			for (int64_t j = 0; j < cn; j++)
-				all[(i * taps + u) * o->in + i / (o->out / o->groups) * cn + j] = rows[(i * taps + u) * cn + j] * (scale ? scale[i] : 1.0f);
+				all[(i * taps + u) * o->in + i / (o->out / o->groups) * cn + j] =
+					rows[(i * taps + u) * cn + j] * (scale ? scale[i] : 1.0f);
 	itr_conv whole = g;
 	whole.groups = 1;
 	itr_frozen *f = itr_conv_freeze(&whole, c, all, x, threads);
@@ -44,10 +50,11 @@ static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const flo
 
 static itr_param *normal_weight(itr_params *p, const char *name, const itr_conv_opts *o)
 {
-	return itr_params_add(p, name, "weight", 4, (int64_t[]){ o->out, o->in / o->groups, o->kernel, o->kernel }, ITR_INIT_NORMAL, sqrt(2 / (double)(o->kernel * o->kernel * o->out)), false);
+	return itr_params_add(p, name, "weight", 4, (int64_t[]){ o->out, o->in / o->groups, o->kernel, o->kernel }, ITR_INIT_NORMAL,
+	                      sqrt(2 / (double)(o->kernel * o->kernel * o->out)), false);
 }
 
-/* --- with normalisation ------------------------------------------------------------------------------------------------------------------- */
+/* --- with normalisation --------------------------------------------------------------------------------------------------------------- */
 
 /* The mean of a(x) for x normal with mean `mean` and deviation `deviation`: by the midpoint rule over four deviations on each side. */
 static float mean_through(itr_activation a, float mean, float deviation)
@@ -126,21 +133,35 @@ void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *so
 static itr_var *call(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, bool onto, itr_activation a)
 {
 	if (l->taps)
-		x = itr_depthwise_frozen(t, x, l->taps, l->weight->folded_bias, l->o.kernel, l->o.stride, l->o.padding, residual ? ITR_ACT_NONE : a);
+		x = itr_depthwise_frozen(t, x, l->taps, l->weight->folded_bias, l->o.kernel, l->o.stride, l->o.padding,
+		                         residual ? ITR_ACT_NONE : a);
 	if (l->taps)
 		return residual ? itr_activation_call(t, itr_add(t, x, residual), a) : x;
 	if (l->weight->packed)
-		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, onto, l->o.kernel, l->o.stride, l->o.padding, a);
-	const bool fixed = l->gamma->constant || l->mean->constant;             /* of a part that is not trained: nothing moves its statistics */
-	const itr_norm n = { .eps = l->o.eps, .momentum = itr_tape_momentum(t, l->o.momentum), .batch_statistics = l->o.batch_statistics && !fixed, .activation = a, .running_mean = l->mean->data, .running_var = l->var->data };
+		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, onto, l->o.kernel, l->o.stride,
+		                       l->o.padding, a);
+	/* of a part that is not trained: nothing moves its statistics */
+	const bool fixed = l->gamma->constant || l->mean->constant;
+	const itr_norm n = { .eps = l->o.eps,
+		             .momentum = itr_tape_momentum(t, l->o.momentum),
+		             .batch_statistics = l->o.batch_statistics && !fixed,
+		             .activation = a,
+		             .running_mean = l->mean->data,
+		             .running_var = l->var->data };
 	x = itr_conv2d(t, x, itr_leaf(t, l->weight), NULL, l->o.stride, l->o.padding, 1, l->o.groups);
 	return itr_batchnorm(t, x, itr_leaf(t, l->gamma), itr_leaf(t, l->beta), residual, &n);
 }
 
-itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a) { return call(t, l, x, residual, false, a); }
-itr_var *itr_conv_norm_onto(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a) { return call(t, l, x, residual, true, a); }
+itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a)
+{
+	return call(t, l, x, residual, false, a);
+}
+itr_var *itr_conv_norm_onto(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a)
+{
+	return call(t, l, x, residual, true, a);
+}
 
-/* --- with a bias ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- with a bias ---------------------------------------------------------------------------------------------------------------------- */
 
 static void freeze_conv(itr_params *p, void *layer, itr_compute c, int threads)
 {
@@ -161,5 +182,6 @@ itr_var *itr_conv_layer_call(itr_tape *t, const itr_conv_layer *l, itr_var *x, i
 {
 	if (l->weight->packed)
 		return itr_conv_frozen(t, x, l->weight->packed, l->bias->data, NULL, false, l->o.kernel, l->o.stride, l->o.padding, a);
-	return itr_activation_call(t, itr_conv2d(t, x, itr_leaf(t, l->weight), itr_leaf(t, l->bias), l->o.stride, l->o.padding, 1, l->o.groups), a);
+	return itr_activation_call(
+		t, itr_conv2d(t, x, itr_leaf(t, l->weight), itr_leaf(t, l->bias), l->o.stride, l->o.padding, 1, l->o.groups), a);
 }

@@ -53,4 +53,7 @@ void itr_embedding_init(itr_embedding_layer *l, itr_params *p, const char *name,
 	l->weight = itr_params_add(p, name, "weight", 2, (int64_t[]){ rows, dim }, ITR_INIT_NORMAL, 1, false);
 }
 
-itr_var *itr_embedding(itr_tape *t, const itr_embedding_layer *l, const int64_t *ids, int64_t n) { return itr_gather(t, itr_leaf(t, l->weight), ids, n); }
+itr_var *itr_embedding(itr_tape *t, const itr_embedding_layer *l, const int64_t *ids, int64_t n)
+{
+	return itr_gather(t, itr_leaf(t, l->weight), ids, n);
+}

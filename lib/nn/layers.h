@@ -1,12 +1,13 @@
-/* layers.h - the layers that models are written with. A layer is a struct of parameters; `_init` registers them under PyTorch's names and with PyTorch's initial
- * distributions, the call puts its equation on the tape. */
+/* layers.h - the layers that models are written with. A layer is a struct of parameters; `_init` registers them under PyTorch's names and
+ * with PyTorch's initial distributions, the call puts its equation on the tape. */
 #ifndef ITR_NN_LAYERS_H
 #define ITR_NN_LAYERS_H
 
 #include "autograd/ops.h"
 #include "nn/param.h"
 
-/* y = x W^T + b; NAME.weight (out, in), NAME.bias (out). Initial values uniform in +-1/sqrt(in), as torch.nn.Linear (kaiming_uniform with a = sqrt 5). */
+/* y = x W^T + b; NAME.weight (out, in), NAME.bias (out). Initial values uniform in +-1/sqrt(in), as torch.nn.Linear (kaiming_uniform with a
+ * = sqrt 5). */
 typedef struct itr_linear_layer { itr_param *weight, *bias; } itr_linear_layer;
 void itr_linear_init(itr_linear_layer *l, itr_params *p, const char *name, int64_t in, int64_t out, bool bias);
 itr_var *itr_linear(itr_tape *t, const itr_linear_layer *l, itr_var *x);

@@ -19,7 +19,13 @@ struct capture {
 
 /* What is wrong, by kind: the first few names and a count. */
 enum { MISSING, UNEXPECTED, TWICE, SHAPE, INTEGERS, UNREAD, NOT_FINITE, KINDS };
-static const char *const kind_words[KINDS] = { "missing", "unexpected", "filled twice", "of another shape", "of whole numbers, not floats", "of types that are not read", "with NaN or infinity" };
+static const char *const kind_words[KINDS] = { "missing",
+	                                       "unexpected",
+	                                       "filled twice",
+	                                       "of another shape",
+	                                       "of whole numbers, not floats",
+	                                       "of types that are not read",
+	                                       "with NaN or infinity" };
 
 struct load {
 	itr_params *p;
@@ -76,7 +82,8 @@ static char *substitute(const char *param, const struct capture *c)
 	return itr_buf_detach(&b);
 }
 
-/* The parameter that a tensor fills and the rule that says so (NULL: it has the tensor's name). 1; 0 ignorable; -1 no rule and no parameter. */
+/* The parameter that a tensor fills and the rule that says so (NULL: it has the tensor's name). 1; 0 ignorable; -1 no rule and no
+ * parameter. */
 static int resolve(const struct load *l, const char *name, int depth, itr_param **q, const itr_load_rule **rule)
 {
 	bool optional = false;
@@ -146,7 +153,8 @@ static bool fits(const itr_param *q, const itr_weight *t, const itr_load_rule *r
 	int64_t want[ITR_MAX_RANK], have[ITR_WEIGHT_MAX_RANK];
 	unsigned flags = r ? r->flags : 0;
 	int parts = r && r->parts > 1 ? r->parts : 1, rank = turned(t, flags, have);
-	if (t->count != q->count / parts || q->count % parts || ((flags & ITR_LOAD_TRANSPOSE) && t->rank != 2) || ((flags & ITR_LOAD_NHWC) && t->rank != 4))
+	if (t->count != q->count / parts || q->count % parts || ((flags & ITR_LOAD_TRANSPOSE) && t->rank != 2) ||
+	    ((flags & ITR_LOAD_NHWC) && t->rank != 4))
 		return false;
 	if (flags & ITR_LOAD_FLATTEN || (flags & ITR_LOAD_NHWC && q->rank == 2 && q->shape[0] == have[0]))
 		return true;
@@ -194,7 +202,8 @@ static int read_into(const itr_weights *w, const itr_weight *t, unsigned flags, 
 	float *stored = itr_aligned_alloc((size_t)t->count * sizeof *stored);
 	int rc = itr_weights_read(w, t, stored, err);
 	if (rc == 0)
-		swap_axes(dst, stored, nhwc ? t->shape[0] : 1, nhwc ? t->shape[1] : t->shape[0], nhwc ? t->shape[2] * t->shape[3] : t->shape[1]);
+		swap_axes(dst, stored, nhwc ? t->shape[0] : 1, nhwc ? t->shape[1] : t->shape[0],
+		          nhwc ? t->shape[2] * t->shape[3] : t->shape[1]);
 	itr_aligned_free(stored);
 	return rc;
 }
@@ -275,12 +284,16 @@ static int verdict(struct load *l, itr_err *err)
 	for (int k = 0; k < KINDS; k++) {
 		if (!l->n_bad[k])
 			continue;
-		itr_buf_printf(&b, "%s%lld %s: %.400s%s", b.len ? "; " : "", (long long)l->n_bad[k], kind_words[k], l->bad[k].data, l->bad[k].len > 400 ? "..." : "");
+		itr_buf_printf(&b, "%s%lld %s: %.400s%s", b.len ? "; " : "", (long long)l->n_bad[k], kind_words[k], l->bad[k].data,
+		               l->bad[k].len > 400 ? "..." : "");
 		if (l->n_bad[k] > LISTED)
 			itr_buf_printf(&b, " and %lld more", (long long)(l->n_bad[k] - LISTED));
 	}
 	const bool foreign = l->n_bad[MISSING] > 1 && l->n_bad[MISSING] == itr_params_count(l->p);
-	int rc = b.len ? itr_err_set(err, "'%s' %s: %s", itr_weights_path(l->w), foreign ? "is of another network, none of this one's arrays is in it" : "does not fit the model", b.data) : 0;
+	int rc = b.len ? itr_err_set(err, "'%s' %s: %s", itr_weights_path(l->w),
+	                             foreign ? "is of another network, none of this one's arrays is in it" : "does not fit the model",
+	                             b.data)
+	               : 0;
 	itr_buf_free(&b);
 	return rc;
 }

@@ -42,14 +42,16 @@ static void freeze(itr_params *p, void *layer, itr_compute c, int threads)
 		itr_params_give_back(p, l->embedding->weight);
 }
 
-static itr_param *add(itr_params *p, const char *name, const char *what, int index, int direction, int rank, int64_t rows, int64_t columns, double bound)
+static itr_param *add(itr_params *p, const char *name, const char *what, int index, int direction, int rank, int64_t rows, int64_t columns,
+                      double bound)
 {
 	char full[64];
 	snprintf(full, sizeof full, "%s_l%d%s", what, index, direction ? "_reverse" : "");
 	return itr_params_add(p, name, full, rank, (int64_t[]){ rows, columns }, ITR_INIT_UNIFORM, bound, rank == 1);
 }
 
-void itr_lstm_init(itr_lstm_layer *l, itr_params *p, const char *name, int index, int64_t in, int64_t hidden, int directions, const itr_embedding_layer *embedding)
+void itr_lstm_init(itr_lstm_layer *l, itr_params *p, const char *name, int index, int64_t in, int64_t hidden, int directions,
+                   const itr_embedding_layer *embedding)
 {
 	const double bound = 1 / sqrt((double)hidden);
 	memset(l, 0, sizeof *l);
@@ -69,9 +71,11 @@ static itr_var *direction(itr_tape *t, const itr_lstm_layer *l, int k, itr_var *
 {
 	const itr_lstm_direction *d = &l->d[k];
 	if (!d->w_hh->packed)
-		return itr_lstm(t, itr_op_linear_call(t, x, itr_leaf(t, d->w_ih), itr_leaf(t, d->b_ih)), itr_leaf(t, d->w_hh), itr_leaf(t, d->b_hh), start, n, k == 1);
-	itr_var *z = words ? itr_gather(t, itr_input(t, 2, (int64_t[]){ l->embedding->weight->shape[0], d->w_ih->shape[0] }, d->table), words, start[n]) :
-		itr_linear_frozen(t, x, d->w_ih->packed, d->both, NULL, ITR_ACT_NONE);
+		return itr_lstm(t, itr_op_linear_call(t, x, itr_leaf(t, d->w_ih), itr_leaf(t, d->b_ih)), itr_leaf(t, d->w_hh),
+		                itr_leaf(t, d->b_hh), start, n, k == 1);
+	itr_var *z = words ? itr_gather(t, itr_input(t, 2, (int64_t[]){ l->embedding->weight->shape[0], d->w_ih->shape[0] }, d->table),
+	                                words, start[n])
+	                   : itr_linear_frozen(t, x, d->w_ih->packed, d->both, NULL, ITR_ACT_NONE);
 	return itr_lstm_frozen(t, z, d->w_hh->packed, start, n, k == 1);
 }
 
@@ -81,7 +85,10 @@ static itr_var *both(itr_tape *t, const itr_lstm_layer *l, itr_var *x, const int
 	return l->directions == 2 ? itr_concat(t, y, direction(t, l, 1, x, words, start, n)) : y;
 }
 
-itr_var *itr_lstm_call(itr_tape *t, const itr_lstm_layer *l, itr_var *x, const int64_t *start, int64_t n) { return both(t, l, x, NULL, start, n); }
+itr_var *itr_lstm_call(itr_tape *t, const itr_lstm_layer *l, itr_var *x, const int64_t *start, int64_t n)
+{
+	return both(t, l, x, NULL, start, n);
+}
 
 itr_var *itr_lstm_words(itr_tape *t, const itr_lstm_layer *l, const int64_t *ids, const int64_t *start, int64_t n)
 {

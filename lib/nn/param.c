@@ -70,7 +70,8 @@ void itr_params_scope(itr_params *p, const char *prefix)
 	p->scope = prefix ? itr_xstrdup(prefix) : NULL;
 }
 
-itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, int rank, const int64_t *shape, itr_init init, double spread, bool no_decay)
+itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, int rank, const int64_t *shape, itr_init init, double spread,
+                          bool no_decay)
 {
 	struct entry *e = itr_xcalloc(1, sizeof *e);
 	if (p->values)
@@ -93,7 +94,8 @@ itr_param *itr_params_add(itr_params *p, const char *prefix, const char *name, i
 
 static void take_grads(itr_params *p)
 {
-	p->grads = itr_aligned_alloc((size_t)p->live * sizeof(float));         /* not touched before a gradient is written: inference never pays for it */
+	/* not touched before a gradient is written: inference never pays for it */
+	p->grads = itr_aligned_alloc((size_t)p->live * sizeof(float));
 	for (int64_t i = 0; i < p->count; i++)
 		p->entries[i]->param.grad = p->entries[i]->param.constant ? NULL : p->grads + p->entries[i]->at;
 }
@@ -167,7 +169,7 @@ void itr_params_enable_reference(itr_params *p)
 	}
 }
 
-/* --- inference only ---------------------------------------------------------------------------------------------------------------------- */
+/* --- inference only ------------------------------------------------------------------------------------------------------------------- */
 
 void itr_params_add_freezer(itr_params *p, itr_freezer *fn, void *layer)
 {
@@ -307,7 +309,9 @@ int itr_params_read_array(const itr_h5 *h, const char *path, int64_t rows, int64
 		return -1;
 	if (itr_first_not_finite(dst, count) < 0)
 		return 0;
-	return itr_err_set(err, "'%s': '%s' holds NaN or infinity: the training that wrote it diverged, or the file is damaged; train again", itr_h5_path(h), path);
+	return itr_err_set(err,
+	                   "'%s': '%s' holds NaN or infinity: the training that wrote it diverged, or the file is damaged; train again",
+	                   itr_h5_path(h), path);
 }
 
 int itr_params_load(itr_params *p, const itr_h5 *h, const char *group, itr_err *err)

@@ -3,8 +3,8 @@
 
 #include "optim/optim.h"
 
-ITR_CLONES static void update(const itr_optim_opts *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n, float *restrict w, const float *restrict g,
-                   float *restrict m, float *restrict v)
+ITR_CLONES static void update(const itr_optim_opts *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n,
+                              float *restrict w, const float *restrict g, float *restrict m, float *restrict v)
 {
 	const double c1 = 1 - pow(o->beta1, (double)step), c2 = 1 - pow(o->beta2, (double)step);
 	const float b1 = (float)o->beta1, b2 = (float)o->beta2, a1 = (float)(1 - o->beta1), a2 = (float)(1 - o->beta2);
@@ -19,12 +19,14 @@ ITR_CLONES static void update(const itr_optim_opts *o, double lr, double decay, 
 	}
 }
 
-static void adam(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
+static void adam(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
+                 float *const *s)
 {
 	update(o, lr, decay, false, clip, step, n, w, g, s[0], s[1]);
 }
 
-static void adamw(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
+static void adamw(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
+                  float *const *s)
 {
 	update(o, lr, decay, true, clip, step, n, w, g, s[0], s[1]);
 }

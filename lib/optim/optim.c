@@ -96,7 +96,8 @@ struct sweep {
 static void update_piece(void *ctx, int64_t i, int worker)
 {
 	const struct sweep *c = ctx;
-	const int64_t first = i * PIECE, n = ITR_MIN((int64_t)PIECE, c->q->count - first), at = c->q->data - itr_params_values(c->opt->params) + first;
+	const int64_t first = i * PIECE, n = ITR_MIN((int64_t)PIECE, c->q->count - first),
+		      at = c->q->data - itr_params_values(c->opt->params) + first;
 	float *s[MAX_SLOTS];
 	(void)worker;
 	for (int k = 0; k < MAX_SLOTS; k++)
@@ -109,7 +110,8 @@ void itr_optim_step(itr_optim *opt, double lr, double clip)
 	opt->step++;
 	for (int64_t i = 0; i < itr_params_count(opt->params); i++) {
 		const itr_param *q = itr_params_at(opt->params, i);
-		struct sweep c = { opt, q, q->lr_scale > 0 ? lr * q->lr_scale : lr, q->no_decay && !opt->o.decay_all ? 0 : opt->o.weight_decay, (float)clip };
+		struct sweep c = { opt, q, q->lr_scale > 0 ? lr * q->lr_scale : lr,
+			           q->no_decay && !opt->o.decay_all ? 0 : opt->o.weight_decay, (float)clip };
 		if (q->grad_written && !q->frozen)
 			itr_parallel_for(opt->o.threads, (q->count + PIECE - 1) / PIECE, update_piece, &c);
 	}
@@ -118,7 +120,8 @@ void itr_optim_step(itr_optim *opt, double lr, double clip)
 int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err)
 {
 	const int64_t n = itr_params_live(opt->params);
-	if (itr_h5_write_text(h, "/optim/name", opt->ops->name, err) < 0 || itr_h5_write(h, "/optim/step", ITR_I64, 0, NULL, &opt->step, err) < 0)
+	if (itr_h5_write_text(h, "/optim/name", opt->ops->name, err) < 0 ||
+	    itr_h5_write(h, "/optim/step", ITR_I64, 0, NULL, &opt->step, err) < 0)
 		return -1;
 	for (int s = 0; s < opt->ops->slots; s++) {
 		char path[32] = "/optim/state0";
@@ -132,7 +135,10 @@ int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err)
 int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err)
 {
 	char *name = itr_h5_read_text(h, "/optim/name", err);
-	int rc = !name ? -1 : strcmp(name, opt->ops->name) ? itr_err_set(err, "'%s' holds the state of '%s', not of '%s'", itr_h5_path(h), name, opt->ops->name) : 0;
+	int rc = !name ? -1
+	         : strcmp(name, opt->ops->name)
+	                 ? itr_err_set(err, "'%s' holds the state of '%s', not of '%s'", itr_h5_path(h), name, opt->ops->name)
+	                 : 0;
 	free(name);
 	if (rc == 0)
 		rc = itr_h5_read_rows(h, "/optim/step", ITR_I64, 0, 1, &opt->step, err);
@@ -209,7 +215,7 @@ double itr_schedule_lr(const itr_schedule *s, int64_t step)
 	}
 }
 
-/* --- moving average -------------------------------------------------------------------------------------------------------------------- */
+/* --- moving average ------------------------------------------------------------------------------------------------------------------- */
 
 struct itr_ema {
 	const itr_params *params;

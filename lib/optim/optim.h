@@ -4,8 +4,9 @@
  *	norm = itr_grad_norm(params);                    // L2 over all gradients
  *	itr_optim_step(opt, itr_schedule_lr(&s, step), clip factor);
  *
- * One pass over memory a step: decay, moments, update and clipping factor are fused. Updates are elementwise, so they do not depend on threads.
- * Sources: Kingma & Ba 2015 (adam: L2 added to the gradient); Loshchilov & Hutter 2019 (adamw: decoupled); as torch.optim, whose golden curves hold them.
+ * One pass over memory a step: decay, moments, update and clipping factor are fused. Updates are elementwise, so they do not depend on
+ *threads. Sources: Kingma & Ba 2015 (adam: L2 added to the gradient); Loshchilov & Hutter 2019 (adamw: decoupled); as torch.optim, whose
+ *golden curves hold them.
  */
 #ifndef ITR_OPTIM_OPTIM_H
 #define ITR_OPTIM_OPTIM_H
@@ -27,7 +28,8 @@ typedef struct itr_optim_ops {
 	const char *name;
 	int slots;
 	/* Updates n values w from gradients g (scaled by `clip`) with state s[0..slots-1]; step counts from 1. */
-	void (*update)(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s);
+	void (*update)(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
+	               float *const *s);
 } itr_optim_ops;
 
 extern const itr_optim_ops *const itr_optims[];         /* optims.def, NULL-terminated */
@@ -43,7 +45,8 @@ bool itr_optim_finite(const itr_optim *opt);            /* no NaN, no infinity a
 ITR_MUST_USE int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err);
 ITR_MUST_USE int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err);
 
-/* L2 norm of all gradients together (sums in double, in a fixed order); torch.nn.utils.clip_grad_norm_ multiplies by min(1, max_norm / (norm + 1e-6)). */
+/* L2 norm of all gradients together (sums in double, in a fixed order); torch.nn.utils.clip_grad_norm_ multiplies by min(1, max_norm /
+ * (norm + 1e-6)). */
 double itr_grad_norm(const itr_params *p, int threads);
 double itr_clip_factor(double norm, double max_norm);
 
@@ -59,7 +62,7 @@ typedef struct itr_schedule {
 /* Rate of step 0, 1, ...: linear warm-up, then cosine as CosineAnnealingLR: min + (lr - min)(1 + cos(pi s / total)) / 2. */
 double itr_schedule_lr(const itr_schedule *s, int64_t step);
 
-/* --- moving average of the weights: shadow = decay * shadow + (1 - decay) * w -------------------------------------------------------------- */
+/* --- moving average of the weights: shadow = decay * shadow + (1 - decay) * w --------------------------------------------------------- */
 typedef struct itr_ema itr_ema;
 itr_ema *itr_ema_new(const itr_params *p, double decay);
 void itr_ema_update(itr_ema *e);

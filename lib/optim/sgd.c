@@ -1,7 +1,8 @@
 /* sgd with momentum, as torch.optim.SGD (dampening 0, no Nesterov; weight decay as L2). */
 #include "optim/optim.h"
 
-static void sgd(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
+static void sgd(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
+                float *const *s)
 {
 	const float momentum = (float)o->momentum, l2 = (float)decay, rate = (float)lr;
 	float *b = s[0];

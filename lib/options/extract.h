@@ -7,7 +7,8 @@
 
 typedef struct itr_extract_options {
 	bool list, merge, verify, patches, tokens, normalize, exif, fast_decode, shuffle_queries;
-	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *prompt, *prompt_name, *vocabulary, *preset, *root, *shard, *model, *split, *against;
+	const char *image_encoder, *text_encoder, *weights, *image_weights, *text_weights, *pooling, *prompt, *prompt_name, *vocabulary,
+		*preset, *root, *shard, *model, *split, *against;
 	const char *batch_size;
 	int64_t max_tokens, part_rows, max_failed;
 	int alpha, precision;

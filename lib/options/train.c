@@ -11,83 +11,131 @@
 #include "train/recipe.h"
 
 static const char *const direction_names[] = { "text-to-image", "image-to-text", NULL };
-static const char *const activation_names[] = { "gelu", "relu", NULL }, *const output_names[] = { "gelu", "none", NULL }, *const precision_names[] = { "fp32", "bf16", NULL };
-static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running", NULL };
+static const char *const activation_names[] = { "gelu", "relu", NULL }, *const output_names[] = { "gelu", "none", NULL },
+			 *const precision_names[] = { "fp32", "bf16", NULL };
+static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running",
+	                                                                                                  NULL };
 static const char *const positives_names[] = { "diagonal", "mask", "all", NULL };
 
 #define TOWERS "Towers trained along with heads, from a manifest's pictures and captions:"
 #define NETWORKS "Networks (0, or nothing: as 'man {train}' says for each model):"
 const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
-	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE", "go on from a checkpoint; every option, the data and the output come from it"),
-	ITR_OPT_BOOL("check-grad", 0, itr_train_options, check_grad, "check every op's gradient by finite differences, print the table, train nothing"),
+	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE",
+	            "go on from a checkpoint; every option, the data and the output come from it"),
+	ITR_OPT_BOOL("check-grad", 0, itr_train_options, check_grad,
+	             "check every op's gradient by finite differences, print the table, train nothing"),
 	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
-	ITR_OPT_STR("split-sizes", 0, itr_train_options, split_sizes, "T/V/T", "shares of train, val and test where the input has no split"),
-	ITR_OPT_STR("split-by", 0, itr_train_options, split_by, "RULE", "what stays together then: image, label, group:FILE (CSV: id,group); caption puts one image into several parts (leaky)"),
+	ITR_OPT_STR("split-sizes", 0, itr_train_options, split_sizes, "T/V/T",
+	            "shares of train, val and test where the input has no split"),
+	ITR_OPT_STR(
+		"split-by", 0, itr_train_options, split_by, "RULE",
+		"what stays together then: image, label, group:FILE (CSV: id,group); caption puts one image into several parts (leaky)"),
 	ITR_OPT_HEADING(TOWERS),
-	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names, "which towers; the other side's vectors are made once, at the start"),
-	ITR_OPT_STR("image-encoder", 0, itr_train_options, tune.encoder[1], "NAME", "image tower, or the encoder of the side that is not trained (classic)"),
-	ITR_OPT_STR("image-weights", 0, itr_train_options, tune.weights[1], "PATH", "its published weights; without them it begins with random ones"),
-	ITR_OPT_STR("text-encoder", 0, itr_train_options, tune.encoder[0], "NAME", "text tower, or the encoder of the side that is not trained (hash)"),
+	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names,
+	             "which towers; the other side's vectors are made once, at the start"),
+	ITR_OPT_STR("image-encoder", 0, itr_train_options, tune.encoder[1], "NAME",
+	            "image tower, or the encoder of the side that is not trained (classic)"),
+	ITR_OPT_STR("image-weights", 0, itr_train_options, tune.weights[1], "PATH",
+	            "its published weights; without them it begins with random ones"),
+	ITR_OPT_STR("text-encoder", 0, itr_train_options, tune.encoder[0], "NAME",
+	            "text tower, or the encoder of the side that is not trained (hash)"),
 	ITR_OPT_STR("text-weights", 0, itr_train_options, tune.weights[0], "PATH", "its published weights"),
-	ITR_OPT_STR("vocabulary", 0, itr_train_options, tune.vocabulary, "FILE", "of the text tower; default: beside the weights, or the words of the training captions"),
-	ITR_OPT_INT_IN("vocabulary-size", 0, itr_train_options, tune.vocabulary_size, "N", ITR_BETWEEN(5, ITR_TRAIN_MOST), "words of the training captions that are kept, the most frequent ones"),
-	ITR_OPT_INT_IN("max-tokens", 0, itr_train_options, tune.max_tokens, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST), "captions are cut to so many tokens; 0: what the tower takes"),
+	ITR_OPT_STR("vocabulary", 0, itr_train_options, tune.vocabulary, "FILE",
+	            "of the text tower; default: beside the weights, or the words of the training captions"),
+	ITR_OPT_INT_IN("vocabulary-size", 0, itr_train_options, tune.vocabulary_size, "N", ITR_BETWEEN(5, ITR_TRAIN_MOST),
+	               "words of the training captions that are kept, the most frequent ones"),
+	ITR_OPT_INT_IN("max-tokens", 0, itr_train_options, tune.max_tokens, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST),
+	               "captions are cut to so many tokens; 0: what the tower takes"),
 	ITR_OPT_ENUM("pooling", 0, itr_train_options, pooling, itr_pooling_names, "of a transformer's tokens"),
-	ITR_OPT_STR("preset", 0, itr_train_options, tune.preset, "NAME", "preprocessing of pictures; default: what the weights were published with"),
-	ITR_OPT_ENUM("augment", 0, itr_train_options, augment, itr_augment_names, "training pictures: mirrored; also cropped and resized; also recoloured"),
-	ITR_OPT_NUM_IN("crop-scale", 0, itr_train_options, crop_scale, "A", ITR_UP_TO(0, 1), "least share of the picture's area that a random crop keeps"),
-	ITR_OPT_NUM_IN("jitter", 0, itr_train_options, jitter, "J", ITR_BETWEEN(0, 1), "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
-	ITR_OPT_NUM_IN("tower-lr", 0, itr_train_options, tune.tower_lr, "FACTOR", ITR_FROM(0), "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
-	ITR_OPT_ENUM("bn", 0, itr_train_options, tune.bn, bn_names, "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
-	ITR_OPT_STR("freeze-layers", 0, itr_train_options, tune.freeze_layers, "LIST", "what stays of the trained towers: N (stem and first N blocks), or names with * ('conv1,bn1,layer1')"),
+	ITR_OPT_STR("preset", 0, itr_train_options, tune.preset, "NAME",
+	            "preprocessing of pictures; default: what the weights were published with"),
+	ITR_OPT_ENUM("augment", 0, itr_train_options, augment, itr_augment_names,
+	             "training pictures: mirrored; also cropped and resized; also recoloured"),
+	ITR_OPT_NUM_IN("crop-scale", 0, itr_train_options, crop_scale, "A", ITR_UP_TO(0, 1),
+	               "least share of the picture's area that a random crop keeps"),
+	ITR_OPT_NUM_IN("jitter", 0, itr_train_options, jitter, "J", ITR_BETWEEN(0, 1),
+	               "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
+	ITR_OPT_NUM_IN("tower-lr", 0, itr_train_options, tune.tower_lr, "FACTOR", ITR_FROM(0),
+	               "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
+	ITR_OPT_ENUM("bn", 0, itr_train_options, tune.bn, bn_names,
+	             "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
+	ITR_OPT_STR("freeze-layers", 0, itr_train_options, tune.freeze_layers, "LIST",
+	            "what stays of the trained towers: N (stem and first N blocks), or names with * ('conv1,bn1,layer1')"),
 	ITR_OPT_BOOL("freeze-bn", 0, itr_train_options, tune.freeze_bn, "BatchNorm's own parameters are not trained"),
-	ITR_OPT_BOOL("gradient-checkpointing", 0, itr_train_options, gradient_checkpointing, "keep what goes from block to block alone, make the rest again: less memory, slower"),
-	ITR_OPT_INT_IN("max-failed", 0, itr_train_options, tune.max_failed, "N", ITR_FROM(0), "pictures that may be undecodable; they are named and left out with their captions"),
+	ITR_OPT_BOOL("gradient-checkpointing", 0, itr_train_options, gradient_checkpointing,
+	             "keep what goes from block to block alone, make the rest again: less memory, slower"),
+	ITR_OPT_INT_IN("max-failed", 0, itr_train_options, tune.max_failed, "N", ITR_FROM(0),
+	               "pictures that may be undecodable; they are named and left out with their captions"),
 	ITR_OPT_HEADING("Closed forms:"),
 	ITR_OPT_INT_IN("dims", 'd', itr_train_options, dims, "D", ITR_FROM(1), "cca: width of the shared space, at most"),
 	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
-	ITR_OPT_NUMS_IN("regularization", 'r', itr_train_options, regularization, "R...", ITR_FROM(0), "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
+	ITR_OPT_NUMS_IN("regularization", 'r', itr_train_options, regularization, "R...", ITR_FROM(0),
+	                "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
 	ITR_OPT_NUM("lambda", 0, itr_train_options, lambda, "L", "ridge: this absolute value instead; negative: choose"),
-	ITR_OPT_ENUM("direction", 0, itr_train_options, direction, direction_names, "ridge, procrustes: which side is mapped onto the other"),
+	ITR_OPT_ENUM("direction", 0, itr_train_options, direction, direction_names,
+	             "ridge, procrustes: which side is mapped onto the other"),
 	ITR_OPT_HEADING(NETWORKS),
 	ITR_OPT_INT_IN("epochs", 'e', itr_train_options, net.epochs, "N", ITR_BETWEEN(1, ITR_TRAIN_EPOCHS), "passes over the train part"),
 	ITR_OPT_INT_IN("batch-size", 'b', itr_train_options, net.batch_size, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "pairs a batch"),
-	ITR_OPT_INT_IN("val-batch", 0, itr_train_options, net.val_batch, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "pairs a batch of the val loss, which depends on it"),
-	ITR_OPT_INT_IN("accumulate", 0, itr_train_options, net.accumulate, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "batches a step; each has its own negatives"),
-	ITR_OPT_INT_IN("grad-cache", 0, itr_train_options, net.cache_chunk, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST), "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
+	ITR_OPT_INT_IN("val-batch", 0, itr_train_options, net.val_batch, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST),
+	               "pairs a batch of the val loss, which depends on it"),
+	ITR_OPT_INT_IN("accumulate", 0, itr_train_options, net.accumulate, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST),
+	               "batches a step; each has its own negatives"),
+	ITR_OPT_INT_IN("grad-cache", 0, itr_train_options, net.cache_chunk, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST),
+	               "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
 	ITR_OPT_STR("optimizer", 0, itr_train_options, net.optimizer, "NAME", "adam, adamw or sgd"),
 	ITR_OPT_NUM_IN("lr", 0, itr_train_options, net.lr, "X", ITR_ABOVE(0), "learning rate"),
 	ITR_OPT_NUM_IN("min-lr", 0, itr_train_options, net.min_lr, "X", ITR_FROM(0), "where the schedule ends"),
-	ITR_OPT_NUM_IN("weight-decay", 0, itr_train_options, net.weight_decay, "X", ITR_FROM(0), "of weights; biases, norms and the temperature are left out unless --decay-all"),
+	ITR_OPT_NUM_IN("weight-decay", 0, itr_train_options, net.weight_decay, "X", ITR_FROM(0),
+	               "of weights; biases, norms and the temperature are left out unless --decay-all"),
 	ITR_OPT_BOOL("decay-all", 0, itr_train_options, net.decay_all, "decay every parameter, as PyTorch's default"),
 	ITR_OPT_ENUM("schedule", 0, itr_train_options, net.schedule, itr_schedule_names, "how the learning rate goes on"),
 	ITR_OPT_BOOL("schedule-by-epoch", 0, itr_train_options, net.by_epoch, "change it between epochs only"),
 	ITR_OPT_INT_IN("warmup", 0, itr_train_options, net.warmup, "STEPS", ITR_FROM(0), "steps of linear warm-up"),
-	ITR_OPT_NUM_IN("clip", 0, itr_train_options, net.clip, "X", ITR_FROM(0), "longest gradient, all parameters together; 0: as it comes"),
-	ITR_OPT_NUM_IN("ema", 0, itr_train_options, net.ema, "DECAY", ITR_BELOW(0, 1), "validate and keep a moving average of the weights; 0: none"),
-	ITR_OPT_INT_IN("patience", 0, itr_train_options, net.patience, "N", ITR_FROM(0), "stop after N epochs without a better --monitor; 0: never"),
-	ITR_OPT_STR("monitor", 0, itr_train_options, net.monitor, "METRIC", "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
+	ITR_OPT_NUM_IN("clip", 0, itr_train_options, net.clip, "X", ITR_FROM(0),
+	               "longest gradient, all parameters together; 0: as it comes"),
+	ITR_OPT_NUM_IN("ema", 0, itr_train_options, net.ema, "DECAY", ITR_BELOW(0, 1),
+	               "validate and keep a moving average of the weights; 0: none"),
+	ITR_OPT_INT_IN("patience", 0, itr_train_options, net.patience, "N", ITR_FROM(0),
+	               "stop after N epochs without a better --monitor; 0: never"),
+	ITR_OPT_STR("monitor", 0, itr_train_options, net.monitor, "METRIC",
+	            "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
 	ITR_OPT_STR("loss", 0, itr_train_options, net.loss, "NAME", "infonce, cosine or mse"),
-	ITR_OPT_ENUM("positives", 0, itr_train_options, positives, positives_names, "infonce: captions of one image in a batch: negatives, left out, or positives too"),
+	ITR_OPT_ENUM("positives", 0, itr_train_options, positives, positives_names,
+	             "infonce: captions of one image in a batch: negatives, left out, or positives too"),
 	ITR_OPT_BOOL("symmetric", 0, itr_train_options, net.symmetric, "infonce: image to text as well"),
 	ITR_OPT_NUM_IN("temperature", 0, itr_train_options, config.temperature, "T", ITR_BETWEEN(0.0001, 10000), "infonce"),
 	ITR_OPT_BOOL("learn-temperature", 0, itr_train_options, config.learn_scale, "train it too, at 0.01 at least"),
 	ITR_OPT_NUM_IN("dropout", 0, itr_train_options, config.dropout, "P", ITR_BELOW(0, 1), "share of hidden values dropped"),
 	ITR_OPT_INT_IN("hidden", 0, itr_train_options, config.hidden, "N", ITR_BETWEEN(0, 1048576), "width of the hidden layer"),
-	ITR_OPT_INT_IN("embed-dim", 0, itr_train_options, config.embed_dim, "N", ITR_BETWEEN(0, 1048576), "heads: width of the shared space"),
+	ITR_OPT_INT_IN("embed-dim", 0, itr_train_options, config.embed_dim, "N", ITR_BETWEEN(0, 1048576),
+	               "heads: width of the shared space"),
 	ITR_OPT_ENUM("activation", 0, itr_train_options, activation, activation_names, "mlp: of the hidden layer"),
-	ITR_OPT_ENUM("output-activation", 0, itr_train_options, output_activation, output_names, "residual-mlp: 'none' frees the half of the space that GELU cannot reach"),
-	ITR_OPT_ENUM("precision", 0, itr_train_options, precision, precision_names, "of matrix products; weights, sums and the rest stay fp32"),
-	ITR_OPT_NUM_IN("checkpoint-minutes", 0, itr_train_options, checkpoint_minutes, "M", ITR_FROM(0), "between checkpoints inside an epoch; every epoch ends with one"),
-	ITR_OPT_INT_IN("log-every", 0, itr_train_options, net.log_every, "STEPS", ITR_BETWEEN(1, ITR_TRAIN_MOST), "between points of the per-step metrics"),
+	ITR_OPT_ENUM("output-activation", 0, itr_train_options, output_activation, output_names,
+	             "residual-mlp: 'none' frees the half of the space that GELU cannot reach"),
+	ITR_OPT_ENUM("precision", 0, itr_train_options, precision, precision_names,
+	             "of matrix products; weights, sums and the rest stay fp32"),
+	ITR_OPT_NUM_IN("checkpoint-minutes", 0, itr_train_options, checkpoint_minutes, "M", ITR_FROM(0),
+	               "between checkpoints inside an epoch; every epoch ends with one"),
+	ITR_OPT_INT_IN("log-every", 0, itr_train_options, net.log_every, "STEPS", ITR_BETWEEN(1, ITR_TRAIN_MOST),
+	               "between points of the per-step metrics"),
 	ITR_OPT_END
 };
 
 void itr_train_options_init(itr_train_options *o)
 {
-	*o = (itr_train_options){ .dims = 512, .power = 4, .lambda = -1, .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } }, .checkpoint_minutes = 10, .augment = 2, .crop_scale = 0.5, .jitter = 0.2,
-	                          .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 }, .config = { .temperature = 0.07 }, .tune = { .vocabulary_size = 10000 } };
+	*o = (itr_train_options){ .dims = 512,
+		                  .power = 4,
+		                  .lambda = -1,
+		                  .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } },
+		                  .checkpoint_minutes = 10,
+		                  .augment = 2,
+		                  .crop_scale = 0.5,
+		                  .jitter = 0.2,
+		                  .net = { .val_batch = 512, .accumulate = 1, .monitor = "val_loss", .log_every = 10 },
+		                  .config = { .temperature = 0.07 },
+		                  .tune = { .vocabulary_size = 10000 } };
 }
 
 /* Options of the group under `heading` that were given: the first one's name, or NULL. */
@@ -134,7 +182,9 @@ static int check_towers(itr_tool *t, itr_train_options *o)
 	if (f->max_tokens == 1)
 		return wrong(t, "%s", "'--max-tokens' is 0 or at least 2");
 	if (o->rule.by == ITR_SPLIT_BY_NEAR || (o->finetune && o->rule.by != ITR_SPLIT_BY_IMAGE))
-		return wrong(t, "'--split-by %s' is {fetch-coco}'s: it deals the pictures out, and the manifest and the store keep their parts", o->split_by);
+		return wrong(
+			t, "'--split-by %s' is {fetch-coco}'s: it deals the pictures out, and the manifest and the store keep their parts",
+			o->split_by);
 	if (o->finetune && !itr_tool_given(t, "clip"))
 		o->net.clip = 1;
 	return 0;
@@ -175,7 +225,10 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 	if (!o->resume && !o->finetune && (foreign = given_under(t, TOWERS)))
 		return wrong(t, "'--%s' needs '--finetune image', text or all", foreign);
 	if (!o->finetune && t->n_args && itr_raw_wanted(t->args[0]))
-		return wrong(t, "'%s' is a manifest: {extract-features} makes the vectors to train on, '--model heads --finetune image', text or all trains towers on it", t->args[0]);
+		return wrong(t,
+		             "'%s' is a manifest: {extract-features} makes the vectors to train on, '--model heads --finetune image', text "
+		             "or all trains towers on it",
+		             t->args[0]);
 	if (check_towers(t, o) != 0)
 		return ITR_EXIT_USAGE;
 	if (!r && !itr_linear_method_find(o->model)) {
@@ -183,7 +236,8 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		return ITR_EXIT_USAGE;
 	}
 	if (!o->resume && (foreign = given_under(t, r ? "Closed forms:" : NETWORKS)))
-		return wrong(t, r ? "'--%s' belongs to closed forms, not to networks" : "'--%s' belongs to networks, not to closed forms", foreign);
+		return wrong(t, r ? "'--%s' belongs to closed forms, not to networks" : "'--%s' belongs to networks, not to closed forms",
+		             foreign);
 	if (!t->n_args || !t->output)
 		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
 	if (!r && !itr_tool_given(t, "split-sizes"))

@@ -89,7 +89,8 @@ static void cells(itr_table *t, const double *x)
 void itr_anchors_table(const itr_json *j, const char *set, int format, itr_buf *out)
 {
 	static const char *const names[] = { "method", "t2i R@1", "R@5", "R@10", "i2t R@1", "R@5", "R@10", "source" };
-	static const char *const paths[] = { "t2i.recall@1", "t2i.recall@5", "t2i.recall@10", "i2t.recall@1", "i2t.recall@5", "i2t.recall@10" };
+	static const char *const paths[] = { "t2i.recall@1", "t2i.recall@5", "t2i.recall@10",
+		                             "i2t.recall@1", "i2t.recall@5", "i2t.recall@10" };
 	itr_table *t = itr_table_new(ITR_LEN(names), names);
 	double own[6];
 	for (int k = 0; k < 6; k++)

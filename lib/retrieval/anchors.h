@@ -1,4 +1,5 @@
-/* anchors.h - published figures to stand beside one's own. Recall@1/5/10 in per cent; a negative number was not published (or not found). */
+/* anchors.h - published figures to stand beside one's own. Recall@1/5/10 in per cent; a negative number was not published (or not found).
+ */
 #ifndef ITR_RETRIEVAL_ANCHORS_H
 #define ITR_RETRIEVAL_ANCHORS_H
 

@@ -31,7 +31,7 @@ struct boot {
 	double *out;                      /* of the batch */
 };
 
-/* --- clusters with queries, numbered closely in their own order; queries without an image come behind ---------------------------------------- */
+/* --- clusters with queries, numbered closely in their own order; queries without an image come behind --------------------------------- */
 
 static int64_t compact(struct boot *b, const itr_boot_side *sides, int64_t clusters, const int32_t *fold)
 {
@@ -99,7 +99,7 @@ static void side_init(struct boot *b, struct side *s, const itr_metric_values *v
 	free(sorted);
 }
 
-/* --- one resample ------------------------------------------------------------------------------------------------------------------------- */
+/* --- one resample --------------------------------------------------------------------------------------------------------------------- */
 
 /* Median of queries repeated `weight` times each, as np.median of the repeated list. */
 static double weighted_median(const struct boot *b, const struct side *s, const int32_t *weight, int64_t begin, int64_t end, int64_t total)
@@ -139,7 +139,9 @@ static void side_statistics(const struct boot *b, const struct side *s, const in
 			continue;
 		folds++;
 		for (int j = 0; j < columns; j++)
-			out[j] += j == b->median ? weighted_median(b, s, weight, f ? s->fold_end[f - 1] : 0, s->fold_end[f], (int64_t)of[columns]) : of[j] / of[columns];
+			out[j] += j == b->median
+			                  ? weighted_median(b, s, weight, f ? s->fold_end[f - 1] : 0, s->fold_end[f], (int64_t)of[columns])
+			                  : of[j] / of[columns];
 	}
 	for (int j = 0; j < columns; j++)
 		out[j] = folds ? out[j] / folds : NAN;
@@ -154,8 +156,8 @@ static void resample(void *ctx, int64_t i, int worker)
 		side_statistics(b, &b->side[s], b->weight + i * b->clusters, b->out + (i * b->n_sides + s) * b->set->n);
 }
 
-double *itr_bootstrap(const itr_boot_side *sides, int n_sides, const itr_metric_set *set, int64_t clusters, const int32_t *fold, int n_folds,
-                      int resamples, uint64_t seed, int threads)
+double *itr_bootstrap(const itr_boot_side *sides, int n_sides, const itr_metric_set *set, int64_t clusters, const int32_t *fold,
+                      int n_folds, int resamples, uint64_t seed, int threads)
 {
 	struct boot b = { .set = set, .n_sides = n_sides, .n_folds = ITR_MAX(1, n_folds), .median = -1 };
 	double *out = itr_xcalloc((size_t)resamples * (size_t)n_sides * (size_t)set->n + 1, sizeof *out);
@@ -192,7 +194,7 @@ double *itr_bootstrap(const itr_boot_side *sides, int n_sides, const itr_metric_
 	return out;
 }
 
-/* --- what is read off the resamples ------------------------------------------------------------------------------------------------------- */
+/* --- what is read off the resamples --------------------------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {

@@ -128,7 +128,7 @@ static int read_file(struct file *f, const char *path, itr_err *err)
 	return rc;
 }
 
-/* --- joining ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- joining -------------------------------------------------------------------------------------------------------------------------- */
 
 struct joined {
 	itr_metric_set set;             /* metrics that both know */
@@ -146,7 +146,8 @@ static void common_metrics(struct joined *j, const struct file f[2])
 			if (strcmp(f[0].metric[a], f[1].metric[b]) == 0) {
 				itr_metric_def *m = &j->set.m[j->set.n];
 				snprintf(m->key, sizeof m->key, "%s", f[0].metric[a]);
-				m->kind = strcmp(m->key, "median_rank") == 0 ? ITR_METRIC_MEDIAN_RANK : ITR_METRIC_MEAN_RANK;     /* a median or a mean: all that matters here */
+				/* a median or a mean: all that matters here */
+				m->kind = strcmp(m->key, "median_rank") == 0 ? ITR_METRIC_MEDIAN_RANK : ITR_METRIC_MEAN_RANK;
 				j->column[0][j->set.n] = (int)a;
 				j->column[1][j->set.n++] = (int)b;
 				break;
@@ -171,8 +172,9 @@ static int join_side(struct joined *j, const struct file f[2], int d, itr_err *e
 		if (o < 0)
 			continue;
 		if (strcmp(a->image[i], b->image[o]) != 0)
-			rc = itr_err_set(err, "%s query '%s' belongs to image '%s' in '%s' and to '%s' in '%s': these are not the same data", side_names[d], a->query[i],
-			                 a->image[i], f[0].path, b->image[o], f[1].path);
+			rc = itr_err_set(err,
+			                 "%s query '%s' belongs to image '%s' in '%s' and to '%s' in '%s': these are not the same data",
+			                 side_names[d], a->query[i], a->image[i], f[0].path, b->image[o], f[1].path);
 		for (int m = 0; m < j->set.n; m++) {
 			j->v[0][d].value[n * j->set.n + m] = a->value[i * f[0].n_metrics + j->column[0][m]];
 			j->v[1][d].value[n * j->set.n + m] = b->value[o * f[1].n_metrics + j->column[1][m]];
@@ -197,7 +199,7 @@ static void free_joined(struct joined *j)
 	itr_map_free(j->images);
 }
 
-/* --- differences ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- differences ---------------------------------------------------------------------------------------------------------------------- */
 
 static double summary(const itr_metric_values *v, const itr_metric_set *s, int m)
 {
@@ -218,7 +220,8 @@ static void add_side(itr_json *out, const struct joined *j, int d, const double 
 		itr_json *one = itr_json_add_object(side, j->set.m[m].key);
 		double a = summary(&j->v[0][d], &j->set, m), b = summary(&j->v[1][d], &j->set, m);
 		for (int r = 0; r < resamples; r++)
-			difference[r] = sample[(size_t)r * (size_t)stride + (size_t)((2 + d) * columns + m)] - sample[(size_t)r * (size_t)stride + (size_t)(d * columns + m)];
+			difference[r] = sample[(size_t)r * (size_t)stride + (size_t)((2 + d) * columns + m)] -
+			                sample[(size_t)r * (size_t)stride + (size_t)(d * columns + m)];
 		itr_interval ci = itr_interval_95(difference, resamples, 1);
 		itr_json_add_num(one, "a", a);
 		itr_json_add_num(one, "b", b);
@@ -240,7 +243,8 @@ static void p_values(const struct joined *j, const double *sample, int resamples
 	for (int d = 0; d < 2; d++)
 		for (int m = 0; m < columns; m++) {
 			for (int r = 0; r < resamples; r++)
-				difference[r] = sample[(size_t)r * (size_t)stride + (size_t)((2 + d) * columns + m)] - sample[(size_t)r * (size_t)stride + (size_t)(d * columns + m)];
+				difference[r] = sample[(size_t)r * (size_t)stride + (size_t)((2 + d) * columns + m)] -
+				                sample[(size_t)r * (size_t)stride + (size_t)(d * columns + m)];
 			p[d * columns + m] = j->v[0][d].n ? itr_boot_p(difference, resamples, 1) : NAN;
 		}
 	itr_holm(p, 2 * columns, holm);
@@ -254,14 +258,16 @@ static void add_warnings(itr_json *out, const struct joined *j, const struct fil
 	if (f[0].synthetic || f[1].synthetic)
 		itr_json_push(w, itr_json_new_str("synthetic data: these figures say nothing about real pictures"));
 	if (strcmp(f[0].ties, f[1].ties) != 0 || strcmp(f[0].protocol, f[1].protocol) != 0) {
-		text = itr_xasprintf("evaluated differently: protocol %s, ties %s against protocol %s, ties %s", f[0].protocol, f[0].ties, f[1].protocol, f[1].ties);
+		text = itr_xasprintf("evaluated differently: protocol %s, ties %s against protocol %s, ties %s", f[0].protocol, f[0].ties,
+		                     f[1].protocol, f[1].ties);
 		itr_json_push(w, itr_json_new_str(text));
 		free(text);
 	}
 	for (int d = 0; d < 2; d++)
 		for (int k = 0; k < 2; k++)
 			if (j->only[k][d]) {
-				text = itr_xasprintf("%lld %s queries are only in '%s': left out", (long long)j->only[k][d], side_names[d], f[k].path);
+				text = itr_xasprintf("%lld %s queries are only in '%s': left out", (long long)j->only[k][d], side_names[d],
+				                     f[k].path);
 				itr_json_push(w, itr_json_new_str(text));
 				free(text);
 			}
@@ -269,8 +275,12 @@ static void add_warnings(itr_json *out, const struct joined *j, const struct fil
 
 static itr_json *difference_json(const struct joined *j, const struct file f[2], int resamples, uint64_t seed, int threads)
 {
-	itr_boot_side sides[4] = { { &j->v[0][0], j->cluster[0] }, { &j->v[0][1], j->cluster[1] }, { &j->v[1][0], j->cluster[0] }, { &j->v[1][1], j->cluster[1] } };
-	double *sample = itr_bootstrap(sides, 4, &j->set, itr_map_count(j->images), NULL, 1, resamples, seed, threads), p[2 * ITR_METRIC_MAX], holm[2 * ITR_METRIC_MAX];
+	itr_boot_side sides[4] = { { &j->v[0][0], j->cluster[0] },
+		                   { &j->v[0][1], j->cluster[1] },
+		                   { &j->v[1][0], j->cluster[0] },
+		                   { &j->v[1][1], j->cluster[1] } };
+	double *sample = itr_bootstrap(sides, 4, &j->set, itr_map_count(j->images), NULL, 1, resamples, seed, threads),
+	       p[2 * ITR_METRIC_MAX], holm[2 * ITR_METRIC_MAX];
 	itr_json *out = itr_json_object();
 	itr_json_add_str(out, "a", f[0].path);
 	itr_json_add_str(out, "b", f[1].path);
@@ -301,8 +311,9 @@ itr_json *itr_eval_compare(const char *a, const char *b, int resamples, uint64_t
 			itr_err_set(err, "'%s' and '%s' have no metric in common", f[0].path, f[1].path);
 		else if (join_side(&j, f, 0, err) == 0 && join_side(&j, f, 1, err) == 0) {
 			if (j.v[0][0].n + j.v[0][1].n == 0)
-				itr_err_set(err, "'%s' and '%s' have no query in common (the first are '%s' and '%s')", f[0].path, f[1].path,
-				            f[0].side[0].n ? f[0].side[0].query[0] : "", f[1].side[0].n ? f[1].side[0].query[0] : "");
+				itr_err_set(err, "'%s' and '%s' have no query in common (the first are '%s' and '%s')", f[0].path,
+				            f[1].path, f[0].side[0].n ? f[0].side[0].query[0] : "",
+				            f[1].side[0].n ? f[1].side[0].query[0] : "");
 			else
 				out = difference_json(&j, f, resamples, seed, threads);
 		}
@@ -336,8 +347,10 @@ void itr_eval_compare_table(const itr_json *c, int format, itr_buf *out)
 			itr_p_cell(t, itr_json_num(itr_json_get(m, "p_holm"), NAN), bounds && p <= floor);
 		}
 	if (format == ITR_TABLE_TEXT)
-		itr_buf_printf(out, "A %s\nB %s\n%lld images, 95 %% intervals of B - A from %lld resamples of images%s\n\n", itr_json_str(itr_json_get(c, "a"), ""),
-		               itr_json_str(itr_json_get(c, "b"), ""), (long long)itr_json_int(itr_json_get(c, "n_images"), 0), (long long)itr_json_int(itr_json_get(c, "resamples"), 0), synthetic ? "; SYNTHETIC DATA" : "");
+		itr_buf_printf(out, "A %s\nB %s\n%lld images, 95 %% intervals of B - A from %lld resamples of images%s\n\n",
+		               itr_json_str(itr_json_get(c, "a"), ""), itr_json_str(itr_json_get(c, "b"), ""),
+		               (long long)itr_json_int(itr_json_get(c, "n_images"), 0),
+		               (long long)itr_json_int(itr_json_get(c, "resamples"), 0), synthetic ? "; SYNTHETIC DATA" : "");
 	itr_table_print_marked(t, (itr_table_format)format, synthetic, out);
 	itr_table_free(t);
 	for (const itr_json *w = format == ITR_TABLE_TEXT ? itr_json_first(itr_json_get(c, "warnings")) : NULL; w; w = itr_json_next(w))

@@ -31,7 +31,8 @@ static void collect(const itr_json *j, const char *prefix, names *out)
 static int unknown(names *n, const char *path, itr_err *err)
 {
 	const char *nearest = itr_nearest(path, n->v, (int)n->n);
-	return itr_err_set(err, "the result has no figure '%s'%s%s%s", path, nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+	return itr_err_set(err, "the result has no figure '%s'%s%s%s", path, nearest ? ": did you mean '" : "", nearest ? nearest : "",
+	                   nearest ? "'?" : "");
 }
 
 static void free_names(names *n)
@@ -41,7 +42,7 @@ static void free_names(names *n)
 	ITR_VEC_FREE(n);
 }
 
-/* --- PATH OPERATOR NUMBER ------------------------------------------------------------------------------------------------------------------------ */
+/* --- PATH OPERATOR NUMBER ------------------------------------------------------------------------------------------------------------- */
 
 typedef enum operator { AT_MOST, AT_LEAST, EQUAL, OTHER, LESS, MORE } operator;
 struct condition { char *path; operator op; double limit; };
@@ -107,7 +108,8 @@ int itr_condition_check(const char *condition, const itr_metric_set *set, itr_er
 	if (parse(condition, &c, err) < 0)
 		return -1;
 	if (!isfinite(c.limit))
-		rc = itr_err_set(err, "'%s' compares with %s: a figure is finite, so this says nothing about it", condition, isnan(c.limit) ? "NaN" : "infinity");
+		rc = itr_err_set(err, "'%s' compares with %s: a figure is finite, so this says nothing about it", condition,
+		                 isnan(c.limit) ? "NaN" : "infinity");
 	bool known = false;
 	known_figures(set, &n);
 	for (int i = 0; i < ITR_LEN(more); i++)

@@ -12,7 +12,7 @@
 
 enum { COCO_IMAGES = 5000, COCO_FOLDS = 5 };
 
-/* --- protocols ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- protocols ------------------------------------------------------------------------------------------------------------------------ */
 
 int itr_protocol_parse(const char *text, itr_protocol *protocol, int64_t *pool, itr_err *err)
 {
@@ -50,17 +50,21 @@ const char *itr_ties_text(itr_ties ties, itr_conventions conventions)
 static int check_protocol(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 {
 	if ((o->protocol == ITR_PROTOCOL_COCO_1K || o->protocol == ITR_PROTOCOL_COCO_5K) && p->n_image != COCO_IMAGES)
-		return itr_err_set(err, "protocol coco-%s is defined on the 5,000 test images; '%s' has %lld: use --protocol full or pool:C",
+		return itr_err_set(err,
+		                   "protocol coco-%s is defined on the 5,000 test images; '%s' has %lld: use --protocol full or pool:C",
 		                   o->protocol == ITR_PROTOCOL_COCO_1K ? "1k" : "5k", p->name, (long long)p->n_image);
 	bool replaced = p->judged || strncmp(p->relevance, "captions:", 9) == 0;
 	if (o->protocol == ITR_PROTOCOL_COCO_1K && replaced && strncmp(p->relevance, "coco:", 5) != 0)
-		return itr_err_set(err, "coco-1k is defined on the original captions: use --relevance coco:DIR (folds in the judgements' order) or none");
+		return itr_err_set(
+			err,
+			"coco-1k is defined on the original captions: use --relevance coco:DIR (folds in the judgements' order) or none");
 	if (o->judging.conventions != ITR_CONVENTIONS_ITR && o->protocol != ITR_PROTOCOL_FULL)
-		return itr_err_set(err, "the conventions of %s rank the whole gallery: use --protocol full", itr_conventions_names[o->judging.conventions]);
+		return itr_err_set(err, "the conventions of %s rank the whole gallery: use --protocol full",
+		                   itr_conventions_names[o->judging.conventions]);
 	return 0;
 }
 
-/* --- one direction's ranks become values, appended to a side ---------------------------------------------------------------------------------- */
+/* --- one direction's ranks become values, appended to a side -------------------------------------------------------------------------- */
 
 /* query_row, cluster: of the ranked queries, by index in the ranks (a fold knows only its own rows). */
 static void side_append(itr_eval_side *s, const itr_ranks *r, const itr_eval_opts *o, const int64_t *query_row, const int64_t *cluster)
@@ -98,7 +102,8 @@ static void side_append(itr_eval_side *s, const itr_ranks *r, const itr_eval_opt
 /* Judged queries that have no row, after those that have: numbers from `first` on, nothing found. A query's image is its first positive. */
 static void append_absent(itr_eval_side *s, const itr_relevance *absent, const itr_eval_opts *o, int64_t first, bool texts_ask)
 {
-	int64_t n = absent->queries, *row = itr_xmalloc(((size_t)n + 1) * sizeof *row), *cluster = itr_xmalloc(((size_t)n + 1) * sizeof *cluster);
+	int64_t n = absent->queries, *row = itr_xmalloc(((size_t)n + 1) * sizeof *row),
+		*cluster = itr_xmalloc(((size_t)n + 1) * sizeof *cluster);
 	itr_ranks *r = itr_ranks_nothing(absent);
 	itr_ranks_grade(r, absent);
 	for (int64_t q = 0; q < n; q++) {
@@ -156,7 +161,7 @@ static void whole(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, itr_r
 	free(images);
 }
 
-/* --- coco-1k: five blocks of 1,000 images, each with its own captions, figures averaged ------------------------------------------------------ */
+/* --- coco-1k: five blocks of 1,000 images, each with its own captions, figures averaged ----------------------------------------------- */
 
 struct fold {
 	int64_t n_text, n_image;
@@ -240,7 +245,7 @@ static void coco_1k(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, int
 	}
 }
 
-/* --- what the figures show ------------------------------------------------------------------------------------------------------------------- */
+/* --- what the figures show ------------------------------------------------------------------------------------------------------------ */
 
 static const int64_t rsum_k[] = { 1, 5, 10 };
 
@@ -295,10 +300,12 @@ static void judged_warnings(itr_eval *e, const itr_eval_side *s, const char *nam
 	const bool itr = e->judging.conventions == ITR_CONVENTIONS_ITR;
 	if (s->missing)
 		itr_json_pushf(e->warnings, "%s: %lld judged queries are missing: %s", name, (long long)s->missing,
-		               e->judging.skip_missing ? "left out (--missing-queries skip)" : "they count 0 (--missing-queries skip leaves them out)");
+		               e->judging.skip_missing ? "left out (--missing-queries skip)"
+		                                       : "they count 0 (--missing-queries skip leaves them out)");
 	if (s->no_positive)
 		itr_json_pushf(e->warnings, "%s: %lld judged queries have no positive: %s", name, (long long)s->no_positive,
-		               itr ? "left out (trec_eval counts them 0: --conventions trec_eval)" : "they count 0, as the conventions ask");
+		               itr ? "left out (trec_eval counts them 0: --conventions trec_eval)"
+		                   : "they count 0, as the conventions ask");
 	if (s->unjudged)
 		itr_json_pushf(e->warnings, "%s: %lld queries are not judged: left out", name, (long long)s->unjudged);
 }
@@ -309,20 +316,24 @@ static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 		return;
 	const itr_metric_result *r = &s->result;
 	if (r->tie_fraction >= 0.05 && !e->truncated)
-		itr_json_pushf(e->warnings, "degenerate: in %s the best positive of %.1f %% of the queries shares its score with rows that are no positives (ties: %s)", name,
-		     100 * r->tie_fraction, itr_ties_names[e->ties]);
+		itr_json_pushf(e->warnings,
+		               "degenerate: in %s the best positive of %.1f %% of the queries shares its score with rows that are no "
+		               "positives (ties: %s)",
+		               name, 100 * r->tie_fraction, itr_ties_names[e->ties]);
 	for (int j = e->set.n - 1; j >= 0; j--) {           /* the largest cut-off is the most telling one */
 		if (e->set.m[j].kind != ITR_METRIC_RECALL)
 			continue;
 		itr_interval ci = s->ci[j];
 		if (!isnan(ci.low) && ci.low <= r->chance[j] && r->chance[j] < 1)
-			itr_json_pushf(e->warnings, "at chance: %s %s is %.4g [%.4g, %.4g], a random order gives %.4g", name, e->set.m[j].key, r->value[j], ci.low, ci.high, r->chance[j]);
+			itr_json_pushf(e->warnings, "at chance: %s %s is %.4g [%.4g, %.4g], a random order gives %.4g", name,
+			               e->set.m[j].key, r->value[j], ci.low, ci.high, r->chance[j]);
 		break;
 	}
 	judged_warnings(e, s, name);
 	if (r->left_out > s->explained)
-		itr_json_pushf(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name, (long long)(r->left_out - s->explained),
-		     (long long)(r->left_out + r->n_queries), strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
+		itr_json_pushf(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name,
+		               (long long)(r->left_out - s->explained), (long long)(r->left_out + r->n_queries),
+		               strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
 }
 
 static itr_eval *finish(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, const int32_t *fold, int folds, itr_err *err)
@@ -361,7 +372,8 @@ static void forget_ranks(itr_eval *e)
 			side[d]->ci[j] = (itr_interval){ NAN, NAN };
 		}
 	itr_json_pushf(e->warnings, "%s: median_rank and mean_rank need whole rankings and are left out; documents that a list lacks %s",
-	               e->truncated ? "truncated lists" : "missing queries", e->judging.conventions == ITR_CONVENTIONS_ITR ? "tie behind it" : "are not found");
+	               e->truncated ? "truncated lists" : "missing queries",
+	               e->judging.conventions == ITR_CONVENTIONS_ITR ? "tie behind it" : "are not found");
 }
 
 itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err)

@@ -1,4 +1,5 @@
-/* evaluate.h - pairs in, a report out: both directions under a protocol, chance beside each figure, intervals, warnings (methods.md section 0). */
+/* evaluate.h - pairs in, a report out: both directions under a protocol, chance beside each figure, intervals, warnings (methods.md section
+ * 0). */
 #ifndef ITR_RETRIEVAL_EVALUATE_H
 #define ITR_RETRIEVAL_EVALUATE_H
 
@@ -31,7 +32,9 @@ typedef struct itr_eval_side {
 	itr_metric_values *values;
 	itr_tie_group *best;                   /* [values->n]: g, n, m as scored */
 	int64_t *relevant, *pool, *cluster;    /* [values->n]: R; rows ranked; row of the image (-1: none) */
-	int64_t missing, no_positive, unjudged;/* judged queries without a ranking; judged ones whose grades are all 0; ranked ones that are not judged. Only with a judgement file */
+	/* judged queries without a ranking; judged ones whose grades are all 0; ranked ones that are not judged. Only with a judgement file
+	 */
+	int64_t missing, no_positive, unjudged;
 	int64_t explained;                     /* queries left out for these reasons, or asked by nobody */
 } itr_eval_side;
 
@@ -50,13 +53,16 @@ typedef struct itr_eval {
 
 /* NULL with err: a protocol that does not fit the data, no query with a positive. */
 itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err);
-/* From ranks that somebody else made (a TREC run); either may be NULL. Takes them over. truncated: lists that lack part of the gallery; median_rank and mean_rank need
- * it all and become NaN, with a warning. Judged queries that are not among p's rows count 0 in a direction that has ranks, unless o->judging leaves them out. */
+/* From ranks that somebody else made (a TREC run); either may be NULL. Takes them over. truncated: lists that lack part of the gallery;
+ * median_rank and mean_rank need it all and become NaN, with a warning. Judged queries that are not among p's rows count 0 in a direction
+ * that has ranks, unless o->judging leaves them out. */
 itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err);
 void itr_eval_free(itr_eval *e);
 
-/* {"t2i": {...}, "i2t": {...}, "rsum", "rsum_ci95", "ties", "protocol", "warnings", "synthetic"}: the caller adds schema, provenance, per_query and frees. */
-/* {"conventions", "gain", "missing_queries", "t2i": {"missing", "no_positive", "unjudged"}, "i2t"}: how judgements were taken. The caller frees. */
+/* {"t2i": {...}, "i2t": {...}, "rsum", "rsum_ci95", "ties", "protocol", "warnings", "synthetic"}: the caller adds schema, provenance,
+ * per_query and frees. */
+/* {"conventions", "gain", "missing_queries", "t2i": {"missing", "no_positive", "unjudged"}, "i2t"}: how judgements were taken. The caller
+ * frees. */
 itr_json *itr_eval_judging_json(const itr_eval *e);
 itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p);
 /* Metric by metric for people: value, interval, chance. */
@@ -65,17 +71,18 @@ void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *
 /* Every figure as a tracked metric: t2i_recall@10, i2t_recall@10, mean_recall@10, ... */
 void itr_eval_track(const itr_eval *e, void (*metric)(void *ctx, const char *key, double value), void *ctx);
 
-/* --- per-query files --------------------------------------------------------------------------------------------------------------------- */
+/* --- per-query files ------------------------------------------------------------------------------------------------------------------ */
 
-/* NPZ: for d in t2i, i2t: d_query_id, d_image_id (what is resampled together; "" = none), d_g, d_n, d_m (tie group of the best positive), d_relevant (R), d_pool, d_values
- * [queries, metrics]; metrics (their keys), ties, protocol, itr_provenance. */
-ITR_MUST_USE int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance, itr_err *err);
+/* NPZ: for d in t2i, i2t: d_query_id, d_image_id (what is resampled together; "" = none), d_g, d_n, d_m (tie group of the best positive),
+ * d_relevant (R), d_pool, d_values [queries, metrics]; metrics (their keys), ties, protocol, itr_provenance. */
+ITR_MUST_USE int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance,
+                                        itr_err *err);
 
 /* Does `path` hold just that already, made from inputs of the same bytes? How it was asked for (the arguments) may differ. */
 bool itr_eval_same_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance);
 
-/* Paired comparison of two such files: queries joined by id, images resampled. Prints as JSON: {"a", "b", "t2i": {metric: {"a", "b", "difference", "ci95", "p", "p_holm"}},
- * "i2t", "n_images", "warnings"}; difference = b - a. NULL with err. */
+/* Paired comparison of two such files: queries joined by id, images resampled. Prints as JSON: {"a", "b", "t2i": {metric: {"a", "b",
+ * "difference", "ci95", "p", "p_holm"}}, "i2t", "n_images", "warnings"}; difference = b - a. NULL with err. */
 itr_json *itr_eval_compare(const char *a, const char *b, int resamples, uint64_t seed, int threads, itr_err *err);
 /* The same as a table for people; format: itr_table_format. */
 void itr_eval_compare_table(const itr_json *comparison, int format, itr_buf *out);

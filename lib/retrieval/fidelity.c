@@ -89,7 +89,8 @@ static void one_query(void *ctx, int64_t q, int worker)
 	free(score);
 }
 
-int itr_gallery_fidelity(const itr_gallery *g, const float *vectors, const float *queries, int64_t nq, int64_t k, int threads, itr_fidelity *out, itr_err *err)
+int itr_gallery_fidelity(const itr_gallery *g, const float *vectors, const float *queries, int64_t nq, int64_t k, int threads,
+                         itr_fidelity *out, itr_err *err)
 {
 	memset(out, 0, sizeof *out);
 	if (itr_queries_check(queries, nq, g->dim, err) < 0)

@@ -124,7 +124,8 @@ static void pack_all(itr_gallery *g, const float *x, int threads)
 	size_t stride = g->rows.stride;
 	g->codes_bytes = (size_t)g->n * stride;
 	g->codes = itr_aligned_alloc((size_t)padded * stride + 4096);
-	memset((uint8_t *)g->codes + (g->precision == ITR_PREC_FP32 || g->rows.k != g->dim ? 0 : (size_t)g->n * stride), g->precision == ITR_PREC_INT8 ? 128 : 0,
+	memset((uint8_t *)g->codes + (g->precision == ITR_PREC_FP32 || g->rows.k != g->dim ? 0 : (size_t)g->n * stride),
+	       g->precision == ITR_PREC_INT8 ? 128 : 0,
 	       (size_t)padded * stride + 4096 - (g->precision == ITR_PREC_FP32 || g->rows.k != g->dim ? 0 : (size_t)g->n * stride));
 	if (g->precision == ITR_PREC_INT8) {
 		g->scales = itr_aligned_calloc((size_t)padded * sizeof(float));
@@ -192,7 +193,8 @@ static itr_gallery *new_gallery(int64_t n, int64_t dim, itr_precision precision)
 static itr_gallery *pack_fine(const float *x, int64_t n, int64_t dim, const itr_pack_opts *o, itr_err *err)
 {
 	if (o->copy != ITR_COPY_BORROW || dim % 16)
-		return itr_gallery_pack(x, n, dim, o->copy == ITR_COPY_INT8 ? ITR_PREC_INT8 : ITR_PREC_FP32, &(itr_pack_opts){ .threads = o->threads }, err);
+		return itr_gallery_pack(x, n, dim, o->copy == ITR_COPY_INT8 ? ITR_PREC_INT8 : ITR_PREC_FP32,
+		                        &(itr_pack_opts){ .threads = o->threads }, err);
 	itr_gallery *g = new_gallery(n, dim, ITR_PREC_FP32);       /* only ever gathered from, so it needs no slack */
 	layout(g);
 	g->rows.base = (const uint8_t *)x;
@@ -200,11 +202,13 @@ static itr_gallery *pack_fine(const float *x, int64_t n, int64_t dim, const itr_
 	return g;
 }
 
-itr_gallery *itr_gallery_pack(const float *vectors, int64_t n, int64_t dim, itr_precision precision, const itr_pack_opts *opts, itr_err *err)
+itr_gallery *itr_gallery_pack(const float *vectors, int64_t n, int64_t dim, itr_precision precision, const itr_pack_opts *opts,
+                              itr_err *err)
 {
 	const itr_pack_opts none = { 0 }, *o = opts ? opts : &none;
 	if (n < 1 || n > INT32_MAX || dim < 1 || dim > ITR_DIM_MAX) {
-		itr_err_set(err, "cannot pack a gallery of %lld rows of %lld: rows must be 1..%d, dimensions 1..%d", (long long)n, (long long)dim, INT32_MAX, ITR_DIM_MAX);
+		itr_err_set(err, "cannot pack a gallery of %lld rows of %lld: rows must be 1..%d, dimensions 1..%d", (long long)n,
+		            (long long)dim, INT32_MAX, ITR_DIM_MAX);
 		return NULL;
 	}
 	itr_gallery *g = new_gallery(n, dim, precision);

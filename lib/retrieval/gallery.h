@@ -3,12 +3,11 @@
  *	itr_gallery *g = itr_gallery_pack(vectors, n, dim, ITR_PREC_INT8, &(itr_pack_opts){ .copy = ITR_COPY_FP32 }, &err);
  *	itr_topk_search(g, queries, nq, 10, hits, &(itr_search_opts){ .rescore = 100, .threads = 2 }, &err);       (topk.h)
  *
- * A score is a pure function of the query, the row and the precision: it depends neither on where the row sits, nor on the batch, the threads or the
- * instruction set (bf16 and fp16 included), so a tie is bit-equality. What is scored:
- *   fp32              one chain of fused multiply-adds over the dimensions, the bits of itr_gemm
- *   fp16, bf16        the same chain over the stored halves, fp32 query
- *   int8, int4        int8 query, integer sums, (float)sum * (s_row * s_query); int4: one FMA chain over the groups, then * s_query
- *   binary            dim - 2 * Hamming distance of the signs
+ * A score is a pure function of the query, the row and the precision: it depends neither on where the row sits, nor on the batch, the
+ *threads or the instruction set (bf16 and fp16 included), so a tie is bit-equality. What is scored: fp32              one chain of fused
+ *multiply-adds over the dimensions, the bits of itr_gemm fp16, bf16        the same chain over the stored halves, fp32 query int8, int4
+ *int8 query, integer sums, (float)sum * (s_row * s_query); int4: one FMA chain over the groups, then * s_query binary            dim - 2 *
+ *Hamming distance of the signs
  */
 #ifndef ITR_RETRIEVAL_GALLERY_H
 #define ITR_RETRIEVAL_GALLERY_H
@@ -18,23 +17,26 @@
 
 typedef struct itr_gallery itr_gallery;
 
-/* A second, finer copy that search's `rescore` ranks with. BORROW keeps the caller's vectors (they must outlive the gallery; copied after all when
- * dim is not a multiple of 16). */
+/* A second, finer copy that search's `rescore` ranks with. BORROW keeps the caller's vectors (they must outlive the gallery; copied after
+ * all when dim is not a multiple of 16). */
 typedef enum itr_copy { ITR_COPY_NONE, ITR_COPY_FP32, ITR_COPY_INT8, ITR_COPY_BORROW } itr_copy;
 
 typedef struct itr_pack_opts {
-	const float *calibrate;          /* sample rows (calibrate_rows x dim) for per-dimension scales: int8 and int4, symmetric; or NULL */
+	/* sample rows (calibrate_rows x dim) for per-dimension scales: int8 and int4, symmetric; or NULL */
+	const float *calibrate;
 	int64_t calibrate_rows;
-	itr_quantizer quantizer;         /* minmax-wrap: int8 and int4 only; other precisions ignore it, since the source project has none for them */
+	/* minmax-wrap: int8 and int4 only; other precisions ignore it, since the source project has none for them */
+	itr_quantizer quantizer;
 	itr_copy copy;
 	int threads;                     /* 0: all */
 } itr_pack_opts;
 
 enum { ITR_DIM_MAX = 65535 };            /* int32 sums of products cannot overflow below it */
 
-/* Packs n >= 1 rows of dim floats; opts may be NULL. NULL with err: NaN or infinity (names the row), dim out of range, a copy that makes no sense.
- * The caller frees with itr_gallery_free; vectors are copied unless borrowed. */
-itr_gallery *itr_gallery_pack(const float *vectors, int64_t n, int64_t dim, itr_precision precision, const itr_pack_opts *opts, itr_err *err);
+/* Packs n >= 1 rows of dim floats; opts may be NULL. NULL with err: NaN or infinity (names the row), dim out of range, a copy that makes no
+ * sense. The caller frees with itr_gallery_free; vectors are copied unless borrowed. */
+itr_gallery *itr_gallery_pack(const float *vectors, int64_t n, int64_t dim, itr_precision precision, const itr_pack_opts *opts,
+                              itr_err *err);
 void itr_gallery_free(itr_gallery *g);
 
 int64_t itr_gallery_rows(const itr_gallery *g);
@@ -68,10 +70,11 @@ void itr_scorer_block(itr_scorer *s, const float *queries, int64_t nq, float *ou
 const itr_gallery *itr_gallery_fine(const itr_gallery *g);
 
 /* All scores of nq queries: out[q*ld + row]. For matrices that fit; search and rank never hold one. -1: a query is not finite. */
-ITR_MUST_USE int itr_gallery_scores(const itr_gallery *g, const float *queries, int64_t nq, float *out, int64_t ld, int threads, itr_err *err);
+ITR_MUST_USE int itr_gallery_scores(const itr_gallery *g, const float *queries, int64_t nq, float *out, int64_t ld, int threads,
+                                    itr_err *err);
 
-/* Ranks of positives over the whole gallery without the score matrix. Positives of query q: rows[offset[q]] .. rows[offset[q+1]-1] (checked).
- * For each: score, more = rows with a higher score, equal = rows with the same score, itself included. score may be NULL. */
+/* Ranks of positives over the whole gallery without the score matrix. Positives of query q: rows[offset[q]] .. rows[offset[q+1]-1]
+ * (checked). For each: score, more = rows with a higher score, equal = rows with the same score, itself included. score may be NULL. */
 ITR_MUST_USE int itr_gallery_rank(const itr_gallery *g, const float *queries, int64_t nq, const int64_t *offset, const int64_t *rows,
                                   int32_t *more, int32_t *equal, float *score, int threads, itr_err *err);
 

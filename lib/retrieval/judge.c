@@ -20,9 +20,11 @@ struct collected {
 /* One direction while it is collected. */
 struct judged {
 	const itr_map *query;
-	int64_t queries;                        /* as many as there were at the start: documents of the other direction that join are no rows of this one */
+	/* as many as there were at the start: documents of the other direction that join are no rows of this one */
+	int64_t queries;
 	itr_map *gallery;
-	bool grow;                              /* ids are all there is (a TREC run): a judged document that no list has joins the gallery */
+	/* ids are all there is (a TREC run): a judged document that no list has joins the gallery */
+	bool grow;
 	struct collected known, absent;
 	itr_map *absent_query;                  /* id -> its number */
 	itr_map *counted;                       /* "kind query<TAB>positive" seen outside the gallery: a repeat counts once */
@@ -31,7 +33,12 @@ struct judged {
 
 static void judged_init(struct judged *j, const itr_map *query, itr_map *gallery, bool grow)
 {
-	*j = (struct judged){ .query = query, .queries = itr_map_count(query), .gallery = gallery, .counted = itr_map_new(), .absent_query = itr_map_new(), .grow = grow };
+	*j = (struct judged){ .query = query,
+		              .queries = itr_map_count(query),
+		              .gallery = gallery,
+		              .counted = itr_map_new(),
+		              .absent_query = itr_map_new(),
+		              .grow = grow };
 }
 
 static void collected_free(struct collected *c)
@@ -124,8 +131,9 @@ static int adopt(itr_pairs *p, struct both *b, const char *spec, const itr_judgi
 	itr_relevance *rel[2] = { NULL, NULL };
 	int64_t absent = itr_map_count(b->t2i.absent_query) + itr_map_count(b->i2t.absent_query);
 	if (b->t2i.known.judged.n + b->i2t.known.judged.n == 0)
-		return itr_err_set(err, "'%s': none of its %lld queries is among the ids of '%s' (%s '%s', ...)%s", spec, (long long)absent, p->name,
-		                   p->has_ids ? "the first text is" : "which has none: rows are", p->text_id[0], p->has_ids ? "" : "; embeddings need text_ids and video_ids");
+		return itr_err_set(err, "'%s': none of its %lld queries is among the ids of '%s' (%s '%s', ...)%s", spec, (long long)absent,
+		                   p->name, p->has_ids ? "the first text is" : "which has none: rows are", p->text_id[0],
+		                   p->has_ids ? "" : "; embeddings need text_ids and video_ids");
 	for (int d = 0; d < 2; d++) {
 		int64_t n = itr_map_count(j[d]->absent_query), gallery = itr_map_count(j[d]->gallery);
 		if (has[d])
@@ -148,7 +156,7 @@ static int adopt(itr_pairs *p, struct both *b, const char *spec, const itr_judgi
 	return 0;
 }
 
-/* --- JSON maps {query: [positive, ...]} or {query: {document: grade, ...}} -------------------------------------------------------------------- */
+/* --- JSON maps {query: [positive, ...]} or {query: {document: grade, ...}} ------------------------------------------------------------ */
 
 static int read_grades(struct judged *j, const itr_json *grades, const char *path, const itr_judging *judging, itr_err *err)
 {
@@ -215,9 +223,10 @@ static int judge_json(struct both *b, const char *path, const itr_judging *judgi
 	return rc;
 }
 
-/* --- TREC qrels --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- TREC qrels ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Plain ids: texts ask where a run is judged (its own plain ids are read so); otherwise the one direction in which queries and documents are known. */
+/* Plain ids: texts ask where a run is judged (its own plain ids are read so); otherwise the one direction in which queries and documents
+ * are known. */
 static int guess_direction(const struct both *b, const itr_qrels *q, const char *path, int *direction, itr_err *err)
 {
 	int64_t fits[2] = { 0, 0 };
@@ -246,8 +255,8 @@ static int check_repeat(itr_map *pairs, const itr_qrels *q, size_t i, int direct
 		return 0;
 	const itr_qrel *o = &q->list.v[first];
 	if (o->grade != r->grade)
-		return itr_err_set(err, "'%s': lines %lld and %lld contradict each other: query '%s', document '%s' has grade %g and %g", path, (long long)o->line, (long long)r->line, r->query,
-		                   r->document, o->grade, r->grade);
+		return itr_err_set(err, "'%s': lines %lld and %lld contradict each other: query '%s', document '%s' has grade %g and %g",
+		                   path, (long long)o->line, (long long)r->line, r->query, r->document, o->grade, r->grade);
 	*repeated += 1;
 	return 0;
 }
@@ -275,7 +284,7 @@ static int judge_qrels(struct both *b, const char *path, const itr_judging *judg
 	return rc;
 }
 
-/* --- the judgements of ECCV Caption's package ---------------------------------------------------------------------------------------------------- */
+/* --- the judgements of ECCV Caption's package ----------------------------------------------------------------------------------------- */
 
 static const struct { const char *prefix, *stem; } packaged[] = { { "eccv:", "eccv" }, { "cxc:", "cxc" }, { "coco:", "original" } };
 
@@ -317,10 +326,13 @@ static int64_t *image_order(const itr_pairs *p, const itr_map *texts, const int6
 	return NULL;
 }
 
-static int judge_packaged(itr_pairs *p, struct both *b, int kind, const char *dir, const itr_map *texts, const itr_judging *judging, itr_provenance *provenance, itr_err *err)
+static int judge_packaged(itr_pairs *p, struct both *b, int kind, const char *dir, const itr_map *texts, const itr_judging *judging,
+                          itr_provenance *provenance, itr_err *err)
 {
-	char *t2i = itr_xasprintf("%s/%s_caption_to_image.json", dir, packaged[kind].stem), *i2t = itr_xasprintf("%s/%s_image_to_caption.json", dir, packaged[kind].stem);
-	int rc = read_map_file(&b->t2i, t2i, judging, provenance, err) < 0 || read_map_file(&b->i2t, i2t, judging, provenance, err) < 0 ? -1 : 0;
+	char *t2i = itr_xasprintf("%s/%s_caption_to_image.json", dir, packaged[kind].stem),
+	     *i2t = itr_xasprintf("%s/%s_image_to_caption.json", dir, packaged[kind].stem);
+	int rc = read_map_file(&b->t2i, t2i, judging, provenance, err) < 0 || read_map_file(&b->i2t, i2t, judging, provenance, err) < 0 ? -1
+	                                                                                                                                : 0;
 	int64_t n = 0, *ids = rc == 0 ? caption_order(dir, &n, provenance) : NULL;
 	b->has_t2i = b->has_i2t = true;
 	if (ids) {
@@ -356,7 +368,8 @@ int itr_pairs_judge(itr_pairs *p, const char *spec, const itr_judging *judging, 
 	itr_map *images = texts ? itr_pairs_id_map(p->image_id, p->n_image, "image id", p->name, err) : NULL;
 	int rc = -1;
 	if (images && strncmp(spec, "captions:", 9) == 0) {
-		rc = p->text ? itr_pairs_judge_captions(p, spec + 9, texts, images, provenance, err) : itr_err_set(err, "'%s': a run has no captions to compare; judge it with a file of ids", spec);
+		rc = p->text ? itr_pairs_judge_captions(p, spec + 9, texts, images, provenance, err)
+		             : itr_err_set(err, "'%s': a run has no captions to compare; judge it with a file of ids", spec);
 		if (rc == 0) {
 			free(p->relevance);
 			p->relevance = itr_xstrdup(spec);

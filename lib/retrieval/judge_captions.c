@@ -1,5 +1,5 @@
-/* Relevance where captions repeat ("A flower." under six pictures): a text answers every image that has a caption of the same bytes, and an image every such text. What is not among the
- * rows does not count at all. */
+/* Relevance where captions repeat ("A flower." under six pictures): a text answers every image that has a caption of the same bytes, and an
+ * image every such text. What is not among the rows does not count at all. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -54,7 +54,8 @@ static int meet_manifest(struct wording *w, const char *path, itr_err *err)
 static itr_relevance *relate(const struct wording *w, int64_t n_text, int64_t n_image)
 {
 	ITR_VEC(int64_t) text = ITR_VEC_INIT, image = ITR_VEC_INIT;
-	itr_relevance *having = itr_relevance_from_pairs(itr_map_count(w->number), n_image, w->caption.v, w->image.v, (int64_t)w->caption.n);
+	itr_relevance *having =
+		itr_relevance_from_pairs(itr_map_count(w->number), n_image, w->caption.v, w->image.v, (int64_t)w->caption.n);
 	for (int64_t t = 0; t < n_text; t++)
 		for (int64_t i = having->offset[w->of_text[t]]; i < having->offset[w->of_text[t] + 1]; i++) {
 			ITR_VEC_PUSH(&text, t);
@@ -74,12 +75,17 @@ static int complete(const struct wording *w, const itr_pairs *p, const char *pat
 	for (int64_t t = 0; t < p->n_text; t++)
 		if (w->of_text[t] < 0 && missing++ == 0)
 			first = t;
-	return missing ? itr_err_set(err, "'%s' lacks the captions of %lld of the %lld texts of '%s' (the first is '%s')", path, (long long)missing, (long long)p->n_text, p->name, p->text_id[first]) : 0;
+	return missing ? itr_err_set(err, "'%s' lacks the captions of %lld of the %lld texts of '%s' (the first is '%s')", path,
+	                             (long long)missing, (long long)p->n_text, p->name, p->text_id[first])
+	               : 0;
 }
 
 static void wording_init(struct wording *w, const itr_pairs *p, const itr_map *texts, const itr_map *images)
 {
-	*w = (struct wording){ .number = itr_map_new(), .texts = texts, .images = images, .of_text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *w->of_text) };
+	*w = (struct wording){ .number = itr_map_new(),
+		               .texts = texts,
+		               .images = images,
+		               .of_text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *w->of_text) };
 	for (int64_t t = 0; t < p->n_text; t++)
 		w->of_text[t] = -1;
 }
@@ -119,7 +125,8 @@ void itr_pairs_count_equal_captions(itr_pairs *p, const char *path)
 	itr_map_free(images);
 }
 
-int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *texts, const itr_map *images, itr_provenance *provenance, itr_err *err)
+int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *texts, const itr_map *images, itr_provenance *provenance,
+                             itr_err *err)
 {
 	struct wording w;
 	wording_init(&w, p, texts, images);

@@ -1,5 +1,5 @@
-/* All precisions with AVX2, FMA and F16C. vpmaddubsw saturates when both sides use their whole range, so int8 codes are widened to 16 bits before
- * vpmaddwd; for int4 (codes below 16) its sums stay below 2^13 and it is safe. */
+/* All precisions with AVX2, FMA and F16C. vpmaddubsw saturates when both sides use their whole range, so int8 codes are widened to 16 bits
+ * before vpmaddwd; for int4 (codes below 16) its sums stay below 2^13 and it is safe. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -34,7 +34,8 @@ static inline void four_columns(const float *const p[ROWS], int64_t k, __m256 c[
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
 		x[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p[i] + k)), _mm_loadu_ps(p[i + 4] + k), 1);
-	__m256 a = _mm256_unpacklo_ps(x[0], x[1]), b = _mm256_unpackhi_ps(x[0], x[1]), d = _mm256_unpacklo_ps(x[2], x[3]), e = _mm256_unpackhi_ps(x[2], x[3]);
+	__m256 a = _mm256_unpacklo_ps(x[0], x[1]), b = _mm256_unpackhi_ps(x[0], x[1]), d = _mm256_unpacklo_ps(x[2], x[3]),
+	       e = _mm256_unpackhi_ps(x[2], x[3]);
 	c[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(d)));
 	c[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(d)));
 	c[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(b), _mm256_castps_pd(e)));
@@ -79,43 +80,45 @@ static inline __m256 widen_bf16(const uint16_t *p)
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16));
 }
 
-#define FEW_HALF(name, widen) \
-static void few_##name(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out) \
-{ \
-	const float *x = q->data; \
-	_Alignas(32) float wide[ROWS][CHUNK]; \
-	const float *p[ROWS]; \
-	for (int r = 0; r < ROWS; r++) \
-		p[r] = wide[r]; \
-	for (int64_t i = 0; i < n; i += ROWS) { \
-		__m256 s = _mm256_setzero_ps(), c[4]; \
-		for (int64_t k = 0; k < g->k; k += CHUNK) { \
-			int64_t m = ITR_MIN(g->k - k, (int64_t)CHUNK); \
-			for (int r = 0; r < ROWS; r++) { \
-				const uint16_t *h = (const uint16_t *)(const void *)row_pointer(g, first + i, idx ? idx + i : NULL, r, n - i) + k; \
-				for (int64_t j = 0; j < m; j += 8) \
-					_mm256_store_ps(wide[r] + j, widen(h + j)); \
-			} \
-			for (int64_t j = 0; j < m; j += 4) { \
-				four_columns(p, j, c); \
-				s = chain4(s, c, x + k + j); \
-			} \
-		} \
-		store_some(out + i, s, n - i); \
-	} \
-} \
-static void decode_##name(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen) \
-{ \
-	float *d = scratch; \
-	for (int r = 0; r < mr; r++) { \
-		const uint16_t *h = (const uint16_t *)(const void *)(g->base + (size_t)(first + r) * g->stride); \
-		for (int64_t k = 0; k < g->k; k += 8, d += 8) \
-			_mm256_storeu_ps(d, widen(h + k)); \
-	} \
-	*seen = *g; \
-	seen->base = scratch; \
-	seen->stride = (size_t)g->k * sizeof *d; \
-}
+#define FEW_HALF(name, widen)                                                                                                              \
+	static void few_##name(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)          \
+	{                                                                                                                                  \
+		const float *x = q->data;                                                                                                  \
+		_Alignas(32) float wide[ROWS][CHUNK];                                                                                      \
+		const float *p[ROWS];                                                                                                      \
+		for (int r = 0; r < ROWS; r++)                                                                                             \
+			p[r] = wide[r];                                                                                                    \
+		for (int64_t i = 0; i < n; i += ROWS) {                                                                                    \
+			__m256 s = _mm256_setzero_ps(), c[4];                                                                              \
+			for (int64_t k = 0; k < g->k; k += CHUNK) {                                                                        \
+				int64_t m = ITR_MIN(g->k - k, (int64_t)CHUNK);                                                             \
+				for (int r = 0; r < ROWS; r++) {                                                                           \
+					const uint16_t *h = (const uint16_t *)(const void *)row_pointer(g, first + i,                      \
+					                                                                idx ? idx + i : NULL, r, n - i) +  \
+					                    k;                                                                             \
+					for (int64_t j = 0; j < m; j += 8)                                                                 \
+						_mm256_store_ps(wide[r] + j, widen(h + j));                                                \
+				}                                                                                                          \
+				for (int64_t j = 0; j < m; j += 4) {                                                                       \
+					four_columns(p, j, c);                                                                             \
+					s = chain4(s, c, x + k + j);                                                                       \
+				}                                                                                                          \
+			}                                                                                                                  \
+			store_some(out + i, s, n - i);                                                                                     \
+		}                                                                                                                          \
+	}                                                                                                                                  \
+	static void decode_##name(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen)                               \
+	{                                                                                                                                  \
+		float *d = scratch;                                                                                                        \
+		for (int r = 0; r < mr; r++) {                                                                                             \
+			const uint16_t *h = (const uint16_t *)(const void *)(g->base + (size_t)(first + r) * g->stride);                   \
+			for (int64_t k = 0; k < g->k; k += 8, d += 8)                                                                      \
+				_mm256_storeu_ps(d, widen(h + k));                                                                         \
+		}                                                                                                                          \
+		*seen = *g;                                                                                                                \
+		seen->base = scratch;                                                                                                      \
+		seen->stride = (size_t)g->k * sizeof *d;                                                                                   \
+	}
 
 /* Lanes along the row, rows in memory order: as fast as memory delivers. Summation order differs from `few`. */
 #define ROUGH(name, type, load) \
@@ -192,8 +195,10 @@ static void few_int8(const itr_krows *g, const itr_kquery *q, int64_t first, con
 			__m256i s = _mm256_setzero_si256();
 			for (int64_t k = 0; k < g->k; k += 32) {
 				_mm_prefetch((const char *)(p + k + AHEAD), _MM_HINT_T0);
-				s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_cvtepu8_epi16(load16(p + k)), _mm256_cvtepi8_epi16(load16(x + k))));
-				s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_cvtepu8_epi16(load16(p + k + 16)), _mm256_cvtepi8_epi16(load16(x + k + 16))));
+				s = _mm256_add_epi32(
+					s, _mm256_madd_epi16(_mm256_cvtepu8_epi16(load16(p + k)), _mm256_cvtepi8_epi16(load16(x + k))));
+				s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_cvtepu8_epi16(load16(p + k + 16)),
+				                                          _mm256_cvtepi8_epi16(load16(x + k + 16))));
 			}
 			a[r] = s;
 			scale[r] = g->scale[ids ? ids[r < n - i ? r : 0] : first + i + r];
@@ -245,7 +250,8 @@ static void tile_int8(const itr_krows *g, const itr_kpanel *p, int64_t first, fl
 	for (int r = 0; r < MR; r++) {
 		__m256 s = _mm256_set1_ps(g->scale[first + r]);
 		_mm256_storeu_ps(out + r * NR, _mm256_mul_ps(_mm256_cvtepi32_ps(a[r][0]), _mm256_mul_ps(s, _mm256_loadu_ps(p->scale))));
-		_mm256_storeu_ps(out + r * NR + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(a[r][1]), _mm256_mul_ps(s, _mm256_loadu_ps(p->scale + 8))));
+		_mm256_storeu_ps(out + r * NR + 8,
+		                 _mm256_mul_ps(_mm256_cvtepi32_ps(a[r][1]), _mm256_mul_ps(s, _mm256_loadu_ps(p->scale + 8))));
 	}
 }
 
@@ -288,7 +294,8 @@ static void decode_int4(const itr_krows *g, int64_t first, int mr, void *scratch
 			for (int h = 0; h < 2; h++) {
 				__m128i v = load16(p + 16 * h);
 				_mm256_storeu_si256((__m256i *)(void *)(d + 16 * h), _mm256_cvtepu8_epi16(_mm_and_si128(v, nibble)));
-				_mm256_storeu_si256((__m256i *)(void *)(d + 32 + 16 * h), _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(v, 4), nibble)));
+				_mm256_storeu_si256((__m256i *)(void *)(d + 32 + 16 * h),
+				                    _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(v, 4), nibble)));
 			}
 			*s++ = _cvtsh_ss(g->group_scale[(row / 16 * g->groups + j) * 16 + row % 16]);
 		}
@@ -322,7 +329,8 @@ static void tile_int4(const itr_krows *g, const itr_kpanel *p, int64_t first, fl
 	}
 	for (int r = 0; r < MR; r++)
 		for (int h = 0; h < 2; h++)
-			_mm256_storeu_ps(out + r * NR + 8 * h, _mm256_mul_ps(_mm256_loadu_ps(out + r * NR + 8 * h), _mm256_loadu_ps(p->scale + 8 * h)));
+			_mm256_storeu_ps(out + r * NR + 8 * h,
+			                 _mm256_mul_ps(_mm256_loadu_ps(out + r * NR + 8 * h), _mm256_loadu_ps(p->scale + 8 * h)));
 }
 
 /* The processor's popcnt, which every AVX2 machine has. */
@@ -358,7 +366,9 @@ static int64_t above_tile(const float *s, int mr, int nr, const float *limit, in
 	int64_t m = 0;
 	for (int r = 0; r < mr; r++)
 		for (int j = 0; j < nr; j += 8)
-			for (unsigned hit = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(s + r * nr + j), _mm256_loadu_ps(limit + j), _CMP_GT_OQ)); hit; hit &= hit - 1)
+			for (unsigned hit = (unsigned)_mm256_movemask_ps(
+				     _mm256_cmp_ps(_mm256_loadu_ps(s + r * nr + j), _mm256_loadu_ps(limit + j), _CMP_GT_OQ));
+			     hit; hit &= hit - 1)
 				pos[m++] = r * nr + j + __builtin_ctz(hit);
 	return m;
 }
@@ -382,7 +392,8 @@ static void to_f16(uint16_t *d, const float *x, int64_t n)
 {
 	int64_t i = 0;
 	for (; i + 8 <= n; i += 8)
-		_mm_storeu_si128((__m128i *)(void *)(d + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+		_mm_storeu_si128((__m128i *)(void *)(d + i),
+		                 _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 	for (; i < n; i++)
 		d[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

@@ -8,7 +8,8 @@
 
 enum { ROWS = 16, MR = 12, NR = 32, CHUNK = 64, AHEAD = 16384 };
 
-/* Four columns of 16 rows: c[j] = column j, row i in lane i. Three of four 128-bit pieces are merged by masked loads, which need no shuffle unit. */
+/* Four columns of 16 rows: c[j] = column j, row i in lane i. Three of four 128-bit pieces are merged by masked loads, which need no shuffle
+ * unit. */
 static inline void four_columns(const float *const p[ROWS], int64_t k, __m512 c[4])
 {
 	__m512 x[4];
@@ -19,7 +20,8 @@ static inline void four_columns(const float *const p[ROWS], int64_t k, __m512 c[
 		x[i] = _mm512_mask_broadcast_f32x4(x[i], 0x0f00, _mm_loadu_ps(p[i + 8] + k));
 		x[i] = _mm512_mask_broadcast_f32x4(x[i], 0xf000, _mm_loadu_ps(p[i + 12] + k));
 	}
-	__m512 a = _mm512_unpacklo_ps(x[0], x[1]), b = _mm512_unpackhi_ps(x[0], x[1]), d = _mm512_unpacklo_ps(x[2], x[3]), e = _mm512_unpackhi_ps(x[2], x[3]);
+	__m512 a = _mm512_unpacklo_ps(x[0], x[1]), b = _mm512_unpackhi_ps(x[0], x[1]), d = _mm512_unpacklo_ps(x[2], x[3]),
+	       e = _mm512_unpackhi_ps(x[2], x[3]);
 	c[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(d)));
 	c[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(d)));
 	c[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(b), _mm512_castps_pd(e)));
@@ -41,11 +43,13 @@ static inline void store_some(float *out, __m512 s, int64_t n)
 
 static inline const uint8_t *row_pointer(const itr_krows *g, int64_t first, const int64_t *idx, int64_t i, int64_t n)
 {
-	int64_t row = idx ? idx[i < n ? i : 0] : first + ITR_MIN(i, n + ROWS);       /* a short stream reads at most ITR_ROW_SLACK rows on */
+	/* a short stream reads at most ITR_ROW_SLACK rows on */
+	int64_t row = idx ? idx[i < n ? i : 0] : first + ITR_MIN(i, n + ROWS);
 	return g->base + (size_t)row * g->stride;
 }
 
-/* 32 rows at a time: two chains hide half of the FMA's latency. A cache line of each row is used up at once, since rows may share cache sets. */
+/* 32 rows at a time: two chains hide half of the FMA's latency. A cache line of each row is used up at once, since rows may share cache
+ * sets. */
 static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
 {
 	const float *x = q->data;
@@ -55,7 +59,7 @@ static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, cons
 		for (int r = 0; r < 2 * ROWS; r++)
 			p[r] = (const float *)(const void *)row_pointer(g, first + i, idx ? idx + i : NULL, r, n - i);
 		for (int64_t k = 0; k < g->k; k += 16) {
-			for (int64_t r = 2 * ROWS; idx && r < ITR_MIN(4 * ROWS, n - i); r++)       /* the next rows of a gather lie anywhere */
+			for (int64_t r = 2 * ROWS; idx && r < ITR_MIN(4 * ROWS, n - i); r++) /* the next rows of a gather lie anywhere */
 				_mm_prefetch((const char *)g->base + (size_t)idx[i + r] * g->stride + k * 4, _MM_HINT_T1);
 #pragma GCC unroll 4
 			for (int j = 0; j < 16; j += 4) {
@@ -139,12 +143,13 @@ static inline __m512 sum16(const __m512 a[ROWS])
 	}
 #pragma GCC unroll 2
 	for (int i = 0; i < 2; i++)
-		v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0x88), _mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0xdd));
+		v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0x88),
+		                     _mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0xdd));
 	return _mm512_add_ps(_mm512_shuffle_f32x4(v[0], v[1], 0x88), _mm512_shuffle_f32x4(v[0], v[1], 0xdd));
 }
 
-/* Lanes along the row, rows in memory order: as fast as memory delivers (the transposing kernel jumps from row to row and reaches 60 % of that).
- * Summation order differs from `few`. */
+/* Lanes along the row, rows in memory order: as fast as memory delivers (the transposing kernel jumps from row to row and reaches 60 % of
+ * that). Summation order differs from `few`. */
 #define ROUGH(name, type, load) \
 static void name(const itr_krows *g, const itr_kquery *q, int64_t first, int64_t n, float *out) \
 { \
@@ -246,7 +251,8 @@ static void to_f16(uint16_t *d, const float *x, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += 16) {
 		__mmask16 in = n - i >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n - i)) - 1);
-		_mm256_mask_storeu_epi16(d + i, in, _mm512_cvtps_ph(_mm512_maskz_loadu_ps(in, x + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+		_mm256_mask_storeu_epi16(d + i, in,
+		                         _mm512_cvtps_ph(_mm512_maskz_loadu_ps(in, x + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 	}
 }
 
@@ -255,5 +261,7 @@ static const itr_kernel fp32 = { "avx512", few_f32, tile_f32, MR, NR, ITR_PANEL_
 static const itr_kernel fp16 = { "avx512", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_f16, 4, rough_f16 };
 static const itr_kernel bf16 = { "avx512", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_bf16, 4, rough_bf16 };
 
-const itr_isa itr_isa_avx512 = { ITR_CPU_AVX2 | ITR_CPU_AVX512, &scan, { [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 }, { NULL } };
+const itr_isa itr_isa_avx512 = {
+	ITR_CPU_AVX2 | ITR_CPU_AVX512, &scan, { [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 }, { NULL }
+};
 #endif

@@ -1,6 +1,6 @@
-/* Products in bfloat16, two a lane and instruction: twice the rate of FMA. Their rounding is not that of the exact chain, so they only filter: a row whose
- * rough score cannot reach a query's k-th best is passed over, the others are scored exactly. Stored bf16 rows are operands as they lie; float32 and
- * float16 rows are rounded to bf16 on the way. */
+/* Products in bfloat16, two a lane and instruction: twice the rate of FMA. Their rounding is not that of the exact chain, so they only
+ * filter: a row whose rough score cannot reach a query's k-th best is passed over, the others are scored exactly. Stored bf16 rows are
+ * operands as they lie; float32 and float16 rows are rounded to bf16 on the way. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -44,7 +44,10 @@ static void tile(const itr_krows *g, const itr_kpanel *p, int64_t first, float *
 
 static inline __m256i narrow(__m512 x) { return (__m256i)_mm512_cvtneps_pbh(x); }
 static inline __m512 from_f32(const uint8_t *p, int64_t k) { return _mm512_loadu_ps(p + k * 4); }
-static inline __m512 from_f16(const uint8_t *p, int64_t k) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p + k * 2))); }
+static inline __m512 from_f16(const uint8_t *p, int64_t k)
+{
+	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p + k * 2)));
+}
 
 #define DECODE(name, load) \
 static void name(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen) \
@@ -64,8 +67,12 @@ DECODE(decode_f32, from_f32)
 DECODE(decode_f16, from_f16)
 
 /* Rounding to nearest moves an element by at most 2^-9 of itself. */
-static const itr_rough_tile fp32 = { { "avx512bf16", NULL, tile, MR, NR, ITR_PANEL_BF16X2, decode_f32, 2, NULL }, 1.0f / 512, "avx512+bf16" };
-static const itr_rough_tile fp16 = { { "avx512bf16", NULL, tile, MR, NR, ITR_PANEL_BF16X2, decode_f16, 2, NULL }, 1.0f / 512, "avx512+bf16" };
+static const itr_rough_tile fp32 = { { "avx512bf16", NULL, tile, MR, NR, ITR_PANEL_BF16X2, decode_f32, 2, NULL },
+	                             1.0f / 512,
+	                             "avx512+bf16" };
+static const itr_rough_tile fp16 = { { "avx512bf16", NULL, tile, MR, NR, ITR_PANEL_BF16X2, decode_f16, 2, NULL },
+	                             1.0f / 512,
+	                             "avx512+bf16" };
 static const itr_rough_tile bf16 = { { "avx512bf16", NULL, tile, MR, NR, ITR_PANEL_BF16X2, NULL, 0, NULL }, 0, "avx512+bf16" };
 
 const itr_isa itr_isa_avx512bf16 = { ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_BF16, NULL, { NULL },

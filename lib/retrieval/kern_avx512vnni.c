@@ -1,5 +1,5 @@
-/* int8 and int4 with VNNI, binary with VPOPCNTDQ. Gallery codes are the unsigned operand of vpdpbusd, query codes the signed one; the offset's share,
- * offset * sum(query), is in `corr`. Sums of products are exact in int32, so any order gives the scalar kernel's bits. */
+/* int8 and int4 with VNNI, binary with VPOPCNTDQ. Gallery codes are the unsigned operand of vpdpbusd, query codes the signed one; the
+ * offset's share, offset * sum(query), is in `corr`. Sums of products are exact in int32, so any order gives the scalar kernel's bits. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -9,8 +9,8 @@
 
 enum { ROWS = 16, MR = 12, MR4 = 6, NR = 32, PAIRS = 4 };
 
-/* Bytes ahead of the row being scored that are asked for: the hardware prefetcher stops at 4 KiB pages. int4 has more to do a byte and therefore fewer
- * instructions in flight behind the prefetch. */
+/* Bytes ahead of the row being scored that are asked for: the hardware prefetcher stops at 4 KiB pages. int4 has more to do a byte and
+ * therefore fewer instructions in flight behind the prefetch. */
 enum { AHEAD = 4096, AHEAD4 = 8192 };
 
 /* vpdpbusd in place. gcc 12's intrinsic copies the sum between registers and memory around every use: 2.5 times slower in the tiles. */
@@ -20,7 +20,8 @@ static inline __m512i dot(__m512i sum, __m512i u, __m512i s)
 	return sum;
 }
 
-/* Inlined twice, for streams (idx NULL) and for gathers: whatever a stream does besides loading costs bandwidth, since fewer loads are then in flight. */
+/* Inlined twice, for streams (idx NULL) and for gathers: whatever a stream does besides loading costs bandwidth, since fewer loads are then
+ * in flight. */
 #define BOTH_WAYS static inline __attribute__((always_inline)) void
 
 static inline const uint8_t *row_pointer(const itr_krows *g, int64_t first, const int64_t *idx, int64_t i, int64_t n)
@@ -47,7 +48,8 @@ static inline __m512i sum16(const __m512i a[ROWS])
 		u[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(t[2 * i], t[2 * i + 1]), _mm512_unpackhi_epi64(t[2 * i], t[2 * i + 1]));
 #pragma GCC unroll 2
 	for (int i = 0; i < 2; i++)
-		v[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0x88), _mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0xdd));
+		v[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0x88),
+		                        _mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0xdd));
 	return _mm512_add_epi32(_mm512_shuffle_i32x4(v[0], v[1], 0x88), _mm512_shuffle_i32x4(v[0], v[1], 0xdd));
 }
 
@@ -127,7 +129,7 @@ static void tile_int8(const itr_krows *g, const itr_kpanel *p, int64_t first, fl
 	}
 }
 
-/* --- int4: a 64-byte load is two groups of one row; eight lanes of the sum belong to each. ----------------------------------------------------------- */
+/* --- int4: a 64-byte load is two groups of one row; eight lanes of the sum belong to each. -------------------------------------------- */
 
 /* Sums of lanes 0..7 and of lanes 8..15 of each of 16 vectors. */
 static inline void sum_halves(const __m512i a[ROWS], __m512i *low, __m512i *high)
@@ -141,7 +143,8 @@ static inline void sum_halves(const __m512i a[ROWS], __m512i *low, __m512i *high
 		u[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(t[2 * i], t[2 * i + 1]), _mm512_unpackhi_epi64(t[2 * i], t[2 * i + 1]));
 #pragma GCC unroll 2
 	for (int i = 0; i < 2; i++)
-		v[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0x88), _mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0xdd));
+		v[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0x88),
+		                        _mm512_shuffle_i32x4(u[2 * i], u[2 * i + 1], 0xdd));
 	*low = _mm512_shuffle_i32x4(v[0], v[1], 0x88);
 	*high = _mm512_shuffle_i32x4(v[0], v[1], 0xdd);
 }
@@ -150,7 +153,8 @@ static inline __m512 group_scales(const itr_krows *g, int64_t first, const int64
 {
 	uint16_t s[ROWS];
 	if (!idx && first % 16 == 0)
-		return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(g->group_scale + (first / 16 * g->groups + group) * 16)));
+		return _mm512_cvtph_ps(
+			_mm256_loadu_si256((const __m256i *)(const void *)(g->group_scale + (first / 16 * g->groups + group) * 16)));
 	for (int i = 0; i < ROWS; i++) {
 		int64_t row = idx ? idx[i < n ? i : 0] : first + i;
 		s[i] = g->group_scale[(row / 16 * g->groups + group) * 16 + row % 16];
@@ -158,8 +162,8 @@ static inline __m512 group_scales(const itr_krows *g, int64_t first, const int64
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)s));
 }
 
-/* `pairs` pairs of groups from byte `at` of 16 rows, each row's bytes in one go: jumping from row to row for one pair after the other leaves a quarter
- * of the bandwidth unused. sums[h][r]: pair h of row r. */
+/* `pairs` pairs of groups from byte `at` of 16 rows, each row's bytes in one go: jumping from row to row for one pair after the other
+ * leaves a quarter of the bandwidth unused. sums[h][r]: pair h of row r. */
 BOTH_WAYS pair_sums(const itr_krows *g, int64_t first, const int64_t *idx, int64_t n, int64_t at, int pairs, __mmask64 last,
                     const __m512i even[PAIRS], const __m512i odd[PAIRS], __m512i sums[PAIRS][ROWS])
 {
@@ -187,7 +191,8 @@ BOTH_WAYS some_int4(const itr_krows *g, const itr_kquery *q, int64_t first, cons
 			const int pairs = (int)ITR_MIN((int64_t)PAIRS, (g->groups - j + 1) / 2);
 			__m512i even[PAIRS], odd[PAIRS], sums[PAIRS][ROWS];
 			for (int h = 0; h < pairs; h++, x += 128) {
-				/* even dimensions of both groups, then odd ones: the query's groups are stored even|odd each. Behind the last group stands slack. */
+				/* even dimensions of both groups, then odd ones: the query's groups are stored even|odd each. Behind the
+				 * last group stands slack. */
 				__m512i a = _mm512_loadu_si512(x), b = _mm512_loadu_si512(x + 64);
 				even[h] = _mm512_shuffle_i64x2(a, b, 0x44);
 				odd[h] = _mm512_shuffle_i64x2(a, b, 0xee);
@@ -195,16 +200,21 @@ BOTH_WAYS some_int4(const itr_krows *g, const itr_kquery *q, int64_t first, cons
 			if (j + 2 * PAIRS <= g->groups)
 				pair_sums(g, first + i, ids, n - i, j * 32, PAIRS, ~(__mmask64)0, even, odd, sums);
 			else
-				pair_sums(g, first + i, ids, n - i, j * 32, pairs, g->groups % 2 ? (__mmask64)0xffffffff : ~(__mmask64)0, even, odd, sums);
+				pair_sums(g, first + i, ids, n - i, j * 32, pairs, g->groups % 2 ? (__mmask64)0xffffffff : ~(__mmask64)0,
+				          even, odd, sums);
 			for (int64_t h = 0; h < pairs; h++) {
 				__m512i low, high;
 				int64_t e = j + 2 * h;
 				if (!idx)
-					_mm_prefetch((const char *)(g->group_scale + ((first + i) / 16 * g->groups + e) * 16) + 2048, _MM_HINT_T0);
+					_mm_prefetch((const char *)(g->group_scale + ((first + i) / 16 * g->groups + e) * 16) + 2048,
+					             _MM_HINT_T0);
 				sum_halves(sums[h], &low, &high);
-				s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, e), _mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_set1_epi32(q->corr[e]))), s);
+				s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, e),
+				                    _mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_set1_epi32(q->corr[e]))), s);
 				if (e + 1 < g->groups)
-					s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, e + 1), _mm512_cvtepi32_ps(_mm512_add_epi32(high, _mm512_set1_epi32(q->corr[e + 1]))), s);
+					s = _mm512_fmadd_ps(group_scales(g, first + i, ids, n - i, e + 1),
+					                    _mm512_cvtepi32_ps(_mm512_add_epi32(high, _mm512_set1_epi32(q->corr[e + 1]))),
+					                    s);
 			}
 		}
 		store_some(out + i, _mm512_mul_ps(s, _mm512_set1_ps(q->scale)), n - i);
@@ -281,7 +291,7 @@ static void tile_int4(const itr_krows *g, const itr_kpanel *p, int64_t first, fl
 	}
 }
 
-/* --- binary ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- binary --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Sums the 8 lanes of each of 8 vectors of 64-bit counts. */
 static inline __m512i sum8(const __m512i a[8])
@@ -292,7 +302,8 @@ static inline __m512i sum8(const __m512i a[8])
 		t[i] = _mm512_add_epi64(_mm512_unpacklo_epi64(a[2 * i], a[2 * i + 1]), _mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
 #pragma GCC unroll 2
 	for (int i = 0; i < 2; i++)
-		u[i] = _mm512_add_epi64(_mm512_shuffle_i64x2(t[2 * i], t[2 * i + 1], 0x88), _mm512_shuffle_i64x2(t[2 * i], t[2 * i + 1], 0xdd));
+		u[i] = _mm512_add_epi64(_mm512_shuffle_i64x2(t[2 * i], t[2 * i + 1], 0x88),
+		                        _mm512_shuffle_i64x2(t[2 * i], t[2 * i + 1], 0xdd));
 	return _mm512_add_epi64(_mm512_shuffle_i64x2(u[0], u[1], 0x88), _mm512_shuffle_i64x2(u[0], u[1], 0xdd));
 }
 
@@ -313,10 +324,12 @@ BOTH_WAYS some_binary(const itr_krows *g, const itr_kquery *q, int64_t first, co
 			for (int r = 0; r < ROWS; r++) {
 				const uint8_t *p = row_pointer(g, first + i, ids, r, n - i);
 				_mm_prefetch(next_pointer(g, p, AHEAD, ids, r, n - i) + k * 8, _MM_HINT_T0);
-				a[r] = _mm512_add_epi64(a[r], _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_maskz_loadu_epi64(m, p + k * 8), v)));
+				a[r] = _mm512_add_epi64(a[r],
+				                        _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_maskz_loadu_epi64(m, p + k * 8), v)));
 			}
 		}
-		__m512i h = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(sum8(a))), _mm512_cvtepi64_epi32(sum8(a + 8)), 1);
+		__m512i h =
+			_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(sum8(a))), _mm512_cvtepi64_epi32(sum8(a + 8)), 1);
 		store_some(out + i, _mm512_cvtepi32_ps(_mm512_sub_epi32(dim, _mm512_slli_epi32(h, 1))), n - i);
 	}
 }
@@ -333,6 +346,10 @@ static const itr_kernel int8 = { "avx512vnni", few_int8, tile_int8, MR, NR, ITR_
 static const itr_kernel int4 = { "avx512vnni", few_int4, tile_int4, MR4, NR, ITR_PANEL_I8X4, decode_int4, 2, NULL };
 static const itr_kernel binary = { "avx512vpopcntdq", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_avx512vnni = { ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VNNI, NULL, { [ITR_PREC_INT8] = &int8, [ITR_PREC_INT4] = &int4 }, { NULL } };
-const itr_isa itr_isa_avx512vpopcnt = { ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VPOPCNT, NULL, { [ITR_PREC_BINARY] = &binary }, { NULL } };
+const itr_isa itr_isa_avx512vnni = {
+	ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VNNI, NULL, { [ITR_PREC_INT8] = &int8, [ITR_PREC_INT4] = &int4 }, { NULL }
+};
+const itr_isa itr_isa_avx512vpopcnt = {
+	ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VPOPCNT, NULL, { [ITR_PREC_BINARY] = &binary }, { NULL }
+};
 #endif

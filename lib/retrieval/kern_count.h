@@ -11,8 +11,8 @@ enum { ITR_COUNT_DOTS = 8 };            /* inner products at a time: as many cha
 typedef struct itr_count_kernel {
 	/* *above += #(s[i] > t), *equal += #(s[i] == t), 0 <= i < n. */
 	void (*row)(const float *s, int64_t n, float t, int64_t *above, int64_t *equal);
-	/* A group of 16 columns, rows `ld` apart, against `slots` thresholds a column: threshold[slot * 16 + lane], and likewise above, equal (+=). A NaN counts nothing.
-	 * before not NULL: += rows of equal score with first + i < limit[slot * 16 + lane]. */
+	/* A group of 16 columns, rows `ld` apart, against `slots` thresholds a column: threshold[slot * 16 + lane], and likewise above,
+	 * equal (+=). A NaN counts nothing. before not NULL: += rows of equal score with first + i < limit[slot * 16 + lane]. */
 	void (*columns)(const float *s, int64_t ld, int64_t rows, int64_t slots, const float *threshold, int32_t *above, int32_t *equal,
 	                int32_t first, const int32_t *limit, int32_t *before);
 	/* out[i] = itr_dot_chain(a[i], b[i], k) of n <= ITR_COUNT_DOTS pairs. */

@@ -1,5 +1,5 @@
-/* All precisions with NEON (any 64-bit ARM). Same chains and sums as the scalar kernels. int8 codes lose their offset by flipping the top bit, so `corr` is not
- * added there; products of two codes fit 16 bits, pairs of them are added into 32. */
+/* All precisions with NEON (any 64-bit ARM). Same chains and sums as the scalar kernels. int8 codes lose their offset by flipping the top
+ * bit, so `corr` is not added there; products of two codes fit 16 bits, pairs of them are added into 32. */
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
@@ -53,39 +53,41 @@ static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, cons
 static inline float32x4_t widen_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 static inline float32x4_t widen_bf16(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
 
-#define HALF(name, widen) \
-static void few_##name(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out) \
-{ \
-	const float *x = q->data; \
-	float wide[ROWS][CHUNK]; \
-	const float *p[ROWS] = { wide[0], wide[1], wide[2], wide[3] }; \
-	for (int64_t i = 0; i < n; i += ROWS) { \
-		float32x4_t s = vdupq_n_f32(0); \
-		for (int64_t k = 0; k < g->k; k += CHUNK) { \
-			int64_t m = ITR_MIN(g->k - k, (int64_t)CHUNK); \
-			for (int r = 0; r < ROWS; r++) { \
-				const uint16_t *h = (const uint16_t *)(const void *)row_pointer(g, row_at(first + i, idx ? idx + i : NULL, r, n - i)) + k; \
-				for (int64_t j = 0; j < m; j += 4) \
-					vst1q_f32(wide[r] + j, widen(h + j)); \
-			} \
-			for (int64_t j = 0; j < m; j += 4) \
-				s = four_columns(s, p, j, x + k + j); \
-		} \
-		store_some(out + i, s, n - i); \
-	} \
-} \
-static void decode_##name(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen) \
-{ \
-	float *d = scratch; \
-	for (int r = 0; r < mr; r++) { \
-		const uint16_t *h = (const uint16_t *)(const void *)row_pointer(g, first + r); \
-		for (int64_t k = 0; k < g->k; k += 4, d += 4) \
-			vst1q_f32(d, widen(h + k)); \
-	} \
-	*seen = *g; \
-	seen->base = scratch; \
-	seen->stride = (size_t)g->k * sizeof *d; \
-}
+#define HALF(name, widen)                                                                                                                  \
+	static void few_##name(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)          \
+	{                                                                                                                                  \
+		const float *x = q->data;                                                                                                  \
+		float wide[ROWS][CHUNK];                                                                                                   \
+		const float *p[ROWS] = { wide[0], wide[1], wide[2], wide[3] };                                                             \
+		for (int64_t i = 0; i < n; i += ROWS) {                                                                                    \
+			float32x4_t s = vdupq_n_f32(0);                                                                                    \
+			for (int64_t k = 0; k < g->k; k += CHUNK) {                                                                        \
+				int64_t m = ITR_MIN(g->k - k, (int64_t)CHUNK);                                                             \
+				for (int r = 0; r < ROWS; r++) {                                                                           \
+					const uint16_t *h = (const uint16_t *)(const void *)row_pointer(                                   \
+								    g, row_at(first + i, idx ? idx + i : NULL, r, n - i)) +                \
+					                    k;                                                                             \
+					for (int64_t j = 0; j < m; j += 4)                                                                 \
+						vst1q_f32(wide[r] + j, widen(h + j));                                                      \
+				}                                                                                                          \
+				for (int64_t j = 0; j < m; j += 4)                                                                         \
+					s = four_columns(s, p, j, x + k + j);                                                              \
+			}                                                                                                                  \
+			store_some(out + i, s, n - i);                                                                                     \
+		}                                                                                                                          \
+	}                                                                                                                                  \
+	static void decode_##name(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen)                               \
+	{                                                                                                                                  \
+		float *d = scratch;                                                                                                        \
+		for (int r = 0; r < mr; r++) {                                                                                             \
+			const uint16_t *h = (const uint16_t *)(const void *)row_pointer(g, first + r);                                     \
+			for (int64_t k = 0; k < g->k; k += 4, d += 4)                                                                      \
+				vst1q_f32(d, widen(h + k));                                                                                \
+		}                                                                                                                          \
+		*seen = *g;                                                                                                                \
+		seen->base = scratch;                                                                                                      \
+		seen->stride = (size_t)g->k * sizeof *d;                                                                                   \
+	}
 
 HALF(f16, widen_f16)
 HALF(bf16, widen_bf16)

@@ -20,7 +20,8 @@ static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, cons
 	}
 }
 
-static void few_half(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out, float (*widen)(uint16_t))
+static void few_half(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out,
+                     float (*widen)(uint16_t))
 {
 	const float *x = q->data;
 	for (int64_t i = 0; i < n; i++) {

@@ -1,10 +1,10 @@
 /* kernels.h - inside of retrieval: what an instruction set offers for scoring, and the layouts that the kernels agree on.
  *
- * A gallery is row-major in every precision, rows padded with codes that score 0, so that one layout serves the stream (batch 1), the tile (batches) and
- * the gather (candidate pools, rescoring). Two shapes of kernel:
- *   few   one query against n rows; integer sums may run in any order (exact), float sums run as ONE fmaf chain over k with rows in the vector lanes
- *   tile  mr rows against a panel of nr queries; a gallery element is broadcast, queries are the lanes; nothing of the gallery is repacked
- * Both give the same bits as the scalar ones. Rows may be read up to ITR_ROW_SLACK beyond the last one.
+ * A gallery is row-major in every precision, rows padded with codes that score 0, so that one layout serves the stream (batch 1), the tile
+ * (batches) and the gather (candidate pools, rescoring). Two shapes of kernel: few   one query against n rows; integer sums may run in any
+ * order (exact), float sums run as ONE fmaf chain over k with rows in the vector lanes tile  mr rows against a panel of nr queries; a
+ * gallery element is broadcast, queries are the lanes; nothing of the gallery is repacked Both give the same bits as the scalar ones. Rows
+ * may be read up to ITR_ROW_SLACK beyond the last one.
  */
 #ifndef ITR_RETRIEVAL_KERNELS_H
 #define ITR_RETRIEVAL_KERNELS_H
@@ -23,8 +23,8 @@ typedef struct itr_krows {
 	int64_t groups;                 /* int4: k / 64 */
 } itr_krows;
 
-/* One query. data: float [k] | int8 [k] (int4: each group's even dimensions, then its odd ones) | uint64 [k]. corr: what is added to the integer sum
- * (one a group; int8: one), because gallery codes are stored with an offset so that they are unsigned. */
+/* One query. data: float [k] | int8 [k] (int4: each group's even dimensions, then its odd ones) | uint64 [k]. corr: what is added to the
+ * integer sum (one a group; int8: one), because gallery codes are stored with an offset so that they are unsigned. */
 typedef struct itr_kquery {
 	const void *data;
 	float scale;
@@ -48,15 +48,17 @@ typedef struct itr_kernel {
 	void (*tile)(const itr_krows *g, const itr_kpanel *p, int64_t first, float *out);
 	int mr, nr;
 	itr_panel_type panel;
-	/* Where stored rows are no operands yet: unpacks mr rows from `first` into scratch; *seen is what tile then gets, with first = 0. NULL: not needed. */
+	/* Where stored rows are no operands yet: unpacks mr rows from `first` into scratch; *seen is what tile then gets, with first = 0.
+	 * NULL: not needed. */
 	void (*decode)(const itr_krows *g, int64_t first, int mr, void *scratch, itr_krows *seen);
 	size_t decoded_size;            /* scratch bytes per element of k; 0 without decode */
-	/* Float precisions, may be NULL: scores of rows first.. to within itr_rough_bound of `few`, rows read in memory order. Search looks at them first and
-	 * asks `few` only about rows that might be among the best, so its results are those of `few`. */
+	/* Float precisions, may be NULL: scores of rows first.. to within itr_rough_bound of `few`, rows read in memory order. Search looks
+	 * at them first and asks `few` only about rows that might be among the best, so its results are those of `few`. */
 	void (*rough)(const itr_krows *g, const itr_kquery *q, int64_t first, int64_t n, float *out);
 } itr_kernel;
 
-/* A tile whose scores are near those of the exact one, for the same use: bfloat16 products. row_error: how far a row is moved, relative to its norm. */
+/* A tile whose scores are near those of the exact one, for the same use: bfloat16 products. row_error: how far a row is moved, relative to
+ * its norm. */
 typedef struct itr_rough_tile {
 	itr_kernel kernel;              /* tile, mr, nr, panel, decode */
 	float row_error;
@@ -68,7 +70,8 @@ typedef struct itr_scan {
 	int64_t (*above)(const float *s, int64_t n, float limit, int32_t *pos);                                /* s[i] > limit */
 	int64_t (*above_tile)(const float *s, int mr, int nr, const float *limit, int32_t *pos);               /* s[r*nr+j] > limit[j] */
 	void (*to_f16)(uint16_t *d, const float *x, int64_t n);
-	void (*count_tile)(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal);     /* += per j: s > x[j], s == x[j] */
+	/* += per j: s > x[j], s == x[j] */
+	void (*count_tile)(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal);
 } itr_scan;
 
 /* One table an instruction set, indexed by itr_precision; NULL entries fall back to the next table. */

@@ -92,7 +92,8 @@ static double ndcg(const itr_tie_group *g, const double *gain, int64_t groups, i
 	return dcg / ideal;
 }
 
-/* E[rel(i) * precision(i)] summed over the first `depth` ranks; inside a group a positive at rank i has (i-above-1)(m-1)/(n-1) others of its group before it. */
+/* E[rel(i) * precision(i)] summed over the first `depth` ranks; inside a group a positive at rank i has (i-above-1)(m-1)/(n-1) others of
+ * its group before it. */
 static double average_precision(const itr_tie_group *g, int64_t groups, int64_t relevant, int64_t depth)
 {
 	double sum = 0;
@@ -119,7 +120,8 @@ static bool is_rank(const itr_metric_def *m)
 	return m->kind == ITR_METRIC_MEDIAN_RANK || m->kind == ITR_METRIC_MEAN_RANK;
 }
 
-void itr_metric_graded_groups(const itr_metric_set *s, const itr_tie_group *g, const double *gain, int64_t n_groups, int64_t relevant, const double *ideal, double *value)
+void itr_metric_graded_groups(const itr_metric_set *s, const itr_tie_group *g, const double *gain, int64_t n_groups, int64_t relevant,
+                              const double *ideal, double *value)
 {
 	double mrr = -1;
 	for (int i = 0; i < s->n && n_groups == 0; i++)
@@ -184,7 +186,8 @@ static int64_t places_by_gain(const itr_ranks *r, int64_t e, int64_t m, int64_t 
 	return m;
 }
 
-/* Groups of query q under a rule, into g and gain (room for one an entry); their number. Entries of equal score are the runs of equal `above`. */
+/* Groups of query q under a rule, into g and gain (room for one an entry); their number. Entries of equal score are the runs of equal
+ * `above`. */
 static int64_t groups_of(const itr_ranks *r, int64_t q, itr_ties ties, itr_tie_group *g, double *gain)
 {
 	int64_t n = 0, end = r->offset[q + 1];
@@ -259,7 +262,8 @@ static bool same_chance(const itr_ranks *r, int64_t q, int64_t o)
 static void chance_of(const itr_ranks *r, int64_t q, const itr_metric_set *s, double *value)
 {
 	itr_tie_group all = { 0, r->pool[q], r->answers[q] };
-	itr_metric_graded_groups(s, &all, r->gain ? r->answers_gain + q : NULL, all.m > 0, r->relevant[q], r->gain ? r->ideal + r->ideal_at[q] : NULL, value);
+	itr_metric_graded_groups(s, &all, r->gain ? r->answers_gain + q : NULL, all.m > 0, r->relevant[q],
+	                         r->gain ? r->ideal + r->ideal_at[q] : NULL, value);
 }
 
 static void values_piece(void *ctx, int64_t piece, int worker)

@@ -57,7 +57,8 @@ float itr_rough_bound(const itr_queries *q, int64_t i, bool tile);
 /* -1 with the first query that has NaN or infinity. */
 ITR_MUST_USE int itr_queries_check(const float *x, int64_t n, int64_t dim, itr_err *err);
 
-/* Rows first..first+mr-1 as the kernel's tile takes them, decoded into scratch where that is needed. itr_tile_scratch bytes, 64-byte aligned. */
+/* Rows first..first+mr-1 as the kernel's tile takes them, decoded into scratch where that is needed. itr_tile_scratch bytes, 64-byte
+ * aligned. */
 size_t itr_tile_scratch(const itr_gallery *g);
 const itr_krows *itr_tile_rows(const itr_gallery *g, const itr_kernel *kernel, int64_t *first, void *scratch, itr_krows *seen);
 

@@ -11,7 +11,7 @@
 #include "retrieval/pairs_internal.h"
 #include "tensor/rows.h"
 
-/* --- an NPZ or HDF5 file that holds arrays by name ------------------------------------------------------------------------------------- */
+/* --- an NPZ or HDF5 file that holds arrays by name ------------------------------------------------------------------------------------ */
 
 struct source { const char *path; itr_npz *npz; itr_h5 *h5; };
 
@@ -68,7 +68,8 @@ static float *source_matrix(struct source *s, const char *name, int64_t *rows, i
 	*rows = shape[0];
 	*dim = shape[1];
 	if (x && (*rows == 0 || *dim == 0)) {
-		itr_err_set(err, "'%s': %s is empty (%lld rows of %lld)", s->path, name[0] ? name : "the array", (long long)*rows, (long long)*dim);
+		itr_err_set(err, "'%s': %s is empty (%lld rows of %lld)", s->path, name[0] ? name : "the array", (long long)*rows,
+		            (long long)*dim);
 		itr_aligned_free(x);
 		return NULL;
 	}
@@ -138,7 +139,7 @@ static bool source_synthetic(struct source *s)
 	return synthetic;
 }
 
-/* --- which size ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- which size ----------------------------------------------------------------------------------------------------------------------- */
 
 static int64_t dim_of_name(const char *name)
 {
@@ -149,7 +150,10 @@ static int64_t dim_of_name(const char *name)
 	return *end || d > INT32_MAX ? 0 : d;
 }
 
-static int by_size(const void *a, const void *b) { return (*(const int64_t *)a > *(const int64_t *)b) - (*(const int64_t *)a < *(const int64_t *)b); }
+static int by_size(const void *a, const void *b)
+{
+	return (*(const int64_t *)a > *(const int64_t *)b) - (*(const int64_t *)a < *(const int64_t *)b);
+}
 
 /* The sizes D of text_D, ascending; at most max. `both`: that have video_D too. */
 static int sizes_of(struct source *s, bool both, int64_t *size, int max)
@@ -204,7 +208,8 @@ static int read_arrays(itr_pairs *p, struct source *s, const itr_pairs_opts *o, 
 	if (!p->image)
 		return -1;
 	if (p->dim != di)
-		return itr_err_set(err, "'%s': %s has rows of %lld numbers, %s of %lld", s->path, text, (long long)p->dim, image, (long long)di);
+		return itr_err_set(err, "'%s': %s has rows of %lld numbers, %s of %lld", s->path, text, (long long)p->dim, image,
+		                   (long long)di);
 	return 0;
 }
 
@@ -247,7 +252,7 @@ out:
 	return rc;
 }
 
-/* --- own vectors, clip-retrieval folders ------------------------------------------------------------------------------------------------------ */
+/* --- own vectors, clip-retrieval folders ---------------------------------------------------------------------------------------------- */
 
 static float *read_npy(const char *path, int64_t *rows, int64_t *dim, itr_err *err)
 {
@@ -312,11 +317,12 @@ static int read_vectors(itr_pairs *p, const char *folder, const itr_pairs_opts *
 	if (!p->image)
 		return -1;
 	if (di != p->dim)
-		return itr_err_set(err, "texts have %lld numbers a row, images %lld: no product compares them", (long long)p->dim, (long long)di);
+		return itr_err_set(err, "texts have %lld numbers a row, images %lld: no product compares them", (long long)p->dim,
+		                   (long long)di);
 	return itr_pairs_truth(p, o, NULL, provenance, err);
 }
 
-/* --- checks that hold for every source ----------------------------------------------------------------------------------------------------- */
+/* --- checks that hold for every source ------------------------------------------------------------------------------------------------ */
 
 static bool too_long(const float *x, int64_t rows, int64_t dim, int64_t *row)
 {
@@ -332,13 +338,14 @@ static bool too_long(const float *x, int64_t rows, int64_t dim, int64_t *row)
 	return false;
 }
 
-static int check_rows(itr_pairs *p, float *x, int64_t rows, char **ids, const char *what, bool normalize, int threads, int64_t *zero, int64_t *not_unit,
-                      bool *constant, itr_err *err)
+static int check_rows(itr_pairs *p, float *x, int64_t rows, char **ids, const char *what, bool normalize, int threads, int64_t *zero,
+                      int64_t *not_unit, bool *constant, itr_err *err)
 {
 	itr_rows_check c = itr_rows_inspect(x, rows, p->dim, threads);
 	int64_t row;
 	if (c.bad_row >= 0)
-		return itr_err_set(err, "'%s': %s row %lld (id '%s') holds NaN or infinity", p->name, what, (long long)c.bad_row, ids[c.bad_row]);
+		return itr_err_set(err, "'%s': %s row %lld (id '%s') holds NaN or infinity", p->name, what, (long long)c.bad_row,
+		                   ids[c.bad_row]);
 	*zero = c.zero_rows;
 	*not_unit = c.not_unit - c.zero_rows;
 	*constant = c.constant;
@@ -346,7 +353,8 @@ static int check_rows(itr_pairs *p, float *x, int64_t rows, char **ids, const ch
 		itr_rows_normalize(x, rows, p->dim, threads);
 		p->normalized_here = true;
 	} else if (*not_unit && too_long(x, rows, p->dim, &row)) {
-		return itr_err_set(err, "'%s': %s row %lld is longer than 1e18, its scores would overflow; leave out --no-normalize", p->name, what, (long long)row);
+		return itr_err_set(err, "'%s': %s row %lld is longer than 1e18, its scores would overflow; leave out --no-normalize",
+		                   p->name, what, (long long)row);
 	}
 	return 0;
 }
@@ -366,9 +374,11 @@ static int finish(itr_pairs *p, const itr_pairs_opts *o, itr_err *err)
 		return -1;
 	if (p->n_text > INT32_MAX || p->n_image > INT32_MAX)
 		return itr_err_set(err, "'%s' has more than 2^31 rows", p->name);
-	if (check_rows(p, p->text, p->n_text, p->text_id, "text", !o->no_normalize, o->threads, &p->zero_text, &p->not_unit_text, &p->constant_text, err) < 0)
+	if (check_rows(p, p->text, p->n_text, p->text_id, "text", !o->no_normalize, o->threads, &p->zero_text, &p->not_unit_text,
+	               &p->constant_text, err) < 0)
 		return -1;
-	return check_rows(p, p->image, p->n_image, p->image_id, "image", !o->no_normalize, o->threads, &p->zero_image, &p->not_unit_image, &p->constant_image, err);
+	return check_rows(p, p->image, p->n_image, p->image_id, "image", !o->no_normalize, o->threads, &p->zero_image, &p->not_unit_image,
+	                  &p->constant_image, err);
 }
 
 static bool is_store(const char *path)
@@ -451,7 +461,8 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 	if (p->synthetic)
 		itr_json_pushf(w, "synthetic data: these figures say nothing about real pictures");
 	if (p->made_from)
-		itr_json_pushf(w, "the store's vectors have %lld numbers: a Gaussian matrix brought texts and images to %lld", (long long)p->made_from, (long long)p->dim);
+		itr_json_pushf(w, "the store's vectors have %lld numbers: a Gaussian matrix brought texts and images to %lld",
+		               (long long)p->made_from, (long long)p->dim);
 	if (p->all_parts)
 		itr_json_pushf(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
 	if (p->leaky)
@@ -461,17 +472,24 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 	if (p->constant_image)
 		itr_json_pushf(w, "degenerate: all %lld image vectors are equal", (long long)p->n_image);
 	if (p->not_unit_text || p->not_unit_image)
-		itr_json_pushf(w, "%lld text and %lld image rows were not of unit length: %s", (long long)p->not_unit_text, (long long)p->not_unit_image,
-		     p->normalized_here ? "normalised here (--no-normalize ranks by plain inner product)" : "ranked by plain inner product");
+		itr_json_pushf(w, "%lld text and %lld image rows were not of unit length: %s", (long long)p->not_unit_text,
+		               (long long)p->not_unit_image,
+		               p->normalized_here ? "normalised here (--no-normalize ranks by plain inner product)"
+		                                  : "ranked by plain inner product");
 	if (p->zero_text || p->zero_image)
-		itr_json_pushf(w, "%lld text and %lld image rows are zero: they score 0 with everything", (long long)p->zero_text, (long long)p->zero_image);
+		itr_json_pushf(w, "%lld text and %lld image rows are zero: they score 0 with everything", (long long)p->zero_text,
+		               (long long)p->zero_image);
 	if (p->equal_captions)
-		itr_json_pushf(w, "%lld of %lld texts have a caption that another image of the gallery has too, which counts as wrong when it comes first: --relevance captions:%s counts it as right",
+		itr_json_pushf(w,
+		               "%lld of %lld texts have a caption that another image of the gallery has too, which counts as wrong when it "
+		               "comes first: --relevance captions:%s counts it as right",
 		               (long long)p->equal_captions, (long long)p->n_text, p->captions_file);
 	if (p->unanswered)
 		itr_json_pushf(w, "%lld texts have no image (ground truth -1): left out", (long long)p->unanswered);
 	if (p->outside)
-		itr_json_pushf(w, "%lld judged positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found", (long long)p->outside);
+		itr_json_pushf(w, "%lld judged positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found",
+		               (long long)p->outside);
 	if (p->repeated)
-		itr_json_pushf(w, "%lld judgements stand in '%s' more than once, with the same grade", (long long)p->repeated, p->relevance);
+		itr_json_pushf(w, "%lld judgements stand in '%s' more than once, with the same grade", (long long)p->repeated,
+		               p->relevance);
 }

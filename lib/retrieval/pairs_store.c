@@ -51,11 +51,12 @@ static int check_split(const itr_features *f, const itr_projection *m, const cha
 }
 
 /* x (rows, in), the store's rows row[0...] with their ids, as the model and --dim want it; frees x. NULL with err. */
-static float *mapped(const itr_projection *m, itr_side side, float *x, int64_t rows, int64_t in, char *const *id, const int64_t *row, const itr_pairs_opts *o, int64_t *dim, itr_err *err)
+static float *mapped(const itr_projection *m, itr_side side, float *x, int64_t rows, int64_t in, char *const *id, const int64_t *row,
+                     const itr_pairs_opts *o, int64_t *dim, itr_err *err)
 {
 	if (m && m->side[side].in != in) {
-		itr_err_set(err, "'%s' maps %s vectors of %lld numbers, the store's have %lld", o->model, side == ITR_SIDE_TEXT ? "text" : "image",
-		            (long long)m->side[side].in, (long long)in);
+		itr_err_set(err, "'%s' maps %s vectors of %lld numbers, the store's have %lld", o->model,
+		            side == ITR_SIDE_TEXT ? "text" : "image", (long long)m->side[side].in, (long long)in);
 		itr_aligned_free(x);
 		return NULL;
 	}
@@ -82,7 +83,8 @@ static float *mapped(const itr_projection *m, itr_side side, float *x, int64_t r
 	return x;
 }
 
-static int read_vectors(itr_pairs *p, const itr_features *f, const itr_projection *m, const struct store_rows *r, const itr_pairs_opts *o, itr_err *err)
+static int read_vectors(itr_pairs *p, const itr_features *f, const itr_projection *m, const struct store_rows *r, const itr_pairs_opts *o,
+                        itr_err *err)
 {
 	int64_t di;
 	float *x = itr_features_texts(f, r->texts, r->n_texts, err);
@@ -128,17 +130,22 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 		goto out;
 	if (provenance && o->model)
 		itr_provenance_input(provenance, o->model);
-	if (o->split && m && itr_split_rule_of(&rule, m->split.by, m->split.groups) && rule.by != ITR_SPLIT_BY_CAPTION && itr_features_deal(f, m->split.sizes, m->split.seed, &rule, err) < 0)
+	if (o->split && m && itr_split_rule_of(&rule, m->split.by, m->split.groups) && rule.by != ITR_SPLIT_BY_CAPTION &&
+	    itr_features_deal(f, m->split.sizes, m->split.seed, &rule, err) < 0)
 		goto out;
 	if ((m && check_split(f, m, o->model, err) < 0) || select_rows(f, o->split, &r, err) < 0)
 		goto out;
 	if (r.n_images == 0 || r.n_texts == 0) {
-		itr_err_set(err, "'%s': split '%s' has %lld images and %lld captions", path, o->split ? o->split : "all", (long long)r.n_images, (long long)r.n_texts);
+		itr_err_set(err, "'%s': split '%s' has %lld images and %lld captions", path, o->split ? o->split : "all",
+		            (long long)r.n_images, (long long)r.n_texts);
 		goto out;
 	}
 	if (!m && f->text_dim != f->image_dim) {         /* in whatever size: two matrices of their own lead into two spaces */
-		itr_err_set(err, "'%s' holds raw features: text vectors of %lld numbers and image vectors of %lld share no space. '{train} --model cca' fits one: give --model its file, or the embeddings "
-		            "that '{extract-features} --model' makes", path, (long long)f->text_dim, (long long)f->image_dim);
+		itr_err_set(err,
+		            "'%s' holds raw features: text vectors of %lld numbers and image vectors of %lld share no space. '{train} "
+		            "--model cca' fits one: give --model its file, or the embeddings "
+		            "that '{extract-features} --model' makes",
+		            path, (long long)f->text_dim, (long long)f->image_dim);
 		goto out;
 	}
 	p->n_text = r.n_texts;

@@ -23,7 +23,8 @@ itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *f
 	itr_map *m = itr_map_new();
 	for (int64_t i = 0; i < n; i++)
 		if (!itr_map_add(m, ids[i], i)) {
-			itr_err_set(err, "'%s': %s '%s' stands at rows %lld and %lld", file, what, ids[i], (long long)itr_map_get(m, ids[i], 0), (long long)i);
+			itr_err_set(err, "'%s': %s '%s' stands at rows %lld and %lld", file, what, ids[i],
+			            (long long)itr_map_get(m, ids[i], 0), (long long)i);
 			itr_map_free(m);
 			return NULL;
 		}
@@ -71,7 +72,8 @@ typedef ITR_VEC(int64_t) rows;
 
 static int check_and_relate(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
 {
-	if (itr_relevance_check(image->v, (int64_t)image->n, p->n_image, "image row", err) < 0 || itr_relevance_check(text->v, (int64_t)text->n, p->n_text, "text row", err) < 0)
+	if (itr_relevance_check(image->v, (int64_t)image->n, p->n_image, "image row", err) < 0 ||
+	    itr_relevance_check(text->v, (int64_t)text->n, p->n_text, "text row", err) < 0)
 		return itr_err_prefix(err, "'%s': ", path);
 	for (size_t i = 0; i < text->n; i++)
 		if (text->v[i] < 0)
@@ -82,8 +84,11 @@ static int check_and_relate(itr_pairs *p, const char *path, rows *text, rows *im
 
 int itr_pairs_not_mask(itr_dtype t, const char *path, const char *name, itr_err *err)
 {
-	return t != ITR_BOOL ? 0 : itr_err_set(err, "'%s': %s holds true and false, not row numbers: of a mask [texts, images] save numpy.argmax(mask, 1), or numpy.argwhere(mask) for --ground-truth",
-	                                       path, name);
+	return t != ITR_BOOL ? 0
+	                     : itr_err_set(err,
+	                                   "'%s': %s holds true and false, not row numbers: of a mask [texts, images] save "
+	                                   "numpy.argmax(mask, 1), or numpy.argwhere(mask) for --ground-truth",
+	                                   path, name);
 }
 
 static int truth_npy(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
@@ -151,14 +156,16 @@ static int truth_csv(itr_pairs *p, const char *path, rows *text, rows *image, it
 	if (rc == 0 && text->n == 0)
 		rc = itr_err_set(err, "'%s' holds no pairs", path);
 	if (rc == 0 && single && (single != (int64_t)text->n || single != p->n_text))
-		rc = itr_err_set(err, "'%s' has %lld image rows for %lld texts (pairs are written 'text row,image row')", path, (long long)single, (long long)p->n_text);
+		rc = itr_err_set(err, "'%s' has %lld image rows for %lld texts (pairs are written 'text row,image row')", path,
+		                 (long long)single, (long long)p->n_text);
 	return rc;
 }
 
 static int truth_file(itr_pairs *p, const char *path, itr_provenance *provenance, itr_err *err)
 {
 	rows text = ITR_VEC_INIT, image = ITR_VEC_INIT;
-	int rc = itr_path_has_suffix(path, ".npy") || itr_path_has_suffix(path, ".npz") ? truth_npy(p, path, &text, &image, err) : truth_csv(p, path, &text, &image, err);
+	int rc = itr_path_has_suffix(path, ".npy") || itr_path_has_suffix(path, ".npz") ? truth_npy(p, path, &text, &image, err)
+	                                                                                : truth_csv(p, path, &text, &image, err);
 	if (rc == 0)
 		rc = check_and_relate(p, path, &text, &image, err);
 	if (rc == 0)
@@ -184,9 +191,11 @@ int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored
 	}
 	if (k < 1 || p->n_image > INT64_MAX / k || p->n_text != k * p->n_image) {
 		if (o->captions_per_image)
-			return itr_err_set(err, "%lld texts are not %lld for each of %lld images", (long long)p->n_text, (long long)k, (long long)p->n_image);
-		return itr_err_set(err, "'%s' has %lld texts and %lld images and no ground truth: give --ground-truth FILE%s", p->name, (long long)p->n_text,
-		                   (long long)p->n_image, p->n_image && p->n_text % p->n_image == 0 ? " or --captions-per-image" : "");
+			return itr_err_set(err, "%lld texts are not %lld for each of %lld images", (long long)p->n_text, (long long)k,
+			                   (long long)p->n_image);
+		return itr_err_set(err, "'%s' has %lld texts and %lld images and no ground truth: give --ground-truth FILE%s", p->name,
+		                   (long long)p->n_text, (long long)p->n_image,
+		                   p->n_image && p->n_text % p->n_image == 0 ? " or --captions-per-image" : "");
 	}
 	int64_t *image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *image);
 	for (int64_t i = 0; i < p->n_text; i++)

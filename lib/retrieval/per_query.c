@@ -9,7 +9,7 @@
 #include "io/npz.h"
 #include "retrieval/evaluate.h"
 
-/* --- what such a file holds: made once, then written, or compared with a file that is there --------------------------------------------------- */
+/* --- what such a file holds: made once, then written, or compared with a file that is there ------------------------------------------- */
 
 struct member {
 	char key[64];
@@ -91,7 +91,7 @@ static void free_members(members *m)
 	ITR_VEC_FREE(m);
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- writing -------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_string(const struct member *m)
 {
@@ -128,7 +128,7 @@ int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *pa
 	return -1;
 }
 
-/* --- is it the file that is there? ---------------------------------------------------------------------------------------------------------------- */
+/* --- is it the file that is there? ---------------------------------------------------------------------------------------------------- */
 
 static bool same_member(itr_npz *z, const struct member *m)
 {

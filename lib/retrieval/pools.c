@@ -77,7 +77,8 @@ static void insert_bit(uint64_t *bits, int64_t words, int64_t at)
 int64_t itr_pools_next_bits(itr_pools *p, uint64_t *bits)
 {
 	const itr_relevance *rel = p->rel;
-	int64_t q = p->next++, n = itr_relevance_count(rel, q), width = itr_pools_width(p), gallery = rel->gallery, words = (gallery + 63) / 64;
+	int64_t q = p->next++, n = itr_relevance_count(rel, q), width = itr_pools_width(p), gallery = rel->gallery,
+		words = (gallery + 63) / 64;
 	const int64_t *positive = rel->row + rel->offset[q];
 	if (n == 0 || n > width)
 		return 0;

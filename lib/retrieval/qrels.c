@@ -12,9 +12,11 @@ int itr_grade_check(double grade, const itr_judging *j, const char *where, itr_e
 	if (!(fabs(grade) <= GRADE_MAX))
 		return itr_err_set(err, "%s: grade %g is out of range (up to %d)", where, grade, GRADE_MAX);
 	if (j->gain == ITR_GAIN_EXPONENTIAL && grade > EXPONENT_MAX)
-		return itr_err_set(err, "%s: grade %g is too large for a gain of 2^grade - 1 (up to %d): use --gain linear", where, grade, EXPONENT_MAX);
+		return itr_err_set(err, "%s: grade %g is too large for a gain of 2^grade - 1 (up to %d): use --gain linear", where, grade,
+		                   EXPONENT_MAX);
 	if (j->conventions != ITR_CONVENTIONS_ITR && grade != floor(grade))
-		return itr_err_set(err, "%s: grade %g is not a whole number, which %s asks for: leave out --conventions", where, grade, itr_conventions_names[j->conventions]);
+		return itr_err_set(err, "%s: grade %g is not a whole number, which %s asks for: leave out --conventions", where, grade,
+		                   itr_conventions_names[j->conventions]);
 	return 0;
 }
 
@@ -29,8 +31,11 @@ static int add_line(itr_qrels *q, bool beir, const itr_judging *j, itr_err *err)
 	char where[512];
 	snprintf(where, sizeof where, "'%.400s': line %lld", l->path, (long long)l->number);
 	if (l->n != (beir ? 3 : 4))
-		return itr_err_set(err, "%s has %d columns: it is not '%s'%s", where, l->n, beir ? "QUERY DOCUMENT SCORE" : "QUERY 0 DOCUMENT RELEVANCE",
-		                   l->n > 4 ? " (does an id hold a space?)" : l->n == 3 && !beir ? " (three columns need BEIR's header: query-id, corpus-id, score)" : "");
+		return itr_err_set(err, "%s has %d columns: it is not '%s'%s", where, l->n,
+		                   beir ? "QUERY DOCUMENT SCORE" : "QUERY 0 DOCUMENT RELEVANCE",
+		                   l->n > 4             ? " (does an id hold a space?)"
+		                   : l->n == 3 && !beir ? " (three columns need BEIR's header: query-id, corpus-id, score)"
+		                                        : "");
 	itr_qrel r = { l->column[0], l->column[beir ? 1 : 2], -1, 0, l->number };
 	if (itr_trec_number(l, l->column[beir ? 2 : 3], "the grade", &r.grade, err) < 0 || itr_grade_check(r.grade, j, where, err) < 0)
 		return -1;
@@ -62,7 +67,8 @@ int itr_qrels_read(itr_qrels *q, const char *path, const itr_judging *j, itr_err
 		return itr_err_set(err, "'%s' holds no judgement%s", path, q->lines.comments ? ", comments only" : "");
 	for (size_t i = 0; i < q->list.n; i++)
 		positive |= q->list.v[i].grade > 0;
-	return positive ? 0 : itr_err_set(err, "'%s' holds no positive judgement: all %lld grades are 0 or less", path, (long long)q->list.n);
+	return positive ? 0
+	                : itr_err_set(err, "'%s' holds no positive judgement: all %lld grades are 0 or less", path, (long long)q->list.n);
 }
 
 void itr_qrels_free(itr_qrels *q)

@@ -6,7 +6,8 @@
 #include "retrieval/relevance.h"
 #include "retrieval/trec_lines.h"
 
-typedef struct itr_qrel { const char *query, *document; int direction; double grade; int64_t line; } itr_qrel;        /* direction: 0 t2i, 1 i2t, -1 not said */
+/* direction: 0 t2i, 1 i2t, -1 not said */
+typedef struct itr_qrel { const char *query, *document; int direction; double grade; int64_t line; } itr_qrel;
 typedef struct itr_qrels { itr_trec_lines lines; ITR_VEC(itr_qrel) list; } itr_qrels;
 
 /* QUERY 0 DOCUMENT RELEVANCE, or QUERY DOCUMENT SCORE under BEIR's header. 0, or -1 with err; free either way. */

@@ -3,14 +3,23 @@
  * int8    s = max|x|/127 a row, codes -127..127, stored + 128 (unsigned, as the dot-product instructions want one side); zero row: s = 0
  * int4    groups of 64: float16 s = max|x|/7, codes -7..7, stored + 8, low nibble first
  * binary  sign bits, bit i of word i/64 set when x < 0; score = dim - 2*Hamming
- * minmax-wrap   the public "int8" of the source project, defect included: global min and max, 0..255 cast to signed bytes, which wraps; no scale
+ * minmax-wrap   the public "int8" of the source project, defect included: global min and max, 0..255 cast to signed bytes, which wraps; no
+ * scale
  */
 #ifndef ITR_RETRIEVAL_QUANTISE_H
 #define ITR_RETRIEVAL_QUANTISE_H
 
 #include "base/compat.h"
 
-typedef enum itr_precision { ITR_PREC_FP32, ITR_PREC_FP16, ITR_PREC_BF16, ITR_PREC_INT8, ITR_PREC_INT4, ITR_PREC_BINARY, ITR_PREC_COUNT } itr_precision;
+typedef enum itr_precision {
+	ITR_PREC_FP32,
+	ITR_PREC_FP16,
+	ITR_PREC_BF16,
+	ITR_PREC_INT8,
+	ITR_PREC_INT4,
+	ITR_PREC_BINARY,
+	ITR_PREC_COUNT
+} itr_precision;
 extern const char *const itr_precision_names[];      /* "fp32" "fp16" "bf16" "int8" "int4" "binary" NULL */
 
 typedef enum itr_quantizer { ITR_QUANT_SYMMETRIC, ITR_QUANT_MINMAX_WRAP } itr_quantizer;
@@ -25,7 +34,8 @@ void itr_quantise_binary(const float *x, int64_t n, uint64_t *bits);
 /* levels 255 (int8, wraps to signed) or 15 (int4, stays 0..15); lo, hi the global minimum and maximum. */
 void itr_quantise_minmax(const float *x, int64_t n, float lo, float hi, int levels, int8_t *code);
 
-/* Per-dimension factors from a sample (rows x dim): max|x_d|, scaled to a mean of 1; dimensions that are never used get 1. A gallery is divided by them, a query multiplied. */
+/* Per-dimension factors from a sample (rows x dim): max|x_d|, scaled to a mean of 1; dimensions that are never used get 1. A gallery is
+ * divided by them, a query multiplied. */
 void itr_calibrate(const float *sample, int64_t rows, int64_t dim, float *factor);
 
 /* Loops of packing and of preparing queries. */

@@ -185,8 +185,9 @@ itr_kpanel itr_queries_panel(const itr_queries *q, int which, int64_t p)
 	return (itr_kpanel){ t->data + (size_t)p * t->bytes, q->scale + p * t->kernel->nr, t->corr + p * q->groups * t->kernel->nr };
 }
 
-/* Cauchy-Schwarz on what the bfloat16 roundings move, and the usual n*u for each of two sums of k products: u = 2^-24, twice for the tile, whose
- * instruction rounds product and sum. 1 % on top covers norms and bounds that were themselves rounded, and stored rows a little longer than given ones. */
+/* Cauchy-Schwarz on what the bfloat16 roundings move, and the usual n*u for each of two sums of k products: u = 2^-24, twice for the tile,
+ * whose instruction rounds product and sum. 1 % on top covers norms and bounds that were themselves rounded, and stored rows a little
+ * longer than given ones. */
 float itr_rough_bound(const itr_queries *q, int64_t i, bool tile)
 {
 	double row = (double)q->g->max_norm * 1.01, k = (double)q->g->rows.k;
@@ -207,7 +208,8 @@ int itr_queries_check(const float *x, int64_t n, int64_t dim, itr_err *err)
 
 static size_t scratch_of(const itr_gallery *g, const itr_kernel *kernel)
 {
-	return kernel->decode ? (size_t)kernel->mr * ((size_t)g->rows.k * kernel->decoded_size + (size_t)g->rows.groups * sizeof(float)) : 0;
+	return kernel->decode ? (size_t)kernel->mr * ((size_t)g->rows.k * kernel->decoded_size + (size_t)g->rows.groups * sizeof(float))
+	                      : 0;
 }
 
 size_t itr_tile_scratch(const itr_gallery *g)

@@ -1,5 +1,5 @@
-/* Ranks by counting. A positive's score is one chain of multiply-adds (itr_dot_chain), bit-identical to the tile's element, so one pass over the scores suffices: each tile
- * is counted along its rows for one direction and down its columns for the other, and forgotten. */
+/* Ranks by counting. A positive's score is one chain of multiply-adds (itr_dot_chain), bit-identical to the tile's element, so one pass
+ * over the scores suffices: each tile is counted along its rows for one direction and down its columns for the other, and forgotten. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,11 @@
 #include "retrieval/pools.h"
 #include "tensor/gemm.h"
 
-/* A block of scores stays in L2, and a panel fetched for it is used for 20 micro-tiles; the extra 16 columns keep its rows from meeting in the same cache sets. */
+/* A block of scores stays in L2, and a panel fetched for it is used for 20 micro-tiles; the extra 16 columns keep its rows from meeting in
+ * the same cache sets. */
 enum { BLOCK_ROWS = 280, BLOCK_COLUMNS = 480, BLOCK_LD = BLOCK_COLUMNS + 16, LANES = ITR_COUNT_LANES, POSITIVES_PIECE = 64 };
-static const size_t column_counts_limit = (size_t)256 << 20;      /* private column counts of all workers; beyond it each direction has its own product */
+/* private column counts of all workers; beyond it each direction has its own product */
+static const size_t column_counts_limit = (size_t)256 << 20;
 
 itr_ranks *itr_ranks_new(const itr_relevance *rel, bool stable)
 {
@@ -155,7 +157,8 @@ static void score_positives(void *ctx, int64_t piece, int worker)
 		sort_entries(r, q);
 }
 
-static itr_ranks *ranks_with_positives(const itr_relevance *rel, const float *queries, const float *gallery, int64_t dim, bool stable, int threads)
+static itr_ranks *ranks_with_positives(const itr_relevance *rel, const float *queries, const float *gallery, int64_t dim, bool stable,
+                                       int threads)
 {
 	struct positives p = { itr_ranks_new(rel, stable), queries, gallery, dim };
 	itr_parallel_for(threads, (rel->queries + POSITIVES_PIECE - 1) / POSITIVES_PIECE, score_positives, &p);
@@ -241,8 +244,9 @@ static void count_block_columns(const struct pass *p, const float *block, int64_
 	for (int64_t g = j0 / LANES; g * LANES < j0 + n; g++) {
 		int64_t slots = c->begin[g + 1] - c->begin[g], at = c->begin[g] * LANES;
 		if (slots)
-			p->count->columns(block + g * LANES - j0, BLOCK_LD, rows, slots, c->threshold + at, p->above[worker] + at, p->equal[worker] + at,
-			                  (int32_t)i0, c->limit ? c->limit + at : NULL, c->limit ? p->before[worker] + at : NULL);
+			p->count->columns(block + g * LANES - j0, BLOCK_LD, rows, slots, c->threshold + at, p->above[worker] + at,
+			                  p->equal[worker] + at, (int32_t)i0, c->limit ? c->limit + at : NULL,
+			                  c->limit ? p->before[worker] + at : NULL);
 	}
 }
 
@@ -256,7 +260,8 @@ static void pass_piece(void *ctx, int64_t piece, int worker)
 		if (p->packed)
 			itr_gemm_packed(rows, p->a + at * p->dim, p->dim, p->packed, j0, j0 + n, block, BLOCK_LD, 1);
 		else
-			itr_gemm(false, true, rows, n, p->dim, 1, p->a + at * p->dim, p->dim, p->b + j0 * p->dim, p->dim, 0, block, BLOCK_LD, 1);
+			itr_gemm(false, true, rows, n, p->dim, 1, p->a + at * p->dim, p->dim, p->b + j0 * p->dim, p->dim, 0, block,
+			         BLOCK_LD, 1);
 		if (p->ra)
 			count_rows(p, block, i0, rows, j0, n);
 		if (p->rb)
@@ -336,8 +341,8 @@ static size_t column_bytes(const itr_ranks *r)
 	return slots * LANES * 3 * sizeof(int32_t);
 }
 
-void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a,
-                   bool stable, int threads, itr_ranks **ranks_a, itr_ranks **ranks_b)
+void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b,
+                   const itr_relevance *b_to_a, bool stable, int threads, itr_ranks **ranks_a, itr_ranks **ranks_b)
 {
 	if (na < nb) {                           /* the larger side is shared out, the smaller one packed */
 		itr_rank_both(b, nb, a, na, dim, b_to_a, a_to_b, stable, threads, ranks_b, ranks_a);
@@ -347,7 +352,8 @@ void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64
 	itr_ranks *rb = b_to_a ? ranks_with_positives(b_to_a, b, a, dim, stable, threads) : NULL;
 	bool apart = rb && column_bytes(rb) * (size_t)itr_threads_resolve(threads) > column_counts_limit;
 	if (ra || (rb && !apart))
-		run_pass(&(struct pass){ .a = a, .na = na, .b = b, .nb = nb, .dim = dim, .threads = threads, .ra = ra, .rb = apart ? NULL : rb });
+		run_pass(&(struct pass){
+			.a = a, .na = na, .b = b, .nb = nb, .dim = dim, .threads = threads, .ra = ra, .rb = apart ? NULL : rb });
 	if (apart)
 		run_pass(&(struct pass){ .a = b, .na = nb, .b = a, .nb = na, .dim = dim, .threads = threads, .ra = rb });
 	if (ra)
@@ -370,10 +376,13 @@ struct itr_rank_stream {
 	bool counting;
 };
 
-itr_rank_stream *itr_rank_stream_new(const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a, int threads)
+itr_rank_stream *itr_rank_stream_new(const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a,
+                                     int threads)
 {
 	itr_rank_stream *s = itr_xcalloc(1, sizeof *s);
-	s->pass = (struct pass){ .b = b, .nb = nb, .dim = dim, .threads = threads, .ra = itr_ranks_new(a_to_b, false), .rb = itr_ranks_new(b_to_a, false) };
+	s->pass = (struct pass){
+		.b = b, .nb = nb, .dim = dim, .threads = threads, .ra = itr_ranks_new(a_to_b, false), .rb = itr_ranks_new(b_to_a, false)
+	};
 	return s;
 }
 
@@ -475,14 +484,16 @@ static void pooled_piece(void *ctx, int64_t piece, int worker)
 	}
 }
 
-itr_ranks *itr_rank_pools(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, int64_t size, uint64_t seed, int direction,
-                          bool stable, int threads)
+itr_ranks *itr_rank_pools(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, int64_t size, uint64_t seed,
+                          int direction, bool stable, int threads)
 {
 	if (size >= rel->gallery)
 		return itr_rank(queries, gallery, dim, rel, stable, threads);
 	int workers = itr_threads_resolve(threads);
 	itr_pools *pools = itr_pools_begin(rel, size, seed, direction);
-	struct pooled p = { .queries = queries, .dim = dim, .rel = rel, .width = itr_pools_width(pools), .ranks = itr_ranks_new(rel, stable) };
+	struct pooled p = {
+		.queries = queries, .dim = dim, .rel = rel, .width = itr_pools_width(pools), .ranks = itr_ranks_new(rel, stable)
+	};
 	p.rows = ITR_MAX(1, ITR_MIN(64, (1 << 20) / ITR_MAX(1, rel->gallery)));
 	int64_t batch = p.rows * ITR_MAX(1, ITR_MIN(64, (4 << 20) / (p.rows * ITR_MAX(1, p.width))));
 	itr_packed *packed = itr_pack_rows(gallery, rel->gallery, dim, dim, threads);

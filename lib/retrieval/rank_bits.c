@@ -29,8 +29,8 @@ const itr_bits_kernel *itr_bits_kernel_get(void)
 	return &itr_bits_plain;
 }
 
-void itr_ranks_query_bits(itr_ranks *const *ranks, int n, const itr_relevance *rel, int64_t q, const float *score, const uint64_t *const *bits, const int64_t *size,
-                          uint64_t *scratch)
+void itr_ranks_query_bits(itr_ranks *const *ranks, int n, const itr_relevance *rel, int64_t q, const float *score,
+                          const uint64_t *const *bits, const int64_t *size, uint64_t *scratch)
 {
 	const itr_bits_kernel *kernel = itr_bits_kernel_get();
 	int64_t words = itr_bits_words(rel->gallery), first = rel->offset[q], p = itr_relevance_count(rel, q);

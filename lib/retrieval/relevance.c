@@ -48,8 +48,8 @@ itr_relevance *itr_relevance_from_pairs(int64_t queries, int64_t gallery, const 
 		if (query[i] < 0 || row[i] < 0)
 			continue;
 		if (query[i] >= queries || row[i] >= gallery)
-			ITR_BUG("relevance pair %lld: query %lld of %lld, row %lld of %lld", (long long)i, (long long)query[i], (long long)queries,
-			        (long long)row[i], (long long)gallery);
+			ITR_BUG("relevance pair %lld: query %lld of %lld, row %lld of %lld", (long long)i, (long long)query[i],
+			        (long long)queries, (long long)row[i], (long long)gallery);
 		r->offset[query[i] + 2]++;
 	}
 	for (int64_t q = 0; q < queries; q++)         /* offset[q + 1] = where q's list begins; it moves to its end while filling */
@@ -95,8 +95,8 @@ static void make_ideal(itr_relevance *r, const int64_t *outside_query, const dou
 		qsort(r->ideal + r->ideal_at[q], (size_t)(r->ideal_at[q + 1] - r->ideal_at[q]), sizeof *r->ideal, best_first);
 }
 
-void itr_relevance_grade(itr_relevance *r, const int64_t *query, const int64_t *row, const double *grade, int64_t pairs, const int64_t *outside_query, const double *outside_grade,
-                         int64_t outside)
+void itr_relevance_grade(itr_relevance *r, const int64_t *query, const int64_t *row, const double *grade, int64_t pairs,
+                         const int64_t *outside_query, const double *outside_grade, int64_t outside)
 {
 	bool graded = false;
 	for (int64_t i = 0; i < pairs; i++)
@@ -184,7 +184,7 @@ int itr_relevance_check(const int64_t *row, int64_t n, int64_t gallery, const ch
 {
 	for (int64_t i = 0; i < n; i++)
 		if (row[i] < -1 || row[i] >= gallery)
-			return itr_err_set(err, "%s[%lld] is %lld, outside the gallery of %lld rows (-1 means no answer)", name, (long long)i, (long long)row[i],
-			                   (long long)gallery);
+			return itr_err_set(err, "%s[%lld] is %lld, outside the gallery of %lld rows (-1 means no answer)", name,
+			                   (long long)i, (long long)row[i], (long long)gallery);
 	return 0;
 }

@@ -23,23 +23,27 @@ typedef struct itr_relevance {
 	int64_t queries, gallery;
 	int64_t *offset;        /* [queries + 1] */
 	int64_t *row;           /* positives of query q: row[offset[q] .. offset[q+1]), ascending, no repeats */
-	int64_t *outside;       /* [queries]: positives that a judgement file names but the gallery lacks; they count in R (map_at_r, r_precision, ndcg's ideal) and nowhere else */
+	/* [queries]: positives that a judgement file names but the gallery lacks; they count in R (map_at_r, r_precision, ndcg's ideal) and
+	 * nowhere else */
+	int64_t *outside;
 	double *grade;          /* parallel to row; NULL: all 1 */
-	int64_t *ideal_at;      /* [queries + 1]: grades of all R positives of q, outside ones too, best first, are ideal[ideal_at[q] .. ideal_at[q+1]); NULL with grade */
+	/* [queries + 1]: grades of all R positives of q, outside ones too, best first, are ideal[ideal_at[q] .. ideal_at[q+1]); NULL with
+	 * grade */
+	int64_t *ideal_at;
 	double *ideal;
 	bool *judged;           /* [queries]: does the judgement file name the query? NULL: all are */
 	itr_gain gain;
 } itr_relevance;
 
-/* Positives as pairs (query[i], row[i]); query[i] < 0 or row[i] < 0 is passed over (no answer). Anything else out of range is a programming mistake: check what
- * comes from files with itr_relevance_check first. Never fails. Free with itr_relevance_free. */
+/* Positives as pairs (query[i], row[i]); query[i] < 0 or row[i] < 0 is passed over (no answer). Anything else out of range is a programming
+ * mistake: check what comes from files with itr_relevance_check first. Never fails. Free with itr_relevance_free. */
 itr_relevance *itr_relevance_from_pairs(int64_t queries, int64_t gallery, const int64_t *query, const int64_t *row, int64_t pairs);
 /* One positive a query: row[q], or -1 for none. */
 itr_relevance *itr_relevance_from_map(int64_t queries, int64_t gallery, const int64_t *row);
-/* Grades for the pairs that from_pairs was given (of a repeated pair, that of its first), and for positives outside: grade[i] of outside_query[i]. All grades > 0. Where all are 1
- * nothing is kept. */
-void itr_relevance_grade(itr_relevance *r, const int64_t *query, const int64_t *row, const double *grade, int64_t pairs, const int64_t *outside_query, const double *outside_grade,
-                         int64_t outside);
+/* Grades for the pairs that from_pairs was given (of a repeated pair, that of its first), and for positives outside: grade[i] of
+ * outside_query[i]. All grades > 0. Where all are 1 nothing is kept. */
+void itr_relevance_grade(itr_relevance *r, const int64_t *query, const int64_t *row, const double *grade, int64_t pairs,
+                         const int64_t *outside_query, const double *outside_grade, int64_t outside);
 /* The other direction: gallery rows become queries. Grades are carried over, `outside` and `judged` are not. */
 itr_relevance *itr_relevance_invert(const itr_relevance *r);
 void itr_relevance_free(itr_relevance *r);

@@ -115,8 +115,10 @@ static void side_cells(itr_table *t, const itr_eval *e, const itr_eval_side *s, 
 /* The conventions, and which of our figures are which of theirs. */
 static void judging_line(const itr_eval *e, itr_buf *out)
 {
-	static const char *const theirs[] = { "", "; recall@K is success_K, mrr recip_rank, ndcg@K ndcg_cut_K, map map, r_precision Rprec (trec_eval -c)",
-	                                      "; recall@K is hit_rate@K, mrr mrr, ndcg@K ndcg@K, map map, r_precision r-precision (ranx)" };
+	static const char *const theirs[] = {
+		"", "; recall@K is success_K, mrr recip_rank, ndcg@K ndcg_cut_K, map map, r_precision Rprec (trec_eval -c)",
+		"; recall@K is hit_rate@K, mrr mrr, ndcg@K ndcg@K, map map, r_precision r-precision (ranx)"
+	};
 	const itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	itr_buf_printf(out, "conventions %s%s", itr_conventions_names[e->judging.conventions], theirs[e->judging.conventions]);
 	if (e->graded)
@@ -124,9 +126,11 @@ static void judging_line(const itr_eval *e, itr_buf *out)
 	itr_buf_putc(out, '\n');
 	for (int d = 0; d < 2 && e->judged; d++)
 		if (side[d]->values)
-			itr_buf_printf(out, "%s judged: %lld queries missing (%s), %lld without a positive (%s), %lld not judged (left out)\n", d ? "i2t" : "t2i",
-			               (long long)side[d]->missing, e->judging.skip_missing ? "left out" : "count 0", (long long)side[d]->no_positive,
-			               e->judging.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0", (long long)side[d]->unjudged);
+			itr_buf_printf(
+				out, "%s judged: %lld queries missing (%s), %lld without a positive (%s), %lld not judged (left out)\n",
+				d ? "i2t" : "t2i", (long long)side[d]->missing, e->judging.skip_missing ? "left out" : "count 0",
+				(long long)side[d]->no_positive, e->judging.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0",
+				(long long)side[d]->unjudged);
 }
 
 static void heading(const itr_eval *e, const itr_pairs *p, itr_buf *out)
@@ -134,23 +138,24 @@ static void heading(const itr_eval *e, const itr_pairs *p, itr_buf *out)
 	itr_buf_printf(out, "%s: %lld texts, %lld images", p->name, (long long)p->n_text, (long long)p->n_image);
 	if (p->dim)
 		itr_buf_printf(out, ", %lld numbers", (long long)p->dim);
-	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, p->relevance, itr_ties_text(e->ties, e->judging.conventions),
-	               p->synthetic ? "; SYNTHETIC DATA" : "");
+	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, p->relevance,
+	               itr_ties_text(e->ties, e->judging.conventions), p->synthetic ? "; SYNTHETIC DATA" : "");
 	if (e->judged || e->judging.conventions != ITR_CONVENTIONS_ITR)
 		judging_line(e, out);
 	if (e->t2i.values && e->t2i.values->n)
-		itr_buf_printf(out, "t2i: %lld texts each against %lld images, tied %.2f %%\n", (long long)e->t2i.result.n_queries, (long long)e->t2i.result.n_gallery,
-		               100 * e->t2i.result.tie_fraction);
+		itr_buf_printf(out, "t2i: %lld texts each against %lld images, tied %.2f %%\n", (long long)e->t2i.result.n_queries,
+		               (long long)e->t2i.result.n_gallery, 100 * e->t2i.result.tie_fraction);
 	if (e->i2t.values && e->i2t.values->n)
-		itr_buf_printf(out, "i2t: %lld images each against %lld texts, tied %.2f %%\n", (long long)e->i2t.result.n_queries, (long long)e->i2t.result.n_gallery,
-		               100 * e->i2t.result.tie_fraction);
+		itr_buf_printf(out, "i2t: %lld images each against %lld texts, tied %.2f %%\n", (long long)e->i2t.result.n_queries,
+		               (long long)e->i2t.result.n_gallery, 100 * e->i2t.result.tie_fraction);
 	itr_buf_putc(out, '\n');
 }
 
 void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *out)
 {
 	static const char *const people[] = { "metric", "t2i", "95 % CI", "chance", "i2t", "95 % CI", "chance" };
-	static const char *const machines[] = { "metric", "t2i", "t2i_low", "t2i_high", "t2i_chance", "i2t", "i2t_low", "i2t_high", "i2t_chance" };
+	static const char *const machines[] = { "metric", "t2i",     "t2i_low",  "t2i_high",  "t2i_chance",
+		                                "i2t",    "i2t_low", "i2t_high", "i2t_chance" };
 	bool machine = format == ITR_TABLE_CSV || format == ITR_TABLE_TSV;
 	itr_table *t = machine ? itr_table_new(ITR_LEN(machines), machines) : itr_table_new(ITR_LEN(people), people);
 	for (int i = 0; i < e->set.n; i++) {

@@ -8,7 +8,7 @@
 #include "base/parallel.h"
 #include "retrieval/packed.h"
 
-/* --- blocks of queries against all rows, tile by tile: what a tile's scores are used for is `use`. -------------------------------------------------- */
+/* --- blocks of queries against all rows, tile by tile: what a tile's scores are used for is `use`. ------------------------------------ */
 
 typedef void (*use_fn)(void *ctx, int64_t query, int queries, int64_t row, int rows, const float *s, int row_step);
 
@@ -34,7 +34,8 @@ static void pass_tiles(const struct pass *p, const itr_queries *q, int64_t at, i
 		for (int64_t i = 0; i < q->panels[ITR_EXACT].n; i++) {
 			itr_kpanel panel = itr_queries_panel(q, ITR_EXACT, i);
 			g->kernel->tile(rows, &panel, first, p->scores[worker]);
-			p->use(p->ctx, at + i * nr, (int)ITR_MIN((int64_t)nr, n - i * nr), row, (int)ITR_MIN((int64_t)mr, g->n - row), p->scores[worker], nr);
+			p->use(p->ctx, at + i * nr, (int)ITR_MIN((int64_t)nr, n - i * nr), row, (int)ITR_MIN((int64_t)mr, g->n - row),
+			       p->scores[worker], nr);
 		}
 	}
 }
@@ -184,7 +185,8 @@ static int check_positives(const itr_gallery *g, int64_t nq, const int64_t *offs
 	for (int64_t q = 0; q < nq; q++)
 		for (int64_t i = offset[q]; i < offset[q + 1]; i++)
 			if (rows[i] < 0 || rows[i] >= g->n)
-				return itr_err_set(err, "query row %lld names gallery row %lld as its answer, but there are %lld rows", (long long)q, (long long)rows[i], (long long)g->n);
+				return itr_err_set(err, "query row %lld names gallery row %lld as its answer, but there are %lld rows",
+				                   (long long)q, (long long)rows[i], (long long)g->n);
 	return 0;
 }
 

@@ -78,8 +78,8 @@ void itr_scorer_block(itr_scorer *s, const float *queries, int64_t nq, float *ou
 		for (int64_t p = 0; p < panels; p++) {
 			itr_kpanel panel = itr_queries_panel(s->q, ITR_EXACT, p);
 			kernel->tile(rows, &panel, first, s->tile);
-			tile_out(s->tile, kernel->nr, (int)ITR_MIN((int64_t)kernel->mr, g->n - row), ITR_MIN((int64_t)kernel->nr, nq - p * kernel->nr),
-			         out + p * kernel->nr * ld + row, ld);
+			tile_out(s->tile, kernel->nr, (int)ITR_MIN((int64_t)kernel->mr, g->n - row),
+			         ITR_MIN((int64_t)kernel->nr, nq - p * kernel->nr), out + p * kernel->nr * ld + row, ld);
 		}
 	}
 }

@@ -1,5 +1,6 @@
 /* select.h - inside of retrieval: the k best of a stream of scores.
- * Rows must arrive in rising order: then a later row that only equals the k-th score can never displace it, and one comparison with `limit` decides. */
+ * Rows must arrive in rising order: then a later row that only equals the k-th score can never displace it, and one comparison with `limit`
+ * decides. */
 #ifndef ITR_RETRIEVAL_SELECT_H
 #define ITR_RETRIEVAL_SELECT_H
 

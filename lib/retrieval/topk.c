@@ -91,7 +91,8 @@ static void stream_query(const struct search *s, struct worker *w, int64_t query
 static void stream_rows(const struct search *s, struct worker *w, int64_t from, int64_t to)
 {
 	/* One query: long calls. Several: a chunk of rows that stays in the first-level cache while every query passes over it. */
-	int64_t chunk = s->nq == 1 ? STREAM : ITR_MAX((int64_t)32, ITR_MIN((int64_t)STREAM, (int64_t)(24576 / s->g->rows.stride) / 32 * 32));
+	int64_t chunk =
+		s->nq == 1 ? STREAM : ITR_MAX((int64_t)32, ITR_MIN((int64_t)STREAM, (int64_t)(24576 / s->g->rows.stride) / 32 * 32));
 	for (int64_t row = from; row < to; row += chunk)
 		for (int64_t i = 0; i < s->nq; i++)
 			stream_query(s, w, i, row, ITR_MIN(chunk, to - row));
@@ -111,7 +112,8 @@ static void use_rough_tile(const struct search *s, struct worker *w, int64_t p, 
 	for (int64_t j = 0; j < m; j++) {
 		int64_t query = p * nr + w->pos[j] % nr;
 		w->pending[query * PENDING + w->n_pending[query]++] = row + w->pos[j] / nr;
-		if (w->n_pending[query] == (w->warm < SETTLED ? PENDING / 4 : PENDING))     /* early limits rise quickly: do not wait long for them */
+		if (w->n_pending[query] ==
+		    (w->warm < SETTLED ? PENDING / 4 : PENDING)) /* early limits rise quickly: do not wait long for them */
 			flush(s, w, query);
 	}
 	w->looked += (int64_t)real * nr;
@@ -125,7 +127,8 @@ static void use_exact_tile(const struct search *s, struct worker *w, int64_t p, 
 		take(s, w, p * nr + w->pos[j] % nr, w->scores[w->pos[j]], row + w->pos[j] / nr);
 }
 
-/* Where many rows lie so close together that the filter tells few of them apart, it costs more than it saves. What is found is the same either way. */
+/* Where many rows lie so close together that the filter tells few of them apart, it costs more than it saves. What is found is the same
+ * either way. */
 static void judge_filter(const struct search *s, struct worker *w)
 {
 	if (w->looked < WINDOW)
@@ -188,7 +191,8 @@ static void work(void *ctx, int64_t i, int worker)
 static struct worker *new_workers(const itr_gallery *g, int n, int64_t block, int64_t keep)
 {
 	struct worker *w = itr_xcalloc((size_t)n, sizeof *w);
-	const int64_t cap = itr_select_cap(keep), lanes = block + ITR_TILE_NR_MAX, buffer = ITR_MAX((int64_t)STREAM, (int64_t)ITR_TILE_MR_MAX * ITR_TILE_NR_MAX);
+	const int64_t cap = itr_select_cap(keep), lanes = block + ITR_TILE_NR_MAX,
+		      buffer = ITR_MAX((int64_t)STREAM, (int64_t)ITR_TILE_MR_MAX * ITR_TILE_NR_MAX);
 	for (int i = 0; i < n; i++) {
 		w[i].select = itr_xcalloc((size_t)block, sizeof *w[i].select);
 		w[i].hits = itr_xmalloc((size_t)(block * cap) * sizeof *w[i].hits);
@@ -336,11 +340,13 @@ const char *itr_topk_kernel(const itr_gallery *g) { return g->rough ? g->rough->
 
 bool itr_topk_is_fallback(const itr_gallery *g)
 {
-	static const char *const best[ITR_PREC_COUNT] = { "avx512+bf16", "avx512+bf16", "avx512+bf16", "avx512vnni", "avx512vnni", "avx512vpopcntdq" };
+	static const char *const best[ITR_PREC_COUNT] = { "avx512+bf16", "avx512+bf16", "avx512+bf16",
+		                                          "avx512vnni",  "avx512vnni",  "avx512vpopcntdq" };
 	return strcmp(itr_topk_kernel(g), best[g->precision]) != 0 && strcmp(g->kernel->name, "neon") != 0;
 }
 
-int itr_topk_search(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, itr_hit *hits, const itr_search_opts *opts, itr_err *err)
+int itr_topk_search(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, itr_hit *hits, const itr_search_opts *opts,
+                    itr_err *err)
 {
 	const itr_search_opts none = { 0 }, *o = opts ? opts : &none;
 	if (k < 1)

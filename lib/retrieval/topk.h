@@ -11,19 +11,22 @@ typedef struct itr_hit {
 } itr_hit;
 
 typedef struct itr_search_opts {
-	int64_t rescore;                 /* N > 0: the N best in the gallery's precision are ranked again by the finer copy, whose scores are returned */
+	/* N > 0: the N best in the gallery's precision are ranked again by the finer copy, whose scores are returned */
+	int64_t rescore;
 	int threads;                     /* 0: all */
 } itr_search_opts;
 
 /* hits: [nq*k], best first. opts may be NULL. -1 with err: a query is not finite, or rescore without a finer copy in the gallery. */
-ITR_MUST_USE int itr_topk_search(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, itr_hit *hits, const itr_search_opts *opts, itr_err *err);
+ITR_MUST_USE int itr_topk_search(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, itr_hit *hits,
+                                 const itr_search_opts *opts, itr_err *err);
 
 /* What search runs on this machine: the scoring kernel, "avx512+bf16" where a bfloat16 filter stands before it. Borrowed. */
 const char *itr_topk_kernel(const itr_gallery *g);
 /* Whether this project has a better one for the precision, which this CPU (or ITR_CPU) does not allow. */
 bool itr_topk_is_fallback(const itr_gallery *g);
 
-/* The same among chosen rows (rising, no repeats; NULL: rows 0..n-1) for one query, with a scorer's scratch: what a service does per request. Returns the number of hits. */
+/* The same among chosen rows (rising, no repeats; NULL: rows 0..n-1) for one query, with a scorer's scratch: what a service does per
+ * request. Returns the number of hits. */
 int64_t itr_scorer_top(itr_scorer *s, const float *query, const int64_t *rows, int64_t n, int64_t k, int64_t rescore, itr_hit *hits);
 
 /* How far a precision moves scores and rankings from float32's, over all rows for the given queries. */
@@ -34,6 +37,7 @@ typedef struct itr_fidelity {
 	double overlap;                  /* mean over queries: share of float32's k best rows that are among the k best here */
 } itr_fidelity;
 /* vectors: the rows that g was packed from. -1 with err: a query is not finite. */
-ITR_MUST_USE int itr_gallery_fidelity(const itr_gallery *g, const float *vectors, const float *queries, int64_t nq, int64_t k, int threads, itr_fidelity *out, itr_err *err);
+ITR_MUST_USE int itr_gallery_fidelity(const itr_gallery *g, const float *vectors, const float *queries, int64_t nq, int64_t k, int threads,
+                                      itr_fidelity *out, itr_err *err);
 
 #endif

@@ -111,7 +111,8 @@ static void write_list(void *ctx, int64_t query, const itr_trec_hit *hit, int64_
 {
 	const struct run_file *r = ctx;
 	for (int64_t k = 0; k < n; k++)
-		fprintf(r->f, "%s:%s Q0 %s %lld %.9g itr\n", r->side, r->query[query], r->document[hit[k].row], (long long)k + 1, (double)hit[k].score);
+		fprintf(r->f, "%s:%s Q0 %s %lld %.9g itr\n", r->side, r->query[query], r->document[hit[k].row], (long long)k + 1,
+		        (double)hit[k].score);
 }
 
 int itr_trec_write_run(const itr_pairs *p, const char *path, int64_t depth, int threads, itr_err *err)

@@ -1,4 +1,5 @@
-/* trec.h - the files that TREC's tools exchange. Queries are written "t2i:ID" and "i2t:ID", because ids of texts and images may coincide (COCO's do). */
+/* trec.h - the files that TREC's tools exchange. Queries are written "t2i:ID" and "i2t:ID", because ids of texts and images may coincide
+ * (COCO's do). */
 #ifndef ITR_RETRIEVAL_TREC_H
 #define ITR_RETRIEVAL_TREC_H
 
@@ -7,7 +8,8 @@
 
 /* QUERY 0 DOCUMENT GRADE for every positive in the gallery. Ids with white space cannot be written: -1 with err. */
 ITR_MUST_USE int itr_trec_write_qrels(const itr_pairs *p, const char *path, itr_err *err);
-/* QUERY Q0 DOCUMENT RANK SCORE TAG: the first `depth` of each query's gallery, equal scores in the gallery's order; scores with all their digits. */
+/* QUERY Q0 DOCUMENT RANK SCORE TAG: the first `depth` of each query's gallery, equal scores in the gallery's order; scores with all their
+ * digits. */
 ITR_MUST_USE int itr_trec_write_run(const itr_pairs *p, const char *path, int64_t depth, int threads, itr_err *err);
 
 /* A run instead of vectors: lists of documents with scores. */
@@ -20,12 +22,13 @@ itr_pairs *itr_trec_pairs(const itr_trec_run *r);
 
 /* How a list is ordered:
  *   itr        by score; equal scores tie, and documents that a list lacks tie behind all that it has
- *   trec_eval  by score as float32, equal scores by descending document id; a positive that the list lacks is not found (form_res_rels.c of trec_eval 9)
- *   ranx       by score, equal scores as numba's argsort leaves them: in the file's order for lists up to 15, in a fixed order of no meaning beyond
- *              (ranx 0.3 with make_comparable=True sorts so) */
+ *   trec_eval  by score as float32, equal scores by descending document id; a positive that the list lacks is not found (form_res_rels.c of
+ * trec_eval 9) ranx       by score, equal scores as numba's argsort leaves them: in the file's order for lists up to 15, in a fixed order
+ * of no meaning beyond (ranx 0.3 with make_comparable=True sorts so) */
 typedef struct itr_trec_ranks {
 	itr_ranks *side[2];             /* t2i, i2t; NULL: the run has no such list. The caller frees */
-	bool truncated;                 /* where the first positive stands is not known for some query: a list ends before it, or there is none */
+	/* where the first positive stands is not known for some query: a list ends before it, or there is none */
+	bool truncated;
 	int64_t infinite;               /* scores that are infinite: they tie */
 } itr_trec_ranks;
 /* Ranks under p's relevance; queries that do not count (itr_relevance_counts) are left out, judged queries without a list find nothing. */

@@ -31,14 +31,16 @@ void itr_trec_lines_close(itr_trec_lines *l)
 static int check_line(const itr_trec_lines *l, const char *line, size_t n, itr_err *err)
 {
 	if (n > ITR_TREC_LINE_MAX)
-		return itr_err_set(err, "'%s': line %lld has %lld bytes, more than the %d that a line of ids and numbers may have", l->path, (long long)l->number, (long long)n,
-		                   (int)ITR_TREC_LINE_MAX);
+		return itr_err_set(err, "'%s': line %lld has %lld bytes, more than the %d that a line of ids and numbers may have", l->path,
+		                   (long long)l->number, (long long)n, (int)ITR_TREC_LINE_MAX);
 	if (memchr(line, 0, n))
 		return itr_err_set(err, "'%s': line %lld holds a NUL byte: it is no text file", l->path, (long long)l->number);
 	int64_t bad = itr_utf8_invalid_at(line, n);
 	if (bad >= 0)
-		return itr_err_set(err, "'%s': line %lld is not UTF-8 (byte 0x%02x in column %lld): convert the file, as with 'iconv -f latin1 -t utf-8'", l->path, (long long)l->number,
-		                   (unsigned char)line[bad], (long long)bad + 1);
+		return itr_err_set(
+			err,
+			"'%s': line %lld is not UTF-8 (byte 0x%02x in column %lld): convert the file, as with 'iconv -f latin1 -t utf-8'",
+			l->path, (long long)l->number, (unsigned char)line[bad], (long long)bad + 1);
 	return 0;
 }
 
@@ -78,7 +80,8 @@ int itr_trec_number(const itr_trec_lines *l, const char *text, const char *what,
 	char *end;
 	*value = strtod(text, &end);
 	if (end == text || *end)
-		return itr_err_set(err, "'%s': line %lld: %s '%.40s' is no number (does an id hold a space?)", l->path, (long long)l->number, what, text);
+		return itr_err_set(err, "'%s': line %lld: %s '%.40s' is no number (does an id hold a space?)", l->path,
+		                   (long long)l->number, what, text);
 	if (isnan(*value))
 		return itr_err_set(err, "'%s': line %lld: %s is NaN, which has no place in an order", l->path, (long long)l->number, what);
 	return 0;

@@ -1,5 +1,6 @@
-/* trec_lines.h - inside of retrieval: lines of columns, as TREC's files have them, in any form that io/textfile.h reads. Comments (lines that begin with '#') and blank lines are passed over; what
- * is no text is refused: NUL bytes, ids that are not UTF-8, lines that are too long. */
+/* trec_lines.h - inside of retrieval: lines of columns, as TREC's files have them, in any form that io/textfile.h reads. Comments (lines
+ * that begin with '#') and blank lines are passed over; what is no text is refused: NUL bytes, ids that are not UTF-8, lines that are too
+ * long. */
 #ifndef ITR_RETRIEVAL_TREC_LINES_H
 #define ITR_RETRIEVAL_TREC_LINES_H
 

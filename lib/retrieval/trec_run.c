@@ -19,7 +19,7 @@ struct itr_trec_run {
 	int64_t infinite;
 };
 
-/* --- reading -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------------------------------------------------- */
 
 static int by_query(const void *a, const void *b)
 {
@@ -44,9 +44,10 @@ static int add_line(itr_trec_run *r, const itr_trec_lines *l, itr_err *err)
 	double rank;
 	int d = 0;
 	if (l->n < 5 || l->n > 6)
-		return itr_err_set(err, "'%s': line %lld has %d columns: it is not 'QUERY Q0 DOCUMENT RANK SCORE TAG'%s", r->path, (long long)l->number, l->n,
-		                   l->n > 6 ? " (does an id or the tag hold a space?)" : "");
-	if (itr_trec_number(l, l->column[3], "the rank", &rank, err) < 0 || itr_trec_number(l, l->column[4], "the score", &e.score, err) < 0)
+		return itr_err_set(err, "'%s': line %lld has %d columns: it is not 'QUERY Q0 DOCUMENT RANK SCORE TAG'%s", r->path,
+		                   (long long)l->number, l->n, l->n > 6 ? " (does an id or the tag hold a space?)" : "");
+	if (itr_trec_number(l, l->column[3], "the rank", &rank, err) < 0 ||
+	    itr_trec_number(l, l->column[4], "the score", &e.score, err) < 0)
 		return -1;
 	if (strncmp(query, "t2i:", 4) == 0 || strncmp(query, "i2t:", 4) == 0) {
 		d = query[0] == 'i';
@@ -72,8 +73,9 @@ static int check_repeats(const itr_trec_run *r, int d, itr_err *err)
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct entry *e = &r->list[d].v[i];
 		if (last[e->document] == e->query)
-			rc = itr_err_set(err, "'%s': query '%s' lists document '%s' twice (lines %lld and %lld)", r->path, itr_map_key(d ? r->image : r->text, e->query),
-			                 itr_map_key(documents, e->document), (long long)ITR_MIN(line[e->document], e->line), (long long)ITR_MAX(line[e->document], e->line));
+			rc = itr_err_set(err, "'%s': query '%s' lists document '%s' twice (lines %lld and %lld)", r->path,
+			                 itr_map_key(d ? r->image : r->text, e->query), itr_map_key(documents, e->document),
+			                 (long long)ITR_MIN(line[e->document], e->line), (long long)ITR_MAX(line[e->document], e->line));
 		last[e->document] = e->query;
 		line[e->document] = e->line;
 	}
@@ -148,7 +150,7 @@ itr_pairs *itr_trec_pairs(const itr_trec_run *r)
 	return p;
 }
 
-/* --- the order of one list ------------------------------------------------------------------------------------------------------------------ */
+/* --- the order of one list ------------------------------------------------------------------------------------------------------------ */
 
 struct place { double score; int64_t document, order; };        /* order: of the document's id, or of the line in the file */
 
@@ -175,7 +177,8 @@ static void exchange(struct place *p, int64_t i, int64_t j)
 
 static bool before(const struct place *p, int64_t i, int64_t j) { return p[i].score > p[j].score; }
 
-/* One step of numba's quicksort (numba/misc/quicksort.py), which decides how ranx breaks ties: the median of three is the pivot, kept at `high` while the others are parted. */
+/* One step of numba's quicksort (numba/misc/quicksort.py), which decides how ranx breaks ties: the median of three is the pivot, kept at
+ * `high` while the others are parted. */
 static int64_t numba_part(struct place *p, int64_t low, int64_t high)
 {
 	int64_t mid = (low + high) / 2, i = low, j = high - 1;
@@ -252,7 +255,7 @@ static int64_t *id_order(char **ids, int64_t n)
 	return order;
 }
 
-/* --- lists become ranks --------------------------------------------------------------------------------------------------------------------- */
+/* --- lists become ranks --------------------------------------------------------------------------------------------------------------- */
 
 /* One direction. Positives that have a rank are collected first, in the queries' order; the ranks are sized by them. */
 struct ranking {
@@ -385,7 +388,8 @@ void itr_trec_rank(const itr_trec_run *r, const itr_pairs *p, const itr_judging 
 			k.listed[e[i].query] = true;
 		for (size_t i = 0, end; i < n && j->conventions != ITR_CONVENTIONS_ITR; i = end) {
 			for (end = i; end < n && e[end].query == e[i].query; end++)
-				k.list[end - i] = (struct place){ e[end].score, e[end].document, k.order ? k.order[e[end].document] : e[end].line };
+				k.list[end - i] =
+					(struct place){ e[end].score, e[end].document, k.order ? k.order[e[end].document] : e[end].line };
 			take_list(&k, e[i].query, (int64_t)(end - i));
 		}
 		out->side[d] = j->conventions == ITR_CONVENTIONS_ITR ? tied_ranks(&k, e, n, stable, &out->truncated) : strict_ranks(&k);

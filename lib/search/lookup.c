@@ -14,7 +14,7 @@
 
 const char *const itr_lookup_kind_names[] = { "text", "image", NULL };
 
-/* --- opening ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------------------------------------------------------------------- */
 
 static int64_t rows_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->n_text : l->pairs->n_image; }
 static const float *vectors_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->text : l->pairs->image; }
@@ -48,8 +48,8 @@ static int read_manifest(itr_lookup *l, itr_provenance *p, itr_err *err)
 	for (int64_t i = 0; i < l->pairs->n_image; i++)
 		known += itr_map_has(l->image_record, l->pairs->image_id[i]);
 	if (known < l->pairs->n_image)
-		return itr_err_set(err, "'%s' knows %lld of the %lld pictures of '%s': the first unknown ids suggest another manifest", l->o.manifest, (long long)known,
-		                   (long long)l->pairs->n_image, l->pairs->name);
+		return itr_err_set(err, "'%s' knows %lld of the %lld pictures of '%s': the first unknown ids suggest another manifest",
+		                   l->o.manifest, (long long)known, (long long)l->pairs->n_image, l->pairs->name);
 	return 0;
 }
 
@@ -60,7 +60,8 @@ static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
 		return 0;
 	if (itr_model_is_network(path)) {
 		if (l->o.pairs.model == path)
-			l->o.pairs.model = NULL;                        /* the collection holds its vectors already: nothing is to be mapped */
+			/* the collection holds its vectors already: nothing is to be mapped */
+			l->o.pairs.model = NULL;
 		if (p)
 			itr_provenance_input(p, path);
 		return (l->network = itr_model_file_open(path, ITR_COMPUTE_F32, l->o.threads, err)) ? 0 : -1;
@@ -127,7 +128,7 @@ void itr_lookup_close(itr_lookup *l)
 	free(l);
 }
 
-/* --- queries ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- queries -------------------------------------------------------------------------------------------------------------------------- */
 
 void itr_lookup_query_free(itr_lookup_query *q)
 {
@@ -141,8 +142,11 @@ void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q)
 {
 	size_t bytes = (size_t)l->pairs->dim * sizeof(float);
 	const char *id = ids_of(l, l->o.from)[row];
-	const char *words = l->caption_text && l->o.from == ITR_LOOKUP_TEXT ? (const char *)(intptr_t)itr_map_get(l->caption_text, id, 0) : NULL;
-	*q = (itr_lookup_query){ .id = itr_xstrdup(id), .text = words ? itr_xstrdup(words) : NULL, .row = row, .vector = itr_xmalloc(bytes) };
+	const char *words =
+		l->caption_text && l->o.from == ITR_LOOKUP_TEXT ? (const char *)(intptr_t)itr_map_get(l->caption_text, id, 0) : NULL;
+	*q = (itr_lookup_query){
+		.id = itr_xstrdup(id), .text = words ? itr_xstrdup(words) : NULL, .row = row, .vector = itr_xmalloc(bytes)
+	};
 	memcpy(q->vector, vectors_of(l, l->o.from) + row * l->pairs->dim, bytes);
 }
 
@@ -154,7 +158,8 @@ int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, i
 		return 0;
 	}
 	const char *near = itr_nearest(id, (const char *const *)ids_of(l, l->o.from), (int)n);
-	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_lookup_kind_names[l->o.from], id, l->pairs->name, near ? ": the nearest id is '" : "", near ? near : "", near ? "'" : "");
+	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_lookup_kind_names[l->o.from], id, l->pairs->name,
+	                   near ? ": the nearest id is '" : "", near ? near : "", near ? "'" : "");
 }
 
 itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64_t *n, itr_err *err)
@@ -187,7 +192,7 @@ itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64
 	return q;
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Do query row and found row belong together? */
 static bool belongs(const itr_lookup *l, int64_t query, int64_t row)
@@ -238,7 +243,8 @@ itr_lookup_result *itr_lookup_run(const itr_lookup *l, const itr_lookup_query *q
 	itr_lookup_result *r = itr_xcalloc((size_t)n + 1, sizeof *r);
 	for (int64_t i = 0; i < n; i++)
 		memcpy(vectors + i * dim, q[i].vector, (size_t)dim * sizeof *vectors);
-	int rc = itr_topk_search(l->gallery, vectors, n, wide, hits, &(itr_search_opts){ .rescore = l->o.rescore, .threads = l->o.threads }, err);
+	int rc = itr_topk_search(l->gallery, vectors, n, wide, hits, &(itr_search_opts){ .rescore = l->o.rescore, .threads = l->o.threads },
+	                         err);
 	for (int64_t i = 0; rc == 0 && i < n; i++) {
 		int64_t kept = 0;
 		r[i].hits = itr_xcalloc((size_t)k + 1, sizeof *r[i].hits);

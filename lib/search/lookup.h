@@ -1,4 +1,5 @@
-/* lookup.h - a collection of pictures and captions that is asked questions: by id, by vector, by text, one side looking for the other (or for its own).
+/* lookup.h - a collection of pictures and captions that is asked questions: by id, by vector, by text, one side looking for the other (or
+ *for its own).
  *
  *	itr_lookup *l = itr_lookup_open("test.npz", &opts, provenance, &err);
  *	itr_lookup_query q[2];  itr_lookup_by_id(l, "123", &q[0], &err);  itr_lookup_texts(l, &words, 1, &q[1], &err);
@@ -39,7 +40,8 @@ typedef struct itr_lookup_query {
 typedef struct itr_lookup_result {
 	itr_hit *hits;                    /* k; row -1: the collection is smaller */
 	bool *correct;                    /* k: belongs together; all false when unknown */
-	int64_t rank;                     /* of the first that belongs to the query in the whole collection, 1-based; 0: none or not known */
+	/* of the first that belongs to the query in the whole collection, 1-based; 0: none or not known */
+	int64_t rank;
 } itr_lookup_result;
 
 /* path NULL: opts.pairs.text and .image name own vectors. NULL with err. */
@@ -53,8 +55,8 @@ const char *itr_lookup_kernel(const itr_lookup *l);
 /* Filling a query; the caller frees it with itr_lookup_query_free. An unknown id names the nearest. */
 ITR_MUST_USE int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, itr_err *err);
 void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q);
-/* n texts through the model's text encoder and projection, into q[0..n). Without a model, with one of another size, without the weights that made the collection (or with others), or with a
- * text that holds no word: -1 and what to do; nothing is to be freed then. */
+/* n texts through the model's text encoder and projection, into q[0..n). Without a model, with one of another size, without the weights
+ * that made the collection (or with others), or with a text that holds no word: -1 and what to do; nothing is to be freed then. */
 ITR_MUST_USE int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, itr_lookup_query *q, itr_err *err);
 /* Every row of a .npy file; *n queries, the caller frees the array too. NULL with err. */
 itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64_t *n, itr_err *err);
@@ -64,7 +66,7 @@ void itr_lookup_query_free(itr_lookup_query *q);
 itr_lookup_result *itr_lookup_run(const itr_lookup *l, const itr_lookup_query *q, int64_t n, int64_t k, itr_err *err);
 void itr_lookup_results_free(itr_lookup_result *r, int64_t n);
 
-/* --- showing --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- showing -------------------------------------------------------------------------------------------------------------------------- */
 
 const char *itr_lookup_id(const itr_lookup *l, int64_t row);          /* of a row that was found */
 const char *itr_lookup_words(const itr_lookup *l, int64_t row);       /* a found caption's words; NULL unknown or a picture */
@@ -73,6 +75,7 @@ char *itr_lookup_path(const itr_lookup *l, int64_t row);              /* a found
 itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k);
 void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_buf *out);
 /* The retrieval picture (sheet/sheet.h): captions asking for pictures. Needs a manifest. */
-ITR_MUST_USE int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k, const char *png, itr_err *err);
+ITR_MUST_USE int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k,
+                                  const char *png, itr_err *err);
 
 #endif

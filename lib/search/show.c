@@ -65,15 +65,18 @@ void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_
 	for (int64_t i = 0; i < k && r->hits[i].row >= 0; i++) {
 		char *path = itr_lookup_path(l, r->hits[i].row);
 		const char *words = itr_lookup_words(l, r->hits[i].row);
-		itr_buf_printf(out, path || words ? "  %2lld  %7.4f  %s %-14s %s\n" : "  %2lld  %7.4f  %s %s%s\n", (long long)i + 1, (double)r->hits[i].score, r->correct[i] ? "*" : " ", itr_lookup_id(l, r->hits[i].row),
-		               path ? path : words ? words : "");
+		itr_buf_printf(out, path || words ? "  %2lld  %7.4f  %s %-14s %s\n" : "  %2lld  %7.4f  %s %s%s\n", (long long)i + 1,
+		               (double)r->hits[i].score, r->correct[i] ? "*" : " ", itr_lookup_id(l, r->hits[i].row),
+		               path    ? path
+		               : words ? words
+		                       : "");
 		free(path);
 	}
 	if (r->rank > k)
 		itr_buf_printf(out, "      the right one is at rank %lld of %lld\n", (long long)r->rank, (long long)itr_lookup_size(l));
 }
 
-/* --- the picture ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the picture ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Does the picture carry the words that were asked, in any of its captions? */
 static bool same_words(const itr_lookup *l, const itr_lookup_query *q, int64_t row)
@@ -86,7 +89,8 @@ static bool same_words(const itr_lookup *l, const itr_lookup_query *q, int64_t r
 	return false;
 }
 
-static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_sheet_row *row, char **owned, itr_err *err)
+static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_sheet_row *row, char **owned,
+                    itr_err *err)
 {
 	*row = (itr_sheet_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
 	bool found = false, known = judged(l, q);
@@ -96,7 +100,10 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 		owned[i] = itr_lookup_path(l, r->hits[i].row);
 		if (!owned[i])
 			return itr_err_set(err, "the manifest has no picture '%s'", itr_lookup_id(l, r->hits[i].row));
-		itr_sheet_mark mark = !known ? ITR_SHEET_UNKNOWN : r->correct[i] ? ITR_SHEET_HIT : same_words(l, q, r->hits[i].row) ? ITR_SHEET_SAME : ITR_SHEET_MISS;
+		itr_sheet_mark mark = !known                             ? ITR_SHEET_UNKNOWN
+		                      : r->correct[i]                    ? ITR_SHEET_HIT
+		                      : same_words(l, q, r->hits[i].row) ? ITR_SHEET_SAME
+		                                                         : ITR_SHEET_MISS;
 		row->hits[row->n_hits++] = (itr_sheet_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, mark };
 		found = found || r->correct[i];
 	}
@@ -110,7 +117,8 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 	return 0;
 }
 
-int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k, const char *png, itr_err *err)
+int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k, const char *png,
+                     itr_err *err)
 {
 	enum { OWNED = ITR_SHEET_HITS + 3 };
 	if (!l->manifest || l->o.to != ITR_LOOKUP_IMAGE)
@@ -132,10 +140,13 @@ int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_l
 	}
 	itr_buf line = ITR_BUF_INIT;
 	if (asked) {
-		itr_buf_printf(&line, "%lld of these %lld queries find their picture among the first %d", (long long)hits, (long long)asked, (int)ITR_MIN(k, ITR_SHEET_HITS));
+		itr_buf_printf(&line, "%lld of these %lld queries find their picture among the first %d", (long long)hits, (long long)asked,
+		               (int)ITR_MIN(k, ITR_SHEET_HITS));
 		if (same)
 			itr_buf_printf(&line, " and %lld another of the same caption", (long long)same);
-		itr_buf_printf(&line, "; guessing would find %.2g (gallery of %lld)", (double)asked * (double)ITR_MIN(k, ITR_SHEET_HITS) / (double)itr_lookup_size(l), (long long)itr_lookup_size(l));
+		itr_buf_printf(&line, "; guessing would find %.2g (gallery of %lld)",
+		               (double)asked * (double)ITR_MIN(k, ITR_SHEET_HITS) / (double)itr_lookup_size(l),
+		               (long long)itr_lookup_size(l));
 	}
 	else
 		itr_buf_printf(&line, "gallery of %lld pictures", (long long)itr_lookup_size(l));

@@ -1,4 +1,5 @@
-/* Published weights by their hash: in the cache that fetch-model fills, and in Hugging Face's, whose files are links to blobs that are called by their SHA-256. */
+/* Published weights by their hash: in the cache that fetch-model fills, and in Hugging Face's, whose files are links to blobs that are
+ * called by their SHA-256. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,9 +81,13 @@ char *itr_lookup_find_weights(const char *hash, itr_err *err)
 		if (places[i] && itr_path_is_dir(places[i]))
 			look(&h, places[i], DEPTH);
 	if (!h.found && hash)
-		itr_err_set(err, "the weights of the text encoder (SHA-256 %.16s...) are neither in '%s' nor in '%s': say where they are with --text-weights PATH", hash, places[0] ? places[0] : "-", places[1] ? places[1] : "-");
+		itr_err_set(err,
+		            "the weights of the text encoder (SHA-256 %.16s...) are neither in '%s' nor in '%s': say where they are with "
+		            "--text-weights PATH",
+		            hash, places[0] ? places[0] : "-", places[1] ? places[1] : "-");
 	else if (!h.found)
-		itr_err_set(err, "the model does not say which weights its text encoder has (it was trained by an earlier version): say where they are with --text-weights PATH");
+		itr_err_set(err, "the model does not say which weights its text encoder has (it was trained by an earlier version): say "
+		                 "where they are with --text-weights PATH");
 	free(places[0]);
 	free(places[1]);
 	return h.found;

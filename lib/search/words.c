@@ -25,17 +25,21 @@ static bool has_word(const char *text)
 
 static int no_word(const char *text, itr_err *err) { return itr_err_set(err, "'%s' has no word that the encoder knows", text); }
 
-/* --- by the text side of a fine-tuned model, whose vectors the collection must hold ---------------------------------------------------------------- */
+/* --- by the text side of a fine-tuned model, whose vectors the collection must hold --------------------------------------------------- */
 
 static itr_encoder *network_encoder(const itr_lookup *l, itr_err *err)
 {
 	const int64_t dim = itr_model_embed_dim(l->network->model);
 	if (dim != l->pairs->dim) {
-		itr_err_set(err, "the model makes %lld numbers, '%s' holds %lld: is it a store that {extract-features} made with this model?", (long long)dim, l->pairs->name, (long long)l->pairs->dim);
+		itr_err_set(err,
+		            "the model makes %lld numbers, '%s' holds %lld: is it a store that {extract-features} made with this model?",
+		            (long long)dim, l->pairs->name, (long long)l->pairs->dim);
 		return NULL;
 	}
 	if (l->pairs->text_weights && strcmp(l->pairs->text_weights, l->network->sha256)) {
-		itr_err_set(err, "the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in another space. Make the store anew with {extract-features} --model",
+		itr_err_set(err,
+		            "the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in "
+		            "another space. Make the store anew with {extract-features} --model",
 		            l->pairs->name, l->pairs->text_weights, l->network->sha256);
 		return NULL;
 	}
@@ -52,7 +56,7 @@ static int by_network(const itr_lookup *l, const itr_encoder *e, const char *tex
 	return itr_rows_normalize(y, 1, l->pairs->dim, 1) > 0 ? no_word(text, err) : 0;
 }
 
-/* --- by a linear model and the encoder that it was fitted behind -------------------------------------------------------------------------------------- */
+/* --- by a linear model and the encoder that it was fitted behind ---------------------------------------------------------------------- */
 
 /* The part of a stored description between `from` and `to`, or NULL; free(). */
 static char *part_of(const char *text, const char *from, const char *to)
@@ -71,14 +75,22 @@ static bool same_use(const char *a, const char *b)
 static itr_encoder *tower_encoder(const itr_lookup *l, const itr_projection_side *side, itr_err *err)
 {
 	const char *given = l->o.text_weights;                  /* the vocabulary lies in the same folder */
-	char *found = !given ? itr_lookup_find_weights(side->weights_sha256, err) : itr_path_exists(given) && !itr_path_is_dir(given) ? itr_path_dirname(given) : itr_xstrdup(given);
+	char *found = !given                                              ? itr_lookup_find_weights(side->weights_sha256, err)
+	              : itr_path_exists(given) && !itr_path_is_dir(given) ? itr_path_dirname(given)
+	                                                                  : itr_xstrdup(given);
 	char *pooling = part_of(side->preprocess, " tokens, ", ";"), *prompt = part_of(side->preprocess, "; prompt '", "'");
 	itr_encoder_opts eo = { .weights = found, .pooling = pooling, .prompt = prompt, .threads = l->o.threads };
 	itr_encoder *e = found ? itr_encoder_new(side->encoder, ITR_MODALITY_TEXT, &eo, err) : NULL;
 	if (e && side->weights_sha256 && strcmp(e->weights_sha256, side->weights_sha256))
-		itr_err_set(err, "'%s' are other weights (SHA-256 %.12s...) than those that the model was fitted with (%.12s...): words would land in another space", found, e->weights_sha256, side->weights_sha256);
+		itr_err_set(err,
+		            "'%s' are other weights (SHA-256 %.12s...) than those that the model was fitted with (%.12s...): words would "
+		            "land in another space",
+		            found, e->weights_sha256, side->weights_sha256);
 	else if (e && side->preprocess && !same_use(side->preprocess, e->preprocess))
-		itr_err_set(err, "the encoder of '%s' reads texts otherwise (%.200s) than when the model was fitted (%.200s): words would land in another space", found, e->preprocess, side->preprocess);
+		itr_err_set(err,
+		            "the encoder of '%s' reads texts otherwise (%.200s) than when the model was fitted (%.200s): words would land "
+		            "in another space",
+		            found, e->preprocess, side->preprocess);
 	if (e && err->set) {
 		itr_encoder_free(e);
 		e = NULL;
@@ -94,12 +106,16 @@ static itr_encoder *projection_encoder(const itr_lookup *l, itr_err *err)
 	const itr_projection_side *side = &l->model->side[ITR_SIDE_TEXT];
 	const char *name = side->encoder && *side->encoder ? side->encoder : "hash";
 	if (l->model->dim != l->pairs->dim) {
-		itr_err_set(err, "the model makes %lld numbers, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim, l->pairs->name, (long long)l->pairs->dim, (long long)l->model->dim);
+		itr_err_set(err, "the model makes %lld numbers, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim,
+		            l->pairs->name, (long long)l->pairs->dim, (long long)l->model->dim);
 		return NULL;
 	}
-	itr_encoder *e = strcmp(name, "hash") ? tower_encoder(l, side, err) : itr_encoder_new(name, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
+	itr_encoder *e = strcmp(name, "hash")
+	                         ? tower_encoder(l, side, err)
+	                         : itr_encoder_new(name, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
 	if (e && e->dim != side->in) {
-		itr_err_set(err, "the model wants %lld numbers a text, encoder '%s' makes %lld", (long long)side->in, e->desc->name, (long long)e->dim);
+		itr_err_set(err, "the model wants %lld numbers a text, encoder '%s' makes %lld", (long long)side->in, e->desc->name,
+		            (long long)e->dim);
 		itr_encoder_free(e);
 		e = NULL;
 	}
@@ -111,7 +127,8 @@ static int by_projection(const itr_lookup *l, const itr_encoder *e, const char *
 	int64_t length = 0, zero = 0;
 	float *raw = itr_aligned_calloc((size_t)e->dim * sizeof *raw);
 	int rc = e->desc->encode_texts(e, &text, 1, l->o.threads, raw, NULL, 0, &length, err);
-	bool says = false;                                      /* a text without words is the zero vector: centred it would still find something */
+	/* a text without words is the zero vector: centred it would still find something */
+	bool says = false;
 	for (int64_t i = 0; rc == 0 && i < e->dim; i++)
 		says = says || raw[i] != 0;
 	if (rc == 0 && says && itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, y, &zero, 1) >= 0)
@@ -126,14 +143,21 @@ int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, it
 {
 	if (!l->network && !l->model)
 		return itr_err_set(err, "words need the model that made these vectors: --model FILE");
-	if (l->o.text_weights && (l->network || !l->model->side[ITR_SIDE_TEXT].encoder || !strcmp(l->model->side[ITR_SIDE_TEXT].encoder, "hash")))
-		return itr_err_set(err, "--text-weights would change nothing: the model's texts are not read by an encoder with weights of its own file");
+	if (l->o.text_weights &&
+	    (l->network || !l->model->side[ITR_SIDE_TEXT].encoder || !strcmp(l->model->side[ITR_SIDE_TEXT].encoder, "hash")))
+		return itr_err_set(
+			err,
+			"--text-weights would change nothing: the model's texts are not read by an encoder with weights of its own file");
 	itr_encoder *e = l->network ? network_encoder(l, err) : projection_encoder(l, err);
 	int rc = e ? 0 : -1;
 	int64_t made = 0;
 	for (; made < n && rc == 0; made++) {
-		q[made] = (itr_lookup_query){ .text = itr_xstrdup(text[made]), .row = -1, .vector = itr_xcalloc((size_t)l->pairs->dim, sizeof(float)) };
-		rc = !has_word(text[made]) ? no_word(text[made], err) : l->network ? by_network(l, e, text[made], q[made].vector, err) : by_projection(l, e, text[made], q[made].vector, err);
+		q[made] = (itr_lookup_query){ .text = itr_xstrdup(text[made]),
+			                      .row = -1,
+			                      .vector = itr_xcalloc((size_t)l->pairs->dim, sizeof(float)) };
+		rc = !has_word(text[made]) ? no_word(text[made], err)
+		     : l->network          ? by_network(l, e, text[made], q[made].vector, err)
+		                           : by_projection(l, e, text[made], q[made].vector, err);
 	}
 	for (int64_t i = 0; i < made && rc < 0; i++)
 		itr_lookup_query_free(&q[i]);

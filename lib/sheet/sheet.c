@@ -12,8 +12,23 @@
 #include "track/plot.h"
 
 /* Pixels. A tile is the square that a picture is fitted into. */
-enum { TILES = ITR_SHEET_HITS + 2, QUERY = ITR_SHEET_HITS + 1, ASKS = 128,     /* tiles of a row: the answers, the right one, the one that asks */
-       TILE = 176, GAP = 18, MARGIN = 24, TEXT = 270, HEAD = 92, UNDER = 46, ROW = TILE + UNDER, LINE = 19, MAX_LINES = 8, LINE_CHARS = 29, NAME_CHARS = 13 };
+/* tiles of a row: the answers, the right one, the one that asks */
+enum {
+	TILES = ITR_SHEET_HITS + 2,
+	QUERY = ITR_SHEET_HITS + 1,
+	ASKS = 128,
+	TILE = 176,
+	GAP = 18,
+	MARGIN = 24,
+	TEXT = 270,
+	HEAD = 92,
+	UNDER = 46,
+	ROW = TILE + UNDER,
+	LINE = 19,
+	MAX_LINES = 8,
+	LINE_CHARS = 29,
+	NAME_CHARS = 13
+};
 
 struct job {
 	const itr_sheet_row *rows;
@@ -62,7 +77,7 @@ static void paste(struct job *j, int64_t i)
 		       t->rgb + (int64_t)y * t->width * 3, (size_t)t->width * 3);
 }
 
-/* --- script: y runs upwards there, so height - y ----------------------------------------------------------------------------------------------------- */
+/* --- script: y runs upwards there, so height - y -------------------------------------------------------------------------------------- */
 
 static void put_text(itr_buf *gp, const struct job *j, const char *text, int x, int y, const char *style)
 {
@@ -116,9 +131,10 @@ static void put_hit(itr_buf *gp, const struct job *j, const itr_sheet_hit *h, in
 	bool good = h->mark >= ITR_SHEET_HIT;
 	const char *colour = itr_plot_colour(good ? 2 : 1);
 	if (h->mark != ITR_SHEET_UNKNOWN) {
-		itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '%s' lw %s\n", x - 2, top + 2, x + TILE + 2, top - TILE - 2, colour,
-		               good ? "5" : "2 dt (6,4)");
-		itr_buf_printf(gp, "set object circle at %d,%d size 13 front fs solid 1 noborder fc rgb '%s'\n", x + TILE - 14, top - 14, colour);
+		itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '%s' lw %s\n", x - 2, top + 2,
+		               x + TILE + 2, top - TILE - 2, colour, good ? "5" : "2 dt (6,4)");
+		itr_buf_printf(gp, "set object circle at %d,%d size 13 front fs solid 1 noborder fc rgb '%s'\n", x + TILE - 14, top - 14,
+		               colour);
 		put_text(gp, j, good ? "\xE2\x9C\x93" : "\xE2\x9C\x97", x + TILE - 14, y + 14, "center font ',14' tc rgb '#ffffff'");
 	}
 	const char *name = h->name;
@@ -137,17 +153,20 @@ static void put_row(itr_buf *gp, const struct job *j, const itr_sheet_row *r, in
 		put_hit(gp, j, &r->hits[k], k, row);
 	if (r->truth) {
 		int x = column_x(ITR_SHEET_HITS), top = j->canvas.height - row_y(row);
-		itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '#444444' lw 1.5\n", x - 1, top + 1, x + TILE + 1, top - TILE - 1);
+		itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '#444444' lw 1.5\n", x - 1,
+		               top + 1, x + TILE + 1, top - TILE - 1);
 		if (r->truth_name)
 			put_text(gp, j, r->truth_name, x, row_y(row) + TILE + 15, "left font ',10' tc rgb '#333333'");
 	}
 }
 
-static void put_script(itr_buf *gp, const struct job *j, const char *png, const char *tiles, const char *title, const char *subtitle, int64_t n)
+static void put_script(itr_buf *gp, const struct job *j, const char *png, const char *tiles, const char *title, const char *subtitle,
+                       int64_t n)
 {
 	bool truth = false;
 	itr_plot_preamble(gp, png, j->canvas.width, j->canvas.height, 12);
-	itr_buf_printf(gp, "set margins 0,0,0,0\nunset border\nunset tics\nunset key\nset xrange [0:%d]\nset yrange [0:%d]\n", j->canvas.width, j->canvas.height);
+	itr_buf_printf(gp, "set margins 0,0,0,0\nunset border\nunset tics\nunset key\nset xrange [0:%d]\nset yrange [0:%d]\n",
+	               j->canvas.width, j->canvas.height);
 	put_text(gp, j, title, MARGIN, 24, "left font ',17'");
 	if (subtitle)
 		put_text(gp, j, subtitle, MARGIN, 50, "left font ',12' tc rgb '#555555'");
@@ -168,12 +187,15 @@ static void put_script(itr_buf *gp, const struct job *j, const char *png, const 
 	itr_buf_puts(gp, " binary filetype=png dx=1 dy=1 origin=(0.5,0.5) with rgbimage\nunset output\n");
 }
 
-int itr_sheet_render(const char *png, const char *title, const char *subtitle, const itr_sheet_row *rows, int64_t n, int threads, itr_err *err)
+int itr_sheet_render(const char *png, const char *title, const char *subtitle, const itr_sheet_row *rows, int64_t n, int threads,
+                     itr_err *err)
 {
 	int64_t count = n * TILES;
 	if (n < 1 || n > 200)
 		return itr_err_set(err, "a sheet has 1 to 200 rows, not %lld", (long long)n);
-	struct job j = { .rows = rows, .tiles = itr_xcalloc((size_t)count, sizeof *j.tiles), .errs = itr_xcalloc((size_t)count, sizeof *j.errs) };
+	struct job j = { .rows = rows,
+		         .tiles = itr_xcalloc((size_t)count, sizeof *j.tiles),
+		         .errs = itr_xcalloc((size_t)count, sizeof *j.errs) };
 	int rc = 0, columns = ITR_SHEET_HITS;
 	for (int64_t i = 0; i < n; i++)
 		columns = rows[i].truth ? ITR_SHEET_HITS + 1 : columns;
@@ -186,7 +208,8 @@ int itr_sheet_render(const char *png, const char *title, const char *subtitle, c
 	for (int64_t i = 0; i < count && rc == 0; i++)
 		if (tile_path(rows, i))
 			paste(&j, i);
-	char *tiles = itr_path_replace_extension(png, ".tiles.png"), *script = itr_path_replace_extension(png, ".gp"), *dir = itr_path_dirname(png);
+	char *tiles = itr_path_replace_extension(png, ".tiles.png"), *script = itr_path_replace_extension(png, ".gp"),
+	     *dir = itr_path_dirname(png);
 	itr_buf gp = ITR_BUF_INIT;
 	if (rc == 0)
 		rc = itr_path_mkdirs(dir, err);

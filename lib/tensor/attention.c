@@ -6,9 +6,10 @@
 #include "tensor/gemm_kernel.h"
 #include "tensor/rowwise.h"
 
-/* Scores are made the other way up, keys below each other and nr queries side by side, so that the micro-kernel's tile is what the second product takes as its right panel, softmax needs no
- * sum across lanes, and probabilities are never rearranged. */
-enum { KEYS = 256, QUERIES = 128 };       /* a block of keys: 256 x 32 scores are 32 KB; queries whose probabilities are made again at a time */
+/* Scores are made the other way up, keys below each other and nr queries side by side, so that the micro-kernel's tile is what the second
+ * product takes as its right panel, softmax needs no sum across lanes, and probabilities are never rearranged. */
+/* a block of keys: 256 x 32 scores are 32 KB; queries whose probabilities are made again at a time */
+enum { KEYS = 256, QUERIES = 128 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
@@ -42,20 +43,24 @@ int64_t itr_attention_scratch(int64_t rows, int64_t dim) { return places_of(itr_
 static void pack_sequence(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, float *scratch)
 {
 	for (int64_t i = 0, r = 0; r < a->rows; i++, r += p->step_keys)
-		g->pack(scratch + p->keys + i * g->mr * a->dim, g->mr, a->k + r * a->ld, a->ld, 1, (int)ITR_MIN((int64_t)p->step_keys, a->rows - r), a->dim);
+		g->pack(scratch + p->keys + i * g->mr * a->dim, g->mr, a->k + r * a->ld, a->ld, 1,
+		        (int)ITR_MIN((int64_t)p->step_keys, a->rows - r), a->dim);
 	for (int64_t i = 0, r = 0; r < a->dim; i++, r += p->step_dim)
-		g->pack(scratch + p->values + i * g->mr * a->rows, g->mr, a->v + r, 1, a->ld, (int)ITR_MIN((int64_t)p->step_dim, a->dim - r), a->rows);
+		g->pack(scratch + p->values + i * g->mr * a->rows, g->mr, a->v + r, 1, a->ld,
+		        (int)ITR_MIN((int64_t)p->step_dim, a->dim - r), a->rows);
 }
 
 /* Scores of the panel's queries with keys k0 .. k1-1 (k0 the first of a left panel). */
 static void score_block(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, int64_t k0, int64_t k1, float *scratch)
 {
 	for (int64_t k = k0; k < k1; k += p->step_keys)
-		g->tile((int)ITR_MIN((int64_t)p->step_keys, k1 - k), a->dim, scratch + p->keys + k / p->step_keys * g->mr * a->dim, scratch + p->query, scratch + p->scores + (k - k0) * g->nr, g->nr, false);
+		g->tile((int)ITR_MIN((int64_t)p->step_keys, k1 - k), a->dim, scratch + p->keys + k / p->step_keys * g->mr * a->dim,
+		        scratch + p->query, scratch + p->scores + (k - k0) * g->nr, g->nr, false);
 }
 
 /* out rows q0 .. q0+n-1 from the panel of columns, each divided by its sum. */
-static void put_panel(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, int64_t q0, int n, const float *sum, float *out, int64_t ld_out, float *scratch)
+static void put_panel(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, int64_t q0, int n, const float *sum,
+                      float *out, int64_t ld_out, float *scratch)
 {
 	float *o = scratch + p->out, *t = scratch + p->turned;
 	for (int64_t j0 = 0; j0 < a->dim; j0 += g->nr) {
@@ -99,7 +104,8 @@ void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_o
 				for (int l = 0; l < g->nr; l++)
 					o[j * g->nr + l] *= old[l];
 			for (int64_t i = 0, r = 0; r < a->dim; i++, r += p.step_dim)
-				g->tile((int)ITR_MIN((int64_t)p.step_dim, a->dim - r), keys, scratch + p.values + (i * a->rows + k0) * g->mr, s, o + r * g->nr, g->nr, k0 > 0);
+				g->tile((int)ITR_MIN((int64_t)p.step_dim, a->dim - r), keys,
+				        scratch + p.values + (i * a->rows + k0) * g->mr, s, o + r * g->nr, g->nr, k0 > 0);
 		}
 		put_panel(g, a, &p, q0, n, sum, out, ld_out, scratch);
 		for (int l = 0; l < n; l++)
@@ -107,19 +113,22 @@ void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_o
 	}
 }
 
-/* --- backward: with P = exp(scale q k^T - lse), delta = out . dout by row: dv = P^T dout, dS = scale P (dout v^T - delta), dq = dS k, dk = dS^T q ---------------- */
+/* --- backward: with P = exp(scale q k^T - lse), delta = out . dout by row: dv = P^T dout, dS = scale P (dout v^T - delta), dq = dS k, dk =
+ * dS^T q ---------------- */
 
 static int64_t probabilities(int64_t rows) { return round_up(ITR_MIN((int64_t)QUERIES, rows) * rows, 16); }
 
 int64_t itr_attention_backward_scratch(int64_t rows, int64_t dim)
 {
 	const int64_t most = ITR_MAX(ITR_MAX(rows, dim), (int64_t)QUERIES);
-	return 2 * probabilities(rows) + round_up((ITR_MAX(rows, (int64_t)QUERIES) + ITR_GEMM_MAX_NR) * (dim + ITR_GEMM_MAX_NR) + ITR_GEMM_MAX_MR * most, 16);
+	return 2 * probabilities(rows) +
+	       round_up((ITR_MAX(rows, (int64_t)QUERIES) + ITR_GEMM_MAX_NR) * (dim + ITR_GEMM_MAX_NR) + ITR_GEMM_MAX_MR * most, 16);
 }
 
-/* c (m, n) = or += op(a) op(b), as itr_gemm but small, within one thread and the scratch handed in: a pool of scratch that many heads take from at once costs more than these products. */
-static void small_product(const itr_gemm_isa *g, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, bool add, float *c, int64_t ldc,
-                          float *scratch)
+/* c (m, n) = or += op(a) op(b), as itr_gemm but small, within one thread and the scratch handed in: a pool of scratch that many heads take
+ * from at once costs more than these products. */
+static void small_product(const itr_gemm_isa *g, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                          const float *b, int64_t ldb, bool add, float *c, int64_t ldc, float *scratch)
 {
 	float t[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64))), *left = scratch + round_up(round_up(n, g->nr) * k, 16);
 	for (int64_t j = 0; j < n; j += g->nr)
@@ -143,7 +152,8 @@ static void small_product(const itr_gemm_isa *g, bool ta, bool tb, int64_t m, in
 	}
 }
 
-void itr_attention_backward(const itr_attention_head *a, const float *out, const float *grad, int64_t ld_out, const float *lse, float *dq, float *dk, float *dv, float *scratch)
+void itr_attention_backward(const itr_attention_head *a, const float *out, const float *grad, int64_t ld_out, const float *lse, float *dq,
+                            float *dk, float *dv, float *scratch)
 {
 	const itr_rowwise *w = itr_rowwise_get();
 	const itr_gemm_isa *g = itr_gemm_isa_get();

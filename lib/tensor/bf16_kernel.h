@@ -1,5 +1,6 @@
-/* bf16_kernel.h - inside of products whose operands lie in memory as bfloat16: the micro-kernel of gemm_kernel.h, and how its panels are made from rows that need not lie next to each other
- * (a convolution's patches are then never made at all: a row is a pointer into the picture). */
+/* bf16_kernel.h - inside of products whose operands lie in memory as bfloat16: the micro-kernel of gemm_kernel.h, and how its panels are
+ * made from rows that need not lie next to each other (a convolution's patches are then never made at all: a row is a pointer into the
+ * picture). */
 #ifndef ITR_TENSOR_BF16_KERNEL_H
 #define ITR_TENSOR_BF16_KERNEL_H
 

@@ -10,10 +10,10 @@
 
 /* LAPACK by its Fortran symbols: OpenBLAS carries them, LAPACKE would be one more package. Column-major, integers of 32 bits. */
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
-void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u, const int *ldu, double *vt, const int *ldvt,
-             double *work, const int *lwork, int *iwork, int *info);
-void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work, const int *lwork, int *iwork,
-             const int *liwork, int *info);
+void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u, const int *ldu, double *vt,
+             const int *ldvt, double *work, const int *lwork, int *iwork, int *info);
+void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work, const int *lwork,
+             int *iwork, const int *liwork, int *info);
 
 static int size(int64_t n)
 {
@@ -54,7 +54,8 @@ int itr_cholesky(double *a, int64_t n, itr_err *err)
 	one_thread();
 	dpotrf_("U", &order, a, &order, &info);                    /* upper of the column-major = lower of ours */
 	if (info)
-		return itr_err_set(err, "a matrix of order %lld is not positive definite (pivot %d): more regularization helps", (long long)n, info);
+		return itr_err_set(err, "a matrix of order %lld is not positive definite (pivot %d): more regularization helps",
+		                   (long long)n, info);
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t j = i + 1; j < n; j++)
 			a[i * n + j] = 0;
@@ -66,7 +67,8 @@ void itr_trsm_lower(bool trans, int64_t n, int64_t nrhs, const double *l, double
 	if (n == 0 || nrhs == 0)
 		return;
 	one_thread();
-	cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, trans ? CblasTrans : CblasNoTrans, CblasNonUnit, size(n), size(nrhs), 1, l, size(n), b, size(nrhs));
+	cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, trans ? CblasTrans : CblasNoTrans, CblasNonUnit, size(n), size(nrhs), 1, l,
+	            size(n), b, size(nrhs));
 }
 
 static bool all_finite(const double *a, int64_t n)

@@ -12,7 +12,8 @@
 #include "tensor/frozen_kernel.h"
 #include "tensor/gemm.h"
 
-enum { PATCH_FLOATS = 96 << 10, WEIGHT_ROWS = 2048, FEW_ROWS = 28 };    /* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time; fewer are no picture */
+/* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time; fewer are no picture */
+enum { PATCH_FLOATS = 96 << 10, WEIGHT_ROWS = 2048, FEW_ROWS = 28 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -31,24 +32,47 @@ static bool one_side(int64_t size, int64_t k, int64_t stride, int64_t dilation, 
 
 bool itr_conv_shape(itr_conv *g, int64_t pad)
 {
-	if (g->batch < 1 || g->h < 1 || g->w < 1 || g->c < 1 || g->o < 1 || g->kh < 1 || g->kw < 1 || g->kh > ITR_CONV_MAX_KERNEL || g->kw > ITR_CONV_MAX_KERNEL ||
-	    g->stride < 1 || g->dilation < 1 || g->groups < 1 || g->c % g->groups || g->o % g->groups || pad < ITR_PAD_SAME)
+	if (g->batch < 1 || g->h < 1 || g->w < 1 || g->c < 1 || g->o < 1 || g->kh < 1 || g->kw < 1 || g->kh > ITR_CONV_MAX_KERNEL ||
+	    g->kw > ITR_CONV_MAX_KERNEL || g->stride < 1 || g->dilation < 1 || g->groups < 1 || g->c % g->groups || g->o % g->groups ||
+	    pad < ITR_PAD_SAME)
 		return false;
-	return one_side(g->h, g->kh, g->stride, g->dilation, pad, &g->top, &g->oh) && one_side(g->w, g->kw, g->stride, g->dilation, pad, &g->left, &g->ow);
+	return one_side(g->h, g->kh, g->stride, g->dilation, pad, &g->top, &g->oh) &&
+	       one_side(g->w, g->kw, g->stride, g->dilation, pad, &g->left, &g->ow);
 }
 
-double itr_conv_flops(const itr_conv *g) { return 2.0 * (double)(g->batch * g->oh * g->ow) * (double)g->o * (double)(g->c / g->groups * g->kh * g->kw); }
+double itr_conv_flops(const itr_conv *g)
+{
+	return 2.0 * (double)(g->batch * g->oh * g->ow) * (double)g->o * (double)(g->c / g->groups * g->kh * g->kw);
+}
 
 /* A 1x1 kernel that moves by one pixel: the picture itself is the left operand. */
-static bool pointwise(const itr_conv *g) { return g->kh == 1 && g->kw == 1 && g->stride == 1 && g->top == 0 && g->left == 0 && g->oh == g->h && g->ow == g->w; }
+static bool pointwise(const itr_conv *g)
+{
+	return g->kh == 1 && g->kw == 1 && g->stride == 1 && g->top == 0 && g->left == 0 && g->oh == g->h && g->ow == g->w;
+}
 
-/* --- plans ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- plans ---------------------------------------------------------------------------------------------------------------------------- */
 
 itr_conv_plan itr_conv_plan_forward(const itr_conv *g, int64_t group)
 {
 	const int64_t cn = g->c / g->groups, on = g->o / g->groups;
-	itr_conv_plan p = { .batch = g->batch, .sh = g->h, .sw = g->w, .sc = g->c, .c0 = group * cn, .cn = cn, .nh = (int)g->kh, .nw = (int)g->kw, .step = g->stride, .gh = g->oh, .gw = g->ow,
-		.dh = g->oh, .dw = g->ow, .dc = g->o, .dstep = 1, .o0 = group * on, .n = on };
+	itr_conv_plan p = { .batch = g->batch,
+		            .sh = g->h,
+		            .sw = g->w,
+		            .sc = g->c,
+		            .c0 = group * cn,
+		            .cn = cn,
+		            .nh = (int)g->kh,
+		            .nw = (int)g->kw,
+		            .step = g->stride,
+		            .gh = g->oh,
+		            .gw = g->ow,
+		            .dh = g->oh,
+		            .dw = g->ow,
+		            .dc = g->o,
+		            .dstep = 1,
+		            .o0 = group * on,
+		            .n = on };
 	for (int i = 0; i < p.nh; i++)
 		p.eh[i] = i * g->dilation - g->top;
 	for (int i = 0; i < p.nw; i++)
@@ -73,14 +97,29 @@ static int phase_taps(int64_t k, int64_t stride, int64_t dilation, int64_t befor
 itr_conv_plan itr_conv_plan_input(const itr_conv *g, int64_t group, int64_t ph, int64_t pw, int *taps_h, int *taps_w)
 {
 	const int64_t cn = g->c / g->groups, on = g->o / g->groups;
-	itr_conv_plan p = { .batch = g->batch, .sh = g->oh, .sw = g->ow, .sc = g->o, .c0 = group * on, .cn = on, .step = 1, .gh = div_up(g->h - ph, g->stride), .gw = div_up(g->w - pw, g->stride),
-		.dh = g->h, .dw = g->w, .dc = g->c, .dh0 = ph, .dw0 = pw, .dstep = g->stride, .o0 = group * cn, .n = cn };
+	itr_conv_plan p = { .batch = g->batch,
+		            .sh = g->oh,
+		            .sw = g->ow,
+		            .sc = g->o,
+		            .c0 = group * on,
+		            .cn = on,
+		            .step = 1,
+		            .gh = div_up(g->h - ph, g->stride),
+		            .gw = div_up(g->w - pw, g->stride),
+		            .dh = g->h,
+		            .dw = g->w,
+		            .dc = g->c,
+		            .dh0 = ph,
+		            .dw0 = pw,
+		            .dstep = g->stride,
+		            .o0 = group * cn,
+		            .n = cn };
 	p.nh = phase_taps(g->kh, g->stride, g->dilation, g->top, ph, p.eh, taps_h);
 	p.nw = phase_taps(g->kw, g->stride, g->dilation, g->left, pw, p.ew, taps_w);
 	return p;
 }
 
-/* --- patches ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- patches -------------------------------------------------------------------------------------------------------------------------- */
 
 static char *copy_bytes(char *to, const char *from, size_t bytes)
 {
@@ -119,7 +158,7 @@ void itr_conv_patches(const itr_conv_plan *p, const void *x, size_t element, int
 	}
 }
 
-/* --- products of patches ------------------------------------------------------------------------------------------------------------------ */
+/* --- products of patches -------------------------------------------------------------------------------------------------------------- */
 
 struct patch_work {
 	const itr_conv_plan *p;
@@ -174,7 +213,7 @@ static void patch_product(const itr_conv_plan *p, const float *x, const float *w
 	itr_packed_free(packed);
 }
 
-/* --- weights in the order of patches ------------------------------------------------------------------------------------------------------ */
+/* --- weights in the order of patches -------------------------------------------------------------------------------------------------- */
 
 void itr_conv_weight_rows(const itr_conv *g, const float *w, float *rows)
 {
@@ -195,7 +234,8 @@ static void weight_rows_back(const itr_conv *g, const float *rows, float beta, f
 }
 
 /* (cn, taps of the phase x on) of one group: what multiplies dy's patches. */
-static void phase_weights(const itr_conv *g, int64_t group, const itr_conv_plan *p, const int *taps_h, const int *taps_w, const float *w, float *rows)
+static void phase_weights(const itr_conv *g, int64_t group, const itr_conv_plan *p, const int *taps_h, const int *taps_w, const float *w,
+                          float *rows)
 {
 	const int64_t cn = p->n, on = p->cn;
 	for (int64_t c = 0; c < cn; c++)
@@ -205,7 +245,7 @@ static void phase_weights(const itr_conv *g, int64_t group, const itr_conv_plan 
 					rows[o] = w[(((group * on + o) * cn + c) * g->kh + taps_h[u]) * g->kw + taps_w[v]];
 }
 
-/* --- the three products ------------------------------------------------------------------------------------------------------------------- */
+/* --- the three products --------------------------------------------------------------------------------------------------------------- */
 
 struct halving {
 	const float *x;
@@ -257,7 +297,8 @@ static void zero_phase(const itr_conv_plan *p, float *dx)
 	for (int64_t b = 0; b < p->batch; b++)
 		for (int64_t i = 0; i < p->gh; i++)
 			for (int64_t j = 0; j < p->gw; j++)
-				memset(dx + ((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0, 0, (size_t)p->n * sizeof *dx);
+				memset(dx + ((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0, 0,
+				       (size_t)p->n * sizeof *dx);
 }
 
 void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float *dy, const float *w, float beta, float *dx, int threads)
@@ -271,7 +312,8 @@ void itr_conv_backward_input(const itr_conv *g, itr_compute compute, const float
 	}
 	if (pointwise(g)) {
 		for (int64_t k = 0; k < g->groups; k++)
-			itr_gemm(false, false, g->batch * g->h * g->w, cn, on, 1, dy + k * on, g->o, w + k * on * cn, cn, beta, dx + k * cn, g->c, threads);
+			itr_gemm(false, false, g->batch * g->h * g->w, cn, on, 1, dy + k * on, g->o, w + k * on * cn, cn, beta, dx + k * cn,
+			         g->c, threads);
 		return;
 	}
 	float *rows = itr_scratch_take((size_t)(on * cn * g->kh * g->kw) * sizeof *rows);
@@ -321,7 +363,8 @@ void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const floa
 {
 	const int64_t cn = g->c / g->groups, on = g->o / g->groups, taps = g->kh * g->kw;
 	if (compute == ITR_COMPUTE_BF16) {
-		uint16_t *half_x = halved(x, g->batch * g->h * g->w * g->c, threads), *half_dy = halved(dy, g->batch * g->oh * g->ow * g->o, threads);
+		uint16_t *half_x = halved(x, g->batch * g->h * g->w * g->c, threads),
+			 *half_dy = halved(dy, g->batch * g->oh * g->ow * g->o, threads);
 		itr_conv_backward_weight_bf16(g, half_x, half_dy, beta, dw, threads);
 		itr_scratch_give(half_x);
 		itr_scratch_give(half_dy);
@@ -329,7 +372,8 @@ void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const floa
 	}
 	if (pointwise(g)) {
 		for (int64_t k = 0; k < g->groups; k++)
-			itr_gemm(true, false, on, cn, g->batch * g->h * g->w, 1, dy + k * on, g->o, x + k * cn, g->c, beta, dw + k * on * cn, cn, threads);
+			itr_gemm(true, false, on, cn, g->batch * g->h * g->w, 1, dy + k * on, g->o, x + k * cn, g->c, beta,
+			         dw + k * on * cn, cn, threads);
 		return;
 	}
 	float *rows = itr_scratch_take((size_t)(g->o * cn * taps) * sizeof *rows);
@@ -339,7 +383,7 @@ void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const floa
 	itr_scratch_give(rows);
 }
 
-/* --- frozen -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- frozen --------------------------------------------------------------------------------------------------------------------------- */
 
 struct frozen_source {
 	itr_conv_plan p;
@@ -352,7 +396,10 @@ static void frozen_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
 	itr_conv_patches(&s->p, s->x, sizeof *s->x, row, rows, dst);
 }
 
-static float *copy_run(float *to, const float *from, int64_t n) { return (float *)copy_bytes((char *)to, (const char *)from, (size_t)n * sizeof *to); }
+static float *copy_run(float *to, const float *from, int64_t n)
+{
+	return (float *)copy_bytes((char *)to, (const char *)from, (size_t)n * sizeof *to);
+}
 static float *zero_run(float *to, int64_t n) { return (float *)zero_bytes((char *)to, (size_t)n * sizeof *to); }
 
 itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads)
@@ -367,7 +414,8 @@ itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float 
 			to = copy_run(to, x->mean, g->c);
 		zero_run(to, wide - run);
 	}
-	itr_frozen *f = itr_freeze_expecting(compute, all, g->o, g->kh * wide, g->kh * wide, x ? &(itr_expected){ x->mean ? mean : NULL, x->lost } : NULL, threads);
+	itr_frozen *f = itr_freeze_expecting(compute, all, g->o, g->kh * wide, g->kh * wide,
+	                                     x ? &(itr_expected){ x->mean ? mean : NULL, x->lost } : NULL, threads);
 	itr_scratch_give(all);
 	return f;
 }
@@ -377,7 +425,8 @@ void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float
 	const int64_t m = g->batch * g->oh * g->ow;
 	const bool whole = itr_frozen_compute(w) == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g);
 	if (g->groups != 1 || itr_frozen_k(w) != g->kh * (whole ? itr_conv_int8_run(g) : g->kw * g->c) || itr_frozen_n(w) != g->o)
-		ITR_BUG("itr_conv_frozen_forward: weights (%lld, %lld) for %lld channels, kernel %lld x %lld", (long long)itr_frozen_n(w), (long long)itr_frozen_k(w), (long long)g->c, (long long)g->kh, (long long)g->kw);
+		ITR_BUG("itr_conv_frozen_forward: weights (%lld, %lld) for %lld channels, kernel %lld x %lld", (long long)itr_frozen_n(w),
+		        (long long)itr_frozen_k(w), (long long)g->c, (long long)g->kh, (long long)g->kw);
 	if (whole && (m >= FEW_ROWS || !pointwise(g))) {
 		itr_conv_int8(g, w, x, after, y, threads);
 		return;

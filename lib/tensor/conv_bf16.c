@@ -1,5 +1,6 @@
-/* The three products of a convolution whose operands lie in memory as bfloat16. None of them makes patches: panels are packed from rows of the picture where they lie. The weights are packed
- * once a call, the other operand block by block, by whoever multiplies it, into the second-level cache. */
+/* The three products of a convolution whose operands lie in memory as bfloat16. None of them makes patches: panels are packed from rows of
+ * the picture where they lie. The weights are packed once a call, the other operand block by block, by whoever multiplies it, into the
+ * second-level cache. */
 #include <string.h>
 
 #include "base/cpu.h"
@@ -62,7 +63,7 @@ static void tap_rows(const struct source *s, int64_t tap, int64_t row, int64_t r
 	}
 }
 
-/* --- weights as right panels ---------------------------------------------------------------------------------------------------------------- */
+/* --- weights as right panels ---------------------------------------------------------------------------------------------------------- */
 
 /* (n, k) of one group: forward n = results, k = taps x channels; backward n = channels, k = taps of the phase x results. */
 struct weights {
@@ -94,7 +95,8 @@ static void weight_panel(void *ctx, int64_t panel, int worker)
 	const struct weights *q = ctx;
 	const itr_conv *g = q->g;
 	const int nr = q->isa->g.nr;
-	const int64_t cn = g->c / g->groups, on = g->o / g->groups, taps = g->kh * g->kw, j0 = panel * nr, cols = ITR_MIN((int64_t)nr, q->p->n - j0);
+	const int64_t cn = g->c / g->groups, on = g->o / g->groups, taps = g->kh * g->kw, j0 = panel * nr,
+		      cols = ITR_MIN((int64_t)nr, q->p->n - j0);
 	float *dst = q->panels + j0 * q->words;
 	if (taps == 1) {
 		if (q->taps_h)
@@ -129,7 +131,8 @@ static void weight_panel(void *ctx, int64_t panel, int worker)
 	across_all(q->isa, dst, rows, (int)cols, q->k);
 }
 
-static float *weight_panels(const itr_bf16_isa *isa, const itr_conv *g, const float *w, const itr_conv_plan *p, const int *taps_h, const int *taps_w, int threads)
+static float *weight_panels(const itr_bf16_isa *isa, const itr_conv *g, const float *w, const itr_conv_plan *p, const int *taps_h,
+                            const int *taps_w, int threads)
 {
 	const int64_t k = p->nh * p->nw * p->cn, words = div_up(k, isa->g.k_unit), panels = div_up(p->n, isa->g.nr);
 	struct weights q = { isa, g, w, p, taps_h, taps_w, k, words, NULL, NULL, isa->g.nr * (k + g->kh * g->kw) + k };
@@ -140,7 +143,7 @@ static float *weight_panels(const itr_bf16_isa *isa, const itr_conv *g, const fl
 	return q.panels;
 }
 
-/* --- patches times weights -------------------------------------------------------------------------------------------------------------------- */
+/* --- patches times weights ------------------------------------------------------------------------------------------------------------ */
 
 struct product {
 	struct source s;
@@ -213,7 +216,8 @@ static void multiply(const struct product *q, int64_t j, int64_t p0, int64_t cou
 	const float *right = q->panels + j * g->nr * q->words;
 	for (int64_t k = 0; k < q->words; k += K_BLOCK) {
 		const int64_t kb = ITR_MIN((int64_t)K_BLOCK, q->words - k), step = g->nr * 4 / count;
-		const char *ahead = (const char *)(right + (k + kb) * g->nr);        /* the rest of the panel, then the next one: its lines are spread over this block's tiles */
+		/* the rest of the panel, then the next one: its lines are spread over this block's tiles */
+		const char *ahead = (const char *)(right + (k + kb) * g->nr);
 		for (int64_t p = 0; p < count; p++) {
 			const int rows = (int)ITR_MIN((int64_t)q->step, q->s.m - (p0 + p) * q->step);
 			const float *ap = left + (p * q->words + k) * g->mr, *bp = right + k * g->nr;
@@ -232,7 +236,8 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct product *q = ctx;
 	char *scratch = q->scratch + (size_t)worker * q->scratch_bytes;
-	const int64_t b = piece / q->chunks, p0 = q->left * b / q->blocks, count = q->left * (b + 1) / q->blocks - p0, c = piece % q->chunks;
+	const int64_t b = piece / q->chunks, p0 = q->left * b / q->blocks, count = q->left * (b + 1) / q->blocks - p0,
+		      c = piece % q->chunks;
 	void *to[MAX_PANELS * ITR_GEMM_MAX_MR];
 	result_rows(q, p0 * q->step, ITR_MIN(count * q->step, q->s.m - p0 * q->step), to);
 	for (int64_t p = 0; p < count; p++)
@@ -257,7 +262,8 @@ static void cut(struct product *q, int threads)
 	q->block = div_up(q->left, q->blocks);
 }
 
-static void product(const itr_conv_plan *p, const uint16_t *x, const itr_conv *g, const float *w, const int *taps_h, const int *taps_w, void *out, bool out_float, bool add, int threads)
+static void product(const itr_conv_plan *p, const uint16_t *x, const itr_conv *g, const float *w, const int *taps_h, const int *taps_w,
+                    void *out, bool out_float, bool add, int threads)
 {
 	struct product q = { .out = out, .out_float = out_float, .add = add };
 	source_init(&q.s, p, x);
@@ -289,12 +295,13 @@ void itr_conv_forward_bf16(const itr_conv *g, const uint16_t *x, const float *w,
 	}
 }
 
-/* --- the weights' gradient ----------------------------------------------------------------------------------------------------------------------- */
+/* --- the weights' gradient ------------------------------------------------------------------------------------------------------------ */
 
 /* TOGETHER: so many rows go to all panels before the next ones do, so that a line of memory that is fetched is used up. */
 enum { TOGETHER = 16, PIXELS = 2 * K_BLOCK, SPLIT_PIXELS = 1536, MAX_SPLITS = 8, GRADIENT_PIECES = 16, PATCH_BYTES = 384 << 10 };
 
-/* sums (split, on, ld) = dy^T patches over the split's pixels; pieces are splits x chunks of the longer side. All of it follows from the shapes alone: so do the sums' order and the result. */
+/* sums (split, on, ld) = dy^T patches over the split's pixels; pieces are splits x chunks of the longer side. All of it follows from the
+ * shapes alone: so do the sums' order and the result. */
 struct gradient {
 	struct source s;
 	const uint16_t *dy;
@@ -314,7 +321,8 @@ static void ask_for(const uint16_t *const *rows, int64_t n, int64_t from, int64_
 			__builtin_prefetch(rows[r] + j);
 }
 
-static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, const int64_t from[2], const int64_t to[2], float *sums, bool resume, char *scratch)
+static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, const int64_t from[2], const int64_t to[2], float *sums,
+                        bool resume, char *scratch)
 {
 	const struct source *s = &q->s;
 	const itr_gemm_isa *g = &s->isa->g;
@@ -325,9 +333,11 @@ static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, con
 	for (int64_t r = 0; r < rows; r++)
 		at[r] = q->dy + (row + r) * q->ldy;
 	for (int64_t r = 0; r < rows; r += TOGETHER) {
-		ask_for(at + r + TOGETHER, ITR_MIN((int64_t)TOGETHER, rows - r - TOGETHER), from[0] * q->step, ITR_MIN(to[0] * q->step, q->on));
+		ask_for(at + r + TOGETHER, ITR_MIN((int64_t)TOGETHER, rows - r - TOGETHER), from[0] * q->step,
+		        ITR_MIN(to[0] * q->step, q->on));
 		for (int64_t i = from[0]; i < to[0]; i++)
-			s->isa->across(left + ((i - from[0]) * words + r / g->k_unit) * g->mr, g->mr, at + r, i * q->step, (int)ITR_MIN((int64_t)q->step, q->on - i * q->step), ITR_MIN((int64_t)TOGETHER, rows - r));
+			s->isa->across(left + ((i - from[0]) * words + r / g->k_unit) * g->mr, g->mr, at + r, i * q->step,
+			               (int)ITR_MIN((int64_t)q->step, q->on - i * q->step), ITR_MIN((int64_t)TOGETHER, rows - r));
 	}
 	if (!s->runs) {
 		itr_conv_patches(s->p, s->x, sizeof *s->x, row, rows, patches);
@@ -340,18 +350,22 @@ static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, con
 			tap_rows(s, tap = c / cn, row, rows, at);
 		s->isa->across(right, g->nr, at, s->runs ? c - tap * cn : c, (int)ITR_MIN((int64_t)g->nr, s->k - c), rows);
 		for (int64_t i = from[0]; i < to[0]; i++)
-			g->tile((int)ITR_MIN((int64_t)q->step, q->on - i * q->step), words, left + (i - from[0]) * g->mr * words, right, sums + i * q->step * q->ld + c, q->ld, resume);
+			g->tile((int)ITR_MIN((int64_t)q->step, q->on - i * q->step), words, left + (i - from[0]) * g->mr * words, right,
+			        sums + i * q->step * q->ld + c, q->ld, resume);
 	}
 }
 
 static void gradient_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct gradient *q = ctx;
-	const int64_t split = piece / q->chunks, c = piece % q->chunks, b0 = q->blocks * split / q->splits, b1 = q->blocks * (split + 1) / q->splits;
+	const int64_t split = piece / q->chunks, c = piece % q->chunks, b0 = q->blocks * split / q->splits,
+		      b1 = q->blocks * (split + 1) / q->splits;
 	const int64_t from[2] = { q->cut_left ? q->left * c / q->chunks : 0, q->cut_left ? 0 : q->right * c / q->chunks };
-	const int64_t to[2] = { q->cut_left ? q->left * (c + 1) / q->chunks : q->left, q->cut_left ? q->right : q->right * (c + 1) / q->chunks };
+	const int64_t to[2] = { q->cut_left ? q->left * (c + 1) / q->chunks : q->left,
+		                q->cut_left ? q->right : q->right * (c + 1) / q->chunks };
 	for (int64_t b = b0; b < b1; b++)
-		pixel_block(q, b * q->pixels, ITR_MIN(q->pixels, q->s.m - b * q->pixels), from, to, q->sums + split * q->on * q->ld, b > b0, q->scratch + (size_t)worker * q->scratch_bytes);
+		pixel_block(q, b * q->pixels, ITR_MIN(q->pixels, q->s.m - b * q->pixels), from, to, q->sums + split * q->on * q->ld, b > b0,
+		            q->scratch + (size_t)worker * q->scratch_bytes);
 }
 
 struct finish {
@@ -422,14 +436,17 @@ void itr_conv_backward_weight_bf16(const itr_conv *g, const uint16_t *x, const u
 		gradient(g, k, x, dy, beta, dw + k * group, threads);
 }
 
-/* --- the input's gradient --------------------------------------------------------------------------------------------------------------------------- */
+/* --- the input's gradient ------------------------------------------------------------------------------------------------------------- */
 
 static void zero_phase(const itr_conv_plan *p, size_t element, void *dx)
 {
 	for (int64_t b = 0; b < p->batch; b++)
 		for (int64_t i = 0; i < p->gh; i++)
 			for (int64_t j = 0; j < p->gw; j++)
-				memset((char *)dx + (size_t)(((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc + p->o0) * element, 0, (size_t)p->n * element);
+				memset((char *)dx + (size_t)(((b * p->dh + p->dh0 + i * p->dstep) * p->dw + p->dw0 + j * p->dstep) * p->dc +
+				                             p->o0) *
+				                            element,
+				       0, (size_t)p->n * element);
 }
 
 void itr_conv_backward_input_bf16(const itr_conv *g, const uint16_t *dy, const float *w, float beta, void *dx, bool dx_float, int threads)

@@ -9,7 +9,8 @@
 
 enum {
 	BAND_FLOATS = 128 << 10,             /* of the source, in the second-level cache beside the panel that streams by */
-	WHOLE = 1280,                        /* a panel of up to so many rows passes by at once; a longer one, line by line of the kernel, each for all groups */
+	/* a panel of up to so many rows passes by at once; a longer one, line by line of the kernel, each for all groups */
+	WHOLE = 1280,
 	SLACK = 64
 };
 
@@ -24,13 +25,15 @@ itr_direct_tile *itr_direct_tile_get(void)
 
 bool itr_direct_finishes(const itr_after *a)
 {
-	return a->bias && (a->activation == ITR_ACT_NONE || a->activation == ITR_ACT_RELU || a->activation == ITR_ACT_RELU6 || a->activation == ITR_ACT_HARDSWISH);
+	return a->bias && (a->activation == ITR_ACT_NONE || a->activation == ITR_ACT_RELU || a->activation == ITR_ACT_RELU6 ||
+	                   a->activation == ITR_ACT_HARDSWISH);
 }
 
 bool itr_direct_fits(const itr_conv_plan *p)
 {
 	/* narrow results waste the groups of seven, a handful of columns the 32 */
-	return itr_direct_tile_get() && p->nh > 0 && p->nw > 0 && p->nh * p->nw > 1 && p->eh[p->nh - 1] - p->eh[0] == p->nh - 1 && p->ew[p->nw - 1] - p->ew[0] == p->nw - 1 && p->gw >= 5 && p->n > 8;
+	return itr_direct_tile_get() && p->nh > 0 && p->nw > 0 && p->nh * p->nw > 1 && p->eh[p->nh - 1] - p->eh[0] == p->nh - 1 &&
+	       p->ew[p->nw - 1] - p->ew[0] == p->nw - 1 && p->gw >= 5 && p->n > 8;
 }
 
 struct direct {
@@ -43,7 +46,8 @@ struct direct {
 	int block;
 	bool finishes;
 	int64_t pitch, line, band_h;                             /* floats a pixel and a row of the band; its rows */
-	int64_t rows, bands, images, groups;                     /* grid rows a band, bands an image; or, when bands = 1, images a band; groups a grid row */
+	/* grid rows a band, bands an image; or, when bands = 1, images a band; groups a grid row */
+	int64_t rows, bands, images, groups;
 	int64_t columns, chunks, pieces;                         /* panels */
 	float *scratch;
 	int64_t scratch_size, sums_at;
@@ -111,18 +115,29 @@ static void finish(const struct direct *q, const struct place *g, int64_t panel,
 		after.residual += g->at;
 		after.ld_residual = ld;
 	}
-	itr_rowwise_get()->after(&after, NULL, NULL, 0, j0, g->rows, (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0), s, ITR_DIRECT_COLUMNS, g->d, ld);
+	itr_rowwise_get()->after(&after, NULL, NULL, 0, j0, g->rows, (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0), s,
+	                         ITR_DIRECT_COLUMNS, g->d, ld);
 }
 
 /* Lines u0 .. of the kernel, for one or two groups. */
-static void step(const struct direct *q, const itr_direct_walk *w, int u0, int64_t panel, const struct place *one, const struct place *other, float *sums)
+static void step(const struct direct *q, const itr_direct_walk *w, int u0, int64_t panel, const struct place *one,
+                 const struct place *other, float *sums)
 {
 	const int64_t j0 = panel * ITR_DIRECT_COLUMNS, ld = q->p->dstep * q->p->dc;
-	const bool last = u0 + w->nh == q->walk.nh, fused = last && q->finishes && one->rows == ITR_DIRECT_GROUP && (!other || other->rows == ITR_DIRECT_GROUP);
+	const bool last = u0 + w->nh == q->walk.nh,
+		   fused = last && q->finishes && one->rows == ITR_DIRECT_GROUP && (!other || other->rows == ITR_DIRECT_GROUP);
 	const itr_after *a = &q->after;
-	const itr_direct_out o = { .sums = sums, .resume = u0 > 0, .finish = fused, .cols = (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0), .activation = a->activation,
-		.bias = fused ? a->bias + j0 : NULL, .residual = { fused && a->residual ? a->residual + one->at + j0 : NULL, fused && a->residual && other ? a->residual + other->at + j0 : NULL },
-		.ld_residual = ld, .ld = ld, .y = { one->d + j0, other ? other->d + j0 : NULL } };
+	const itr_direct_out o = { .sums = sums,
+		                   .resume = u0 > 0,
+		                   .finish = fused,
+		                   .cols = (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0),
+		                   .activation = a->activation,
+		                   .bias = fused ? a->bias + j0 : NULL,
+		                   .residual = { fused && a->residual ? a->residual + one->at + j0 : NULL,
+		                                 fused && a->residual && other ? a->residual + other->at + j0 : NULL },
+		                   .ld_residual = ld,
+		                   .ld = ld,
+		                   .y = { one->d + j0, other ? other->d + j0 : NULL } };
 	const float *b = q->panels + (panel * q->walk.nh + u0) * q->walk.nw * q->walk.run * ITR_DIRECT_COLUMNS;
 	q->tile(w, one->a + u0 * q->line, other ? other->a + u0 * q->line : NULL, b, &o);
 	if (!last || fused)
@@ -137,9 +152,12 @@ static void direct_piece(void *ctx, int64_t piece, int worker)
 	const struct direct *q = ctx;
 	const itr_conv_plan *p = q->p;
 	float *band = q->scratch + worker * q->scratch_size, *sums = band + q->sums_at;
-	const int64_t part = piece / q->chunks, b0 = q->bands == 1 ? part * q->images : part / q->bands, i0 = q->bands == 1 ? 0 : part % q->bands * q->rows;
-	const int64_t images = q->bands == 1 ? ITR_MIN(q->images, p->batch - b0) : 1, rows = ITR_MIN(q->rows, p->gh - i0), count = images * rows * q->groups;
-	const int64_t pair = q->block < p->nh ? 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS : 0;          /* where a pair's sums wait for the next lines */
+	const int64_t part = piece / q->chunks, b0 = q->bands == 1 ? part * q->images : part / q->bands,
+		      i0 = q->bands == 1 ? 0 : part % q->bands * q->rows;
+	const int64_t images = q->bands == 1 ? ITR_MIN(q->images, p->batch - b0) : 1, rows = ITR_MIN(q->rows, p->gh - i0),
+		      count = images * rows * q->groups;
+	/* where a pair's sums wait for the next lines */
+	const int64_t pair = q->block < p->nh ? 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS : 0;
 	for (int64_t b = 0; b < images; b++)
 		copy_band(q, b0 + b, i0, (rows - 1) * p->step + p->nh, band + b * q->band_h * q->line);
 	const int64_t chunk = piece % q->chunks;
@@ -152,7 +170,8 @@ static void direct_piece(void *ctx, int64_t piece, int worker)
 			w.ahead_step = 512 / tiles;                      /* four numbers' weights are 512 bytes */
 			struct cursor at = { 0, 0, 0 };
 			for (int64_t g = 0; g < count; g += 2) {
-				const struct place one = place_of(q, band, b0, i0, rows, &at), other = g + 1 < count ? place_of(q, band, b0, i0, rows, &at) : one;
+				const struct place one = place_of(q, band, b0, i0, rows, &at),
+						   other = g + 1 < count ? place_of(q, band, b0, i0, rows, &at) : one;
 				w.ahead = ahead + g / 2 * (bytes / tiles);
 				step(q, &w, u, c, &one, g + 1 < count ? &other : NULL, sums + g / 2 * pair);
 			}
@@ -179,10 +198,14 @@ static void cut(struct direct *q, int threads)
 	q->band_h = (q->rows - 1) * p->step + p->nh;
 	const int64_t parts = q->bands == 1 ? (p->batch + q->images - 1) / q->images : p->batch * q->bands;
 	q->columns = (p->n + ITR_DIRECT_COLUMNS - 1) / ITR_DIRECT_COLUMNS;
-	q->chunks = threads == 1 || parts % threads == 0 ? 1 : ITR_MIN(q->columns, (int64_t)threads);       /* the same for each thread; a band is copied again for each chunk */
-	q->sums_at = (q->band_h * q->images * q->line + (ITR_DIRECT_GROUP + 1) * p->step * q->pitch + (int64_t)p->nh * q->line + SLACK + 15) & ~(int64_t)15;
+	/* the same for each thread; a band is copied again for each chunk */
+	q->chunks = threads == 1 || parts % threads == 0 ? 1 : ITR_MIN(q->columns, (int64_t)threads);
+	q->sums_at =
+		(q->band_h * q->images * q->line + (ITR_DIRECT_GROUP + 1) * p->step * q->pitch + (int64_t)p->nh * q->line + SLACK + 15) &
+		~(int64_t)15;
 	q->block = (int64_t)p->nh * p->nw * p->cn <= WHOLE ? p->nh : 1;
-	q->scratch_size = q->sums_at + (q->block == p->nh ? 1 : (q->images * q->rows * q->groups + 1) / 2) * 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS;
+	q->scratch_size = q->sums_at +
+	                  (q->block == p->nh ? 1 : (q->images * q->rows * q->groups + 1) / 2) * 2 * ITR_DIRECT_GROUP * ITR_DIRECT_COLUMNS;
 	q->pieces = parts * q->chunks;
 }
 
@@ -194,12 +217,18 @@ void itr_direct_run(const itr_conv_plan *p, const float *x, const float *panels,
 	q.finishes = itr_direct_finishes(&q.after);
 	q.pitch = itr_direct_pitch(p->cn, p->step);
 	q.line = ((p->gw - 1) * p->step + p->nw) * q.pitch;
-	q.walk = (itr_direct_walk){ .nh = p->nh, .nw = q.pitch == p->cn ? 1 : p->nw, .run = q.pitch == p->cn ? p->nw * p->cn : p->cn, .line = q.line, .column = q.pitch, .pixel = p->step * q.pitch };
+	q.walk = (itr_direct_walk){ .nh = p->nh,
+		                    .nw = q.pitch == p->cn ? 1 : p->nw,
+		                    .run = q.pitch == p->cn ? p->nw * p->cn : p->cn,
+		                    .line = q.line,
+		                    .column = q.pitch,
+		                    .pixel = p->step * q.pitch };
 	q.groups = (p->gw + ITR_DIRECT_GROUP - 1) / ITR_DIRECT_GROUP;
 	threads = itr_threads_resolve(threads);
 	cut(&q, threads);
 	q.scratch = itr_scratch_take((size_t)(q.scratch_size * threads) * sizeof(float));
-	memset(q.scratch, 0, (size_t)(q.scratch_size * threads) * sizeof(float));          /* the last group of a row reads beyond its band */
+	/* the last group of a row reads beyond its band */
+	memset(q.scratch, 0, (size_t)(q.scratch_size * threads) * sizeof(float));
 	itr_parallel_for(threads, q.pieces, direct_piece, &q);
 	itr_scratch_give(q.scratch);
 }

@@ -3,8 +3,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* One number of the left operand in all lanes. Written out because of the addresses: seven rows need one base and three multiples of their distance, where a compiler makes fourteen pointers
- * that do not fit the registers. */
+/* One number of the left operand in all lanes. Written out because of the addresses: seven rows need one base and three multiples of their
+ * distance, where a compiler makes fourteen pointers that do not fit the registers. */
 #define SPREAD(v, p, index, scale, at) __asm__("vbroadcastss %c3(%1,%2," #scale "), %0" : "=v"(v) : "r"(p), "r"(index), "i"((at) * 4))
 #define SPREAD0(v, p, at) __asm__("vbroadcastss %c2(%1), %0" : "=v"(v) : "r"(p), "i"((at) * 4))
 
@@ -33,7 +33,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Each of these is one rounding of the same kind as rowwise.inc's, in its order; NaN stays NaN because MAX and MIN give their second operand then. */
+/* Each of these is one rounding of the same kind as rowwise.inc's, in its order; NaN stays NaN because MAX and MIN give their second
+ * operand then. */
 INLINE __m512 activated(const itr_activation f, __m512 v)
 {
 	const __m512 zero = _mm512_setzero_ps(), six = _mm512_set1_ps(6.0f);
@@ -42,13 +43,15 @@ INLINE __m512 activated(const itr_activation f, __m512 v)
 	if (f == ITR_ACT_RELU6)
 		return _mm512_min_ps(six, _mm512_max_ps(zero, v));
 	if (f == ITR_ACT_HARDSWISH)
-		return _mm512_mul_ps(v, _mm512_mul_ps(_mm512_min_ps(six, _mm512_max_ps(zero, _mm512_add_ps(v, _mm512_set1_ps(3.0f)))), _mm512_set1_ps(1.0f / 6.0f)));
+		return _mm512_mul_ps(v, _mm512_mul_ps(_mm512_min_ps(six, _mm512_max_ps(zero, _mm512_add_ps(v, _mm512_set1_ps(3.0f)))),
+		                                      _mm512_set1_ps(1.0f / 6.0f)));
 	return v;
 }
 
 INLINE void finish(const bool two, const bool wide, const bool added, const itr_activation f, const itr_direct_out *o, __m512 s[14][2])
 {
-	const __mmask16 m0 = o->cols >= 16 ? 0xffff : (__mmask16)((1u << o->cols) - 1), m1 = o->cols >= 32 ? 0xffff : (__mmask16)((1u << (wide ? o->cols - 16 : 0)) - 1);
+	const __mmask16 m0 = o->cols >= 16 ? 0xffff : (__mmask16)((1u << o->cols) - 1),
+			m1 = o->cols >= 32 ? 0xffff : (__mmask16)((1u << (wide ? o->cols - 16 : 0)) - 1);
 	const __m512 b0 = _mm512_maskz_loadu_ps(m0, o->bias), b1 = wide ? _mm512_maskz_loadu_ps(m1, o->bias + 16) : b0;
 	const int rows = two ? 14 : 7;
 #pragma GCC unroll 14
@@ -94,7 +97,8 @@ INLINE void ask(const itr_direct_out *o, int g, int r)
 	}
 }
 
-INLINE void tile(const bool two, const bool wide, const itr_direct_walk *w, const float *a0, const float *a1, const float *bp, const itr_direct_out *o)
+INLINE void tile(const bool two, const bool wide, const itr_direct_walk *w, const float *a0, const float *a1, const float *bp,
+                 const itr_direct_out *o)
 {
 	const int64_t d1 = w->pixel * 4, d3 = w->pixel * 12, d5 = w->pixel * 20;
 	const int rows = two ? 14 : 7;
@@ -142,7 +146,8 @@ INLINE void tile(const bool two, const bool wide, const itr_direct_walk *w, cons
 	}
 }
 
-static __attribute__((noinline)) void narrow(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel, const itr_direct_out *o)
+static __attribute__((noinline)) void narrow(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel,
+                                             const itr_direct_out *o)
 {
 	if (a1)
 		tile(true, false, w, a0, a1, panel, o);
@@ -150,8 +155,15 @@ static __attribute__((noinline)) void narrow(const itr_direct_walk *w, const flo
 		tile(false, false, w, a0, a0, panel, o);
 }
 
-static __attribute__((noinline)) void two_groups(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel, const itr_direct_out *o) { tile(true, true, w, a0, a1, panel, o); }
-static __attribute__((noinline)) void one_group(const itr_direct_walk *w, const float *a0, const float *panel, const itr_direct_out *o) { tile(false, true, w, a0, a0, panel, o); }
+static __attribute__((noinline)) void two_groups(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel,
+                                                 const itr_direct_out *o)
+{
+	tile(true, true, w, a0, a1, panel, o);
+}
+static __attribute__((noinline)) void one_group(const itr_direct_walk *w, const float *a0, const float *panel, const itr_direct_out *o)
+{
+	tile(false, true, w, a0, a0, panel, o);
+}
 
 void itr_direct_tile_avx512(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel, const itr_direct_out *o)
 {

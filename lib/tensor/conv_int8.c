@@ -25,7 +25,8 @@ struct int8_conv {
 	itr_int8_band t;
 	int group, unit;                                         /* outputs a group; bytes a number */
 	int64_t wide, m;                                         /* pixels a row of the band; outputs in all */
-	int64_t rows, bands, parts;                              /* rows of outputs (by pixel: outputs) a band, bands a picture (by pixel: in all), bands in all */
+	/* rows of outputs (by pixel: outputs) a band, bands a picture (by pixel: in all), bands in all */
+	int64_t rows, bands, parts;
 	int64_t columns, chunk, chunks;                          /* panels */
 	int64_t band_size, ranges;                               /* bytes a band; ranges a band, behind it */
 	char *band;                                              /* one a worker, or all of them where several pieces use each */
@@ -34,7 +35,7 @@ struct int8_conv {
 	float *inverse;
 };
 
-/* --- the source in 8 bits ------------------------------------------------------------------------------------------------------------------ */
+/* --- the source in 8 bits ------------------------------------------------------------------------------------------------------------- */
 
 static void extremes_piece(void *ctx, int64_t piece, int worker)
 {
@@ -42,7 +43,8 @@ static void extremes_piece(void *ctx, int64_t piece, int worker)
 	const int64_t n = q->g.h * q->g.w * q->g.c, from = n * (piece % SEGMENTS) / SEGMENTS, to = n * (piece % SEGMENTS + 1) / SEGMENTS;
 	(void)worker;
 	q->extremes[piece] = (itr_extremes){ 0, 0, true };
-	(q->f.kernel->extremes ? q->f.kernel->extremes : itr_rowwise_get()->extremes)(q->x + piece / SEGMENTS * n + from, to - from, &q->extremes[piece]);
+	(q->f.kernel->extremes ? q->f.kernel->extremes : itr_rowwise_get()->extremes)(q->x + piece / SEGMENTS * n + from, to - from,
+	                                                                              &q->extremes[piece]);
 }
 
 static void find_ranges(const struct int8_conv *q, int threads)
@@ -81,7 +83,8 @@ static void make_rows(const struct int8_conv *q, int64_t b, int64_t i0, int64_t 
 			continue;
 		}
 		to = fill_zero(q, to, left, r.zero);
-		(q->f.kernel->quantise_in ? q->f.kernel->quantise_in : itr_rowwise_get()->quantise_in)(q->x + (b * g->h + h) * g->w * g->c, have * g->c, r, q->inverse[b], q->unit == 2, to);
+		(q->f.kernel->quantise_in ? q->f.kernel->quantise_in : itr_rowwise_get()->quantise_in)(
+			q->x + (b * g->h + h) * g->w * g->c, have * g->c, r, q->inverse[b], q->unit == 2, to);
 		to = fill_zero(q, to + have * g->c * q->unit, q->wide - left - have, r.zero);
 	}
 	memset(to, 0, (size_t)(q->group * q->t.pixel + SLACK));            /* a row's last group reads on, for outputs that there are not */
@@ -92,16 +95,21 @@ static void make_rows(const struct int8_conv *q, int64_t b, int64_t i0, int64_t 
 static void make_pixels(const struct int8_conv *q, int64_t i0, int64_t n, char *to, itr_row_range *range)
 {
 	const itr_conv *g = &q->g;
-	itr_row_range (*const quantise)(const float *, int64_t, bool, void *) = q->f.kernel->quantise ? q->f.kernel->quantise : itr_rowwise_get()->quantise;
+	itr_row_range (*const quantise)(const float *, int64_t, bool, void *) =
+		q->f.kernel->quantise ? q->f.kernel->quantise : itr_rowwise_get()->quantise;
 	for (int64_t i = i0; i < i0 + n; i++, to += q->t.pixel) {
-		const int64_t at = g->stride == 1 ? i : (i / g->ow / g->oh * g->h + i / g->ow % g->oh * g->stride) * g->w + i % g->ow * g->stride;
+		const int64_t at =
+			g->stride == 1 ? i : (i / g->ow / g->oh * g->h + i / g->ow % g->oh * g->stride) * g->w + i % g->ow * g->stride;
 		((uint32_t *)(void *)to)[q->t.words - 1] = 0;      /* what the last word holds beyond c */
 		*range++ = quantise(q->x + at * g->c, g->c, q->unit == 2, to);
 	}
 	memset(to, 0, (size_t)(q->group * q->t.pixel));
 }
 
-static itr_row_range *ranges_of(const struct int8_conv *q, char *band) { return (itr_row_range *)(void *)(band + q->band_size - q->ranges * (int64_t)sizeof(itr_row_range)); }
+static itr_row_range *ranges_of(const struct int8_conv *q, char *band)
+{
+	return (itr_row_range *)(void *)(band + q->band_size - q->ranges * (int64_t)sizeof(itr_row_range));
+}
 
 /* Outputs (by pixel) or rows of outputs that band `part` makes, from *i0 on. */
 static int64_t extent(const struct int8_conv *q, int64_t part, int64_t *i0)
@@ -127,22 +135,26 @@ static void band_piece(void *ctx, int64_t part, int worker)
 	make_band(q, part, q->band + part * q->band_size);
 }
 
-/* --- the product --------------------------------------------------------------------------------------------------------------------------- */
+/* --- the product ---------------------------------------------------------------------------------------------------------------------- */
 
-static itr_int8_group group_of(const struct int8_conv *q, const char *band, const itr_row_range *range, int64_t part, int64_t i0, int64_t n, int64_t k)
+static itr_int8_group group_of(const struct int8_conv *q, const char *band, const itr_row_range *range, int64_t part, int64_t i0, int64_t n,
+                               int64_t k)
 {
 	const itr_conv *g = &q->g;
 	if (by_pixel(g))
-		return (itr_int8_group){ band + k * q->group * q->t.pixel, range + k * q->group, i0 + k * q->group, (int)ITR_MIN((int64_t)q->group, n - k * q->group) };
+		return (itr_int8_group){ band + k * q->group * q->t.pixel, range + k * q->group, i0 + k * q->group,
+			                 (int)ITR_MIN((int64_t)q->group, n - k * q->group) };
 	const int64_t across = div_up(g->ow, q->group), i = k / across, j = k % across * q->group;
-	return (itr_int8_group){ band + i * g->stride * q->t.line + j * q->t.pixel, range, ((part / q->bands) * g->oh + i0 + i) * g->ow + j, (int)ITR_MIN((int64_t)q->group, g->ow - j) };
+	return (itr_int8_group){ band + i * g->stride * q->t.line + j * q->t.pixel, range, ((part / q->bands) * g->oh + i0 + i) * g->ow + j,
+		                 (int)ITR_MIN((int64_t)q->group, g->ow - j) };
 }
 
 static void product_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct int8_conv *q = ctx;
 	int32_t s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64)));
-	const int64_t part = piece / q->chunks, c0 = q->columns * (piece % q->chunks) / q->chunks, c1 = q->columns * (piece % q->chunks + 1) / q->chunks, nr = q->f.kernel->nr;
+	const int64_t part = piece / q->chunks, c0 = q->columns * (piece % q->chunks) / q->chunks,
+		      c1 = q->columns * (piece % q->chunks + 1) / q->chunks, nr = q->f.kernel->nr;
 	char *band = q->band + (q->chunks > 1 ? part : worker) * q->band_size;
 	int64_t i0;
 	const int64_t n = extent(q, part, &i0), count = by_pixel(&q->g) ? div_up(n, q->group) : n * div_up(q->g.ow, q->group);
@@ -158,12 +170,13 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 			if (q->f.kernel->direct(&q->t, g, q->f.panels + c * nr * q->f.words, c * nr, cols, s))
 				continue;
 			for (int i = 0; i < 2 && g[i].rows; i++)
-				itr_rowwise_get()->after(&q->t.after, g[i].range, &q->t.columns, g[i].at, c * nr, g[i].rows, cols, s + i * q->group * nr, nr, q->t.y, q->t.ldy);
+				itr_rowwise_get()->after(&q->t.after, g[i].range, &q->t.columns, g[i].at, c * nr, g[i].rows, cols,
+				                         s + i * q->group * nr, nr, q->t.y, q->t.ldy);
 		}
 }
 
-/* How much of the source a band holds, and how work is shared out where such bands are fewer than threads can share: by smaller ones while a core's cache has all the weights, else by columns,
- * which takes a loop of its own for the rounding. */
+/* How much of the source a band holds, and how work is shared out where such bands are fewer than threads can share: by smaller ones while
+ * a core's cache has all the weights, else by columns, which takes a loop of its own for the rounding. */
 static void cut(struct int8_conv *q, int threads)
 {
 	const itr_conv *g = &q->g;
@@ -172,7 +185,8 @@ static void cut(struct int8_conv *q, int threads)
 	if (by_pixel(g)) {
 		q->rows = ITR_MAX(ITR_MIN(BAND_BYTES / q->t.pixel, RESULT_BYTES / (g->o * 4)) / pair, (int64_t)4) * pair;
 		q->parts = div_up(q->m, q->rows);
-		q->parts = light ? ITR_MAX(q->parts, pieces) : q->parts > 1 ? div_up(q->parts, threads) * threads : 1;             /* as many for each thread, all of the same size */
+		/* as many for each thread, all of the same size */
+		q->parts = light ? ITR_MAX(q->parts, pieces) : q->parts > 1 ? div_up(q->parts, threads) * threads : 1;
 		q->rows = div_up(div_up(q->m, q->parts), pair) * pair;
 		q->bands = q->parts = div_up(q->m, q->rows);
 		q->ranges = q->rows + pair;
@@ -198,7 +212,8 @@ void itr_conv_int8(const itr_conv *g, const itr_frozen *f, const float *x, const
 	struct int8_conv q = { .g = *g, .f = itr_frozen_int8_of(f), .x = x, .m = g->batch * g->oh * g->ow };
 	if (after)
 		q.t.after = *after;
-	threads = itr_conv_flops(g) < 2e6 ? 1 : itr_threads_resolve(threads);                /* a few microseconds: less than it takes to wake a thread */
+	/* a few microseconds: less than it takes to wake a thread */
+	threads = itr_conv_flops(g) < 2e6 ? 1 : itr_threads_resolve(threads);
 	q.group = q.f.kernel->mr / 2;
 	q.unit = 4 / q.f.kernel->k_unit;
 	q.t.nh = (int)g->kh;

@@ -1,8 +1,9 @@
 /* conv_plan.h - inside of convolution: a product of patches, whichever of the passes it belongs to.
  *
- * Grid element (b, i, j) gathers, for every tap (u, v), channels c0 .. c0+cn-1 of the source at (b, i step + eh[u], j step + ew[v]), or zeros outside, and its n results go to channels
- * o0 .. of the destination at (b, dh0 + i dstep, dw0 + j dstep). Forward: source x, step = stride. Backward to the input: source dy, one plan for each residue of the input's place
- * modulo the stride, so that no multiplication with an inserted zero is ever made.
+ * Grid element (b, i, j) gathers, for every tap (u, v), channels c0 .. c0+cn-1 of the source at (b, i step + eh[u], j step + ew[v]), or
+ * zeros outside, and its n results go to channels o0 .. of the destination at (b, dh0 + i dstep, dw0 + j dstep). Forward: source x, step =
+ * stride. Backward to the input: source dy, one plan for each residue of the input's place modulo the stride, so that no multiplication
+ * with an inserted zero is ever made.
  */
 #ifndef ITR_TENSOR_CONV_PLAN_H
 #define ITR_TENSOR_CONV_PLAN_H

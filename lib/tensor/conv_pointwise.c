@@ -1,4 +1,5 @@
-/* Convolutions of kernel 1x1 with the direct tile: pixels are the left operand's rows where they lie, or, where a stride skips some or their distance would fight for few cache lines, a copy. */
+/* Convolutions of kernel 1x1 with the direct tile: pixels are the left operand's rows where they lie, or, where a stride skips some or
+ * their distance would fight for few cache lines, a copy. */
 #include "tensor/conv_direct.h"
 
 #include <string.h>
@@ -31,8 +32,8 @@ struct pointwise {
 
 bool itr_pointwise_fits(const itr_conv_plan *p)
 {
-	return p->nh == 1 && p->nw == 1 && p->eh[0] == 0 && p->ew[0] == 0 && p->dstep == 1 && p->dh0 == 0 && p->dw0 == 0 && p->o0 == 0 && p->dc == p->n && p->c0 == 0 && p->cn == p->sc &&
-	       p->batch * p->gh * p->gw >= PAIR && itr_direct_tile_get();
+	return p->nh == 1 && p->nw == 1 && p->eh[0] == 0 && p->ew[0] == 0 && p->dstep == 1 && p->dh0 == 0 && p->dw0 == 0 && p->o0 == 0 &&
+	       p->dc == p->n && p->c0 == 0 && p->cn == p->sc && p->batch * p->gh * p->gw >= PAIR && itr_direct_tile_get();
 }
 
 /* Rows r0 .. of the left operand. */
@@ -51,16 +52,25 @@ static void finish(const struct pointwise *q, int64_t r0, int rows, int64_t j0, 
 }
 
 /* Rows r0 .. r0+rows-1 (at most a pair of groups), which begin at a, times numbers k0 .. of one panel. */
-static void step(const struct pointwise *q, const itr_direct_walk *w, int64_t k0, int64_t panel, int64_t r0, int rows, const float *a, float *sums)
+static void step(const struct pointwise *q, const itr_direct_walk *w, int64_t k0, int64_t panel, int64_t r0, int rows, const float *a,
+                 float *sums)
 {
 	const int64_t j0 = panel * ITR_DIRECT_COLUMNS, ld = q->p->dc, second = (r0 + ITR_DIRECT_GROUP) * ld + j0;
 	const int cols = (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0);
 	const bool last = k0 + w->run == q->k, two = rows > ITR_DIRECT_GROUP, fused = last && q->finishes && rows % ITR_DIRECT_GROUP == 0;
 	const float *res = fused ? q->after.residual : NULL;
 	const int64_t ld_res = q->after.ld_residual;
-	const itr_direct_out o = { .sums = sums, .resume = k0 > 0, .finish = fused, .cols = cols, .activation = q->after.activation, .bias = fused ? q->after.bias + j0 : NULL,
-		.residual = { res ? res + r0 * ld_res + j0 : NULL, res && two ? res + (r0 + ITR_DIRECT_GROUP) * ld_res + j0 : NULL }, .ld_residual = ld_res, .ld = ld,
-		.y = { q->dst + r0 * ld + j0, two ? q->dst + second : NULL } };
+	const itr_direct_out o = { .sums = sums,
+		                   .resume = k0 > 0,
+		                   .finish = fused,
+		                   .cols = cols,
+		                   .activation = q->after.activation,
+		                   .bias = fused ? q->after.bias + j0 : NULL,
+		                   .residual = { res ? res + r0 * ld_res + j0 : NULL,
+		                                 res && two ? res + (r0 + ITR_DIRECT_GROUP) * ld_res + j0 : NULL },
+		                   .ld_residual = ld_res,
+		                   .ld = ld,
+		                   .y = { q->dst + r0 * ld + j0, two ? q->dst + second : NULL } };
 	q->tile(w, a + k0, two ? a + k0 + ITR_DIRECT_GROUP * q->pitch : NULL, q->panels + (panel * q->k + k0) * ITR_DIRECT_COLUMNS, &o);
 	if (last && !fused)
 		finish(q, r0, rows, j0, cols, sums);
@@ -69,26 +79,31 @@ static void step(const struct pointwise *q, const itr_direct_walk *w, int64_t k0
 static void pointwise_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct pointwise *q = ctx;
-	const int64_t band = piece / q->chunks, chunk = piece % q->chunks, r0 = band * q->rows, rows = ITR_MIN(q->rows, q->m - r0), tiles = (rows + PAIR - 1) / PAIR;
+	const int64_t band = piece / q->chunks, chunk = piece % q->chunks, r0 = band * q->rows, rows = ITR_MIN(q->rows, q->m - r0),
+		      tiles = (rows + PAIR - 1) / PAIR;
 	float *copy = q->scratch + worker * q->scratch_size, *sums = copy + q->sums_at;
 	const float *a = q->copies ? copy : q->x + r0 * q->pitch;
 	if (q->copies)
 		copy_rows(q, r0, rows, copy);
 	for (int64_t c = q->columns * chunk / q->chunks; c < q->columns * (chunk + 1) / q->chunks; c++)
 		for (int64_t k = 0; k < q->k; k += q->block) {
-			itr_direct_walk w = { .nh = 1, .nw = 1, .run = ITR_MIN(q->block, q->k - k), .pixel = q->pitch, .ahead_step = 512 / tiles };
+			itr_direct_walk w = {
+				.nh = 1, .nw = 1, .run = ITR_MIN(q->block, q->k - k), .pixel = q->pitch, .ahead_step = 512 / tiles
+			};
 			const char *ahead = (const char *)(q->panels + (c * q->k + k + w.run) * ITR_DIRECT_COLUMNS);
 			for (int64_t t = 0; t < tiles; t++) {
 				w.ahead = ahead + t * (w.run / 4) * w.ahead_step;
-				step(q, &w, k, c, r0 + t * PAIR, (int)ITR_MIN((int64_t)PAIR, rows - t * PAIR), a + t * PAIR * q->pitch, sums + (q->blocks > 1 ? t * PAIR_SUMS : 0));
+				step(q, &w, k, c, r0 + t * PAIR, (int)ITR_MIN((int64_t)PAIR, rows - t * PAIR), a + t * PAIR * q->pitch,
+				     sums + (q->blocks > 1 ? t * PAIR_SUMS : 0));
 			}
 		}
 }
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* Threads share out rows or columns, whichever leaves each with fewer numbers to read: rows, and all weights, or a share of the weights, and all rows. Rows where it matters little: the
- * next layer's rows are then mostly those that the thread made itself, and cores that are far from each other have less to send. Pieces as even as groups and panels allow. */
+/* Threads share out rows or columns, whichever leaves each with fewer numbers to read: rows, and all weights, or a share of the weights,
+ * and all rows. Rows where it matters little: the next layer's rows are then mostly those that the thread made itself, and cores that are
+ * far from each other have less to send. Pieces as even as groups and panels allow. */
 static void cut(struct pointwise *q, int threads)
 {
 	const int64_t groups = div_up(q->m, ITR_DIRECT_GROUP), most = ITR_MAX(BAND_FLOATS / (q->pitch * PAIR), (int64_t)1) * 2;
@@ -107,12 +122,15 @@ static void cut(struct pointwise *q, int threads)
 
 void itr_pointwise_run(const itr_conv_plan *p, const float *x, const float *panels, const itr_after *after, float *dst, int threads)
 {
-	struct pointwise q = { .p = p, .x = x, .panels = panels, .dst = dst, .tile = itr_direct_tile_get(), .m = p->batch * p->gh * p->gw, .k = p->cn };
+	struct pointwise q = {
+		.p = p, .x = x, .panels = panels, .dst = dst, .tile = itr_direct_tile_get(), .m = p->batch * p->gh * p->gw, .k = p->cn
+	};
 	if (after)
 		q.after = *after;
 	q.finishes = itr_direct_finishes(&q.after);
 	q.pitch = itr_direct_pitch(q.k, 1);
-	q.copies = p->step > 1 || q.pitch != q.k || q.m % ITR_DIRECT_GROUP;        /* a group is read as a whole: behind the last pixel there is nothing */
+	/* a group is read as a whole: behind the last pixel there is nothing */
+	q.copies = p->step > 1 || q.pitch != q.k || q.m % ITR_DIRECT_GROUP;
 	q.blocks = div_up(q.k, BLOCK);
 	q.block = div_up(div_up(q.k, q.blocks), 4) * 4;
 	threads = (double)q.m * (double)q.k * (double)p->n < 1e6 ? 1 : itr_threads_resolve(threads);

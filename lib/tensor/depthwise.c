@@ -46,7 +46,8 @@ void itr_depthwise_weights(const itr_conv *g, const float *w, const float *scale
 static void check(const itr_conv *g)
 {
 	if (g->c != g->o || g->groups != g->c || g->dilation != 1)
-		ITR_BUG("depthwise: %lld channels, %lld results, %lld groups, dilation %lld", (long long)g->c, (long long)g->o, (long long)g->groups, (long long)g->dilation);
+		ITR_BUG("depthwise: %lld channels, %lld results, %lld groups, dilation %lld", (long long)g->c, (long long)g->o,
+		        (long long)g->groups, (long long)g->dilation);
 }
 
 enum { SMALL = 1 << 18 };                                 /* numbers: about a tenth of a millisecond */

@@ -1,5 +1,6 @@
-/* depthwise.h - convolution of each channel by itself, (B, H, W, C) with weights (C, 1, KH, KW) as PyTorch stores them: vectors of channels, several pixels of a row at a time, so that a
- * pixel that is loaded serves all the outputs that it reaches. Every output is one chain over (kh, kw), the same in all kernels; nothing depends on threads or the batch. */
+/* depthwise.h - convolution of each channel by itself, (B, H, W, C) with weights (C, 1, KH, KW) as PyTorch stores them: vectors of
+ * channels, several pixels of a row at a time, so that a pixel that is loaded serves all the outputs that it reaches. Every output is one
+ * chain over (kh, kw), the same in all kernels; nothing depends on threads or the batch. */
 #ifndef ITR_TENSOR_DEPTHWISE_H
 #define ITR_TENSOR_DEPTHWISE_H
 

@@ -14,8 +14,8 @@
 
 const char *const itr_compute_names[] = { "fp32", "bf16", "int8", NULL };
 
-/* Cache blocking; no number here can change a result. A block of left rows, all of k, stays in the second-level cache while the weights pass by once; of the weights, a right panel of K_BLOCK
- * words stays in the first-level cache while the block's panels pass by. */
+/* Cache blocking; no number here can change a result. A block of left rows, all of k, stays in the second-level cache while the weights
+ * pass by once; of the weights, a right panel of K_BLOCK words stays in the first-level cache while the block's panels pass by. */
 enum {
 	K_BLOCK = 256,
 	LEFT_BYTES = 384 << 10,
@@ -79,7 +79,10 @@ static void freeze_piece(void *ctx, int64_t p, int worker)
 	itr_gemm_isa_get()->pack((float *)panel, f->nr, (const float *)rows, f->words, 1, cols, f->words);
 }
 
-itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads) { return itr_freeze_expecting(c, w, n, k, ldw, NULL, threads); }
+itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads)
+{
+	return itr_freeze_expecting(c, w, n, k, ldw, NULL, threads);
+}
 
 itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x, int threads)
 {
@@ -172,7 +175,8 @@ static void pack_left(const struct job *o, int64_t p0, int64_t count, uint32_t *
 		}
 		for (int i = 0; i < n; i++) {
 			rows[(i + 1) * f->words - 1] = 0;
-			range[(p - p0) * o->step + i] = (f->q->quantise ? f->q->quantise : itr_rowwise_get()->quantise)(a + i * ld, f->k, f->q->k_unit == 2, rows + i * f->words);
+			range[(p - p0) * o->step + i] = (f->q->quantise ? f->q->quantise : itr_rowwise_get()->quantise)(
+				a + i * ld, f->k, f->q->k_unit == 2, rows + i * f->words);
 		}
 		f->g.pack((float *)dst, f->mr, (const float *)rows, f->words, 1, n, f->words);
 	}
@@ -183,11 +187,13 @@ static char *worker_scratch(const struct job *o, int worker) { return o->scratch
 static void pack_piece(void *ctx, int64_t p, int worker)
 {
 	const struct job *o = ctx;
-	pack_left(o, p, 1, o->packed + p * o->f->mr * o->f->words, o->range ? o->range + p * o->step : NULL, worker_scratch(o, worker) + o->at_rows);
+	pack_left(o, p, 1, o->packed + p * o->f->mr * o->f->words, o->range ? o->range + p * o->step : NULL,
+	          worker_scratch(o, worker) + o->at_rows);
 }
 
 /* One right panel times a block of left panels. */
-static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count, const uint32_t *left, const itr_row_range *range, uint32_t *sums)
+static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count, const uint32_t *left, const itr_row_range *range,
+                     uint32_t *sums)
 {
 	const itr_frozen *f = o->f;
 	const uint32_t *right = f->panels + jp * f->nr * f->words;
@@ -196,7 +202,8 @@ static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count,
 	const int cols = (int)ITR_MIN((int64_t)f->nr, f->n - jp * f->nr);
 	for (int64_t k = 0; k < f->words; k += K_BLOCK) {
 		const int64_t kb = ITR_MIN((int64_t)K_BLOCK, f->words - k);
-		/* What comes next lies behind this block: the rest of the panel, then the next panel. Its lines are spread over this block's tiles. */
+		/* What comes next lies behind this block: the rest of the panel, then the next panel. Its lines are spread over this
+		 * block's tiles. */
 		const char *ahead = (const char *)(right + (k + kb) * f->nr);
 		const int64_t step = f->nr * 4 / count;
 		for (int64_t p = 0; p < count; p++) {
@@ -206,13 +213,15 @@ static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count,
 			if (f->q && f->q->tile_ahead)
 				f->q->tile_ahead(rows, kb, ap, bp, (int32_t *)s, f->nr, k > 0, ahead + p * kb * step, step);
 			else if (!f->q && f->g.tile_ahead)
-				f->g.tile_ahead(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0, ahead + p * kb * step, step);
+				f->g.tile_ahead(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0,
+				                ahead + p * kb * step, step);
 			else if (f->q)
 				f->q->tile(rows, kb, ap, bp, (int32_t *)s, f->nr, k > 0);
 			else
 				f->g.tile(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0);
 			if (k + kb == f->words)
-				itr_rowwise_get()->after(&o->after, range ? range + p * o->step : NULL, &w, (p0 + p) * o->step, jp * f->nr, rows, cols, s, f->nr, o->c, o->ldc);
+				itr_rowwise_get()->after(&o->after, range ? range + p * o->step : NULL, &w, (p0 + p) * o->step, jp * f->nr,
+				                         rows, cols, s, f->nr, o->c, o->ldc);
 		}
 	}
 }
@@ -232,12 +241,14 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 		multiply(o, j, p0, count, left, range, (uint32_t *)(scratch + o->at_sums));
 }
 
-/* Blocks of rows alone where there are many, else also chunks of columns, so that every thread has several pieces; as even as panels allow, and as many for each thread. */
+/* Blocks of rows alone where there are many, else also chunks of columns, so that every thread has several pieces; as even as panels allow,
+ * and as many for each thread. */
 static void cut(struct job *o, int threads)
 {
 	const itr_frozen *f = o->f;
 	o->left = div_up(o->m, f->mr);
-	o->step = (int)div_up(o->m, o->left);                  /* even panels: a last one of few rows would run at a fraction of the speed */
+	/* even panels: a last one of few rows would run at a fraction of the speed */
+	o->step = (int)div_up(o->m, o->left);
 	o->left = div_up(o->m, o->step);
 	o->right = div_up(f->n, f->nr);
 	o->block = ITR_MAX((int64_t)1, ITR_MIN((int64_t)MAX_PANELS, LEFT_BYTES / (f->mr * f->words * 4)));
@@ -273,18 +284,21 @@ static void run(struct job *o, int threads)
 	itr_scratch_give(o->scratch);
 }
 
-void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc, int threads)
+void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc,
+                        int threads)
 {
 	struct job o = { .f = f, .m = m, .a = a, .lda = lda, .c = c, .ldc = ldc };
 	if (m < 0 || lda < f->k || ldc < f->n)
-		ITR_BUG("itr_frozen_product: m %lld, n %lld, k %lld, lda %lld, ldc %lld", (long long)m, (long long)f->n, (long long)f->k, (long long)lda, (long long)ldc);
+		ITR_BUG("itr_frozen_product: m %lld, n %lld, k %lld, lda %lld, ldc %lld", (long long)m, (long long)f->n, (long long)f->k,
+		        (long long)lda, (long long)ldc);
 	if (after)
 		o.after = *after;
 	if (m > 0)
 		run(&o, itr_threads_resolve(threads));
 }
 
-void itr_frozen_product_from(const itr_frozen *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after, float *c, int64_t ldc, int threads)
+void itr_frozen_product_from(const itr_frozen *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after, float *c,
+                             int64_t ldc, int threads)
 {
 	struct job o = { .f = f, .m = m, .fill = fill, .ctx = ctx, .c = c, .ldc = ldc };
 	if (m < 0 || ldc < f->n)

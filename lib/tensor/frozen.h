@@ -1,12 +1,12 @@
-/* frozen.h - products with a weight that will not change any more: packed once, as fp32, bfloat16 or int8, and what follows the product (bias, residual, activation)
- * done while the tile is at hand.
+/* frozen.h - products with a weight that will not change any more: packed once, as fp32, bfloat16 or int8, and what follows the product
+ *(bias, residual, activation) done while the tile is at hand.
  *
  *	itr_frozen *w = itr_freeze(ITR_COMPUTE_BF16, weight, 768, 3072, 3072, threads);
  *	itr_frozen_product(w, tokens, x, 3072, &(itr_after){ .bias = b, .residual = y, .ld_residual = 768 }, y, 768, threads);
  *
- * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), rounded so that the errors
- * of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch, found on the fly; sums in 32-bit integers, hence exact and equal on every machine. No result depends on
- * threads, on the batch or on the row's place.
+ * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), rounded so that the
+ *errors of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch, found on the fly; sums in 32-bit integers,
+ *hence exact and equal on every machine. No result depends on threads, on the batch or on the row's place.
  */
 #ifndef ITR_TENSOR_FROZEN_H
 #define ITR_TENSOR_FROZEN_H
@@ -17,7 +17,15 @@ typedef enum { ITR_COMPUTE_F32, ITR_COMPUTE_BF16, ITR_COMPUTE_INT8 } itr_compute
 extern const char *const itr_compute_names[];            /* "fp32" "bf16" "int8" NULL */
 
 /* Definitions as torch.nn.functional: relu, relu6, hardswish, gelu (exact, erf), and CLIP's quick GELU x sigmoid(1.702 x). */
-typedef enum { ITR_ACT_NONE, ITR_ACT_RELU, ITR_ACT_RELU6, ITR_ACT_HARDSWISH, ITR_ACT_HARDSIGMOID, ITR_ACT_GELU, ITR_ACT_QUICK_GELU } itr_activation;
+typedef enum {
+	ITR_ACT_NONE,
+	ITR_ACT_RELU,
+	ITR_ACT_RELU6,
+	ITR_ACT_HARDSWISH,
+	ITR_ACT_HARDSIGMOID,
+	ITR_ACT_GELU,
+	ITR_ACT_QUICK_GELU
+} itr_activation;
 
 /* c = activation(product + bias + residual). */
 typedef struct itr_after {
@@ -35,7 +43,8 @@ itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int6
 /* What is known of the left operand, and what rounding the weights to 8 bits then costs. */
 typedef struct itr_expected {
 	const float *mean;               /* (k), of each of its numbers; NULL: nothing is known */
-	float *lost;                     /* (n): the product of w's rounding errors and the mean, to be added to the bias; zeros for fp32 and bf16 */
+	/* (n): the product of w's rounding errors and the mean, to be added to the bias; zeros for fp32 and bf16 */
+	float *lost;
 } itr_expected;
 itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x, int threads);
 void itr_frozen_free(itr_frozen *f);
@@ -46,11 +55,13 @@ itr_compute itr_frozen_compute(const itr_frozen *f);
 const char *itr_frozen_kernel(const itr_frozen *f);      /* "avx512-vnni", "avx2", ...: what runs here */
 
 /* c (m, n) = after(a (m, k) w^T). `after` may be NULL. c may not overlap a. */
-void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc, int threads);
+void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc,
+                        int threads);
 
-/* The same with a left operand that is made as it is needed (a convolution's patches): fill writes rows row .. row+rows-1, k numbers each, one behind the other.
- * Called from several threads, for blocks that stay in cache. */
+/* The same with a left operand that is made as it is needed (a convolution's patches): fill writes rows row .. row+rows-1, k numbers each,
+ * one behind the other. Called from several threads, for blocks that stay in cache. */
 typedef void itr_rows_fill(const void *ctx, int64_t row, int64_t rows, float *dst);
-void itr_frozen_product_from(const itr_frozen *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after, float *c, int64_t ldc, int threads);
+void itr_frozen_product_from(const itr_frozen *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after, float *c,
+                             int64_t ldc, int threads);
 
 #endif

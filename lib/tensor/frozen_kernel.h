@@ -1,7 +1,7 @@
 /* frozen_kernel.h - inside of frozen.h: integer micro-kernels and what follows a tile.
  *
- * Panels are those of gemm_kernel.h, of 32-bit words whatever they hold: a float, two bfloat16, four 8-bit or two 16-bit integers that lie behind each other along k. Left words are
- * activations (unsigned), right words weights (signed).
+ * Panels are those of gemm_kernel.h, of 32-bit words whatever they hold: a float, two bfloat16, four 8-bit or two 16-bit integers that lie
+ * behind each other along k. Left words are activations (unsigned), right words weights (signed).
  */
 #ifndef ITR_TENSOR_FROZEN_KERNEL_H
 #define ITR_TENSOR_FROZEN_KERNEL_H
@@ -10,7 +10,8 @@
 #include "tensor/gemm_kernel.h"
 #include "tensor/rowwise.h"
 
-/* What all tiles of a convolution have in common (conv_int8.c). Output r of a group reads, for u < nh, `words` words from a + r * pixel + u * line (bytes, on any boundary). */
+/* What all tiles of a convolution have in common (conv_int8.c). Output r of a group reads, for u < nh, `words` words from a + r * pixel + u
+ * * line (bytes, on any boundary). */
 typedef struct itr_int8_band {
 	int nh;
 	int64_t words, line, pixel;
@@ -33,9 +34,12 @@ typedef struct itr_int8_isa {
 	/* c[i * ldc + j] (+)= sum over k words, for i < rows <= mr and all j < nr, exactly. Panels 64-byte aligned. */
 	void (*tile)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume);
 	itr_row_range (*quantise)(const float *x, int64_t n, bool wide, void *q);      /* as itr_rowwise's; NULL: that one */
-	void (*tile_ahead)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const void *ahead, int64_t step);     /* as itr_gemm_isa's, or NULL */
-	/* Convolution: both groups (g[1].rows 0: the first only) by `cols` columns from j0 on; panel: nh * words rows of nr. Either y is written and the result is true, or the sums are left in
-	 * s (mr, nr), the second group's from row mr / 2 on, for itr_rowwise's `after`. */
+	/* as itr_gemm_isa's, or NULL */
+	void (*tile_ahead)(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume,
+	                   const void *ahead, int64_t step);
+	/* Convolution: both groups (g[1].rows 0: the first only) by `cols` columns from j0 on; panel: nh * words rows of nr. Either y is
+	 * written and the result is true, or the sums are left in s (mr, nr), the second group's from row mr / 2 on, for itr_rowwise's
+	 * `after`. */
 	bool (*direct)(const itr_int8_band *q, const itr_int8_group g[2], const uint32_t *panel, int64_t j0, int cols, int32_t *s);
 	/* As itr_rowwise's; NULL: that one. */
 	void (*extremes)(const float *x, int64_t n, itr_extremes *e);
@@ -58,12 +62,14 @@ typedef struct itr_frozen_int8 {
 } itr_frozen_int8;
 itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f);
 
-/* q: a row of weights w (k), rounded to the nearest w / scale. Rounds the other way those that lie nearest to the middle, until what rounding did to the row's sum is nothing (half a step at
- * most); returns what is added to the sum of q. Why: errors of rounding are noise to inputs of either sign, but inputs behind a ReLU are positive and a background is one colour, and what
- * such inputs share is multiplied by the sum of the errors. EfficientNet-Lite0 on pictures with white around them: least cosine to fp32 .957 without. */
+/* q: a row of weights w (k), rounded to the nearest w / scale. Rounds the other way those that lie nearest to the middle, until what
+ * rounding did to the row's sum is nothing (half a step at most); returns what is added to the sum of q. Why: errors of rounding are noise
+ * to inputs of either sign, but inputs behind a ReLU are positive and a background is one colour, and what such inputs share is multiplied
+ * by the sum of the errors. EfficientNet-Lite0 on pictures with white around them: least cosine to fp32 .957 without. */
 int32_t itr_int8_even_out(const float *w, int64_t k, float scale, bool wide, void *q);
 
-/* The packed weights themselves, panels of itr_gemm_isa_get()->nr columns, for kernels that bring a left operand of their own. fp32 only. */
+/* The packed weights themselves, panels of itr_gemm_isa_get()->nr columns, for kernels that bring a left operand of their own. fp32 only.
+ */
 const float *itr_frozen_panels(const itr_frozen *f);
 
 #endif

@@ -12,7 +12,8 @@
 #include "tensor/dtype.h"
 #include "tensor/gemm_kernel.h"
 
-/* Cache blocking. None of these numbers can change a result: cutting K continues the same chain from memory, and the rest is only order of work. */
+/* Cache blocking. None of these numbers can change a result: cutting K continues the same chain from memory, and the rest is only order of
+ * work. */
 enum {
 	K_BLOCK = 256,               /* a right panel of 32 x 256 (32 KB) and a left one (14 KB) fit the first-level cache */
 	K_CHUNK = 4096,              /* beyond, the product is done in several passes over C */
@@ -64,7 +65,8 @@ const itr_gemm_isa *itr_gemm_isa_get(void)
 	return &plain;
 }
 
-/* bfloat16 where the processor lacks the instruction: round while packing, then the fp32 kernel (products of bfloat16 are exact in fp32). */
+/* bfloat16 where the processor lacks the instruction: round while packing, then the fp32 kernel (products of bfloat16 are exact in fp32).
+ */
 static void pack_rounded(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k)
 {
 	itr_gemm_isa_get()->pack(dst, w, src, row_stride, k_stride, rows, k);
@@ -128,15 +130,15 @@ static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 /* Words of a panel's row for k elements. */
 static int64_t words(const itr_gemm_isa *g, int64_t k) { return div_up(k, g->k_unit); }
 
-/* Panels of rows r0 .. r0+n-1 and of kb words from word k0 on, one behind the other. Where rows lie next to each other in memory (a transposed operand) all
- * panels advance together, so that a line of memory that is fetched is used up. */
+/* Panels of rows r0 .. r0+n-1 and of kb words from word k0 on, one behind the other. Where rows lie next to each other in memory (a
+ * transposed operand) all panels advance together, so that a line of memory that is fetched is used up. */
 static void pack_panels(const itr_gemm_isa *g, const struct operand *x, int64_t r0, int64_t n, int64_t k0, int64_t kb, int w, float *dst)
 {
 	int64_t u = g->k_unit, step = x->ks == 1 ? kb : 64;
 	for (int64_t kk = 0; kk < kb; kk += step)
 		for (int64_t r = 0; r < n; r += w)
-			g->pack(dst + r * kb + kk * w, w, x->p + (r0 + r) * x->rs + (k0 + kk) * u * x->ks, x->rs, x->ks, (int)ITR_MIN((int64_t)w, n - r),
-			        ITR_MIN(ITR_MIN(step, kb - kk) * u, x->k - (k0 + kk) * u));
+			g->pack(dst + r * kb + kk * w, w, x->p + (r0 + r) * x->rs + (k0 + kk) * u * x->ks, x->rs, x->ks,
+			        (int)ITR_MIN((int64_t)w, n - r), ITR_MIN(ITR_MIN(step, kb - kk) * u, x->k - (k0 + kk) * u));
 }
 
 struct packing {
@@ -155,13 +157,15 @@ static void pack_piece(void *ctx, int64_t i, int worker)
 	pack_panels(q->g, &q->x, q->r0 + r, ITR_MIN(q->group * q->w, q->n - r), q->k0, q->kb, q->w, q->dst + r * q->kb);
 }
 
-static void pack_shared(const itr_gemm_isa *g, const struct operand *x, int64_t r0, int64_t n, int64_t k0, int64_t kb, int w, float *dst, int threads)
+static void pack_shared(const itr_gemm_isa *g, const struct operand *x, int64_t r0, int64_t n, int64_t k0, int64_t kb, int w, float *dst,
+                        int threads)
 {
 	struct packing q = { g, *x, r0, n, k0, kb, 8, w, dst };
 	itr_parallel_for(n * kb < 1 << 16 ? 1 : threads, div_up(n, 8 * w), pack_piece, &q);
 }
 
-/* --- the work: one operand is packed once and shared, the other is packed in passing, a few panels at a time, by whoever multiplies them ---- */
+/* --- the work: one operand is packed once and shared, the other is packed in passing, a few panels at a time, by whoever multiplies them
+ * ---- */
 
 /* Packed panels of an operand: panel p of width w starts at p * w * k. */
 struct panels {
@@ -185,7 +189,8 @@ struct work {
 };
 
 /* One micro-tile. C itself holds the chain between blocks of K; ragged or strided places go through a buffer. */
-static void micro_tile(const struct work *q, const float *ap, const float *bp, int64_t kb, int64_t i, int64_t j, int rows, int cols, bool resume)
+static void micro_tile(const struct work *q, const float *ap, const float *bp, int64_t kb, int64_t i, int64_t j, int rows, int cols,
+                       bool resume)
 {
 	const itr_gemm_isa *g = q->g;
 	float s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64)));
@@ -247,8 +252,10 @@ static void work_run(struct work *q, int threads)
 	itr_scratch_give(q->scratch);
 }
 
-/* C = x . y^T where the chains may be cut (alpha 1, beta 0) or k <= K_CHUNK words. right: y packed already, its rows n0 .. (n0 a multiple of nr); else NULL. */
-static void multiply(const itr_gemm_isa *g, const struct operand *x, const struct operand *y, const float *right, int64_t n0, const struct output *c, int threads)
+/* C = x . y^T where the chains may be cut (alpha 1, beta 0) or k <= K_CHUNK words. right: y packed already, its rows n0 .. (n0 a multiple
+ * of nr); else NULL. */
+static void multiply(const itr_gemm_isa *g, const struct operand *x, const struct operand *y, const float *right, int64_t n0,
+                     const struct output *c, int threads)
 {
 	int64_t k = words(g, x->k);
 	bool stream_right = x->rows <= y->rows;
@@ -262,8 +269,16 @@ static void multiply(const itr_gemm_isa *g, const struct operand *x, const struc
 		float *panels = pack ? itr_scratch_take((size_t)(step * kb) * sizeof *panels) : NULL;
 		for (int64_t c0 = 0; c0 < shared->rows; c0 += step) {
 			struct work q = {
-				.g = g, .stream_right = stream_right, .c0 = c0, .cn = ITR_MIN(step, shared->rows - c0), .stream = *stream, .sn = stream->rows,
-				.k0 = k0, .k = kb, .resume = k0 > 0, .c = *c,
+				.g = g,
+				.stream_right = stream_right,
+				.c0 = c0,
+				.cn = ITR_MIN(step, shared->rows - c0),
+				.stream = *stream,
+				.sn = stream->rows,
+				.k0 = k0,
+				.k = kb,
+				.resume = k0 > 0,
+				.c = *c,
 			};
 			q.shared = pack ? (struct panels){ panels, kb, 0 } : (struct panels){ right + n0 * k, k, k0 };
 			if (right && stream_right) {
@@ -299,8 +314,8 @@ void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
               const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, int threads)
 {
 	if (m < 0 || n < 0 || k < 0 || ldc < n || lda < (trans_a ? m : k) || ldb < (trans_b ? k : n))
-		ITR_BUG("itr_gemm: impossible shape m %lld n %lld k %lld lda %lld ldb %lld ldc %lld", (long long)m, (long long)n, (long long)k,
-		        (long long)lda, (long long)ldb, (long long)ldc);
+		ITR_BUG("itr_gemm: impossible shape m %lld n %lld k %lld lda %lld ldb %lld ldc %lld", (long long)m, (long long)n,
+		        (long long)k, (long long)lda, (long long)ldb, (long long)ldc);
 	if (m == 0 || n == 0)
 		return;
 	threads = itr_threads_resolve(threads);
@@ -363,7 +378,8 @@ int64_t itr_packed_dim(const itr_packed *b) { return b->k; }
 static void leading_columns(const struct operand *x, const itr_packed *b, int64_t n0, int64_t lead, const struct output *c)
 {
 	const itr_gemm_isa *g = b->g;
-	float s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64))), *ap = itr_scratch_take((size_t)(g->mr * b->k) * sizeof *ap);
+	float s[ITR_GEMM_MAX_MR * ITR_GEMM_MAX_NR] __attribute__((aligned(64))),
+		*ap = itr_scratch_take((size_t)(g->mr * b->k) * sizeof *ap);
 	for (int64_t i = 0; i < x->rows; i += g->mr) {
 		int rows = (int)ITR_MIN((int64_t)g->mr, x->rows - i);
 		g->pack(ap, g->mr, x->p + i * x->rs, x->rs, 1, rows, b->k);
@@ -373,13 +389,15 @@ static void leading_columns(const struct operand *x, const itr_packed *b, int64_
 	itr_scratch_give(ap);
 }
 
-void itr_gemm_packed(int64_t m, const float *a, int64_t lda, const itr_packed *b, int64_t n0, int64_t n1, float *c, int64_t ldc, int threads)
+void itr_gemm_packed(int64_t m, const float *a, int64_t lda, const itr_packed *b, int64_t n0, int64_t n1, float *c, int64_t ldc,
+                     int threads)
 {
 	const itr_gemm_isa *g = b->g;
 	struct operand x = { a, lda, 1, m, b->k };
 	struct output out = { c, ldc, 1, 1.0f, 0.0f };
 	if (n0 < 0 || n1 > b->n || n0 > n1 || ldc < n1 - n0 || lda < b->k)
-		ITR_BUG("itr_gemm_packed: columns %lld..%lld of %lld, lda %lld, ldc %lld", (long long)n0, (long long)n1, (long long)b->n, (long long)lda, (long long)ldc);
+		ITR_BUG("itr_gemm_packed: columns %lld..%lld of %lld, lda %lld, ldc %lld", (long long)n0, (long long)n1, (long long)b->n,
+		        (long long)lda, (long long)ldc);
 	if (m <= 0 || n0 == n1)
 		return;
 	threads = itr_threads_resolve(threads);

@@ -6,7 +6,8 @@
 
 enum { MR = 6, NR = 16 };
 
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c,
+                                                            int64_t ldc, bool resume)
 {
 	__m256 s[MR][2];
 #pragma GCC unroll 6

@@ -1,5 +1,5 @@
-/* AVX-512 micro-kernel: 14 x 32 sums in 28 of the 32 registers, two loads of B and fourteen broadcasts of A for 28 fused multiply-adds, so that
- * neither the two load ports nor the FMA latency (4 cycles x 2 units) limits it. */
+/* AVX-512 micro-kernel: 14 x 32 sums in 28 of the 32 registers, two loads of B and fourteen broadcasts of A for 28 fused multiply-adds, so
+ * that neither the two load ports nor the FMA latency (4 cycles x 2 units) limits it. */
 #include "tensor/gemm_kernel.h"
 
 #if defined(__x86_64__)
@@ -8,7 +8,8 @@
 enum { MR = 14, NR = 32 };
 
 /* `rows` is a constant wherever this is inlined: the loops over i unroll and the sums live in registers. */
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const char *ahead, int64_t step)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c,
+                                                            int64_t ldc, bool resume, const char *ahead, int64_t step)
 {
 	__m512 s[MR][2];
 #pragma GCC unroll 14
@@ -45,7 +46,8 @@ static void tile(int rows, int64_t k, const float *ap, const float *bp, float *c
 	}
 }
 
-static void tile_ahead(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead, int64_t step)
+static void tile_ahead(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead,
+                       int64_t step)
 {
 	switch (rows) {
 #define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume, ahead, step); break;
@@ -64,7 +66,8 @@ static void pack16(float *dst, int w, int keep, const float *src, int64_t stride
 		__m512 v[16];
 		for (int r = 0; r < 16; r++) {
 			v[r] = r < rows ? _mm512_maskz_loadu_ps(in, src + r * stride + kk) : _mm512_setzero_ps();
-			_mm_prefetch((const char *)(src + (r + w) * stride + kk), _MM_HINT_T1);       /* the next panel's rows: too many streams for the hardware's eye */
+			/* the next panel's rows: too many streams for the hardware's eye */
+			_mm_prefetch((const char *)(src + (r + w) * stride + kk), _MM_HINT_T1);
 		}
 		itr_transpose16(v);
 		if (n == 16) {
@@ -94,7 +97,8 @@ static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_
 		return;
 	}
 	for (int r = 0; r < w; r += 16)
-		pack16(dst + r, w, w - r < 16 ? w - r : 16, src + ITR_MIN(r, rows) * row_stride, row_stride, rows - r < 16 ? rows - r : 16, k);
+		pack16(dst + r, w, w - r < 16 ? w - r : 16, src + ITR_MIN(r, rows) * row_stride, row_stride, rows - r < 16 ? rows - r : 16,
+		       k);
 }
 
 const itr_gemm_isa itr_gemm_avx512 = { "avx512", MR, NR, tile, pack, 1, tile_ahead };

@@ -1,5 +1,6 @@
-/* AVX512-BF16 micro-kernel: the shape of gemm_avx512.c with pairs of bfloat16 along k in place of floats. VDPBF16PS adds two products to a float sum; both operands
- * were rounded to nearest even when they were packed. Denormals count as zero: that is the instruction's definition. */
+/* AVX512-BF16 micro-kernel: the shape of gemm_avx512.c with pairs of bfloat16 along k in place of floats. VDPBF16PS adds two products to a
+ * float sum; both operands were rounded to nearest even when they were packed. Denormals count as zero: that is the instruction's
+ * definition. */
 #include "tensor/bf16_kernel.h"
 
 #if defined(__x86_64__)
@@ -10,7 +11,8 @@ enum { MR = 14, NR = 32 };
 static inline __m512bh as_pairs(__m512i v) { return (__m512bh)v; }
 
 /* k counts pairs; panels are read as 32-bit words. */
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const char *ahead, int64_t step)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c,
+                                                            int64_t ldc, bool resume, const char *ahead, int64_t step)
 {
 	__m512 s[MR][2];
 #pragma GCC unroll 14
@@ -47,7 +49,8 @@ static void tile(int rows, int64_t k, const float *ap, const float *bp, float *c
 	}
 }
 
-static void tile_ahead(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead, int64_t step)
+static void tile_ahead(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead,
+                       int64_t step)
 {
 	switch (rows) {
 #define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume, ahead, step); break;
@@ -59,11 +62,13 @@ static void tile_ahead(int rows, int64_t k, const float *ap, const float *bp, fl
 /* Sixteen floats of two neighbouring k -> sixteen words (low half: even k). */
 static inline __m512i pair(__m512 even, __m512 odd)
 {
-	const __m512i zip = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+	const __m512i zip = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19,
+	                                     3, 18, 2, 17, 1, 16, 0);
 	return _mm512_permutexvar_epi16(zip, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
 }
 
-/* Neighbouring rows are neighbours in memory (a transposed operand): two rows of k at a time, those of the next panel on their way meanwhile. */
+/* Neighbouring rows are neighbours in memory (a transposed operand): two rows of k at a time, those of the next panel on their way
+ * meanwhile. */
 static void pack_across(uint32_t *dst, int w, const float *src, int64_t k_stride, int rows, int64_t k)
 {
 	for (int64_t kk = 0; kk < k; kk += 2, dst += w)
@@ -73,7 +78,9 @@ static void pack_across(uint32_t *dst, int w, const float *src, int64_t k_stride
 			const float *even = src + kk * k_stride + r, *odd = even + k_stride;
 			_mm_prefetch((const char *)(even + w), _MM_HINT_T0);
 			_mm_prefetch((const char *)(odd + w), _MM_HINT_T0);
-			_mm512_mask_storeu_epi32(dst + r, out, pair(_mm512_maskz_loadu_ps(in, even), kk + 1 < k ? _mm512_maskz_loadu_ps(in, odd) : _mm512_setzero_ps()));
+			_mm512_mask_storeu_epi32(
+				dst + r, out,
+				pair(_mm512_maskz_loadu_ps(in, even), kk + 1 < k ? _mm512_maskz_loadu_ps(in, odd) : _mm512_setzero_ps()));
 		}
 }
 
@@ -82,7 +89,8 @@ static inline __m512i row_words(const float *src, int64_t left)
 {
 	if (left >= 32)
 		return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(src + 16), _mm512_loadu_ps(src));
-	const __mmask16 lo = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1), hi = left <= 16 ? 0 : (__mmask16)((1u << (left - 16)) - 1);
+	const __mmask16 lo = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1),
+			hi = left <= 16 ? 0 : (__mmask16)((1u << (left - 16)) - 1);
 	return (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(hi, src + (hi ? 16 : 0)), _mm512_maskz_loadu_ps(lo, src));
 }
 
@@ -96,7 +104,8 @@ static void pack16(uint32_t *dst, int w, int keep, const float *src, int64_t row
 		for (int r = 0; r < 16; r++) {
 			const float *row = src + r * row_stride + kk;
 			v[r] = r < rows ? _mm512_castsi512_ps(row_words(row, k - kk)) : _mm512_setzero_ps();
-			_mm_prefetch((const char *)(row + w * row_stride), _MM_HINT_T1);               /* the next panel's rows: too many streams for the hardware's eye */
+			/* the next panel's rows: too many streams for the hardware's eye */
+			_mm_prefetch((const char *)(row + w * row_stride), _MM_HINT_T1);
 			_mm_prefetch((const char *)(row + w * row_stride + 16), _MM_HINT_T1);
 		}
 		itr_transpose16(v);
@@ -118,7 +127,8 @@ static void pack16(uint32_t *dst, int w, int keep, const float *src, int64_t row
 static void pack_along(uint32_t *dst, int w, const float *src, int64_t row_stride, int rows, int64_t k)
 {
 	for (int r = 0; r < w; r += 16)
-		pack16(dst + r, w, w - r < 16 ? w - r : 16, src + ITR_MIN(r, rows) * row_stride, row_stride, rows - r < 16 ? rows - r : 16, k);
+		pack16(dst + r, w, w - r < 16 ? w - r : 16, src + ITR_MIN(r, rows) * row_stride, row_stride, rows - r < 16 ? rows - r : 16,
+		       k);
 }
 
 static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k)
@@ -132,7 +142,7 @@ static void pack(float *dst, int w, const float *src, int64_t row_stride, int64_
 #define ISA { "avx512-bf16", MR, NR, tile, pack, 2, tile_ahead }
 const itr_gemm_isa itr_gemm_avx512bf16 = ISA;
 
-/* --- from bfloat16 in memory ----------------------------------------------------------------------------------------------------------- */
+/* --- from bfloat16 in memory ---------------------------------------------------------------------------------------------------------- */
 
 static void along16(uint32_t *dst, int w, int keep, const uint16_t *const *rows, int n, int64_t k)
 {
@@ -159,19 +169,24 @@ static void along(float *dst, int w, const uint16_t *const *rows, int n, int64_t
 }
 
 /* Sixteen numbers each of two rows -> sixteen pairs. */
-static inline __m512i pairs(__m256i even, __m256i odd) { return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16)); }
+static inline __m512i pairs(__m256i even, __m256i odd)
+{
+	return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+}
 
 static void across(float *dst, int w, const uint16_t *const *rows, int64_t from, int cols, int64_t k)
 {
 	static const uint16_t zeros[NR];
-	const __mmask16 low = (__mmask16)((1u << ITR_MIN(cols, 16)) - 1), high = (__mmask16)((1u << ITR_MAX(cols - 16, 0)) - 1), out = (__mmask16)((1u << ITR_MIN(w, 16)) - 1);
+	const __mmask16 low = (__mmask16)((1u << ITR_MIN(cols, 16)) - 1), high = (__mmask16)((1u << ITR_MAX(cols - 16, 0)) - 1),
+			out = (__mmask16)((1u << ITR_MIN(w, 16)) - 1);
 	for (int64_t kk = 0; kk < k; kk += 2, dst += w) {
 		const uint16_t *even = rows[kk] + from, *odd = kk + 1 < k ? rows[kk + 1] + from : zeros;
 		_mm512_mask_storeu_epi32(dst, out, pairs(_mm256_maskz_loadu_epi16(low, even), _mm256_maskz_loadu_epi16(low, odd)));
 		if (w > 16) {
 			_mm_prefetch((const char *)(even + NR), _MM_HINT_T0);            /* the next panel's */
 			_mm_prefetch((const char *)(odd + NR), _MM_HINT_T0);
-			_mm512_storeu_si512(dst + 16, pairs(_mm256_maskz_loadu_epi16(high, even + 16), _mm256_maskz_loadu_epi16(high, odd + 16)));
+			_mm512_storeu_si512(dst + 16,
+			                    pairs(_mm256_maskz_loadu_epi16(high, even + 16), _mm256_maskz_loadu_epi16(high, odd + 16)));
 		}
 	}
 }
@@ -183,8 +198,10 @@ static void put(const float *s, int64_t lds, uint16_t *const *to, int64_t at, in
 		__m512 low = _mm512_loadu_ps(s + r * lds), high = _mm512_loadu_ps(s + r * lds + 16);
 		if (add) {
 			const __m512i old = _mm512_maskz_loadu_epi16(keep, to[r] + at);
-			low = _mm512_add_ps(low, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(old)), 16)));
-			high = _mm512_add_ps(high, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(old, 1)), 16)));
+			low = _mm512_add_ps(low,
+			                    _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(old)), 16)));
+			high = _mm512_add_ps(
+				high, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(old, 1)), 16)));
 		}
 		_mm512_mask_storeu_epi16(to[r] + at, keep, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 	}

@@ -1,8 +1,8 @@
 /* gemm_kernel.h - inside of the product, for code that fuses something with it (top-k over a gallery): panels and the micro-kernel.
  *
- * A "panel" holds w rows of an operand, k-major: panel[k * w + r], rows beyond the end zero. w is `mr` for the left operand (queries) and `nr` for the
- * right one (gallery, weights). `tile` multiplies a left panel by a right panel and leaves rows x nr sums, each ONE chain of fused multiply-adds over k;
- * continuing a chain from memory is exact, so cutting K changes nothing.
+ * A "panel" holds w rows of an operand, k-major: panel[k * w + r], rows beyond the end zero. w is `mr` for the left operand (queries) and
+ *`nr` for the right one (gallery, weights). `tile` multiplies a left panel by a right panel and leaves rows x nr sums, each ONE chain of
+ *fused multiply-adds over k; continuing a chain from memory is exact, so cutting K changes nothing.
  *
  *	const itr_gemm_isa *g = itr_gemm_isa_get();
  *	g->pack(ap, g->mr, queries + i * ld, ld, 1, rows, dim);               // rows <= mr
@@ -18,13 +18,18 @@ enum { ITR_GEMM_MAX_MR = 16, ITR_GEMM_MAX_NR = 64 };
 typedef struct itr_gemm_isa {
 	const char *name;
 	int mr, nr;
-	/* c[i * ldc + j] for i < rows <= mr and ALL j < nr: the chain over k from 0, or from what c holds when `resume`. Panels 64-byte aligned, c any. */
+	/* c[i * ldc + j] for i < rows <= mr and ALL j < nr: the chain over k from 0, or from what c holds when `resume`. Panels 64-byte
+	 * aligned, c any. */
 	void (*tile)(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume);
-	/* dst[kk * w + r] = src[r * row_stride + kk * k_stride] for r < rows <= w, zeros up to w. One of the strides is 1. w is mr or nr. */
+	/* dst[kk * w + r] = src[r * row_stride + kk * k_stride] for r < rows <= w, zeros up to w. One of the strides is 1. w is mr or nr.
+	 */
 	void (*pack)(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k);
-	int k_unit;             /* how many k one 4-byte word of a panel holds: 1, or 2 for bfloat16 pairs. `tile` counts k in words, `pack` in elements */
-	/* As tile, and at each k asks for the line at `ahead`, which goes on by `step` bytes: memory is read for the next tile while this one computes. Or NULL. */
-	void (*tile_ahead)(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead, int64_t step);
+	/* how many k one 4-byte word of a panel holds: 1, or 2 for bfloat16 pairs. `tile` counts k in words, `pack` in elements */
+	int k_unit;
+	/* As tile, and at each k asks for the line at `ahead`, which goes on by `step` bytes: memory is read for the next tile while this
+	 * one computes. Or NULL. */
+	void (*tile_ahead)(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead,
+	                   int64_t step);
 } itr_gemm_isa;
 
 /* The best this processor has (ITR_CPU lowers it). */

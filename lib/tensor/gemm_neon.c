@@ -6,7 +6,8 @@
 
 enum { MR = 8, NR = 12 };
 
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c,
+                                                            int64_t ldc, bool resume)
 {
 	float32x4_t s[MR][3];
 #pragma GCC unroll 8

@@ -1,4 +1,5 @@
-/* AVX2 integer micro-kernel: 6 x 16 sums of pairs of 16-bit integers. VPMADDUBSW would take bytes but saturates (255 * 127 * 2 > 32767), so both sides are widened when they are packed. */
+/* AVX2 integer micro-kernel: 6 x 16 sums of pairs of 16-bit integers. VPMADDUBSW would take bytes but saturates (255 * 127 * 2 > 32767), so
+ * both sides are widened when they are packed. */
 #include "tensor/frozen_kernel.h"
 
 #if defined(__x86_64__)
@@ -7,7 +8,8 @@
 
 enum { MR = 6, NR = 16 };
 
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c,
+                                                            int64_t ldc, bool resume)
 {
 	__m256i s[MR][2];
 #pragma GCC unroll 6
@@ -40,7 +42,8 @@ static void tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, in
 	}
 }
 
-static inline __attribute__((always_inline)) void groups(const int rows, const itr_int8_band *q, const char *a0, const char *a1, const uint32_t *bp, int32_t *out)
+static inline __attribute__((always_inline)) void groups(const int rows, const itr_int8_band *q, const char *a0, const char *a1,
+                                                         const uint32_t *bp, int32_t *out)
 {
 	__m256i s[MR][2];
 #pragma GCC unroll 6

@@ -1,5 +1,5 @@
-/* AVX512-VNNI micro-kernel: the shape of gemm_avx512.c with four bytes along k in place of a float. VPDPBUSD adds four products of an unsigned and a signed byte to a 32-bit
- * sum without saturation. */
+/* AVX512-VNNI micro-kernel: the shape of gemm_avx512.c with four bytes along k in place of a float. VPDPBUSD adds four products of an
+ * unsigned and a signed byte to a 32-bit sum without saturation. */
 #include "tensor/frozen_kernel.h"
 
 #if defined(__x86_64__)
@@ -8,7 +8,8 @@
 
 enum { MR = 14, NR = 32 };
 
-static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const char *ahead, int64_t step)
+static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c,
+                                                            int64_t ldc, bool resume, const char *ahead, int64_t step)
 {
 	__m512i s[MR][2];
 #pragma GCC unroll 14
@@ -45,7 +46,8 @@ static void tile(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, in
 	}
 }
 
-static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const void *ahead, int64_t step)
+static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *bp, int32_t *c, int64_t ldc, bool resume, const void *ahead,
+                       int64_t step)
 {
 	switch (rows) {
 #define ROWS(n) case n: tile_rows(n, k, ap, bp, c, ldc, resume, ahead, step); break;
@@ -56,7 +58,7 @@ static void tile_ahead(int rows, int64_t k, const uint32_t *ap, const uint32_t *
 
 static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
 
-/* --- convolution -------------------------------------------------------------------------------------------------------------------------- */
+/* --- convolution ---------------------------------------------------------------------------------------------------------------------- */
 
 /* One word of the left operand in all lanes. Written out because of the addresses, as in conv_direct_avx512.c. */
 #define SPREAD(v, p, index, scale, at) __asm__("vpbroadcastd %c3(%1,%2," #scale "), %0" : "=v"(v) : "r"(p), "r"(index), "i"((at) * 4))
@@ -84,10 +86,13 @@ static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)
 	} while (0)
 
 /* As rowwise.inc's after_block, operation by operation, on sums that are still in registers; m: which of the columns there are. */
-static inline __attribute__((always_inline)) __m512 number(__m512i s, __m512i zero, __m512 scale, const itr_int8_columns *w, const float *bias, int64_t j, __mmask16 m)
+static inline __attribute__((always_inline)) __m512 number(__m512i s, __m512i zero, __m512 scale, const itr_int8_columns *w,
+                                                           const float *bias, int64_t j, __mmask16 m)
 {
-	const __m512i d = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, _mm512_loadu_si512(w->sum + j)));        /* these two have whole panels */
-	return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d), _mm512_mul_ps(scale, _mm512_loadu_ps(w->scale + j))), _mm512_maskz_loadu_ps(m, bias + j));
+	/* these two have whole panels */
+	const __m512i d = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, _mm512_loadu_si512(w->sum + j)));
+	return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d), _mm512_mul_ps(scale, _mm512_loadu_ps(w->scale + j))),
+	                     _mm512_maskz_loadu_ps(m, bias + j));
 }
 
 static inline __attribute__((always_inline)) __m512 activated(const itr_activation a, __m512 v)
@@ -98,16 +103,20 @@ static inline __attribute__((always_inline)) __m512 activated(const itr_activati
 	if (a == ITR_ACT_RELU6)
 		return _mm512_min_ps(six, _mm512_max_ps(zero, v));
 	if (a == ITR_ACT_HARDSWISH)
-		return _mm512_mul_ps(v, _mm512_mul_ps(_mm512_min_ps(six, _mm512_max_ps(zero, _mm512_add_ps(v, _mm512_set1_ps(3)))), _mm512_set1_ps(1.0f / 6.0f)));
+		return _mm512_mul_ps(v, _mm512_mul_ps(_mm512_min_ps(six, _mm512_max_ps(zero, _mm512_add_ps(v, _mm512_set1_ps(3)))),
+		                                      _mm512_set1_ps(1.0f / 6.0f)));
 	return v;
 }
 
-static inline __attribute__((always_inline)) void put(const itr_int8_band *q, const itr_activation act, const bool residual, const itr_int8_group *g, int i, int64_t j, __mmask16 m0, __mmask16 m1, __m512i s0, __m512i s1)
+static inline __attribute__((always_inline)) void put(const itr_int8_band *q, const itr_activation act, const bool residual,
+                                                      const itr_int8_group *g, int i, int64_t j, __mmask16 m0, __mmask16 m1, __m512i s0,
+                                                      __m512i s1)
 {
 	const __m512i zero = _mm512_set1_epi32(g->range[i].zero);
 	const __m512 scale = _mm512_set1_ps(g->range[i].scale);
 	float *y = q->y + (g->at + i) * q->ldy + j;
-	__m512 v0 = number(s0, zero, scale, &q->columns, q->after.bias, j, m0), v1 = number(s1, zero, scale, &q->columns, q->after.bias, j + 16, m1);
+	__m512 v0 = number(s0, zero, scale, &q->columns, q->after.bias, j, m0),
+	       v1 = number(s1, zero, scale, &q->columns, q->after.bias, j + 16, m1);
 	if (residual) {
 		const float *r = q->after.residual + (g->at + i) * q->after.ld_residual + j;
 		v0 = _mm512_add_ps(v0, _mm512_maskz_loadu_ps(m0, r));
@@ -120,7 +129,8 @@ static inline __attribute__((always_inline)) void put(const itr_int8_band *q, co
 /* act LEFT: the sums are left in out. */
 enum { LEFT = -1 };
 
-static inline __attribute__((always_inline)) void groups(const bool two, const int act, const bool residual, const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0, int cols, int32_t *out)
+static inline __attribute__((always_inline)) void groups(const bool two, const int act, const bool residual, const itr_int8_band *q,
+                                                         const itr_int8_group *g, const uint32_t *bp, int64_t j0, int cols, int32_t *out)
 {
 	const __mmask16 m0 = first(cols), m1 = cols > 16 ? first(cols - 16) : 0;
 	const int64_t d1 = q->pixel, d3 = d1 * 3, d5 = d1 * 5;
@@ -151,11 +161,21 @@ static inline __attribute__((always_inline)) void groups(const bool two, const i
 	}
 }
 
-static __attribute__((noinline)) void left_two(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(true, LEFT, false, q, g, bp, 0, NR, out); }
-static __attribute__((noinline)) void left_one(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out) { groups(false, LEFT, false, q, g, bp, 0, NR, out); }
+static __attribute__((noinline)) void left_two(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out)
+{
+	groups(true, LEFT, false, q, g, bp, 0, NR, out);
+}
+static __attribute__((noinline)) void left_one(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int32_t *out)
+{
+	groups(false, LEFT, false, q, g, bp, 0, NR, out);
+}
 
-#define WHOLE(name, act, residual) \
-	static __attribute__((noinline)) void name(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0, int cols) { groups(true, act, residual, q, g, bp, j0, cols, NULL); }
+#define WHOLE(name, act, residual)                                                                                                         \
+	static __attribute__((noinline)) void name(const itr_int8_band *q, const itr_int8_group *g, const uint32_t *bp, int64_t j0,        \
+	                                           int cols)                                                                               \
+	{                                                                                                                                  \
+		groups(true, act, residual, q, g, bp, j0, cols, NULL);                                                                     \
+	}
 WHOLE(none, ITR_ACT_NONE, false)
 WHOLE(none_residual, ITR_ACT_NONE, true)
 WHOLE(relu, ITR_ACT_RELU, false)
@@ -168,8 +188,13 @@ static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint
 	const itr_activation act = q->after.activation;
 	const bool two = g[1].rows > 0, residual = q->after.residual;
 	/* what networks are made of; the rest is rare */
-	void (*run)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t, int) = !two || !q->after.bias ? NULL : act == ITR_ACT_RELU ? residual ? relu_residual : relu
-		: act == ITR_ACT_NONE ? residual ? none_residual : none : act == ITR_ACT_RELU6 && !residual ? relu6 : act == ITR_ACT_HARDSWISH && !residual ? hardswish : NULL;
+	void (*run)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t, int) =
+		!two || !q->after.bias                  ? NULL
+		: act == ITR_ACT_RELU                   ? residual ? relu_residual : relu
+		: act == ITR_ACT_NONE                   ? residual ? none_residual : none
+		: act == ITR_ACT_RELU6 && !residual     ? relu6
+		: act == ITR_ACT_HARDSWISH && !residual ? hardswish
+							: NULL;
 	if (run)
 		run(q, g, panel, j0, cols);
 	else if (two)
@@ -179,12 +204,14 @@ static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint
 	return run;
 }
 
-/* --- 8 bits: as rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing saturates ----- */
+/* --- 8 bits: as rowwise.inc's, with the instructions that the compiler does not find: conversion rounds to nearest even, narrowing
+ * saturates ----- */
 
 static inline __attribute__((always_inline)) void extremes(const float *x, int64_t n, itr_extremes *e)
 {
 	const __m512 nothing = _mm512_setzero_ps();
-	__m512 lo[2] = { nothing, nothing }, hi[2] = { nothing, nothing }, odd[2] = { nothing, nothing };      /* odd: sums of 0 x, NaN once an x is not finite */
+	/* odd: sums of 0 x, NaN once an x is not finite */
+	__m512 lo[2] = { nothing, nothing }, hi[2] = { nothing, nothing }, odd[2] = { nothing, nothing };
 	int64_t j = 0;
 	for (; j + 32 <= n; j += 32)
 		for (int u = 0; u < 2; u++) {
@@ -220,7 +247,8 @@ static inline __attribute__((always_inline)) __m512i whole(__m512 x, __m512 by, 
 	return _mm512_add_epi32(_mm512_cvtps_epi32(v), zero);
 }
 
-static inline __attribute__((always_inline)) void round_to(const float *x, int64_t n, itr_row_range r, float inverse, const bool clamp, void *q)
+static inline __attribute__((always_inline)) void round_to(const float *x, int64_t n, itr_row_range r, float inverse, const bool clamp,
+                                                           void *q)
 {
 	const __m512 by = _mm512_set1_ps(inverse);
 	const __m512i zero = _mm512_set1_epi32(r.zero), order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -229,11 +257,14 @@ static inline __attribute__((always_inline)) void round_to(const float *x, int64
 		__m512i k[4];
 		for (int u = 0; u < 4; u++)
 			k[u] = whole(_mm512_loadu_ps(x + j + 16 * u), by, zero, clamp);
-		_mm512_storeu_si512((char *)q + j, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(_mm512_packus_epi32(k[0], k[1]), _mm512_packus_epi32(k[2], k[3]))));
+		_mm512_storeu_si512((char *)q + j, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(_mm512_packus_epi32(k[0], k[1]),
+		                                                                                       _mm512_packus_epi32(k[2], k[3]))));
 	}
 	for (; j < n; j += 16) {
 		const __mmask16 m = first(n - j);
-		_mm512_mask_cvtusepi32_storeu_epi8((char *)q + j, m, _mm512_max_epi32(whole(_mm512_maskz_loadu_ps(m, x + j), by, zero, clamp), _mm512_setzero_si512()));
+		_mm512_mask_cvtusepi32_storeu_epi8(
+			(char *)q + j, m,
+			_mm512_max_epi32(whole(_mm512_maskz_loadu_ps(m, x + j), by, zero, clamp), _mm512_setzero_si512()));
 	}
 }
 

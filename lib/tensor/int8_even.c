@@ -3,12 +3,14 @@
 
 #include "tensor/frozen_kernel.h"
 
-enum { UNIT = 1 << 16, BINS = 512 };       /* an error of 1 as an integer: sums of integers have no order; bins: of half an error each 1 / 512 */
+/* an error of 1 as an integer: sums of integers have no order; bins: of half an error each 1 / 512 */
+enum { UNIT = 1 << 16, BINS = 512 };
 
 /* What rounding took off a weight, in units; not above half of one. */
 static inline int32_t lost(float w, float inverse, int q) { return (int32_t)((w * inverse - (float)q) * (float)UNIT); }
 
-/* How near to the middle a weight lies that can be rounded the other way (1: upwards): 1 .. BINS - 1, or 0 where it cannot. Zeros stay zeros: they are padding, or were pruned. */
+/* How near to the middle a weight lies that can be rounded the other way (1: upwards): 1 .. BINS - 1, or 0 where it cannot. Zeros stay
+ * zeros: they are padding, or were pruned. */
 static inline int nearness(float w, float inverse, int q, int way)
 {
 	const int32_t e = lost(w, inverse, q) * way;
@@ -29,7 +31,8 @@ static inline __attribute__((always_inline)) int32_t even_out(const float *w, in
 	for (int64_t j = 0; j < k; j++)
 		count[nearness(w[j], inverse, wide ? words[j] : narrow[j], way)]++;
 	int bin = BINS;
-	int64_t left = flips;                                    /* of the last bin that takes part, the first `left` are taken; of those above it, all */
+	/* of the last bin that takes part, the first `left` are taken; of those above it, all */
+	int64_t left = flips;
 	while (--bin > 0 && left > count[bin])
 		left -= count[bin];
 	int32_t made = 0;

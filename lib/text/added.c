@@ -1,5 +1,6 @@
-/* Tokens that were added to a vocabulary, found in the text before anything else cuts it, as Hugging Face's AddedVocabulary: those that are not `normalized` in the text as it is, the others in
- * what normalisation leaves of the pieces between. The leftmost match counts, of those the longest. */
+/* Tokens that were added to a vocabulary, found in the text before anything else cuts it, as Hugging Face's AddedVocabulary: those that are
+ * not `normalized` in the text as it is, the others in what normalisation leaves of the pieces between. The leftmost match counts, of those
+ * the longest. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -23,9 +24,11 @@ int itr_added_put(itr_tokenizer *k, const char *content, int32_t id, itr_added_f
 	const size_t n = strlen(content);
 	int32_t have = itr_strtab_get(&k->tokens, content, n, itr_strhash(content, n));
 	if (have < 0 && id >= 0 && id != k->tokens.n)
-		return itr_err_set(err, "'%s': the added token '%.60s' has id %d, the next one free is %lld: gaps in the ids are not built", where, content, id, (long long)k->tokens.n);
+		return itr_err_set(err, "'%s': the added token '%.60s' has id %d, the next one free is %lld: gaps in the ids are not built",
+		                   where, content, id, (long long)k->tokens.n);
 	if (have >= 0 && id >= 0 && have != id)
-		return itr_err_set(err, "'%s': the added token '%.60s' has id %d, the vocabulary gives it %d: they do not belong together", where, content, id, have);
+		return itr_err_set(err, "'%s': the added token '%.60s' has id %d, the vocabulary gives it %d: they do not belong together",
+		                   where, content, id, have);
 	if (have < 0) {
 		have = (int32_t)k->tokens.n;
 		if (itr_tokenizer_add(k, content, n, where, 0, err) < 0)
@@ -191,12 +194,16 @@ void itr_added_encode(const itr_tokenizer *k, const char *s, size_t n, itr_ids *
 		rest(k, s, n, out);
 }
 
-/* --- from the files beside a vocabulary ------------------------------------------------------------------------------------------------------- */
+/* --- from the files beside a vocabulary ----------------------------------------------------------------------------------------------- */
 
 int itr_added_read(itr_tokenizer *k, const itr_json *one, int32_t id, const char *where, itr_err *err)
 {
-	static const struct { const char *key; itr_added_flags flag; } keys[] = {
-		{ "single_word", ITR_ADDED_SINGLE_WORD }, { "lstrip", ITR_ADDED_LSTRIP }, { "rstrip", ITR_ADDED_RSTRIP }, { "normalized", ITR_ADDED_NORMALIZED },
+	static const struct { const char *key; itr_added_flags flag;
+	} keys[] = {
+		{ "single_word", ITR_ADDED_SINGLE_WORD },
+		{ "lstrip", ITR_ADDED_LSTRIP },
+		{ "rstrip", ITR_ADDED_RSTRIP },
+		{ "normalized", ITR_ADDED_NORMALIZED },
 	};
 	const char *content = itr_json_str(itr_json_get(one, "content"), NULL);
 	int flags = 0;
@@ -206,7 +213,8 @@ int itr_added_read(itr_tokenizer *k, const itr_json *one, int32_t id, const char
 	for (int i = 0; i < ITR_LEN(keys); i++)
 		if (itr_json_bool(itr_json_get(one, keys[i].key), keys[i].flag == ITR_ADDED_NORMALIZED && !special))
 			flags |= keys[i].flag;
-	return *content ? itr_added_put(k, content, id, (itr_added_flags)flags, where, err) : 0;        /* the reference passes over an empty one */
+	/* the reference passes over an empty one */
+	return *content ? itr_added_put(k, content, id, (itr_added_flags)flags, where, err) : 0;
 }
 
 static int by_id(const void *a, const void *b)
@@ -238,7 +246,8 @@ static bool named(const itr_json *j, const char *content)
 		const size_t n = itr_json_key(c) ? strlen(itr_json_key(c)) : 0;
 		if (n > 6 && !strcmp(itr_json_key(c) + n - 6, "_token") && !strcmp(one, content))
 			return true;
-		for (const itr_json *e = n > 15 && strstr(itr_json_key(c), "special_tokens") ? itr_json_first(c) : NULL; e; e = itr_json_next(e))
+		for (const itr_json *e = n > 15 && strstr(itr_json_key(c), "special_tokens") ? itr_json_first(c) : NULL; e;
+		     e = itr_json_next(e))
 			if (!strcmp(itr_json_str(e, itr_json_str(itr_json_get(e, "content"), "")), content))
 				return true;
 	}

@@ -28,7 +28,8 @@ itr_captions *itr_captions_open(const char *path, itr_captions_format format, it
 		return NULL;
 	itr_captions *c = itr_xcalloc(1, sizeof *c);
 	c->file = f;
-	c->manifest = format == ITR_CAPTIONS_MANIFEST || (format == ITR_CAPTIONS_AUTO && (in ? itr_textfile_peek(f) == '{' : itr_path_has_suffix(path, ".jsonl")));
+	c->manifest = format == ITR_CAPTIONS_MANIFEST ||
+	              (format == ITR_CAPTIONS_AUTO && (in ? itr_textfile_peek(f) == '{' : itr_path_has_suffix(path, ".jsonl")));
 	return c;
 }
 
@@ -53,7 +54,8 @@ static int next_record(itr_captions *c, itr_err *err)
 			return -1;
 		const itr_json *captions = itr_json_get(c->record, "captions");
 		if (!itr_json_is_array(captions))
-			return itr_err_set(err, "%s:%lld: no array 'captions': this is no manifest", itr_textfile_name(c->file), (long long)itr_captions_line(c));
+			return itr_err_set(err, "%s:%lld: no array 'captions': this is no manifest", itr_textfile_name(c->file),
+			                   (long long)itr_captions_line(c));
 		if ((c->next = itr_json_first(captions)))
 			return 1;
 		itr_json_free(c->record);

@@ -1,7 +1,8 @@
 /* CLIP's byte-pair encoding (Radford et al. 2021), the equal of transformers' CLIPTokenizerFast, or of open_clip's SimpleTokenizer.
  *
- * A word's bytes are symbols, the last one marked as the end; the pair that was learnt first is joined first. A token's id is 512 + the line of the merge that makes it, so that ids
- * are ranks too. A word that ends as one token, which most words of a caption do, is found whole: which tokens their own bytes lead to is worked out when the file is read. */
+ * A word's bytes are symbols, the last one marked as the end; the pair that was learnt first is joined first. A token's id is 512 + the
+ * line of the merge that makes it, so that ids are ranks too. A word that ends as one token, which most words of a caption do, is found
+ * whole: which tokens their own bytes lead to is worked out when the file is read. */
 #include "base/mem.h"
 #include "base/vec.h"
 #include "text/ftfy.h"
@@ -39,7 +40,7 @@ static void free_clip(void *data)
 	free(d);
 }
 
-/* --- the merges ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the merges ----------------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t pair_slot(uint32_t key) { return (key * 0x9E3779B1u) >> 13; }
 
@@ -61,7 +62,8 @@ static void pair_add(struct clip *d, int32_t a, int32_t b, int32_t id)
 	d->pairs[i & d->mask] = (struct pair){ key, id };
 }
 
-/* A short word: the cheapest pair is looked for afresh after each merge, which beats a heap up to some dozens of symbols. Symbols are left in sym; their number. */
+/* A short word: the cheapest pair is looked for afresh after each merge, which beats a heap up to some dozens of symbols. Symbols are left
+ * in sym; their number. */
 static int merge_small(const struct clip *d, int32_t *sym, int n)
 {
 	int32_t rank[SMALL];
@@ -115,12 +117,14 @@ static void heap_offer(const struct clip *d, struct heap *h, const int32_t *sym,
 		heap_push(h, (uint64_t)rank << 32 | a);
 }
 
-/* A long word: a list of symbols and a heap of pairs, n log n. Entries of the heap that a merge has overtaken are recognised when they come up. */
+/* A long word: a list of symbols and a heap of pairs, n log n. Entries of the heap that a merge has overtaken are recognised when they come
+ * up. */
 static void merge_long(const struct clip *d, const char *s, uint32_t n, itr_ids *out)
 {
 	int32_t *sym = itr_xmalloc(n * sizeof *sym);
 	uint32_t *next = itr_xmalloc(n * sizeof *next), *prev = itr_xmalloc(n * sizeof *prev);
-	struct heap h = { itr_xmalloc((size_t)n * 3 * sizeof(uint64_t)), 0 };         /* n at first, and two more for each of at most n merges, each of which took one out */
+	/* n at first, and two more for each of at most n merges, each of which took one out */
+	struct heap h = { itr_xmalloc((size_t)n * 3 * sizeof(uint64_t)), 0 };
 	for (uint32_t i = 0; i < n; i++) {
 		sym[i] = d->byte_id[(unsigned char)s[i]] + (i + 1 == n ? BYTES : 0);
 		next[i] = i + 1;
@@ -170,7 +174,7 @@ static void put_word(const struct clip *d, const char *s, size_t n, itr_ids *out
 		itr_ids_push(out, sym[i]);
 }
 
-/* --- the file -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------------------------------------------------------------------- */
 
 /* The bytes of each token while the file is read. */
 struct raw { itr_buf bytes; struct { uint32_t at, len; bool last; } *token; };
@@ -181,10 +185,15 @@ static int add_token(itr_tokenizer *k, struct raw *r, const char *spelling, size
 	return itr_tokenizer_add(k, spelling, n, where, line, err);
 }
 
-/* The 256 bytes, then the same at the end of a word, in the order and spelling of GPT-2: what can be printed stands for itself, the rest is moved to U+0100 and above. */
+/* The 256 bytes, then the same at the end of a word, in the order and spelling of GPT-2: what can be printed stands for itself, the rest is
+ * moved to U+0100 and above. */
 static void add_bytes(itr_tokenizer *k, struct clip *d, struct raw *r)
 {
-	static const struct { int first, last; bool own; } order[] = { { '!', '~', true }, { 0xA1, 0xAC, true }, { 0xAE, 0xFF, true }, { 0, 32, false }, { 127, 160, false }, { 173, 173, false } };
+	static const struct {
+		int first, last;
+		bool own;
+	} order[] = { { '!', '~', true }, { 0xA1, 0xAC, true }, { 0xAE, 0xFF, true },
+		      { 0, 32, false },   { 127, 160, false },  { 173, 173, false } };
 	for (int last = 0; last < 2; last++) {
 		int32_t moved = 0x100;
 		for (int i = 0; i < ITR_LEN(order); i++)
@@ -214,14 +223,17 @@ static int bad_line(const char *where, int64_t number, const char *line, size_t 
 	return -1;
 }
 
-static int add_merge(itr_tokenizer *k, struct clip *d, struct raw *r, const char *line, size_t len, const char *where, int64_t number, itr_err *err)
+static int add_merge(itr_tokenizer *k, struct clip *d, struct raw *r, const char *line, size_t len, const char *where, int64_t number,
+                     itr_err *err)
 {
 	const char *space = memchr(line, ' ', len);
 	char joined[512];
-	if (!space || space == line || space == line + len - 1 || memchr(space + 1, ' ', (size_t)(line + len - space - 1)) || len > sizeof joined)
+	if (!space || space == line || space == line + len - 1 || memchr(space + 1, ' ', (size_t)(line + len - space - 1)) ||
+	    len > sizeof joined)
 		return bad_line(where, number, line, len, "is not two tokens with a space between", err);
 	size_t na = (size_t)(space - line), nb = len - na - 1;
-	int32_t a = itr_strtab_get(&k->tokens, line, na, itr_strhash(line, na)), b = itr_strtab_get(&k->tokens, space + 1, nb, itr_strhash(space + 1, nb));
+	int32_t a = itr_strtab_get(&k->tokens, line, na, itr_strhash(line, na)),
+		b = itr_strtab_get(&k->tokens, space + 1, nb, itr_strhash(space + 1, nb));
 	if (a < 0 || b < 0)
 		return bad_line(where, number, line, len, "joins a token that no line before it makes", err);
 	if (r->token[a].last)
@@ -282,7 +294,7 @@ static int read_merges(itr_tokenizer *k, struct clip *d, struct raw *r, const ch
 	return number > 2 ? 0 : itr_err_set(err, "'%s' holds no merges", where);
 }
 
-/* --- tokenizer.json --------------------------------------------------------------------------------------------------------------------------- */
+/* --- tokenizer.json ------------------------------------------------------------------------------------------------------------------- */
 
 /* The pattern that cuts words, as transformers 5 saves it and as OpenAI published it. */
 static const char *const patterns[2] = {
@@ -294,21 +306,30 @@ static bool says(const itr_json *j, const char *path, const char *want) { return
 
 static int check_steps(struct clip *d, const itr_json *j, const char *where, itr_err *err)
 {
-	const itr_json *n = itr_json_path(j, "normalizer.normalizers"), *p = itr_json_path(j, "pre_tokenizer.pretokenizers"), *model = itr_json_get(j, "model");
+	const itr_json *n = itr_json_path(j, "normalizer.normalizers"), *p = itr_json_path(j, "pre_tokenizer.pretokenizers"),
+		       *model = itr_json_get(j, "model");
 	const itr_json *cut = itr_json_at(p, 0), *bytes = itr_json_at(p, 1), *replace = itr_json_at(n, 1);
 	const char *pattern = itr_json_str(itr_json_path(cut, "pattern.Regex"), "");
 	if (strcmp(itr_tokjson_model(j), "BPE"))
 		return itr_err_set(err, "'%s' holds a model of type %.40s, not BPE", where, itr_tokjson_model(j));
-	if (itr_json_count(n) != 3 || !says(itr_json_at(n, 0), "type", "NFC") || !says(replace, "type", "Replace") || !says(replace, "pattern.Regex", "\\s+") || !says(replace, "content", " ") ||
-	    !says(itr_json_at(n, 2), "type", "Lowercase"))
-		return itr_tokjson_refuse(where, "normalizer", itr_json_get(j, "normalizer"), "built are CLIP's steps: NFC, \\s+ to a space, Lowercase", err);
+	if (itr_json_count(n) != 3 || !says(itr_json_at(n, 0), "type", "NFC") || !says(replace, "type", "Replace") ||
+	    !says(replace, "pattern.Regex", "\\s+") || !says(replace, "content", " ") || !says(itr_json_at(n, 2), "type", "Lowercase"))
+		return itr_tokjson_refuse(where, "normalizer", itr_json_get(j, "normalizer"),
+		                          "built are CLIP's steps: NFC, \\s+ to a space, Lowercase", err);
 	d->plain = !strcmp(pattern, patterns[1]);
-	if (itr_json_count(p) != 2 || !says(cut, "type", "Split") || !says(cut, "behavior", "Removed") || !itr_json_bool(itr_json_get(cut, "invert"), false) || (!d->plain && strcmp(pattern, patterns[0])) ||
-	    !says(bytes, "type", "ByteLevel") || itr_json_bool(itr_json_get(bytes, "add_prefix_space"), true) || !itr_json_bool(itr_json_get(bytes, "use_regex"), true))
-		return itr_tokjson_refuse(where, "pre_tokenizer", itr_json_get(j, "pre_tokenizer"), "built are CLIP's steps: Split by its pattern, then ByteLevel", err);
-	if (!says(model, "end_of_word_suffix", "</w>") || *itr_json_str(itr_json_get(model, "continuing_subword_prefix"), "") || itr_json_bool(itr_json_get(model, "byte_fallback"), false) ||
-	    itr_json_bool(itr_json_get(model, "ignore_merges"), false) || itr_json_num(itr_json_get(model, "dropout"), 0) > 0)
-		return itr_err_set(err, "'%s': its BPE has another end_of_word_suffix than '</w>', a continuing_subword_prefix, byte_fallback, ignore_merges or dropout: not built", where);
+	if (itr_json_count(p) != 2 || !says(cut, "type", "Split") || !says(cut, "behavior", "Removed") ||
+	    !itr_json_bool(itr_json_get(cut, "invert"), false) || (!d->plain && strcmp(pattern, patterns[0])) ||
+	    !says(bytes, "type", "ByteLevel") || itr_json_bool(itr_json_get(bytes, "add_prefix_space"), true) ||
+	    !itr_json_bool(itr_json_get(bytes, "use_regex"), true))
+		return itr_tokjson_refuse(where, "pre_tokenizer", itr_json_get(j, "pre_tokenizer"),
+		                          "built are CLIP's steps: Split by its pattern, then ByteLevel", err);
+	if (!says(model, "end_of_word_suffix", "</w>") || *itr_json_str(itr_json_get(model, "continuing_subword_prefix"), "") ||
+	    itr_json_bool(itr_json_get(model, "byte_fallback"), false) || itr_json_bool(itr_json_get(model, "ignore_merges"), false) ||
+	    itr_json_num(itr_json_get(model, "dropout"), 0) > 0)
+		return itr_err_set(err,
+		                   "'%s': its BPE has another end_of_word_suffix than '</w>', a continuing_subword_prefix, byte_fallback, "
+		                   "ignore_merges or dropout: not built",
+		                   where);
 	return 0;
 }
 
@@ -339,7 +360,10 @@ static int check_vocab(itr_tokenizer *k, const itr_json *j, const char *where, i
 			if (itr_tokenizer_add(k, itr_json_key(c), strlen(itr_json_key(c)), where, 0, err) < 0)
 				return -1;
 		} else if (ours != id)
-			return itr_err_set(err, "'%s': token '%.60s' has id %lld; only CLIP's numbering is built: 512 bytes, then the merges in their order, then the special tokens", where, itr_json_key(c), (long long)id);
+			return itr_err_set(err,
+			                   "'%s': token '%.60s' has id %lld; only CLIP's numbering is built: 512 bytes, then the merges in "
+			                   "their order, then the special tokens",
+			                   where, itr_json_key(c), (long long)id);
 	}
 	return 0;
 }
@@ -347,7 +371,9 @@ static int check_vocab(itr_tokenizer *k, const itr_json *j, const char *where, i
 static int read_json(itr_tokenizer *k, struct clip *d, struct raw *r, const char *where, const itr_json *j, itr_err *err)
 {
 	itr_buf lines = ITR_BUF_INIT;
-	int rc = d->open_clip ? itr_err_set(err, "'%s': open_clip's tokenizer reads bpe_simple_vocab_16e6.txt.gz, not a tokenizer.json", where) : check_steps(d, j, where, err);
+	int rc = d->open_clip
+	                 ? itr_err_set(err, "'%s': open_clip's tokenizer reads bpe_simple_vocab_16e6.txt.gz, not a tokenizer.json", where)
+	                 : check_steps(d, j, where, err);
 	if (rc == 0)
 		rc = merges_of(&lines, j, where, err);
 	if (rc == 0)
@@ -361,13 +387,14 @@ static int read_json(itr_tokenizer *k, struct clip *d, struct raw *r, const char
 		rc = itr_tokjson_finish(k, j, where, err);
 	for (size_t i = 0; i < k->added.list.n && rc == 0; i++)
 		if ((k->added.list.v[i].flags & ITR_ADDED_NORMALIZED) && strpbrk(k->added.list.v[i].content, " \t\n"))
-			rc = itr_err_set(err, "'%s': the added token '%.60s' is normalised and holds white space: not built", where, k->added.list.v[i].content);
+			rc = itr_err_set(err, "'%s': the added token '%.60s' is normalised and holds white space: not built", where,
+			                 k->added.list.v[i].content);
 	k->unk = k->end;
 	k->pad = 0;
 	return rc;
 }
 
-/* --- both --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- both ----------------------------------------------------------------------------------------------------------------------------- */
 
 static int read_plain(itr_tokenizer *k, struct clip *d, struct raw *r, const char *where, const char *text, size_t n, itr_err *err)
 {
@@ -379,13 +406,15 @@ static int read_plain(itr_tokenizer *k, struct clip *d, struct raw *r, const cha
 	k->unk = k->end = k->start + 1;
 	k->pad = 0;
 	for (int i = 0; i < 2 && rc == 0; i++)
-		rc = d->open_clip ? itr_tokenizer_add(k, d->special[i], strlen(d->special[i]), where, 0, err) : itr_added_put(k, d->special[i], -1, 0, where, err);
+		rc = d->open_clip ? itr_tokenizer_add(k, d->special[i], strlen(d->special[i]), where, 0, err)
+		                  : itr_added_put(k, d->special[i], -1, 0, where, err);
 	return rc;
 }
 
 static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules, itr_err *err)
 {
-	static const char *const hugging_face[2] = { "<|startoftext|>", "<|endoftext|>" }, *const open_clip[2] = { "<start_of_text>", "<end_of_text>" };
+	static const char *const hugging_face[2] = { "<|startoftext|>", "<|endoftext|>" }, *const open_clip[2] = { "<start_of_text>",
+		                                                                                                   "<end_of_text>" };
 	struct clip *d = k->data = itr_xcalloc(1, sizeof *d);
 	struct raw r = { ITR_BUF_INIT, itr_xcalloc(2 * BYTES + MERGES + 2, sizeof *r.token) };
 	d->open_clip = rules->open_clip_clean;
@@ -412,7 +441,7 @@ static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n
 	return rc;
 }
 
-/* --- the text -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the text ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Class of the character at *p, which moves on. */
 static int next_class(const struct clip *d, const char **p, const char *end)
@@ -457,7 +486,8 @@ static size_t special_name(const struct clip *d, const char *s, size_t n, const 
 	return i;
 }
 
-/* In open_clip's pattern the name is the token; for Hugging Face it is text here (the token was found before lower case), which its second pattern cuts in three. */
+/* In open_clip's pattern the name is the token; for Hugging Face it is text here (the token was found before lower case), which its second
+ * pattern cuts in three. */
 static size_t put_special(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
 {
 	const struct clip *d = k->data;
@@ -548,5 +578,11 @@ static void encode(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out
 }
 
 const itr_tokenizer_kind_desc itr_tokenizer_clip_bpe = {
-	.name = "clip-bpe", .what = "CLIP's byte pairs: bpe_simple_vocab_16e6.txt.gz, merges.txt or tokenizer.json", .parse = parse, .encode = encode, .normalise = normalise, .split = split_words, .free = free_clip,
+	.name = "clip-bpe",
+	.what = "CLIP's byte pairs: bpe_simple_vocab_16e6.txt.gz, merges.txt or tokenizer.json",
+	.parse = parse,
+	.encode = encode,
+	.normalise = normalise,
+	.split = split_words,
+	.free = free_clip,
 };

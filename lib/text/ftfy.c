@@ -17,11 +17,14 @@ static const uint16_t windows_1252[32] = {
 	0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122, 0x161, 0x203A, 0x153, 0x9D, 0x17E, 0x178,
 };
 
-static const struct { int32_t cp; uint16_t parts[3]; } ligatures[] = {
-	{ 0x132, { 'I', 'J' } }, { 0x133, { 'i', 'j' } }, { 0x149, { 0x2BC, 'n' } }, { 0x1F1, { 'D', 'Z' } }, { 0x1F2, { 'D', 'z' } }, { 0x1F3, { 'd', 'z' } }, { 0x1C4, { 'D', 0x17D } },
-	{ 0x1C5, { 'D', 0x17E } }, { 0x1C6, { 'd', 0x17E } }, { 0x1C7, { 'L', 'J' } }, { 0x1C8, { 'L', 'j' } }, { 0x1C9, { 'l', 'j' } }, { 0x1CA, { 'N', 'J' } }, { 0x1CB, { 'N', 'j' } },
-	{ 0x1CC, { 'n', 'j' } }, { 0xFB00, { 'f', 'f' } }, { 0xFB01, { 'f', 'i' } }, { 0xFB02, { 'f', 'l' } }, { 0xFB03, { 'f', 'f', 'i' } }, { 0xFB04, { 'f', 'f', 'l' } }, { 0xFB05, { 0x17F, 't' } },
-	{ 0xFB06, { 's', 't' } },
+static const struct { int32_t cp; uint16_t parts[3];
+} ligatures[] = {
+	{ 0x132, { 'I', 'J' } },    { 0x133, { 'i', 'j' } },  { 0x149, { 0x2BC, 'n' } },     { 0x1F1, { 'D', 'Z' } },
+	{ 0x1F2, { 'D', 'z' } },    { 0x1F3, { 'd', 'z' } },  { 0x1C4, { 'D', 0x17D } },     { 0x1C5, { 'D', 0x17E } },
+	{ 0x1C6, { 'd', 0x17E } },  { 0x1C7, { 'L', 'J' } },  { 0x1C8, { 'L', 'j' } },       { 0x1C9, { 'l', 'j' } },
+	{ 0x1CA, { 'N', 'J' } },    { 0x1CB, { 'N', 'j' } },  { 0x1CC, { 'n', 'j' } },       { 0xFB00, { 'f', 'f' } },
+	{ 0xFB01, { 'f', 'i' } },   { 0xFB02, { 'f', 'l' } }, { 0xFB03, { 'f', 'f', 'i' } }, { 0xFB04, { 'f', 'f', 'l' } },
+	{ 0xFB05, { 0x17F, 't' } }, { 0xFB06, { 's', 't' } },
 };
 
 /* Straight quotes and line ends. */
@@ -51,7 +54,8 @@ static void put_usual(itr_cps *out, int32_t cp)
 
 static bool is_control(int32_t c)
 {
-	return c <= 8 || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || (c >= 0x206A && c <= 0x206F) || c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);
+	return c <= 8 || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || (c >= 0x206A && c <= 0x206F) || c == 0xFEFF ||
+	       (c >= 0xFFF9 && c <= 0xFFFC);
 }
 
 /* Length of the escape sequence of a terminal at s: ESC [ digits and semicolons, a letter; 0: none. */
@@ -158,7 +162,7 @@ void itr_ftfy(itr_cps *t)
 	*t = whole;
 }
 
-/* --- mis-decoded text ------------------------------------------------------------------------------------------------------------------------- */
+/* --- mis-decoded text ----------------------------------------------------------------------------------------------------------------- */
 
 /* The byte that Windows-1252 (or Latin-1) reads as this character; -1: none. */
 static int byte_of(int32_t cp)
@@ -179,7 +183,10 @@ bool itr_looks_misdecoded(const char *s, size_t n)
 		}
 		const char *next;
 		int32_t cp = itr_utf8_next(&p, end);
-		const int lead = byte_of(cp), more = lead >= 0xF0 && lead <= 0xF4 ? 3 : lead >= 0xE0 && lead < 0xF0 ? 2 : lead >= 0xC2 && lead < 0xE0 ? 1 : 0;
+		const int lead = byte_of(cp), more = lead >= 0xF0 && lead <= 0xF4  ? 3
+		                                     : lead >= 0xE0 && lead < 0xF0 ? 2
+		                                     : lead >= 0xC2 && lead < 0xE0 ? 1
+		                                                                   : 0;
 		int found = 0;
 		next = p;
 		while (found < more && next < end) {

@@ -90,7 +90,8 @@ static size_t number_at(itr_cps *out, const int32_t *s, size_t n)
 	return i + (i < n && s[i] == ';');
 }
 
-/* A name at s: characters taken, 0 when nothing there is a name. The longest known beginning counts; with fewer than two letters none does. */
+/* A name at s: characters taken, 0 when nothing there is a name. The longest known beginning counts; with fewer than two letters none does.
+ */
 static size_t name_at(itr_cps *out, const int32_t *s, size_t n)
 {
 	char name[LONGEST + 1];
@@ -126,7 +127,8 @@ void itr_html_unescape(itr_cps *t)
 	for (out.n = i; i < t->n;) {
 		size_t taken = 0;
 		if (t->v[i] == '&' && i + 1 < t->n)
-			taken = t->v[i + 1] == '#' ? number_at(&out, t->v + i + 1, t->n - i - 1) : name_at(&out, t->v + i + 1, t->n - i - 1);
+			taken = t->v[i + 1] == '#' ? number_at(&out, t->v + i + 1, t->n - i - 1)
+			                           : name_at(&out, t->v + i + 1, t->n - i - 1);
 		if (!taken)
 			itr_cps_push(&out, t->v[i]);
 		i += 1 + taken;
@@ -135,12 +137,15 @@ void itr_html_unescape(itr_cps *t)
 	*t = out;
 }
 
-/* --- ftfy's ----------------------------------------------------------------------------------------------------------------------------------- */
+/* --- ftfy's --------------------------------------------------------------------------------------------------------------------------- */
 
 /* The entity of name[0..n) in capitals ("EACUTE;"), where no beginning of it is a name of HTML: its character in capitals. */
 static bool capital_at(itr_cps *out, const char *name, size_t n)
 {
-	static const struct { int32_t cp; const char *upper; } several[] = { { 0xDF, "SS" }, { 0xFB00, "FF" }, { 0xFB01, "FI" }, { 0xFB02, "FL" }, { 0xFB03, "FFI" }, { 0xFB04, "FFL" } };
+	static const struct {
+		int32_t cp;
+		const char *upper;
+	} several[] = { { 0xDF, "SS" }, { 0xFB00, "FF" }, { 0xFB01, "FI" }, { 0xFB02, "FL" }, { 0xFB03, "FFI" }, { 0xFB04, "FFL" } };
 	char lower[LONGEST + 2];
 	for (size_t i = 0; i < n; i++) {
 		if (name[i] >= 'a' && name[i] <= 'z')
@@ -174,7 +179,8 @@ static size_t strict_at(itr_cps *out, const int32_t *s, size_t n)
 	char name[LONGEST + 2];
 	const bool number = n && s[0] == '#';
 	size_t len = number;
-	while (len < n && len < 24u + number && s[len] < 0x80 && strchr("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", s[len]) && s[len]) {
+	while (len < n && len < 24u + number && s[len] < 0x80 &&
+	       strchr("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", s[len]) && s[len]) {
 		name[len - number] = (char)s[len];
 		len++;
 	}

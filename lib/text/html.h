@@ -1,4 +1,5 @@
-/* html.h - HTML character references, exactly as Python's html.unescape resolves them (2,231 names, the oldest without a semicolon; bad numbers as HTML 5 says). */
+/* html.h - HTML character references, exactly as Python's html.unescape resolves them (2,231 names, the oldest without a semicolon; bad
+ * numbers as HTML 5 says). */
 #ifndef ITR_TEXT_HTML_H
 #define ITR_TEXT_HTML_H
 
@@ -6,7 +7,8 @@
 
 /* Replaces the references in t, once: what they become is not looked at again. Linear in the text. */
 void itr_html_unescape(itr_cps *t);
-/* As ftfy.fixes.unescape_html: only references of at most 24 letters and digits that end in a semicolon; names in capitals too, where HTML has none of them. */
+/* As ftfy.fixes.unescape_html: only references of at most 24 letters and digits that end in a semicolon; names in capitals too, where HTML
+ * has none of them. */
 void itr_html_unescape_strict(itr_cps *t);
 
 #endif

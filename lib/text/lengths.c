@@ -85,17 +85,23 @@ void itr_lengths_print(const itr_lengths *l, itr_buf *out)
 	step = (l->longest - first) / ROWS + 1;
 	for (int64_t i = first; i <= l->longest; i += step)
 		most = ITR_MAX(most, between(l, i, i + step - 1));
-	itr_buf_printf(out, "%lld captions; ids with the special tokens: mean %.1f, median %lld, 90 %% %lld, 99 %% %lld, longest %lld ('%s', line %lld)\n", (long long)l->n, mean(l),
-	               (long long)quantile(l, .5), (long long)quantile(l, .9), (long long)quantile(l, .99), (long long)l->longest, l->longest_file, (long long)l->longest_line);
+	itr_buf_printf(out,
+	               "%lld captions; ids with the special tokens: mean %.1f, median %lld, 90 %% %lld, 99 %% %lld, longest %lld ('%s', "
+	               "line %lld)\n",
+	               (long long)l->n, mean(l), (long long)quantile(l, .5), (long long)quantile(l, .9), (long long)quantile(l, .99),
+	               (long long)l->longest, l->longest_file, (long long)l->longest_line);
 	for (int64_t i = first; i <= l->longest; i += step) {
 		int64_t n = between(l, i, i + step - 1);
-		char *range = step == 1 ? itr_xasprintf("%lld", (long long)i) : itr_xasprintf("%lld-%lld", (long long)i, (long long)(i + step - 1));
-		itr_buf_printf(out, "%12s %9lld %.*s\n", range, (long long)n, (int)((n * BAR + most - 1) / most), "##################################################");
+		char *range = step == 1 ? itr_xasprintf("%lld", (long long)i)
+		                        : itr_xasprintf("%lld-%lld", (long long)i, (long long)(i + step - 1));
+		itr_buf_printf(out, "%12s %9lld %.*s\n", range, (long long)n, (int)((n * BAR + most - 1) / most),
+		               "##################################################");
 		free(range);
 	}
 	for (int i = 0; i < ITR_LEN(limits); i++) {
 		int64_t n = between(l, limits[i] + 1, l->longest);
 		if (n)
-			itr_buf_printf(out, "--max-length %-4lld cuts %lld captions (%.2f %%)\n", (long long)limits[i], (long long)n, 100. * (double)n / (double)l->n);
+			itr_buf_printf(out, "--max-length %-4lld cuts %lld captions (%.2f %%)\n", (long long)limits[i], (long long)n,
+			               100. * (double)n / (double)l->n);
 	}
 }

@@ -15,8 +15,8 @@ typedef struct itr_lengths {
 #define ITR_LENGTHS_INIT { NULL, -1, 0, 0, NULL }
 void itr_lengths_add(itr_lengths *l, int64_t ids, const char *file, int64_t line);
 void itr_lengths_free(itr_lengths *l);
-/* {captions, mean, median, p90, p99, max, longest_file, longest_line, cut_at: {"16": captions that are longer, ...}, histogram}. A quantile is the least length that at least
- * that share of the captions keeps to. The caller frees. */
+/* {captions, mean, median, p90, p99, max, longest_file, longest_line, cut_at: {"16": captions that are longer, ...}, histogram}. A quantile
+ * is the least length that at least that share of the captions keeps to. The caller frees. */
 itr_json *itr_lengths_json(const itr_lengths *l);
 /* The same as lines for people. */
 void itr_lengths_print(const itr_lengths *l, itr_buf *out);

@@ -43,13 +43,14 @@ static const itr_tokenizer_kind_desc *find_kind(const char *name, size_t n, itr_
 		itr_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
 	}
 	itr_buf_add(&asked, name, n);
-	itr_err_set(err, "unknown kind of tokenizer '%s': did you mean '%s'? There are: %s", itr_buf_str(&asked), itr_nearest(itr_buf_str(&asked), names, ITR_LEN(names)), all.data);
+	itr_err_set(err, "unknown kind of tokenizer '%s': did you mean '%s'? There are: %s", itr_buf_str(&asked),
+	            itr_nearest(itr_buf_str(&asked), names, ITR_LEN(names)), all.data);
 	itr_buf_free(&all);
 	itr_buf_free(&asked);
 	return NULL;
 }
 
-/* --- what the kinds share ----------------------------------------------------------------------------------------------------------------- */
+/* --- what the kinds share ------------------------------------------------------------------------------------------------------------- */
 
 bool itr_next_line(const char **at, const char *end, const char **line, size_t *len)
 {
@@ -73,8 +74,10 @@ static int not_added(const itr_tokenizer *k, const char *token, size_t n, const 
 	if (!n)
 		return itr_err_set(err, "'%s%s' is empty: a vocabulary has one token a line", where, line);
 	if (n > MAX_TOKEN || memchr(token, 0, n) || !itr_utf8_valid(token, n))
-		return itr_err_set(err, "'%s%s' is no token: %s", where, line, n > MAX_TOKEN ? "it is longer than 1,000 bytes" : "it is not UTF-8 text");
-	return itr_err_set(err, "'%s%s' repeats token '%.*s', which already has id %d", where, line, (int)n, token, itr_strtab_get(&k->tokens, token, n, itr_strhash(token, n)));
+		return itr_err_set(err, "'%s%s' is no token: %s", where, line,
+		                   n > MAX_TOKEN ? "it is longer than 1,000 bytes" : "it is not UTF-8 text");
+	return itr_err_set(err, "'%s%s' repeats token '%.*s', which already has id %d", where, line, (int)n, token,
+	                   itr_strtab_get(&k->tokens, token, n, itr_strhash(token, n)));
 }
 
 int itr_tokenizer_add(itr_tokenizer *k, const char *token, size_t n, const char *where, int64_t number, itr_err *err)
@@ -95,14 +98,16 @@ void itr_cps_encode(itr_buf *b, const int32_t *s, size_t n)
 	b->data[b->len] = 0;
 }
 
-/* --- making one ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- making one ----------------------------------------------------------------------------------------------------------------------- */
 
 /* tokenizer_config.json into rules: what it does not say stays as it is. */
 static int read_config(itr_tokenizer_rules *r, const itr_json *j, const char *path, itr_err *err)
 {
-	const char *class = itr_json_str(itr_json_get(j, "tokenizer_class"), ""), *side = itr_json_str(itr_json_get(j, "truncation_side"), "right");
+	const char *class = itr_json_str(itr_json_get(j, "tokenizer_class"), ""),
+		   *side = itr_json_str(itr_json_get(j, "truncation_side"), "right");
 	r->lower = itr_json_bool(itr_json_get(j, "do_lower_case"), r->lower);
-	r->strip_accents = itr_json_bool(itr_json_get(j, "strip_accents"), r->lower);         /* null: as the lower case, as in the original BERT */
+	/* null: as the lower case, as in the original BERT */
+	r->strip_accents = itr_json_bool(itr_json_get(j, "strip_accents"), r->lower);
 	r->split_cjk = itr_json_bool(itr_json_get(j, "tokenize_chinese_chars"), r->split_cjk);
 	r->config_says = !strncmp(class, "Bert", 4);                    /* the general class takes its tokenizer.json as it is */
 	if (strcmp(side, "right"))
@@ -127,7 +132,8 @@ int itr_tokenizer_settle_rules(itr_tokenizer_rules *r, itr_err *err)
 	if (r->cased)
 		r->lower = r->strip_accents = false;
 	if (r->force_lower && !r->lower && r->strip_accents)
-		return itr_err_set(err, "lower case is asked for before a tokenizer that strips accents and keeps capitals: that order is not built");
+		return itr_err_set(
+			err, "lower case is asked for before a tokenizer that strips accents and keeps capitals: that order is not built");
 	r->lower = r->lower || r->force_lower;
 	return 0;
 }
@@ -152,7 +158,10 @@ static int open_beside(struct beside *b, const itr_tokenizer_opts *o, const char
 		return (b->rules = itr_json_parse(o->rules, strlen(o->rules), "rules of a tokenizer", err)) ? 0 : -1;
 	if (config && !(b->config = itr_json_read(config, err)))
 		return -1;
-	return !dir || (optional(dir, "added_tokens.json", &b->legacy, err) == 0 && optional(dir, "special_tokens_map.json", &b->map, err) == 0) ? 0 : -1;
+	return !dir || (optional(dir, "added_tokens.json", &b->legacy, err) == 0 &&
+	                optional(dir, "special_tokens_map.json", &b->map, err) == 0)
+	               ? 0
+	               : -1;
 }
 
 static void close_beside(struct beside *b)
@@ -166,7 +175,12 @@ static void close_beside(struct beside *b)
 
 static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const struct beside *b, itr_err *err)
 {
-	*r = (itr_tokenizer_rules){ .lower = true, .strip_accents = true, .split_cjk = true, .open_clip_clean = o && o->open_clip_clean, .cased = o && o->cased, .force_lower = o && o->lower };
+	*r = (itr_tokenizer_rules){ .lower = true,
+		                    .strip_accents = true,
+		                    .split_cjk = true,
+		                    .open_clip_clean = o && o->open_clip_clean,
+		                    .cased = o && o->cased,
+		                    .force_lower = o && o->lower };
 	if (b->rules)
 		return read_rules(r, b->rules);
 	if (b->config && read_config(r, b->config, b->path, err) < 0)
@@ -178,13 +192,20 @@ static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const s
 static int check_specials(const itr_tokenizer *k, const struct beside *b, itr_err *err)
 {
 	const bool bert = !strcmp(k->kind->name, "wordpiece");
-	const struct { const char *key; int32_t id; } named[] = { { bert ? "cls_token" : "bos_token", k->start }, { bert ? "sep_token" : "eos_token", k->end }, { "unk_token", k->unk } };
+	const struct {
+		const char *key;
+		int32_t id;
+	} named[] = { { bert ? "cls_token" : "bos_token", k->start },
+		      { bert ? "sep_token" : "eos_token", k->end },
+		      { "unk_token", k->unk } };
 	for (int i = 0; i < ITR_LEN(named); i++) {
 		const itr_json *t = itr_json_get(b->config ? b->config : b->map, named[i].key);
 		const char *name = itr_json_str(t, itr_json_str(itr_json_get(t, "content"), NULL));
 		if (name && strcmp(name, itr_tokenizer_token(k, named[i].id)))
-			return itr_err_set(err, "the files beside the vocabulary call the %s '%.60s', the vocabulary has '%s' in that place: other names are read from a tokenizer.json only", named[i].key, name,
-			                   itr_tokenizer_token(k, named[i].id));
+			return itr_err_set(err,
+			                   "the files beside the vocabulary call the %s '%.60s', the vocabulary has '%s' in that place: "
+			                   "other names are read from a tokenizer.json only",
+			                   named[i].key, name, itr_tokenizer_token(k, named[i].id));
 	}
 	return 0;
 }
@@ -206,14 +227,16 @@ static int add_tokens(itr_tokenizer *k, const struct beside *b, const char *wher
 			if (itr_added_read(k, c, (int32_t)itr_json_int(itr_json_get(c, "id"), -1), where, err) < 0)
 				return -1;
 	const int64_t own = flags_of(k);
-	if (k->kind->split && !k->rules.open_clip_clean && !b->rules && (itr_added_beside(k, b->config, b->map, b->legacy, where, err) < 0 || check_specials(k, b, err) < 0))
+	if (k->kind->split && !k->rules.open_clip_clean && !b->rules &&
+	    (itr_added_beside(k, b->config, b->map, b->legacy, where, err) < 0 || check_specials(k, b, err) < 0))
 		return -1;
 	k->added_beside = flags_of(k) != own || (b->rules && itr_json_get(b->rules, "added"));
 	itr_added_settle(k);
 	return 0;
 }
 
-static itr_tokenizer *parse(const itr_tokenizer_kind_desc *kind, const char *where, const char *bytes, size_t n, const itr_tokenizer_rules *rules, const struct beside *b, itr_err *err)
+static itr_tokenizer *parse(const itr_tokenizer_kind_desc *kind, const char *where, const char *bytes, size_t n,
+                            const itr_tokenizer_rules *rules, const struct beside *b, itr_err *err)
 {
 	itr_buf unpacked = ITR_BUF_INIT;
 	itr_tokenizer *k = NULL;
@@ -239,7 +262,8 @@ done:
 	return k;
 }
 
-itr_tokenizer *itr_tokenizer_parse(const char *kind, const char *where, const void *bytes, size_t n, const itr_tokenizer_opts *o, itr_err *err)
+itr_tokenizer *itr_tokenizer_parse(const char *kind, const char *where, const void *bytes, size_t n, const itr_tokenizer_opts *o,
+                                   itr_err *err)
 {
 	itr_tokenizer_rules rules;
 	const itr_tokenizer_kind_desc *d = find_kind(kind, strlen(kind), err);
@@ -252,14 +276,16 @@ itr_tokenizer *itr_tokenizer_parse(const char *kind, const char *where, const vo
 }
 
 /* dir: the folder of which other files count too; NULL: the file stands for itself. */
-static itr_tokenizer *load(const itr_tokenizer_kind_desc *kind, const char *path, const itr_tokenizer_opts *o, const char *config, const char *dir, itr_err *err)
+static itr_tokenizer *load(const itr_tokenizer_kind_desc *kind, const char *path, const itr_tokenizer_opts *o, const char *config,
+                           const char *dir, itr_err *err)
 {
 	itr_tokenizer_rules rules;
 	struct beside b;
 	size_t n;
 	char *bytes = NULL;
 	itr_tokenizer *k = NULL;
-	if (open_beside(&b, o, config, dir, err) == 0 && rules_of(&rules, o, &b, err) == 0 && (bytes = itr_path_read(path, MAX_FILE, &n, err)))
+	if (open_beside(&b, o, config, dir, err) == 0 && rules_of(&rules, o, &b, err) == 0 &&
+	    (bytes = itr_path_read(path, MAX_FILE, &n, err)))
 		k = parse(kind, path, bytes, n, &rules, &b, err);
 	close_beside(&b);
 	free(bytes);
@@ -292,20 +318,30 @@ static int check_other(const itr_tokenizer *k, const char *dir, const char *file
 		rc = other ? 0 : -1;
 		for (int32_t id = 0; rc == 0 && id < other->tokens.n; id++)
 			if (id >= k->tokens.n || strcmp(itr_tokenizer_token(other, id), itr_tokenizer_token(k, id)))
-				rc = itr_err_set(err, "'%s' and the tokenizer.json beside it give id %d to different tokens ('%.60s' and '%.60s'): take away the one that is wrong", path, id,
-				                 itr_tokenizer_token(other, id), id < k->tokens.n ? itr_tokenizer_token(k, id) : "none");
+				rc = itr_err_set(err,
+				                 "'%s' and the tokenizer.json beside it give id %d to different tokens ('%.60s' and "
+				                 "'%.60s'): take away the one that is wrong",
+				                 path, id, itr_tokenizer_token(other, id),
+				                 id < k->tokens.n ? itr_tokenizer_token(k, id) : "none");
 		itr_tokenizer_free(other);
 	}
 	free(path);
 	return rc;
 }
 
-/* The files that a published model keeps its vocabulary in. kind NULL: any but a bare list of words, which nothing tells from word pieces. transformers reads tokenizer.json where there is one. */
+/* The files that a published model keeps its vocabulary in. kind NULL: any but a bare list of words, which nothing tells from word pieces.
+ * transformers reads tokenizer.json where there is one. */
 static itr_tokenizer *load_folder(const char *dir, const itr_tokenizer_kind_desc *kind, const itr_tokenizer_opts *o, itr_err *err)
 {
-	static const struct { const char *file, *kind; } layouts[] = {
-		{ "tokenizer.json", NULL }, { "merges.txt", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt.gz", "clip-bpe" }, { "bpe_simple_vocab_16e6.txt", "clip-bpe" },
-		{ "vocab.txt", "wordpiece" }, { "vocabulary.json", "words" }, { "vocab.txt", "words" },
+	static const struct { const char *file, *kind;
+	} layouts[] = {
+		{ "tokenizer.json", NULL },
+		{ "merges.txt", "clip-bpe" },
+		{ "bpe_simple_vocab_16e6.txt.gz", "clip-bpe" },
+		{ "bpe_simple_vocab_16e6.txt", "clip-bpe" },
+		{ "vocab.txt", "wordpiece" },
+		{ "vocabulary.json", "words" },
+		{ "vocab.txt", "words" },
 	};
 	char *config = o && o->config ? itr_xstrdup(o->config) : itr_path_join(dir, "tokenizer_config.json");
 	const bool has_config = (o && o->config) || itr_path_exists(config);
@@ -329,7 +365,10 @@ static itr_tokenizer *load_folder(const char *dir, const itr_tokenizer_kind_desc
 		free(path);
 	}
 	if (!found)
-		itr_err_set(err, "'%s' holds no vocabulary%s%s: none of tokenizer.json, merges.txt, bpe_simple_vocab_16e6.txt.gz, vocab.txt, vocabulary.json", dir, kind ? " of " : "", kind ? kind->name : "");
+		itr_err_set(err,
+		            "'%s' holds no vocabulary%s%s: none of tokenizer.json, merges.txt, bpe_simple_vocab_16e6.txt.gz, vocab.txt, "
+		            "vocabulary.json",
+		            dir, kind ? " of " : "", kind ? kind->name : "");
 	free(config);
 	return k;
 }
@@ -340,7 +379,9 @@ itr_tokenizer *itr_tokenizer_new(const char *spec, const itr_tokenizer_opts *o, 
 		return load_folder(spec, NULL, o, err);
 	const char *colon = strchr(spec, ':');
 	if (!colon || !colon[1]) {
-		itr_err_set(err, itr_path_exists(spec) ? "'%s' is a file: its kind belongs in front, as in 'wordpiece:%s'" : "'%s' is no tokenizer: write KIND:FILE, as in 'wordpiece:vocab.txt', or a folder",
+		itr_err_set(err,
+		            itr_path_exists(spec) ? "'%s' is a file: its kind belongs in front, as in 'wordpiece:%s'"
+		                                  : "'%s' is no tokenizer: write KIND:FILE, as in 'wordpiece:vocab.txt', or a folder",
 		            spec, spec);
 		return NULL;
 	}
@@ -362,7 +403,7 @@ void itr_tokenizer_free(itr_tokenizer *k)
 	free(k);
 }
 
-/* --- using it ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- using it ------------------------------------------------------------------------------------------------------------------------- */
 
 int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t bytes, int32_t *ids, int64_t max_ids)
 {
@@ -378,7 +419,8 @@ int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t by
 	return out.n;
 }
 
-/* An invalid byte becomes the three of U+FFFD, and no character grows more than that under NFC, NFD or as an entity; no id stands for less than a byte. */
+/* An invalid byte becomes the three of U+FFFD, and no character grows more than that under NFC, NFD or as an entity; no id stands for less
+ * than a byte. */
 int64_t itr_tokenizer_max_ids(size_t bytes) { return 3 * (int64_t)bytes + 2; }
 
 const void *itr_tokenizer_source(const itr_tokenizer *k, size_t *bytes)

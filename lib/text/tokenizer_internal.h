@@ -10,7 +10,8 @@
 #include "text/tokenizer.h"
 #include "text/unidata.h"
 
-/* --- strings to numbers: open addressing, keys are bytes of any length. The hash runs byte by byte, so that one pass gives it for every prefix. ------------------- */
+/* --- strings to numbers: open addressing, keys are bytes of any length. The hash runs byte by byte, so that one pass gives it for every
+ * prefix. ------------------- */
 typedef struct itr_strtab {
 	struct itr_strslot { uint32_t hash; int32_t value; } *slots;      /* value -1: free */
 	struct itr_strkey { uint32_t at, len; } *keys;                    /* by value */
@@ -46,7 +47,7 @@ static inline int32_t itr_strtab_get(const itr_strtab *t, const char *key, size_
 	}
 }
 
-/* --- ids on their way out: one place is kept for the last special token ------------------------------------------------------------------------------------ */
+/* --- ids on their way out: one place is kept for the last special token --------------------------------------------------------------- */
 typedef struct itr_ids { int32_t *v; int64_t n, max; } itr_ids;
 static inline void itr_ids_push(itr_ids *out, int32_t id)
 {
@@ -55,17 +56,19 @@ static inline void itr_ids_push(itr_ids *out, int32_t id)
 }
 static inline bool itr_ids_full(const itr_ids *out) { return out->n >= out->max; }
 
-/* --- the descriptor ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the descriptor ------------------------------------------------------------------------------------------------------------------- */
 /* What options and tokenizer_config.json come to. */
 typedef struct itr_tokenizer_rules {
 	bool lower, strip_accents, split_cjk, open_clip_clean;
-	bool raw;                               /* no cleaning: control characters stay, every space as it is (a tokenizer.json may say so) */
+	/* no cleaning: control characters stay, every space as it is (a tokenizer.json may say so) */
+	bool raw;
 	bool cased, force_lower;                /* the user's word, and sentence-transformers' */
 	bool fixed;                             /* from a model file: nothing else has a say */
-	bool config_says;                       /* the first three are tokenizer_config.json's, and transformers would follow it: a tokenizer.json may not contradict */
+	/* the first three are tokenizer_config.json's, and transformers would follow it: a tokenizer.json may not contradict */
+	bool config_says;
 } itr_tokenizer_rules;
 
-/* --- added tokens (added.c) ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- added tokens (added.c) ----------------------------------------------------------------------------------------------------------- */
 typedef enum { ITR_ADDED_SINGLE_WORD = 1, ITR_ADDED_LSTRIP = 2, ITR_ADDED_RSTRIP = 4, ITR_ADDED_NORMALIZED = 8 } itr_added_flags;
 typedef struct itr_added_set {
 	itr_strtab names;                       /* as they are looked for */
@@ -83,9 +86,10 @@ typedef struct itr_added_entry { int64_t id; const char *key; const itr_json *va
 typedef struct itr_tokenizer_kind_desc {
 	const char *name, *what;
 	/* Fills k (tokens, special ids, data) from the file's bytes. 0, or -1 with err; k is freed by the caller either way. */
-	int (*parse)(struct itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules, itr_err *err);
-	/* Ids of a text without added tokens. It may stop when the list is full. The same in two steps, where tokens are to be found between them: the normalised text, and its ids (NULL: the kind
-	 * knows no added tokens). */
+	int (*parse)(struct itr_tokenizer *k, const char *where, const char *text, size_t n, const itr_tokenizer_rules *rules,
+	             itr_err *err);
+	/* Ids of a text without added tokens. It may stop when the list is full. The same in two steps, where tokens are to be found
+	 * between them: the normalised text, and its ids (NULL: the kind knows no added tokens). */
 	void (*encode)(const struct itr_tokenizer *k, const char *text, size_t n, itr_ids *out);
 	void (*normalise)(const struct itr_tokenizer *k, itr_buf *to, const char *text, size_t n);
 	void (*split)(const struct itr_tokenizer *k, const char *normalised, size_t n, itr_ids *out);
@@ -103,12 +107,16 @@ struct itr_tokenizer {
 	void *data;                             /* the kind's own */
 };
 
-/* Adds a token that is found before anything else; id -1: the vocabulary's own. 0, or -1 with err: ids that leave a gap or contradict the vocabulary. After the last one: itr_added_settle. */
-ITR_MUST_USE int itr_added_put(struct itr_tokenizer *k, const char *content, int32_t id, itr_added_flags flags, const char *where, itr_err *err);
+/* Adds a token that is found before anything else; id -1: the vocabulary's own. 0, or -1 with err: ids that leave a gap or contradict the
+ * vocabulary. After the last one: itr_added_settle. */
+ITR_MUST_USE int itr_added_put(struct itr_tokenizer *k, const char *content, int32_t id, itr_added_flags flags, const char *where,
+                               itr_err *err);
 /* One of a tokenizer.json or an added_tokens_decoder: {"content", "lstrip", ...}. */
 ITR_MUST_USE int itr_added_read(struct itr_tokenizer *k, const itr_json *one, int32_t id, const char *where, itr_err *err);
-/* Those of tokenizer_config.json, or of added_tokens.json (legacy), where special_tokens_map.json (map) and the config say which are special. Any may be NULL. */
-ITR_MUST_USE int itr_added_beside(struct itr_tokenizer *k, const itr_json *config, const itr_json *map, const itr_json *legacy, const char *where, itr_err *err);
+/* Those of tokenizer_config.json, or of added_tokens.json (legacy), where special_tokens_map.json (map) and the config say which are
+ * special. Any may be NULL. */
+ITR_MUST_USE int itr_added_beside(struct itr_tokenizer *k, const itr_json *config, const itr_json *map, const itr_json *legacy,
+                                  const char *where, itr_err *err);
 void itr_added_settle(struct itr_tokenizer *k);
 void itr_added_encode(const struct itr_tokenizer *k, const char *s, size_t n, itr_ids *out);
 itr_json *itr_added_json(const struct itr_tokenizer *k);

@@ -12,12 +12,18 @@ bool itr_tokjson_like(const char *text, size_t n)
 	return i < n && text[i] == '{' && memmem(text, n, "\"model\"", 7);
 }
 
-const char *itr_tokjson_type(const itr_json *part) { return itr_json_str(itr_json_get(part, "type"), part && !itr_json_is_null(part) ? "?" : "none"); }
+const char *itr_tokjson_type(const itr_json *part)
+{
+	return itr_json_str(itr_json_get(part, "type"), part && !itr_json_is_null(part) ? "?" : "none");
+}
 
 const char *itr_tokjson_model(const itr_json *j)
 {
 	const itr_json *model = itr_json_get(j, "model");
-	const char *guess = itr_json_get(model, "max_input_chars_per_word") ? "WordPiece" : itr_json_get(model, "merges") ? "BPE" : itr_json_get(model, "unk_id") ? "Unigram" : "?";
+	const char *guess = itr_json_get(model, "max_input_chars_per_word") ? "WordPiece"
+	                    : itr_json_get(model, "merges")                 ? "BPE"
+	                    : itr_json_get(model, "unk_id")                 ? "Unigram"
+	                                                                    : "?";
 	return itr_json_str(itr_json_get(model, "type"), guess);            /* files of before 2021 leave it out */
 }
 
@@ -37,7 +43,8 @@ int itr_tokjson_vocab(itr_tokenizer *k, const itr_json *j, const char *where, it
 	for (const itr_json *c = itr_json_first(vocab); c && rc == 0; c = itr_json_next(c)) {
 		const int64_t id = itr_json_int(c, -1);
 		if (id < 0 || id >= n || token[id])
-			rc = itr_err_set(err, "'%s': the ids of its %lld tokens are not 0 to %lld, each once: '%.60s' has %lld", where, (long long)n, (long long)n - 1, itr_json_key(c), (long long)id);
+			rc = itr_err_set(err, "'%s': the ids of its %lld tokens are not 0 to %lld, each once: '%.60s' has %lld", where,
+			                 (long long)n, (long long)n - 1, itr_json_key(c), (long long)id);
 		else
 			token[id] = itr_json_key(c);
 	}
@@ -48,13 +55,14 @@ int itr_tokjson_vocab(itr_tokenizer *k, const itr_json *j, const char *where, it
 	return rc;
 }
 
-/* --- around a text ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- around a text -------------------------------------------------------------------------------------------------------------------- */
 
 static int take_end(const itr_tokenizer *k, const char *token, int64_t id, int32_t *into, const char *where, itr_err *err)
 {
 	*into = token ? itr_tokenizer_id(k, token) : -1;
 	if (*into < 0 || *into != id)
-		return itr_err_set(err, "'%s': its post_processor puts '%.60s' with id %lld around a text, the vocabulary does not", where, token ? token : "?", (long long)id);
+		return itr_err_set(err, "'%s': its post_processor puts '%.60s' with id %lld around a text, the vocabulary does not", where,
+		                   token ? token : "?", (long long)id);
 	return 0;
 }
 
@@ -64,12 +72,17 @@ static int template(itr_tokenizer *k, const itr_json *p, const char *where, itr_
 	const itr_json *single = itr_json_get(p, "single"), *names = itr_json_get(p, "special_tokens");
 	int32_t *const into[] = { &k->start, &k->end };
 	if (itr_json_count(single) != 3 || strcmp(itr_json_str(itr_json_path(itr_json_at(single, 1), "Sequence.id"), ""), "A"))
-		return itr_err_set(err, "'%s': its post_processor does not put one token before and one behind a text: no other template is built", where);
+		return itr_err_set(
+			err, "'%s': its post_processor does not put one token before and one behind a text: no other template is built",
+			where);
 	for (int i = 0; i < 2; i++) {
 		const itr_json *named = itr_json_get(names, itr_json_str(itr_json_path(itr_json_at(single, 2 * i), "SpecialToken.id"), ""));
 		const itr_json *ids = itr_json_get(named, "ids"), *tokens = itr_json_get(named, "tokens");
-		if (itr_json_count(ids) != 1 || take_end(k, itr_json_str(itr_json_at(tokens, 0), NULL), itr_json_int(itr_json_at(ids, 0), -1), into[i], where, err) < 0)
-			return err && err->set ? -1 : itr_err_set(err, "'%s': its post_processor names special tokens that are not there", where);
+		if (itr_json_count(ids) != 1 ||
+		    take_end(k, itr_json_str(itr_json_at(tokens, 0), NULL), itr_json_int(itr_json_at(ids, 0), -1), into[i], where, err) < 0)
+			return err && err->set
+			               ? -1
+			               : itr_err_set(err, "'%s': its post_processor names special tokens that are not there", where);
 	}
 	return 0;
 }

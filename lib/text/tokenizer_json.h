@@ -1,4 +1,5 @@
-/* tokenizer_json.h - Hugging Face's tokenizer.json: what the kinds that read it share. Inside of text. Everything that is not built is refused by its name. */
+/* tokenizer_json.h - Hugging Face's tokenizer.json: what the kinds that read it share. Inside of text. Everything that is not built is
+ * refused by its name. */
 #ifndef ITR_TEXT_TOKENIZER_JSON_H
 #define ITR_TEXT_TOKENIZER_JSON_H
 
@@ -14,7 +15,8 @@ int itr_tokjson_refuse(const char *where, const char *part, const itr_json *j, c
 
 /* The tokens of model.vocab into k, ids 0 .. n-1 without gaps. */
 ITR_MUST_USE int itr_tokjson_vocab(itr_tokenizer *k, const itr_json *j, const char *where, itr_err *err);
-/* The special tokens around a text (TemplateProcessing, BertProcessing, RobertaProcessing) into k->start and k->end; then the added tokens, and what would cut a text elsewhere is refused. */
+/* The special tokens around a text (TemplateProcessing, BertProcessing, RobertaProcessing) into k->start and k->end; then the added tokens,
+ * and what would cut a text elsewhere is refused. */
 ITR_MUST_USE int itr_tokjson_finish(itr_tokenizer *k, const itr_json *j, const char *where, itr_err *err);
 
 #endif

@@ -153,7 +153,8 @@ void itr_utf8_normalize(itr_buf *out, const char *s, size_t n, itr_norm_form for
 	itr_buf clean = ITR_BUF_INIT;
 	itr_utf8_sanitize(&clean, s, n);
 	utf8proc_uint8_t *form_text = NULL;
-	utf8proc_ssize_t m = utf8proc_map((const utf8proc_uint8_t *)clean.data, (utf8proc_ssize_t)clean.len, &form_text, (utf8proc_option_t)options[form]);
+	utf8proc_ssize_t m = utf8proc_map((const utf8proc_uint8_t *)clean.data, (utf8proc_ssize_t)clean.len, &form_text,
+	                                  (utf8proc_option_t)options[form]);
 	if (m < 0)                              /* the text is valid now: only memory can be lacking */
 		ITR_BUG("utf8proc_map: %s", utf8proc_errmsg(m));
 	itr_buf_add(out, form_text, (size_t)m);

@@ -10,7 +10,8 @@ enum { ITR_CP_REPLACEMENT = 0xFFFD };
 /* True when s[0..n) is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool itr_utf8_valid(const char *s, size_t n);
 
-/* The code point at *p (< end), and *p moves past it. An invalid byte sequence gives -1 and moves past its maximal subpart (1 to 3 bytes). */
+/* The code point at *p (< end), and *p moves past it. An invalid byte sequence gives -1 and moves past its maximal subpart (1 to 3 bytes).
+ */
 int32_t itr_utf8_next(const char **p, const char *end);
 
 /* UTF-8 of one code point into out; its length 1..4. Surrogates and values above U+10FFFF are written as U+FFFD. */

@@ -64,7 +64,8 @@ static const struct { int32_t a, b, cp; } compositions[] = {
 #include "text/unidata.def"
 };
 
-enum { S_BASE = 0xAC00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7, L_COUNT = 19, V_COUNT = 21, T_COUNT = 28, S_COUNT = 11172 };   /* Hangul, Unicode 3.12 */
+/* Hangul, Unicode 3.12 */
+enum { S_BASE = 0xAC00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7, L_COUNT = 19, V_COUNT = 21, T_COUNT = 28, S_COUNT = 11172 };
 
 /* Index of the last row whose key is not above `value`; the tables' rows are (key, ...) in order, and row 0 is never above. */
 #define LAST_NOT_ABOVE(table, key, value, at) \
@@ -93,7 +94,8 @@ int32_t itr_ud_lower(int32_t cp)
 	if (cp < 0x80)
 		return cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
 	LAST_NOT_ABOVE(lowers, .first, cp, at);
-	return cp >= lowers[at].first && cp <= lowers[at].last && (cp - lowers[at].first) % lowers[at].step == 0 ? cp + lowers[at].delta : cp;
+	return cp >= lowers[at].first && cp <= lowers[at].last && (cp - lowers[at].first) % lowers[at].step == 0 ? cp + lowers[at].delta
+	                                                                                                         : cp;
 }
 
 static int class_of(int32_t cp)
@@ -146,7 +148,8 @@ static void decompose(itr_cps *out, int32_t cp)
 		itr_cps_push(out, cp);
 		return;
 	}
-	decompose(out, decompositions[at].a);           /* the second part never decomposes further without the first doing so too: both are asked */
+	/* the second part never decomposes further without the first doing so too: both are asked */
+	decompose(out, decompositions[at].a);
 	if (decompositions[at].b)
 		decompose(out, decompositions[at].b);
 }
@@ -251,7 +254,8 @@ void itr_cps_python_lower(itr_cps *t)
 	itr_cps out = { NULL, 0, 0 };
 	bool cased_before = false;
 	ITR_VEC_RESERVE(&out, t->n + 8);
-	size_t next = 0;                                /* first position after i that is not ignorable: moves forward only, so that a row of sigmas stays linear */
+	/* first position after i that is not ignorable: moves forward only, so that a row of sigmas stays linear */
+	size_t next = 0;
 	for (size_t i = 0; i < t->n; i++) {
 		int32_t cp = t->v[i];
 		if (cp < 0x80 && cp != '\'' && cp != '.' && cp != ':' && cp != '^' && cp != '`') {

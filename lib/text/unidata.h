@@ -1,6 +1,6 @@
-/* unidata.h - characters as the tokenizers' references see them, from tables that were asked from the references themselves (unidata.def, written by
- * tests/golden/gen_text_tables.py). unicode.h follows the installed utf8proc; ids must not depend on that, and the references do not agree on a version of Unicode anyway.
- * U+D800..DFFF do not occur: invalid bytes are U+FFFD before they come here. */
+/* unidata.h - characters as the tokenizers' references see them, from tables that were asked from the references themselves (unidata.def,
+ * written by tests/golden/gen_text_tables.py). unicode.h follows the installed utf8proc; ids must not depend on that, and the references do
+ * not agree on a version of Unicode anyway. U+D800..DFFF do not occur: invalid bytes are U+FFFD before they come here. */
 #ifndef ITR_TEXT_UNIDATA_H
 #define ITR_TEXT_UNIDATA_H
 

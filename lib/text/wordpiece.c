@@ -1,5 +1,6 @@
-/* WordPiece (Wu et al. 2016) as BERT uses it, the equal of transformers' BertTokenizerFast: clean, split ideographs off, strip accents, lower case, split at space and
- * punctuation, then the longest known beginning again and again. A word of more than 100 characters (or what its tokenizer.json says), or with a part that is not known, is [UNK]. */
+/* WordPiece (Wu et al. 2016) as BERT uses it, the equal of transformers' BertTokenizerFast: clean, split ideographs off, strip accents,
+ * lower case, split at space and punctuation, then the longest known beginning again and again. A word of more than 100 characters (or what
+ * its tokenizer.json says), or with a part that is not known, is [UNK]. */
 #include "base/mem.h"
 #include "base/vec.h"
 #include "text/tokenizer_json.h"
@@ -63,7 +64,7 @@ static int read_lines(itr_tokenizer *k, const char *where, const char *text, siz
 	return 0;
 }
 
-/* --- tokenizer.json ------------------------------------------------------------------------------------------------------------------------- */
+/* --- tokenizer.json ------------------------------------------------------------------------------------------------------------------- */
 
 static const itr_json *only_of(const itr_json *part, const char *list)
 {
@@ -81,11 +82,16 @@ static int read_normalizer(itr_tokenizer *k, const itr_json *j, const char *wher
 	r->raw = !itr_json_bool(itr_json_get(b, "clean_text"), true);
 	if (r->fixed)
 		return 0;
-	const bool lower = itr_json_bool(itr_json_get(b, "lowercase"), true), strip = itr_json_bool(itr_json_get(b, "strip_accents"), lower);
+	const bool lower = itr_json_bool(itr_json_get(b, "lowercase"), true),
+		   strip = itr_json_bool(itr_json_get(b, "strip_accents"), lower);
 	const bool cjk = itr_json_bool(itr_json_get(b, "handle_chinese_chars"), true);
 	if (r->config_says && (r->lower != lower || r->strip_accents != strip || r->split_cjk != cjk || r->raw))
-		return itr_err_set(err, "'%s' and the tokenizer_config.json beside it differ about lower case (%s, %s), accents (%s, %s), Chinese characters or cleaning: transformers follows the config, "
-		                   "tokenizers the other; make them agree", where, lower ? "lower" : "kept", r->lower ? "lower" : "kept", strip ? "stripped" : "kept", r->strip_accents ? "stripped" : "kept");
+		return itr_err_set(err,
+		                   "'%s' and the tokenizer_config.json beside it differ about lower case (%s, %s), accents (%s, %s), "
+		                   "Chinese characters or cleaning: transformers follows the config, "
+		                   "tokenizers the other; make them agree",
+		                   where, lower ? "lower" : "kept", r->lower ? "lower" : "kept", strip ? "stripped" : "kept",
+		                   r->strip_accents ? "stripped" : "kept");
 	r->lower = lower;
 	r->strip_accents = strip;
 	r->split_cjk = cjk;
@@ -95,15 +101,18 @@ static int read_normalizer(itr_tokenizer *k, const itr_json *j, const char *wher
 static int read_json(itr_tokenizer *k, struct wordpiece *d, const char *where, const itr_json *j, itr_err *err)
 {
 	const itr_json *model = itr_json_get(j, "model"), *pre = only_of(itr_json_get(j, "pre_tokenizer"), "pretokenizers");
-	const char *unk = itr_json_str(itr_json_get(model, "unk_token"), "[UNK]"), *prefix = itr_json_str(itr_json_get(model, "continuing_subword_prefix"), "##");
+	const char *unk = itr_json_str(itr_json_get(model, "unk_token"), "[UNK]"),
+		   *prefix = itr_json_str(itr_json_get(model, "continuing_subword_prefix"), "##");
 	const int64_t chars = itr_json_int(itr_json_get(model, "max_input_chars_per_word"), 100);
 	if (strcmp(itr_tokjson_model(j), "WordPiece"))
 		return itr_err_set(err, "'%s' holds a model of type %.40s, not WordPiece", where, itr_tokjson_model(j));
 	if (strcmp(itr_tokjson_type(pre), "BertPreTokenizer"))
 		return itr_tokjson_refuse(where, "pre_tokenizer", pre, "built is BertPreTokenizer", err);
 	if (chars < 1 || chars > MAX_CHARS || strlen(unk) >= sizeof d->unk || strlen(prefix) >= sizeof d->prefix || !*prefix)
-		return itr_err_set(err, "'%s': max_input_chars_per_word %lld, unk_token '%.80s' or continuing_subword_prefix '%.40s' is not one that is built (1 to %d characters, not empty)", where, (long long)chars, unk,
-		                   prefix, MAX_CHARS);
+		return itr_err_set(err,
+		                   "'%s': max_input_chars_per_word %lld, unk_token '%.80s' or continuing_subword_prefix '%.40s' is not one "
+		                   "that is built (1 to %d characters, not empty)",
+		                   where, (long long)chars, unk, prefix, MAX_CHARS);
 	d->max_chars = (size_t)chars;
 	memcpy(d->unk, unk, strlen(unk) + 1);
 	memcpy(d->prefix, prefix, strlen(prefix) + 1);
@@ -117,7 +126,7 @@ static int read_json(itr_tokenizer *k, struct wordpiece *d, const char *where, c
 	return k->unk >= 0 ? 0 : itr_err_set(err, "'%s': its unk_token '%s' is not in its vocabulary", where, unk);
 }
 
-/* --- both ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- both ----------------------------------------------------------------------------------------------------------------------------- */
 
 static void find_tails(itr_tokenizer *k, struct wordpiece *d)
 {
@@ -156,7 +165,9 @@ static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n
 	find_tails(k, d);
 	for (int c = 0; c < 128; c++) {
 		unsigned f = itr_ud_flags(c);
-		d->ascii[c] = !k->rules.raw && (f & ITR_UD_REMOVED) ? 0 : !k->rules.raw && (f & ITR_UD_SPACE) ? ' ' : (char)(k->rules.lower ? itr_ud_lower(c) : c);
+		d->ascii[c] = !k->rules.raw && (f & ITR_UD_REMOVED) ? 0
+		              : !k->rules.raw && (f & ITR_UD_SPACE) ? ' '
+		                                                    : (char)(k->rules.lower ? itr_ud_lower(c) : c);
 		d->split[c] = f & ITR_UD_SPACE ? 1 : f & ITR_UD_PUNCT ? 2 : 0;
 	}
 	return 0;
@@ -295,5 +306,11 @@ static void encode(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out
 }
 
 const itr_tokenizer_kind_desc itr_tokenizer_wordpiece = {
-	.name = "wordpiece", .what = "BERT's word pieces: vocab.txt, one token a line, or tokenizer.json", .parse = parse, .encode = encode, .normalise = normalise, .split = split_words, .free = free_wordpiece,
+	.name = "wordpiece",
+	.what = "BERT's word pieces: vocab.txt, one token a line, or tokenizer.json",
+	.parse = parse,
+	.encode = encode,
+	.normalise = normalise,
+	.split = split_words,
+	.free = free_wordpiece,
 };

@@ -1,4 +1,5 @@
-/* A plain word vocabulary, as the sources' LSTM baseline uses it: lower case, only letters, marks and digits stay ("don't" is "dont"), words lie between white space. */
+/* A plain word vocabulary, as the sources' LSTM baseline uses it: lower case, only letters, marks and digits stay ("don't" is "dont"),
+ * words lie between white space. */
 #include "base/mem.h"
 #include "base/vec.h"
 #include "io/json.h"
@@ -14,7 +15,8 @@ static const char *const special_names[SPECIALS] = { "<pad>", "<unk>", "<start>"
 static void normalise(itr_buf *to, const char *s, size_t n)
 {
 	const char *p = s, *end = s + n;
-	itr_buf_reserve(to, 3 * n + 8);                         /* an invalid byte becomes three, U+0130 three; no lower case is longer than 3 bytes for 2 */
+	/* an invalid byte becomes three, U+0130 three; no lower case is longer than 3 bytes for 2 */
+	itr_buf_reserve(to, 3 * n + 8);
 	while (p < end) {
 		unsigned char c = (unsigned char)*p;
 		if (c < 0x80) {
@@ -75,7 +77,8 @@ static int parse_json(itr_tokenizer *k, const char *where, const char *text, siz
 	for (const itr_json *w = itr_json_first(words); rc == 0 && w; w = itr_json_next(w)) {
 		int64_t id = itr_json_int(w, -1);
 		if (id < 0 || id >= count || by_id[id])
-			rc = itr_err_set(err, "'%s': the id of '%s' is not one of 0 .. %lld, each once", where, itr_json_key(w), (long long)count - 1);
+			rc = itr_err_set(err, "'%s': the id of '%s' is not one of 0 .. %lld, each once", where, itr_json_key(w),
+			                 (long long)count - 1);
 		else
 			by_id[id] = itr_json_key(w);
 	}
@@ -109,17 +112,23 @@ static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n
 		return -1;
 	for (int i = 0; i < SPECIALS; i++)
 		if ((*ids[i] = itr_tokenizer_id(k, special_names[i])) < 0)
-			return itr_err_set(err, "'%s' is no vocabulary of words: it has no %s; '{tokenize} --build-vocab' makes one from captions", where, special_names[i]);
+			return itr_err_set(
+				err, "'%s' is no vocabulary of words: it has no %s; '{tokenize} --build-vocab' makes one from captions",
+				where, special_names[i]);
 	return 0;
 }
 
 static void free_nothing(void *data) { (void)data; }
 
 const itr_tokenizer_kind_desc itr_tokenizer_words = {
-	.name = "words", .what = "lower-cased words: one a line, or vocabulary.json", .parse = parse, .encode = encode, .free = free_nothing,
+	.name = "words",
+	.what = "lower-cased words: one a line, or vocabulary.json",
+	.parse = parse,
+	.encode = encode,
+	.free = free_nothing,
 };
 
-/* --- counting ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- counting ------------------------------------------------------------------------------------------------------------------------- */
 
 struct itr_word_counter {
 	itr_strtab words;

@@ -46,7 +46,7 @@ static int stage_run(const char *runs_dir, const char *run_id, bool deleted, itr
 int itr_run_delete(const char *runs_dir, const char *run_id, itr_err *err) { return stage_run(runs_dir, run_id, true, err); }
 int itr_run_restore(const char *runs_dir, const char *run_id, itr_err *err) { return stage_run(runs_dir, run_id, false, err); }
 
-/* --- experiments -------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- experiments ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Folder name of the experiment `wanted` (name or id) in `root`; NULL when there is none. */
 static char *find_experiment(const char *root, const char *wanted)
@@ -93,7 +93,8 @@ static int move_experiment(const char *runs_dir, const char *name, bool out, itr
 	if (!id)
 		rc = itr_err_set(err, "no %sexperiment '%s' in '%s'", out ? "" : "deleted ", name, runs_dir);
 	else if (out && !strcmp(id, "0"))
-		rc = itr_err_set(err, "the experiment '" ITR_TRACK_DEFAULT "' (0) belongs to every store and stays: delete its runs instead");
+		rc = itr_err_set(err,
+		                 "the experiment '" ITR_TRACK_DEFAULT "' (0) belongs to every store and stays: delete its runs instead");
 	else if (itr_path_exists(target))
 		rc = itr_err_set(err, "'%s' is there already", target);
 	else if (itr_path_mkdirs(to, err) < 0 || stage_experiment(source, out, err) < 0)
@@ -110,7 +111,7 @@ static int move_experiment(const char *runs_dir, const char *name, bool out, itr
 int itr_experiment_delete(const char *runs_dir, const char *name, itr_err *err) { return move_experiment(runs_dir, name, true, err); }
 int itr_experiment_restore(const char *runs_dir, const char *name, itr_err *err) { return move_experiment(runs_dir, name, false, err); }
 
-/* --- gc, stale ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- gc, stale ------------------------------------------------------------------------------------------------------------------------ */
 
 static int64_t deleted_at(const char *dir)
 {

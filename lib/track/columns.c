@@ -11,7 +11,7 @@
 #include "base/nearest.h"
 #include "track/runstore.h"
 
-/* --- status ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- status --------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const status_names[] = { "UNKNOWN", "RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED" };
 
@@ -28,11 +28,13 @@ int itr_run_status_parse(const char *name)
 	return -1;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------------------------------------------------------------------- */
 
-static const char *const attributes[] = { "id", "name", "experiment", "experiment_id", "status", "start", "end", "duration", "user", "source", "parent", "note", NULL };
-static const char *const attribute_aliases[][2] = { { "run_id", "id" }, { "run_name", "name" }, { "start_time", "start" }, { "end_time", "end" }, { "user_id", "user" },
-                                                    { "created", "start" }, { "Created", "start" } };
+static const char *const attributes[] = { "id",       "name", "experiment", "experiment_id", "status", "start", "end",
+	                                  "duration", "user", "source",     "parent",        "note",   NULL };
+static const char *const attribute_aliases[][2] = { { "run_id", "id" },    { "run_name", "name" }, { "start_time", "start" },
+	                                            { "end_time", "end" }, { "user_id", "user" },  { "created", "start" },
+	                                            { "Created", "start" } };
 
 static const char *attribute(const char *name)
 {
@@ -45,11 +47,19 @@ static const char *attribute(const char *name)
 	return NULL;
 }
 
-static const struct { const char *prefix; itr_column_kind kind; unsigned needs; } prefixes[] = {
-	{ "metrics.", ITR_COLUMN_METRIC, ITR_RUNS_METRICS }, { "metric.", ITR_COLUMN_METRIC, ITR_RUNS_METRICS },
-	{ "params.", ITR_COLUMN_PARAM, ITR_RUNS_PARAMS }, { "parameters.", ITR_COLUMN_PARAM, ITR_RUNS_PARAMS }, { "param.", ITR_COLUMN_PARAM, ITR_RUNS_PARAMS },
-	{ "tags.", ITR_COLUMN_TAG, ITR_RUNS_TAGS }, { "tag.", ITR_COLUMN_TAG, ITR_RUNS_TAGS },
-	{ "attributes.", ITR_COLUMN_ATTRIBUTE, 0 }, { "attribute.", ITR_COLUMN_ATTRIBUTE, 0 }, { "attr.", ITR_COLUMN_ATTRIBUTE, 0 }, { "run.", ITR_COLUMN_ATTRIBUTE, 0 },
+static const struct { const char *prefix; itr_column_kind kind; unsigned needs;
+} prefixes[] = {
+	{ "metrics.", ITR_COLUMN_METRIC, ITR_RUNS_METRICS },
+	{ "metric.", ITR_COLUMN_METRIC, ITR_RUNS_METRICS },
+	{ "params.", ITR_COLUMN_PARAM, ITR_RUNS_PARAMS },
+	{ "parameters.", ITR_COLUMN_PARAM, ITR_RUNS_PARAMS },
+	{ "param.", ITR_COLUMN_PARAM, ITR_RUNS_PARAMS },
+	{ "tags.", ITR_COLUMN_TAG, ITR_RUNS_TAGS },
+	{ "tag.", ITR_COLUMN_TAG, ITR_RUNS_TAGS },
+	{ "attributes.", ITR_COLUMN_ATTRIBUTE, 0 },
+	{ "attribute.", ITR_COLUMN_ATTRIBUTE, 0 },
+	{ "attr.", ITR_COLUMN_ATTRIBUTE, 0 },
+	{ "run.", ITR_COLUMN_ATTRIBUTE, 0 },
 };
 static const char *const kind_names[] = { "metric", "param", "tag", "attribute" };
 
@@ -120,7 +130,10 @@ static int unknown(const itr_column *c, bool bare, const itr_runs *rs, itr_err *
 	for (int k = 0; k < n; k++)
 		names[k] = itr_map_key(seen, k);
 	const char *near = itr_nearest(c->key, names, n);
-	itr_err_set(err, "%s has %s '%s'%s%s%s", rs->n == 1 ? "the run" : "no run", rs->n == 1 ? bare ? "no metric or param" : kind_names[c->kind] : bare ? "a metric or param" : kind_names[c->kind],
+	itr_err_set(err, "%s has %s '%s'%s%s%s", rs->n == 1 ? "the run" : "no run",
+	            rs->n == 1 ? bare ? "no metric or param" : kind_names[c->kind]
+	            : bare ? "a metric or param"
+	                       : kind_names[c->kind],
 	            c->key, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 	free(names);
 	itr_map_free(seen);
@@ -153,13 +166,20 @@ int itr_column_parse(itr_column *c, const char *name, const itr_runs *rs, itr_er
 	return unknown(c, true, rs, err);
 }
 
-/* --- values ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *attribute_string(const itr_run_info *r, const char *key)
 {
-	return !strcmp(key, "id") ? r->id : !strcmp(key, "name") ? r->name : !strcmp(key, "experiment") ? r->experiment
-	     : !strcmp(key, "experiment_id") ? r->experiment_id : !strcmp(key, "user") ? r->user : !strcmp(key, "source") ? r->source
-	     : !strcmp(key, "parent") ? r->parent : !strcmp(key, "note") ? r->note : !strcmp(key, "status") ? itr_run_status_name(r->status) : NULL;
+	return !strcmp(key, "id")              ? r->id
+	       : !strcmp(key, "name")          ? r->name
+	       : !strcmp(key, "experiment")    ? r->experiment
+	       : !strcmp(key, "experiment_id") ? r->experiment_id
+	       : !strcmp(key, "user")          ? r->user
+	       : !strcmp(key, "source")        ? r->source
+	       : !strcmp(key, "parent")        ? r->parent
+	       : !strcmp(key, "note")          ? r->note
+	       : !strcmp(key, "status")        ? itr_run_status_name(r->status)
+	                                       : NULL;
 }
 
 bool itr_column_number(const itr_run_info *r, const itr_column *c, double *v)
@@ -191,8 +211,10 @@ bool itr_column_number(const itr_run_info *r, const itr_column *c, double *v)
 bool itr_column_text(const itr_run_info *r, const itr_column *c, int digits, itr_buf *out)
 {
 	const itr_run_value *m = c->kind == ITR_COLUMN_METRIC ? metric(r, c->key) : NULL;
-	const char *text = c->kind == ITR_COLUMN_PARAM ? pair(r->params, r->n_params, c->key) : c->kind == ITR_COLUMN_TAG ? pair(r->tags, r->n_tags, c->key)
-	                 : c->kind == ITR_COLUMN_ATTRIBUTE ? attribute_string(r, c->key) : NULL;
+	const char *text = c->kind == ITR_COLUMN_PARAM       ? pair(r->params, r->n_params, c->key)
+	                   : c->kind == ITR_COLUMN_TAG       ? pair(r->tags, r->n_tags, c->key)
+	                   : c->kind == ITR_COLUMN_ATTRIBUTE ? attribute_string(r, c->key)
+	                                                     : NULL;
 	char room[64];
 	double v;
 	if (m) {
@@ -216,7 +238,7 @@ bool itr_column_text(const itr_run_info *r, const itr_column *c, int digits, itr
 	return true;
 }
 
-/* --- order ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- order ---------------------------------------------------------------------------------------------------------------------------- */
 
 struct keyed { itr_run_info run; bool has, is_number; double number; itr_buf text; int64_t at; int sign; };
 
@@ -229,7 +251,8 @@ static int compare_keyed(const void *a, const void *b)
 	if (x->has && x->is_number != y->is_number)
 		return x->is_number ? -1 : 1;
 	if (x->has)
-		order = x->is_number ? (x->number > y->number) - (x->number < y->number) : strcmp(itr_buf_str(&x->text), itr_buf_str(&y->text));
+		order = x->is_number ? (x->number > y->number) - (x->number < y->number)
+		                     : strcmp(itr_buf_str(&x->text), itr_buf_str(&y->text));
 	return order ? order * x->sign : (x->at > y->at) - (x->at < y->at);
 }
 

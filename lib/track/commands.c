@@ -17,7 +17,7 @@
 #include "track/report.h"
 #include "track/run.h"
 
-/* --- choosing ----------------------------------------------------------------------------------------------------------------------------------- */
+/* --- choosing ------------------------------------------------------------------------------------------------------------------------- */
 
 char *itr_select_sort_column(const char *sort, bool *descending)
 {
@@ -42,14 +42,16 @@ int itr_select_runs(itr_runs *rs, const itr_select *s, itr_err *err)
 	itr_filter *f = s->filter ? itr_filter_parse(s->filter, err) : NULL;
 	bool descending = s->descending;
 	char *sort = s->sort ? itr_select_sort_column(s->sort, &descending) : NULL;
-	unsigned needs = s->needs | (f ? itr_filter_needs(f) : 0) | (sort ? itr_column_needs(sort) : 0) | (s->deleted ? ITR_RUNS_ONLY_DELETED : 0);
+	unsigned needs =
+		s->needs | (f ? itr_filter_needs(f) : 0) | (sort ? itr_column_needs(sort) : 0) | (s->deleted ? ITR_RUNS_ONLY_DELETED : 0);
 	int64_t broken = 0, kept = 0;
 	itr_column c;
 	rs->v = NULL;
 	rs->n = 0;
 	int rc = s->filter && !f ? -1 : itr_runs_load(rs, s->runs_dir, s->experiment, needs, s->threads, &broken, err);
 	if (rc == 0 && broken)
-		itr_warn("%lld runs in '%s' cannot be read (their meta.yaml is missing or damaged) and are left out", (long long)broken, s->runs_dir);
+		itr_warn("%lld runs in '%s' cannot be read (their meta.yaml is missing or damaged) and are left out", (long long)broken,
+		         s->runs_dir);
 	if (rc == 0 && sort)
 		rc = itr_column_parse(&c, sort, rs, err);
 	if (rc == 0 && f)
@@ -75,7 +77,7 @@ int itr_select_runs(itr_runs *rs, const itr_select *s, itr_err *err)
 	return rc;
 }
 
-/* --- logging ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- logging -------------------------------------------------------------------------------------------------------------------------- */
 
 static int parse_number(const char *text, double *v, itr_err *err)
 {
@@ -118,7 +120,8 @@ static int check_pair(void *ctx, const char *key, const char *value, itr_err *er
 		return -1;
 	(void)itr_run_key(key, clean);
 	if (strcmp(clean, key) && !strchr(key, '@'))
-		itr_warn("%s '%s' is tracked as '%s': MLflow's names hold letters, numbers and _ - . : / and blanks only", s->kind, key, clean);
+		itr_warn("%s '%s' is tracked as '%s': MLflow's names hold letters, numbers and _ - . : / and blanks only", s->kind, key,
+		         clean);
 	return 0;
 }
 
@@ -147,7 +150,8 @@ static int put_tag(void *ctx, const char *key, const char *value, itr_err *err)
 }
 
 /* All or none: what one of them cannot be keeps the others out too. */
-static int put_pairs(char **args, int n, int (*put)(void *ctx, const char *key, const char *value, itr_err *err), struct sink *s, itr_err *err)
+static int put_pairs(char **args, int n, int (*put)(void *ctx, const char *key, const char *value, itr_err *err), struct sink *s,
+                     itr_err *err)
 {
 	return each_pair(args, n, check_pair, s, err) < 0 ? -1 : each_pair(args, n, put, s, err);
 }
@@ -216,7 +220,7 @@ int itr_commands_tag(const char *runs_dir, char **args, int n, itr_err *err)
 	return itr_run_close(r, rc < 0 ? NULL : err) < 0 ? -1 : rc;
 }
 
-/* --- printing -------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- printing ------------------------------------------------------------------------------------------------------------------------- */
 
 int itr_commands_history(const itr_run_info *r, const char *key, bool json, itr_buf *out, itr_err *err)
 {
@@ -312,8 +316,10 @@ static void add_rows(itr_json *object, const itr_runs *rs, itr_column_kind kind,
 			itr_buf_clear(&b);
 			bool has = itr_column_text(&rs->v[k], &c, 0, k ? &b : &first);
 			differs = differs || !has || (k && strcmp(itr_buf_str(&first), itr_buf_str(&b)));
-			itr_json_push(a, !has ? itr_json_new_null() : kind == ITR_COLUMN_METRIC && (itr_column_number(&rs->v[k], &c, &v) || isnan(v)) ? itr_report_number(v)
-			                                                : itr_json_new_str(itr_buf_str(k ? &b : &first)));
+			itr_json_push(a, !has ? itr_json_new_null()
+			                 : kind == ITR_COLUMN_METRIC && (itr_column_number(&rs->v[k], &c, &v) || isnan(v))
+			                         ? itr_report_number(v)
+			                         : itr_json_new_str(itr_buf_str(k ? &b : &first)));
 		}
 		if (all || differs)
 			itr_json_add(object, key, a);

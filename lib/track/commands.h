@@ -30,7 +30,8 @@ ITR_MUST_USE int itr_commands_end(const char *runs_dir, char **ids, int n, const
 /* Marks runs as deleted (`away`) or as active again; stops at the first that fails. */
 ITR_MUST_USE int itr_commands_stage(const char *runs_dir, char **ids, int n, bool away, itr_err *err);
 
-/* Each run of ids (or of what an id begins with), in that order, loaded whole. Free with itr_runs_free; -1 with err leaves nothing to free. */
+/* Each run of ids (or of what an id begins with), in that order, loaded whole. Free with itr_runs_free; -1 with err leaves nothing to free.
+ */
 ITR_MUST_USE int itr_commands_load(itr_runs *rs, const char *runs_dir, char **ids, int n, itr_err *err);
 /* {"runs":[{...}],"schema":1}. */
 itr_json *itr_commands_list_json(const itr_runs *rs);

@@ -32,7 +32,7 @@ char *itr_context_host(void)
 	return itr_xstrdup(gethostname(name, sizeof name - 1) == 0 && name[0] ? name : "localhost");
 }
 
-/* --- git -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- git ------------------------------------------------------------------------------------------------------------------------------ */
 
 /* First line of dir/name, without its end; NULL when it cannot be read. */
 static char *first_line(const char *dir, const char *name)
@@ -122,7 +122,7 @@ bool itr_context_git(const char *dir, char **commit, char **branch)
 	return false;
 }
 
-/* --- processes ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- processes ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Field 22 of /proc/PID/stat, in ticks after boot; 0 when it is not there. */
 static unsigned long long start_ticks(long pid)

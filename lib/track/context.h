@@ -6,7 +6,8 @@
 
 char *itr_context_user(void);                                  /* LOGNAME, USER, the password file, or the number */
 char *itr_context_host(void);
-/* Commit and branch of the working tree that holds `dir`, read from .git without running git (worktrees, packed refs). False when there is none. */
+/* Commit and branch of the working tree that holds `dir`, read from .git without running git (worktrees, packed refs). False when there is
+ * none. */
 bool itr_context_git(const char *dir, char **commit, char **branch);
 /* "PID START" of this process; START tells it from a later process of the same number. */
 char *itr_context_process(void);

@@ -35,15 +35,15 @@ struct parser {
 	itr_err *err;
 };
 
-/* --- parsing ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- parsing -------------------------------------------------------------------------------------------------------------------------- */
 
 static int parse_or(struct parser *s);
 
 static int expected(struct parser *s, const char *what)
 {
 	size_t rest = strcspn(s->p, "\n");
-	return itr_err_set(s->err, "filter '%s': %s is expected %s%s%.*s%s", s->f->text, what, *s->p ? "at " : "at the end", *s->p ? "'" : "", (int)ITR_MIN(rest, 30), s->p,
-	                   *s->p ? "'" : "");
+	return itr_err_set(s->err, "filter '%s': %s is expected %s%s%.*s%s", s->f->text, what, *s->p ? "at " : "at the end",
+	                   *s->p ? "'" : "", (int)ITR_MIN(rest, 30), s->p, *s->p ? "'" : "");
 }
 
 static void blank(struct parser *s)
@@ -163,8 +163,11 @@ static int parse_list(struct parser *s, struct node *n)
 
 static int parse_comparison(struct parser *s)
 {
-	static const struct { const char *text; enum op op; } signs[] = { { "==", OP_EQ }, { "=", OP_EQ }, { "!=", OP_NE }, { "<>", OP_NE }, { ">=", OP_GE },
-	                                                                  { ">", OP_GT }, { "<=", OP_LE }, { "<", OP_LT } };
+	static const struct {
+		const char *text;
+		enum op op;
+	} signs[] = { { "==", OP_EQ }, { "=", OP_EQ }, { "!=", OP_NE }, { "<>", OP_NE },
+		      { ">=", OP_GE }, { ">", OP_GT }, { "<=", OP_LE }, { "<", OP_LT } };
 	char *name = parse_name(s);
 	if (!name)
 		return -1;
@@ -275,7 +278,7 @@ int itr_filter_columns(const itr_filter *f, const char **names, int max)
 	return n;
 }
 
-/* --- matching ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- matching ------------------------------------------------------------------------------------------------------------------------- */
 
 /* SQL's pattern; `fold`: without regard to ASCII case. Steps back to the last %, so linear patterns stay cheap. */
 static bool like(const char *s, const char *pattern, bool fold)
@@ -352,7 +355,8 @@ static int check_values(const struct node *n, itr_err *err)
 	bool numbers = n->name && n->column.kind == ITR_COLUMN_METRIC && n->op != OP_LIKE && n->op != OP_ILIKE;
 	for (size_t k = 0; numbers && k < n->values.n; k++)
 		if (!n->values.v[k].number)
-			return itr_err_set(err, "filter: '%s' is compared with a number (without quotes), not with '%s'", n->name, n->values.v[k].text);
+			return itr_err_set(err, "filter: '%s' is compared with a number (without quotes), not with '%s'", n->name,
+			                   n->values.v[k].text);
 	return 0;
 }
 

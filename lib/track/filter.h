@@ -3,9 +3,9 @@
  *	metrics.recall_at_10 > 0.4 and params.model = "cca"
  *	status = 'FINISHED' and (tags.note like '%best%' or not params.dim in (256, 512))
  *
- * Comparisons: = == != > >= < <= , like and ilike (% any text, _ one character), in (...). `and`, `or`, `not`, brackets. Keys as in runstore.h; keys with
- * spaces in backquotes or double quotes behind the point: metrics."a b". A comparison with a value that a run lacks is false; so is NaN
- * with any number, but != (= nan finds it).
+ * Comparisons: = == != > >= < <= , like and ilike (% any text, _ one character), in (...). `and`, `or`, `not`, brackets. Keys as in
+ *runstore.h; keys with spaces in backquotes or double quotes behind the point: metrics."a b". A comparison with a value that a run lacks is
+ *false; so is NaN with any number, but != (= nan finds it).
  */
 #ifndef ITR_TRACK_FILTER_H
 #define ITR_TRACK_FILTER_H

@@ -1,5 +1,6 @@
-/* fonts.c - will the texts of a plot be there? gnuplot draws without fonts, says nothing and exits 0; what no font has becomes a black box as large as the plot. fontconfig's own
- * program is asked; Pango, which gnuplot draws with, needs its package. Where it is missing nothing is known and nothing is said. */
+/* fonts.c - will the texts of a plot be there? gnuplot draws without fonts, says nothing and exits 0; what no font has becomes a black box
+ * as large as the plot. fontconfig's own program is asked; Pango, which gnuplot draws with, needs its package. Where it is missing nothing
+ * is known and nothing is said. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,8 @@
 
 enum { MAX_SCRIPT = 1 << 24, MAX_ANSWER = 1 << 23, LAST = 0x10FFFF, BOX = 0x25A1 };
 
-/* A bit for each character that some font has, from fc-list's lines of "20-7e a0 ..."; NULL where it cannot be asked; *any: there is a font. */
+/* A bit for each character that some font has, from fc-list's lines of "20-7e a0 ..."; NULL where it cannot be asked; *any: there is a
+ * font. */
 static uint8_t *characters_of_fonts(bool *any)
 {
 	const char *argv[] = { "fc-list", "-f", "%{charset}\n", NULL };
@@ -41,8 +43,8 @@ static uint8_t *characters_of_fonts(bool *any)
 /* Marks that are not drawn by themselves (Unicode's Default_Ignorable_Code_Point). */
 static bool invisible(uint32_t c)
 {
-	return c < 0x20 || c == 0xAD || c == 0x34F || c == 0xFEFF || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
-	       (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xE0000 && c <= 0xE0FFF);
+	return c < 0x20 || c == 0xAD || c == 0x34F || c == 0xFEFF || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+	       (c >= 0x2060 && c <= 0x206F) || (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xE0000 && c <= 0xE0FFF);
 }
 
 /* The script with a small box for each character that no font has; the first of these, and how many there are. */
@@ -74,11 +76,16 @@ int itr_plot_fonts(const char *png, const char *gp, itr_err *err)
 	int64_t missing = text ? replace_missing(text, n, bits, &script, &first) : 0;
 	int rc = 0;
 	if (bits && !any)
-		rc = itr_err_set(err, "no font is installed, so '%s' would have no text and is not drawn: apt-get install fonts-dejavu-core, then: gnuplot -d '%s'", png, gp);
+		rc = itr_err_set(err,
+		                 "no font is installed, so '%s' would have no text and is not drawn: apt-get install fonts-dejavu-core, "
+		                 "then: gnuplot -d '%s'",
+		                 png, gp);
 	if (missing) {
 		itr_utf8_put(&c, first);
-		itr_warn("'%s': no installed font has %lld of its characters, such as '%s' (U+%04X); a small box stands for each. apt-get install fonts-noto-core fonts-noto-cjk, "
-		         "then draw it again", png, (long long)missing, c.data, (unsigned)first);
+		itr_warn("'%s': no installed font has %lld of its characters, such as '%s' (U+%04X); a small box stands for each. apt-get "
+		         "install fonts-noto-core fonts-noto-cjk, "
+		         "then draw it again",
+		         png, (long long)missing, c.data, (unsigned)first);
 		rc = itr_atomic_write(gp, script.data, script.len, err);
 	}
 	itr_buf_free(&script);

@@ -1,8 +1,8 @@
 /* meta.h - meta.yaml, the one file of MLflow's store that is YAML: a flat list of `key: value`. Inside of track.
  *
  * Written: strings in single quotes, characters that YAML cannot hold there (controls, line breaks) as spaces, invalid UTF-8 as U+FFFD.
- * Read: what PyYAML writes for a flat mapping (plain, 'single', "double" with escapes, values folded over indented lines, null, []), because MLflow
- * rewrites these files when somebody edits a run in its UI.
+ * Read: what PyYAML writes for a flat mapping (plain, 'single', "double" with escapes, values folded over indented lines, null, []),
+ * because MLflow rewrites these files when somebody edits a run in its UI.
  */
 #ifndef ITR_TRACK_META_H
 #define ITR_TRACK_META_H

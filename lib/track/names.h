@@ -6,7 +6,8 @@
 
 enum { ITR_RUN_MAX_PARAM = 6000, ITR_RUN_MAX_TAG = 8000 };       /* characters that MLflow takes */
 
-/* Appends s; a byte that is not UTF-8 as \xHH, since one of them makes a whole experiment unreadable to MLflow. The number of such bytes. */
+/* Appends s; a byte that is not UTF-8 as \xHH, since one of them makes a whole experiment unreadable to MLflow. The number of such bytes.
+ */
 int64_t itr_run_text(itr_buf *out, const char *s);
 /* Bytes of s that hold at most `max` characters. */
 size_t itr_run_cut(const char *s, size_t max);

@@ -12,7 +12,7 @@
 #include "base/proc.h"
 #include "track/plot_internal.h"
 
-/* --- building -------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- building ------------------------------------------------------------------------------------------------------------------------- */
 
 static char *copy_text(const char *s) { return s ? itr_xstrdup(s) : NULL; }
 
@@ -125,7 +125,8 @@ void itr_panel_categories(itr_panel *p, int64_t n, const char *const *list)
 	p->categories = copy_names(list, n);
 }
 
-static series *add(itr_panel *p, series_type type, const char *name, int64_t n, const double *x, const double *y, const double *low, const double *high)
+static series *add(itr_panel *p, series_type type, const char *name, int64_t n, const double *x, const double *y, const double *low,
+                   const double *high)
 {
 	series s = { .type = type, .name = copy_text(name), .n = n, .x = copy_numbers(x, n), .y = copy_numbers(y, n),
 	             .low = copy_numbers(low && high ? low : NULL, n), .high = copy_numbers(low && high ? high : NULL, n), .block = -1 };
@@ -173,7 +174,8 @@ void itr_panel_diagonal(itr_panel *p)
 	add(p, SERIES_DIAGONAL, NULL, 0, NULL, NULL, NULL, NULL);
 }
 
-void itr_panel_heat(itr_panel *p, int64_t rows, int64_t columns, const char *const *row_names, const char *const *column_names, const double *values, int digits)
+void itr_panel_heat(itr_panel *p, int64_t rows, int64_t columns, const char *const *row_names, const char *const *column_names,
+                    const double *values, int digits)
 {
 	series *s = add(p, SERIES_HEAT, NULL, rows * columns, NULL, values, NULL, NULL);
 	s->rows = rows;
@@ -184,18 +186,20 @@ void itr_panel_heat(itr_panel *p, int64_t rows, int64_t columns, const char *con
 	p->rows = copy_names(row_names, rows);
 }
 
-/* --- drawing ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- drawing -------------------------------------------------------------------------------------------------------------------------- */
 
 int itr_plot_run(const char *png, itr_err *err)
 {
 	char *gp = itr_path_replace_extension(png, ".gp"), *dir = itr_path_dirname(png), *define = NULL, *temp = NULL, *made = NULL;
 	int rc = 0;
 	if (!itr_proc_exists("gnuplot")) {
-		rc = itr_err_set(err, "gnuplot is not installed, so '%s' is not drawn: apt-get install gnuplot-nox, then: gnuplot -d '%s'", png, gp);
+		rc = itr_err_set(err, "gnuplot is not installed, so '%s' is not drawn: apt-get install gnuplot-nox, then: gnuplot -d '%s'",
+		                 png, gp);
 	} else if (itr_plot_fonts(png, gp, err) < 0) {
 		rc = -1;
 	} else {
-		/* drawn under another name: a picture that is there stays until the new one is whole; -d: the user's ~/.gnuplot is for other plots */
+		/* drawn under another name: a picture that is there stays until the new one is whole; -d: the user's ~/.gnuplot is for
+		 * other plots */
 		temp = itr_xasprintf(".plot.%ld.%p.png", (long)getpid(), (const void *)png);
 		made = itr_path_join(dir, temp);
 		define = itr_xasprintf("out='%s'", temp);

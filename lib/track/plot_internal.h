@@ -5,7 +5,16 @@
 #include "base/vec.h"
 #include "track/plot.h"
 
-typedef enum { SERIES_LINE, SERIES_SCATTER, SERIES_LABELS, SERIES_BARS, SERIES_BOX, SERIES_HLINE, SERIES_DIAGONAL, SERIES_HEAT } series_type;
+typedef enum {
+	SERIES_LINE,
+	SERIES_SCATTER,
+	SERIES_LABELS,
+	SERIES_BARS,
+	SERIES_BOX,
+	SERIES_HLINE,
+	SERIES_DIAGONAL,
+	SERIES_HEAT
+} series_type;
 
 typedef struct series {
 	series_type type;

@@ -52,16 +52,21 @@ void itr_plot_preamble(itr_buf *b, const char *png, int width, int height, int f
 	char *gp = itr_path_replace_extension(itr_path_basename(png), ".gp");
 	itr_buf_puts(b, "# To draw this again: gnuplot -d ");
 	itr_meta_clean(b, gp);
-	itr_buf_printf(b, "\nif (exists(\"ARG0\") && strlen(ARG0) > %zu) { cd ARG0[1:strlen(ARG0)-%zu] }\nif (!exists(\"out\")) { out = ", strlen(gp), strlen(gp));
+	itr_buf_printf(b, "\nif (exists(\"ARG0\") && strlen(ARG0) > %zu) { cd ARG0[1:strlen(ARG0)-%zu] }\nif (!exists(\"out\")) { out = ",
+	               strlen(gp), strlen(gp));
 	itr_plot_quote(b, itr_path_basename(png));
-	itr_buf_printf(b, " }\nset encoding utf8\n"
-	                  "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) { set terminal pngcairo noenhanced size %d,%d font 'DejaVu Sans,%d' background '#ffffff' } else "
-	                  "{ set terminal png noenhanced truecolor size %d,%d font '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf,%d' background '#ffffff' }\n"
-	                  "set output out\n", width, height, font, width, height, font);
+	itr_buf_printf(b,
+	               " }\nset encoding utf8\n"
+	               "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) { set terminal pngcairo noenhanced size %d,%d font 'DejaVu Sans,%d' "
+	               "background '#ffffff' } else "
+	               "{ set terminal png noenhanced truecolor size %d,%d font '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf,%d' "
+	               "background '#ffffff' }\n"
+	               "set output out\n",
+	               width, height, font, width, height, font);
 	free(gp);
 }
 
-/* --- data ------------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- data ----------------------------------------------------------------------------------------------------------------------------- */
 
 /* Where the bars of one of `of` series stand at category i, and how wide they are. */
 static double bar_width(int of) { return 0.8 / of; }
@@ -103,7 +108,8 @@ static void put_block(itr_buf *dat, series *s, int which, int of)
 			itr_buf_printf(dat, " %lld %lld", (long long)(i % s->columns), (long long)(s->rows - 1 - i / s->columns));
 			put(dat, s->y[i]);
 			if (isfinite(s->y[i]))
-				itr_buf_printf(dat, " \"%.*f\" %s", s->digits, s->y[i], high > low && (s->y[i] - low) / (high - low) > 0.45 ? "0x000000" : "0xffffff");
+				itr_buf_printf(dat, " \"%.*f\" %s", s->digits, s->y[i],
+				               high > low && (s->y[i] - low) / (high - low) > 0.45 ? "0x000000" : "0xffffff");
 			else
 				itr_buf_puts(dat, " \"-\" 0x000000");
 			break;
@@ -145,7 +151,10 @@ static void put_data(itr_figure *f, itr_buf *dat)
 			if (s->type == SERIES_HLINE || s->type == SERIES_DIAGONAL || s->type == SERIES_LABELS || s->n == 0)
 				continue;
 			itr_buf_printf(dat, "# block %d: ", block);
-			itr_meta_clean(dat, s->name ? s->name : s->type == SERIES_BOX ? p->categories.v[s->rows] : p->title ? p->title : "");
+			itr_meta_clean(dat, s->name                 ? s->name
+			                    : s->type == SERIES_BOX ? p->categories.v[s->rows]
+			                    : p->title              ? p->title
+			                                            : "");
 			itr_buf_putc(dat, '\n');
 			s->block = block;
 			block += 1 + (s->type == SERIES_BOX);
@@ -155,7 +164,7 @@ static void put_data(itr_figure *f, itr_buf *dat)
 	}
 }
 
-/* --- script ------------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- script --------------------------------------------------------------------------------------------------------------------------- */
 
 static void put_set(itr_buf *gp, const char *what, const char *text)
 {
@@ -214,7 +223,8 @@ static void widen(struct range *r, const double *v, int64_t n, bool positive)
 		}
 }
 
-/* Ends that were not given: the data's, with room; y starts at zero where that costs little, and always for bars (their length is what is read). */
+/* Ends that were not given: the data's, with room; y starts at zero where that costs little, and always for bars (their length is what is
+ * read). */
 static void choose_ranges(itr_panel *p)
 {
 	struct range x = { INFINITY, -INFINITY }, y = { INFINITY, -INFINITY };
@@ -226,7 +236,9 @@ static void choose_ranges(itr_panel *p)
 		widen(&y, s->low, s->n, p->log_y);
 		widen(&y, s->high, s->n, p->log_y);
 	}
-	double room = x.high > x.low ? (p->log_x ? 0.06 * log(x.high / x.low) : 0.05 * (x.high - x.low)) : p->log_x ? 0.5 : 0.5 * fabs(x.high) + 0.1;
+	double room = x.high > x.low ? (p->log_x ? 0.06 * log(x.high / x.low) : 0.05 * (x.high - x.low))
+	              : p->log_x     ? 0.5
+	                             : 0.5 * fabs(x.high) + 0.1;
 	if (x.low <= x.high) {
 		p->x_low = isfinite(p->x_low) ? p->x_low : p->log_x ? x.low / exp(room) : x.low - room;
 		p->x_high = isfinite(p->x_high) ? p->x_high : p->log_x ? x.high * exp(room) : x.high + room;
@@ -261,7 +273,8 @@ static void put_key(itr_buf *gp, const itr_panel *p, bool slanted, int panel_wid
 	for (int64_t i = 0; slanted && i < p->categories.n; i++)
 		longest = ITR_MAX(longest, strlen(p->categories.v[i]));
 	int columns = (int)ITR_MAX(1, ITR_MIN(4, (size_t)(panel_width - 60) / (9 * (widest + 7)))), lines = (named + columns - 1) / columns;
-	double below = 2.2 + (slanted ? 0.35 * (double)ITR_MIN(longest, (size_t)24) : 0) + (p->x_label && *p->x_label ? 1.6 : 0) + (named ? 0.4 + 1.2 * lines : 0);
+	double below = 2.2 + (slanted ? 0.35 * (double)ITR_MIN(longest, (size_t)24) : 0) + (p->x_label && *p->x_label ? 1.6 : 0) +
+	               (named ? 0.4 + 1.2 * lines : 0);
 	itr_buf_printf(gp, "set bmargin %.1f\n", below);
 	if (named)
 		itr_buf_printf(gp, "set key bottom outside center horizontal Left reverse samplen 2.5 spacing 1.1 maxcols %d\n", columns);
@@ -271,7 +284,8 @@ static void put_key(itr_buf *gp, const itr_panel *p, bool slanted, int panel_wid
 
 static void put_axes(itr_buf *gp, itr_panel *p, int panel_width)
 {
-	bool heat = count_type(p, SERIES_HEAT) > 0, square = count_type(p, SERIES_DIAGONAL) > 0, slanted = p->categories.n && crowded(&p->categories, panel_width);
+	bool heat = count_type(p, SERIES_HEAT) > 0, square = count_type(p, SERIES_DIAGONAL) > 0,
+	     slanted = p->categories.n && crowded(&p->categories, panel_width);
 	put_set(gp, "title", p->title);
 	put_set(gp, "xlabel", p->x_label);
 	put_set(gp, "ylabel", p->y_label);
@@ -279,7 +293,8 @@ static void put_axes(itr_buf *gp, itr_panel *p, int panel_width)
 		square_ranges(p);
 	choose_ranges(p);
 	itr_buf_puts(gp, "unset logscale\nunset label\nset xtics autofreq norotate\nset ytics autofreq\nset format '%g'\n");
-	itr_buf_printf(gp, "%s%sset size %s\n", p->log_x ? "set logscale x\n" : "", p->log_y ? "set logscale y\n" : "", square ? "square" : "nosquare");
+	itr_buf_printf(gp, "%s%sset size %s\n", p->log_x ? "set logscale x\n" : "", p->log_y ? "set logscale y\n" : "",
+	               square ? "square" : "nosquare");
 	if (p->categories.n) {
 		put_ticks(gp, "x", &p->categories, false, slanted);
 		itr_buf_printf(gp, "set xrange [%s:%lld%s]\n", heat ? "-0.5" : "-0.6", (long long)p->categories.n - 1, heat ? ".5" : ".6");
@@ -290,7 +305,8 @@ static void put_axes(itr_buf *gp, itr_panel *p, int panel_width)
 		itr_buf_printf(gp, "%s%.10g%s", i ? ", " : "set xtics (", p->ticks[i], i + 1 == p->n_ticks ? ")\n" : "");
 	if (heat) {
 		put_ticks(gp, "y", &p->rows, true, false);
-		itr_buf_printf(gp, "set yrange [-0.5:%lld.5]\nunset grid\nset border 0\nset tics scale 0\nset cbtics autofreq\n", (long long)p->rows.n - 1);
+		itr_buf_printf(gp, "set yrange [-0.5:%lld.5]\nunset grid\nset border 0\nset tics scale 0\nset cbtics autofreq\n",
+		               (long long)p->rows.n - 1);
 	} else {
 		put_range(gp, "y", p->y_low, p->y_high);
 		itr_buf_puts(gp, "set grid ytics back lc rgb '#cccccc' lw 1 dt 1\nset border 3\nset tics scale 0.6\n");
@@ -315,21 +331,26 @@ static void put_series(itr_buf *gp, const series *s, const char *dat, int style,
 	switch (s->type) {
 	case SERIES_LINE:
 		if (s->low)
-			itr_buf_printf(gp, "%s using 1:2:3:4 with yerrorbars lc rgb '%s' lw 1.2 pt -1 notitle, \\\n     ", source.data, colour);
+			itr_buf_printf(gp, "%s using 1:2:3:4 with yerrorbars lc rgb '%s' lw 1.2 pt -1 notitle, \\\n     ", source.data,
+			               colour);
 		itr_buf_printf(gp, "%s using 1:2 with linespoints lc rgb '%s' lw 2 dt %d pt %d ps 1.1", source.data, colour, dash, mark);
 		break;
 	case SERIES_SCATTER:
 		itr_buf_printf(gp, "%s using 1:2 with points lc rgb '%s' pt %d ps 1.1", source.data, colour, mark);
 		break;
 	case SERIES_BARS:
-		itr_buf_printf(gp, "%s using 1:2:(%.4f) with boxes lc rgb '%s' fs solid %s border lc rgb '#444444'", source.data, 0.94 * bar_width(bars), colour, style % 2 ? "0.55" : "0.9");
+		itr_buf_printf(gp, "%s using 1:2:(%.4f) with boxes lc rgb '%s' fs solid %s border lc rgb '#444444'", source.data,
+		               0.94 * bar_width(bars), colour, style % 2 ? "0.55" : "0.9");
 		put_title(gp, s->name);
 		if (s->low)
-			itr_buf_printf(gp, ", \\\n     %s using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 7 ps 0.5 notitle", source.data);
+			itr_buf_printf(gp, ", \\\n     %s using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 7 ps 0.5 notitle",
+			               source.data);
 		itr_buf_free(&source);
 		return;
 	case SERIES_BOX:
-		itr_buf_printf(gp, "%s using (%lld):1:(0.5) with boxplot lc rgb '%s' lw 1.4 fs solid 0.25 border lc rgb '%s' notitle, \\\n     ", source.data, (long long)s->rows, colour, colour);
+		itr_buf_printf(
+			gp, "%s using (%lld):1:(0.5) with boxplot lc rgb '%s' lw 1.4 fs solid 0.25 border lc rgb '%s' notitle, \\\n     ",
+			source.data, (long long)s->rows, colour, colour);
 		itr_plot_quote(gp, dat);
 		itr_buf_printf(gp, " index %d using 1:2 with points lc rgb '#000000' pt 12 ps 1.2", s->block + 1);
 		break;
@@ -340,8 +361,11 @@ static void put_series(itr_buf *gp, const series *s, const char *dat, int style,
 		itr_buf_puts(gp, "x with lines lc rgb '#555555' lw 1.6 dt 2");
 		break;
 	default:                                             /* heat: cells, then their numbers */
-		itr_buf_printf(gp, "%s using 1:2:($1-.5):($1+.5):($2-.5):($2+.5):3 with boxxyerror lc palette fs solid 1 border lc rgb '#ffffff' notitle, \\\n     "
-		                   "%s using 1:2:4:5 with labels tc rgb variable", source.data, source.data);
+		itr_buf_printf(gp,
+		               "%s using 1:2:($1-.5):($1+.5):($2-.5):($2+.5):3 with boxxyerror lc palette fs solid 1 border lc rgb "
+		               "'#ffffff' notitle, \\\n     "
+		               "%s using 1:2:4:5 with labels tc rgb variable",
+		               source.data, source.data);
 	}
 	put_title(gp, s->name);
 	itr_buf_free(&source);

@@ -72,7 +72,8 @@ static void cell_text(const itr_run_info *r, const itr_column *c, const itr_repo
 		return;
 	}
 	if (!itr_column_text(r, c, o->digits, b)) {
-		if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "duration") && r->status == ITR_RUN_RUNNING && !r->stale && r->start) {
+		if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "duration") && r->status == ITR_RUN_RUNNING && !r->stale &&
+		    r->start) {
 			char room[32];
 			itr_format_seconds((double)(itr_clock_epoch_ms() - r->start) / 1000, room);
 			itr_buf_printf(b, "%s...", room);
@@ -242,7 +243,8 @@ itr_table *itr_report_list(const itr_runs *rs, const itr_report_opts *o, itr_err
 			for (size_t k = 0; k < cs.n; k++) {
 				bool name = !o->raw && cs.v[k].c.kind == ITR_COLUMN_ATTRIBUTE && !strcmp(cs.v[k].c.key, "name");
 				cell_text(&rs->v[i], &cs.v[k].c, o, &b);
-				itr_table_cellf(t, "%*s%s%s", name && rs->v[i].depth ? 2 * rs->v[i].depth - 2 : 0, "", name && rs->v[i].depth ? "- " : "", itr_buf_str(&b));
+				itr_table_cellf(t, "%*s%s%s", name && rs->v[i].depth ? 2 * rs->v[i].depth - 2 : 0, "",
+				                name && rs->v[i].depth ? "- " : "", itr_buf_str(&b));
 			}
 	}
 	itr_buf_free(&b);
@@ -250,7 +252,7 @@ itr_table *itr_report_list(const itr_runs *rs, const itr_report_opts *o, itr_err
 	return t;
 }
 
-/* --- compare ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- compare -------------------------------------------------------------------------------------------------------------------------- */
 
 static void difference(const itr_runs *rs, const itr_column *c, itr_buf *b)
 {
@@ -318,7 +320,7 @@ itr_table *itr_report_compare(const itr_runs *rs, const itr_report_opts *o, bool
 	return t;
 }
 
-/* --- one run ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- one run -------------------------------------------------------------------------------------------------------------------------- */
 
 static void put_pairs(itr_buf *out, const char *title, const itr_run_pair *p, int64_t n)
 {
@@ -329,13 +331,16 @@ static void put_pairs(itr_buf *out, const char *title, const itr_run_pair *p, in
 		itr_buf_printf(out, "\n%s\n", title);
 	for (int64_t i = 0; i < n; i++) {
 		size_t lines = strcspn(p[i].value, "\n");
-		itr_buf_printf(out, "  %-*s  %.*s%s\n", (int)width, p[i].key, (int)ITR_MIN(lines, (size_t)300), p[i].value, p[i].value[lines] || lines > 300 ? " ..." : "");
+		itr_buf_printf(out, "  %-*s  %.*s%s\n", (int)width, p[i].key, (int)ITR_MIN(lines, (size_t)300), p[i].value,
+		               p[i].value[lines] || lines > 300 ? " ..." : "");
 	}
 }
 
 void itr_report_show(const itr_run_info *r, int digits, itr_buf *out)
 {
-	static const char *const names[] = { "name", "experiment", "status", "start", "end", "duration", "user", "source", "parent", "note" };
+	static const char *const names[] = {
+		"name", "experiment", "status", "start", "end", "duration", "user", "source", "parent", "note"
+	};
 	itr_report_opts o = { .digits = digits, .full_ids = true };
 	itr_buf b = ITR_BUF_INIT;
 	size_t width = 0;

@@ -32,7 +32,7 @@ struct itr_run {
 /* The first failure is kept: what follows it is mostly its consequence. */
 #define FAILED(r, call) ((void)((r)->err.set ? 0 : (call)))
 
-/* --- values ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- values --------------------------------------------------------------------------------------------------------------------------- */
 
 /* The shortest text that Python's float() reads back to the same double. */
 static void put_double(itr_buf *b, double v)
@@ -50,14 +50,15 @@ static void put_double(itr_buf *b, double v)
 	itr_buf_puts(b, text);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- files ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* run/kind/key, with the folders that a key with '/' needs. NULL after a failure, which is kept. */
 static char *key_path(itr_run *r, const char *kind, const char *key)
 {
 	char clean[256];
 	if (!itr_run_key(key, clean)) {
-		FAILED(r, itr_err_set(&r->err, "'%.60s%s' cannot be tracked: a name has 1 to 250 bytes", key, strlen(key) > 60 ? "..." : ""));
+		FAILED(r,
+		       itr_err_set(&r->err, "'%.60s%s' cannot be tracked: a name has 1 to 250 bytes", key, strlen(key) > 60 ? "..." : ""));
 		return NULL;
 	}
 	char *path = itr_xasprintf("%s/%s/%s", r->dir, kind, clean);
@@ -82,8 +83,8 @@ static int write_whole(int fd, const char *bytes, size_t n)
 	return put == (ssize_t)n ? 0 : -1;
 }
 
-/* A file that appears with all its bytes, or not at all: written under another name in the run's folder (in params/ MLflow would take it for a
- * param), then linked. replace false: 1 when the file is there already. Where links do not exist the file is made in place. */
+/* A file that appears with all its bytes, or not at all: written under another name in the run's folder (in params/ MLflow would take it
+ * for a param), then linked. replace false: 1 when the file is there already. Where links do not exist the file is made in place. */
 static int put_file(itr_run *r, const char *path, const char *bytes, size_t n, bool replace)
 {
 	char *temp = itr_xasprintf("%s/.%ld.XXXXXX", r->dir, (long)getpid());
@@ -122,7 +123,8 @@ static void keep_whole(itr_run *r, const char *kind, const char *key, const itr_
 		if (put_file(r, path, value->data, value->len, true) < 0)
 			FAILED(r, itr_err_errno(&r->err, "cannot write '%s'", path));
 		else
-			itr_warn("%s '%s' is cut to the %zu characters that MLflow takes; the whole of it is in '%s'", kind, key, max, path);
+			itr_warn("%s '%s' is cut to the %zu characters that MLflow takes; the whole of it is in '%s'", kind, key, max,
+			         path);
 	}
 	free(dir);
 	free(path);
@@ -156,8 +158,10 @@ void itr_run_param(itr_run *r, const char *key, const char *value)
 	} else if (rc == 1) {
 		char *old = itr_path_read(path, 1 << 20, &old_n, r->err.set ? NULL : &r->err);
 		if (old && (old_n != v.len || memcmp(old, itr_buf_str(&v), v.len)))
-			FAILED(r, itr_err_set(&r->err, "param '%s' of run '%s' is '%.200s' and cannot become '%.200s': params never change, start another run", key,
-			                      r->id, old, itr_buf_str(&v)));
+			FAILED(r, itr_err_set(&r->err,
+			                      "param '%s' of run '%s' is '%.200s' and cannot become '%.200s': params never change, start "
+			                      "another run",
+			                      key, r->id, old, itr_buf_str(&v)));
 		free(old);
 	}
 	itr_buf_free(&v);
@@ -184,17 +188,21 @@ int itr_run_check(const char *kind, const char *key, const char *value, itr_err 
 	size_t max = !value ? 0 : !strcmp(kind, "param") ? ITR_RUN_MAX_PARAM : ITR_RUN_MAX_TAG;
 	int rc = 0;
 	if (!itr_run_key(key, clean))
-		rc = itr_err_set(err, "'%.60s%s' cannot be the name of a %s: a name has 1 to 250 bytes", key, strlen(key) > 60 ? "..." : "", kind);
+		rc = itr_err_set(err, "'%.60s%s' cannot be the name of a %s: a name has 1 to 250 bytes", key, strlen(key) > 60 ? "..." : "",
+		                 kind);
 	if (rc == 0 && value) {
 		(void)itr_run_text(&b, value);
 		if (itr_run_cut(itr_buf_str(&b), max) < b.len)
-			rc = itr_err_set(err, "%s '%s' is longer than the %zu characters that MLflow takes: keep it as a file, {runs} log ID artifact FILE", kind, key, max);
+			rc = itr_err_set(err,
+			                 "%s '%s' is longer than the %zu characters that MLflow takes: keep it as a file, {runs} log ID "
+			                 "artifact FILE",
+			                 kind, key, max);
 	}
 	itr_buf_free(&b);
 	return rc;
 }
 
-/* --- metrics ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- metrics -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Lines to the end of a metric's file, in one write; its first lines create it, because MLflow cannot read a run with an empty one. */
 static void append(itr_run *r, const char *key, const itr_buf *lines)
@@ -261,7 +269,7 @@ void itr_run_artifact(itr_run *r, const char *path)
 	free(dir);
 }
 
-/* --- life --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------------------------------------- */
 
 const char *itr_run_id(const itr_run *r) { return r->id; }
 const char *itr_run_dir(const itr_run *r) { return r->dir; }
@@ -405,7 +413,8 @@ itr_run *itr_run_start(const itr_run_opts *o, itr_err *err)
 	itr_run *r = itr_xcalloc(1, sizeof *r);
 	r->id = itr_xstrdup(id);
 	r->dir = itr_xasprintf("%s/%s/%s", o->runs_dir, experiment, id);
-	char *name = o->name && *o->name ? utf8_name(r, o->name) : itr_xasprintf("%s-%.4s", o->source && *o->source ? o->source : "run", id);
+	char *name =
+		o->name && *o->name ? utf8_name(r, o->name) : itr_xasprintf("%s-%.4s", o->source && *o->source ? o->source : "run", id);
 	opts.parent = parent;
 	fill_meta(r, &opts, experiment, name);
 	/* meta.yaml comes last: a run that can be listed is whole */

@@ -1,7 +1,7 @@
-/* run.h - one MLflow run in the file-store layout, written so that MLflow itself opens it (formats.md; facts 3.6). Concurrent writers of different runs never
- * meet; metric lines are appended in one write. Keys are made valid: `recall@10` -> `recall_at_10`, other characters that MLflow refuses -> `_xHH_`; values are UTF-8,
- * wrong bytes `\xHH` (warned of once a run). What is too long for MLflow is cut, and kept whole in artifacts/long/ (warned of).
- * A run belongs to one thread at a time; a NULL run is accepted and tracks nothing.
+/* run.h - one MLflow run in the file-store layout, written so that MLflow itself opens it (formats.md; facts 3.6). Concurrent writers of
+ * different runs never meet; metric lines are appended in one write. Keys are made valid: `recall@10` -> `recall_at_10`, other characters
+ * that MLflow refuses -> `_xHH_`; values are UTF-8, wrong bytes `\xHH` (warned of once a run). What is too long for MLflow is cut, and kept
+ * whole in artifacts/long/ (warned of). A run belongs to one thread at a time; a NULL run is accepted and tracks nothing.
  */
 #ifndef ITR_TRACK_RUN_H
 #define ITR_TRACK_RUN_H
@@ -13,7 +13,7 @@ typedef enum { ITR_RUN_RUNNING = 1, ITR_RUN_SCHEDULED = 2, ITR_RUN_FINISHED = 3,
 
 typedef struct itr_run_opts {
 	const char *runs_dir;            /* "runs"; made when missing */
-	const char *experiment;          /* name; found or created (integer id). NULL: the parent's, or "Default" (id 0, as MLflow has it) */
+	const char *experiment; /* name; found or created (integer id). NULL: the parent's, or "Default" (id 0, as MLflow has it) */
 	const char *name;                /* run name; NULL: TOOL-xxxx */
 	const char *parent;              /* run id or NULL */
 	const char *source;              /* tool name */
@@ -33,15 +33,18 @@ const char *itr_run_id(const itr_run *r);           /* 32 hex digits */
 const char *itr_run_dir(const itr_run *r);
 
 /* These report the first failure at itr_run_end: a full disk must not kill a training step. */
-void itr_run_param(itr_run *r, const char *key, const char *value);        /* immutable: writing another value is an error; 6,000 characters */
+/* immutable: writing another value is an error; 6,000 characters */
+void itr_run_param(itr_run *r, const char *key, const char *value);
 void itr_run_metric(itr_run *r, const char *key, double value, int64_t step);
 typedef struct itr_metric { const char *key; double value; int64_t step; } itr_metric;
 void itr_run_metrics(itr_run *r, const itr_metric *m, int64_t n);          /* one timestamp, one append a key */
 void itr_run_tag(itr_run *r, const char *key, const char *value);           /* replaces; 8,000 characters */
-void itr_run_artifact(itr_run *r, const char *path);                       /* file or folder, copied under artifacts/; > 16 MiB: NAME.link.json {path, sha256, bytes} */
+/* file or folder, copied under artifacts/; > 16 MiB: NAME.link.json {path, sha256, bytes} */
+void itr_run_artifact(itr_run *r, const char *path);
 ITR_MUST_USE int itr_run_end(itr_run *r, itr_run_status status, itr_err *err);   /* frees r either way */
 
-/* `key` as MLflow accepts it, into out: letters and numbers of all scripts, "_-. :/" as they are; keys that differ stay different (but for empty parts of paths, and
+/* `key` as MLflow accepts it, into out: letters and numbers of all scripts, "_-. :/" as they are; keys that differ stay different (but for
+ * empty parts of paths, and
  * '@' that equals "_at_"). False: empty, or longer than 250 bytes (out is cut). */
 bool itr_run_key(const char *key, char out[256]);
 /* For what people log: -1 with err when MLflow would not take this name or, of a "param" or "tag", this value (NULL: not looked at). */

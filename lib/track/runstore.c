@@ -21,7 +21,7 @@
 
 enum { MAX_VALUE = 1 << 16, MAX_METRIC_FILE = 1 << 30, MAX_DEPTH = 8 };
 
-/* --- one run's files ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- one run's files ------------------------------------------------------------------------------------------------------------------ */
 
 typedef ITR_VEC(itr_run_pair) pairs;
 
@@ -58,7 +58,8 @@ static void read_pairs(int dir, const char *prefix, int depth, size_t max, pairs
 			continue;
 		char *key = itr_xasprintf("%s%s%s", prefix, *prefix ? "/" : "", e->d_name);
 		struct stat st;
-		bool folder = e->d_type == DT_DIR || (e->d_type == DT_UNKNOWN && fstatat(dirfd(d), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode));
+		bool folder = e->d_type == DT_DIR ||
+		              (e->d_type == DT_UNKNOWN && fstatat(dirfd(d), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode));
 		if (folder && depth < MAX_DEPTH) {
 			read_pairs(openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), key, depth + 1, max, out);
 		} else if (!folder) {
@@ -179,7 +180,8 @@ static bool read_run(itr_run_info *r, const char *dir, unsigned what, const char
 	r->end = itr_meta_int(&m, "end_time", 0);
 	r->deleted = stage && !strcmp(stage, "deleted");
 	itr_meta_free(&m);
-	int run = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), tags = run < 0 ? -1 : openat(run, "tags", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int run = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    tags = run < 0 ? -1 : openat(run, "tags", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tags >= 0 && !(what & ITR_RUNS_TAGS)) {
 		r->parent = read_at(tags, "mlflow.parentRunId", 100);
 		r->source = read_at(tags, "mlflow.source.name", 4096);
@@ -236,7 +238,7 @@ void itr_runs_free(itr_runs *rs)
 	rs->n = 0;
 }
 
-/* --- the list ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the list ------------------------------------------------------------------------------------------------------------------------- */
 
 struct listing {
 	ITR_VEC(char *) dirs;
@@ -306,7 +308,8 @@ static int no_experiment(const char *wanted, const itr_map *names, const char *r
 	for (int i = 0; i < n; i++)
 		list[i] = itr_map_key(names, i);
 	const char *near = itr_nearest(wanted, list, n);
-	itr_err_set(err, "no experiment '%s' in '%s'%s%s%s", wanted, runs_dir, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+	itr_err_set(err, "no experiment '%s' in '%s'%s%s%s", wanted, runs_dir, near ? ": did you mean '" : "", near ? near : "",
+	            near ? "'?" : "");
 	free(list);
 	return -1;
 }
@@ -319,7 +322,9 @@ int itr_runs_load(itr_runs *rs, const char *runs_dir, const char *experiment, un
 	rs->v = NULL;
 	rs->n = 0;
 	if (!itr_path_is_dir(runs_dir))
-		rc = itr_err_set(err, "no store of runs in '%s': every tool writes one where it runs, --runs-dir or ITR_RUNS_DIR names another", runs_dir);
+		rc = itr_err_set(err,
+		                 "no store of runs in '%s': every tool writes one where it runs, --runs-dir or ITR_RUNS_DIR names another",
+		                 runs_dir);
 	collect(&l, runs_dir, experiment, names);
 	if (rc == 0 && experiment && !l.dirs.n && !itr_map_has(names, experiment) && !itr_store_is_number(experiment))
 		rc = no_experiment(experiment, names, runs_dir, err);
@@ -336,7 +341,8 @@ int itr_runs_load(itr_runs *rs, const char *runs_dir, const char *experiment, un
 		*broken = 0;
 	for (size_t i = 0; i < l.dirs.n; i++) {
 		itr_run_info *r = &l.runs[i];
-		bool keep = rc == 0 && l.good[i] && (r->deleted ? what & (ITR_RUNS_DELETED | ITR_RUNS_ONLY_DELETED) : !(what & ITR_RUNS_ONLY_DELETED));
+		bool keep = rc == 0 && l.good[i] &&
+		            (r->deleted ? what & (ITR_RUNS_DELETED | ITR_RUNS_ONLY_DELETED) : !(what & ITR_RUNS_ONLY_DELETED));
 		if (broken && rc == 0)
 			*broken += !l.good[i];
 		if (keep) {
@@ -402,7 +408,12 @@ static void place(struct tree *t, int64_t i, int depth)
 void itr_runs_tree(itr_runs *rs)
 {
 	size_t n = (size_t)rs->n + 1;
-	struct tree t = { rs, itr_xmalloc(n * sizeof *t.child), itr_xmalloc(n * sizeof *t.sibling), itr_xcalloc(n, sizeof *t.placed), itr_xcalloc(n, sizeof *t.out), 0 };
+	struct tree t = { rs,
+		          itr_xmalloc(n * sizeof *t.child),
+		          itr_xmalloc(n * sizeof *t.sibling),
+		          itr_xcalloc(n, sizeof *t.placed),
+		          itr_xcalloc(n, sizeof *t.out),
+		          0 };
 	itr_map *index = itr_map_new();
 	bool *top = itr_xcalloc(n, sizeof *top);
 	for (int64_t i = 0; i < rs->n; i++) {
@@ -431,13 +442,14 @@ void itr_runs_tree(itr_runs *rs)
 	itr_map_free(index);
 }
 
-/* --- history, artifacts ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- history, artifacts --------------------------------------------------------------------------------------------------------------- */
 
 int itr_run_history(const itr_run_info *r, const char *key, itr_run_point **points, int64_t *n, itr_err *err)
 {
 	char clean[256];
 	(void)itr_run_key(key, clean);
-	char *path = itr_xasprintf("%s/metrics/%s", r->dir, clean), *text = itr_path_exists(path) ? itr_path_read(path, MAX_METRIC_FILE, NULL, err) : NULL;
+	char *path = itr_xasprintf("%s/metrics/%s", r->dir, clean),
+	     *text = itr_path_exists(path) ? itr_path_read(path, MAX_METRIC_FILE, NULL, err) : NULL;
 	ITR_VEC(itr_run_point) v = ITR_VEC_INIT;
 	itr_run_point p;
 	int rc = 0;

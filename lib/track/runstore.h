@@ -1,8 +1,8 @@
 /* runstore.h - reading a store of runs (ours or MLflow's): the list, one run, its values by name, and what may be done to old runs.
  *
- * Columns have names as MLflow's search has: `metrics.KEY`, `params.KEY`, `tags.KEY`, and the attributes `id name experiment experiment_id status
- * start end duration user source parent note` (MLflow's `run_id`, `run_name`, `start_time`, `end_time`, `attributes.X` mean the same).
- * The latest value of a metric is the largest by (step, timestamp, value), as MLflow takes it.
+ * Columns have names as MLflow's search has: `metrics.KEY`, `params.KEY`, `tags.KEY`, and the attributes `id name experiment experiment_id
+ * status start end duration user source parent note` (MLflow's `run_id`, `run_name`, `start_time`, `end_time`, `attributes.X` mean the
+ * same). The latest value of a metric is the largest by (step, timestamp, value), as MLflow takes it.
  */
 #ifndef ITR_TRACK_RUNSTORE_H
 #define ITR_TRACK_RUNSTORE_H
@@ -33,9 +33,10 @@ enum itr_runs_load_flags { ITR_RUNS_PARAMS = 1, ITR_RUNS_METRICS = 2, ITR_RUNS_T
                            ITR_RUNS_DELETED = 8,          /* the deleted ones too */
                            ITR_RUNS_ONLY_DELETED = 16 };
 
-/* All runs of a store, newest first (equal times: by id); experiment (name or id) may be NULL: all. A run whose files cannot be read is left out and counted in
- * *broken (may be NULL). A store that is not there is an error. */
-ITR_MUST_USE int itr_runs_load(itr_runs *rs, const char *runs_dir, const char *experiment, unsigned what, int threads, int64_t *broken, itr_err *err);
+/* All runs of a store, newest first (equal times: by id); experiment (name or id) may be NULL: all. A run whose files cannot be read is
+ * left out and counted in *broken (may be NULL). A store that is not there is an error. */
+ITR_MUST_USE int itr_runs_load(itr_runs *rs, const char *runs_dir, const char *experiment, unsigned what, int threads, int64_t *broken,
+                               itr_err *err);
 /* One run by its id or an unambiguous beginning of it, with everything. */
 ITR_MUST_USE int itr_runs_load_one(itr_run_info *r, const char *runs_dir, const char *run_id, itr_err *err);
 void itr_runs_free(itr_runs *rs);
@@ -50,19 +51,20 @@ ITR_MUST_USE int itr_run_history(const itr_run_info *r, const char *key, itr_run
 /* Paths of artifacts below the run's artifacts/, sorted; the caller frees each and the list. */
 char **itr_run_artifacts(const itr_run_info *r, int64_t *n);
 
-/* --- values by column name ------------------------------------------------------------------------------------------------------------------- */
+/* --- values by column name ------------------------------------------------------------------------------------------------------------ */
 
 typedef enum { ITR_COLUMN_METRIC, ITR_COLUMN_PARAM, ITR_COLUMN_TAG, ITR_COLUMN_ATTRIBUTE } itr_column_kind;
 typedef struct itr_column { itr_column_kind kind; char key[256]; } itr_column;
 
-/* "metrics.recall@10" -> {METRIC, "recall_at_10"}. A bare word is an attribute, else a metric, else a param of one of the runs. When no run has it: -1 with err that
- * names the nearest. Without runs every name is accepted. */
+/* "metrics.recall@10" -> {METRIC, "recall_at_10"}. A bare word is an attribute, else a metric, else a param of one of the runs. When no run
+ * has it: -1 with err that names the nearest. Without runs every name is accepted. */
 ITR_MUST_USE int itr_column_parse(itr_column *c, const char *name, const itr_runs *rs, itr_err *err);
 /* Which files `name` needs (itr_runs_load_flags); a bare word that is no attribute needs metrics and params. */
 unsigned itr_column_needs(const char *name);
 /* The number behind it (metrics, times in ms, duration in s, a param that is a number): false when there is none. */
 bool itr_column_number(const itr_run_info *r, const itr_column *c, double *v);
-/* As text for people and tables: metrics with `digits` significant digits (0: all that matter), times as ISO 8601. False when there is none. */
+/* As text for people and tables: metrics with `digits` significant digits (0: all that matter), times as ISO 8601. False when there is
+ * none. */
 bool itr_column_text(const itr_run_info *r, const itr_column *c, int digits, itr_buf *out);
 const char *itr_run_status_name(itr_run_status s);            /* "FINISHED"; "UNKNOWN" */
 /* -1 when `name` is no status. */
@@ -71,7 +73,7 @@ int itr_run_status_parse(const char *name);
 /* Stable sort by a column; runs without a value come last. */
 void itr_runs_sort(itr_runs *rs, const itr_column *c, bool descending);
 
-/* --- changes ----------------------------------------------------------------------------------------------------------------------------------- */
+/* --- changes -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Marks as deleted, as MLflow does: nothing is removed until gc. */
 ITR_MUST_USE int itr_run_delete(const char *runs_dir, const char *run_id, itr_err *err);

@@ -80,7 +80,8 @@ static int make_experiment(const char *runs_dir, int64_t id, const char *name, i
 	char *number = itr_xasprintf("%lld", (long long)id);
 	itr_meta m = { 0 };
 	int rc = 1;
-	if (mkdir(dir, 0777) < 0 && !(errno == EEXIST && id == 0)) {       /* what 0 is called everybody knows, should its meta.yaml be lost */
+	/* what 0 is called everybody knows, should its meta.yaml be lost */
+	if (mkdir(dir, 0777) < 0 && !(errno == EEXIST && id == 0)) {
 		rc = errno == EEXIST ? 0 : itr_err_errno(err, "cannot make folder '%s'", dir);
 	} else {
 		int64_t now = itr_clock_epoch_ms();
@@ -118,8 +119,10 @@ void itr_store_warn_nameless(const char *dir)
 	if (!runs)
 		return;
 	char *uri = itr_store_uri(dir);
-	itr_warn("'%s' holds %lld runs that cannot be listed: its meta.yaml is missing or damaged. To mend it write that file, four lines: artifact_location: '%s', "
-	         "experiment_id: '%s', lifecycle_stage: active, name: NAME", dir, (long long)runs, uri, itr_path_basename(dir));
+	itr_warn("'%s' holds %lld runs that cannot be listed: its meta.yaml is missing or damaged. To mend it write that file, four lines: "
+	         "artifact_location: '%s', "
+	         "experiment_id: '%s', lifecycle_stage: active, name: NAME",
+	         dir, (long long)runs, uri, itr_path_basename(dir));
 	free(uri);
 }
 
@@ -183,7 +186,10 @@ char *itr_store_experiment(const char *runs_dir, const char *wanted, itr_err *er
 		int lock = lock_store(runs_dir), made = 0;
 		if (!scan(runs_dir, name.data, &id, &top)) {              /* again, now that nobody else creates one */
 			if (scan(trash, name.data, &deleted, &top))
-				made = itr_err_set(err, "experiment '%s' was deleted: '{runs} restore --experiment NAME' brings it back, another name makes a new one", name.data);
+				made = itr_err_set(err,
+				                   "experiment '%s' was deleted: '{runs} restore --experiment NAME' brings it back, "
+				                   "another name makes a new one",
+				                   name.data);
 			else
 				warn_of_nameless(runs_dir);
 			while (made == 0)

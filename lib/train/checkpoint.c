@@ -33,14 +33,18 @@ static int write_state(itr_h5 *h, const itr_train_state *s, itr_err *err)
 	const int64_t n_int = 4, n_real = 3;
 	const int64_t ints[] = { s->epoch, s->step_in_epoch, s->best_epoch, s->stale_epochs };
 	const double reals[] = { s->loss_sum, s->loss_weight, s->best_value };
-	return itr_h5_write(h, "/state/counts", ITR_I64, 1, &n_int, ints, err) < 0 || itr_h5_write(h, "/state/sums", ITR_F64, 1, &n_real, reals, err) < 0 ? -1 : 0;
+	return itr_h5_write(h, "/state/counts", ITR_I64, 1, &n_int, ints, err) < 0 ||
+	                       itr_h5_write(h, "/state/sums", ITR_F64, 1, &n_real, reals, err) < 0
+	               ? -1
+	               : 0;
 }
 
 static int read_state(const itr_h5 *h, itr_train_state *s, itr_err *err)
 {
 	int64_t ints[4];
 	double reals[3];
-	if (itr_h5_read_rows(h, "/state/counts", ITR_I64, 0, 4, ints, err) < 0 || itr_h5_read_rows(h, "/state/sums", ITR_F64, 0, 3, reals, err) < 0)
+	if (itr_h5_read_rows(h, "/state/counts", ITR_I64, 0, 4, ints, err) < 0 ||
+	    itr_h5_read_rows(h, "/state/sums", ITR_F64, 0, 3, reals, err) < 0)
 		return -1;
 	*s = (itr_train_state){ ints[0], ints[1], reals[0], reals[1], ints[2], ints[3], reals[2] };
 	return 0;
@@ -61,12 +65,14 @@ static int write_parts(itr_h5 *h, const itr_checkpoint_parts *p, itr_err *err)
 	return p->info ? write_text_json(h, "/info", p->info, err) : 0;
 }
 
-/* The present file gets its second name before the new one takes its first: whenever the process is killed, `path` is a whole checkpoint. */
+/* The present file gets its second name before the new one takes its first: whenever the process is killed, `path` is a whole checkpoint.
+ */
 static int keep_previous(const char *path, itr_err *err)
 {
 	char *previous = itr_checkpoint_previous(path), *second = itr_xasprintf("%s.link", previous);
 	(void)unlink(second);
-	int done = link(path, second) == 0 ? rename(second, previous) : errno == ENOENT ? 0 : rename(path, previous);     /* no links on this disk: a gap of two renames */
+	/* no links on this disk: a gap of two renames */
+	int done = link(path, second) == 0 ? rename(second, previous) : errno == ENOENT ? 0 : rename(path, previous);
 	int rc = done < 0 ? itr_err_errno(err, "cannot keep '%s' as '%s'", path, previous) : 0;
 	free(previous);
 	free(second);
@@ -124,15 +130,17 @@ static int read_history(const itr_h5 *h, itr_checkpoint_parts *p, int64_t max_ep
 	const itr_train_state *s = p->state;
 	if (s->best_epoch > 0 && !isfinite(s->best_value))
 		return itr_err_set(err, "'%s': the best value so far is no number", itr_h5_path(h));
-	if (s->epoch < 0 || s->epoch > max_epochs || s->step_in_epoch < 0 || s->best_epoch < 0 || s->best_epoch > s->epoch || s->stale_epochs < 0)
-		return itr_err_set(err, "'%s' stands at epoch %lld, step %lld: that is outside of a run of %lld epochs", itr_h5_path(h), (long long)s->epoch, (long long)s->step_in_epoch,
-		                   (long long)max_epochs);
+	if (s->epoch < 0 || s->epoch > max_epochs || s->step_in_epoch < 0 || s->best_epoch < 0 || s->best_epoch > s->epoch ||
+	    s->stale_epochs < 0)
+		return itr_err_set(err, "'%s' stands at epoch %lld, step %lld: that is outside of a run of %lld epochs", itr_h5_path(h),
+		                   (long long)s->epoch, (long long)s->step_in_epoch, (long long)max_epochs);
 	if (s->epoch == 0)
 		return 0;
 	if (itr_h5_info_of(h, "/state/history", &info, err) < 0)
 		return -1;
 	if (info.rank != 2 || info.shape[0] != s->epoch || info.shape[1] != p->metrics)
-		return itr_err_set(err, "'%s': '/state/history' does not hold the metrics of %lld epochs", itr_h5_path(h), (long long)s->epoch);
+		return itr_err_set(err, "'%s': '/state/history' does not hold the metrics of %lld epochs", itr_h5_path(h),
+		                   (long long)s->epoch);
 	return itr_h5_read_rows(h, "/state/history", ITR_F64, 0, s->epoch, p->history, err);
 }
 

@@ -52,7 +52,8 @@ static double score(void *ctx, const itr_projection *p, itr_err *err)
 		r->value[i][k] = NAN;
 	r->r[i] = p->regularization;
 	if (v->n > 0) {
-		float *text = itr_aligned_alloc((size_t)(v->n * p->dim) * sizeof *text), *image = itr_aligned_alloc((size_t)(v->n_images * p->dim) * sizeof *image);
+		float *text = itr_aligned_alloc((size_t)(v->n * p->dim) * sizeof *text),
+		      *image = itr_aligned_alloc((size_t)(v->n_images * p->dim) * sizeof *image);
 		const bool bad = itr_projection_apply(p, ITR_SIDE_TEXT, v->text, v->n, text, NULL, v->o->threads) >= 0 ||
 		                 itr_projection_apply(p, ITR_SIDE_IMAGE, v->image, v->n_images, image, NULL, v->o->threads) >= 0;
 		if (!bad)
@@ -60,7 +61,8 @@ static double score(void *ctx, const itr_projection *p, itr_err *err)
 		itr_aligned_free(text);
 		itr_aligned_free(image);
 		if (bad) {
-			itr_err_set(err, "%s with regularization %g makes NaN or infinity of the val part: give more --regularization", p->method, p->regularization);
+			itr_err_set(err, "%s with regularization %g makes NaN or infinity of the val part: give more --regularization",
+			            p->method, p->regularization);
 			return NAN;
 		}
 	}
@@ -81,7 +83,8 @@ static void set_encoder(itr_projection_side *side, const char *name)
 	side->encoder = itr_xstrdup(name);
 }
 
-/* Which image each text of the train part belongs to; -1 for texts of other parts, which the fit then leaves out: no copy of the vectors is made. */
+/* Which image each text of the train part belongs to; -1 for texts of other parts, which the fit then leaves out: no copy of the vectors is
+ * made. */
 static int64_t *train_map(const itr_pair_data *d, itr_closed_report *r)
 {
 	int64_t n, n_images, *position, *map = itr_xmalloc((size_t)(d->n_texts + 1) * sizeof *map);
@@ -101,7 +104,8 @@ itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *
 	struct val v = { .o = o, .report = report };
 	memset(report, 0, sizeof *report);
 	if (o->linear.n_regularization > ITR_CLOSED_TRIALS) {
-		itr_err_set(err, "%lld strengths of regularization are too many: %d at most", (long long)o->linear.n_regularization, ITR_CLOSED_TRIALS);
+		itr_err_set(err, "%lld strengths of regularization are too many: %d at most", (long long)o->linear.n_regularization,
+		            ITR_CLOSED_TRIALS);
 		return NULL;
 	}
 	int64_t *map = train_map(d, report);
@@ -110,7 +114,8 @@ itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *
 	bool choosing = o->method->regularized && isnan(o->linear.lambda) && (!o->linear.regularization || o->linear.n_regularization > 1);
 	itr_projection *p = NULL;
 	if (choosing && v.n == 0)
-		itr_err_set(err, "no image is in part 'val', so nothing can choose the regularization: give one value with --regularization");
+		itr_err_set(err,
+		            "no image is in part 'val', so nothing can choose the regularization: give one value with --regularization");
 	else
 		p = itr_linear_fit(o->method, &data, &o->linear, score, &v, NULL, NULL, err);
 	if (p) {

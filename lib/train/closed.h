@@ -1,4 +1,5 @@
-/* closed.h - fitting a closed form (linear.def) on stored pairs: the train part is fitted, the val part chooses the regularization, the file remembers both. */
+/* closed.h - fitting a closed form (linear.def) on stored pairs: the train part is fitted, the val part chooses the regularization, the
+ * file remembers both. */
 #ifndef ITR_TRAIN_CLOSED_H
 #define ITR_TRAIN_CLOSED_H
 

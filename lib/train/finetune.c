@@ -11,7 +11,7 @@
 enum { TEXT, IMAGE };
 static const char *const side_name[2] = { "text", "image" }, *const without_weights[2] = { "hash", "classic" };
 
-/* --- towers --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- towers --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Is NAME a network of this side, and do the options about it fit together? 1: a tower, 0: an encoder without weights, -1 with err. */
 static int kind_of(const itr_finetune_opts *o, int side, itr_err *err)
@@ -23,13 +23,15 @@ static int kind_of(const itr_finetune_opts *o, int side, itr_err *err)
 		if (strcmp(d->name, name) || !(d->modality & (unsigned)(side ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT)) || d->tower)
 			continue;
 		if (o->train[side])
-			return itr_err_set(err, "'%s' has nothing to train: --finetune %s needs a network as --%s-encoder", name, side_name[side], side_name[side]);
+			return itr_err_set(err, "'%s' has nothing to train: --finetune %s needs a network as --%s-encoder", name,
+			                   side_name[side], side_name[side]);
 		return o->weights[side] ? itr_err_set(err, "'%s' takes no weights", name) : 0;
 	}
 	if (!itr_tower_find(name, side == IMAGE, &unknown))
 		return itr_err_set(err, "%s", unknown.msg);
 	if (!o->train[side] && !o->weights[side])
-		return itr_err_set(err, "'%s' with random weights that are not trained gives noise: --%s-weights, or --finetune %s", name, side_name[side], side_name[side]);
+		return itr_err_set(err, "'%s' with random weights that are not trained gives noise: --%s-weights, or --finetune %s", name,
+		                   side_name[side], side_name[side]);
 	return 1;
 }
 
@@ -53,9 +55,14 @@ static itr_tower *open_tower(const itr_raw *r, const itr_finetune_opts *o, int s
 {
 	const itr_tower_ops *ops = itr_tower_find(o->encoder[side], side == IMAGE, err);
 	const bool scratch = !o->weights[side];
-	itr_tower_opts t = { .weights = o->weights[side], .vocabulary = side == TEXT ? o->vocabulary : NULL, .preset = side == IMAGE ? o->preset : NULL, .pooling = side == TEXT ? o->pooling : ITR_POOL_DEFAULT,
-	                     .batch_statistics = o->train[side] && (o->bn == ITR_BN_BATCH || (o->bn == ITR_BN_AUTO && scratch)), .max_tokens = o->max_tokens, .seed = o->seed,
-	                     .threads = o->threads };
+	itr_tower_opts t = { .weights = o->weights[side],
+		             .vocabulary = side == TEXT ? o->vocabulary : NULL,
+		             .preset = side == IMAGE ? o->preset : NULL,
+		             .pooling = side == TEXT ? o->pooling : ITR_POOL_DEFAULT,
+		             .batch_statistics = o->train[side] && (o->bn == ITR_BN_BATCH || (o->bn == ITR_BN_AUTO && scratch)),
+		             .max_tokens = o->max_tokens,
+		             .seed = o->seed,
+		             .threads = o->threads };
 	if (side == TEXT && scratch && !o->vocabulary) {
 		if (strcmp(ops->tokenizer, "words")) {
 			itr_err_set(err, "'%s' from scratch needs a %s vocabulary: --vocabulary FILE", ops->name, ops->tokenizer);
@@ -69,7 +76,7 @@ static itr_tower *open_tower(const itr_raw *r, const itr_finetune_opts *o, int s
 	return itr_tower_open(o->encoder[side], side == IMAGE, &t, err);
 }
 
-/* --- what is trained, and how fast ------------------------------------------------------------------------------------------------------------- */
+/* --- what is trained, and how fast ---------------------------------------------------------------------------------------------------- */
 
 static bool begins(const char *s, const char *prefix) { return !strncmp(s, prefix, strlen(prefix)); }
 
@@ -114,12 +121,14 @@ static void say_fixed(const itr_model *m, const char *layers)
 			all += q->count;
 			fixed += q->constant ? q->count : 0;
 		}
-	itr_info("frozen by '%s': %.2f of %.2f million numbers, which take no gradients and no moments", layers, (double)fixed / 1e6, (double)all / 1e6);
+	itr_info("frozen by '%s': %.2f of %.2f million numbers, which take no gradients and no moments", layers, (double)fixed / 1e6,
+	         (double)all / 1e6);
 }
 
-/* --- all of it ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- all of it ------------------------------------------------------------------------------------------------------------------------ */
 
-static int build(itr_finetune *f, const char *model, const itr_model_config *config, const itr_finetune_opts *o, const int tower[2], itr_err *err)
+static int build(itr_finetune *f, const char *model, const itr_model_config *config, const itr_finetune_opts *o, const int tower[2],
+                 itr_err *err)
 {
 	itr_tower *w[2] = { NULL, NULL };
 	itr_model_config c = *config;
@@ -157,7 +166,8 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 	return 0;
 }
 
-int itr_finetune_open(itr_finetune *f, const char *path, const char *model, const itr_model_config *c, const itr_finetune_opts *o, itr_err *err)
+int itr_finetune_open(itr_finetune *f, const char *path, const char *model, const itr_model_config *c, const itr_finetune_opts *o,
+                      itr_err *err)
 {
 	int tower[2];
 	memset(f, 0, sizeof *f);
@@ -165,9 +175,11 @@ int itr_finetune_open(itr_finetune *f, const char *path, const char *model, cons
 		if ((tower[side] = kind_of(o, side, err)) < 0)
 			return -1;
 	if (itr_split_parse(f->sizes, o->split_sizes, err) < 0 ||
-	    itr_raw_open(&f->raw, path, &(itr_raw_opts){ .max_failed = o->max_failed, .look = true, .threads = o->threads, .stop = o->stop }, err) < 0)
+	    itr_raw_open(&f->raw, path,
+	                 &(itr_raw_opts){ .max_failed = o->max_failed, .look = true, .threads = o->threads, .stop = o->stop }, err) < 0)
 		return -1;
-	if (itr_pair_data_split(&f->raw.pairs, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 && build(f, model, c, o, tower, err) == 0)
+	if (itr_pair_data_split(&f->raw.pairs, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 &&
+	    build(f, model, c, o, tower, err) == 0)
 		return 0;
 	itr_finetune_free(f);
 	return -1;
@@ -200,12 +212,16 @@ int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chu
 	free(itr_pair_data_texts(&f->raw.pairs, ITR_TRAIN, &n));
 	last = n % batch ? n % batch : batch;
 	if (chunk > 0 && chunk < batch)
-		return itr_err_set(err, "--bn batch takes its statistics from a whole batch, --grad-cache cuts it into chunks: --bn running with it");
+		return itr_err_set(
+			err, "--bn batch takes its statistics from a whole batch, --grad-cache cuts it into chunks: --bn running with it");
 	if (batch > 1 && last > 1)
 		return 0;
-	return batch == 1 ? itr_err_set(err, "--bn batch takes its statistics from the pictures of a batch, and one picture has none to compare with: a larger --batch-size, or --bn running")
-	                  : itr_err_set(err, "%lld pairs in batches of %lld leave one over, which --bn batch cannot take statistics of: another --batch-size, or --bn running", (long long)n,
-	                                (long long)batch);
+	return batch == 1 ? itr_err_set(err, "--bn batch takes its statistics from the pictures of a batch, and one picture has none to "
+	                                     "compare with: a larger --batch-size, or --bn running")
+	                  : itr_err_set(err,
+	                                "%lld pairs in batches of %lld leave one over, which --bn batch cannot take statistics of: another "
+	                                "--batch-size, or --bn running",
+	                                (long long)n, (long long)batch);
 }
 
 int itr_finetune_read(itr_raw *r, const itr_model *m, const itr_json *config, const char *path, int threads, itr_err *err)

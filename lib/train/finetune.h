@@ -1,6 +1,8 @@
-/* finetune.h - heads with towers in front, from pictures and captions: what `train --finetune image|text|all` is before the loop starts. The loop is that of stored features.
+/* finetune.h - heads with towers in front, from pictures and captions: what `train --finetune image|text|all` is before the loop starts.
+ * The loop is that of stored features.
  *
- * The side that is not trained gets its vectors once, from a tower with published weights (which goes into the model file as a constant) or from an encoder without weights.
+ * The side that is not trained gets its vectors once, from a tower with published weights (which goes into the model file as a constant) or
+ * from an encoder without weights.
  */
 #ifndef ITR_TRAIN_FINETUNE_H
 #define ITR_TRAIN_FINETUNE_H
@@ -33,13 +35,16 @@ typedef struct itr_finetune {
 	double sizes[3];
 } itr_finetune;
 
-/* Reads, looks into every picture, splits, opens the towers, builds the model and makes the vectors of the side that is not trained. 0, or -1 with err and f empty. */
-ITR_MUST_USE int itr_finetune_open(itr_finetune *f, const char *path, const char *model, const itr_model_config *c, const itr_finetune_opts *o, itr_err *err);
+/* Reads, looks into every picture, splits, opens the towers, builds the model and makes the vectors of the side that is not trained. 0, or
+ * -1 with err and f empty. */
+ITR_MUST_USE int itr_finetune_open(itr_finetune *f, const char *path, const char *model, const itr_model_config *c,
+                                   const itr_finetune_opts *o, itr_err *err);
 void itr_finetune_free(itr_finetune *f);
 /* Does `batch` suit --bn batch on these data? -1 with err: some batch of an epoch would hold one pair. */
 ITR_MUST_USE int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chunk, itr_err *err);
 
-/* Pictures and captions of `path` through the towers (or encoders) of a model file: r->pairs then holds what the heads take. config: the model's. */
+/* Pictures and captions of `path` through the towers (or encoders) of a model file: r->pairs then holds what the heads take. config: the
+ * model's. */
 ITR_MUST_USE int itr_finetune_read(itr_raw *r, const itr_model *m, const itr_json *config, const char *path, int threads, itr_err *err);
 
 #endif

@@ -34,7 +34,8 @@ static int load(itr_loader *l, int64_t text, uint64_t epoch, uint8_t *pixels, it
 	itr_augment_draw d;
 	if (itr_raw_picture(l->raw, image, &img, err) < 0)
 		return -1;
-	itr_augment_sample(&l->augment, img.width, img.height, l->seed, epoch, (uint64_t)text, !itr_caption_has_side(l->raw->caption[text]), &d);
+	itr_augment_sample(&l->augment, img.width, img.height, l->seed, epoch, (uint64_t)text, !itr_caption_has_side(l->raw->caption[text]),
+	                   &d);
 	const int rc = itr_augment_apply(&l->augment, &d, l->preset, &img, &crop, err);
 	if (rc == 0) {
 		memcpy(pixels, crop.rgb, l->bytes);
@@ -72,10 +73,16 @@ static void *work(void *ctx)
 	return NULL;
 }
 
-itr_loader *itr_loader_new(const itr_raw *raw, const itr_preset *preset, const itr_augment *augment, uint64_t seed, int64_t capacity, int threads)
+itr_loader *itr_loader_new(const itr_raw *raw, const itr_preset *preset, const itr_augment *augment, uint64_t seed, int64_t capacity,
+                           int threads)
 {
 	itr_loader *l = itr_xcalloc(1, sizeof *l);
-	*l = (itr_loader){ .raw = raw, .preset = preset, .augment = *augment, .seed = seed, .capacity = capacity, .bytes = (size_t)preset->crop * (size_t)preset->crop * 3 };
+	*l = (itr_loader){ .raw = raw,
+		           .preset = preset,
+		           .augment = *augment,
+		           .seed = seed,
+		           .capacity = capacity,
+		           .bytes = (size_t)preset->crop * (size_t)preset->crop * 3 };
 	l->ring = itr_xmalloc((size_t)capacity * l->bytes);
 	l->done = itr_xcalloc((size_t)capacity, sizeof *l->done);
 	l->threads = itr_xcalloc((size_t)threads, sizeof *l->threads);

@@ -15,7 +15,8 @@
 typedef struct itr_loader itr_loader;
 
 /* raw and preset are borrowed. capacity: positions in the ring, at least one batch. */
-itr_loader *itr_loader_new(const itr_raw *raw, const itr_preset *preset, const itr_augment *augment, uint64_t seed, int64_t capacity, int threads);
+itr_loader *itr_loader_new(const itr_raw *raw, const itr_preset *preset, const itr_augment *augment, uint64_t seed, int64_t capacity,
+                           int threads);
 void itr_loader_free(itr_loader *l);
 /* texts: rows whose pictures are wanted, borrowed until the next call; the threads begin at position `first`. */
 void itr_loader_epoch(itr_loader *l, const int64_t *texts, int64_t n, uint64_t epoch, int64_t first);

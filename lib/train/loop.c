@@ -16,8 +16,19 @@
 #include "train/checkpoint.h"
 #include "train/validate.h"
 
-const char *const itr_train_metric_names[] = { "val_loss", "val_cosine", "val_t2i_recall_at_1", "val_t2i_recall_at_5", "val_t2i_recall_at_10", "val_t2i_mrr",
-	"val_i2t_recall_at_1", "val_i2t_recall_at_5", "val_i2t_recall_at_10", "val_i2t_mrr", "val_mean_recall_at_10", "train_loss", NULL };
+const char *const itr_train_metric_names[] = { "val_loss",
+	                                       "val_cosine",
+	                                       "val_t2i_recall_at_1",
+	                                       "val_t2i_recall_at_5",
+	                                       "val_t2i_recall_at_10",
+	                                       "val_t2i_mrr",
+	                                       "val_i2t_recall_at_1",
+	                                       "val_i2t_recall_at_5",
+	                                       "val_i2t_recall_at_10",
+	                                       "val_i2t_mrr",
+	                                       "val_mean_recall_at_10",
+	                                       "train_loss",
+	                                       NULL };
 enum { TRAIN_LOSS = ITR_VAL_COUNT, ALL_METRICS };
 enum { WARM_STEPS = 5 };                /* left out of samples_per_second */
 
@@ -40,7 +51,8 @@ struct run {
 	float *embed_text, *embed_image, *grad_text, *grad_image;       /* a batch's embeddings, for GradCache */
 	int64_t *image_of;
 	itr_train_state state;
-	const char *best_in;            /* the checkpoint that holds the best weights, where those in memory are not the best: the last that was written or gone on from */
+	/* the checkpoint that holds the best weights, where those in memory are not the best: the last that was written or gone on from */
+	const char *best_in;
 	int64_t best_in_epoch;          /* where that checkpoint stands */
 	bool diverged, warned_of_temperature;
 	double *history;                /* rows of ALL_METRICS, one a finished epoch */
@@ -82,14 +94,16 @@ static void new_order(struct run *r)
 	for (int64_t i = 0; i < r->n_train; i++)
 		r->order[i] = r->train[r->order[i]];
 	for (int side = 0; side < 2; side++)
-		itr_source_epoch(r->source[side], r->order, r->n_train, (uint64_t)r->state.epoch, r->state.step_in_epoch * r->o->accumulate * r->o->batch_size);
+		itr_source_epoch(r->source[side], r->order, r->n_train, (uint64_t)r->state.epoch,
+		                 r->state.step_in_epoch * r->o->accumulate * r->o->batch_size);
 }
 
 /* --- one step ------------------------------------------------------------------------------------------------------------------------ */
 
 static itr_loss_opts loss_opts(const struct run *r)
 {
-	return (itr_loss_opts){ r->m->log_scale ? itr_leaf(r->tape, r->m->log_scale) : NULL, 1 / r->m->config.temperature, r->o->positives, r->o->symmetric, r->image_of };
+	return (itr_loss_opts){ r->m->log_scale ? itr_leaf(r->tape, r->m->log_scale) : NULL, 1 / r->m->config.temperature, r->o->positives,
+		                r->o->symmetric, r->image_of };
 }
 
 /* Embeds rows [first, first + n) of the batch; the mask of dropout depends on `number` alone, so a second call sees the same. */
@@ -114,7 +128,8 @@ static double plain_batch(struct run *r, int64_t b, uint64_t number, double shar
 	return value;
 }
 
-/* GradCache: embed by chunks, gradient of the loss at the embeddings, then each chunk again with that gradient from above. Memory of one chunk. */
+/* GradCache: embed by chunks, gradient of the loss at the embeddings, then each chunk again with that gradient from above. Memory of one
+ * chunk. */
 static double cached_batch(struct run *r, int64_t b, uint64_t number, double share)
 {
 	const int64_t c = r->o->cache_chunk, e = itr_model_embed_dim(r->m);
@@ -153,12 +168,18 @@ static double cached_batch(struct run *r, int64_t b, uint64_t number, double sha
 static int stop_for_bad_numbers(struct run *r, double value)
 {
 	r->diverged = true;
-	const char *op = itr_tape_first_bad(r->tape), *weight = itr_params_first_bad(r->m->params, false), *grad = itr_params_first_bad(r->m->params, true);
+	const char *op = itr_tape_first_bad(r->tape), *weight = itr_params_first_bad(r->m->params, false),
+		   *grad = itr_params_first_bad(r->m->params, true);
 	if (weight)
-		return itr_err_set(r->err, "loss is %g at step %lld: the weights of '%s' are not finite (a smaller --lr or --clip may help)", value, (long long)global_step(r) + 1, weight);
+		return itr_err_set(r->err,
+		                   "loss is %g at step %lld: the weights of '%s' are not finite (a smaller --lr or --clip may help)", value,
+		                   (long long)global_step(r) + 1, weight);
 	if (op)
-		return itr_err_set(r->err, "loss is %g at step %lld: the first bad tensor is the output of '%s' (a smaller --lr or --clip may help)", value, (long long)global_step(r) + 1, op);
-	return itr_err_set(r->err, "loss is %g at step %lld: the first bad tensor is the gradient of '%s'", value, (long long)global_step(r) + 1, grad ? grad : "the loss");
+		return itr_err_set(
+			r->err, "loss is %g at step %lld: the first bad tensor is the output of '%s' (a smaller --lr or --clip may help)",
+			value, (long long)global_step(r) + 1, op);
+	return itr_err_set(r->err, "loss is %g at step %lld: the first bad tensor is the gradient of '%s'", value,
+	                   (long long)global_step(r) + 1, grad ? grad : "the loss");
 }
 
 /* Between steps: what a step works in goes back to the system, for validation and checkpoints take as much. Gradients are dead then. */
@@ -170,7 +191,8 @@ static void give_memory_back(struct run *r)
 	itr_params_release_grads(r->m->params);
 }
 
-/* One optimiser step: `accumulate` batches, each of which counts by its pairs, since the last may be smaller. 0, or -1 with err before any weight was touched. */
+/* One optimiser step: `accumulate` batches, each of which counts by its pairs, since the last may be smaller. 0, or -1 with err before any
+ * weight was touched. */
 static int one_step(struct run *r)
 {
 	const int64_t batches = (r->n_train + r->o->batch_size - 1) / r->o->batch_size, first = r->state.step_in_epoch * r->o->accumulate;
@@ -179,7 +201,8 @@ static int one_step(struct run *r)
 	const int64_t samples = ITR_MIN(last * r->o->batch_size, r->n_train) - first * r->o->batch_size;
 	double loss = 0, clip = 1, sum = 0;
 	if (r->o->accumulate == 1 && r->o->cache_chunk == 0)
-		itr_params_release_grads(r->m->params);         /* one walk back, whose tape lends gradients the memory of its activations */
+		/* one walk back, whose tape lends gradients the memory of its activations */
+		itr_params_release_grads(r->m->params);
 	else
 		itr_params_zero_grad(r->m->params);
 	for (int64_t k = first; k < last; k++) {
@@ -187,7 +210,8 @@ static int one_step(struct run *r)
 		if (b < 0)
 			return -1;
 		const uint64_t number = (uint64_t)(step * r->o->accumulate + (k - first));
-		const double share = (double)b / (double)samples, v = r->o->cache_chunk > 0 ? cached_batch(r, b, number, share) : plain_batch(r, b, number, share);
+		const double share = (double)b / (double)samples,
+			     v = r->o->cache_chunk > 0 ? cached_batch(r, b, number, share) : plain_batch(r, b, number, share);
 		if (!isfinite(v))
 			return stop_for_bad_numbers(r, v);
 		loss += v / ((double)samples / (double)b);
@@ -226,7 +250,7 @@ static int one_step(struct run *r)
 	return 0;
 }
 
-/* --- between epochs --------------------------------------------------------------------------------------------------------------------- */
+/* --- between epochs ------------------------------------------------------------------------------------------------------------------- */
 
 /* The best weights, out of the checkpoint that is about to be replaced. Losing them is no reason to stop: the model file holds them too. */
 static float *best_so_far(const struct run *r)
@@ -234,8 +258,8 @@ static float *best_so_far(const struct run *r)
 	itr_err err = ITR_ERR_INIT;
 	float *best = itr_checkpoint_best(r->best_in, itr_params_live(r->m->params), &err);
 	if (!best)
-		itr_warn("the best weights are no longer in the checkpoint '%s'%s%s; those of epoch %lld are in the model file alone", r->best_in, err.set ? ": " : "", err.set ? err.msg : "",
-		         (long long)r->state.best_epoch);
+		itr_warn("the best weights are no longer in the checkpoint '%s'%s%s; those of epoch %lld are in the model file alone",
+		         r->best_in, err.set ? ": " : "", err.set ? err.msg : "", (long long)r->state.best_epoch);
 	return best;
 }
 
@@ -268,7 +292,8 @@ static int save_model(struct run *r)
 	return r->h->model_path ? itr_model_save(r->m, r->h->model_path, r->d->synthetic, r->h->extra, r->h->provenance, r->err) : 0;
 }
 
-/* Fills the metrics. -1 with err: a picture that cannot be read any more, or weights that are of no use, which then have passed every step of the epoch: the loss is computed before a step. */
+/* Fills the metrics. -1 with err: a picture that cannot be read any more, or weights that are of no use, which then have passed every step
+ * of the epoch: the loss is computed before a step. */
 static int judge(struct run *r)
 {
 	enum { FEW = 32 };
@@ -283,8 +308,11 @@ static int judge(struct run *r)
 		return rc;
 	r->diverged = true;
 	const long long epoch = (long long)r->state.epoch + 1;
-	return weight ? itr_err_set(r->err, "after epoch %lld the weights of '%s' are not finite (a smaller --lr or --clip may help)", epoch, weight)
-	              : itr_err_set(r->err, "after epoch %lld the model makes NaN or infinity of its inputs (a smaller --lr or --clip may help)", epoch);
+	return weight ? itr_err_set(r->err, "after epoch %lld the weights of '%s' are not finite (a smaller --lr or --clip may help)",
+	                            epoch, weight)
+	              : itr_err_set(r->err,
+	                            "after epoch %lld the model makes NaN or infinity of its inputs (a smaller --lr or --clip may help)",
+	                            epoch);
 }
 
 /* A learned temperature that runs away says that the loss is gained by the scale and no longer by the embeddings. */
@@ -296,10 +324,13 @@ static void watch_temperature(struct run *r)
 		return;
 	r->warned_of_temperature = true;
 	if (t < LARGE)
-		itr_warn("the learned temperature has reached its limit, %g, in epoch %lld (it is %g): it learns no further; a smaller --lr, or a fixed --temperature", least,
-		         (long long)r->state.epoch + 1, t);
+		itr_warn("the learned temperature has reached its limit, %g, in epoch %lld (it is %g): it learns no further; a smaller "
+		         "--lr, or a fixed --temperature",
+		         least, (long long)r->state.epoch + 1, t);
 	else
-		itr_warn("the learned temperature is %g after epoch %lld: scores hardly count any more; a smaller --lr, or a fixed --temperature", t, (long long)r->state.epoch + 1);
+		itr_warn("the learned temperature is %g after epoch %lld: scores hardly count any more; a smaller --lr, or a fixed "
+		         "--temperature",
+		         t, (long long)r->state.epoch + 1);
 }
 
 /* Validation with the averaged weights where there are any; the best model is written. */
@@ -315,7 +346,8 @@ static int end_of_epoch(struct run *r)
 	}
 	const double value = r->metric[r->monitor];
 	const bool larger = itr_train_larger_is_better(itr_train_metric_names[r->monitor]);
-	const bool better = isfinite(value) && (r->state.best_epoch == 0 || (larger ? value > r->state.best_value : value < r->state.best_value));
+	const bool better =
+		isfinite(value) && (r->state.best_epoch == 0 || (larger ? value > r->state.best_value : value < r->state.best_value));
 	int rc = 0;
 	if (better) {
 		r->state.best_epoch = r->state.epoch + 1;
@@ -345,8 +377,10 @@ static itr_train_end failed(struct run *r)
 {
 	itr_err keep = r->err ? *r->err : (itr_err)ITR_ERR_INIT;
 	if (r->diverged && r->best_in)
-		itr_err_set(r->err, "%.1000s; the last good state is in '%.200s' (%lld epochs), but --resume would repeat the same steps: start anew", keep.msg, r->best_in,
-		            (long long)r->best_in_epoch);
+		itr_err_set(
+			r->err,
+			"%.1000s; the last good state is in '%.200s' (%lld epochs), but --resume would repeat the same steps: start anew",
+			keep.msg, r->best_in, (long long)r->best_in_epoch);
 	else if (r->diverged)
 		itr_err_set(r->err, "%.1200s; there is no good state to go on from: start anew", keep.msg);
 	return ITR_TRAIN_FAILED;
@@ -376,7 +410,8 @@ static itr_train_end train_epochs(struct run *r)
 				return save_checkpoint(r) < 0 ? failed(r) : ITR_TRAIN_STOPPED;
 			if (one_step(r) < 0)
 				return failed_step(r);
-			if (r->o->checkpoint_seconds > 0 && itr_clock_now() - r->last_checkpoint > r->o->checkpoint_seconds && save_checkpoint(r) < 0)
+			if (r->o->checkpoint_seconds > 0 && itr_clock_now() - r->last_checkpoint > r->o->checkpoint_seconds &&
+			    save_checkpoint(r) < 0)
 				return failed(r);
 		}
 		if (end_of_epoch(r) < 0)
@@ -385,7 +420,7 @@ static itr_train_end train_epochs(struct run *r)
 	return r->o->patience > 0 && r->state.stale_epochs >= r->o->patience ? ITR_TRAIN_EARLY : ITR_TRAIN_DONE;
 }
 
-/* --- set up ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- set up --------------------------------------------------------------------------------------------------------------------------- */
 
 static int find_monitor(struct run *r)
 {
@@ -394,10 +429,13 @@ static int find_monitor(struct run *r)
 		if (!strcmp(itr_train_metric_names[n], r->o->monitor)) {
 			r->monitor = n;
 			if (n != TRAIN_LOSS && r->n_val == 0)
-				return itr_err_set(r->err, "there are no validation pairs to monitor '%s' on: --monitor train_loss, or another split", r->o->monitor);
+				return itr_err_set(
+					r->err, "there are no validation pairs to monitor '%s' on: --monitor train_loss, or another split",
+					r->o->monitor);
 			return 0;
 		}
-	return itr_err_set(r->err, "unknown metric '%s' to monitor: did you mean '%s'?", r->o->monitor, itr_nearest(r->o->monitor, itr_train_metric_names, n));
+	return itr_err_set(r->err, "unknown metric '%s' to monitor: did you mean '%s'?", r->o->monitor,
+	                   itr_nearest(r->o->monitor, itr_train_metric_names, n));
 }
 
 static int check_opts(const itr_train_opts *o, itr_err *err)
@@ -405,12 +443,18 @@ static int check_opts(const itr_train_opts *o, itr_err *err)
 	const int64_t count[] = { o->epochs, o->batch_size, o->val_batch, o->accumulate, o->log_every };
 	for (int i = 0; i < ITR_LEN(count); i++)
 		if (count[i] < 1 || count[i] > ITR_TRAIN_MOST || (i == 0 && count[i] > ITR_TRAIN_EPOCHS))
-			return itr_err_set(err, "epochs, batch sizes, accumulation and logging interval must be at least 1, epochs %d and the others %d at most", ITR_TRAIN_EPOCHS, ITR_TRAIN_MOST);
+			return itr_err_set(err,
+			                   "epochs, batch sizes, accumulation and logging interval must be at least 1, epochs %d and the "
+			                   "others %d at most",
+			                   ITR_TRAIN_EPOCHS, ITR_TRAIN_MOST);
 	if (o->cache_chunk < 0 || o->warmup < 0 || o->patience < 0)
 		return itr_err_set(err, "chunks, warm-up and patience must not be negative");
 	const bool finite = isfinite(o->lr) && isfinite(o->min_lr) && isfinite(o->weight_decay) && isfinite(o->clip);
-	if (!finite || !(o->lr > 0) || o->min_lr < 0 || o->min_lr > o->lr || o->weight_decay < 0 || o->clip < 0 || !(o->ema >= 0 && o->ema < 1))
-		return itr_err_set(err, "the learning rate must be positive, its end between 0 and it, weight decay and clip not negative, 0 <= ema < 1");
+	if (!finite || !(o->lr > 0) || o->min_lr < 0 || o->min_lr > o->lr || o->weight_decay < 0 || o->clip < 0 ||
+	    !(o->ema >= 0 && o->ema < 1))
+		return itr_err_set(
+			err,
+			"the learning rate must be positive, its end between 0 and it, weight decay and clip not negative, 0 <= ema < 1");
 	return 0;
 }
 
@@ -428,29 +472,43 @@ static int set_up(struct run *r)
 	if (find_monitor(r) < 0)
 		return -1;
 	if ((r->d->text && r->d->text_dim != r->m->config.text_dim) || (r->d->image && r->d->image_dim != r->m->config.image_dim))
-		return itr_err_set(r->err, "the data are %lld -> %lld, the model is %lld -> %lld", (long long)r->d->text_dim, (long long)r->d->image_dim,
-		                   (long long)r->m->config.text_dim, (long long)r->m->config.image_dim);
-	r->optim = itr_optim_new(o->optimizer, r->m->params, &(itr_optim_opts){ .lr = o->lr, .weight_decay = o->weight_decay, .decay_all = o->decay_all, .threads = o->threads }, r->err);
+		return itr_err_set(r->err, "the data are %lld -> %lld, the model is %lld -> %lld", (long long)r->d->text_dim,
+		                   (long long)r->d->image_dim, (long long)r->m->config.text_dim, (long long)r->m->config.image_dim);
+	r->optim = itr_optim_new(
+		o->optimizer, r->m->params,
+		&(itr_optim_opts){ .lr = o->lr, .weight_decay = o->weight_decay, .decay_all = o->decay_all, .threads = o->threads },
+		r->err);
 	if (!r->optim)
 		return -1;
 	const int64_t b = ITR_MIN(o->batch_size, r->n_train), batches = (r->n_train + o->batch_size - 1) / o->batch_size;
 	r->steps_per_epoch = (batches + o->accumulate - 1) / o->accumulate;
-	r->schedule = (itr_schedule){ o->schedule, o->lr, o->min_lr, o->warmup, r->steps_per_epoch * o->epochs, o->by_epoch, r->steps_per_epoch };
+	r->schedule =
+		(itr_schedule){ o->schedule, o->lr, o->min_lr, o->warmup, r->steps_per_epoch * o->epochs, o->by_epoch, r->steps_per_epoch };
 	r->order = itr_xmalloc((size_t)r->n_train * sizeof *r->order);
 	r->image_of = itr_xmalloc((size_t)b * sizeof *r->image_of);
 	if (r->loss->contrastive && b == 1)
-		itr_warn("'%s' with one pair a batch learns nothing, for there is no other to tell it from: a larger --batch-size", o->loss);
+		itr_warn("'%s' with one pair a batch learns nothing, for there is no other to tell it from: a larger --batch-size",
+		         o->loss);
 	if (r->loss->contrastive && r->n_val > 0 && ITR_MIN(o->val_batch, r->n_val) == 1)
 		itr_warn("the val loss of one pair a batch is 0 whatever the model: a larger --val-batch or val part");
 	const int64_t part = o->cache_chunk > 0 ? ITR_MIN(o->cache_chunk, b) : b;
 	for (int side = 0; side < 2; side++)
-		r->source[side] = itr_source_new(r->m, r->d, o->raw, side == 1, &(itr_source_opts){ .batch = b, .part = part, .ahead = ITR_MAX(b, (int64_t)16), .augment = o->augment,
-		                                                                                   .seed = o->seed, .threads = o->threads });
+		r->source[side] = itr_source_new(r->m, r->d, o->raw, side == 1,
+		                                 &(itr_source_opts){ .batch = b,
+		                                                     .part = part,
+		                                                     .ahead = ITR_MAX(b, (int64_t)16),
+		                                                     .augment = o->augment,
+		                                                     .seed = o->seed,
+		                                                     .threads = o->threads });
 	if (o->cache_chunk > 0) {
 		const int64_t e = itr_model_embed_dim(r->m);
 		r->embed_text = floats(b, e), r->embed_image = floats(b, e), r->grad_text = floats(b, e), r->grad_image = floats(b, e);
 	}
-	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .seed = o->seed, .compute = o->compute, .remake = o->remake, .fresh_statistics = o->fresh_statistics });
+	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads,
+	                                         .seed = o->seed,
+	                                         .compute = o->compute,
+	                                         .remake = o->remake,
+	                                         .fresh_statistics = o->fresh_statistics });
 	r->ema = o->ema > 0 ? itr_ema_new(r->m->params, o->ema) : NULL;
 	r->last_checkpoint = itr_clock_now();
 	return 0;
@@ -475,8 +533,15 @@ static void tear_down(struct run *r)
 
 static void fill_report(struct run *r, itr_train_report *rep)
 {
-	*rep = (itr_train_report){ .diverged = r->diverged, .epochs = r->state.epoch, .steps = itr_optim_steps(r->optim), .best_epoch = r->state.best_epoch, .best_value = r->state.best_value,
-	                           .tape_bytes = (int64_t)ITR_MAX(r->tape_bytes, itr_tape_bytes(r->tape)), .first_step_at = r->first_step_at, .first_step_seconds = r->first_step_seconds, .history = r->history };
+	*rep = (itr_train_report){ .diverged = r->diverged,
+		                   .epochs = r->state.epoch,
+		                   .steps = itr_optim_steps(r->optim),
+		                   .best_epoch = r->state.best_epoch,
+		                   .best_value = r->state.best_value,
+		                   .tape_bytes = (int64_t)ITR_MAX(r->tape_bytes, itr_tape_bytes(r->tape)),
+		                   .first_step_at = r->first_step_at,
+		                   .first_step_seconds = r->first_step_seconds,
+		                   .history = r->history };
 	r->history = NULL;
 	for (int i = 0; i < ALL_METRICS; i++)
 		if (isfinite(r->metric[i])) {
@@ -515,7 +580,8 @@ static int take_up(struct run *r, const char *path)
 	r->best_in = path;
 	r->best_in_epoch = r->state.epoch;
 	if (r->state.step_in_epoch > r->steps_per_epoch)
-		return itr_err_set(r->err, "'%s' is of other data: it stands at step %lld of an epoch of %lld", path, (long long)r->state.step_in_epoch, (long long)r->steps_per_epoch);
+		return itr_err_set(r->err, "'%s' is of other data: it stands at step %lld of an epoch of %lld", path,
+		                   (long long)r->state.step_in_epoch, (long long)r->steps_per_epoch);
 	if (r->state.epoch > 0)
 		memcpy(r->metric, r->history + (r->state.epoch - 1) * ALL_METRICS, sizeof r->metric);
 	return r->h->model_path && !itr_path_exists(r->h->model_path) ? restore_model(r) : 0;
@@ -527,7 +593,8 @@ void itr_train_report_free(itr_train_report *r)
 	r->history = NULL;
 }
 
-itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume, itr_train_report *rep, itr_err *err)
+itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume,
+                                itr_train_report *rep, itr_err *err)
 {
 	struct run r = { .m = m, .d = d, .o = o, .h = h, .err = err };
 	itr_train_end end = ITR_TRAIN_FAILED;

@@ -1,9 +1,12 @@
-/* loop.h - training a network on pairs, of stored vectors or of pictures and captions that its towers turn into vectors (source.h): batches, steps, validation, early stopping, checkpoints, exact resumption.
+/* loop.h - training a network on pairs, of stored vectors or of pictures and captions that its towers turn into vectors (source.h):
+ * batches, steps, validation, early stopping, checkpoints, exact resumption.
  *
- * The same inputs, options and seed give the same weights, bit for bit, for any number of threads, and whether or not the run was interrupted: the order of an
- * epoch is default_rng([seed, epoch]).permutation, dropout is counter-based, and a checkpoint holds everything else.
+ * The same inputs, options and seed give the same weights, bit for bit, for any number of threads, and whether or not the run was
+ * interrupted: the order of an epoch is default_rng([seed, epoch]).permutation, dropout is counter-based, and a checkpoint holds everything
+ * else.
  *
- * Training that diverges (a loss, a weight or an embedding becomes NaN or infinite) is a failure: nothing is written from then on, and model and checkpoint stay as they were before.
+ * Training that diverges (a loss, a weight or an embedding becomes NaN or infinite) is a failure: nothing is written from then on, and
+ * model and checkpoint stay as they were before.
  */
 #ifndef ITR_TRAIN_LOOP_H
 #define ITR_TRAIN_LOOP_H
@@ -19,8 +22,10 @@
 
 typedef struct itr_train_opts {
 	int64_t epochs, batch_size, val_batch;  /* val_batch: contrastive losses depend on it; 512 as published */
-	int64_t accumulate;             /* batches a step: the gradient is that of the mean over their pairs, negatives stay within a batch */
-	int64_t cache_chunk;            /* > 0: GradCache (Gao et al. 2021): the batch is embedded in chunks of this size, all of it negatives */
+	/* batches a step: the gradient is that of the mean over their pairs, negatives stay within a batch */
+	int64_t accumulate;
+	/* > 0: GradCache (Gao et al. 2021): the batch is embedded in chunks of this size, all of it negatives */
+	int64_t cache_chunk;
 	const char *optimizer, *loss, *monitor;
 	double lr, min_lr, weight_decay, clip, ema;
 	bool decay_all;
@@ -66,11 +71,14 @@ typedef struct itr_train_report {
 	double value[ITR_TRAIN_METRICS];
 	int64_t best_epoch;             /* 1-based; 0: none yet */
 	double best_value;
-	double first_step_at, first_step_seconds;      /* itr_clock_now when the first step began (0: there was none), and how long it took: it touches all memory for the first time */
+	/* itr_clock_now when the first step began (0: there was none), and how long it took: it touches all memory for the first time */
+	double first_step_at, first_step_seconds;
 	double samples_per_second, gflops;      /* steady state, data loading included, validation and checkpoints apart */
 	double wait_share;                      /* of that time: steps that waited for pictures to be loaded, captions to be tokenized */
 	int64_t tape_bytes;
-	double *history;                /* [epochs][itr_train_metric_count()]: every metric after every epoch, those before a resumption included; NaN where there is none. Freed by itr_train_report_free */
+	/* [epochs][itr_train_metric_count()]: every metric after every epoch, those before a resumption included; NaN where there is none.
+	 * Freed by itr_train_report_free */
+	double *history;
 } itr_train_report;
 void itr_train_report_free(itr_train_report *r);
 
@@ -80,7 +88,9 @@ int itr_train_metric_count(void);
 /* Is larger better for this metric? */
 bool itr_train_larger_is_better(const char *metric);
 
-/* Trains m in place; at the end m holds the last weights and model_path the best. `resume` (may be NULL) continues from that checkpoint file. */
-itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume, itr_train_report *r, itr_err *err);
+/* Trains m in place; at the end m holds the last weights and model_path the best. `resume` (may be NULL) continues from that checkpoint
+ * file. */
+itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume,
+                                itr_train_report *r, itr_err *err);
 
 #endif

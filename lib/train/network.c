@@ -13,12 +13,14 @@
 #include "train/note.h"
 #include "train/report.h"
 
-int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed, int threads, double sizes[3], itr_err *err)
+int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed, int threads,
+                     double sizes[3], itr_err *err)
 {
 	memset(d, 0, sizeof *d);
 	if (itr_split_parse(sizes, sizes_text, err) < 0 || itr_pair_data_open(d, path, threads, err) < 0)
 		return -1;
-	int rc = d->image ? itr_pair_data_split(d, sizes, seed, rule, err) : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);
+	int rc = d->image ? itr_pair_data_split(d, sizes, seed, rule, err)
+	                  : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);
 	if (rc < 0)
 		itr_pair_data_free(d);
 	return rc;
@@ -27,7 +29,10 @@ int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text,
 int itr_network_check_fresh(const char *output, itr_err *err)
 {
 	char *checkpoint = itr_path_replace_extension(output, ".ckpt.h5");
-	int rc = itr_path_exists(checkpoint) ? itr_err_set(err, "'%s' is of an earlier run: --resume %s goes on with it, --force starts anew", checkpoint, checkpoint) : 0;
+	int rc = itr_path_exists(checkpoint)
+	                 ? itr_err_set(err, "'%s' is of an earlier run: --resume %s goes on with it, --force starts anew", checkpoint,
+	                               checkpoint)
+	                 : 0;
 	free(checkpoint);
 	return rc;
 }
@@ -40,7 +45,8 @@ int64_t itr_network_samples(const itr_network_job *job)
 }
 
 static const char *const same_keys[] = { "data_sha256", "text_weights_sha256", "image_weights_sha256" };
-static const char *const same_names[] = { "the data are not those", "the text tower's weights are not those", "the image tower's weights are not those" };
+static const char *const same_names[] = { "the data are not those", "the text tower's weights are not those",
+	                                  "the image tower's weights are not those" };
 
 static const char *hash_of(const itr_json *info, int i) { return itr_json_str(itr_json_path(info, same_keys[i]), NULL); }
 
@@ -96,9 +102,11 @@ static void say_no_model(const itr_network_job *job, const itr_train_report *r, 
 {
 	const itr_err why = *err;
 	if (!r->diverged)
-		itr_err_set(err, "'%s' was never a number, so no model is the best: none is written; the last weights are in '%s'", job->opts.monitor, checkpoint);
+		itr_err_set(err, "'%s' was never a number, so no model is the best: none is written; the last weights are in '%s'",
+		            job->opts.monitor, checkpoint);
 	else if (r->best_epoch)
-		itr_err_set(err, "%.1200s. The best model until then, of epoch %lld, is '%s'", why.msg, (long long)r->best_epoch, job->output);
+		itr_err_set(err, "%.1200s. The best model until then, of epoch %lld, is '%s'", why.msg, (long long)r->best_epoch,
+		            job->output);
 	else
 		itr_err_set(err, "%.1200s. No model is written", why.msg);
 	const itr_err all = *err;
@@ -109,8 +117,10 @@ static void say_no_model(const itr_network_job *job, const itr_train_report *r, 
 static void say_failure(const itr_network_job *job, const itr_train_report *r, itr_train_end end, const char *checkpoint, itr_err *err)
 {
 	if (end == ITR_TRAIN_STOPPED)
-		itr_err_set(err, "interrupted after %lld steps (%lld of %lld epochs); everything is in '%s': {train} --resume %s goes on from there", (long long)r->steps, (long long)r->epochs,
-		            (long long)job->opts.epochs, checkpoint, checkpoint);
+		itr_err_set(
+			err,
+			"interrupted after %lld steps (%lld of %lld epochs); everything is in '%s': {train} --resume %s goes on from there",
+			(long long)r->steps, (long long)r->epochs, (long long)job->opts.epochs, checkpoint, checkpoint);
 	else if (!err->set)
 		itr_err_set(err, "training failed");
 }
@@ -119,7 +129,8 @@ static void draw_curve(const itr_network_job *job, const itr_train_report *r, it
 {
 	itr_err err = ITR_ERR_INIT;
 	char *png = itr_path_replace_extension(job->output, ".curves.png");
-	char *title = itr_xasprintf("%s, %lld epoch%s%s", job->model, (long long)r->epochs, r->epochs == 1 ? "" : "s", job->data->synthetic ? " (synthetic data)" : "");
+	char *title = itr_xasprintf("%s, %lld epoch%s%s", job->model, (long long)r->epochs, r->epochs == 1 ? "" : "s",
+	                            job->data->synthetic ? " (synthetic data)" : "");
 	if (itr_learning_curve(png, &job->opts, r, title, &err) < 0)
 		itr_warn("no learning curve: %s", err.msg);
 	else
@@ -176,7 +187,8 @@ itr_json *itr_network_fit(itr_network_job *job, itr_err *err)
 	char *checkpoint = itr_path_replace_extension(job->output, ".ckpt.h5");
 	itr_json *j = NULL;
 	char *folder = itr_path_dirname(job->output);
-	itr_atomic_remove_stale(folder, itr_path_basename(checkpoint));         /* kill -9 leaves them, and they are as large as checkpoints */
+	/* kill -9 leaves them, and they are as large as checkpoints */
+	itr_atomic_remove_stale(folder, itr_path_basename(checkpoint));
 	itr_atomic_remove_stale(folder, itr_path_basename(job->output));
 	free(folder);
 	if (m && note_data(job, err) == 0)

@@ -24,7 +24,7 @@ static bool interrupted(const volatile sig_atomic_t *stop, itr_err *err)
 	return true;
 }
 
-/* --- which rows there are ------------------------------------------------------------------------------------------------------------------ */
+/* --- which rows there are ------------------------------------------------------------------------------------------------------------- */
 
 struct looking {
 	itr_raw *r;
@@ -65,8 +65,10 @@ static int look_at_pictures(itr_raw *r, const itr_raw_opts *o, uint8_t *bad, itr
 	if (err && err->set)
 		return -1;
 	if (r->failed > o->max_failed)
-		return itr_err_set(err, "%lld of %lld pictures cannot be decoded, the first: %s; --max-failed %lld would leave them and their captions out", (long long)r->failed,
-		                   (long long)r->manifest.n, first.msg, (long long)r->failed);
+		return itr_err_set(
+			err,
+			"%lld of %lld pictures cannot be decoded, the first: %s; --max-failed %lld would leave them and their captions out",
+			(long long)r->failed, (long long)r->manifest.n, first.msg, (long long)r->failed);
 	return 0;
 }
 
@@ -104,8 +106,9 @@ static int take_splits(itr_raw *r, const int64_t *record, const char *path, itr_
 		const itr_record *rec = &r->manifest.records[record[i]];
 		const int part = itr_split_find(rec->split);
 		if (part < 0)
-			return itr_err_set(err, "'%s': image '%s' has %s%s%s: train, val, test or restval for every record, or for none", path, rec->id, rec->split ? "the split '" : "no split",
-			                   rec->split ? rec->split : "", rec->split ? "'" : "");
+			return itr_err_set(err, "'%s': image '%s' has %s%s%s: train, val, test or restval for every record, or for none",
+			                   path, rec->id, rec->split ? "the split '" : "no split", rec->split ? rec->split : "",
+			                   rec->split ? "'" : "");
 		d->image_split[i] = (itr_split)part;
 	}
 	for (int64_t i = 0; i < d->n_texts; i++)
@@ -136,7 +139,8 @@ static int collect(itr_raw *r, const char *path, const uint8_t *bad, itr_err *er
 	}
 	if (r->empty > 5)
 		itr_warn("%lld captions in all are empty: left out", (long long)r->empty);
-	const int rc = d->n_texts ? take_splits(r, record, path, err) : itr_err_set(err, "'%s' holds no picture with a caption that can be used", path);
+	const int rc = d->n_texts ? take_splits(r, record, path, err)
+	                          : itr_err_set(err, "'%s' holds no picture with a caption that can be used", path);
 	free(record);
 	return rc;
 }
@@ -173,7 +177,7 @@ int itr_raw_picture(const itr_raw *r, int64_t image, itr_image *img, itr_err *er
 	return itr_image_read(img, r->path[image], &(itr_decode_opts){ .alpha = r->alpha }, err);
 }
 
-/* --- vectors of a side, once ------------------------------------------------------------------------------------------------------------------ */
+/* --- vectors of a side, once ---------------------------------------------------------------------------------------------------------- */
 
 struct preparing {
 	const itr_raw *r;
@@ -216,21 +220,25 @@ static int encode_pictures(itr_raw *r, const itr_encoder *e, float *y, int threa
 }
 
 /* The encoders that need no weights. */
-static int by_encoder(itr_raw *r, const char *name, bool image, int threads, const volatile sig_atomic_t *stop, float **y, int64_t *dim, itr_err *err)
+static int by_encoder(itr_raw *r, const char *name, bool image, int threads, const volatile sig_atomic_t *stop, float **y, int64_t *dim,
+                      itr_err *err)
 {
-	itr_encoder *e = itr_encoder_new(name, image ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = threads }, err);
+	itr_encoder *e =
+		itr_encoder_new(name, image ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = threads }, err);
 	if (!e)
 		return -1;
 	const int64_t n = image ? r->pairs.n_images : r->pairs.n_texts;
 	*dim = e->dim;
 	*y = itr_aligned_alloc((size_t)(n * e->dim) * sizeof **y);
-	const int rc = image ? encode_pictures(r, e, *y, threads, stop, err) : e->desc->encode_texts(e, r->caption, n, threads, *y, NULL, 0, NULL, err);
+	const int rc = image ? encode_pictures(r, e, *y, threads, stop, err)
+	                     : e->desc->encode_texts(e, r->caption, n, threads, *y, NULL, 0, NULL, err);
 	itr_encoder_free(e);
 	return rc;
 }
 
 /* The model's tower, picture by picture as at its evaluation. */
-static int by_tower(itr_raw *r, const itr_model *m, bool image, int threads, const volatile sig_atomic_t *stop, float **y, int64_t *dim, itr_err *err)
+static int by_tower(itr_raw *r, const itr_model *m, bool image, int threads, const volatile sig_atomic_t *stop, float **y, int64_t *dim,
+                    itr_err *err)
 {
 	const int64_t n = image ? r->pairs.n_images : r->pairs.n_texts;
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
@@ -254,7 +262,8 @@ static int by_tower(itr_raw *r, const itr_model *m, bool image, int threads, con
 	return rc;
 }
 
-int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encoder, int threads, const volatile sig_atomic_t *stop, itr_err *err)
+int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encoder, int threads, const volatile sig_atomic_t *stop,
+                   itr_err *err)
 {
 	itr_pair_data *d = &r->pairs;
 	float *y = NULL;
@@ -263,7 +272,8 @@ int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encod
 	int rc = tower ? by_tower(r, m, image, threads, stop, &y, &dim, err) : by_encoder(r, encoder, image, threads, stop, &y, &dim, err);
 	const int64_t bad = rc == 0 ? itr_first_not_finite(y, (image ? d->n_images : d->n_texts) * dim) : -1;
 	if (bad >= 0)
-		rc = itr_err_set(err, "the %s tower makes NaN or infinity of '%s': its weights are too large for float32", image ? "image" : "text", (image ? d->image_id : d->text_id)[bad / dim]);
+		rc = itr_err_set(err, "the %s tower makes NaN or infinity of '%s': its weights are too large for float32",
+		                 image ? "image" : "text", (image ? d->image_id : d->text_id)[bad / dim]);
 	if (rc < 0) {
 		itr_aligned_free(y);
 		return -1;

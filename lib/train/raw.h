@@ -1,7 +1,8 @@
-/* raw.h - pictures and captions as training reads them: a manifest, all of whose pictures have been looked into once, as the pairs that the loop knows.
+/* raw.h - pictures and captions as training reads them: a manifest, all of whose pictures have been looked into once, as the pairs that the
+ * loop knows.
  *
- * Whatever is wrong with the data is said before the first step: a picture that cannot be decoded is named and left out with its captions (too many of them: an error), and so is a
- * caption without a word. What follows can then count on every row.
+ * Whatever is wrong with the data is said before the first step: a picture that cannot be decoded is named and left out with its captions
+ * (too many of them: an error), and so is a caption without a word. What follows can then count on every row.
  */
 #ifndef ITR_TRAIN_RAW_H
 #define ITR_TRAIN_RAW_H
@@ -39,8 +40,9 @@ void itr_raw_free(itr_raw *r);
 /* Decoded picture of row i. 0, or -1 with err. */
 ITR_MUST_USE int itr_raw_picture(const itr_raw *r, int64_t image, itr_image *img, itr_err *err);
 
-/* Vectors of one side, once, by the model's own tower (as its head takes them: not normalised where the tower is trained, of unit length where it is constant) or, where it has none, by
- * encoder NAME ("classic", "hash": unit length), into r->pairs. 0, or -1 with err. */
-ITR_MUST_USE int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encoder, int threads, const volatile sig_atomic_t *stop, itr_err *err);
+/* Vectors of one side, once, by the model's own tower (as its head takes them: not normalised where the tower is trained, of unit length
+ * where it is constant) or, where it has none, by encoder NAME ("classic", "hash": unit length), into r->pairs. 0, or -1 with err. */
+ITR_MUST_USE int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encoder, int threads,
+                                const volatile sig_atomic_t *stop, itr_err *err);
 
 #endif

@@ -18,7 +18,8 @@ const itr_recipe *itr_recipe_find(const char *model)
 	return NULL;
 }
 
-void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *c, const char **split_sizes, bool (*given)(void *ctx, const char *option), void *ctx)
+void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *c, const char **split_sizes,
+                      bool (*given)(void *ctx, const char *option), void *ctx)
 {
 #define DEFAULT(option, field, value) do { if (!given(ctx, option)) (field) = (value); } while (0)
 	DEFAULT("split-sizes", *split_sizes, r->split_sizes);

@@ -18,9 +18,11 @@ enum { ITR_CONSTANT, ITR_COSINE };      /* the first of itr_schedule_names */
 const itr_recipe *itr_recipe_find(const char *model);   /* NULL: no network of that name */
 
 /* What the recipe says, into every option that given(ctx, NAME) denies; NAME as train spells its options. */
-void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *c, const char **split_sizes, bool (*given)(void *ctx, const char *option), void *ctx);
+void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *c, const char **split_sizes,
+                      bool (*given)(void *ctx, const char *option), void *ctx);
 
-/* Names of everything that can be trained: closed forms (linear.def), then networks (models.def). NULL-terminated, into names[32]; their number. */
+/* Names of everything that can be trained: closed forms (linear.def), then networks (models.def). NULL-terminated, into names[32]; their
+ * number. */
 int itr_trainable_names(const char *names[32]);
 
 #endif

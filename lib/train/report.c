@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "track/plot.h"
 
-/* --- closed forms ------------------------------------------------------------------------------------------------------------------------ */
+/* --- closed forms --------------------------------------------------------------------------------------------------------------------- */
 
 static void values_json(itr_json *object, const double value[ITR_VAL_COUNT])
 {
@@ -42,7 +42,7 @@ itr_json *itr_closed_json(const itr_projection *p, const itr_closed_report *r)
 	return j;
 }
 
-/* --- networks ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- networks ------------------------------------------------------------------------------------------------------------------------- */
 
 static int64_t trained(const itr_params *p)
 {
@@ -83,7 +83,8 @@ itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const it
 	itr_json_add_num(j, "samples_per_second", r->samples_per_second);
 	itr_json_add_num(j, "loader_wait_share", r->wait_share);
 	itr_json_add_num(j, "gflops", r->gflops);
-	itr_json_add_num(j, "tape_mb", (double)r->tape_bytes / 1e6);            /* activations and gradients alone: what --batch-size, --grad-cache and --gradient-checkpointing change */
+	/* activations and gradients alone: what --batch-size, --grad-cache and --gradient-checkpointing change */
+	itr_json_add_num(j, "tape_mb", (double)r->tape_bytes / 1e6);
 	itr_json_add_num(j, "peak_rss_mb", itr_peak_rss_mb());
 	return j;
 }
@@ -110,8 +111,12 @@ static void epoch_ticks(itr_panel *p, int64_t epochs)
 
 int itr_learning_curve(const char *png, const itr_train_opts *o, const itr_train_report *r, const char *title, itr_err *err)
 {
-	static const struct { int panel; const char *metric, *name; } lines[] = {
-		{ 0, "train_loss", "train" }, { 0, "val_loss", "val" }, { 1, "val_t2i_recall_at_10", "text to image" }, { 1, "val_i2t_recall_at_10", "image to text" },
+	static const struct { int panel; const char *metric, *name;
+	} lines[] = {
+		{ 0, "train_loss", "train" },
+		{ 0, "val_loss", "val" },
+		{ 1, "val_t2i_recall_at_10", "text to image" },
+		{ 1, "val_i2t_recall_at_10", "image to text" },
 	};
 	const int64_t n = r->epochs, k = itr_train_metric_count();
 	double *x = itr_xmalloc((size_t)(n + 1) * sizeof *x), *y = itr_xmalloc((size_t)(n + 1) * sizeof *y);
@@ -139,17 +144,20 @@ int itr_learning_curve(const char *png, const itr_train_opts *o, const itr_train
 	return itr_figure_render(f, err);
 }
 
-/* --- --check-grad ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- --check-grad --------------------------------------------------------------------------------------------------------------------- */
 
 int itr_check_gradients(itr_buf *out, uint64_t seed, int threads)
 {
 	int failed = 0;
-	itr_buf_printf(out, "%-14s %5s  %-22s %-20s %-20s\n", "op", "cases", "gradient (bound 1e-6)", "float out (1e-5)", "float grad (1e-5)");
+	itr_buf_printf(out, "%-14s %5s  %-22s %-20s %-20s\n", "op", "cases", "gradient (bound 1e-6)", "float out (1e-5)",
+	               "float grad (1e-5)");
 	for (const itr_op *const *op = itr_ops; *op; op++) {
 		const itr_gradcheck_result r = itr_gradcheck(*op, seed, threads);
-		const bool ok = r.cases > 0 && r.difference_error <= ITR_GRADCHECK_DIFFERENCE && r.forward_error <= ITR_GRADCHECK_FLOAT && r.backward_error <= ITR_GRADCHECK_FLOAT;
+		const bool ok = r.cases > 0 && r.difference_error <= ITR_GRADCHECK_DIFFERENCE && r.forward_error <= ITR_GRADCHECK_FLOAT &&
+		                r.backward_error <= ITR_GRADCHECK_FLOAT;
 		failed += !ok;
-		itr_buf_printf(out, "%-14s %5d  %-22.2e %-20.2e %-20.2e %s\n", (*op)->name, r.cases, r.difference_error, r.forward_error, r.backward_error, ok ? "ok" : "WRONG");
+		itr_buf_printf(out, "%-14s %5d  %-22.2e %-20.2e %-20.2e %s\n", (*op)->name, r.cases, r.difference_error, r.forward_error,
+		               r.backward_error, ok ? "ok" : "WRONG");
 	}
 	return failed;
 }

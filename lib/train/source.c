@@ -38,7 +38,8 @@ itr_source *itr_source_new(const itr_model *m, const itr_pair_data *d, const itr
 		s->dim = s->tower->dim;
 		s->values = image ? s->tower->config.image_size * s->tower->config.image_size * 3 : 0;
 		if (image && o->ahead > 0)
-			s->loader = itr_loader_new(raw, s->tower->preset, &o->augment, o->seed, o->batch + o->ahead, ITR_MAX(1, o->threads));
+			s->loader =
+				itr_loader_new(raw, s->tower->preset, &o->augment, o->seed, o->batch + o->ahead, ITR_MAX(1, o->threads));
 	}
 	s->input = itr_aligned_alloc((size_t)(ITR_MAX(o->part, itr_source_part(s)) * s->values + 1) * sizeof *s->input);
 	return s;
@@ -92,7 +93,7 @@ int itr_source_take(itr_source *s, int64_t at, int64_t b, itr_err *err)
 	return 0;
 }
 
-/* --- inputs of some rows, and what becomes of them ------------------------------------------------------------------------------------------- */
+/* --- inputs of some rows, and what becomes of them ------------------------------------------------------------------------------------ */
 
 struct filling { itr_source *s; int64_t first; };
 
@@ -106,7 +107,8 @@ static void fill_row(void *ctx, int64_t i, int worker)
 	if (s->loader)
 		itr_preset_values(s->tower->preset, itr_loader_pixels(s->loader, position), to);
 	else
-		memcpy(to, s->stored + (s->image ? s->d->text_image[s->texts[position]] : s->texts[position]) * s->dim, (size_t)s->dim * sizeof *to);
+		memcpy(to, s->stored + (s->image ? s->d->text_image[s->texts[position]] : s->texts[position]) * s->dim,
+		       (size_t)s->dim * sizeof *to);
 }
 
 static itr_var *forward(itr_source *s, itr_tape *t, int64_t first_text, int64_t n)

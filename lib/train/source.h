@@ -1,5 +1,6 @@
-/* source.h - inside of train: where one side of a batch comes from. The loop asks for the inputs of the model's head and does not care whether they were stored (feature store, an encoder's
- * vectors made at the start) or are made on this very tape by a tower from pixels or token ids.
+/* source.h - inside of train: where one side of a batch comes from. The loop asks for the inputs of the model's head and does not care
+ *whether they were stored (feature store, an encoder's vectors made at the start) or are made on this very tape by a tower from pixels or
+ *token ids.
  *
  *	itr_source_epoch(s, texts, n, epoch, first);
  *	itr_source_take(s, at, b, err);                         // the batch: positions at .. at+b-1 of the epoch
@@ -18,7 +19,8 @@ typedef struct itr_source itr_source;
 typedef struct itr_source_opts {
 	int64_t batch;                          /* rows that are taken at once, at most */
 	int64_t part;                           /* rows that are embedded at once in training, at most */
-	int64_t ahead;                          /* pictures that loaders may prepare beyond them; 0: none are loaded by threads (evaluation alone) */
+	/* pictures that loaders may prepare beyond them; 0: none are loaded by threads (evaluation alone) */
+	int64_t ahead;
 	itr_augment augment;
 	uint64_t seed;
 	int threads;
@@ -34,7 +36,8 @@ void itr_source_epoch(itr_source *s, const int64_t *texts, int64_t n, uint64_t e
 ITR_MUST_USE int itr_source_take(itr_source *s, int64_t at, int64_t b, itr_err *err);
 itr_var *itr_source_embed(itr_source *s, itr_tape *t, int64_t first, int64_t n);
 
-/* Evaluation: rows of this side by number (at most itr_source_part), pictures by the preset's own crop. NULL with err: a picture that cannot be read. */
+/* Evaluation: rows of this side by number (at most itr_source_part), pictures by the preset's own crop. NULL with err: a picture that
+ * cannot be read. */
 itr_var *itr_source_rows(itr_source *s, itr_tape *t, const int64_t *rows, int64_t n, itr_err *err);
 
 #endif

@@ -39,7 +39,8 @@ static void retrieval(itr_ranks *t2i, itr_ranks *i2t, double value[ITR_VAL_COUNT
 	itr_ranks_free(i2t);
 }
 
-void itr_validate_vectors(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim, int threads, double value[ITR_VAL_COUNT])
+void itr_validate_vectors(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim,
+                          int threads, double value[ITR_VAL_COUNT])
 {
 	itr_relevance *t2i = itr_relevance_from_map(n, n_images, position), *i2t = itr_relevance_invert(t2i);
 	itr_ranks *rt, *ri;
@@ -50,7 +51,7 @@ void itr_validate_vectors(const float *text, int64_t n, const float *image, int6
 	itr_relevance_free(i2t);
 }
 
-/* --- a model on stored pairs: memory of the images and of one block of texts, however many texts there are --------------------------------------- */
+/* --- a model on stored pairs: memory of the images and of one block of texts, however many texts there are ---------------------------- */
 
 enum { BLOCK_BYTES = 4 << 20 };
 
@@ -98,8 +99,10 @@ static double batch_loss(const struct validation *v, const float *y, int64_t fir
 	for (int64_t k = 0; k < n; k++)
 		memcpy(v->partner + k * v->dim, raw_image(v, v->position[first + k]), (size_t)v->dim * sizeof *y);
 	itr_tape_reset(v->tape, 0);
-	itr_loss_opts lo = { v->m->log_scale ? itr_leaf(v->tape, v->m->log_scale) : NULL, 1 / v->m->config.temperature, v->o->positives, v->o->symmetric, v->position + first };
-	return (double)n * itr_var_item(v->tape, v->loss->value(v->tape, itr_input(v->tape, 2, shape, y), itr_input(v->tape, 2, shape, v->partner), &lo));
+	itr_loss_opts lo = { v->m->log_scale ? itr_leaf(v->tape, v->m->log_scale) : NULL, 1 / v->m->config.temperature, v->o->positives,
+		             v->o->symmetric, v->position + first };
+	return (double)n * itr_var_item(v->tape, v->loss->value(v->tape, itr_input(v->tape, 2, shape, y),
+	                                                        itr_input(v->tape, 2, shape, v->partner), &lo));
 }
 
 static int embed_images(struct validation *v)
@@ -148,7 +151,8 @@ static void both_rounds(const struct validation *v, int64_t n, int64_t block, do
 	itr_relevance_free(i2t);
 }
 
-int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, itr_source *const source[2], itr_tape *t, itr_err *err)
+int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, itr_source *const source[2],
+                        itr_tape *t, itr_err *err)
 {
 	bool bad = false;
 	struct validation v = { .bad = &bad, .m = m, .d = d, .source = source, .err = err, .tape = t, .dim = itr_model_embed_dim(m) };
@@ -157,7 +161,8 @@ int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_
 	float *y = itr_aligned_alloc((size_t)(ITR_MAX(n, (int64_t)1) * v.dim) * sizeof *y);
 	itr_tape_set_inference(t, true);
 	itr_tape_set_compute(t, ITR_COMPUTE_F32);
-	const int rc = embed(&v, false, texts, n, y) < 0 || embed(&v, true, images, n_images, y) < 0 ? -1 : 0;          /* no more images than texts */
+	/* no more images than texts */
+	const int rc = embed(&v, false, texts, n, y) < 0 || embed(&v, true, images, n_images, y) < 0 ? -1 : 0;
 	itr_tape_set_compute(t, compute);
 	itr_tape_set_inference(t, false);
 	itr_aligned_free(y);
@@ -166,17 +171,28 @@ int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_
 	return rc < 0 ? -1 : bad;
 }
 
-int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o, const itr_loss_ops *loss, itr_source *const source[2], itr_tape *t,
-                 double value[ITR_VAL_COUNT], itr_err *err)
+int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o,
+                 const itr_loss_ops *loss, itr_source *const source[2], itr_tape *t, double value[ITR_VAL_COUNT], itr_err *err)
 {
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
 		value[i] = NAN;
 	if (n == 0)
 		return 0;
 	bool bad = false;
-	struct validation v = { .bad = &bad, .m = m, .d = d, .o = o, .loss = loss, .source = source, .err = err, .tape = t, .texts = texts, .dim = itr_model_embed_dim(m) };
-	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim, few = ITR_MAX(fit / batch, (int64_t)1) * batch;
-	const int64_t block = itr_source_is_tower(source[0]) ? n : few;          /* a tower's texts are dear: all are kept rather than embedded twice */
+	struct validation v = { .bad = &bad,
+		                .m = m,
+		                .d = d,
+		                .o = o,
+		                .loss = loss,
+		                .source = source,
+		                .err = err,
+		                .tape = t,
+		                .texts = texts,
+		                .dim = itr_model_embed_dim(m) };
+	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim,
+		      few = ITR_MAX(fit / batch, (int64_t)1) * batch;
+	/* a tower's texts are dear: all are kept rather than embedded twice */
+	const int64_t block = itr_source_is_tower(source[0]) ? n : few;
 	const itr_compute compute = itr_tape_compute(t);
 	itr_tape_set_inference(t, true);
 	itr_tape_set_compute(t, ITR_COMPUTE_F32);

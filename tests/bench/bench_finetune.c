@@ -1,5 +1,7 @@
-/* bench_finetune - one training step of an image and a text tower with linear heads, symmetric InfoNCE and Adam(W), from pixels and words, weights random and of true size, batch statistics on.
- * bench_finetune IMAGE TEXT PRECISION BATCH TOKENS THREADS STEPS [REMAKE]. REMAKE as in tape.h (-1, 0, 256 as train, inf as train --gradient-checkpointing). TEXT lstm-peer is peer_dual_encoder.py's: one direction, one layer, embedding 256, 512 units, last state. One JSON line. */
+/* bench_finetune - one training step of an image and a text tower with linear heads, symmetric InfoNCE and Adam(W), from pixels and words,
+ * weights random and of true size, batch statistics on. bench_finetune IMAGE TEXT PRECISION BATCH TOKENS THREADS STEPS [REMAKE]. REMAKE as
+ * in tape.h (-1, 0, 256 as train, inf as train --gradient-checkpointing). TEXT lstm-peer is peer_dual_encoder.py's: one direction, one
+ * layer, embedding 256, 512 units, last state. One JSON line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,14 +74,19 @@ int main(int argc, char **argv)
 		ids[i] = (int32_t)(itr_rng_u64(&r) % (uint64_t)(text.c.vocab - 2)) + 1;
 	for (int64_t i = 0; i <= batch; i++)
 		start[i] = i * tokens;
-	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = 1, .compute = !strcmp(argv[3], "bf16") ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, .remake = argc > 8 ? atof(argv[8]) : ITR_REMAKE_CHEAP });
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads,
+	                                             .seed = 1,
+	                                             .compute = !strcmp(argv[3], "bf16") ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32,
+	                                             .remake = argc > 8 ? atof(argv[8]) : ITR_REMAKE_CHEAP });
 	const itr_tower_in in = { .n = batch, .pixels = x, .ids = ids, .start = start };
 	double time[MOST], forward = 0, flops = 0, value = 0;
 	for (int k = -2; k < steps; k++) {
 		const double begun = itr_clock_now();
 		itr_tape_reset(t, (uint64_t)(k + 2));
-		itr_var *b = itr_linear(t, &text.head, text.ops->forward(t, text.layers, &text.c, &in, false).pooled), *a = itr_linear(t, &image.head, image.ops->forward(t, image.layers, &image.c, &in, false).pooled);
-		itr_var *loss = itr_infonce(t, itr_scores(t, itr_l2norm(t, a), itr_l2norm(t, b), NULL, 1 / 0.07, 100), NULL, ITR_POSITIVES_DIAGONAL, true);
+		itr_var *b = itr_linear(t, &text.head, text.ops->forward(t, text.layers, &text.c, &in, false).pooled),
+			*a = itr_linear(t, &image.head, image.ops->forward(t, image.layers, &image.c, &in, false).pooled);
+		itr_var *loss = itr_infonce(t, itr_scores(t, itr_l2norm(t, a), itr_l2norm(t, b), NULL, 1 / 0.07, 100), NULL,
+		                            ITR_POSITIVES_DIAGONAL, true);
 		forward += k < 0 ? 0 : itr_clock_now() - begun;
 		itr_backward(t, loss, 1);
 		itr_optim_step(opt, 1e-4, 1);
@@ -89,10 +96,12 @@ int main(int argc, char **argv)
 			time[k] = itr_clock_now() - begun;
 	}
 	qsort(time, (size_t)steps, sizeof *time, compare);
-	printf("{\"image\": \"%s\", \"text\": \"%s\", \"precision\": \"%s\", \"batch\": %lld, \"tokens\": %lld, \"threads\": %d, \"median_ms\": %.1f, \"min_ms\": %.1f, \"forward_ms\": %.1f, "
+	printf("{\"image\": \"%s\", \"text\": \"%s\", \"precision\": \"%s\", \"batch\": %lld, \"tokens\": %lld, \"threads\": %d, "
+	       "\"median_ms\": %.1f, \"min_ms\": %.1f, \"forward_ms\": %.1f, "
 	       "\"items_per_s_median\": %.2f, \"gflops_median\": %.1f, \"tape_mb\": %.0f, \"peak_rss_mb\": %.0f, \"loss\": %.5f}\n",
-	       argv[1], argv[2], argv[3], (long long)batch, (long long)tokens, threads, time[steps / 2] * 1e3, time[0] * 1e3, forward / steps * 1e3, (double)batch / time[steps / 2], flops / time[steps / 2] / 1e9,
-	       (double)itr_tape_bytes(t) / 1e6, itr_peak_rss_mb(), value);
+	       argv[1], argv[2], argv[3], (long long)batch, (long long)tokens, threads, time[steps / 2] * 1e3, time[0] * 1e3,
+	       forward / steps * 1e3, (double)batch / time[steps / 2], flops / time[steps / 2] / 1e9, (double)itr_tape_bytes(t) / 1e6,
+	       itr_peak_rss_mb(), value);
 	itr_optim_free(opt);
 	itr_tape_free(t);
 	itr_params_free(p);

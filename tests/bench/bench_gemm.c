@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "tensor/gemm.h"
 
-void sgemm_(const char *, const char *, const int *, const int *, const int *, const float *, const float *, const int *, const float *, const int *, const float *,
-            float *, const int *);
+void sgemm_(const char *, const char *, const int *, const int *, const int *, const float *, const float *, const int *, const float *,
+            const int *, const float *, float *, const int *);
 void openblas_set_num_threads(int);
 
 static clockid_t clock_used = CLOCK_MONOTONIC;
@@ -23,10 +23,11 @@ static double now(void)
 struct shape { const char *what; bool ta, tb; int m, n, k; };
 
 static const struct shape shapes[] = {
-	{ "square", 0, 1, 1024, 1024, 1024 }, { "square", 0, 1, 2048, 2048, 2048 }, { "scores", 0, 1, 5000, 1000, 512 }, { "queries", 0, 1, 256, 100000, 512 },
-	{ "forward", 0, 1, 256, 2048, 1024 }, { "input gradient", 0, 0, 256, 1024, 2048 }, { "weight gradient", 1, 0, 2048, 1024, 256 },
-	{ "batch 64", 0, 1, 64, 4096, 1024 }, { "batch 16", 0, 1, 16, 20000, 512 }, { "batch 7", 0, 1, 7, 100000, 512 }, { "one query", 0, 1, 1, 100000, 512 },
-	{ "small", 0, 1, 100, 100, 100 }, { "long K", 1, 0, 512, 512, 20000 },
+	{ "square", 0, 1, 1024, 1024, 1024 },         { "square", 0, 1, 2048, 2048, 2048 },  { "scores", 0, 1, 5000, 1000, 512 },
+	{ "queries", 0, 1, 256, 100000, 512 },        { "forward", 0, 1, 256, 2048, 1024 },  { "input gradient", 0, 0, 256, 1024, 2048 },
+	{ "weight gradient", 1, 0, 2048, 1024, 256 }, { "batch 64", 0, 1, 64, 4096, 1024 },  { "batch 16", 0, 1, 16, 20000, 512 },
+	{ "batch 7", 0, 1, 7, 100000, 512 },          { "one query", 0, 1, 1, 100000, 512 }, { "small", 0, 1, 100, 100, 100 },
+	{ "long K", 1, 0, 512, 512, 20000 },
 };
 
 enum { OURS, PACKED, OPENBLAS, PEERS };
@@ -69,9 +70,10 @@ int main(int argc, char **argv)
 			b[j] = (float)(j % 29) - 14;
 		itr_packed *p = s->tb && !s->ta ? itr_pack_rows(b, s->n, s->k, s->k, 0) : NULL;
 		for (int threads = 1; threads <= (argc > 2 ? 1 : 2); threads++)
-			printf("{\"shape\": \"%s\", \"m\": %d, \"n\": %d, \"k\": %d, \"threads\": %d, \"itr_gflops\": %.1f, \"itr_packed_gflops\": %.1f, \"openblas_gflops\": %.1f}\n",
-			       s->what, s->m, s->n, s->k, threads, best(s, OURS, threads, a, b, NULL, c), p ? best(s, PACKED, threads, a, b, p, c) : 0,
-			       best(s, OPENBLAS, threads, a, b, NULL, c));
+			printf("{\"shape\": \"%s\", \"m\": %d, \"n\": %d, \"k\": %d, \"threads\": %d, \"itr_gflops\": %.1f, "
+			       "\"itr_packed_gflops\": %.1f, \"openblas_gflops\": %.1f}\n",
+			       s->what, s->m, s->n, s->k, threads, best(s, OURS, threads, a, b, NULL, c),
+			       p ? best(s, PACKED, threads, a, b, p, c) : 0, best(s, OPENBLAS, threads, a, b, NULL, c));
 		fflush(stdout);
 		itr_packed_free(p);
 		itr_aligned_free(a), itr_aligned_free(b), itr_aligned_free(c);

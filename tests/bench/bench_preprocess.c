@@ -1,5 +1,5 @@
-/* JPEG file -> normalised crop: bench_preprocess FOLDER [PRESET THREADS ROUNDS fast]. One JSON line: images/s (median and best over the rounds) and the milliseconds of each
- * stage on one thread. Decoding is libjpeg-turbo's: what remains of it is the limit of the whole. */
+/* JPEG file -> normalised crop: bench_preprocess FOLDER [PRESET THREADS ROUNDS fast]. One JSON line: images/s (median and best over the
+ * rounds) and the milliseconds of each stage on one thread. Decoding is libjpeg-turbo's: what remains of it is the limit of the whole. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,8 @@ static void one(void *ctx, int64_t i, int worker)
 {
 	struct job *j = ctx;
 	itr_image img;
-	if (itr_image_read(&img, j->path[i], &j->decode, NULL) < 0 || itr_preset_apply(j->p, &img, j->out + (size_t)worker * floats(j->p), NULL) < 0) {
+	if (itr_image_read(&img, j->path[i], &j->decode, NULL) < 0 ||
+	    itr_preset_apply(j->p, &img, j->out + (size_t)worker * floats(j->p), NULL) < 0) {
 		j->failed++;
 		return;
 	}
@@ -77,7 +78,10 @@ static void stages(const struct job *j, double ms[2])
 		ms[k] = ITR_MIN(ms[k], sum[k] / (double)n * 1e3);
 }
 
-static int by_value(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int by_value(const void *a, const void *b)
+{
+	return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 int main(int argc, char **argv)
 {
@@ -104,7 +108,10 @@ int main(int argc, char **argv)
 	qsort(t, (size_t)rounds, sizeof *t, by_value);
 	for (int r = 0; r < rounds; r++)
 		stages(&j, ms);
-	printf("{\"what\":\"decode\",\"preset\":\"%s\",\"threads\":%d,\"images\":%lld,\"images_per_s_median\":%.1f,\"images_per_s_best\":%.1f,\"decode_ms\":%.3f,\"resize_normalize_ms\":%.3f,"
-	       "\"limit_images_per_s\":%.1f,\"kernel\":\"%s\"}\n", j.p->name, threads, (long long)j.n, (double)j.n / t[rounds / 2], (double)j.n / t[0], ms[0], ms[1], 1e3 / ms[0], itr_cpu_names());
+	printf("{\"what\":\"decode\",\"preset\":\"%s\",\"threads\":%d,\"images\":%lld,\"images_per_s_median\":%.1f,\"images_per_s_best\":%."
+	       "1f,\"decode_ms\":%.3f,\"resize_normalize_ms\":%.3f,"
+	       "\"limit_images_per_s\":%.1f,\"kernel\":\"%s\"}\n",
+	       j.p->name, threads, (long long)j.n, (double)j.n / t[rounds / 2], (double)j.n / t[0], ms[0], ms[1], 1e3 / ms[0],
+	       itr_cpu_names());
 	return 0;
 }

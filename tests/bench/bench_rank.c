@@ -1,5 +1,6 @@
-/* Ranking stage, both directions, against the two matrix products that it replaces: bench_rank [texts images dim threads]. One JSON line: {"case","ours","limit","ratio","kernel",...},
- * seconds of the round with the median ratio; `limit` is the two products', though one serves both directions. */
+/* Ranking stage, both directions, against the two matrix products that it replaces: bench_rank [texts images dim threads]. One JSON line:
+ * {"case","ours","limit","ratio","kernel",...}, seconds of the round with the median ratio; `limit` is the two products', though one serves
+ * both directions. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,7 +67,8 @@ int main(int argc, char **argv)
 		itr_metric_set s;
 		itr_metric_set_default(&s, (int64_t[]){ 1, 5, 10 }, 3, 10);
 		t0 = itr_clock_now();
-		itr_metric_values *vt = itr_metric_values_new(rt, &s, ITR_TIES_EXPECTED, threads), *vi = itr_metric_values_new(ri, &s, ITR_TIES_EXPECTED, threads);
+		itr_metric_values *vt = itr_metric_values_new(rt, &s, ITR_TIES_EXPECTED, threads),
+				  *vi = itr_metric_values_new(ri, &s, ITR_TIES_EXPECTED, threads);
 		r[k] = (struct round){ two, rank, itr_clock_now() - t0 };
 		itr_metric_values_free(vt);
 		itr_metric_values_free(vi);
@@ -75,8 +77,10 @@ int main(int argc, char **argv)
 	}
 	qsort(r, ROUNDS, sizeof *r, by_ratio);
 	struct round m = r[ROUNDS / 2];
-	printf("{\"case\": \"rank %lldx%lldx%lld s, limit: two products\", \"ours\": %.6g, \"limit\": %.6g, \"ratio\": %.3f, \"metrics_s\": %.6g, \"peak_rss_mb\": %.0f, \"threads\": %d, \"kernel\": \"%s\"}\n",
-	       (long long)nt, (long long)ni, (long long)dim, m.ranking, m.products, m.ranking / m.products, m.metrics, itr_peak_rss_mb(), itr_threads_resolve(threads), itr_gemm_kernel());
+	printf("{\"case\": \"rank %lldx%lldx%lld s, limit: two products\", \"ours\": %.6g, \"limit\": %.6g, \"ratio\": %.3f, "
+	       "\"metrics_s\": %.6g, \"peak_rss_mb\": %.0f, \"threads\": %d, \"kernel\": \"%s\"}\n",
+	       (long long)nt, (long long)ni, (long long)dim, m.ranking, m.products, m.ranking / m.products, m.metrics, itr_peak_rss_mb(),
+	       itr_threads_resolve(threads), itr_gemm_kernel());
 	itr_relevance_free(t2i);
 	itr_relevance_free(i2t);
 	itr_aligned_free(text);

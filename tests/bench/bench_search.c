@@ -3,9 +3,9 @@
  *	make bench-search                                             without peers: ratio is null
  *	PEERS_PYTHON=venv/bin/python ITR_SHARED=../shared make bench-search
  *
- * {"case","ours","peer","ratio","limit","kernel",...}: queries a second, medians; `limit` is what memory bandwidth (batch 1) or the multiply-add peak
- * (batch 256), measured in the same minute, would allow. Environment: BENCH_N (1000000), BENCH_THREADS (2), BENCH_SECONDS a case (3), PEERS_DIR
- * (scratch; default peers-data), BENCH_CASES (words to match, such as "int8").
+ * {"case","ours","peer","ratio","limit","kernel",...}: queries a second, medians; `limit` is what memory bandwidth (batch 1) or the
+ *multiply-add peak (batch 256), measured in the same minute, would allow. Environment: BENCH_N (1000000), BENCH_THREADS (2), BENCH_SECONDS
+ *a case (3), PEERS_DIR (scratch; default peers-data), BENCH_CASES (words to match, such as "int8").
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,12 +44,12 @@ static double env_number(const char *name, double otherwise)
 	return s && *s ? atof(s) : otherwise;
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- threads -------------------------------------------------------------------------------------------------------------------------- */
 
 static void nothing(void *ctx, int64_t i, int worker) { (void)ctx; (void)i; (void)worker; }
 
-/* Each thread on a processor of its own (or none: what is started next inherits this thread's). Under real-time priority, which quiet figures are taken
- * with, Linux may leave two threads on one processor for seconds, where the one that waits starves the one that works. */
+/* Each thread on a processor of its own (or none: what is started next inherits this thread's). Under real-time priority, which quiet
+ * figures are taken with, Linux may leave two threads on one processor for seconds, where the one that waits starves the one that works. */
 static void bind_threads(int threads, bool on)
 {
 	cpu_set_t all, one;
@@ -76,7 +76,7 @@ static void bind_threads(int threads, bool on)
 		closedir(d);
 }
 
-/* --- data: the peers' own files, or the same kind of vectors made here ------------------------------------------------------------------------------- */
+/* --- data: the peers' own files, or the same kind of vectors made here ---------------------------------------------------------------- */
 
 static const float *map_npy(const char *path, int64_t rows)
 {
@@ -157,7 +157,8 @@ static void open_data(struct bench *b)
 		fprintf(stderr, "bench_search: %s\n", err.msg);
 		exit(1);
 	}
-	char *x = itr_xasprintf("%s/vec_lowrank_%s_%d.npy", folder, n, DIM), *q = itr_xasprintf("%s/queries_lowrank_%s_%d.npy", folder, n, DIM);
+	char *x = itr_xasprintf("%s/vec_lowrank_%s_%d.npy", folder, n, DIM),
+	     *q = itr_xasprintf("%s/queries_lowrank_%s_%d.npy", folder, n, DIM);
 	b->x = map_npy(x, b->n);
 	b->queries = map_npy(q, QUERIES);
 	free(folder);
@@ -165,7 +166,7 @@ static void open_data(struct bench *b)
 	free(q);
 }
 
-/* --- peers ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- peers ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* Queries a second of a peer at this batch size, median, run now; 0 without peers or when it failed. "faiss_flat@1": with one thread. */
 static double peer_qps(const struct bench *b, const char *method, int batch, double *recall)
@@ -182,7 +183,13 @@ static double peer_qps(const struct bench *b, const char *method, int batch, dou
 	snprintf(threads, sizeof threads, "%d", one ? 1 : b->threads);
 	if (one)
 		*one = 0;
-	const char *argv[] = { b->python, "tests/bench/run_peer.py", b->script, "--n", n, "--threads", threads, "--methods", name, "--batches", size, "--json", NULL };
+	const char *argv[] = { b->python, "tests/bench/run_peer.py",
+		               b->script, "--n",
+		               n,         "--threads",
+		               threads,   "--methods",
+		               name,      "--batches",
+		               size,      "--json",
+		               NULL };
 	char *out = itr_xcalloc(1, 1 << 16);
 	bind_threads(b->threads, false);
 	itr_json *j = itr_proc_run(argv, NULL, out, (1 << 16) - 1, &err) < 0 ? NULL : itr_json_parse(out, strlen(out), name, &err);
@@ -198,7 +205,7 @@ static double peer_qps(const struct bench *b, const char *method, int batch, dou
 	return qps;
 }
 
-/* --- ours -------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- ours ----------------------------------------------------------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -268,7 +275,8 @@ static const struct bench_case cases[] = {
 	{ "binary + rescore 600 batch 256", ITR_PREC_BINARY, 256, 600, ITR_COPY_BORROW, LIMIT_READ, { "faiss_rabitq" } },
 };
 
-static void print_case(const struct bench *b, const struct bench_case *c, const itr_gallery *g, const struct figure *f, double limit, const char *peer, double qps, double recall)
+static void print_case(const struct bench *b, const struct bench_case *c, const itr_gallery *g, const struct figure *f, double limit,
+                       const char *peer, double qps, double recall)
 {
 	itr_json *j = itr_json_object();
 	itr_buf out = ITR_BUF_INIT;
@@ -330,7 +338,8 @@ static void run_case(struct bench *b, const struct bench_case *c, const itr_gall
 	}
 }
 
-/* The same cases once more with AVX2 alone, as a machine without AVX-512 runs them: a process's instruction set is fixed once it has been asked for. */
+/* The same cases once more with AVX2 alone, as a machine without AVX-512 runs them: a process's instruction set is fixed once it has been
+ * asked for. */
 static int fallbacks(char **argv)
 {
 	const char *cap = getenv("ITR_CPU");
@@ -346,7 +355,9 @@ static int fallbacks(char **argv)
 
 int main(int argc, char **argv)
 {
-	struct bench b = { .n = (int64_t)env_number("BENCH_N", 1e6), .threads = (int)env_number("BENCH_THREADS", 2), .seconds = env_number("BENCH_SECONDS", 3) };
+	struct bench b = { .n = (int64_t)env_number("BENCH_N", 1e6),
+		           .threads = (int)env_number("BENCH_THREADS", 2),
+		           .seconds = env_number("BENCH_SECONDS", 3) };
 	const char *shared = getenv("ITR_SHARED"), *only = getenv("BENCH_CASES"), *dir = getenv("PEERS_DIR");
 	char *script = itr_xasprintf("%s/peers/peer_search.py", shared && *shared ? shared : "../shared");
 	b.dir = dir && *dir ? dir : "peers-data";

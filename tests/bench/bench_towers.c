@@ -1,5 +1,6 @@
-/* bench_towers - a tower's forward pass in inference, weights random and of true size. Prints one JSON line: median and fastest batch, items/s, GFLOP/s and the peak that bounds it.
- * bench_towers NAME image|text PRECISION BATCH TOKENS THREADS SECONDS: texts of TOKENS tokens each (images ignore it). */
+/* bench_towers - a tower's forward pass in inference, weights random and of true size. Prints one JSON line: median and fastest batch,
+ * items/s, GFLOP/s and the peak that bounds it. bench_towers NAME image|text PRECISION BATCH TOKENS THREADS SECONDS: texts of TOKENS tokens
+ * each (images ignore it). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,8 @@ int main(int argc, char **argv)
 	int32_t *ids = itr_xcalloc((size_t)(batch * tokens + 1), sizeof *ids);
 	int64_t *start = itr_xcalloc((size_t)batch + 1, sizeof *start);
 	for (int64_t i = 0; !image && i < batch * tokens; i++)
-		ids[i] = i % tokens == tokens - 1 ? (int32_t)w->config.vocab - 1 : (int32_t)(itr_rng_u64(&r) % (uint64_t)(w->config.vocab - 2));
+		ids[i] = i % tokens == tokens - 1 ? (int32_t)w->config.vocab - 1
+		                                  : (int32_t)(itr_rng_u64(&r) % (uint64_t)(w->config.vocab - 2));
 	for (int64_t i = 0; i <= batch; i++)
 		start[i] = i * tokens;
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true, .compute = compute });
@@ -62,11 +64,17 @@ int main(int argc, char **argv)
 			time[n++] = itr_clock_now() - begun;
 	}
 	qsort(time, (size_t)n, sizeof *time, compare);
-	const double peak = 1e9 * limit_peak(compute == ITR_COMPUTE_F32 ? LIMIT_FMA : compute == ITR_COMPUTE_BF16 ? LIMIT_BF16 : LIMIT_INT8, threads);
-	printf("{\"tower\": \"%s\", \"side\": \"%s\", \"precision\": \"%s\", \"batch\": %lld, \"tokens\": %lld, \"threads\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, \"items_per_s_median\": %.2f, "
-	       "\"gflop\": %.2f, \"gflops_median\": %.1f, \"peak_gflops\": %.1f, \"percent_of_peak\": %.1f, \"packing_ms\": %.0f, \"peak_rss_mb\": %.0f}\n",
-	       argv[1], argv[2], argv[3], (long long)batch, (long long)(image ? 0 : tokens), threads, time[n / 2] * 1e3, time[0] * 1e3, (double)batch / time[n / 2], flops / 1e9,
-	       flops / time[n / 2] / 1e9, peak / 1e9, peak > 0 ? 100 * flops / time[n / 2] / peak : 0, packing * 1e3, itr_peak_rss_mb());
+	const double peak = 1e9 * limit_peak(compute == ITR_COMPUTE_F32    ? LIMIT_FMA
+	                                     : compute == ITR_COMPUTE_BF16 ? LIMIT_BF16
+	                                                                   : LIMIT_INT8,
+	                                     threads);
+	printf("{\"tower\": \"%s\", \"side\": \"%s\", \"precision\": \"%s\", \"batch\": %lld, \"tokens\": %lld, \"threads\": %d, "
+	       "\"median_ms\": %.3f, \"min_ms\": %.3f, \"items_per_s_median\": %.2f, "
+	       "\"gflop\": %.2f, \"gflops_median\": %.1f, \"peak_gflops\": %.1f, \"percent_of_peak\": %.1f, \"packing_ms\": %.0f, "
+	       "\"peak_rss_mb\": %.0f}\n",
+	       argv[1], argv[2], argv[3], (long long)batch, (long long)(image ? 0 : tokens), threads, time[n / 2] * 1e3, time[0] * 1e3,
+	       (double)batch / time[n / 2], flops / 1e9, flops / time[n / 2] / 1e9, peak / 1e9,
+	       peak > 0 ? 100 * flops / time[n / 2] / peak : 0, packing * 1e3, itr_peak_rss_mb());
 	itr_tower_free(w);
 	itr_tape_free(t);
 	itr_aligned_free(x);

@@ -1,6 +1,7 @@
-/* bench_train - one training step, as the loop does it: pack a batch, forward, loss, backward, optimiser. Prints one JSON line: median and fastest step, samples/s, GFLOP/s.
- * bench_train peak 0 0 PRECISION THREADS: the product that bounds it, 2048 cubed, in the same process: best of 12.
- * bench_train MODEL BATCH STEPS PRECISION THREADS, MODEL = residual-mlp | mlp | heads; the same job as shared/peers/peer_residual_mlp.py and peer_resnet50_bert.py heads. */
+/* bench_train - one training step, as the loop does it: pack a batch, forward, loss, backward, optimiser. Prints one JSON line: median and
+ * fastest step, samples/s, GFLOP/s. bench_train peak 0 0 PRECISION THREADS: the product that bounds it, 2048 cubed, in the same process:
+ * best of 12. bench_train MODEL BATCH STEPS PRECISION THREADS, MODEL = residual-mlp | mlp | heads; the same job as
+ * shared/peers/peer_residual_mlp.py and peer_resnet50_bert.py heads. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +41,8 @@ static void peak(bool bf16, int threads)
 		(bf16 ? itr_gemm_bf16 : itr_gemm)(false, true, N, N, N, 1, a, N, b, N, 0, c, N, threads);
 		best = fmin(best, itr_clock_now() - started);
 	}
-	printf("{\"bench\": \"gemm peak\", \"precision\": \"%s\", \"threads\": %d, \"gflops\": %.1f, \"kernel\": \"%s\"}\n", bf16 ? "bf16" : "fp32", threads, 2.0 * N * N * N / best / 1e9,
-	       bf16 ? itr_gemm_bf16_kernel() : itr_gemm_kernel());
+	printf("{\"bench\": \"gemm peak\", \"precision\": \"%s\", \"threads\": %d, \"gflops\": %.1f, \"kernel\": \"%s\"}\n",
+	       bf16 ? "bf16" : "fp32", threads, 2.0 * N * N * N / best / 1e9, bf16 ? itr_gemm_bf16_kernel() : itr_gemm_kernel());
 	itr_aligned_free(a), itr_aligned_free(b), itr_aligned_free(c);
 }
 
@@ -56,20 +57,27 @@ int main(int argc, char **argv)
 	const int threads = argc > 5 ? atoi(argv[5]) : 2;
 	const bool heads = !strcmp(name, "heads");
 	itr_err err = ITR_ERR_INIT;
-	itr_model_config c = { .text_dim = heads ? 768 : 1024, .image_dim = heads ? 2048 : 1536, .dropout = heads ? 0 : 0.2, .output_activation = true, .temperature = 0.07 };
+	itr_model_config c = { .text_dim = heads ? 768 : 1024,
+		               .image_dim = heads ? 2048 : 1536,
+		               .dropout = heads ? 0 : 0.2,
+		               .output_activation = true,
+		               .temperature = 0.07 };
 	itr_model *m = itr_model_new(name, &c, 42, &err);
-	itr_optim *opt = m ? itr_optim_new(heads ? "adamw" : "adam", m->params, &(itr_optim_opts){ .lr = 1e-4, .threads = threads }, &err) : NULL;
+	itr_optim *opt =
+		m ? itr_optim_new(heads ? "adamw" : "adam", m->params, &(itr_optim_opts){ .lr = 1e-4, .threads = threads }, &err) : NULL;
 	if (!opt) {
 		fprintf(stderr, "bench_train: %s\n", err.msg);
 		return 1;
 	}
-	float *x = rows(POOL, c.text_dim, 1), *y = rows(POOL, c.image_dim, 2), *bx = itr_aligned_alloc((size_t)(batch * c.text_dim) * 4), *by = itr_aligned_alloc((size_t)(batch * c.image_dim) * 4);
+	float *x = rows(POOL, c.text_dim, 1), *y = rows(POOL, c.image_dim, 2), *bx = itr_aligned_alloc((size_t)(batch * c.text_dim) * 4),
+	      *by = itr_aligned_alloc((size_t)(batch * c.image_dim) * 4);
 	int64_t *order = itr_xmalloc(POOL * sizeof *order);
 	double *time = itr_xmalloc((size_t)steps * sizeof *time), flops = 0, loss = 0, rss = itr_peak_rss_mb();
 	itr_rng r;
 	itr_rng_seed(&r, 3);
 	itr_rng_permutation(&r, POOL, order);
-	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = 42, .compute = strcmp(precision, "bf16") ? ITR_COMPUTE_F32 : ITR_COMPUTE_BF16 });
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){
+		.threads = threads, .seed = 42, .compute = strcmp(precision, "bf16") ? ITR_COMPUTE_F32 : ITR_COMPUTE_BF16 });
 	for (int64_t k = -5; k < steps; k++) {
 		const double started = itr_clock_now();
 		for (int64_t i = 0; i < batch; i++) {
@@ -80,8 +88,9 @@ int main(int argc, char **argv)
 		itr_tape_reset(t, (uint64_t)(k + 5));
 		itr_params_zero_grad(m->params);
 		itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, heads, NULL };
-		itr_var *v = itr_loss_find("infonce", &err)->value(t, itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ batch, c.text_dim }, bx)),
-		                                                   itr_model_image(t, m, itr_input(t, 2, (int64_t[]){ batch, c.image_dim }, by)), &lo);
+		itr_var *v = itr_loss_find("infonce", &err)
+		                     ->value(t, itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ batch, c.text_dim }, bx)),
+		                             itr_model_image(t, m, itr_input(t, 2, (int64_t[]){ batch, c.image_dim }, by)), &lo);
 		itr_backward(t, v, 1);
 		itr_optim_step(opt, 1e-4, 1);
 		loss = itr_var_item(t, v);
@@ -90,10 +99,13 @@ int main(int argc, char **argv)
 			time[k] = itr_clock_now() - started;
 	}
 	qsort(time, (size_t)steps, sizeof *time, compare);
-	printf("{\"bench\": \"train\", \"model\": \"%s\", \"precision\": \"%s\", \"batch\": %lld, \"threads\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, \"p90_ms\": %.3f, "
-	       "\"samples_per_s_median\": %.0f, \"gflop_per_step\": %.2f, \"gflops_median\": %.1f, \"loss_last\": %.4f, \"extra_mb\": %.0f, \"peak_rss_mb\": %.0f, \"kernel\": \"%s\"}\n",
-	       name, precision, (long long)batch, threads, time[steps / 2] * 1e3, time[0] * 1e3, time[steps * 9 / 10] * 1e3, (double)batch / time[steps / 2], flops / 1e9,
-	       flops / time[steps / 2] / 1e9, loss, itr_peak_rss_mb() - rss, itr_peak_rss_mb(), strcmp(precision, "bf16") ? itr_gemm_kernel() : itr_gemm_bf16_kernel());
+	printf("{\"bench\": \"train\", \"model\": \"%s\", \"precision\": \"%s\", \"batch\": %lld, \"threads\": %d, \"median_ms\": %.3f, "
+	       "\"min_ms\": %.3f, \"p90_ms\": %.3f, "
+	       "\"samples_per_s_median\": %.0f, \"gflop_per_step\": %.2f, \"gflops_median\": %.1f, \"loss_last\": %.4f, \"extra_mb\": "
+	       "%.0f, \"peak_rss_mb\": %.0f, \"kernel\": \"%s\"}\n",
+	       name, precision, (long long)batch, threads, time[steps / 2] * 1e3, time[0] * 1e3, time[steps * 9 / 10] * 1e3,
+	       (double)batch / time[steps / 2], flops / 1e9, flops / time[steps / 2] / 1e9, loss, itr_peak_rss_mb() - rss,
+	       itr_peak_rss_mb(), strcmp(precision, "bf16") ? itr_gemm_kernel() : itr_gemm_bf16_kernel());
 	itr_tape_free(t);
 	itr_optim_free(opt);
 	itr_model_free(m);

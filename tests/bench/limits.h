@@ -1,5 +1,5 @@
-/* limits.h - what this machine can do at most, measured beside the thing that is judged by it: memory read bandwidth, and register peaks of the
- * multiply-add instructions (0 where the CPU has none). For benchmarks only; each includes it once. */
+/* limits.h - what this machine can do at most, measured beside the thing that is judged by it: memory read bandwidth, and register peaks of
+ * the multiply-add instructions (0 where the CPU has none). For benchmarks only; each includes it once. */
 #ifndef ITR_BENCH_LIMITS_H
 #define ITR_BENCH_LIMITS_H
 
@@ -32,7 +32,8 @@ __attribute__((target("avx2"))) static float limit_read(const char *p, size_t by
 	for (size_t i = 0; i < q; i += 64)
 		for (size_t k = 0; k < streams; k++) {
 			_mm_prefetch(p + k * q + i + (streams == 1 ? 8192 : 2048), _MM_HINT_T0);
-			s = _mm256_xor_si256(s, _mm256_xor_si256(_mm256_load_si256((const __m256i *)(const void *)(p + k * q + i)), _mm256_load_si256((const __m256i *)(const void *)(p + k * q + i + 32))));
+			s = _mm256_xor_si256(s, _mm256_xor_si256(_mm256_load_si256((const __m256i *)(const void *)(p + k * q + i)),
+			                                         _mm256_load_si256((const __m256i *)(const void *)(p + k * q + i + 32))));
 		}
 	return (float)_mm256_extract_epi32(s, 0);
 }
@@ -55,8 +56,10 @@ __attribute__((target(isa))) static float name(int64_t rounds) \
 }
 LIMIT_PEAK(limit_fma256, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(a[i], m, m), _mm256_cvtss_f32(a[0]))
 LIMIT_PEAK(limit_fma512, "avx512f", __m512, _mm512_setzero_ps(), _mm512_fmadd_ps(a[i], m, m), _mm512_cvtss_f32(a[0]))
-LIMIT_PEAK(limit_bf16, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(a[i], (__m512bh)m, (__m512bh)m), _mm512_cvtss_f32(a[0]))
-LIMIT_PEAK(limit_vnni, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(a[i], m, m), (float)_mm512_cvtsi512_si32(a[0]))
+LIMIT_PEAK(limit_bf16, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(a[i], (__m512bh)m, (__m512bh)m),
+           _mm512_cvtss_f32(a[0]))
+LIMIT_PEAK(limit_vnni, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(a[i], m, m),
+           (float)_mm512_cvtsi512_si32(a[0]))
 #endif
 
 static void limit_work(void *ctx, int64_t i, int worker)

@@ -1,5 +1,5 @@
-/* Writes one file of each kind into the folder it is given, for io_numpy_h5py.py to read with NumPy and h5py; with a second argument, reads that folder's h5py file
- * and prints what it holds. Built by that script. */
+/* Writes one file of each kind into the folder it is given, for io_numpy_h5py.py to read with NumPy and h5py; with a second argument, reads
+ * that folder's h5py file and prints what it holds. Built by that script. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,8 @@ static void write_npz(const char *path, bool deflate)
 {
 	itr_npz_writer *w = itr_npz_create(path, deflate, &err);
 	must(w ? 0 : -1);
-	static const itr_dtype types[] = { ITR_F16, ITR_F32, ITR_F64, ITR_I8, ITR_I16, ITR_I32, ITR_I64, ITR_U8, ITR_U16, ITR_U32, ITR_U64, ITR_BOOL };
+	static const itr_dtype types[] = { ITR_F16, ITR_F32, ITR_F64, ITR_I8,  ITR_I16, ITR_I32,
+		                           ITR_I64, ITR_U8,  ITR_U16, ITR_U32, ITR_U64, ITR_BOOL };
 	for (int t = 0; t < ITR_LEN(types); t++) {
 		unsigned char raw[12 * 8];
 		/* 0, 1, 0, 1, ... in every type */

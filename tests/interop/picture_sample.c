@@ -1,5 +1,6 @@
-/* Decodes pictures for picture_suites.py, which builds it. Standard input: "EXIF ALPHA PATH" a line (EXIF 0 or 1, ALPHA drop or white). Standard output for each:
- * "ok WIDTH HEIGHT WARNINGS WHOLE" (WHOLE: what itr_image_whole says, 0 or 1) and a newline, then the pixels; or "no WHOLE MESSAGE" and a newline. */
+/* Decodes pictures for picture_suites.py, which builds it. Standard input: "EXIF ALPHA PATH" a line (EXIF 0 or 1, ALPHA drop or white).
+ * Standard output for each: "ok WIDTH HEIGHT WARNINGS WHOLE" (WHOLE: what itr_image_whole says, 0 or 1) and a newline, then the pixels; or
+ * "no WHOLE MESSAGE" and a newline. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,9 @@ int main(void)
 		char *bytes = itr_path_read_named(line + at, (size_t)1 << 30, &n, &err);
 		if (!bytes)
 			return 2;
-		itr_decode_opts o = { .exif = exif, .alpha = strcmp(alpha, "white") ? ITR_ALPHA_DROP : ITR_ALPHA_WHITE, .warnings = &warnings };
+		itr_decode_opts o = { .exif = exif,
+			              .alpha = strcmp(alpha, "white") ? ITR_ALPHA_DROP : ITR_ALPHA_WHITE,
+			              .warnings = &warnings };
 		bool whole = itr_image_whole(bytes, n, line + at, NULL) == 0;
 		warnings = 0;
 		if (itr_image_decode(&img, bytes, n, line + at, &o, &err) < 0) {

@@ -1,5 +1,5 @@
-/* For weights_torch.py: every tensor of each file of the command line to standard output: a line FILE NAME DTYPE RANK SHAPE..., then its float32. A file that cannot be read is
- * a line "error MESSAGE". */
+/* For weights_torch.py: every tensor of each file of the command line to standard output: a line FILE NAME DTYPE RANK SHAPE..., then its
+ * float32. A file that cannot be read is a line "error MESSAGE". */
 #include <stdio.h>
 #include <stdlib.h>
 

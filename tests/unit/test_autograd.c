@@ -1,4 +1,5 @@
-/* autograd: every op in the table against finite differences and its fast kernels against the reference; the vector functions against libm. */
+/* autograd: every op in the table against finite differences and its fast kernels against the reference; the vector functions against libm.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,12 +20,14 @@ static void test_every_op(void **state)
 	(void)state;
 	for (const itr_op *const *op = itr_ops; *op; op++, ops++) {
 		itr_gradcheck_result r = itr_gradcheck(*op, 20260, 1), again = itr_gradcheck(*op, 20260, 2);
-		printf("# %-12s %2d cases  differences %.1e  forward %.1e  backward %.1e\n", (*op)->name, r.cases, r.difference_error, r.forward_error, r.backward_error);
+		printf("# %-12s %2d cases  differences %.1e  forward %.1e  backward %.1e\n", (*op)->name, r.cases, r.difference_error,
+		       r.forward_error, r.backward_error);
 		assert_true(r.cases > 0);
 		assert_true(r.difference_error < ITR_GRADCHECK_DIFFERENCE);
 		assert_true(r.forward_error < ITR_GRADCHECK_FLOAT);
 		assert_true(r.backward_error < ITR_GRADCHECK_FLOAT);
-		assert_true(r.forward_error == again.forward_error && r.backward_error == again.backward_error);       /* two threads: the same bits */
+		/* two threads: the same bits */
+		assert_true(r.forward_error == again.forward_error && r.backward_error == again.backward_error);
 	}
 	assert_true(ops >= 16);
 }
@@ -52,7 +55,8 @@ static void test_bf16_is_cast_where_it_must_be(void **state)
 {
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 1, .compute = ITR_COMPUTE_BF16 });
 	(void)state;
-	itr_var *x = itr_input_grad(t, 2, (int64_t[]){ 2, 2 }, (const float[]){ 1, 2.001f, -3, 0.5f }), *h = itr_to_bf16(t, x), *y = itr_relu(t, h);
+	itr_var *x = itr_input_grad(t, 2, (int64_t[]){ 2, 2 }, (const float[]){ 1, 2.001f, -3, 0.5f }), *h = itr_to_bf16(t, x),
+		*y = itr_relu(t, h);
 	assert_true(h->bf16 && !y->bf16);
 	assert_true(itr_var_at(t, h, 1) == 2);                                           /* to eight bits */
 	itr_backward_from(t, itr_add(t, y, itr_scale(t, h, 3)), (const float[]){ 1, 1, 1, 1 });
@@ -131,7 +135,8 @@ static void test_cancellation_is_told_from_a_wrong_gradient(void **state)
 	(void)state;
 	for (int k = 0; k < 2; k++)
 		for (uint64_t seed = 1; seed <= 50; seed++) {
-			itr_gradcheck_result whole = itr_gradcheck(ops[k], seed, 1);         /* cases as drawn: seeds 9, 14, 27, 30, 31 hit cancellation */
+			/* cases as drawn: seeds 9, 14, 27, 30, 31 hit cancellation */
+			itr_gradcheck_result whole = itr_gradcheck(ops[k], seed, 1);
 			broken = *ops[k];
 			broken.sample = cancelling_sample;
 			itr_gradcheck_result right = itr_gradcheck(&broken, seed, 1);
@@ -217,9 +222,14 @@ static void test_nothing_is_allocated_after_the_first_step(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_op), cmocka_unit_test(test_ops_that_take_bf16), cmocka_unit_test(test_bf16_is_cast_where_it_must_be), cmocka_unit_test(test_a_wrong_gradient_is_found),
-		cmocka_unit_test(test_cancellation_is_told_from_a_wrong_gradient), cmocka_unit_test(test_vector_functions),
-		cmocka_unit_test(test_dropout_keeps_the_right_share), cmocka_unit_test(test_nothing_is_allocated_after_the_first_step),
+		cmocka_unit_test(test_every_op),
+		cmocka_unit_test(test_ops_that_take_bf16),
+		cmocka_unit_test(test_bf16_is_cast_where_it_must_be),
+		cmocka_unit_test(test_a_wrong_gradient_is_found),
+		cmocka_unit_test(test_cancellation_is_told_from_a_wrong_gradient),
+		cmocka_unit_test(test_vector_functions),
+		cmocka_unit_test(test_dropout_keeps_the_right_share),
+		cmocka_unit_test(test_nothing_is_allocated_after_the_first_step),
 	};
 	return cmocka_run_group_tests_name("autograd", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* What the tape leaves out, it makes again to the same bits: losses, gradients and running statistics of whole towers for every setting and any threads; gradients that the tape lends are those
- * of the parameters' own memory; no op reads what it says that it spares. */
+/* What the tape leaves out, it makes again to the same bits: losses, gradients and running statistics of whole towers for every setting and
+ * any threads; gradients that the tape lends are those of the parameters' own memory; no op reads what it says that it spares. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include "base/rng.h"
 #include "model/tower.h"
 
-/* --- spared inputs and outputs ------------------------------------------------------------------------------------------------------------------- */
+/* --- spared inputs and outputs -------------------------------------------------------------------------------------------------------- */
 
 static void spoil(itr_var *v)
 {
@@ -24,7 +24,8 @@ static void spoil(itr_var *v)
 		((float *)v->data)[i] = NAN;
 }
 
-/* All inputs' gradients, those of a case run with and without what the op spares. A case of several ops is left out: what one spares another may read. 1: compared. */
+/* All inputs' gradients, those of a case run with and without what the op spares. A case of several ops is left out: what one spares
+ * another may read. 1: compared. */
 static int compare_case(const itr_op *op, itr_tape *t, int which, bool *more)
 {
 	itr_case c = { .tape = t, .seed = 77 + (uint64_t)which };
@@ -79,13 +80,14 @@ static void test_what_ops_spare(void **state)
 		for (int which = 0; more; which++)
 			compared += compare_case(itr_ops[i], t, which, &more);
 		ops++;
-		spared += compared > 0 && itr_ops[i]->flags & (ITR_OP_SPARES_OUT | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_IN2);
+		spared +=
+			compared > 0 && itr_ops[i]->flags & (ITR_OP_SPARES_OUT | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_IN2);
 	}
 	assert_true(ops > 30 && spared > 20);
 	itr_tape_free(t);
 }
 
-/* --- towers ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- towers --------------------------------------------------------------------------------------------------------------------------- */
 
 struct net {
 	const itr_tower_ops *ops;
@@ -124,7 +126,8 @@ static void make(struct net *y, const char *name, bool image)
 	y->ops->init(y->layers, y->p, &y->c);
 	itr_params_seal(y->p);
 	itr_params_initialise(y->p, 5);
-	y->first = memcpy(itr_aligned_alloc((size_t)itr_params_block(y->p) * sizeof(float)), itr_params_values(y->p), (size_t)itr_params_block(y->p) * sizeof(float));
+	y->first = memcpy(itr_aligned_alloc((size_t)itr_params_block(y->p) * sizeof(float)), itr_params_values(y->p),
+	                  (size_t)itr_params_block(y->p) * sizeof(float));
 	itr_rng_seed(&r, 9);
 	y->pixels = itr_aligned_alloc((size_t)(PICTURES * SIZE * SIZE * 3) * sizeof(float));
 	for (int64_t i = 0; i < PICTURES * SIZE * SIZE * 3; i++)
@@ -144,7 +147,8 @@ static void drop(struct net *y)
 	free(y->layers);
 }
 
-/* Two steps on a new tape: gradients of the second and the values that both left (running statistics moved), one behind the other; *held: the tape's memory. */
+/* Two steps on a new tape: gradients of the second and the values that both left (running statistics moved), one behind the other; *held:
+ * the tape's memory. */
 static float *two_steps(struct net *y, itr_compute compute, int threads, double remake, bool lent, size_t *held)
 {
 	const size_t n = (size_t)itr_params_block(y->p);
@@ -182,7 +186,11 @@ static float *two_steps(struct net *y, itr_compute compute, int threads, double 
 
 static void check(const char *name, bool image, itr_compute compute)
 {
-	static const struct { int threads; double remake; bool lent; } with[] = { { 1, 0, false }, { 2, ITR_REMAKE_CHEAP, true }, { 2, 1024, true }, { 2, INFINITY, false }, { 1, INFINITY, true } };
+	static const struct {
+		int threads;
+		double remake;
+		bool lent;
+	} with[] = { { 1, 0, false }, { 2, ITR_REMAKE_CHEAP, true }, { 2, 1024, true }, { 2, INFINITY, false }, { 1, INFINITY, true } };
 	struct net y;
 	size_t all, held;
 	make(&y, name, image);
@@ -222,8 +230,13 @@ static void test_first_bad_op_among_those_left_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_ops_spare), cmocka_unit_test(test_resnet), cmocka_unit_test(test_resnet_bf16), cmocka_unit_test(test_mobilenet), cmocka_unit_test(test_bert),
-		cmocka_unit_test(test_lstm), cmocka_unit_test(test_first_bad_op_among_those_left_out),
+		cmocka_unit_test(test_what_ops_spare),
+		cmocka_unit_test(test_resnet),
+		cmocka_unit_test(test_resnet_bf16),
+		cmocka_unit_test(test_mobilenet),
+		cmocka_unit_test(test_bert),
+		cmocka_unit_test(test_lstm),
+		cmocka_unit_test(test_first_bad_op_among_those_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

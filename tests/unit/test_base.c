@@ -126,7 +126,8 @@ static void test_paths(void **state)
 	assert_string_equal(p, "x/y.txt");
 	free(p);
 	assert_true(itr_path_is_safe("a/b.jpg") && itr_path_is_safe("..a/b"));
-	assert_false(itr_path_is_safe("/a") || itr_path_is_safe("a/../b") || itr_path_is_safe("..") || itr_path_is_safe("") || itr_path_is_safe("a//b") || itr_path_is_safe("a/"));
+	assert_false(itr_path_is_safe("/a") || itr_path_is_safe("a/../b") || itr_path_is_safe("..") || itr_path_is_safe("") ||
+	             itr_path_is_safe("a//b") || itr_path_is_safe("a/"));
 }
 
 static char *scratch(void)
@@ -170,8 +171,10 @@ static void test_atomic_file(void **state)
 /* What a killed process was writing goes; what a living one writes, other names and strangers stay. */
 static void test_stale_temporaries(void **state)
 {
-	static const struct { const char *before, *after; bool own, any; } file[] = {
-		{ ".x.txt.", ".abcdef", true, true }, { ".y.txt.", ".abcdef", false, true }, { ".x.txt.", ".abcdefg", false, false }, { "x.txt.", ".abcdef", false, false }, { ".x.txt.", "", false, false },
+	static const struct { const char *before, *after; bool own, any;
+	} file[] = {
+		{ ".x.txt.", ".abcdef", true, true },  { ".y.txt.", ".abcdef", false, true }, { ".x.txt.", ".abcdefg", false, false },
+		{ "x.txt.", ".abcdef", false, false }, { ".x.txt.", "", false, false },
 	};
 	itr_err e = ITR_ERR_INIT;
 	char *dir = scratch(), *target = itr_path_join(dir, "x.txt");
@@ -222,7 +225,8 @@ static void test_proc(void **state)
 {
 	itr_err e = ITR_ERR_INIT;
 	char out[64];
-	const char *echo[] = { "echo", "a b", NULL }, *fails[] = { "sh", "-c", "echo reason >&2; exit 3", NULL }, *missing[] = { "no-such-program", NULL };
+	const char *echo[] = { "echo", "a b", NULL }, *fails[] = { "sh", "-c", "echo reason >&2; exit 3", NULL },
+		   *missing[] = { "no-such-program", NULL };
 	(void)state;
 	assert_int_equal(itr_proc_run(echo, NULL, out, sizeof out, &e), 0);
 	assert_string_equal(out, "a b\n");
@@ -274,7 +278,8 @@ static void *many_loops(void *arg)
 {
 	for (int64_t loop = 0; loop < 4000; loop++) {
 		int64_t n = loop % 37, want = 0;
-		struct crowd c = { .nested = loop % 3 == 0 && loop % 4 && n > 1 };     /* inside a loop that is serial itself, the inner one may be shared out */
+		/* inside a loop that is serial itself, the inner one may be shared out */
+		struct crowd c = { .nested = loop % 3 == 0 && loop % 4 && n > 1 };
 		for (int64_t i = 0; i < n; i++)
 			want += c.nested ? i * (i + 1) / 2 : i;
 		itr_parallel_for(1 + (int)(loop % 4), n, count_alone, &c);
@@ -295,7 +300,8 @@ static void test_parallel_crowd(void **state)
 		assert_int_equal(pthread_join(other[i], NULL), 0);
 }
 
-/* Who waits sleeps: the caller for a worker's long piece, workers for the next loop. What is judged is processor time, not how long it took. */
+/* Who waits sleeps: the caller for a worker's long piece, workers for the next loop. What is judged is processor time, not how long it
+ * took. */
 static double cpu_seconds(void)
 {
 	struct timespec t;
@@ -360,9 +366,21 @@ static void test_scratch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_err), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena_keeps_blocks), cmocka_unit_test(test_map),
-		cmocka_unit_test(test_paths), cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_stale_temporaries), cmocka_unit_test(test_hash), cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_proc), cmocka_unit_test(test_parallel), cmocka_unit_test(test_parallel_crowd), cmocka_unit_test(test_parallel_waits_asleep), cmocka_unit_test(test_vec_and_sizes), cmocka_unit_test(test_scratch),
+		cmocka_unit_test(test_err),
+		cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_arena_keeps_blocks),
+		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_atomic_file),
+		cmocka_unit_test(test_stale_temporaries),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_proc),
+		cmocka_unit_test(test_parallel),
+		cmocka_unit_test(test_parallel_crowd),
+		cmocka_unit_test(test_parallel_waits_asleep),
+		cmocka_unit_test(test_vec_and_sizes),
+		cmocka_unit_test(test_scratch),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

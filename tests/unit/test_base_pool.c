@@ -1,4 +1,5 @@
-/* The pool of large arrays: nothing overlaps, what is given back serves again, holes grow together, a round of the same calls finds the same places. */
+/* The pool of large arrays: nothing overlaps, what is given back serves again, holes grow together, a round of the same calls finds the
+ * same places. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -15,7 +15,16 @@
 #include "cli/parse.h"
 
 static const char *const precisions[] = { "fp32", "fp16", "int8", "int4", NULL };
-struct opt { itr_ints dims, precisions, cuts; itr_nums sizes, shares; itr_strs rules; int64_t k, patience, bits; double lr, rate, dropout, scale; int precision; bool all; const char *data; };
+struct opt {
+	itr_ints dims, precisions, cuts;
+	itr_nums sizes, shares;
+	itr_strs rules;
+	int64_t k, patience, bits;
+	double lr, rate, dropout, scale;
+	int precision;
+	bool all;
+	const char *data;
+};
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Group"),
 	ITR_OPT_INTS("embedding-dims", 0, struct opt, dims, "D...", "sizes"),
@@ -57,7 +66,8 @@ static int parse(struct opt *o, char **args, int *n, itr_err *e, int argc, char 
 static void test_the_documents_own_command(void **state)
 {
 	(void)state;
-	PARSE(W "--data_path", W "x.npz", W "--embedding_dims", W "256", W "512", W "1024", W "--precisions", W "fp32", W "int8", W "out", W "--recall_k", W "10");
+	PARSE(W "--data_path", W "x.npz", W "--embedding_dims", W "256", W "512", W "1024", W "--precisions", W "fp32", W "int8", W "out",
+	      W "--recall_k", W "10");
 	assert_int_equal(rc, 0);
 	assert_int_equal(o.dims.n, 3);
 	assert_int_equal(o.dims.v[2], 1024);
@@ -73,7 +83,8 @@ static void test_the_documents_own_command(void **state)
 static void test_forms(void **state)
 {
 	(void)state;
-	PARSE(W "--embedding-dims=1,2", W "-k7", W "-ad", W "f", W "--fail-if", W "a<1", W "--fail-if", W "b<2", W "--lr", W "-1e-3", W "--", W "--all", W "-");
+	PARSE(W "--embedding-dims=1,2", W "-k7", W "-ad", W "f", W "--fail-if", W "a<1", W "--fail-if", W "b<2", W "--lr", W "-1e-3",
+	      W "--", W "--all", W "-");
 	assert_int_equal(rc, 0);
 	assert_int_equal(o.dims.n, 2);
 	assert_int_equal(o.k, 7);
@@ -134,7 +145,8 @@ static void test_ranges(void **state)
 	REFUSED("'--cuts' is 1 or more, not '0'", W "--cuts", W "5,0");
 	REFUSED("'--cuts' is 1 or more, not '-3'", W "--cuts", W "5", W "-3");
 	REFUSED("'--shares' is from 0 to 0.5, not '0.6'", W "--shares", W "0.5", W "0.6");
-	PARSE(W "--patience", W "0", W "--bits", W "-1", W "--rate", W "1e-300", W "--dropout", W "0", W "--scale", W "1", W "--cuts", W "1", W "--shares", W "0", W "0.5");
+	PARSE(W "--patience", W "0", W "--bits", W "-1", W "--rate", W "1e-300", W "--dropout", W "0", W "--scale", W "1", W "--cuts",
+	      W "1", W "--shares", W "0", W "0.5");
 	assert_int_equal(rc, 0);
 	assert_true(o.bits == -1 && o.rate == 1e-300 && o.scale == 1 && o.cuts.n == 1 && o.shares.n == 2);
 	itr_buf b = ITR_BUF_INIT;
@@ -205,8 +217,13 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_documents_own_command), cmocka_unit_test(test_forms), cmocka_unit_test(test_no),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_ranges), cmocka_unit_test(test_config_and_help), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_the_documents_own_command),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_no),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_config_and_help),
+		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* Damaged files: every format cut short at its structure boundaries, bytes flipped by fixed seeds, counts blown up. The verdict is always a message that names the
- * file, or data that are what they were; never a crash, a hang, or an allocation on the file's word. Run it under AddressSanitizer: make check-asan. */
+/* Damaged files: every format cut short at its structure boundaries, bytes flipped by fixed seeds, counts blown up. The verdict is always a
+ * message that names the file, or data that are what they were; never a crash, a hang, or an allocation on the file's word. Run it under
+ * AddressSanitizer: make check-asan. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -212,7 +213,8 @@ static void test_npz_claims(void **state)
 		learn(archives[a], &k);
 		for (size_t at = 0; at + 22 <= n; at++) {
 			bool entry = !memcmp(bytes + at, "PK\1\2", 4), end = !memcmp(bytes + at, "PK\5\6", 4);
-			static const int in_entry[] = { 16, 20, 24, 28, 42 }, in_end[] = { 8, 12, 16 };       /* CRC, sizes, lengths, offset; counts, size, offset */
+			/* CRC, sizes, lengths, offset; counts, size, offset */
+			static const int in_entry[] = { 16, 20, 24, 28, 42 }, in_end[] = { 8, 12, 16 };
 			for (int f = 0; f < (entry ? 5 : end ? 3 : 0); f++)
 				for (int c = 0; c < ITR_LEN(claims); c++) {
 					char *field = bytes + at + (entry ? in_entry[f] : in_end[f]), was[4];
@@ -221,7 +223,8 @@ static void test_npz_claims(void **state)
 					if (memcmp(was, field, 4)) {
 						save(bytes, n);
 						if (read_damaged(&k, true) == 0)
-							fail_msg("%s: claim %x at byte %zu was believed", archives[a], claims[c], (size_t)(field - bytes));
+							fail_msg("%s: claim %x at byte %zu was believed", archives[a], claims[c],
+							         (size_t)(field - bytes));
 					}
 					memcpy(field, was, 4);
 				}
@@ -250,8 +253,12 @@ static void test_zip_bomb(void **state)
 	size_t at = n - 22;
 	while (memcmp(bytes + at, "PK\1\2", 4))
 		at--;
-	static const struct { uint32_t size; const char *why; } lies[] = {
-		{ 100, "holds more than the 100 bytes" }, { 1 << 21, "which cannot be" }, { 0x7fffffff, "which cannot be" }, { (1 << 20) + 5, "ends 5 bytes too early" },
+	static const struct { uint32_t size; const char *why;
+	} lies[] = {
+		{ 100, "holds more than the 100 bytes" },
+		{ 1 << 21, "which cannot be" },
+		{ 0x7fffffff, "which cannot be" },
+		{ (1 << 20) + 5, "ends 5 bytes too early" },
 	};
 	for (int i = 0; i < ITR_LEN(lies); i++) {
 		put32(bytes + at + 24, lies[i].size);
@@ -273,10 +280,12 @@ static void test_zip_bomb(void **state)
 
 /* --- JSON ----------------------------------------------------------------------------------------------------------------- */
 
-static const char document[] =
-	"{\"info\":{\"year\":2017,\"url\":\"http:\\/\\/cocodataset.org\"},\"images\":[{\"id\":139,\"file_name\":\"000000000139.jpg\",\"width\":640},"
-	"{\"id\":285,\"file_name\":\"caf\xc3\xa9 \xf0\x9f\x98\x80.jpg\",\"width\":586}],\"annotations\":[{\"image_id\":139,\"id\":9007199254740993,"
-	"\"segmentation\":[[240.86,211.31,-1e-5],{\"counts\":\"\\u00e9\\ud83d\\ude00\"}],\"bbox\":[1.5,2,3,4],\"iscrowd\":false,\"x\":null,\"y\":true}]}";
+static const char document[] = "{\"info\":{\"year\":2017,\"url\":\"http:\\/\\/"
+                               "cocodataset.org\"},\"images\":[{\"id\":139,\"file_name\":\"000000000139.jpg\",\"width\":640},"
+			       "{\"id\":285,\"file_name\":\"caf\xc3\xa9 "
+                               "\xf0\x9f\x98\x80.jpg\",\"width\":586}],\"annotations\":[{\"image_id\":139,\"id\":9007199254740993,"
+			       "\"segmentation\":[[240.86,211.31,-1e-5],{\"counts\":\"\\u00e9\\ud83d\\ude00\"}],\"bbox\":[1.5,2,3,4],"
+                               "\"iscrowd\":false,\"x\":null,\"y\":true}]}";
 
 static void test_json_flips(void **state)
 {
@@ -356,10 +365,15 @@ static void write_h5(const char *path)
 	for (int i = 0; i < 64; i++)
 		x[i] = (float)i;
 	for (int i = 0; i < 2000; i++)
-		strings[i] = i == 7 ? "a caption that is much longer than the others, so that the padding is worth compressing away in the file, which makes it chunked; "
-		    "and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, "
-		    "and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, "
-		    "and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on" : "short";
+		strings[i] = i == 7 ? "a caption that is much longer than the others, so that the padding is worth compressing away in the "
+		                      "file, which makes it chunked; "
+		                      "and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, "
+		                      "and so on, and so on, and so on, and so on, "
+		                      "and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, "
+		                      "and so on, and so on, and so on, and so on, "
+		                      "and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, and so on, "
+		                      "and so on, and so on, and so on, and so on"
+		                    : "short";
 	assert_int_equal(itr_h5_write(h, "/image/pooled", ITR_F32, 2, (int64_t[]){ 8, 8 }, x, &err), 0);
 	assert_int_equal(itr_h5_create_rows(h, "/image/patches", ITR_F16, 3, (int64_t[]){ 2, 4, 8 }, &err), 0);
 	assert_int_equal(itr_h5_write_rows(h, "/image/patches", ITR_F32, 0, 2, x, &err), 0);
@@ -424,7 +438,8 @@ static int read_h5(void)
 	return bad;
 }
 
-/* In a process of its own, with a clock: a crash or a hang of the HDF5 library is then counted, not suffered. 0 whole, 1 a clean error, 2 died, 3 bad message. */
+/* In a process of its own, with a clock: a crash or a hang of the HDF5 library is then counted, not suffered. 0 whole, 1 a clean error, 2
+ * died, 3 bad message. */
 static int read_h5_apart(void)
 {
 	fflush(NULL);
@@ -487,10 +502,12 @@ static void test_h5_flips(void **state)
 			free(keep);
 		}
 		if (verdict >= 2)
-			print_message("# byte %zu from %02x to %02x: %s\n", at, (unsigned char)was, (unsigned char)bytes[at], verdict == 2 ? "died" : "a message without the file");
+			print_message("# byte %zu from %02x to %02x: %s\n", at, (unsigned char)was, (unsigned char)bytes[at],
+			              verdict == 2 ? "died" : "a message without the file");
 		bytes[at] = was;
 	}
-	print_message("# HDF5 flips: %d harmless, %d clean errors, %d died, %d bad messages\n", verdicts[0], verdicts[1], verdicts[2], verdicts[3]);
+	print_message("# HDF5 flips: %d harmless, %d clean errors, %d died, %d bad messages\n", verdicts[0], verdicts[1], verdicts[2],
+	              verdicts[3]);
 	free(bytes);
 	assert_int_equal(verdicts[2] + verdicts[3], 0);
 	assert_true(verdicts[1] > 100);
@@ -500,8 +517,8 @@ static void test_h5_flips(void **state)
 static void test_h5_foreign_flips(void **state)
 {
 	(void)state;
-	static const char *const files[] = { "tests/golden/h5/lzf.h5", "tests/golden/h5/lzf_shuffle.h5", "tests/golden/h5/lzf_large.h5", "tests/golden/h5/userblock_512.h5",
-		"tests/golden/h5/links.h5" };
+	static const char *const files[] = { "tests/golden/h5/lzf.h5", "tests/golden/h5/lzf_shuffle.h5", "tests/golden/h5/lzf_large.h5",
+		                             "tests/golden/h5/userblock_512.h5", "tests/golden/h5/links.h5" };
 	uint64_t seed = 23;
 	int verdicts[4] = { 0 };
 	h5_format = NULL;
@@ -541,8 +558,15 @@ static int write_without_room(void)
 	struct rlimit limit = { 1 << 16, 1 << 16 };
 	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &limit);
-#define WRONG(call) do { err.set = 0; err.msg[0] = 0; if ((call) != -1 || !strstr(err.msg, damaged) || !strstr(err.msg, "File too large")) { \
-		fprintf(stderr, "# line %d: %s\n", __LINE__, err.msg); bad++; } } while (0)
+#define WRONG(call)                                                                                                                        \
+	do {                                                                                                                               \
+		err.set = 0;                                                                                                               \
+		err.msg[0] = 0;                                                                                                            \
+		if ((call) != -1 || !strstr(err.msg, damaged) || !strstr(err.msg, "File too large")) {                                     \
+			fprintf(stderr, "# line %d: %s\n", __LINE__, err.msg);                                                             \
+			bad++;                                                                                                             \
+		}                                                                                                                          \
+	} while (0)
 	for (int deflate = 0; deflate < 2; deflate++) {
 		itr_npz_writer *w = itr_npz_create(damaged, deflate, &err);
 		int rc = itr_npz_put(w, "x", ITR_F32, 1, (int64_t[]){ N }, x, &err);
@@ -611,8 +635,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_npz_cut), cmocka_unit_test(test_npz_flips), cmocka_unit_test(test_npz_claims), cmocka_unit_test(test_zip_bomb),
-		cmocka_unit_test(test_json_flips), cmocka_unit_test(test_jsonl_damage), cmocka_unit_test(test_h5_cut), cmocka_unit_test(test_h5_flips), cmocka_unit_test(test_h5_foreign_flips),
+		cmocka_unit_test(test_npz_cut),   cmocka_unit_test(test_npz_flips),  cmocka_unit_test(test_npz_claims),
+		cmocka_unit_test(test_zip_bomb),  cmocka_unit_test(test_json_flips), cmocka_unit_test(test_jsonl_damage),
+		cmocka_unit_test(test_h5_cut),    cmocka_unit_test(test_h5_flips),   cmocka_unit_test(test_h5_foreign_flips),
 		cmocka_unit_test(test_disk_full),
 	};
 	return cmocka_run_group_tests_name("corrupt_io", tests, setup, teardown);

@@ -1,5 +1,6 @@
-/* Hostile weight files: cut short, bits flipped, headers that lie, pickles that want to run something or to use up the machine. The verdict is a message that names the file, or
- * tensors that can be read; never a crash, a hang, or memory on the file's word. Run it under AddressSanitizer: make check-asan. */
+/* Hostile weight files: cut short, bits flipped, headers that lie, pickles that want to run something or to use up the machine. The verdict
+ * is a message that names the file, or tensors that can be read; never a crash, a hang, or memory on the file's word. Run it under
+ * AddressSanitizer: make check-asan. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -88,9 +89,19 @@ static void refused(const char *why)
 	check_message(&err);
 }
 
-static const char *const good_files[] = { GOLDEN "every.pth", GOLDEN "every_legacy.pth", GOLDEN "views.pth", GOLDEN "checkpoint.pth", GOLDEN "checkpoint_legacy.pth",
-	GOLDEN "deflated.pth", GOLDEN "protocol4.pth", GOLDEN "unsigned.pth", GOLDEN "every.safetensors",
-	"tests/golden/checkpoints/beside.pth", "tests/golden/checkpoints/beside_legacy.pth", "tests/golden/checkpoints/beside4.pth", "tests/golden/checkpoints/parameters_with_state_legacy.pth" };
+static const char *const good_files[] = { GOLDEN "every.pth",
+	                                  GOLDEN "every_legacy.pth",
+	                                  GOLDEN "views.pth",
+	                                  GOLDEN "checkpoint.pth",
+	                                  GOLDEN "checkpoint_legacy.pth",
+	                                  GOLDEN "deflated.pth",
+	                                  GOLDEN "protocol4.pth",
+	                                  GOLDEN "unsigned.pth",
+	                                  GOLDEN "every.safetensors",
+	                                  "tests/golden/checkpoints/beside.pth",
+	                                  "tests/golden/checkpoints/beside_legacy.pth",
+	                                  "tests/golden/checkpoints/beside4.pth",
+	                                  "tests/golden/checkpoints/parameters_with_state_legacy.pth" };
 
 /* Cut at every byte: no file is whole without its end. */
 static void test_cut(void **state)
@@ -110,7 +121,8 @@ static void test_cut(void **state)
 	}
 }
 
-/* Bits flipped by a fixed seed, one to four at a time. In a zip the checksums find every one that matters; elsewhere a value may change, but nothing may break. */
+/* Bits flipped by a fixed seed, one to four at a time. In a zip the checksums find every one that matters; elsewhere a value may change,
+ * but nothing may break. */
 static void test_flips(void **state)
 {
 	(void)state;
@@ -139,12 +151,18 @@ static void test_wishes(void **state)
 {
 	(void)state;
 	static const char *const wishes[][2] = {
-		{ "wants_os_system.pth", "wants to run posix.system: refused" }, { "wants_os_system_legacy.pth", "wants to run posix.system: refused" },
-		{ "wants_eval.pth", "wants to run __builtin__.eval: refused" }, { "wants_eval_legacy.pth", "wants to run __builtin__.eval: refused" },
-		{ "wants_getattr.pth", "wants to run __builtin__.getattr: refused" }, { "wants_getattr_legacy.pth", "wants to run __builtin__.getattr: refused" },
-		{ "wants_raw0.bin", "wants to run posix.system: refused" }, { "wants_raw1.bin", "wants to run posix.system: refused" },
-		{ "wants_raw2.bin", "wants to run posix.system: refused" }, { "wants_raw4.bin", "wants to run posix.system: refused" },
-		{ "wants_inst.bin", "wants to run os.system: refused" }, { "wants_module.pth", "wants to run torch.nn.modules.linear.Linear: refused" },
+		{ "wants_os_system.pth", "wants to run posix.system: refused" },
+		{ "wants_os_system_legacy.pth", "wants to run posix.system: refused" },
+		{ "wants_eval.pth", "wants to run __builtin__.eval: refused" },
+		{ "wants_eval_legacy.pth", "wants to run __builtin__.eval: refused" },
+		{ "wants_getattr.pth", "wants to run __builtin__.getattr: refused" },
+		{ "wants_getattr_legacy.pth", "wants to run __builtin__.getattr: refused" },
+		{ "wants_raw0.bin", "wants to run posix.system: refused" },
+		{ "wants_raw1.bin", "wants to run posix.system: refused" },
+		{ "wants_raw2.bin", "wants to run posix.system: refused" },
+		{ "wants_raw4.bin", "wants to run posix.system: refused" },
+		{ "wants_inst.bin", "wants to run os.system: refused" },
+		{ "wants_module.pth", "wants to run torch.nn.modules.linear.Linear: refused" },
 	};
 	for (int i = 0; i < ITR_LEN(wishes); i++) {
 		char *path = itr_path_join(GOLDEN, wishes[i][0]);
@@ -158,7 +176,7 @@ static void test_wishes(void **state)
 	assert_false(itr_path_exists("PWNED"));
 }
 
-/* --- pickles by hand: PICKLE is data.pkl of a zip, behind which `storage` zeros lie as data/0 -------------------------------------------- */
+/* --- pickles by hand: PICKLE is data.pkl of a zip, behind which `storage` zeros lie as data/0 ----------------------------------------- */
 
 static void save_zip(const itr_buf *pickle, int64_t storage, bool deflate)
 {
@@ -288,7 +306,8 @@ static void test_greedy_pickles(void **state)
 	repeated("\x80\x02", "]", 2000000, ".", "stacks more than");
 	repeated("\x80\x02", "]0", 3000000, ".", "makes more than");
 	repeated("\x80\x02N", "2", 2000000, ".", "stacks more than");
-	repeated("\x80\x02]q\x01", "h\x01" "a", 100000, ".", "holds no state_dict");       /* a list that holds itself a hundred thousand times */
+	/* a list that holds itself a hundred thousand times */
+	repeated("\x80\x02]q\x01", "h\x01" "a", 100000, ".", "holds no state_dict");
 	repeated("\x80\x02]", "\x85", 1000000, ".", "holds no state_dict");                 /* a million tuples deep */
 	repeated("\x80\x02]q\x01", "h\x01h\x01\x86q\x01", 100000, ".", "holds no state_dict");     /* 2^100000 leaves, were it walked */
 	repeated("\x80\x02Nr\xff\xff\xff\x7f", "", 0, ".", "memo number is out of bounds");
@@ -304,26 +323,58 @@ static void test_odd_pickles(void **state)
 {
 	(void)state;
 	static const char *const odd[][2] = {
-		{ "t.", "a mark is missing" }, { "N)R.", "no function" }, { "ccollections\nOrderedDict\nNR.", "no function" }, { "NNb.", "has none" }, { "}Ns.", "the stack is empty" },
-		{ "}(Nu.", "a key has no value" }, { "](NNu.", "no dict" }, { "}Na.", "no list" }, { "NQ.", "names no storage" }, { "I12x\n.", "cannot be read" },
-		{ "I99999999999999999999\n.", "cannot be read" }, { "Iabc", "has no end" }, { "S'abc\n.", "has no quotes" }, { "p-5\n.", "the stack is empty" }, { "Np-5\n.", "out of bounds" },
-		{ "NN\x93.", "has no name" }, { "\x82\x01.", "opcode 0x82" }, { "\x95\x01\x01.", "it ends here" }, { "ccollections\nOrderedDict\n(KKtR.", "something else than pairs" },
-		{ "ctorch\nSize\n)R.", "holds no counts" }, { "ctorch._utils\n_rebuild_parameter\n)R.", "holds no tensor" }, { "ctorch._utils\n_rebuild_tensor_v2\n)R.", "something else than" },
-		{ "ctorch\nFloatStorage\n)R.", "no function" }, { "cos\nsystem\n.", "wants to run os.system" }, { "c\x1b[2J\nx y\n.", "wants to run ?[2J.x?y" },
-		{ "N.", "no dict with tensors" }, { "}.", "no dict with tensors" }, { "ctorch.jit\n_script.\n.", "wants to run torch.jit._script." },
-		{ "cargparse\nNamespace\n)\x81}b.", "no dict with tensors" }, { "cargparse\nNamespace\n)\x81(NNNu.", "no dict with tensors" }, { "\x8f(KK\x90.", "" },
-		{ "cargparse\nNamespace\n)\x81)R.", "no function" }, { "(NN\x91.", "no dict with tensors" }, { "\x91.", "a mark is missing" }, { "]\x90.", "a mark is missing" },
+		{ "t.", "a mark is missing" },
+		{ "N)R.", "no function" },
+		{ "ccollections\nOrderedDict\nNR.", "no function" },
+		{ "NNb.", "has none" },
+		{ "}Ns.", "the stack is empty" },
+		{ "}(Nu.", "a key has no value" },
+		{ "](NNu.", "no dict" },
+		{ "}Na.", "no list" },
+		{ "NQ.", "names no storage" },
+		{ "I12x\n.", "cannot be read" },
+		{ "I99999999999999999999\n.", "cannot be read" },
+		{ "Iabc", "has no end" },
+		{ "S'abc\n.", "has no quotes" },
+		{ "p-5\n.", "the stack is empty" },
+		{ "Np-5\n.", "out of bounds" },
+		{ "NN\x93.", "has no name" },
+		{ "\x82\x01.", "opcode 0x82" },
+		{ "\x95\x01\x01.", "it ends here" },
+		{ "ccollections\nOrderedDict\n(KKtR.", "something else than pairs" },
+		{ "ctorch\nSize\n)R.", "holds no counts" },
+		{ "ctorch._utils\n_rebuild_parameter\n)R.", "holds no tensor" },
+		{ "ctorch._utils\n_rebuild_tensor_v2\n)R.", "something else than" },
+		{ "ctorch\nFloatStorage\n)R.", "no function" },
+		{ "cos\nsystem\n.", "wants to run os.system" },
+		{ "c\x1b[2J\nx y\n.", "wants to run ?[2J.x?y" },
+		{ "N.", "no dict with tensors" },
+		{ "}.", "no dict with tensors" },
+		{ "ctorch.jit\n_script.\n.", "wants to run torch.jit._script." },
+		{ "cargparse\nNamespace\n)\x81}b.", "no dict with tensors" },
+		{ "cargparse\nNamespace\n)\x81(NNNu.", "no dict with tensors" },
+		{ "\x8f(KK\x90.", "" },
+		{ "cargparse\nNamespace\n)\x81)R.", "no function" },
+		{ "(NN\x91.", "no dict with tensors" },
+		{ "\x91.", "a mark is missing" },
+		{ "]\x90.", "a mark is missing" },
 		{ "ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._tensor\n_rebuild_from_type_v2\nN)NtR.", "something else than a tensor" },
-		{ "ctorch._tensor\n_rebuild_from_type_v2\n)R.", "something else than a tensor" }, { "cargparse\nArgumentParser\n.", "wants to run argparse.ArgumentParser" },
-		{ "cnumpy\nsave\n.", "wants to run numpy.save" }, { "cbuiltins\neval\n.", "wants to run builtins.eval" }, { "c__builtin__\ngetattr\n.", "wants to run __builtin__.getattr" },
-		{ "cpathlib\nPath.touch\n.", "wants to run pathlib.Path.touch" }, { "ccopyreg\n_reconstructor\n)R)R.", "no function" },
-		{ "ctorch\nload\n.", "wants to run torch.load" }, { "ctorch.cuda\nload\n.", "wants to run torch" }, { "(ctorch\nSize\no.", "an object of a class" },
+		{ "ctorch._tensor\n_rebuild_from_type_v2\n)R.", "something else than a tensor" },
+		{ "cargparse\nArgumentParser\n.", "wants to run argparse.ArgumentParser" },
+		{ "cnumpy\nsave\n.", "wants to run numpy.save" },
+		{ "cbuiltins\neval\n.", "wants to run builtins.eval" },
+		{ "c__builtin__\ngetattr\n.", "wants to run __builtin__.getattr" },
+		{ "cpathlib\nPath.touch\n.", "wants to run pathlib.Path.touch" },
+		{ "ccopyreg\n_reconstructor\n)R)R.", "no function" },
+		{ "ctorch\nload\n.", "wants to run torch.load" },
+		{ "ctorch.cuda\nload\n.", "wants to run torch" },
+		{ "(ctorch\nSize\no.", "an object of a class" },
 	};
 	for (int i = 0; i < ITR_LEN(odd); i++)
 		repeated("\x80\x02", "", 0, odd[i][0], odd[i][1]);
 }
 
-/* --- safetensors --------------------------------------------------------------------------------------------------------------------------- */
+/* --- safetensors ---------------------------------------------------------------------------------------------------------------------- */
 
 static void safetensors(uint64_t header, const char *json, size_t data, const char *why)
 {
@@ -348,7 +399,10 @@ static void test_safetensors(void **state)
 	static const char a[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";
 	safetensors(0, a, 8, NULL);
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"__metadata__\":{\"x\":\"y\"}}     ", 8, NULL);
-	safetensors(0, "{\"b\":{\"dtype\":\"U8\",\"shape\":[0,99999999999],\"data_offsets\":[0,0]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, NULL);
+	safetensors(0,
+	            "{\"b\":{\"dtype\":\"U8\",\"shape\":[0,99999999999],\"data_offsets\":[0,0]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],"
+	            "\"data_offsets\":[0,8]}}",
+	            8, NULL);
 	safetensors(1000, a, 8, "does not fit");
 	safetensors(UINT64_MAX, a, 8, "does not fit");
 	safetensors((uint64_t)1 << 63, a, 8, "does not fit");
@@ -356,21 +410,35 @@ static void test_safetensors(void **state)
 	safetensors(0, a, 7, "ends 1 bytes after the end");
 	safetensors(0, a, 9, "1 bytes after the last tensor");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, "leaves a hole");
-	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, "overlaps another");
-	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "overlaps another");
-	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}", 16, "leaves a hole");
-	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 16, "'a'");
+	safetensors(0,
+	            "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_"
+	            "offsets\":[4,12]}}",
+	            12, "overlaps another");
+	safetensors(0,
+	            "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_"
+	            "offsets\":[0,8]}}",
+	            8, "overlaps another");
+	safetensors(0,
+	            "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_"
+	            "offsets\":[12,16]}}",
+	            16, "leaves a hole");
+	safetensors(0,
+	            "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_"
+	            "offsets\":[8,16]}}",
+	            16, "'a'");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, "no proper data_offsets");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8, "no proper data_offsets");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8, "no proper data_offsets");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "no proper data_offsets");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "need 3 elements of 4");
 	safetensors(0, "{\"a\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "need 2 elements of 8");
-	safetensors(0, "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[7],\"data_offsets\":[0,8]}}", 8, "need 7 elements of 1");         /* of 8 it is listed, and refused when it is read */
+	/* of 8 it is listed, and refused when it is read */
+	safetensors(0, "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[7],\"data_offsets\":[0,8]}}", 8, "need 7 elements of 1");
 	safetensors(0, "{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, "need 3 elements of 4 bits");
 	safetensors(0, "{\"a\":{\"dtype\":\"F9\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "'F9', which is not read");
 	safetensors(0, "{\"a\":{\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "which is not read");
-	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,2],\"data_offsets\":[0,8]}}", 8, "more elements than can be counted");
+	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,2],\"data_offsets\":[0,8]}}", 8,
+	            "more elements than can be counted");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2.5],\"data_offsets\":[0,8]}}", 8, "no count");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, "no count");
 	safetensors(0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,2],\"data_offsets\":[0,8]}}", 8, "at most 8 dimensions");
@@ -387,7 +455,8 @@ static int setup(void **state)
 	(void)state;
 	char template[] = "/tmp/itr-weights.XXXXXX";
 	damaged = itr_xasprintf("%s/damaged", mkdtemp(template) ? template : "");
-	/* A hang or an allocation on the file's word is a failure, not a wait. (The sanitizers reserve terabytes, so no limit on addresses there.) */
+	/* A hang or an allocation on the file's word is a failure, not a wait. (The sanitizers reserve terabytes, so no limit on addresses
+	 * there.) */
 	alarm(580);
 #if !defined(__SANITIZE_ADDRESS__)
 	setrlimit(RLIMIT_AS, &(struct rlimit){ (rlim_t)2 << 30, (rlim_t)2 << 30 });
@@ -409,8 +478,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wishes), cmocka_unit_test(test_views), cmocka_unit_test(test_bombs), cmocka_unit_test(test_greedy_pickles), cmocka_unit_test(test_odd_pickles),
-		cmocka_unit_test(test_safetensors), cmocka_unit_test(test_cut), cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_wishes),      cmocka_unit_test(test_views),
+		cmocka_unit_test(test_bombs),       cmocka_unit_test(test_greedy_pickles),
+		cmocka_unit_test(test_odd_pickles), cmocka_unit_test(test_safetensors),
+		cmocka_unit_test(test_cut),         cmocka_unit_test(test_flips),
 	};
 	return cmocka_run_group_tests_name("corrupt_weights", tests, setup, teardown);
 }

@@ -44,9 +44,20 @@ static void reset(void)
 
 static int save(bool commit)
 {
-	itr_features_layout l = { .n_images = N, .n_texts = M, .image = { .encoder = "e", .preprocess = "p", .dim = D, .normalized = true }, .text = { .encoder = "f", .dim = E } };
-	itr_features_index x = { .image_id = id, .image_split = split, .image_path = file, .text_id = text_id, .caption = caption, .text_image = text_image,
-	                         .label = label, .n_labels = 2, .label_matrix = matrix, .config = "{}" };
+	itr_features_layout l = { .n_images = N,
+		                  .n_texts = M,
+		                  .image = { .encoder = "e", .preprocess = "p", .dim = D, .normalized = true },
+		                  .text = { .encoder = "f", .dim = E } };
+	itr_features_index x = { .image_id = id,
+		                 .image_split = split,
+		                 .image_path = file,
+		                 .text_id = text_id,
+		                 .caption = caption,
+		                 .text_image = text_image,
+		                 .label = label,
+		                 .n_labels = 2,
+		                 .label_matrix = matrix,
+		                 .config = "{}" };
 	itr_err err = ITR_ERR_INIT;
 	itr_h5 *h = itr_features_create(path, ITR_FEATURES_FORMAT, &l, &err);
 	assert_non_null(h);
@@ -188,8 +199,8 @@ static int clean(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_back), cmocka_unit_test(test_refused), cmocka_unit_test(test_no_split), cmocka_unit_test(test_not_finite),
-	                                    cmocka_unit_test(test_unfinished) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_back), cmocka_unit_test(test_refused), cmocka_unit_test(test_no_split),
+		                            cmocka_unit_test(test_not_finite), cmocka_unit_test(test_unfinished) };
 	close(mkstemp(path));
 	return cmocka_run_group_tests(tests, NULL, clean);
 }

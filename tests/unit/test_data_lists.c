@@ -1,4 +1,5 @@
-/* lib/data: lists of pictures and captions in every form that is passed around, names of pictures, captions that nobody wants, Karpathy's and COCO's variants. */
+/* lib/data: lists of pictures and captions in every form that is passed around, names of pictures, captions that nobody wants, Karpathy's
+ * and COCO's variants. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,7 +106,8 @@ static void test_headers(void **state)
 	FLICKR("\xFF\xFE" "i\0m\0a\0g\0e\0,\0c\0a\0p\0t\0i\0o\0n\0\n\0a\0.\0j\0p\0g\0,\0x\0\n\0", "a{x}");
 	FLICKR("image,caption,split\na.jpg,x,train\nb.jpg,y,validation\nc.jpg,z,dev\n", "a{x}train b{y}val c{z}val");
 	FLICKR("image,caption,split\na.jpg,x,train\nb.jpg,y,\n", "a{x}train [picture in no part, where others are in one (left out), 1]");
-	FLICKR("caption,image\nx,a.jpg\nx, y,a.jpg\ny\n", "a{x} [line with more fields than the header (left out), 1; line with too few fields (left out), 1]");
+	FLICKR("caption,image\nx,a.jpg\nx, y,a.jpg\ny\n",
+	       "a{x} [line with more fields than the header (left out), 1; line with too few fields (left out), 1]");
 }
 
 static void test_without_header(void **state)
@@ -116,11 +118,14 @@ static void test_without_header(void **state)
 	FLICKR("a.jpg,0,dog\na.jpg,two\n", "a{0,dog;two}");                                      /* not everywhere a number: it is text */
 	FLICKR("a, b.jpg,dog\nimage1.png\tx\n", "a, b{dog} [line with too few fields (left out), 1]");
 	FLICKR("\"a.jpg\";\"x; \"\"y\"\"\"\n", "a{x; \"y\"}");
-	FLICKR("\xEF\xBB\xBF" "a.jpg#0\tone\na.jpg#1\ttwo, # three\nb#c.jpg#0\tfour\nno\n", "a{one;two, # three} b#c{four} [line without a picture's name (left out), 1]");
+	FLICKR("\xEF\xBB\xBF"
+	       "a.jpg#0\tone\na.jpg#1\ttwo, # three\nb#c.jpg#0\tfour\nno\n",
+	       "a{one;two, # three} b#c{four} [line without a picture's name (left out), 1]");
 	put("image,caption", "x", 1);
 	put("image.jpg", "x", 1);
 	FLICKR("image.jpg,one\nimage.jpg,two\n", "image{one;two}");
-	put("image", "x", 1);                                                                       /* a picture that is called as a column is */
+	/* a picture that is called as a column is */
+	put("image", "x", 1);
 	put("list", "image,caption\nimage,two\n", 24);
 	char *got = read_with("flickr", "list", NULL);
 	assert_non_null(strstr(got, "is no list of pictures and captions"));
@@ -144,10 +149,13 @@ static void test_quotes(void **state)
 static void test_unwanted(void **state)
 {
 	(void)state;
-	FLICKR("image,caption\na.jpg,one\0two\nb\0.jpg,x\nc.jpg,y\n", "c{y} [caption with a NUL byte (left out), 1; picture with a name that leaves its folder or is not UTF-8 (left out), 1]");
+	FLICKR("image,caption\na.jpg,one\0two\nb\0.jpg,x\nc.jpg,y\n",
+	       "c{y} [caption with a NUL byte (left out), 1; picture with a name that leaves its folder or is not UTF-8 (left out), 1]");
 	FLICKR("image,caption\na.jpg,\xC2\xA0\xE3\x80\x80\nb.jpg,be\x07ll\nc.jpg,caf\xE9\n",
-	       "b{be\x07ll} c{caf\xEF\xBF\xBD} [empty caption (left out), 1; caption with control characters (kept), 1; caption that is not UTF-8 (bad bytes became U+FFFD), 1]");
-	FLICKR("image,caption\n../a.jpg,x\n/a.jpg,x\nC:\\a.jpg,x\n./d//e.jpg,y\n", "d/e{y} [picture with a name that leaves its folder or is not UTF-8 (left out), 3]");
+	       "b{be\x07ll} c{caf\xEF\xBF\xBD} [empty caption (left out), 1; caption with control characters (kept), 1; caption that is "
+	       "not UTF-8 (bad bytes became U+FFFD), 1]");
+	FLICKR("image,caption\n../a.jpg,x\n/a.jpg,x\nC:\\a.jpg,x\n./d//e.jpg,y\n",
+	       "d/e{y} [picture with a name that leaves its folder or is not UTF-8 (left out), 3]");
 	char *big = itr_xcalloc(1, (1 << 20) + 100);
 	const int n = snprintf(big, 50, "image,caption\na.jpg,");
 	memset(big + n, 'w', (1 << 20) + 1);
@@ -160,7 +168,9 @@ static void test_names(void **state)
 	(void)state;
 	put("Images/a/1.jpg", "x", 1);
 	put("Images/b\\2.jpg", "x", 1);
-	char *absolute = itr_xasprintf("image,caption\n%s/Images/a/1.jpg,one\na\\1.jpg,two\na/1.jpg,three\nb/1.jpg,other\nb\\2.jpg,four\n1.png,x\n1.jpg,y\n50%% #1 x.jpg,z\n", dir);
+	char *absolute = itr_xasprintf("image,caption\n%s/Images/a/1.jpg,one\na\\1.jpg,two\na/1.jpg,three\nb/"
+	                               "1.jpg,other\nb\\2.jpg,four\n1.png,x\n1.jpg,y\n50%% #1 x.jpg,z\n",
+	                               dir);
 	put("captions.txt", absolute, strlen(absolute));
 	free(absolute);
 	char *got = read_with("flickr", ".", NULL);
@@ -176,12 +186,17 @@ static void test_karpathy_variants(void **state)
 {
 	(void)state;
 	KARPATHY("\xEF\xBB\xBF{\"images\":[{\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"x\",\"sentid\":1}]}]}", "1{x}");
-	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"split\":\"dev\",\"sentences\":[{\"tokens\":[\"a\",\"dog\"],\"sentid\":1}]}]}", "1{a dog}val [sentence without its text (its tokens are taken), 1]");
-	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"split\":\"train\",\"sentences\":[{\"raw\":\"x\"},{\"raw\":\"y\"}]}]}", "1{x;y}train [sentence without 'sentid' (named IMAGE#k), 2]");
-	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"split\":\"train\",\"sentences\":[{\"raw\":\"x\",\"sentid\":1}]},{\"filename\":\"2.jpg\",\"sentences\":[{\"raw\":\"y\",\"sentid\":2}]}]}",
+	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"split\":\"dev\",\"sentences\":[{\"tokens\":[\"a\",\"dog\"],\"sentid\":1}]}]}",
+	         "1{a dog}val [sentence without its text (its tokens are taken), 1]");
+	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"split\":\"train\",\"sentences\":[{\"raw\":\"x\"},{\"raw\":\"y\"}]}]}",
+	         "1{x;y}train [sentence without 'sentid' (named IMAGE#k), 2]");
+	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"split\":\"train\",\"sentences\":[{\"raw\":\"x\",\"sentid\":1}]},{\"filename\":\"2."
+	         "jpg\",\"sentences\":[{\"raw\":\"y\",\"sentid\":2}]}]}",
 	         "1{x}train [image without a split, where others have one (left out), 1]");
-	KARPATHY("{\"images\":[{\"filepath\":\"a\",\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"x\",\"sentid\":1}]},{\"filepath\":\"b\",\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"y\",\"sentid\":2}]},"
-	         "{\"filepath\":\"b\",\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"z\",\"sentid\":3}]}]}", "1{x} b/1.jpg{y} [image id that occurs twice (the first counts), 1]");
+	KARPATHY("{\"images\":[{\"filepath\":\"a\",\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"x\",\"sentid\":1}]},{\"filepath\":"
+	         "\"b\",\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"y\",\"sentid\":2}]},"
+	         "{\"filepath\":\"b\",\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"z\",\"sentid\":3}]}]}",
+	         "1{x} b/1.jpg{y} [image id that occurs twice (the first counts), 1]");
 	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"sentences\":[{\"raw\":\"caf\xE9\",\"sentid\":1},{\"raw\":\" \",\"sentid\":2}]}]}",
 	         "1{caf\xEF\xBF\xBD} [image or caption with invalid UTF-8 (U+FFFD in its place), 1; empty caption (left out), 1]");
 	KARPATHY("{\"images\":[{\"filename\":\"1.jpg\",\"split\":\"?\"}]}", " [image without a usable filename or split (left out), 1]");
@@ -197,11 +212,16 @@ static void test_coco_variants(void **state)
 #define IMAGES "{\"images\":[{\"id\":1,\"filename\":\"1.jpg\"},{\"id\":2.0,\"file_name\":\"./2.jpg\"}],\"annotations\":["
 #define NONE "no instances file, hence no labels, 1]"
 	COCO(IMAGES "{\"id\":11.0,\"image_id\":1.0,\"caption\":\"x\"},{\"id\":12,\"image_id\":2,\"caption\":\"y\"}]}", "1{x} 2{y} [" NONE);
-	COCO(IMAGES "{\"image_id\":1,\"caption\":\"x\"},{\"id\":null,\"image_id\":1,\"caption\":\"y\"},{\"id\":\"1#0\",\"image_id\":2,\"caption\":\"z\"}]}",
+	COCO(IMAGES "{\"image_id\":1,\"caption\":\"x\"},{\"id\":null,\"image_id\":1,\"caption\":\"y\"},{\"id\":\"1#0\",\"image_id\":2,"
+	            "\"caption\":\"z\"}]}",
 	     "1{x;y} 2{z} [captions without an id (named IMAGE#k), 1; " NONE);
-	COCO(IMAGES "{\"id\":11.5,\"image_id\":1,\"caption\":\"x\"}]}", " [caption without id, image_id or text (left out), 1; no instances file, hence no labels, 1; image without a caption (left out), 2]");
+	COCO(IMAGES "{\"id\":11.5,\"image_id\":1,\"caption\":\"x\"}]}",
+	     " [caption without id, image_id or text (left out), 1; no instances file, hence no labels, 1; image without a caption (left "
+	     "out), 2]");
 	put("Images/3.jpg", "x", 1);
-	char *text = itr_xasprintf("{\"images\":[{\"id\":1,\"file_name\":\"%s/Images/3.jpg\"},{\"id\":2,\"file_name\":\"/etc/passwd\"}],\"annotations\":[{\"id\":1,\"image_id\":1,\"caption\":\"x\"}]}", dir);
+	char *text = itr_xasprintf("{\"images\":[{\"id\":1,\"file_name\":\"%s/Images/3.jpg\"},{\"id\":2,\"file_name\":\"/etc/"
+	                           "passwd\"}],\"annotations\":[{\"id\":1,\"image_id\":1,\"caption\":\"x\"}]}",
+	                           dir);
 	put("any name.json", text, strlen(text));
 	free(text);
 	char *got = read_with("coco", "any name.json", "Images");
@@ -222,7 +242,8 @@ static void test_sidecar_files(void **state)
 	put("p/e.txt", "webp\n", 5);
 	put("p/f.txt", "\xFF\xFE\0\0x\0\0\0", 8);
 	char *got = read_with("sidecar", "p", NULL);
-	assert_string_equal(got, "a{a dog} b{a cat} c{one;two} d{good} [picture of a kind that is not read yet (left out), 1; caption with a NUL byte (left out), 1; "
+	assert_string_equal(got, "a{a dog} b{a cat} c{one;two} d{good} [picture of a kind that is not read yet (left out), 1; caption with "
+	                         "a NUL byte (left out), 1; "
 	                         "caption file that cannot be read (left out), 1; picture without a caption (left out), 1]");
 	free(got);
 }
@@ -256,7 +277,9 @@ static void test_split_names(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_headers), TEST(test_without_header), TEST(test_quotes), TEST(test_unwanted), TEST(test_names), TEST(test_karpathy_variants),
-		TEST(test_coco_variants), TEST(test_sidecar_files), TEST(test_official_lists), TEST(test_split_names) };
+	const struct CMUnitTest tests[] = { TEST(test_headers),       TEST(test_without_header), TEST(test_quotes),
+		                            TEST(test_unwanted),      TEST(test_names),          TEST(test_karpathy_variants),
+		                            TEST(test_coco_variants), TEST(test_sidecar_files),  TEST(test_official_lists),
+		                            TEST(test_split_names) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

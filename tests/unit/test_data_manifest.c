@@ -80,19 +80,22 @@ static void refuse(const char *text, size_t n, const char *expected)
 static void test_refusals(void **state)
 {
 	(void)state;
-	static const struct { const char *text, *expected; } cases[] = {
+	static const struct { const char *text, *expected;
+	} cases[] = {
 		{ "", "lists no images" },
 		{ "{\"itr_manifest\":1,\"root\":\".\"}\n", "lists no images" },
 		{ "{\"itr_manifest\":2}\n" GOOD, ":1: a manifest of another version" },
 		{ GOOD GOOD, ":2: image id '1' occurs twice (first in line 1)" },
-		{ GOOD "{\"id\":\"2\",\"image\":\"a.jpg\",\"captions\":[{\"id\":\"7\",\"text\":\"x\"}],\"synthetic\":false}\n", ":2: caption id '7' occurs twice" },
+		{ GOOD "{\"id\":\"2\",\"image\":\"a.jpg\",\"captions\":[{\"id\":\"7\",\"text\":\"x\"}],\"synthetic\":false}\n",
+		  ":2: caption id '7' occurs twice" },
 		{ "{\"image\":\"a.jpg\",\"captions\":[],\"synthetic\":false}\n", "'id' is missing" },
 		{ "{\"id\":\"1\",\"captions\":[],\"synthetic\":false}\n", "'image' is missing" },
 		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"synthetic\":false}\n", "'captions' is missing" },
 		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"captions\":[{\"id\":\"1\"}],\"synthetic\":false}\n", "without 'id' or 'text'" },
 		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"captions\":[]}\n", "'synthetic' is missing" },
 		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"captions\":[],\"synthetic\":\"no\"}\n", "'synthetic' is missing" },
-		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"captions\":[],\"synthetic\":false,\"split\":\"tset\"}\n", "split 'tset' is none of" },
+		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"captions\":[],\"synthetic\":false,\"split\":\"tset\"}\n",
+		  "split 'tset' is none of" },
 		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"captions\":[],\"synthetic\":false,\"width\":-3}\n", "'width' is not a size" },
 		{ "{\"id\":\"1\",\"image\":\"a.jpg\",\"captions\":[],\"synthetic\":false,\"labels\":\"dog\"}\n", "'labels' is not a list" },
 		{ "{\"id\":\"\",\"image\":\"a.jpg\",\"captions\":[],\"synthetic\":false}\n", "id is empty" },
@@ -107,7 +110,8 @@ static void test_numeric_ids_keep_their_digits(void **state)
 {
 	(void)state;
 	char *path = file("n.jsonl");
-	static const char text[] = "{\"id\":9007199254740993,\"image\":\"a.jpg\",\"captions\":[{\"id\":5,\"text\":\"x\"}],\"synthetic\":true}\n";
+	static const char text[] =
+		"{\"id\":9007199254740993,\"image\":\"a.jpg\",\"captions\":[{\"id\":5,\"text\":\"x\"}],\"synthetic\":true}\n";
 	itr_manifest m;
 	itr_err err = ITR_ERR_INIT;
 	assert_int_equal(itr_atomic_write(path, text, sizeof text - 1, &err), 0);
@@ -137,8 +141,8 @@ int main(void)
 	snprintf(dir, sizeof dir, "/tmp/itr-test-manifest-XXXXXX");
 	if (!mkdtemp(dir))
 		return 1;
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refusals), cmocka_unit_test(test_numeric_ids_keep_their_digits),
-		cmocka_unit_test(test_every_truncation) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refusals),
+		                            cmocka_unit_test(test_numeric_ids_keep_their_digits), cmocka_unit_test(test_every_truncation) };
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 	return itr_path_remove_tree(dir, NULL) < 0 ? 1 : rc;
 }

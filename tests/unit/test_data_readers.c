@@ -92,7 +92,9 @@ static void test_unknown_reader(void **state)
 static void test_sidecar(void **state)
 {
 	(void)state;
-	static const char *const pictures[] = { "animals/birds/owl.png", "animals/ant.JPG", "b.jpeg", "lonely.png", "empty.png", "odd.png", "same.png", "same.jpg" };
+	static const char *const pictures[] = {
+		"animals/birds/owl.png", "animals/ant.JPG", "b.jpeg", "lonely.png", "empty.png", "odd.png", "same.png", "same.jpg"
+	};
 	for (int i = 0; i < ITR_LEN(pictures); i++)
 		picture(pictures[i]);
 	puts_file("animals/birds/owl.txt", "\xEF\xBB\xBF""An owl.\naf.utf8=\x27n Uil.\npt_BR.utf8=Coruja.\n\n  A grey owl.  \r\n");
@@ -154,15 +156,22 @@ static void test_check_drops_damaged_pictures(void **state)
 	done(&r);
 }
 
-static const char captions[] = "{\"annotations\":["        /* before the images: order must not matter */
-	"{\"image_id\":1,\"id\":10,\"caption\":\"A dog.\"},{\"image_id\":1,\"id\":11,\"caption\":\"A dog \\u00e9t\\u00e9.\"},{\"image_id\":99,\"id\":12,\"caption\":\"nowhere\"},"
-	"{\"image_id\":2,\"id\":10,\"caption\":\"same id\"},{\"image_id\":2,\"id\":13,\"caption\":\"  \"},{\"image_id\":2,\"id\":14},{\"image_id\":2,\"id\":15.5,\"caption\":\"x\"},"
-	"{\"image_id\":9007199254740993,\"id\":9007199254740995,\"caption\":\"big\"},{\"image_id\":\"2\",\"id\":\"s1\",\"caption\":\"text ids\"}],"
-	"\"info\":{\"year\":2017},\"images\":[{\"id\":1,\"file_name\":\"1.jpg\",\"width\":8,\"height\":6,\"coco_url\":\"http://x/1.jpg\",\"extra\":[1,{\"a\":2}]},"
-	"{\"id\":2,\"file_name\":\"2.jpg\"},{\"id\":2,\"file_name\":\"2b.jpg\"},{\"id\":3,\"file_name\":\"3.jpg\"},{\"id\":9007199254740993,\"file_name\":\"b.jpg\"},"
-	"{\"id\":5,\"file_name\":\"../../etc/passwd\"},{\"file_name\":\"noid.jpg\"}]}";
-static const char instances[] = "{\"images\":[],\"annotations\":[{\"segmentation\":[[1,2,3,4]],\"image_id\":1,\"category_id\":18,\"bbox\":[1,2,3,4]},"
-	"{\"image_id\":1,\"category_id\":3,\"segmentation\":{\"counts\":[1,2],\"size\":[3,4]}},{\"image_id\":1,\"category_id\":18},{\"image_id\":77,\"category_id\":18},{\"image_id\":2,\"category_id\":5}],"
+static const char captions[] = "{\"annotations\":[" /* before the images: order must not matter */
+			       "{\"image_id\":1,\"id\":10,\"caption\":\"A dog.\"},{\"image_id\":1,\"id\":11,\"caption\":\"A dog "
+                               "\\u00e9t\\u00e9.\"},{\"image_id\":99,\"id\":12,\"caption\":\"nowhere\"},"
+			       "{\"image_id\":2,\"id\":10,\"caption\":\"same id\"},{\"image_id\":2,\"id\":13,\"caption\":\"  "
+                               "\"},{\"image_id\":2,\"id\":14},{\"image_id\":2,\"id\":15.5,\"caption\":\"x\"},"
+			       "{\"image_id\":9007199254740993,\"id\":9007199254740995,\"caption\":\"big\"},{\"image_id\":\"2\",\"id\":"
+                               "\"s1\",\"caption\":\"text ids\"}],"
+			       "\"info\":{\"year\":2017},\"images\":[{\"id\":1,\"file_name\":\"1.jpg\",\"width\":8,\"height\":6,\"coco_"
+                               "url\":\"http://x/1.jpg\",\"extra\":[1,{\"a\":2}]},"
+			       "{\"id\":2,\"file_name\":\"2.jpg\"},{\"id\":2,\"file_name\":\"2b.jpg\"},{\"id\":3,\"file_name\":\"3.jpg\"},{"
+                               "\"id\":9007199254740993,\"file_name\":\"b.jpg\"},"
+			       "{\"id\":5,\"file_name\":\"../../etc/passwd\"},{\"file_name\":\"noid.jpg\"}]}";
+static const char instances[] =
+	"{\"images\":[],\"annotations\":[{\"segmentation\":[[1,2,3,4]],\"image_id\":1,\"category_id\":18,\"bbox\":[1,2,3,4]},"
+	"{\"image_id\":1,\"category_id\":3,\"segmentation\":{\"counts\":[1,2],\"size\":[3,4]}},{\"image_id\":1,\"category_id\":18},{"
+        "\"image_id\":77,\"category_id\":18},{\"image_id\":2,\"category_id\":5}],"
 	"\"categories\":[{\"supercategory\":\"vehicle\",\"id\":3,\"name\":\"car\"},{\"id\":18,\"name\":\"dog\"}]}";
 
 static void test_coco(void **state)
@@ -188,11 +197,19 @@ static void test_coco(void **state)
 	assert_string_equal(r.m.records[1].captions[0].id, "s1");
 	assert_string_equal(r.m.records[2].id, "9007199254740993");
 	assert_string_equal(r.m.records[2].captions[0].id, "9007199254740995");
-	static const struct { const char *kind; int n; } expected[] = {
-		{ "caption of an unknown image (left out)", 1 }, { "caption id that occurs twice (the first counts)", 1 }, { "empty caption (left out)", 1 },
-		{ "caption without id, image_id or text (left out)", 2 }, { "id beyond 2^53 (kept digit by digit)", 2 }, { "image id that occurs twice (the first counts)", 1 },
-		{ "image without a caption (left out)", 1 }, { "image with a file_name that leaves its folder (left out)", 1 }, { "image without id or file_name (left out)", 1 },
-		{ "instance of an unknown image (left out)", 1 }, { "instance of an unknown category (left out)", 1 },
+	static const struct { const char *kind; int n;
+	} expected[] = {
+		{ "caption of an unknown image (left out)", 1 },
+		{ "caption id that occurs twice (the first counts)", 1 },
+		{ "empty caption (left out)", 1 },
+		{ "caption without id, image_id or text (left out)", 2 },
+		{ "id beyond 2^53 (kept digit by digit)", 2 },
+		{ "image id that occurs twice (the first counts)", 1 },
+		{ "image without a caption (left out)", 1 },
+		{ "image with a file_name that leaves its folder (left out)", 1 },
+		{ "image without id or file_name (left out)", 1 },
+		{ "instance of an unknown image (left out)", 1 },
+		{ "instance of an unknown category (left out)", 1 },
 	};
 	int64_t all = 0;
 	for (int i = 0; i < ITR_LEN(expected); i++) {
@@ -208,7 +225,8 @@ static void test_long_caption_is_kept_and_said(void **state)
 {
 	(void)state;
 	char *text = itr_xcalloc(1, 10400);
-	int n = snprintf(text, 400, "{\"images\":[{\"id\":1,\"file_name\":\"1.jpg\"}],\"annotations\":[{\"image_id\":1,\"id\":1,\"caption\":\"");
+	int n = snprintf(text, 400,
+	                 "{\"images\":[{\"id\":1,\"file_name\":\"1.jpg\"}],\"annotations\":[{\"image_id\":1,\"id\":1,\"caption\":\"");
 	memset(text + n, 'w', 10000);
 	memcpy(text + n + 10000, "\"}]}", 5);
 	puts_file("annotations/captions_x.json", text);
@@ -274,12 +292,17 @@ static void test_every_truncation_is_an_error(void **state)
 static void test_karpathy(void **state)
 {
 	(void)state;
-	puts_file("annotations/captions_val2017.json", "{\"images\":[],\"annotations\":[{\"image_id\":42,\"id\":900,\"caption\":\"A man  rides.\\n\"},{\"image_id\":42,\"id\":901,\"caption\":\"A man rides.\"},"
-		"{\"image_id\":43,\"id\":902,\"caption\":\"A cat.\"}]}");
-	puts_file("dataset_coco.json", "{\"images\":[{\"filepath\":\"val2014\",\"filename\":\"COCO_val2014_000000000042.jpg\",\"imgid\":0,\"split\":\"test\",\"cocoid\":42,\"sentids\":[5,6],"
-		"\"sentences\":[{\"tokens\":[\"a\"],\"raw\":\"A man rides.\",\"imgid\":0,\"sentid\":5},{\"raw\":\"A man rides. \",\"sentid\":6}]},"
-		"{\"filepath\":\"train2014\",\"filename\":\"COCO_train2014_000000000043.jpg\",\"split\":\"restval\",\"cocoid\":43,\"sentences\":[{\"raw\":\"Another text.\",\"sentid\":7}]},"
-		"{\"filename\":\"x.jpg\",\"split\":\"nowhere\",\"cocoid\":44,\"sentences\":[]}],\"dataset\":\"coco\"}");
+	puts_file("annotations/captions_val2017.json", "{\"images\":[],\"annotations\":[{\"image_id\":42,\"id\":900,\"caption\":\"A man  "
+	                                               "rides.\\n\"},{\"image_id\":42,\"id\":901,\"caption\":\"A man rides.\"},"
+	                                               "{\"image_id\":43,\"id\":902,\"caption\":\"A cat.\"}]}");
+	puts_file("dataset_coco.json",
+	          "{\"images\":[{\"filepath\":\"val2014\",\"filename\":\"COCO_val2014_000000000042.jpg\",\"imgid\":0,\"split\":\"test\","
+	          "\"cocoid\":42,\"sentids\":[5,6],"
+	          "\"sentences\":[{\"tokens\":[\"a\"],\"raw\":\"A man rides.\",\"imgid\":0,\"sentid\":5},{\"raw\":\"A man rides. "
+	          "\",\"sentid\":6}]},"
+	          "{\"filepath\":\"train2014\",\"filename\":\"COCO_train2014_000000000043.jpg\",\"split\":\"restval\",\"cocoid\":43,"
+	          "\"sentences\":[{\"raw\":\"Another text.\",\"sentid\":7}]},"
+	          "{\"filename\":\"x.jpg\",\"split\":\"nowhere\",\"cocoid\":44,\"sentences\":[]}],\"dataset\":\"coco\"}");
 	picture("train2017/000000000042.jpg");
 	char *file = itr_path_join(dir, "dataset_coco.json"), *annotations = itr_path_join(dir, "annotations");
 	itr_reader_opts o = { .source = file, .annotations_dir = annotations };
@@ -304,7 +327,8 @@ static void test_karpathy(void **state)
 static void test_flickr(void **state)
 {
 	(void)state;
-	puts_file("captions.txt", "image,caption\na.jpg,A dog , running .\na.jpg,\"Two dogs, \"\"playing\"\".\"\nb.jpg,\nb.jpg,A boat\nno picture here\n../x.jpg,evil\nc.jpg,caf\xE9");
+	puts_file("captions.txt", "image,caption\na.jpg,A dog , running .\na.jpg,\"Two dogs, \"\"playing\"\".\"\nb.jpg,\nb.jpg,A boat\nno "
+	                          "picture here\n../x.jpg,evil\nc.jpg,caf\xE9");
 	picture("Images/a.jpg");
 	itr_reader_opts o = { .source = dir };
 	struct result r = run("flickr", &o);
@@ -337,15 +361,20 @@ static void test_flickr(void **state)
 static void test_relative_paths(void **state)
 {
 	(void)state;
-	static const struct { const char *from, *to, *expected; } cases[] = {
-		{ "data/out", "data/in/x.txt", "../in/x.txt" }, { "data/out", "data/out/x.txt", "x.txt" }, { "data/out", "y.txt", "../../y.txt" }, { "data/ou", "data/out/x.txt", "../out/x.txt" },
+	static const struct { const char *from, *to, *expected;
+	} cases[] = {
+		{ "data/out", "data/in/x.txt", "../in/x.txt" },
+		{ "data/out", "data/out/x.txt", "x.txt" },
+		{ "data/out", "y.txt", "../../y.txt" },
+		{ "data/ou", "data/out/x.txt", "../out/x.txt" },
 	};
 	puts_file("data/in/x.txt", "x");
 	puts_file("data/out/x.txt", "x");
 	puts_file("data/ou/x.txt", "x");
 	puts_file("y.txt", "x");
 	for (int i = 0; i < ITR_LEN(cases); i++) {
-		char *from = itr_path_join(dir, cases[i].from), *to = itr_path_join(dir, cases[i].to), *have = itr_dataset_relative(from, to);
+		char *from = itr_path_join(dir, cases[i].from), *to = itr_path_join(dir, cases[i].to),
+		     *have = itr_dataset_relative(from, to);
 		assert_string_equal(have, cases[i].expected);
 		free(from);
 		free(to);
@@ -376,8 +405,16 @@ static void test_one_folder_one_data_set(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_unknown_reader), TEST(test_sidecar), TEST(test_check_drops_damaged_pictures), TEST(test_coco),
-		TEST(test_long_caption_is_kept_and_said), TEST(test_coco_refusals), TEST(test_every_truncation_is_an_error), TEST(test_karpathy), TEST(test_flickr), TEST(test_relative_paths),
-		TEST(test_one_folder_one_data_set) };
+	const struct CMUnitTest tests[] = { TEST(test_unknown_reader),
+		                            TEST(test_sidecar),
+		                            TEST(test_check_drops_damaged_pictures),
+		                            TEST(test_coco),
+		                            TEST(test_long_caption_is_kept_and_said),
+		                            TEST(test_coco_refusals),
+		                            TEST(test_every_truncation_is_an_error),
+		                            TEST(test_karpathy),
+		                            TEST(test_flickr),
+		                            TEST(test_relative_paths),
+		                            TEST(test_one_folder_one_data_set) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* lib/data/scenes*.c: the same pixels and words everywhere (a hash that must hold under every compiler and machine), and what the edits promise. */
+/* lib/data/scenes*.c: the same pixels and words everywhere (a hash that must hold under every compiler and machine), and what the edits
+ * promise. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -158,8 +159,14 @@ static void test_files(void **state)
 	fclose(f);
 	assert_int_equal(remove(gone), 0);
 	write_all(b, 2);
-	static const char *const names[] = { "manifest.jsonl", "composed.jsonl", "annotations/captions_scenes.json", "annotations/instances_scenes.json",
-		"images/000000000001.jpg", "images/000000000007.jpg", "images/000000000009.jpg", "images/000000000040.jpg" };
+	static const char *const names[] = { "manifest.jsonl",
+		                             "composed.jsonl",
+		                             "annotations/captions_scenes.json",
+		                             "annotations/instances_scenes.json",
+		                             "images/000000000001.jpg",
+		                             "images/000000000007.jpg",
+		                             "images/000000000009.jpg",
+		                             "images/000000000040.jpg" };
 	for (int i = 0; i < ITR_LEN(names); i++)
 		same_file(a, b, names[i]);
 	assert_int_equal(itr_path_remove_tree(a, NULL), 0);
@@ -170,7 +177,8 @@ static void test_files(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_families), cmocka_unit_test(test_objects_lie_inside_and_apart),
-		cmocka_unit_test(test_captions_are_sentences), cmocka_unit_test(test_files) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_families),
+		                            cmocka_unit_test(test_objects_lie_inside_and_apart),
+		                            cmocka_unit_test(test_captions_are_sentences), cmocka_unit_test(test_files) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,8 +193,12 @@ static void test_hash_ignores_order(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_groups_golden), cmocka_unit_test(test_groups_refusals_and_rules),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_split_by_caption_keeps_every_caption),
-		cmocka_unit_test(test_limit), cmocka_unit_test(test_hash_ignores_order) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden),
+		                            cmocka_unit_test(test_groups_golden),
+		                            cmocka_unit_test(test_groups_refusals_and_rules),
+		                            cmocka_unit_test(test_refusals),
+		                            cmocka_unit_test(test_split_by_caption_keeps_every_caption),
+		                            cmocka_unit_test(test_limit),
+		                            cmocka_unit_test(test_hash_ignores_order) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,10 +21,13 @@ enum { N = 6, M = 12, D = 8, R = 4 };
 static char folder[] = "/tmp/itr-test-embed-XXXXXX", store[64], model[64], out[64];
 static float image[N * D], text[M * D];
 
-/* Image i is in split train, val, test in turn and has captions 2i and 2i+1, whose vectors are the image's own: row i = a one at place i, and i elsewhere tiny. */
+/* Image i is in split train, val, test in turn and has captions 2i and 2i+1, whose vectors are the image's own: row i = a one at place i,
+ * and i elsewhere tiny. */
 static void make_store(void)
 {
-	itr_features_layout l = { .synthetic = true, .n_images = N, .n_texts = M, .image = { .encoder = "e", .dim = D }, .text = { .encoder = "e", .dim = D } };
+	itr_features_layout l = {
+		.synthetic = true, .n_images = N, .n_texts = M, .image = { .encoder = "e", .dim = D }, .text = { .encoder = "e", .dim = D }
+	};
 	const char *id[N], *split[N], *file[N], *text_id[M], *caption[M];
 	static char names[N + M][16];
 	int64_t text_image[M];
@@ -100,7 +103,9 @@ static void test_sizes(void **state)
 	itr_embed_result r;
 	itr_err err = ITR_ERR_INIT;
 	(void)state;
-	itr_embed_opts o = { .project = (int64_t[]){ D, 3, 20 }, .n_project = 3, .truncate = (int64_t[]){ 5 }, .n_truncate = 1, .seed = 42, .threads = 2 };
+	itr_embed_opts o = {
+		.project = (int64_t[]){ D, 3, 20 }, .n_project = 3, .truncate = (int64_t[]){ 5 }, .n_truncate = 1, .seed = 42, .threads = 2
+	};
 	assert_int_equal(embed(&o, &r, &err), 0);
 	assert_true(r.base == D && r.n_dims == 4 && r.images == N && r.texts == M);
 	check_pairs("8", N, M);
@@ -167,7 +172,9 @@ static void test_model(void **state)
 	itr_projection *p = random_model("e");
 	assert_int_equal(itr_projection_save(p, model, NULL, &err), 0);
 	itr_projection_free(p);
-	itr_embed_opts o = { .model = model, .has_split = true, .split = ITR_VAL, .project = (int64_t[]){ R, 2 }, .n_project = 2, .seed = 42 };
+	itr_embed_opts o = {
+		.model = model, .has_split = true, .split = ITR_VAL, .project = (int64_t[]){ R, 2 }, .n_project = 2, .seed = 42
+	};
 	assert_int_equal(embed(&o, &r, &err), 0);
 	assert_int_equal(r.base, R);
 	check_pairs("4", N / 3, M / 3);
@@ -203,7 +210,8 @@ static int clean(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_sizes), cmocka_unit_test(test_gaussian), cmocka_unit_test(test_model), cmocka_unit_test(test_refused) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_sizes), cmocka_unit_test(test_gaussian), cmocka_unit_test(test_model),
+		                            cmocka_unit_test(test_refused) };
 	if (!mkdtemp(folder))
 		return 1;
 	snprintf(store, sizeof store, "%s/f.h5", folder);

@@ -29,7 +29,10 @@ static int end(void **state)
 
 static itr_pin pin_of(int i)
 {
-	itr_pin p = { .bytes = 100 + i, .has_phash = i % 3 != 0, .flat = i % 3 == 2, .phash = { { i % 3 == 1 ? (uint64_t)i : 0, i % 3 == 1 ? ~(uint64_t)i : 0 } } };
+	itr_pin p = { .bytes = 100 + i,
+		      .has_phash = i % 3 != 0,
+		      .flat = i % 3 == 2,
+		      .phash = { { i % 3 == 1 ? (uint64_t)i : 0, i % 3 == 1 ? ~(uint64_t)i : 0 } } };
 	char text[16];
 	snprintf(text, sizeof text, "%d", i);
 	itr_sha256_bytes(text, strlen(text), p.sha256);
@@ -95,7 +98,8 @@ static void on_pair(void *ctx, int64_t i, int64_t j, int distance)
 {
 	struct found *f = ctx;
 	f->n++;
-	f->wrong += i >= j || f->group[i] == f->group[j] || itr_phash_distance(f->h[i], f->h[j]) != distance || i < f->last_i || (i == f->last_i && j <= f->last_j);
+	f->wrong += i >= j || f->group[i] == f->group[j] || itr_phash_distance(f->h[i], f->h[j]) != distance || i < f->last_i ||
+	            (i == f->last_i && j <= f->last_j);
 	f->last_i = i;
 	f->last_j = j;
 }

@@ -1,4 +1,5 @@
-/* lib/fetch/zip_dir and zip_unpack on archives built byte by byte here: what is whole is unpacked, what is not is refused, whatever the sizes claim. */
+/* lib/fetch/zip_dir and zip_unpack on archives built byte by byte here: what is whole is unpacked, what is not is refused, whatever the
+ * sizes claim. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -159,6 +160,7 @@ static void test_comment_and_prefix(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_cut), cmocka_unit_test(test_damaged), cmocka_unit_test(test_comment_and_prefix) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_cut), cmocka_unit_test(test_damaged),
+		                            cmocka_unit_test(test_comment_and_prefix) };
 	return cmocka_run_group_tests(tests, begin, end);
 }

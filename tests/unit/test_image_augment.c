@@ -1,4 +1,5 @@
-/* Augmentation: pixels are Pillow's (augment.txt), draws are torchvision's ranges and depend on (seed, epoch, row) alone, captions with sides are known. */
+/* Augmentation: pixels are Pillow's (augment.txt), draws are torchvision's ranges and depend on (seed, epoch, row) alone, captions with
+ * sides are known. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +51,8 @@ static void test_pixels(void **state)
 {
 	static const char *const factors[] = { "0.0", "0.37", "0.8", "1.0", "1.2", "1.9" };
 	const itr_preset small = { .name = "small", .crop = 24, .filter = ITR_BILINEAR };
-	const itr_augment all = { ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP | ITR_AUGMENT_COLOUR, 0.1, { 0, 0, 0 } }, shape = { ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP, 0.1, { 0, 0, 0 } };
+	const itr_augment all = { ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP | ITR_AUGMENT_COLOUR, 0.1, { 0, 0, 0 } },
+			  shape = { ITR_AUGMENT_CROP | ITR_AUGMENT_FLIP, 0.1, { 0, 0, 0 } };
 	itr_augment_draw d = { { 11, 4, 30, 25 }, true, { 1.1, 0.9, 1.25 }, { 1, 0, 2 } };
 	itr_err err = ITR_ERR_INIT;
 	itr_image img, out;
@@ -90,13 +92,15 @@ static void test_draws(void **state)
 			itr_augment_sample(&a, w, h, 42, 3, row, row % 2, &e);
 			assert_int_equal(d.box.left, e.box.left);
 			assert_true(d.factor[2] == e.factor[2]);
-			assert_true(d.box.left >= 0 && d.box.top >= 0 && d.box.width > 0 && d.box.height > 0 && d.box.left + d.box.width <= w && d.box.top + d.box.height <= h);
+			assert_true(d.box.left >= 0 && d.box.top >= 0 && d.box.width > 0 && d.box.height > 0 &&
+			            d.box.left + d.box.width <= w && d.box.top + d.box.height <= h);
 			assert_false(d.flip && row % 2 == 0);
 			flips += d.flip;
 			for (int k = 0; k < 3; k++)
 				assert_true(fabs(d.factor[k] - 1) <= a.jitter[k] && d.order[k] >= 0 && d.order[k] < 3);
 			assert_int_equal(d.order[0] + d.order[1] + d.order[2], 3);
-			const double share = (double)d.box.width * (double)d.box.height / ((double)w * (double)h), ratio = (double)d.box.width / (double)d.box.height;
+			const double share = (double)d.box.width * (double)d.box.height / ((double)w * (double)h),
+				     ratio = (double)d.box.width / (double)d.box.height;
 			if (s == 0) {
 				assert_true(share > 0.29 && share <= 1 && ratio > 0.74 && ratio < 1.35);
 				low = fmin(low, share);

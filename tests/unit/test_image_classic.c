@@ -68,7 +68,8 @@ static void test_orientation(void **state)
 	(void)state;
 	for (int y = 0; y < S; y++)
 		for (int x = 0; x < S; x++)
-			memset(rgb + 3 * (y * S + x), x / 8 % 2 ? 255 : 0, 3);  /* vertical stripes: gradients at 0 degrees, between bins 8 and 0 */
+			/* vertical stripes: gradients at 0 degrees, between bins 8 and 0 */
+			memset(rgb + 3 * (y * S + x), x / 8 % 2 ? 255 : 0, 3);
 	itr_classic_describe(classic, rgb, pooled, NULL);
 	assert_true(pooled[24 * CELL + 22] == pooled[24 * CELL + 22 + 8]);
 	for (int k = 1; k < 8; k++)
@@ -115,7 +116,8 @@ static void test_patch_is_local(void **state)
 	free(before);
 }
 
-/* The same bits on every machine and compiler: integer arithmetic up to a correctly rounded square root. The hash was made on x86-64 with gcc. */
+/* The same bits on every machine and compiler: integer arithmetic up to a correctly rounded square root. The hash was made on x86-64 with
+ * gcc. */
 static void test_same_bits(void **state)
 {
 	char hex[ITR_SHA256_HEX];
@@ -132,8 +134,9 @@ static void test_same_bits(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_colours), cmocka_unit_test(test_place), cmocka_unit_test(test_orientation), cmocka_unit_test(test_range),
-	                                    cmocka_unit_test(test_patch_is_local), cmocka_unit_test(test_same_bits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_colours),        cmocka_unit_test(test_place),
+		                            cmocka_unit_test(test_orientation),    cmocka_unit_test(test_range),
+		                            cmocka_unit_test(test_patch_is_local), cmocka_unit_test(test_same_bits) };
 	classic = itr_classic_new();
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
 	itr_classic_free(classic);

@@ -1,5 +1,5 @@
-/* lib/image decoders against Pillow (tests/golden/gen_images.py), and what they do with damaged files: PNG equal, JPEG within 1 (IDCT and chroma
- * upsampling may differ by one between releases of libjpeg-turbo). */
+/* lib/image decoders against Pillow (tests/golden/gen_images.py), and what they do with damaged files: PNG equal, JPEG within 1 (IDCT and
+ * chroma upsampling may differ by one between releases of libjpeg-turbo). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,8 +54,11 @@ static void test_golden(void **state)
 	assert_true(cases > 50);
 }
 
-static const char *const samples[] = { "rgb.png", "rgba16.png", "palette_trns.png", "la.png", "exif6.png", "ycc420.jpg", "progressive.jpg", "grey.jpg", "restart.jpg",
-	"cmyk.jpg", "exif3.jpg", "exif_in_two.jpg", "exif_hex.png", "whole_padded_scan.jpg", NULL };
+static const char *const samples[] = {
+	"rgb.png",  "rgba16.png",  "palette_trns.png", "la.png",    "exif6.png",       "ycc420.jpg",   "progressive.jpg",
+	"grey.jpg", "restart.jpg", "cmyk.jpg",         "exif3.jpg", "exif_in_two.jpg", "exif_hex.png", "whole_padded_scan.jpg",
+	NULL
+};
 
 static uint8_t *slurp(const char *name, size_t *n)
 {
@@ -263,8 +266,13 @@ static int decodes(const uint8_t *b, size_t n, bool exif, char *message)
 static void test_whole(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "whole_sos_zero.jpg", "whole_sos_64.jpg", "whole_tail_mp4.jpg", "whole_tail_zeros.jpg", "whole_tail_picture.jpg", "whole_padded_scan.jpg",
-		"whole_jfif_9.jpg", "whole_adobe_7.jpg", "whole_stray_rst.jpg", "whole_tail.png", "whole_more_data.png", "whole_gama.png", "progressive.jpg", "rgba16.png" };
+	static const char *const names[] = { "whole_sos_zero.jpg",     "whole_sos_64.jpg",
+		                             "whole_tail_mp4.jpg",     "whole_tail_zeros.jpg",
+		                             "whole_tail_picture.jpg", "whole_padded_scan.jpg",
+		                             "whole_jfif_9.jpg",       "whole_adobe_7.jpg",
+		                             "whole_stray_rst.jpg",    "whole_tail.png",
+		                             "whole_more_data.png",    "whole_gama.png",
+		                             "progressive.jpg",        "rgba16.png" };
 	for (int i = 0; i < ITR_LEN(names); i++) {
 		size_t n;
 		uint8_t *b = slurp(names[i], &n);
@@ -310,8 +318,14 @@ static void test_loss_is_an_error(void **state)
 	free(b);
 	free(more);
 
-	static const struct { const char *file, *type; int exif, rc; } chunks[] = {     /* a chunk whose check sum is wrong */
-		{ "palette_trns.png", "tRNS", 0, -1 }, { "exif6.png", "eXIf", 1, -1 }, { "exif6.png", "eXIf", 0, 0 }, { "whole_gama.png", "gAMA", 0, 0 }, { "rgb.png", "IDAT", 0, -1 } };
+	static const struct { const char *file, *type; int exif, rc;
+	} chunks[] = { /* a chunk whose check sum is wrong */
+		       { "palette_trns.png", "tRNS", 0, -1 },
+		       { "exif6.png", "eXIf", 1, -1 },
+		       { "exif6.png", "eXIf", 0, 0 },
+		       { "whole_gama.png", "gAMA", 0, 0 },
+		       { "rgb.png", "IDAT", 0, -1 }
+	};
 	for (int i = 0; i < ITR_LEN(chunks); i++) {
 		b = slurp(chunks[i].file, &n);
 		uint8_t *type = memmem(b, n, chunks[i].type, 4);
@@ -319,7 +333,8 @@ static void test_loss_is_an_error(void **state)
 		size_t length = (size_t)type[-2] << 8 | type[-1];
 		type[4 + length] ^= 0x55;
 		if (decodes(b, n, chunks[i].exif, message) != chunks[i].rc)
-			fail_msg("%s, damaged %s, exif %d: %s", chunks[i].file, chunks[i].type, chunks[i].exif, *message ? message : "accepted");
+			fail_msg("%s, damaged %s, exif %d: %s", chunks[i].file, chunks[i].type, chunks[i].exif,
+			         *message ? message : "accepted");
 		free(b);
 	}
 }

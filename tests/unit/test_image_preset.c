@@ -1,4 +1,5 @@
-/* lib/image/preset.c against the libraries that the presets name (tests/golden/gen_presets.py): equality of every float32, since the arithmetic is theirs. */
+/* lib/image/preset.c against the libraries that the presets name (tests/golden/gen_presets.py): equality of every float32, since the
+ * arithmetic is theirs. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,7 +62,8 @@ static void test_golden(void **state)
 	assert_true(cases >= 150);
 }
 
-/* tests/golden/preset_configs.json: files as timm, transformers and open_clip put them beside weights, and what those libraries make of pictures by them. */
+/* tests/golden/preset_configs.json: files as timm, transformers and open_clip put them beside weights, and what those libraries make of
+ * pictures by them. */
 static void test_published(void **state)
 {
 	(void)state;
@@ -72,7 +74,8 @@ static void test_published(void **state)
 	for (const itr_json *j = itr_json_first(all); j; j = itr_json_next(j)) {
 		const char *word = itr_json_str(itr_json_get(j, "refused"), NULL), *like = itr_json_str(itr_json_get(j, "like"), "none");
 		itr_preset out, back;
-		int rc = itr_preset_published((itr_publisher)itr_json_int(itr_json_get(j, "by"), 0), itr_json_get(j, "config"), itr_preset_find(itr_json_str(itr_json_get(j, "base"), ""), &err), &out, &err);
+		int rc = itr_preset_published((itr_publisher)itr_json_int(itr_json_get(j, "by"), 0), itr_json_get(j, "config"),
+		                              itr_preset_find(itr_json_str(itr_json_get(j, "base"), ""), &err), &out, &err);
 		itr_buf config = ITR_BUF_INIT;
 		itr_json_print(&config, itr_json_get(j, "config"), false);
 		if ((rc < 0) != (word != NULL) || (word && !strstr(err.msg, word)))
@@ -97,7 +100,8 @@ static void test_published(void **state)
 		for (const itr_json *c = itr_json_first(itr_json_get(j, "pictures")); c; c = itr_json_next(c), made++) {
 			char have[ITR_SHA256_HEX];
 			itr_image img;
-			picture(&img, (int)itr_json_int(itr_json_at(c, 0), 0), (int)itr_json_int(itr_json_at(c, 1), 0), (uint32_t)itr_json_int(itr_json_at(c, 2), 0));
+			picture(&img, (int)itr_json_int(itr_json_at(c, 0), 0), (int)itr_json_int(itr_json_at(c, 1), 0),
+			        (uint32_t)itr_json_int(itr_json_at(c, 2), 0));
 			assert_int_equal(itr_preset_apply(&back, &img, values, &err), 0);
 			itr_sha256_bytes(values, floats(&back) * sizeof *values, have);
 			if (strcmp(have, itr_json_str(itr_json_at(c, 3), "")))
@@ -126,26 +130,33 @@ static void test_names(void **state)
 		assert_true(strlen(text) < 200 && !strncmp(text, p->name, strlen(p->name)));
 	}
 	itr_preset_describe(itr_preset_at(0), text, sizeof text);
-	assert_string_equal(text, "clip: shorter side to 224 bicubic, crop 224 (rounded down), mean 0.48145466 0.4578275 0.40821073, std 0.26862954 0.26130258 0.27577711");
+	assert_string_equal(text, "clip: shorter side to 224 bicubic, crop 224 (rounded down), mean 0.48145466 0.4578275 0.40821073, std "
+	                          "0.26862954 0.26130258 0.27577711");
 	itr_preset_describe(itr_preset_at(0), text, 8);
 	assert_string_equal(text, "clip: s");
 }
 
-/* int(size * longer / shorter), crop at int(round(slack / 2.0)) with Python's half to even against slack // 2: slack 1, 2, 3 tell them apart. */
+/* int(size * longer / shorter), crop at int(round(slack / 2.0)) with Python's half to even against slack // 2: slack 1, 2, 3 tell them
+ * apart. */
 static void test_geometry(void **state)
 {
 	(void)state;
-	static const struct { const char *preset; int w, h, W, H, left, top; } cases[] = {
-		{ "clip", 640, 480, 298, 224, 37, 0 }, { "clip-round", 640, 480, 299, 224, 37, 0 }, { "clip", 480, 640, 224, 298, 0, 37 }, { "imagenet", 500, 334, 383, 256, 80, 16 },
-		{ "clip", 225, 224, 225, 224, 0, 0 }, { "clip-openai", 225, 224, 225, 224, 0, 0 }, { "clip", 227, 224, 227, 224, 1, 0 }, { "clip-openai", 227, 224, 227, 224, 2, 0 },
-		{ "vit", 900, 10, 224, 224, 0, 0 }, { "none-224", 300, 224, 300, 224, 38, 0 }, { "clip", 1, 1, 224, 224, 0, 0 },
+	static const struct { const char *preset; int w, h, W, H, left, top;
+	} cases[] = {
+		{ "clip", 640, 480, 298, 224, 37, 0 }, { "clip-round", 640, 480, 299, 224, 37, 0 },
+		{ "clip", 480, 640, 224, 298, 0, 37 }, { "imagenet", 500, 334, 383, 256, 80, 16 },
+		{ "clip", 225, 224, 225, 224, 0, 0 },  { "clip-openai", 225, 224, 225, 224, 0, 0 },
+		{ "clip", 227, 224, 227, 224, 1, 0 },  { "clip-openai", 227, 224, 227, 224, 2, 0 },
+		{ "vit", 900, 10, 224, 224, 0, 0 },    { "none-224", 300, 224, 300, 224, 38, 0 },
+		{ "clip", 1, 1, 224, 224, 0, 0 },
 	};
 	for (int i = 0; i < ITR_LEN(cases); i++) {
 		itr_err err = ITR_ERR_INIT;
 		itr_preset_box b;
 		assert_int_equal(itr_preset_geometry(itr_preset_find(cases[i].preset, &err), cases[i].w, cases[i].h, &b, &err), 0);
 		if (b.width != cases[i].W || b.height != cases[i].H || b.left != cases[i].left || b.top != cases[i].top)
-			fail_msg("%s %d x %d: %d x %d at %d, %d", cases[i].preset, cases[i].w, cases[i].h, b.width, b.height, b.left, b.top);
+			fail_msg("%s %d x %d: %d x %d at %d, %d", cases[i].preset, cases[i].w, cases[i].h, b.width, b.height, b.left,
+			         b.top);
 	}
 }
 
@@ -209,7 +220,9 @@ static void test_threads(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_published), cmocka_unit_test(test_names), cmocka_unit_test(test_geometry), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_thin_pictures_cost_little), cmocka_unit_test(test_threads) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden),  cmocka_unit_test(test_published),
+		                            cmocka_unit_test(test_names),   cmocka_unit_test(test_geometry),
+		                            cmocka_unit_test(test_refused), cmocka_unit_test(test_thin_pictures_cost_little),
+		                            cmocka_unit_test(test_threads) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

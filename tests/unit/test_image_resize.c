@@ -91,7 +91,8 @@ static void test_box(void **state)
 		int v[8];
 		for (int k = 0; k < 8; k++)
 			v[k] = (int)((x = x * 1664525u + 1013904223u) >> 8);
-		int w = 1 + v[0] % (i % 3 ? 150 : 9), h = 1 + v[1] % (i % 5 ? 150 : 400), W = i % 7 ? 1 + v[2] % 90 : w, H = i % 11 ? 1 + v[3] % 90 : h;
+		int w = 1 + v[0] % (i % 3 ? 150 : 9), h = 1 + v[1] % (i % 5 ? 150 : 400), W = i % 7 ? 1 + v[2] % 90 : w,
+		    H = i % 11 ? 1 + v[3] % 90 : h;
 		itr_box b = { v[4] % W, v[5] % H, 0, 0 };
 		b.width = 1 + v[6] % (W - b.left);
 		b.height = 1 + v[7] % (H - b.top);
@@ -105,7 +106,8 @@ static void test_box(void **state)
 			else
 				itr_resize_run(&have, &src, W, H, (itr_filter)(i % 3), &b, kern[k]);
 			if (memcmp(have.rgb, want.rgb, (size_t)b.width * (size_t)b.height * 3))
-				fail_msg("%d x %d to %d x %d, box %d x %d at %d, %d, kernel %s", w, h, W, H, b.width, b.height, b.left, b.top, kern[k]->name);
+				fail_msg("%d x %d to %d x %d, box %d x %d at %d, %d, kernel %s", w, h, W, H, b.width, b.height, b.left,
+				         b.top, kern[k]->name);
 			itr_image_free(&have);
 		}
 		itr_image_free(&src);
@@ -170,6 +172,7 @@ static void test_crop_outside_is_black(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_box), cmocka_unit_test(test_stamps), cmocka_unit_test(test_crop_outside_is_black) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_box), cmocka_unit_test(test_stamps),
+		                            cmocka_unit_test(test_crop_outside_is_black) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -314,7 +314,8 @@ static void check_x(const char *file, const char *name)
 static void test_of_others(void **state)
 {
 	(void)state;
-	static const char *const files[] = { "lzf.h5", "lzf_shuffle.h5", "lzf_large.h5", "userblock_512.h5", "userblock_1024.h5", "userblock_4096.h5" };
+	static const char *const files[] = { "lzf.h5",           "lzf_shuffle.h5",    "lzf_large.h5",
+		                             "userblock_512.h5", "userblock_1024.h5", "userblock_4096.h5" };
 	for (int i = 0; i < ITR_LEN(files); i++)
 		check_x(files[i], "x");
 	check_x("links.h5", "x");
@@ -333,9 +334,15 @@ static void test_refused(void **state)
 {
 	(void)state;
 	static const char *const cases[][3] = {
-		{ "links.h5", "nowhere", "is a link to what is not there" }, { "links.h5", "a", "goes in circles" }, { "links.h5", "self", "goes in circles" }, { "links.h5", "grow", "goes in circles" },
-		{ "links.h5", "elsewhere", "a link to another file, which is refused" }, { "links.h5", "/by/way", "a link to another file, which is refused" }, { "links.h5", "none", "has no dataset 'none'" },
-		{ "refused.h5", "x", "compressed by blosc (filter 32001), which is not read: save it with gzip, lzf or without compression" },
+		{ "links.h5", "nowhere", "is a link to what is not there" },
+		{ "links.h5", "a", "goes in circles" },
+		{ "links.h5", "self", "goes in circles" },
+		{ "links.h5", "grow", "goes in circles" },
+		{ "links.h5", "elsewhere", "a link to another file, which is refused" },
+		{ "links.h5", "/by/way", "a link to another file, which is refused" },
+		{ "links.h5", "none", "has no dataset 'none'" },
+		{ "refused.h5", "x",
+		  "compressed by blosc (filter 32001), which is not read: save it with gzip, lzf or without compression" },
 		{ "refused.h5", "big", "row 6 holds 1e+300, which is beyond float32's range" },
 	};
 	for (int i = 0; i < ITR_LEN(cases); i++) {
@@ -353,8 +360,9 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_beyond_float32), cmocka_unit_test(test_text_and_names), cmocka_unit_test(test_long_text), cmocka_unit_test(test_same_bytes),
-		cmocka_unit_test(test_whole_or_absent), cmocka_unit_test(test_cut_short), cmocka_unit_test(test_of_others), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_beyond_float32), cmocka_unit_test(test_text_and_names),
+		cmocka_unit_test(test_long_text),  cmocka_unit_test(test_same_bytes),     cmocka_unit_test(test_whole_or_absent),
+		cmocka_unit_test(test_cut_short),  cmocka_unit_test(test_of_others),      cmocka_unit_test(test_refused),
 	};
 	return cmocka_run_group_tests_name("io_h5", tests, NULL, NULL);
 }

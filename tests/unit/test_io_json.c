@@ -61,7 +61,8 @@ static void round_trip(const char *in, const char *out)
 static void test_values(void **state)
 {
 	(void)state;
-	round_trip(" {\"a\" : [1, 2.5, -3e2, true, false, null, \"x\"], \"b\":{}, \"c\":[]} ", "{\"a\":[1,2.5,-300,true,false,null,\"x\"],\"b\":{},\"c\":[]}");
+	round_trip(" {\"a\" : [1, 2.5, -3e2, true, false, null, \"x\"], \"b\":{}, \"c\":[]} ",
+	           "{\"a\":[1,2.5,-300,true,false,null,\"x\"],\"b\":{},\"c\":[]}");
 	round_trip("\xef\xbb\xbf[0.1]", "[0.1]");
 	round_trip("\"\\u00e9\\ud83d\\ude00\\n\\/\\\"\"", "\"\xc3\xa9\xf0\x9f\x98\x80\\n/\\\"\"");
 	round_trip("\"\\ud83dx\"", "\"\xef\xbf\xbdx\"");
@@ -70,7 +71,8 @@ static void test_values(void **state)
 	round_trip("\"\\ud83d\\u0041\"", "\"\xef\xbf\xbd" "A\"");
 	round_trip("\"\\ud83d\\ud83d\\ude00\"", "\"\xef\xbf\xbd\xf0\x9f\x98\x80\"");
 	round_trip("\"a\\u0000b\"", "\"a\xef\xbf\xbd" "b\"");
-	round_trip("[9007199254740993, 18446744073709551616, -9223372036854775808]", "[9007199254740993,18446744073709551616,-9223372036854775808]");
+	round_trip("[9007199254740993, 18446744073709551616, -9223372036854775808]",
+	           "[9007199254740993,18446744073709551616,-9223372036854775808]");
 	round_trip("[-0.0, -0]", "[-0.0,-0.0]");
 }
 
@@ -148,7 +150,8 @@ static void test_duplicate_among_many(void **state)
 static void test_getters(void **state)
 {
 	(void)state;
-	itr_json *j = parse("{\"t2i\":{\"recall@10\":0.5},\"n\":3,\"f\":1.5,\"s\":\"x\",\"b\":true,\"z\":null,\"big\":1e300,\"a\":[10,20,30]}");
+	itr_json *j =
+		parse("{\"t2i\":{\"recall@10\":0.5},\"n\":3,\"f\":1.5,\"s\":\"x\",\"b\":true,\"z\":null,\"big\":1e300,\"a\":[10,20,30]}");
 	assert_true(itr_json_num(itr_json_path(j, "t2i.recall@10"), 0) == 0.5);
 	assert_null(itr_json_path(j, "t2i.mrr"));
 	assert_null(itr_json_path(j, "n.mrr"));
@@ -176,8 +179,10 @@ static void test_ids(void **state)
 {
 	(void)state;
 	char buf[32];
-	itr_json *j = parse("[139, \"139\", 9007199254740993, 123456789012345678901234567890, 139.0, 1e3, 1.5, true, -4, 1234567890123456789012345678901234567890]");
-	static const char *const want[] = { "139", "139", "9007199254740993", "123456789012345678901234567890", "139", "1000", NULL, NULL, "-4", NULL };
+	itr_json *j = parse("[139, \"139\", 9007199254740993, 123456789012345678901234567890, 139.0, 1e3, 1.5, true, -4, "
+	                    "1234567890123456789012345678901234567890]");
+	static const char *const want[] = { "139", "139", "9007199254740993", "123456789012345678901234567890", "139", "1000", NULL, NULL,
+		                            "-4",  NULL };
 	for (int i = 0; i < ITR_LEN(want); i++) {
 		const char *id = itr_json_id(itr_json_at(j, i), buf, sizeof buf);
 		if (want[i])
@@ -242,7 +247,9 @@ static void test_building(void **state)
 	itr_json_add_object(j, "o");
 	itr_json_add_bool(j, "b", false);
 	char *s = printed(j, false);
-	assert_string_equal(s, "{\"s\":\"caf\xc3\xa9 \xef\xbf\xbd\\u0001\\\"\",\"null\":null,\"big\":9223372036854775807,\"nan\":null,\"b\":false,\"a\":[0.5,-2],\"o\":{}}");
+	assert_string_equal(
+		s, "{\"s\":\"caf\xc3\xa9 "
+	           "\xef\xbf\xbd\\u0001\\\"\",\"null\":null,\"big\":9223372036854775807,\"nan\":null,\"b\":false,\"a\":[0.5,-2],\"o\":{}}");
 	free(s);
 	s = printed(j, true);
 	assert_non_null(strstr(s, "\n  \"a\": [0.5, -2],\n  \"o\": {}\n}"));
@@ -296,7 +303,8 @@ static void test_stream_windows(void **state)
 	itr_buf b = ITR_BUF_INIT;
 	itr_buf_puts(&b, "{\"a\":[");
 	for (int i = 0; i < 60000; i++)
-		itr_buf_printf(&b, "%s{\"id\":%d,\"t\":\"\xc3\xa9\xf0\x9f\x98\x80%d\\n\\\"\",\"s\":[[1.5,2],[true,null]]}", i ? "," : "", i * 7, i);
+		itr_buf_printf(&b, "%s{\"id\":%d,\"t\":\"\xc3\xa9\xf0\x9f\x98\x80%d\\n\\\"\",\"s\":[[1.5,2],[true,null]]}", i ? "," : "",
+		               i * 7, i);
 	itr_buf_puts(&b, "],\"z\":\"end\"}");
 	char *path = scratch("windows.json", b.data, b.len);
 	itr_buf out = ITR_BUF_INIT;
@@ -396,8 +404,9 @@ static void test_lines(void **state)
 	itr_jsonl_close(r);
 	remove(path);
 	free(path);
-	static const char *const bad[][2] = { { "{\"a\":1}\n[1]\n", ":2: a line must be one JSON object" }, { "{\"a\":1}\n{\"a\":", ":2: the file ends" },
-		{ "{\"a\":1} {\"a\":2}\n", ":1: something follows" } };
+	static const char *const bad[][2] = { { "{\"a\":1}\n[1]\n", ":2: a line must be one JSON object" },
+		                              { "{\"a\":1}\n{\"a\":", ":2: the file ends" },
+		                              { "{\"a\":1} {\"a\":2}\n", ":1: something follows" } };
 	for (int i = 0; i < ITR_LEN(bad); i++) {
 		path = scratch("bad.jsonl", bad[i][0], strlen(bad[i][0]));
 		r = itr_jsonl_open(path, &err);
@@ -435,9 +444,18 @@ static void test_write(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values), cmocka_unit_test(test_refused), cmocka_unit_test(test_duplicate_among_many), cmocka_unit_test(test_getters),
-		cmocka_unit_test(test_ids), cmocka_unit_test(test_numbers), cmocka_unit_test(test_building), cmocka_unit_test(test_stream_windows),
-		cmocka_unit_test(test_every_prefix), cmocka_unit_test(test_skip_refuses), cmocka_unit_test(test_lines), cmocka_unit_test(test_write),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_duplicate_among_many),
+		cmocka_unit_test(test_getters),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_building),
+		cmocka_unit_test(test_stream_windows),
+		cmocka_unit_test(test_every_prefix),
+		cmocka_unit_test(test_skip_refuses),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_write),
 	};
 	return cmocka_run_group_tests_name("io_json", tests, NULL, NULL);
 }

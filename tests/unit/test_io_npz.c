@@ -1,4 +1,5 @@
-/* NumPy arrays: what numpy wrote (tests/golden/npz, by gen_npz.py) is read; what must be refused is, with the reason; what we write we read again. */
+/* NumPy arrays: what numpy wrote (tests/golden/npz, by gen_npz.py) is read; what must be refused is, with the reason; what we write we read
+ * again. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,7 +75,8 @@ static void check_texts(itr_npz *z, const char *name, int rank, const char *cons
 
 static void check_everything(const char *path)
 {
-	static const char *const types[] = { "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool" };
+	static const char *const types[] = { "float16", "float32", "float64", "int8",   "int16",  "int32",
+		                             "int64",   "uint8",   "uint16",  "uint32", "uint64", "bool" };
 	itr_npz *z = opened(path);
 	for (int i = 0; i < ITR_LEN(types); i++) {
 		char name[64];
@@ -89,7 +91,8 @@ static void check_everything(const char *path)
 		check_ramp(z, name);
 	}
 	check_ramp(z, "vector");
-	check_texts(z, "captions/text", 1, (const char *const[]){ "a dog", "caf\xc3\xa9 \xf0\x9f\x98\x80", "", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" }, 4);
+	check_texts(z, "captions/text", 1,
+	            (const char *const[]){ "a dog", "caf\xc3\xa9 \xf0\x9f\x98\x80", "", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" }, 4);
 	check_texts(z, "bytes", 1, (const char *const[]){ "val2017/1.jpg", "", "\xc3\xa9", "\xef\xbf\xbd" }, 4);
 	check_texts(z, "text_big", 1, (const char *const[]){ "caf\xc3\xa9 \xf0\x9f\x98\x80", "b" }, 2);
 	check_texts(z, "text_2d", 2, (const char *const[]){ "a", "b", "c", "d", "e", "f" }, 6);
@@ -117,7 +120,8 @@ static void test_other_writers(void **state)
 {
 	(void)state;
 	static const char *const zips[] = { GOLDEN "plain.npz", GOLDEN "stream.npz" };
-	static const char *const singles[] = { GOLDEN "v1.npy", GOLDEN "v2.npy", GOLDEN "v3.npy", GOLDEN "fortran.npy", GOLDEN "python2.npy" };
+	static const char *const singles[] = { GOLDEN "v1.npy", GOLDEN "v2.npy", GOLDEN "v3.npy", GOLDEN "fortran.npy",
+		                               GOLDEN "python2.npy" };
 	for (int i = 0; i < ITR_LEN(zips); i++) {
 		itr_npz *z = opened(zips[i]);
 		check_ramp(z, "float32");
@@ -164,8 +168,12 @@ static void test_refused(void **state)
 	assert_null(itr_npz_text(z, "half", NULL, &err));
 	refused(z, "hulf", "did you mean 'half'? It holds: complex, longdouble");
 	itr_npz_close(z);
-	static const struct { const char *bytes; size_t n; const char *why; } files[] = {
-		{ "", 0, "the file is empty" }, { "\x89HDF\r\n\x1a\n", 8, "HDF5" }, { "\x80\x04\x95xxx", 6, "pickle" }, { "hello, world", 12, "neither" },
+	static const struct { const char *bytes; size_t n; const char *why;
+	} files[] = {
+		{ "", 0, "the file is empty" },
+		{ "\x89HDF\r\n\x1a\n", 8, "HDF5" },
+		{ "\x80\x04\x95xxx", 6, "pickle" },
+		{ "hello, world", 12, "neither" },
 		{ "PK\x03\x04xxxxxxxxxxxxxxxxxxxxxxxx", 28, "not a zip archive" },
 	};
 	char *path = temp("sniff.npz");
@@ -206,8 +214,10 @@ static void header_refused(const char *dictionary, size_t data, const char *why)
 static void test_headers(void **state)
 {
 	(void)state;
-	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 1000), }", 64, "needs 4000000000000000 bytes for its shape, but the file holds 64");
-	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4611686018427387904), }", 64, "more elements than can be counted");
+	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 1000), }", 64,
+	               "needs 4000000000000000 bytes for its shape, but the file holds 64");
+	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4611686018427387904), }", 64,
+	               "more elements than can be counted");
 	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 2), }", 64, "a shape that cannot be read");
 	header_refused("{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904,), }", 64, "more bytes than can be counted");
 	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", 64, "a shape that cannot be read");
@@ -219,8 +229,10 @@ static void test_headers(void **state)
 	header_refused("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (3,), }", 12, "cannot be read");
 	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'x': 1}", 12, "unknown key 'x'");
 	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)", 12, "cannot be read");
-	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 11, "needs 12 bytes for its shape, but the file holds 11");
-	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 13, "needs 12 bytes for its shape, but the file holds 13");
+	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 11,
+	               "needs 12 bytes for its shape, but the file holds 11");
+	header_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 13,
+	               "needs 12 bytes for its shape, but the file holds 13");
 	header_refused("{'descr': '<U99999999999', 'fortran_order': False, 'shape': (3,), }", 12, "impossible width");
 	header_refused("{'descr': '<U0', 'fortran_order': False, 'shape': (99999999999,), }", 0, "strings of width 0");
 	header_refused("not a dictionary", 12, "no dictionary");
@@ -331,8 +343,9 @@ static void test_writing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stored), cmocka_unit_test(test_deflated), cmocka_unit_test(test_other_writers), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_headers), cmocka_unit_test(test_streaming), cmocka_unit_test(test_writing),
+		cmocka_unit_test(test_stored),  cmocka_unit_test(test_deflated), cmocka_unit_test(test_other_writers),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_headers),  cmocka_unit_test(test_streaming),
+		cmocka_unit_test(test_writing),
 	};
 	return cmocka_run_group_tests_name("io_npz", tests, NULL, NULL);
 }

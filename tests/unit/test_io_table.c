@@ -104,8 +104,9 @@ static void test_csv(void **state)
 static void test_provenance(void **state)
 {
 	(void)state;
-	const char *const argv[] = { "evaluate", "-j4", "-j", "8", "--threads=2", "--threads", "3", "-qf", "-o", "out.h5", "--runs_dir", "r", "--no-track", "--dim", "512", "-k",
-		"in.npz", "--", "-q", NULL };
+	const char *const argv[] = { "evaluate", "-j4", "-j",     "8",          "--threads=2", "--threads",  "3",
+		                     "-qf",      "-o",  "out.h5", "--runs_dir", "r",           "--no-track", "--dim",
+		                     "512",      "-k",  "in.npz", "--",         "-q",          NULL };
 	itr_provenance *p = itr_provenance_new("evaluate", "0.1", ITR_LEN(argv) - 1, (char **)(uintptr_t)argv, 18446744073709551615u, true);
 	FILE *f = fopen("provenance-test.tmp", "wb");
 	assert_non_null(f);
@@ -117,9 +118,10 @@ static void test_provenance(void **state)
 	remove("provenance-test.tmp");
 	itr_provenance_set_synthetic(p);
 	char *text = itr_provenance_text(p);
-	assert_string_equal(text, "{\"tool\":\"evaluate\",\"version\":\"0.1\",\"arguments\":[\"--dim\",\"512\",\"-k\",\"in.npz\",\"--\",\"-q\"],"
-	    "\"seed\":\"18446744073709551615\",\"synthetic\":true,\"inputs\":[{\"path\":\"provenance-test.tmp\","
-	    "\"sha256\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}]}");
+	assert_string_equal(text,
+	                    "{\"tool\":\"evaluate\",\"version\":\"0.1\",\"arguments\":[\"--dim\",\"512\",\"-k\",\"in.npz\",\"--\",\"-q\"],"
+	                    "\"seed\":\"18446744073709551615\",\"synthetic\":true,\"inputs\":[{\"path\":\"provenance-test.tmp\","
+	                    "\"sha256\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}]}");
 	free(text);
 	itr_provenance_free(p);
 	p = itr_provenance_new("evaluate", "0.1", 1, (char **)(uintptr_t)argv, 1, false);

@@ -1,4 +1,5 @@
-/* lib/io/textfile: byte-order marks, UTF-16, line ends, NUL; the same from memory, from a file and from a pipe that gives one byte at a time. */
+/* lib/io/textfile: byte-order marks, UTF-16, line ends, NUL; the same from memory, from a file and from a pipe that gives one byte at a
+ * time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -154,7 +155,8 @@ static void test_refusals(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_marks_and_line_ends), cmocka_unit_test(test_utf16), cmocka_unit_test(test_macintosh),
-		cmocka_unit_test(test_long_input), cmocka_unit_test(test_refusals) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_marks_and_line_ends), cmocka_unit_test(test_utf16),
+		                            cmocka_unit_test(test_macintosh), cmocka_unit_test(test_long_input),
+		                            cmocka_unit_test(test_refusals) };
 	return cmocka_run_group_tests_name("io_textfile", tests, NULL, NULL);
 }

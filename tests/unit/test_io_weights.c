@@ -1,5 +1,5 @@
-/* Weight files as PyTorch and safetensors write them (tests/golden/gen_weights.py), and the folders and indexes around them. Values must be exact: a conversion to float32
- * is rounded once, by both sides, to nearest even. */
+/* Weight files as PyTorch and safetensors write them (tests/golden/gen_weights.py), and the folders and indexes around them. Values must be
+ * exact: a conversion to float32 is rounded once, by both sides, to nearest even. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,7 +98,8 @@ static void test_checkpoints(void **state)
 static void test_shards(void **state)
 {
 	(void)state;
-	static const char *const paths[] = { GOLDEN "shards_safetensors", GOLDEN "shards_bin", GOLDEN "shards_bin/pytorch_model.bin.index.json" };
+	static const char *const paths[] = { GOLDEN "shards_safetensors", GOLDEN "shards_bin",
+		                             GOLDEN "shards_bin/pytorch_model.bin.index.json" };
 	itr_err err = ITR_ERR_INIT;
 	itr_json *j = itr_json_read(GOLDEN "expected.json", &err);
 	const itr_json *want = itr_json_get(itr_json_get(j, "module.pth"), "tensors");
@@ -253,7 +254,11 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden), cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_shards), cmocka_unit_test(test_sha256), cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_checkpoints),
+		cmocka_unit_test(test_shards),
+		cmocka_unit_test(test_sha256),
+		cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_index, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("io_weights", tests, NULL, NULL);

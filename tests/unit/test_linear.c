@@ -1,5 +1,5 @@
-/* lib/linear against NumPy, SciPy and scikit-learn (tests/golden/gen_linear.py). Tolerance 5e-6: the maps are float32 (2^-24 relative), vectors of a dozen terms;
- * correlations 1e-6: the float32 data may differ from NumPy's in a last bit. */
+/* lib/linear against NumPy, SciPy and scikit-learn (tests/golden/gen_linear.py). Tolerance 5e-6: the maps are float32 (2^-24 relative),
+ * vectors of a dozen terms; correlations 1e-6: the float32 data may differ from NumPy's in a last bit. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +54,8 @@ static int setup(void **state)
 	static double z[N * K], a[K * DY], b[K * DX], e[N * DY], f[M * DX];
 	itr_rng r;
 	itr_rng_seed(&r, 77);
-	itr_rng_normals(&r, N * K, z), itr_rng_normals(&r, K * DY, a), itr_rng_normals(&r, K * DX, b), itr_rng_normals(&r, N * DY, e), itr_rng_normals(&r, M * DX, f);
+	itr_rng_normals(&r, N * K, z), itr_rng_normals(&r, K * DY, a), itr_rng_normals(&r, K * DX, b), itr_rng_normals(&r, N * DY, e),
+		itr_rng_normals(&r, M * DX, f);
 	itr_rng_seed(&r, 78);
 	for (int i = 0; i < M; i++)
 		data.text_image[i] = itr_rng_integers(&r, 0, N);
@@ -96,7 +97,10 @@ static void test_cca(void **state)
 		char name[64];
 		double want[64], *r = (double[]){ rs[i] };
 		float t[8 * 6], v[8 * 6], c[64];
-		itr_projection *p = fit("cca", &data.all, (itr_linear_opts){ .dims = 6, .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
+		itr_projection *p =
+			fit("cca", &data.all,
+		            (itr_linear_opts){
+				    .dims = 6, .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
 		assert_int_equal(p->dim, 6);
 		snprintf(name, sizeof name, "cca.correlations.%g", rs[i]);
 		golden(name, want, DY);
@@ -116,7 +120,8 @@ static void test_cca(void **state)
 		itr_projection_free(p);
 	}
 	/* never wider than the smaller side */
-	itr_projection *p = fit("cca", &data.all, (itr_linear_opts){ .power = 4, .lambda = NAN, .regularization = rs, .n_regularization = 1, .threads = 1 });
+	itr_projection *p = fit("cca", &data.all,
+	                        (itr_linear_opts){ .power = 4, .lambda = NAN, .regularization = rs, .n_regularization = 1, .threads = 1 });
 	assert_int_equal(p->dim, DY);
 	itr_projection_free(p);
 }
@@ -239,7 +244,8 @@ static void test_moments_of_many_rows(void **state)
 	enum { BIG = 2500, D = 300 };
 	itr_rng r;
 	itr_rng_seed(&r, 5);
-	float *x = itr_xmalloc((size_t)BIG * D * sizeof *x), *twice = itr_xmalloc((size_t)2 * BIG * D * sizeof *x), *y = itr_xmalloc((size_t)BIG * 7 * sizeof *y);
+	float *x = itr_xmalloc((size_t)BIG * D * sizeof *x), *twice = itr_xmalloc((size_t)2 * BIG * D * sizeof *x),
+	      *y = itr_xmalloc((size_t)BIG * 7 * sizeof *y);
 	int64_t *map = itr_xmalloc(2 * BIG * sizeof *map);
 	for (int i = 0; i < BIG * D; i++)
 		x[i] = (float)itr_rng_normal(&r);
@@ -294,7 +300,8 @@ static void test_equal_rows_stay_equal(void **state)
 	enum { ROWS = 1003 };
 	const double r[] = { 1e-2 };
 	float *x = itr_xmalloc(ROWS * DX * sizeof *x), *out = itr_xmalloc(ROWS * 64 * sizeof *out);
-	itr_projection *p = fit("cca", &data.all, (itr_linear_opts){ .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
+	itr_projection *p = fit("cca", &data.all,
+	                        (itr_linear_opts){ .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
 	for (int i = 0; i < ROWS; i++)
 		memcpy(x + i * DX, data.text, DX * sizeof *x);
 	for (int threads = 1; threads < 3; threads++) {
@@ -361,10 +368,15 @@ static void test_hopeless_data(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cca), cmocka_unit_test(test_ridge), cmocka_unit_test(test_procrustes), cmocka_unit_test(test_choice_of_regularization),
-		cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_moments_of_many_rows), cmocka_unit_test(test_other_parts_do_not_leak), cmocka_unit_test(test_equal_rows_stay_equal),
-		cmocka_unit_test(test_projection_and_truncation), cmocka_unit_test(test_hopeless_data)
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cca),
+		                            cmocka_unit_test(test_ridge),
+		                            cmocka_unit_test(test_procrustes),
+		                            cmocka_unit_test(test_choice_of_regularization),
+		                            cmocka_unit_test(test_threads_change_nothing),
+		                            cmocka_unit_test(test_moments_of_many_rows),
+		                            cmocka_unit_test(test_other_parts_do_not_leak),
+		                            cmocka_unit_test(test_equal_rows_stay_equal),
+		                            cmocka_unit_test(test_projection_and_truncation),
+		                            cmocka_unit_test(test_hopeless_data) };
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -54,7 +54,9 @@ static itr_projection *sample(void)
 	p->details = itr_json_object();
 	itr_json_add_num(p->details, "power", 4);
 	p->synthetic = true;
-	p->split = (itr_split_note){ .by = "image", .sizes = { 0.6, 0.2, 0.2 }, .seed = UINT64_MAX, .count = { 6, 2, 2 }, .hash = { "aa", "bb", "cc" } };
+	p->split = (itr_split_note){
+		.by = "image", .sizes = { 0.6, 0.2, 0.2 }, .seed = UINT64_MAX, .count = { 6, 2, 2 }, .hash = { "aa", "bb", "cc" }
+	};
 	return p;
 }
 
@@ -141,6 +143,7 @@ static void test_broken_files(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip), cmocka_unit_test(test_parts_are_compared), cmocka_unit_test(test_broken_files) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip), cmocka_unit_test(test_parts_are_compared),
+		                            cmocka_unit_test(test_broken_files) };
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

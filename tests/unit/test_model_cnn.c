@@ -1,5 +1,6 @@
-/* Convolutional towers and the word LSTM at small sizes: float against double (forward and every parameter's gradient), frozen against recorded, pictures and texts independent of their batch,
- * empty and long texts, running statistics as torch moves them. True sizes against torchvision and timm: tests/interop/cnn_parity.py. */
+/* Convolutional towers and the word LSTM at small sizes: float against double (forward and every parameter's gradient), frozen against
+ * recorded, pictures and texts independent of their batch, empty and long texts, running statistics as torch moves them. True sizes against
+ * torchvision and timm: tests/interop/cnn_parity.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,7 +45,8 @@ static void shake(itr_params *p)
 		}
 		/* larger than the initial values: the signal then survives to the last layer */
 		for (int64_t k = 0; q->rank == 4 && k < q->count; k++)
-			q->data[k] *= (float)(sqrt((double)q->shape[0] * (double)(q->shape[2] * q->shape[3])) / sqrt((double)(q->count / q->shape[0])));
+			q->data[k] *= (float)(sqrt((double)q->shape[0] * (double)(q->shape[2] * q->shape[3])) /
+			                      sqrt((double)(q->count / q->shape[0])));
 	}
 }
 
@@ -119,9 +121,15 @@ static double apart(const float *a, const float *b, int64_t n)
 	return d / top;
 }
 
-static const struct { const char *name; bool image; } towers[] = { { "resnet18", true }, { "mobilenet-v3-small", true }, { "efficientnet-lite0", true }, { "resnet50", true }, { "lstm", false } };
+static const struct {
+	const char *name;
+	bool image;
+} towers[] = {
+	{ "resnet18", true }, { "mobilenet-v3-small", true }, { "efficientnet-lite0", true }, { "resnet50", true }, { "lstm", false }
+};
 
-/* Frozen = recorded up to rounding (the normalisation is folded); alone = in a batch, with states = without, one thread = two, to the bit. */
+/* Frozen = recorded up to rounding (the normalisation is folded); alone = in a batch, with states = without, one thread = two, to the bit.
+ */
 static void test_frozen(void **state)
 {
 	(void)state;
@@ -144,13 +152,15 @@ static void test_frozen(void **state)
 	}
 }
 
-/* Gradients of every parameter, float against double: 1e-3 of the largest of its tensor, as the whole models are held to PyTorch. The pictures' seed is one with which no unit sits so near
- * the corner of its activation that float and double fall on different sides: one such unit of the hundred thousand is a difference of several percent. */
+/* Gradients of every parameter, float against double: 1e-3 of the largest of its tensor, as the whole models are held to PyTorch. The
+ * pictures' seed is one with which no unit sits so near the corner of its activation that float and double fall on different sides: one
+ * such unit of the hundred thousand is a difference of several percent. */
 static void test_gradients(void **state)
 {
 	(void)state;
 	for (int k = 0; k < ITR_LEN(towers); k++) {
-		if (!strcmp(towers[k].name, "resnet50") || !strcmp(towers[k].name, "efficientnet-lite0"))        /* the double loops would take minutes */
+		if (!strcmp(towers[k].name, "resnet50") ||
+		    !strcmp(towers[k].name, "efficientnet-lite0")) /* the double loops would take minutes */
 			continue;
 		struct net y;
 		make(&y, towers[k].name, towers[k].image, towers[k].image, 2);
@@ -173,7 +183,8 @@ static void test_gradients(void **state)
 				largest = fmax(largest, fabs(itr_params_at(y.p, i)->grad64[j]));
 		for (int64_t i = 0; i < itr_params_count(y.p); i++) {
 			const itr_param *q = itr_params_at(y.p, i);
-			double top = 1e-3 * largest, d = 0;              /* a shift in front of a normalisation has no gradient but rounding */
+			/* a shift in front of a normalisation has no gradient but rounding */
+			double top = 1e-3 * largest, d = 0;
 			if (q->frozen)
 				continue;
 			for (int64_t j = 0; j < q->count; j++) {
@@ -212,6 +223,7 @@ static void test_running_statistics(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_frozen), cmocka_unit_test(test_gradients), cmocka_unit_test(test_running_statistics) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_frozen), cmocka_unit_test(test_gradients),
+		                            cmocka_unit_test(test_running_statistics) };
 	return cmocka_run_group_tests_name("model_cnn", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* --freeze-layers: what is named stays, takes neither gradient nor memory of one, and what is left gets the very gradients that it gets without freezing. */
+/* --freeze-layers: what is named stays, takes neither gradient nor memory of one, and what is left gets the very gradients that it gets
+ * without freezing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,8 +48,10 @@ static size_t step(itr_model *m)
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2 });
 	itr_tape_reset(t, 0);
 	itr_params_zero_grad(m->params);
-	itr_var *text = itr_model_text(t, m, itr_tower_forward(t, m->tower[0], &(itr_tower_in){ .n = N, .ids = ids, .start = start }, false).pooled);
-	itr_var *image = itr_model_image(t, m, itr_tower_forward(t, m->tower[1], &(itr_tower_in){ .n = N, .pixels = pixels }, false).pooled);
+	itr_var *text = itr_model_text(
+		t, m, itr_tower_forward(t, m->tower[0], &(itr_tower_in){ .n = N, .ids = ids, .start = start }, false).pooled);
+	itr_var *image =
+		itr_model_image(t, m, itr_tower_forward(t, m->tower[1], &(itr_tower_in){ .n = N, .pixels = pixels }, false).pooled);
 	itr_seed_gradient(t, image, one);
 	itr_backward_from(t, text, one);
 	const size_t bytes = itr_tape_bytes(t);
@@ -59,13 +62,15 @@ static size_t step(itr_model *m)
 
 static bool named(const char *name)
 {
-	return strstr(name, ".features.0.") || strstr(name, ".features.1.") || strstr(name, ".features.2.") || !strcmp(name, "text_encoder.embedding.weight");
+	return strstr(name, ".features.0.") || strstr(name, ".features.1.") || strstr(name, ".features.2.") ||
+	       !strcmp(name, "text_encoder.embedding.weight");
 }
 
 static void test_same_gradients(void **state)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_model *whole = make(NULL, false, &err), *part = make("3,embedding", false, NULL), *names = make("image_encoder.features.[0-2] ,embedding.weight", false, &err);
+	itr_model *whole = make(NULL, false, &err), *part = make("3,embedding", false, NULL),
+		  *names = make("image_encoder.features.[0-2] ,embedding.weight", false, &err);
 	(void)state;
 	assert_null(part);                      /* a number counts blocks of every trained tower, and words have none */
 	part = make("features.0,features.1.*,features.2.block,embedding", false, &err);
@@ -74,7 +79,8 @@ static void test_same_gradients(void **state)
 	step(part);
 	int fixed = 0;
 	for (int64_t i = 0; i < itr_params_count(whole->params); i++) {
-		const itr_param *a = itr_params_at(whole->params, i), *b = itr_params_find(part->params, a->name), *c = itr_params_find(names->params, a->name);
+		const itr_param *a = itr_params_at(whole->params, i), *b = itr_params_find(part->params, a->name),
+				*c = itr_params_find(names->params, a->name);
 		assert_int_equal(b->constant, named(a->name));
 		assert_int_equal(c->constant, named(a->name));
 		assert_memory_equal(a->data, b->data, (size_t)a->count * sizeof(float));
@@ -103,7 +109,8 @@ static void test_statistics(void **state)
 	for (int64_t i = 0; i < itr_params_count(m->params); i++) {
 		const itr_param *a = itr_params_at(m->params, i), *b = itr_params_find(before->params, a->name);
 		const bool same = !memcmp(a->data, b->data, (size_t)a->count * sizeof(float));
-		assert_int_equal(same, named(a->name) || !strstr(a->name, ".running_"));         /* those of a frozen part stay, all others have moved */
+		/* those of a frozen part stay, all others have moved */
+		assert_int_equal(same, named(a->name) || !strstr(a->name, ".running_"));
 	}
 	itr_model_free(m);
 	itr_model_free(before);
@@ -177,7 +184,7 @@ static void test_blocks(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_same_gradients), cmocka_unit_test(test_statistics), cmocka_unit_test(test_memory), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_blocks) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_same_gradients), cmocka_unit_test(test_statistics),
+		                            cmocka_unit_test(test_memory), cmocka_unit_test(test_refusals), cmocka_unit_test(test_blocks) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

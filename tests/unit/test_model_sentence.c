@@ -1,4 +1,5 @@
-/* What sentence-transformers lays around a BERT: every case of tests/golden/sentence (gen_sentence.py) gives its vectors; what is not built is refused by name; a model file keeps it all. */
+/* What sentence-transformers lays around a BERT: every case of tests/golden/sentence (gen_sentence.py) gives its vectors; what is not built
+ * is refused by name; a model file keeps it all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,7 +63,10 @@ static double worst(const char *folder, const itr_json *c, const char *const *te
 {
 	itr_err err = ITR_ERR_INIT;
 	const itr_json *option = itr_json_get(c, "option"), *rows = itr_json_get(c, "vectors");
-	const itr_encoder_opts o = { .weights = folder, .prompt = itr_json_str(itr_json_get(option, "prompt"), NULL), .prompt_name = itr_json_str(itr_json_get(option, "prompt_name"), NULL), .threads = 2 };
+	const itr_encoder_opts o = { .weights = folder,
+		                     .prompt = itr_json_str(itr_json_get(option, "prompt"), NULL),
+		                     .prompt_name = itr_json_str(itr_json_get(option, "prompt_name"), NULL),
+		                     .threads = 2 };
 	itr_encoder *e = itr_encoder_new("bert", ITR_MODALITY_TEXT, &o, &err);
 	const int64_t n = itr_json_count(rows), dim = itr_json_count(itr_json_at(rows, 0));
 	double error = 0;
@@ -113,13 +117,14 @@ static void test_vectors(void **state)
 	itr_json_free(j);
 }
 
-/* --- refusals ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- refusals ------------------------------------------------------------------------------------------------------------------------- */
 
 #define MODULES(more) "[{\"idx\":0,\"name\":\"0\",\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"}," more "]"
 #define POOLING "{\"idx\":1,\"name\":\"1\",\"path\":\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"}"
 #define THIRD(type) MODULES(POOLING ",{\"idx\":2,\"name\":\"2\",\"path\":\"2_X\",\"type\":\"" type "\"}")
 
-static const struct { const char *file, *text, *third, *message; } refused[] = {
+static const struct { const char *file, *text, *third, *message;
+} refused[] = {
 	{ "1_Pooling/config.json", "{\"pooling_mode\":\"median\"}", NULL, "'median'" },
 	{ "1_Pooling/config.json", "{\"pooling_mode\":\"cls+max\"}", NULL, "neither a name nor a list" },
 	{ "1_Pooling/config.json", "{\"pooling_mode\":[]}", NULL, "is empty" },
@@ -127,25 +132,38 @@ static const struct { const char *file, *text, *third, *message; } refused[] = {
 	{ "1_Pooling/config.json", "{\"pooling_mode\":\"mean\",\"embedding_dimension\":384}", NULL, "for tokens of 384" },
 	{ "1_Pooling/config.json", "[", NULL, "1_Pooling/config.json" },
 	{ "modules.json", "{}", NULL, "no list of modules" },
-	{ "modules.json", MODULES("{\"idx\":1,\"name\":\"1\",\"path\":\"1_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}"), NULL, "names no Pooling" },
-	{ "modules.json", "[{\"type\":\"sentence_transformers.models.StaticEmbedding\",\"path\":\"\"}]", NULL, "StaticEmbedding.*only Transformer and CLIPModel" },
-	{ "modules.json", "[{\"type\":\"sentence_transformers.models.Transformer\",\"path\":\"../elsewhere\"}]", NULL, "does not lie below" },
+	{ "modules.json",
+	  MODULES("{\"idx\":1,\"name\":\"1\",\"path\":\"1_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}"), NULL,
+	  "names no Pooling" },
+	{ "modules.json", "[{\"type\":\"sentence_transformers.models.StaticEmbedding\",\"path\":\"\"}]", NULL,
+	  "StaticEmbedding.*only Transformer and CLIPModel" },
+	{ "modules.json", "[{\"type\":\"sentence_transformers.models.Transformer\",\"path\":\"../elsewhere\"}]", NULL,
+	  "does not lie below" },
 	{ "2_X/config.json", "{}", "sentence_transformers.models.CNN", "models.CNN'.*only Pooling" },
 	{ "2_X/config.json", "{}", "my_code.Dense", "my_code.Dense.*code of its own" },
-	{ "2_X/config.json", "{\"in_features\":16,\"out_features\":8,\"activation_function\":\"torch.nn.modules.activation.SiLU\"}", "sentence_transformers.models.Dense", "SiLU" },
-	{ "2_X/config.json", "{\"in_features\":16,\"out_features\":8,\"activation_function\":\"my.Tanh\"}", "sentence_transformers.models.Dense", "my.Tanh" },
-	{ "2_X/config.json", "{\"in_features\":16,\"out_features\":8,\"module_input_name\":\"token_embeddings\"}", "sentence_transformers.models.Dense", "token_embeddings" },
-	{ "2_X/config.json", "{\"in_features\":32,\"out_features\":8}", "sentence_transformers.models.Dense", "takes 32 numbers, it would get 16" },
+	{ "2_X/config.json", "{\"in_features\":16,\"out_features\":8,\"activation_function\":\"torch.nn.modules.activation.SiLU\"}",
+	  "sentence_transformers.models.Dense", "SiLU" },
+	{ "2_X/config.json", "{\"in_features\":16,\"out_features\":8,\"activation_function\":\"my.Tanh\"}",
+	  "sentence_transformers.models.Dense", "my.Tanh" },
+	{ "2_X/config.json", "{\"in_features\":16,\"out_features\":8,\"module_input_name\":\"token_embeddings\"}",
+	  "sentence_transformers.models.Dense", "token_embeddings" },
+	{ "2_X/config.json", "{\"in_features\":32,\"out_features\":8}", "sentence_transformers.models.Dense",
+	  "takes 32 numbers, it would get 16" },
 	{ "2_X/config.json", "{\"in_features\":16,\"out_features\":16}", "sentence_transformers.models.Dense", "modules.0.linear.weight" },
 	{ "2_Dense/config.json", "{}", NULL, "no modules.json" },
 	{ "sentence_bert_config.json", "{\"transformer_task\":\"fill-mask\"}", NULL, "fill-mask" },
 	{ "sentence_bert_config.json", "{\"query_length\":32}", NULL, "query_length" },
-	{ "config_sentence_transformers.json", "{\"prompts\":{\"a\":\"x\"},\"default_prompt_name\":\"b\"}", NULL, "no prompt 'b'.*names 'a'" },
-	{ "config_sentence_transformers.json", "{\"prompts\":{\"a\":\"a dog runs in the park a dog runs in the park a dog runs in the park a dog\"},\"default_prompt_name\":\"a\"}", NULL, "nothing is left for a text" },
+	{ "config_sentence_transformers.json", "{\"prompts\":{\"a\":\"x\"},\"default_prompt_name\":\"b\"}", NULL,
+	  "no prompt 'b'.*names 'a'" },
+	{ "config_sentence_transformers.json",
+	  "{\"prompts\":{\"a\":\"a dog runs in the park a dog runs in the park a dog runs in the park a "
+	  "dog\"},\"default_prompt_name\":\"a\"}",
+	  NULL, "nothing is left for a text" },
 	{ "config.json", "{\"model_type\":\"roberta\",\"hidden_size\":16}", NULL, "'roberta'.*not of BERT" },
 	{ "config.json", "{\"architectures\":[\"MPNetModel\"],\"hidden_size\":16}", NULL, "MPNetModel" },
 	{ "config.json", "{\"model_type\":\"bert\",\"is_decoder\":true,\"hidden_size\":16}", NULL, "is_decoder" },
-	{ "config.json", "{\"model_type\":\"bert\",\"position_embedding_type\":\"relative_key\",\"hidden_size\":16}", NULL, "relative_key" },
+	{ "config.json", "{\"model_type\":\"bert\",\"position_embedding_type\":\"relative_key\",\"hidden_size\":16}", NULL,
+	  "relative_key" },
 };
 
 static void test_refused(void **state)
@@ -159,7 +177,8 @@ static void test_refused(void **state)
 			copy_file(folder, own_files[f], own_files[f]);
 		if (refused[i].third) {
 			itr_buf b = ITR_BUF_INIT;
-			itr_buf_printf(&b, MODULES(POOLING ",{\"idx\":2,\"name\":\"2\",\"path\":\"2_X\",\"type\":\"%s\"}"), refused[i].third);
+			itr_buf_printf(&b, MODULES(POOLING ",{\"idx\":2,\"name\":\"2\",\"path\":\"2_X\",\"type\":\"%s\"}"),
+			               refused[i].third);
 			write_file(folder, "modules.json", b.data, b.len);
 			write_file(folder, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\"}", 23);
 			copy_file(folder, "dense.safetensors", "2_X/model.safetensors");
@@ -187,7 +206,8 @@ static void test_kept(void **state)
 	(void)state;
 	for (int f = 0; f < ITR_LEN(own_files); f++)
 		copy_file(folder, own_files[f], own_files[f]);
-	write_file(folder, "modules.json", THIRD("sentence_transformers.models.Dense"), strlen(THIRD("sentence_transformers.models.Dense")));
+	write_file(folder, "modules.json", THIRD("sentence_transformers.models.Dense"),
+	           strlen(THIRD("sentence_transformers.models.Dense")));
 	const char *pooling = "{\"pooling_mode\":[\"cls\",\"weightedmean\"],\"include_prompt\":false}";
 	const char *dense = "{\"in_features\":32,\"out_features\":8,\"use_residual\":true}";
 	const char *prompts = "{\"prompts\":{\"q\":\"query: \"},\"default_prompt_name\":\"q\"}";

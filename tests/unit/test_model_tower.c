@@ -1,4 +1,5 @@
-/* Towers at toy sizes: float against double, frozen against recorded, pooled with and without states, gradients of every parameter, registry. True sizes: tests/interop/encoders_parity.py. */
+/* Towers at toy sizes: float against double, frozen against recorded, pooled with and without states, gradients of every parameter,
+ * registry. True sizes: tests/interop/encoders_parity.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,11 +76,13 @@ static itr_tower_out forward(struct toy *y, itr_tape *t, bool states)
 	return y->ops->forward(t, y->layers, &y->c, &y->in, states);
 }
 
-/* A loss that feels every output: squared distance to a fixed pattern (not to zero: behind a normalisation the sum of squares is constant). */
+/* A loss that feels every output: squared distance to a fixed pattern (not to zero: behind a normalisation the sum of squares is constant).
+ */
 static double run(struct toy *y, itr_tape *t, bool states)
 {
 	itr_tower_out o = forward(y, t, states);
-	itr_var *x = states ? itr_stack(t, itr_reshape(t, o.pooled, 2, (int64_t[]){ o.pooled->count, 1 }), itr_reshape(t, o.states, 2, (int64_t[]){ o.states->count, 1 }))
+	itr_var *x = states ? itr_stack(t, itr_reshape(t, o.pooled, 2, (int64_t[]){ o.pooled->count, 1 }),
+	                                itr_reshape(t, o.states, 2, (int64_t[]){ o.states->count, 1 }))
 	                    : itr_reshape(t, o.pooled, 2, (int64_t[]){ o.pooled->count, 1 });
 	float *target = itr_xmalloc((size_t)x->count * sizeof *target);
 	for (int64_t i = 0; i < x->count; i++)
@@ -97,7 +100,8 @@ static void check_tower(const char *name, bool image, itr_pooling pooling, bool 
 	struct toy y;
 	make(&y, name, image);
 	y.c.pooling = pooling;
-	itr_tape *f = itr_tape_new(&(itr_tape_opts){ .threads = 2 }), *d = itr_tape_new(&(itr_tape_opts){ .threads = 1, .reference = true });
+	itr_tape *f = itr_tape_new(&(itr_tape_opts){ .threads = 2 }),
+		 *d = itr_tape_new(&(itr_tape_opts){ .threads = 1, .reference = true });
 	double a = run(&y, f, states), worst = 0;
 	double b = run(&y, d, states);
 	assert_true(fabs(a - b) <= 1e-5 * fabs(b));
@@ -139,7 +143,8 @@ static void test_float_and_double(void **state)
 	check_tower("bert", false, ITR_POOL_MEAN, true);
 }
 
-/* What is pooled does not depend on whether the states are asked for, nor on what stands beside it in the batch, nor on freezing in fp32. */
+/* What is pooled does not depend on whether the states are asked for, nor on what stands beside it in the batch, nor on freezing in fp32.
+ */
 static void check_same(const char *name, bool image)
 {
 	struct toy y;
@@ -214,11 +219,19 @@ static void test_lying_file(void **state)
 	char template[] = "/tmp/itr-model.XXXXXX";
 	assert_non_null(mkdtemp(template));
 	char *path = itr_path_join(template, "m.h5");
-	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"text_dim\":1048576,\"image_dim\":1048576,\"embed_dim\":1048576}"), "numbers, it holds"));
-	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"mlp\",\"text_dim\":4,\"image_dim\":1048576,\"hidden\":1048576}"), "numbers, it holds"));
-	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"image_dim\":4,\"embed_dim\":4,\"text_tower\":{\"name\":\"lstm\",\"width\":16384,\"layers\":2,\"heads\":2,"
-	                                  "\"mlp\":65536,\"image_size\":0,\"patch\":0,\"vocab\":4000000,\"positions\":64,\"types\":0,\"embed_dim\":0,\"max_tokens\":64}}"), "numbers, it holds"));
-	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"text_dim\":-4,\"image_dim\":4}"), "cannot be built"));
+	assert_non_null(strstr(
+		load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"text_dim\":1048576,\"image_dim\":1048576,\"embed_dim\":1048576}"),
+		"numbers, it holds"));
+	assert_non_null(
+		strstr(load(path, "{\"kind\":\"network\",\"model\":\"mlp\",\"text_dim\":4,\"image_dim\":1048576,\"hidden\":1048576}"),
+	               "numbers, it holds"));
+	assert_non_null(strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"image_dim\":4,\"embed_dim\":4,\"text_tower\":{"
+	                                  "\"name\":\"lstm\",\"width\":16384,\"layers\":2,\"heads\":2,"
+	                                  "\"mlp\":65536,\"image_size\":0,\"patch\":0,\"vocab\":4000000,\"positions\":64,\"types\":0,"
+	                                  "\"embed_dim\":0,\"max_tokens\":64}}"),
+	                       "numbers, it holds"));
+	assert_non_null(
+		strstr(load(path, "{\"kind\":\"network\",\"model\":\"heads\",\"text_dim\":-4,\"image_dim\":4}"), "cannot be built"));
 	unlink(path);
 	rmdir(template);
 	free(path);
@@ -262,13 +275,18 @@ static void test_lying_weights(void **state)
 	assert_non_null(mkdtemp(template));
 	put(template, "vocab.txt", words, "", 0);
 	put_weights(template, "{\"embeddings.word_embeddings.weight\":{\"dtype\":\"F32\",\"shape\":[0,8],\"data_offsets\":[0,0]}}");
-	put(template, "config.json", "{\"hidden_size\":16000,\"num_hidden_layers\":48,\"num_attention_heads\":8,\"intermediate_size\":64000,\"vocab_size\":9,\"max_position_embeddings\":9,\"type_vocab_size\":1}",
+	put(template, "config.json",
+	    "{\"hidden_size\":16000,\"num_hidden_layers\":48,\"num_attention_heads\":8,\"intermediate_size\":64000,\"vocab_size\":9,\"max_"
+	    "position_embeddings\":9,\"type_vocab_size\":1}",
 	    "", 0);
 	assert_non_null(strstr(opened(template, "bert", false), "the weights are 0"));
-	put(template, "config.json", "{\"hidden_size\":16000000,\"num_hidden_layers\":48,\"num_attention_heads\":8,\"intermediate_size\":9,\"vocab_size\":9,\"max_position_embeddings\":9,\"type_vocab_size\":1}",
+	put(template, "config.json",
+	    "{\"hidden_size\":16000000,\"num_hidden_layers\":48,\"num_attention_heads\":8,\"intermediate_size\":9,\"vocab_size\":9,\"max_"
+	    "position_embeddings\":9,\"type_vocab_size\":1}",
 	    "", 0);
 	assert_non_null(strstr(opened(template, "bert", false), "cannot have 'width' = 16000000"));
-	put_weights(template, "{\"token_embedding.weight\":{\"dtype\":\"F32\",\"shape\":[0,512],\"data_offsets\":[0,0]},\"positional_embedding\":{\"dtype\":\"F32\",\"shape\":[0,512],\"data_offsets\":[0,0]},"
+	put_weights(template, "{\"token_embedding.weight\":{\"dtype\":\"F32\",\"shape\":[0,512],\"data_offsets\":[0,0]},\"positional_"
+	                      "embedding\":{\"dtype\":\"F32\",\"shape\":[0,512],\"data_offsets\":[0,0]},"
 	                      "\"transformer.resblocks.0.ln_1.weight\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
 	put(template, "config.json", clip, "", 0);
 	assert_non_null(strstr(opened(template, "clip-vit-b32", false), "cannot have 'vocab' = 0"));
@@ -306,14 +324,20 @@ static void put_tower(const char *folder, const char *name, const char *prefix, 
 static void test_published_preset(void **state)
 {
 	(void)state;
-	static const struct { const char *file, *text, *preset, *want; } cases[] = {
+	static const struct { const char *file, *text, *preset, *want;
+	} cases[] = {
 		{ "none.json", "{}", NULL, "imagenet" },
-		{ "config.json", "{\"architecture\":\"mobilenetv3_small_100\",\"pretrained_cfg\":{\"interpolation\":\"bicubic\",\"crop_pct\":0.875}}", NULL, "imagenet-bicubic" },
+		{ "config.json",
+		  "{\"architecture\":\"mobilenetv3_small_100\",\"pretrained_cfg\":{\"interpolation\":\"bicubic\",\"crop_pct\":0.875}}",
+		  NULL, "imagenet-bicubic" },
 		{ "config.json", "{\"architecture\":\"x\",\"crop_pct\":0.95,\"interpolation\":\"bicubic\"}", NULL, "imagenet-95" },
-		{ "config.json", "{\"pretrained_cfg\":{\"mean\":[0.5,0.5,0.5],\"std\":[0.5,0.5,0.5],\"interpolation\":\"box\"}}", NULL, "timm-config" },
+		{ "config.json", "{\"pretrained_cfg\":{\"mean\":[0.5,0.5,0.5],\"std\":[0.5,0.5,0.5],\"interpolation\":\"box\"}}", NULL,
+		  "timm-config" },
 		{ "config.json", "{\"pretrained_cfg\":{\"crop_mode\":\"border\"}}", "imagenet-232", "imagenet-232" },
-		{ "config.json", "{\"pretrained_cfg\":{\"crop_mode\":\"border\"}}", NULL, "crop_mode border, which is not built: choose the preprocessing yourself, with --preset NAME" },
-		{ "config.json", "{\"pretrained_cfg\":{\"input_size\":[3,288,288]}}", NULL, "takes pictures of 224 x 224, the preset 'timm-config' makes 288 x 288: choose another with --preset" },
+		{ "config.json", "{\"pretrained_cfg\":{\"crop_mode\":\"border\"}}", NULL,
+		  "crop_mode border, which is not built: choose the preprocessing yourself, with --preset NAME" },
+		{ "config.json", "{\"pretrained_cfg\":{\"input_size\":[3,288,288]}}", NULL,
+		  "takes pictures of 224 x 224, the preset 'timm-config' makes 288 x 288: choose another with --preset" },
 		{ "preprocessor_config.json", "{\"image_processor_type\":\"ViTImageProcessor\",\"size\":224}", NULL, "vit" },
 		{ "processor_config.json", "{\"image_processor\":{\"image_processor_type\":\"CLIPImageProcessor\"}}", NULL, "clip" },
 		{ "preprocessor_config.json", "{\"size\":", NULL, "preprocessor_config.json" },
@@ -325,7 +349,8 @@ static void test_published_preset(void **state)
 	put_tower(folder, "mobilenet-v3-small", "", "");
 	for (int i = 0; i < ITR_LEN(cases); i++) {
 		put(folder, cases[i].file, cases[i].text, "", 0);
-		itr_tower *w = itr_tower_open("mobilenet-v3-small", true, &(itr_tower_opts){ .weights = folder, .preset = cases[i].preset }, &err);
+		itr_tower *w =
+			itr_tower_open("mobilenet-v3-small", true, &(itr_tower_opts){ .weights = folder, .preset = cases[i].preset }, &err);
 		if (w ? strcmp(w->preset->name, cases[i].want) != 0 : !strstr(err.msg, cases[i].want))
 			fail_msg("%s: %s", cases[i].text, w ? w->preset->name : err.msg);
 		if (w) {
@@ -352,11 +377,16 @@ static void test_prefixes(void **state)
 {
 	(void)state;
 #define BESIDE(name) ",\"" name "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}"
-	static const struct { const char *prefix, *beside, *why; } cases[] = {
-		{ "encoder_q.", BESIDE("encoder_k.features.0.0.weight") BESIDE("queue"), NULL }, { "module.encoder_q.", BESIDE("module.queue"), NULL },
-		{ "image_encoder.backbone.", BESIDE("image_encoder.head.weight") BESIDE("text_encoder.embed.weight"), NULL }, { "model.", "", NULL },
-		{ "my.own.wrapper.", ",\"q\":{\"dtype\":\"F8_E4M3\",\"shape\":[0],\"data_offsets\":[0,0]}", NULL }, { "", BESIDE("classifier.0.weight"), NULL },
-		{ "", BESIDE("queue"), "1 unexpected: 'queue'" }, { "net.", BESIDE("net.queue"), "1 unexpected: 'queue'" },
+	static const struct { const char *prefix, *beside, *why;
+	} cases[] = {
+		{ "encoder_q.", BESIDE("encoder_k.features.0.0.weight") BESIDE("queue"), NULL },
+		{ "module.encoder_q.", BESIDE("module.queue"), NULL },
+		{ "image_encoder.backbone.", BESIDE("image_encoder.head.weight") BESIDE("text_encoder.embed.weight"), NULL },
+		{ "model.", "", NULL },
+		{ "my.own.wrapper.", ",\"q\":{\"dtype\":\"F8_E4M3\",\"shape\":[0],\"data_offsets\":[0,0]}", NULL },
+		{ "", BESIDE("classifier.0.weight"), NULL },
+		{ "", BESIDE("queue"), "1 unexpected: 'queue'" },
+		{ "net.", BESIDE("net.queue"), "1 unexpected: 'queue'" },
 		{ "net.", ",\"net.queue\":{\"dtype\":\"C64\",\"shape\":[0],\"data_offsets\":[0,0]}", "1 unexpected: 'queue'" },
 	};
 	itr_err err = ITR_ERR_INIT;
@@ -376,7 +406,9 @@ static void test_prefixes(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector), cmocka_unit_test(test_registry), cmocka_unit_test(test_lying_file),
-		cmocka_unit_test(test_lying_weights), cmocka_unit_test(test_published_preset), cmocka_unit_test(test_prefixes) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_float_and_double), cmocka_unit_test(test_same_vector),
+		                            cmocka_unit_test(test_registry),         cmocka_unit_test(test_lying_file),
+		                            cmocka_unit_test(test_lying_weights),    cmocka_unit_test(test_published_preset),
+		                            cmocka_unit_test(test_prefixes) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

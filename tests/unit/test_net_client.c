@@ -18,7 +18,8 @@
 #include "base/path.h"
 #include "net/http_client.h"
 
-enum { SIZE = 100000, PATHS = 1024, BIG = 7 << 19, CUT = 2 << 20, ENOUGH = 40 };      /* CUT: more than an attempt must bring not to count as a failure */
+/* CUT: more than an attempt must bring not to count as a failure */
+enum { SIZE = 100000, PATHS = 1024, BIG = 7 << 19, CUT = 2 << 20, ENOUGH = 40 };
 
 static struct server {
 	int fd, port;
@@ -85,7 +86,8 @@ static void say(int fd, const char *format, ...)
 static void good(int fd, int from, const char *etag, int send_bytes)
 {
 	if (from)
-		say(fd, "HTTP/1.1 206 Partial\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\nETag: \"%s\"\r\n\r\n", from, SIZE - 1, SIZE, SIZE - from, etag);
+		say(fd, "HTTP/1.1 206 Partial\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\nETag: \"%s\"\r\n\r\n", from,
+		    SIZE - 1, SIZE, SIZE - from, etag);
 	else
 		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nETag: \"%s\"\r\n\r\n", SIZE, etag);
 	body(fd, from, ITR_MIN(SIZE, from + send_bytes));
@@ -95,7 +97,8 @@ static void good(int fd, int from, const char *etag, int send_bytes)
 static bool refuse(int fd, const char *path, int from, int n)
 {
 	const char *how = path + strlen("/refuse-");
-	bool late = strstr(how, "late");                /* the first continuation is good: its bytes were kept, until the second is refused */
+	/* the first continuation is good: its bytes were kept, until the second is refused */
+	bool late = strstr(how, "late");
 	int cut = strstr(how, "growing") ? CUT + n * 100000 : CUT;
 	if (n > ENOUGH)
 		return say(fd, "HTTP/1.1 404 Enough\r\nContent-Length: 0\r\n\r\n"), true;
@@ -107,7 +110,8 @@ static bool refuse(int fd, const char *path, int from, int n)
 	}
 	say(fd, "HTTP/1.1 206 Partial\r\nETag: \"%s\"\r\nContent-Length: %d\r\n", strstr(how, "etag") ? "b" : "a", BIG - from);
 	if (!strstr(how, "unsaid"))
-		say(fd, "Content-Range: bytes %d-%d/%d\r\n", from - (strstr(how, "shifted") != NULL), BIG - 1, BIG + (strstr(how, "total") != NULL));
+		say(fd, "Content-Range: bytes %d-%d/%d\r\n", from - (strstr(how, "shifted") != NULL), BIG - 1,
+		    BIG + (strstr(how, "total") != NULL));
 	say(fd, "\r\n");
 	body(fd, from, late ? from + (5 << 18) : BIG);
 	return false;
@@ -148,7 +152,8 @@ static bool answer(int fd, const char *path, int from, bool if_range)
 		return say(fd, "HTTP/1.1 302 F\r\nLocation: /ok-other\r\nContent-Length: 0\r\n\r\n"), true;
 	if (strcmp(path, "/stages") == 0) {
 		if (from)
-			say(fd, "HTTP/1.1 206 Partial\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\nETag: \"a\"\r\n\r\n", from, BIG - 1, BIG, BIG - from);
+			say(fd, "HTTP/1.1 206 Partial\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\nETag: \"a\"\r\n\r\n", from,
+			    BIG - 1, BIG, BIG - from);
 		else
 			say(fd, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nETag: \"a\"\r\n\r\n", BIG);
 		return body(fd, from, ITR_MIN(BIG, from + (5 << 18))), false;
@@ -214,7 +219,8 @@ static int begin(void **state)
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
 	server.fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (bind(server.fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(server.fd, 64) < 0 || getsockname(server.fd, (struct sockaddr *)&a, &len) < 0)
+	if (bind(server.fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(server.fd, 64) < 0 ||
+	    getsockname(server.fd, (struct sockaddr *)&a, &len) < 0)
 		return -1;
 	server.port = ntohs(a.sin_port);
 	return pthread_create(&server.thread, NULL, serve, NULL);
@@ -364,8 +370,10 @@ static void test_resume(void **state)
 static void test_refused_continuation(void **state)
 {
 	(void)state;
-	static const char *const paths[] = { "/refuse-416", "/refuse-etag", "/refuse-unsaid", "/refuse-shifted", "/refuse-total", "/refuse-whole", "/refuse-growing-416",
-	                                     "/refuse-growing-whole", "/refuse-growing-unsaid", "/refuse-late-416" };
+	static const char *const paths[] = { "/refuse-416",         "/refuse-etag",          "/refuse-unsaid",
+		                             "/refuse-shifted",     "/refuse-total",         "/refuse-whole",
+		                             "/refuse-growing-416", "/refuse-growing-whole", "/refuse-growing-unsaid",
+		                             "/refuse-late-416" };
 	for (int i = 0; i < ITR_LEN(paths); i++)
 		for (int retries = 1; retries < 5; retries++) {
 			bool kept = strstr(paths[i], "late");   /* the budget was set back once */
@@ -571,10 +579,18 @@ static void test_unwritable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good), cmocka_unit_test(test_retries), cmocka_unit_test(test_resume), cmocka_unit_test(test_redirects),
-		cmocka_unit_test(test_refused_continuation), cmocka_unit_test(test_progress),
-		cmocka_unit_test(test_memory_and_slices), cmocka_unit_test(test_local), cmocka_unit_test(test_next_process), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_stop), cmocka_unit_test(test_unwritable),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_retries),
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_redirects),
+		cmocka_unit_test(test_refused_continuation),
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_memory_and_slices),
+		cmocka_unit_test(test_local),
+		cmocka_unit_test(test_next_process),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_unwritable),
 	};
 	return cmocka_run_group_tests(tests, begin, end);
 }

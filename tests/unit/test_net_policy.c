@@ -47,11 +47,15 @@ static void test_resume(void **state)
 	assert_int_equal(decide(0, 5, 10, "\"a\"", "HTTP/1.1 206 P\r\nContent-Range: bytes 5-9/10\r\nETag: W/\"a\"\r\n"), ITR_HTTP_APPEND);
 	assert_int_equal(decide(0, 5, 10, "\"a\"", "HTTP/1.1 206 P\r\nContent-Range: bytes 5-9/10\r\nETag: \"b\"\r\n"), ITR_HTTP_RESTART);
 	assert_int_equal(decide(0, 5, 10, "\"a\"", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"), ITR_HTTP_TAKE);
-	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\nContent-Range: bytes 0-9/10\r\n"), ITR_HTTP_RESTART);      /* another range */
-	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\nContent-Range: bytes 5-8/10\r\n"), ITR_HTTP_RESTART);      /* not to the end */
-	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\nContent-Range: bytes 5-19/20\r\n"), ITR_HTTP_RESTART);     /* the file grew */
+	/* another range */
+	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\nContent-Range: bytes 0-9/10\r\n"), ITR_HTTP_RESTART);
+	/* not to the end */
+	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\nContent-Range: bytes 5-8/10\r\n"), ITR_HTTP_RESTART);
+	/* the file grew */
+	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\nContent-Range: bytes 5-19/20\r\n"), ITR_HTTP_RESTART);
 	assert_int_equal(decide(0, 5, 10, "\"a\"", "HTTP/1.1 206 P\r\nContent-Range: bytes 5-19/20\r\nETag: \"a\"\r\n"), ITR_HTTP_RESTART);
-	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\n"), ITR_HTTP_RESTART);                                     /* no Content-Range */
+	/* no Content-Range */
+	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\n"), ITR_HTTP_RESTART);
 	assert_int_equal(decide(0, 5, 10, "", "HTTP/1.1 206 P\r\nContent-Range: pages 5-9/10\r\n"), ITR_HTTP_RESTART);
 	assert_int_equal(decide(0, 10, 10, "", "HTTP/1.1 416 No\r\nContent-Range: bytes */10\r\n"), ITR_HTTP_COMPLETE);
 	assert_int_equal(decide(0, 10, 10, "\"a\"", "HTTP/1.1 416 No\r\nContent-Range: bytes */10\r\nETag: \"b\"\r\n"), ITR_HTTP_RESTART);
@@ -86,7 +90,8 @@ static void test_headers(void **state)
 {
 	(void)state;
 	itr_http_response r;
-	feed(&r, "HTTP/1.1 302 Found\r\nContent-Length: 7\r\nETag: \"old\"\r\n\r\nHTTP/2 200\r\ncontent-length:  12 \r\nLAST-MODIFIED: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
+	feed(&r, "HTTP/1.1 302 Found\r\nContent-Length: 7\r\nETag: \"old\"\r\n\r\nHTTP/2 200\r\ncontent-length:  12 \r\nLAST-MODIFIED: "
+	         "Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
 	assert_int_equal(r.status, 200);
 	assert_int_equal(r.length, 12);
 	assert_string_equal(r.etag, "");        /* the redirect's headers are forgotten */
@@ -174,8 +179,9 @@ static void test_join(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole), cmocka_unit_test(test_resume), cmocka_unit_test(test_slice), cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_content_range), cmocka_unit_test(test_times), cmocka_unit_test(test_host), cmocka_unit_test(test_join),
+		cmocka_unit_test(test_whole),   cmocka_unit_test(test_resume),        cmocka_unit_test(test_slice),
+		cmocka_unit_test(test_headers), cmocka_unit_test(test_content_range), cmocka_unit_test(test_times),
+		cmocka_unit_test(test_host),    cmocka_unit_test(test_join),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

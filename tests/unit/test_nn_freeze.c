@@ -147,12 +147,14 @@ static void test_freezing(void **state)
 		itr_params_free(m.p);
 	}
 	printf("# largest difference to the unfrozen layers: fp32 %.2g, bf16 %.2g, int8 %.2g\n", worst[0], worst[1], worst[2]);
-	assert_true(worst[0] < 2e-6);                           /* the epilogue's exp is fused, the op's too: the same numbers but for the order of residual and bias */
+	/* the epilogue's exp is fused, the op's too: the same numbers but for the order of residual and bias */
+	assert_true(worst[0] < 2e-6);
 	assert_true(worst[1] < 0.05 && worst[1] > 1e-5);
 	assert_true(worst[2] < 0.1 && worst[2] > 1e-5);
 }
 
-/* A convolution behind a normalised channel and ReLU6: what int8 gets wrong on average, over many pixels, is much less where the layer knows what it follows. */
+/* A convolution behind a normalised channel and ReLU6: what int8 gets wrong on average, over many pixels, is much less where the layer
+ * knows what it follows. */
 static double mean_error(bool follows)
 {
 	enum { C = 48, O = 24, PIXELS = 4000 };
@@ -181,7 +183,9 @@ static double mean_error(bool follows)
 		}
 		itr_params_freeze(p, (itr_compute)c, 1);
 		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .inference = true });
-		itr_var *y = itr_conv_norm(t, &b, itr_conv_norm(t, &a, itr_input(t, 4, (int64_t[]){ 1, 50, PIXELS / 50, C }, x), NULL, ITR_ACT_RELU6), NULL, ITR_ACT_NONE);
+		itr_var *y = itr_conv_norm(
+			t, &b, itr_conv_norm(t, &a, itr_input(t, 4, (int64_t[]){ 1, 50, PIXELS / 50, C }, x), NULL, ITR_ACT_RELU6), NULL,
+			ITR_ACT_NONE);
 		for (int i = 0; i < PIXELS * O; i++)
 			if (c == 0)
 				exact[i] = ((const float *)y->data)[i];
@@ -207,7 +211,8 @@ static void test_mean_error_of_int8(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_scopes_change_nothing_but_memory), cmocka_unit_test(test_scopes_bound_memory), cmocka_unit_test(test_freezing),
-		cmocka_unit_test(test_mean_error_of_int8) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_scopes_change_nothing_but_memory),
+		                            cmocka_unit_test(test_scopes_bound_memory), cmocka_unit_test(test_freezing),
+		                            cmocka_unit_test(test_mean_error_of_int8) };
 	return cmocka_run_group_tests_name("nn freeze", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Rules that rename, strictness, parts, transposition: small safetensors files are written here, tensor by tensor, so that every value is known. */
+/* Rules that rename, strictness, parts, transposition: small safetensors files are written here, tensor by tensor, so that every value is
+ * known. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,20 +93,40 @@ static void test_names(void **state)
 {
 	(void)state;
 	static const itr_load_rule rules[] = {
-		{ "bert.**", "**", 0, 0, 0 }, { "encoder.layer.*.output.LayerNorm.gamma", "layers.*.norm.weight", 0, 0, 0 }, { "encoder.layer.*.output.LayerNorm.weight", "layers.*.norm.weight", 0, 0, 0 },
-		{ "visual.*.*.scale", "*.x.*", 0, 0, 0 }, { "**.position_ids", NULL, 0, 0, 0 }, { "head.**", "classifier.**", 0, 0, ITR_LOAD_OPTIONAL }, { NULL, NULL, 0, 0, 0 }
+		{ "bert.**", "**", 0, 0, 0 },
+		{ "encoder.layer.*.output.LayerNorm.gamma", "layers.*.norm.weight", 0, 0, 0 },
+		{ "encoder.layer.*.output.LayerNorm.weight", "layers.*.norm.weight", 0, 0, 0 },
+		{ "visual.*.*.scale", "*.x.*", 0, 0, 0 },
+		{ "**.position_ids", NULL, 0, 0, 0 },
+		{ "head.**", "classifier.**", 0, 0, ITR_LOAD_OPTIONAL },
+		{ NULL, NULL, 0, 0, 0 },
 	};
-	itr_params *p = params((struct tensor[]){ { "layers.0.norm.weight", 1, { 2 }, 0 }, { "layers.11.norm.weight", 1, { 2 }, 0 }, { "plain", 1, { 2 }, 0 }, { "a.x.b", 1, { 2 }, 0 }, { 0 } });
-	const char *said = load(p, weights((struct tensor[]){ { "bert.encoder.layer.0.output.LayerNorm.gamma", 1, { 2 }, 1 }, { "encoder.layer.11.output.LayerNorm.weight", 1, { 2 }, 3 },
-		{ "bert.plain", 1, { 2 }, 5 }, { "visual.a.b.scale", 1, { 2 }, 7 }, { "bert.embeddings.position_ids", 1, { 9 }, 0 }, { "head.0.weight", 1, { 3 }, 0 }, { 0 } }), rules);
+	itr_params *p = params((struct tensor[]){ { "layers.0.norm.weight", 1, { 2 }, 0 },
+	                                          { "layers.11.norm.weight", 1, { 2 }, 0 },
+	                                          { "plain", 1, { 2 }, 0 },
+	                                          { "a.x.b", 1, { 2 }, 0 },
+	                                          { 0 } });
+	const char *said = load(p,
+	                        weights((struct tensor[]){ { "bert.encoder.layer.0.output.LayerNorm.gamma", 1, { 2 }, 1 },
+	                                                   { "encoder.layer.11.output.LayerNorm.weight", 1, { 2 }, 3 },
+	                                                   { "bert.plain", 1, { 2 }, 5 },
+	                                                   { "visual.a.b.scale", 1, { 2 }, 7 },
+	                                                   { "bert.embeddings.position_ids", 1, { 9 }, 0 },
+	                                                   { "head.0.weight", 1, { 3 }, 0 },
+	                                                   { 0 } }),
+	                        rules);
 	assert_string_equal(said, "");
 	check(p, "layers.0.norm.weight", (float[]){ 1, 2 });
 	check(p, "layers.11.norm.weight", (float[]){ 3, 4 });
 	check(p, "plain", (float[]){ 5, 6 });
 	check(p, "a.x.b", (float[]){ 7, 8 });
 	/* one star never crosses a dot, and no star is empty */
-	said = load(p, weights((struct tensor[]){ { "encoder.layer.0.1.output.LayerNorm.gamma", 1, { 2 }, 1 }, { "encoder.layer..output.LayerNorm.gamma", 1, { 2 }, 1 }, { ".position_ids", 1, { 2 }, 1 },
-		{ 0 } }), rules);
+	said = load(p,
+	            weights((struct tensor[]){ { "encoder.layer.0.1.output.LayerNorm.gamma", 1, { 2 }, 1 },
+	                                       { "encoder.layer..output.LayerNorm.gamma", 1, { 2 }, 1 },
+	                                       { ".position_ids", 1, { 2 }, 1 },
+	                                       { 0 } }),
+	            rules);
 	assert_non_null(strstr(said, "3 unexpected"));
 	itr_params_free(p);
 }
@@ -113,14 +134,18 @@ static void test_names(void **state)
 static void test_parts(void **state)
 {
 	(void)state;
-	static const itr_load_rule rules[] = { { "q", "qkv", 0, 3, 0 }, { "k", "qkv", 1, 3, 0 }, { "v", "qkv", 2, 3, ITR_LOAD_TRANSPOSE }, { NULL, NULL, 0, 0, 0 } };
+	static const itr_load_rule rules[] = {
+		{ "q", "qkv", 0, 3, 0 }, { "k", "qkv", 1, 3, 0 }, { "v", "qkv", 2, 3, ITR_LOAD_TRANSPOSE }, { NULL, NULL, 0, 0, 0 }
+	};
 	itr_params *p = params((struct tensor[]){ { "qkv", 2, { 6, 3 }, 0 }, { 0 } });
 	const struct tensor q = { "q", 2, { 2, 3 }, 1 }, k = { "k", 2, { 2, 3 }, 11 }, v = { "v", 2, { 3, 2 }, 21 };
 	assert_string_equal(load(p, weights((struct tensor[]){ v, q, k, { 0 } }), rules), "");
 	check(p, "qkv", (float[]){ 1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16, 21, 23, 25, 22, 24, 26 });
 	assert_non_null(strstr(load(p, weights((struct tensor[]){ q, v, { 0 } }), rules), "1 missing: 'qkv' (2 of its 3 parts are there)"));
-	assert_non_null(strstr(load(p, weights((struct tensor[]){ q, k, v, { "qkv", 2, { 6, 3 }, 1 }, { 0 } }), rules), "filled twice: 'qkv'"));
-	assert_non_null(strstr(load(p, weights((struct tensor[]){ q, v, { "k", 2, { 3, 2 }, 1 }, { 0 } }), rules), "'k' is (3, 2), the model's is (6, 3) in 3 parts"));
+	assert_non_null(
+		strstr(load(p, weights((struct tensor[]){ q, k, v, { "qkv", 2, { 6, 3 }, 1 }, { 0 } }), rules), "filled twice: 'qkv'"));
+	assert_non_null(strstr(load(p, weights((struct tensor[]){ q, v, { "k", 2, { 3, 2 }, 1 }, { 0 } }), rules),
+	                       "'k' is (3, 2), the model's is (6, 3) in 3 parts"));
 	assert_string_equal(load(p, weights((struct tensor[]){ { "qkv", 2, { 6, 3 }, 1 }, { 0 } }), rules), "");
 	itr_params_free(p);
 }
@@ -129,13 +154,31 @@ static void test_layouts(void **state)
 {
 	(void)state;
 	static const itr_load_rule rules[] = {
-		{ "proj", "projection", 0, 0, ITR_LOAD_TRANSPOSE }, { "conv", "conv_last", 0, 0, ITR_LOAD_NHWC }, { "patch", "patch_flat", 0, 0, ITR_LOAD_NHWC },
-		{ "kernel", "kernel_flat", 0, 0, ITR_LOAD_FLATTEN }, { NULL, NULL, 0, 0, 0 }
+		{ "proj", "projection", 0, 0, ITR_LOAD_TRANSPOSE },
+		{ "conv", "conv_last", 0, 0, ITR_LOAD_NHWC },
+		{ "patch", "patch_flat", 0, 0, ITR_LOAD_NHWC },
+		{ "kernel", "kernel_flat", 0, 0, ITR_LOAD_FLATTEN },
+		{ NULL, NULL, 0, 0, 0 },
 	};
-	itr_params *p = params((struct tensor[]){ { "projection", 2, { 2, 3 }, 0 }, { "conv_last", 4, { 1, 2, 2, 3 }, 0 }, { "patch_flat", 2, { 2, 4 }, 0 }, { "kernel_flat", 2, { 2, 4 }, 0 },
-		{ "class", 1, { 2 }, 0 }, { "position", 2, { 2, 3 }, 0 }, { "scale", 0, { 0 }, 0 }, { 0 } });
-	assert_string_equal(load(p, weights((struct tensor[]){ { "proj", 2, { 3, 2 }, 1 }, { "conv", 4, { 1, 3, 2, 2 }, 0 }, { "patch", 4, { 2, 2, 1, 2 }, 0 }, { "kernel", 4, { 2, 2, 1, 2 }, 0 },
-		{ "class", 3, { 1, 1, 2 }, 5 }, { "position", 4, { 1, 2, 3, 1 }, 8 }, { "scale", 1, { 1 }, 4 }, { 0 } }), rules), "");
+	itr_params *p = params((struct tensor[]){ { "projection", 2, { 2, 3 }, 0 },
+	                                          { "conv_last", 4, { 1, 2, 2, 3 }, 0 },
+	                                          { "patch_flat", 2, { 2, 4 }, 0 },
+	                                          { "kernel_flat", 2, { 2, 4 }, 0 },
+	                                          { "class", 1, { 2 }, 0 },
+	                                          { "position", 2, { 2, 3 }, 0 },
+	                                          { "scale", 0, { 0 }, 0 },
+	                                          { 0 } });
+	assert_string_equal(load(p,
+	                         weights((struct tensor[]){ { "proj", 2, { 3, 2 }, 1 },
+	                                                    { "conv", 4, { 1, 3, 2, 2 }, 0 },
+	                                                    { "patch", 4, { 2, 2, 1, 2 }, 0 },
+	                                                    { "kernel", 4, { 2, 2, 1, 2 }, 0 },
+	                                                    { "class", 3, { 1, 1, 2 }, 5 },
+	                                                    { "position", 4, { 1, 2, 3, 1 }, 8 },
+	                                                    { "scale", 1, { 1 }, 4 },
+	                                                    { 0 } }),
+	                         rules),
+	                    "");
 	check(p, "projection", (float[]){ 1, 3, 5, 2, 4, 6 });
 	check(p, "conv_last", (float[]){ 0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11 });
 	check(p, "patch_flat", (float[]){ 0, 2, 1, 3, 4, 6, 5, 7 });
@@ -145,7 +188,8 @@ static void test_layouts(void **state)
 	check(p, "scale", (float[]){ 4 });
 	itr_params_free(p);
 	p = params((struct tensor[]){ { "a", 2, { 2, 3 }, 0 }, { 0 } });        /* as many elements are not enough */
-	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "a", 2, { 3, 2 }, 1 }, { 0 } }), NULL), "1 of another shape: 'a' is (3, 2), the model's is (2, 3)"));
+	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "a", 2, { 3, 2 }, 1 }, { 0 } }), NULL),
+	                       "1 of another shape: 'a' is (3, 2), the model's is (2, 3)"));
 	itr_params_free(p);
 }
 
@@ -169,12 +213,16 @@ static void test_strict(void **state)
 	assert_non_null(strstr(said, "'have.9' and 30 more"));
 	itr_params_free(p);
 	p = params((struct tensor[]){ { "new.x", 1, { 1 }, 0 }, { 0 } });
-	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "old.x", 1, { 1 }, 0 }, { "new.x", 1, { 1 }, 0 }, { 0 } }), rules), "1 filled twice: 'new.x'"));
-	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "new.x", 1, { 1 }, 3e38f * 10 }, { 0 } }), rules), "1 with NaN or infinity: 'new.x'"));
+	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "old.x", 1, { 1 }, 0 }, { "new.x", 1, { 1 }, 0 }, { 0 } }), rules),
+	                       "1 filled twice: 'new.x'"));
+	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "new.x", 1, { 1 }, 3e38f * 10 }, { 0 } }), rules),
+	                       "1 with NaN or infinity: 'new.x'"));
 	dtype = "I32";
-	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "new.x", 1, { 1 }, 3 }, { 0 } }), rules), "1 of whole numbers, not floats: 'new.x'"));
+	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "new.x", 1, { 1 }, 3 }, { 0 } }), rules),
+	                       "1 of whole numbers, not floats: 'new.x'"));
 	dtype = "F32";
-	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "old.y", 1, { 1 }, 0 }, { 0 } }), rules), "1 missing: 'new.x'; 1 unexpected: 'old.y'"));
+	assert_non_null(strstr(load(p, weights((struct tensor[]){ { "old.y", 1, { 1 }, 0 }, { 0 } }), rules),
+	                       "1 missing: 'new.x'; 1 unexpected: 'old.y'"));
 	itr_params_free(p);
 }
 
@@ -199,6 +247,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_names), cmocka_unit_test(test_parts), cmocka_unit_test(test_layouts), cmocka_unit_test(test_strict) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_names), cmocka_unit_test(test_parts), cmocka_unit_test(test_layouts),
+		                            cmocka_unit_test(test_strict) };
 	return cmocka_run_group_tests_name("nn_load", tests, setup, teardown);
 }

@@ -14,7 +14,10 @@
 
 static itr_metric_set three_columns(void)
 {
-	itr_metric_set s = { 3, { { ITR_METRIC_RECALL, 1, "recall@1" }, { ITR_METRIC_MEDIAN_RANK, 0, "median_rank" }, { ITR_METRIC_MEAN_RANK, 0, "mean_rank" } } };
+	itr_metric_set s = { 3,
+		             { { ITR_METRIC_RECALL, 1, "recall@1" },
+		               { ITR_METRIC_MEDIAN_RANK, 0, "median_rank" },
+		               { ITR_METRIC_MEAN_RANK, 0, "mean_rank" } } };
 	return s;
 }
 
@@ -94,6 +97,7 @@ static void test_p_and_holm(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_is_numpys), cmocka_unit_test(test_singles_and_empty), cmocka_unit_test(test_p_and_holm) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_is_numpys), cmocka_unit_test(test_singles_and_empty),
+		                            cmocka_unit_test(test_p_and_holm) };
 	return cmocka_run_group_tests_name("retrieval bootstrap", tests, NULL, NULL);
 }

@@ -48,7 +48,8 @@ static void same_bits(const float *a, const float *b, int64_t n, const char *wha
 {
 	for (int64_t i = 0; i < n; i++)
 		if (memcmp(&a[i], &b[i], sizeof *a))
-			fail_msg("%s, %s, dim %lld, row %lld: %.9g instead of %.9g", what, itr_precision_names[precision], (long long)dim, (long long)i, (double)a[i], (double)b[i]);
+			fail_msg("%s, %s, dim %lld, row %lld: %.9g instead of %.9g", what, itr_precision_names[precision], (long long)dim,
+			         (long long)i, (double)a[i], (double)b[i]);
 }
 
 static void check_tile(const itr_gallery *g, const itr_queries *q, int64_t nq, const float *expected)
@@ -65,7 +66,8 @@ static void check_tile(const itr_gallery *g, const itr_queries *q, int64_t nq, c
 			g->kernel->tile(rows, &panel, first, out);
 			for (int r = 0; r < mr && row + r < g->n; r++)
 				for (int64_t j = 0; j < nr && p * nr + j < nq; j++)
-					same_bits(&out[r * nr + j], &expected[(p * nr + j) * g->n + row + r], 1, g->kernel->name, g->precision, g->dim);
+					same_bits(&out[r * nr + j], &expected[(p * nr + j) * g->n + row + r], 1, g->kernel->name,
+					          g->precision, g->dim);
 		}
 	itr_aligned_free(out);
 	itr_aligned_free(scratch);
@@ -74,7 +76,8 @@ static void check_tile(const itr_gallery *g, const itr_queries *q, int64_t nq, c
 static void check_kernel(itr_gallery *g, const itr_kernel *kernel, const float *queries, int64_t nq)
 {
 	int64_t n = g->n, *idx = itr_xmalloc((size_t)n * sizeof *idx);
-	float *a = itr_xmalloc((size_t)n * sizeof *a), *b = itr_xmalloc((size_t)n * sizeof *b), *all = itr_xmalloc((size_t)(n * nq) * sizeof *all);
+	float *a = itr_xmalloc((size_t)n * sizeof *a), *b = itr_xmalloc((size_t)n * sizeof *b),
+	      *all = itr_xmalloc((size_t)(n * nq) * sizeof *all);
 	for (int64_t i = 0; i < n; i++)
 		idx[i] = (i * 7 + 3) % n;
 	g->kernel = kernel;
@@ -120,7 +123,9 @@ static void test_kernels_equal_the_scalar_one(void **unused)
 				memset(x + 2 * dim, 0, (size_t)dim * sizeof *x);
 			for (int p = 0; p < ITR_PREC_COUNT; p++)
 				for (int wrap = 0; wrap < 2; wrap++) {
-					itr_gallery *g = itr_gallery_pack(x, n, dim, (itr_precision)p, &(itr_pack_opts){ .threads = 1, .quantizer = (itr_quantizer)wrap }, NULL);
+					itr_gallery *g =
+						itr_gallery_pack(x, n, dim, (itr_precision)p,
+					                         &(itr_pack_opts){ .threads = 1, .quantizer = (itr_quantizer)wrap }, NULL);
 					const itr_kernel *own = g->kernel;
 					check_kernel(g, itr_kernel_scalar(p), y, nq);
 					for (int i = 0; i < ITR_LEN(isas); i++)
@@ -170,7 +175,7 @@ static void test_scans_agree(void **unused)
 	}
 }
 
-/* --- search ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- search --------------------------------------------------------------------------------------------------------------------------- */
 
 static void expect_top(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, const itr_hit *hits)
 {
@@ -190,8 +195,9 @@ static void expect_top(const itr_gallery *g, const float *queries, int64_t nq, i
 				continue;
 			}
 			if (h->row != all[i].row || memcmp(&h->score, &all[i].score, sizeof h->score))
-				fail_msg("%s, query %lld, place %lld: row %lld (%.9g) instead of %lld (%.9g)", itr_precision_names[itr_gallery_precision(g)], (long long)q, (long long)i,
-				         (long long)h->row, (double)h->score, (long long)all[i].row, (double)all[i].score);
+				fail_msg("%s, query %lld, place %lld: row %lld (%.9g) instead of %lld (%.9g)",
+				         itr_precision_names[itr_gallery_precision(g)], (long long)q, (long long)i, (long long)h->row,
+				         (double)h->score, (long long)all[i].row, (double)all[i].score);
 		}
 	}
 	itr_scorer_free(s);
@@ -216,7 +222,9 @@ static void test_search_finds_the_best(void **unused)
 						if (batches[b] > 40 && (n > 2000 || ks[c] > 10))
 							continue;
 						itr_hit *hits = itr_xmalloc((size_t)(batches[b] * ks[c]) * sizeof *hits);
-						assert_int_equal(itr_topk_search(g, y, batches[b], ks[c], hits, &(itr_search_opts){ .threads = threads }, NULL), 0);
+						assert_int_equal(itr_topk_search(g, y, batches[b], ks[c], hits,
+						                                 &(itr_search_opts){ .threads = threads }, NULL),
+						                 0);
 						expect_top(g, y, batches[b], ks[c], hits);
 						free(hits);
 					}
@@ -241,7 +249,8 @@ static void test_equal_rows_one_score(void **unused)
 		float first = 0;
 		for (int b = 0; b < ITR_LEN(batches); b++)
 			for (int threads = 1; threads <= 2; threads++) {
-				assert_int_equal(itr_topk_search(g, y, batches[b], n, hits, &(itr_search_opts){ .threads = threads }, NULL), 0);
+				assert_int_equal(itr_topk_search(g, y, batches[b], n, hits, &(itr_search_opts){ .threads = threads }, NULL),
+				                 0);
 				if (b == 0 && threads == 1)
 					first = hits[0].score;
 				for (int64_t i = 0; i < n; i++) {
@@ -263,7 +272,8 @@ static void test_equal_rows_one_score(void **unused)
 static void test_fp32_is_gemm(void **unused)
 {
 	const int64_t n = 77, nq = 19, dim = 133;
-	float *x = rows_of(n, dim, 3), *y = rows_of(nq, dim, 4), *c = itr_xmalloc((size_t)(n * nq) * sizeof *c), *s = itr_xmalloc((size_t)(n * nq) * sizeof *s);
+	float *x = rows_of(n, dim, 3), *y = rows_of(nq, dim, 4), *c = itr_xmalloc((size_t)(n * nq) * sizeof *c),
+	      *s = itr_xmalloc((size_t)(n * nq) * sizeof *s);
 	itr_gallery *g = itr_gallery_pack(x, n, dim, ITR_PREC_FP32, NULL, NULL);
 	(void)unused;
 	itr_gemm(false, true, nq, n, dim, 1, y, dim, x, dim, 0, c, n, 2);
@@ -331,7 +341,8 @@ static void test_rescoring(void **unused)
 	assert_int_equal(itr_topk_search(f, y, nq, k, fine, NULL, NULL), 0);
 	for (int copy = ITR_COPY_FP32; copy <= ITR_COPY_BORROW; copy++) {
 		itr_gallery *g = itr_gallery_pack(x, n, dim, ITR_PREC_BINARY, &(itr_pack_opts){ .copy = (itr_copy)copy }, NULL);
-		assert_int_equal(itr_topk_search(g, y, nq, k, hits, &(itr_search_opts){ .rescore = n }, NULL), 0);    /* all rescored: exact */
+		/* all rescored: exact */
+		assert_int_equal(itr_topk_search(g, y, nq, k, hits, &(itr_search_opts){ .rescore = n }, NULL), 0);
 		for (int64_t i = 0; i < nq * k && copy != ITR_COPY_INT8; i++) {
 			assert_int_equal(hits[i].row, fine[i].row);
 			assert_memory_equal(&hits[i].score, &fine[i].score, sizeof(float));
@@ -390,7 +401,8 @@ static void test_rough_scores_keep_their_bound(void **unused)
 	(void)unused;
 	for (int d = 0; d < ITR_LEN(dims); d++)
 		for (int p = ITR_PREC_FP32; p <= ITR_PREC_BF16; p++) {
-			float *x = rows_of(n, dims[d], 41), *y = rows_of(nq, dims[d], 42), exact[480], rough[480], tile[ITR_TILE_MR_MAX * ITR_TILE_NR_MAX];
+			float *x = rows_of(n, dims[d], 41), *y = rows_of(nq, dims[d], 42), exact[480], rough[480],
+			      tile[ITR_TILE_MR_MAX * ITR_TILE_NR_MAX];
 			itr_gallery *g = itr_gallery_pack(x, n, dims[d], (itr_precision)p, NULL, NULL);
 			itr_queries *q = itr_queries_new(g, nq);
 			void *scratch = itr_aligned_alloc(itr_tile_scratch(g));
@@ -410,7 +422,8 @@ static void test_rough_scores_keep_their_bound(void **unused)
 					itr_kpanel panel = itr_queries_panel(q, ITR_ROUGH, 0);
 					g->rough->kernel.tile(rows, &panel, first, tile);
 					for (int r = 0; r < g->rough->kernel.mr; r++)
-						assert_true(fabsf(tile[r * g->rough->kernel.nr + i] - exact[row + r]) <= itr_rough_bound(q, i, true));
+						assert_true(fabsf(tile[r * g->rough->kernel.nr + i] - exact[row + r]) <=
+						            itr_rough_bound(q, i, true));
 				}
 			}
 			itr_aligned_free(scratch);
@@ -444,10 +457,16 @@ static void test_bad_input(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kernels_equal_the_scalar_one), cmocka_unit_test(test_scans_agree), cmocka_unit_test(test_search_finds_the_best),
-		cmocka_unit_test(test_equal_rows_one_score), cmocka_unit_test(test_fp32_is_gemm), cmocka_unit_test(test_rank_counts),
-		cmocka_unit_test(test_rescoring), cmocka_unit_test(test_filters_lose_nothing),
-		cmocka_unit_test(test_rough_scores_keep_their_bound), cmocka_unit_test(test_bad_input),
+		cmocka_unit_test(test_kernels_equal_the_scalar_one),
+		cmocka_unit_test(test_scans_agree),
+		cmocka_unit_test(test_search_finds_the_best),
+		cmocka_unit_test(test_equal_rows_one_score),
+		cmocka_unit_test(test_fp32_is_gemm),
+		cmocka_unit_test(test_rank_counts),
+		cmocka_unit_test(test_rescoring),
+		cmocka_unit_test(test_filters_lose_nothing),
+		cmocka_unit_test(test_rough_scores_keep_their_bound),
+		cmocka_unit_test(test_bad_input),
 	};
 	return cmocka_run_group_tests_name("retrieval_kernels", tests, NULL, NULL);
 }

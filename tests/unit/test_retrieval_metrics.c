@@ -63,7 +63,8 @@ static void metrics_of_order(const itr_metric_set *s, const int *order, const bo
 struct tally { double sum[ITR_METRIC_MAX], low[ITR_METRIC_MAX], high[ITR_METRIC_MAX], stable[ITR_METRIC_MAX]; int64_t orders; };
 
 /* Every permutation that sorts the scores downwards. */
-static void enumerate(const itr_metric_set *s, const float *score, const bool *positive, int n, int64_t relevant, int *order, int at, unsigned used, struct tally *t)
+static void enumerate(const itr_metric_set *s, const float *score, const bool *positive, int n, int64_t relevant, int *order, int at,
+                      unsigned used, struct tally *t)
 {
 	if (at == n) {
 		double v[ITR_METRIC_MAX];
@@ -104,7 +105,8 @@ static double graded_ndcg(const int *order, const double *gain, int n, const dou
 
 struct graded_tally { double sum, low, high; int64_t orders; };
 
-static void enumerate_graded(const float *score, const double *gain, int n, const double *best, int64_t relevant, int *order, int at, unsigned used, struct graded_tally *t)
+static void enumerate_graded(const float *score, const double *gain, int n, const double *best, int64_t relevant, int *order, int at,
+                             unsigned used, struct graded_tally *t)
 {
 	if (at == n) {
 		double v = graded_ndcg(order, gain, n, best, relevant);
@@ -175,7 +177,8 @@ static void test_graded_enumeration(void **state)
 			double v[ITR_METRIC_MAX];
 			assert_true(itr_metric_query(r, 0, &s, (itr_ties)ties, v));
 			if (fabs(v[ndcg] - want[ties]) > 1e-12)
-				fail_msg("trial %d: ties %s: %.17g, enumeration says %.17g", trial, itr_ties_names[ties], v[ndcg], want[ties]);
+				fail_msg("trial %d: ties %s: %.17g, enumeration says %.17g", trial, itr_ties_names[ties], v[ndcg],
+				         want[ties]);
 		}
 		itr_ranks_free(r);
 		itr_relevance_free(rel);
@@ -236,11 +239,12 @@ static void test_enumeration(void **state)
 			double v[ITR_METRIC_MAX];
 			assert_true(itr_metric_query(r, 0, &s, (itr_ties)ties, v));
 			for (int j = 0; j < s.n; j++) {
-				double worst = rank_metric(&s.m[j]) ? t.high[j] : t.low[j], best = rank_metric(&s.m[j]) ? t.low[j] : t.high[j];
+				double worst = rank_metric(&s.m[j]) ? t.high[j] : t.low[j],
+				       best = rank_metric(&s.m[j]) ? t.low[j] : t.high[j];
 				double want[] = { t.sum[j] / (double)t.orders, worst, best, t.stable[j] };
 				if (fabs(v[j] - want[ties]) > 1e-12)
-					fail_msg("trial %d: %s, ties %s: %.17g, enumeration says %.17g (n %d, positives %d)", trial, s.m[j].key, itr_ties_names[ties],
-					         v[j], want[ties], n, (int)p);
+					fail_msg("trial %d: %s, ties %s: %.17g, enumeration says %.17g (n %d, positives %d)", trial,
+					         s.m[j].key, itr_ties_names[ties], v[j], want[ties], n, (int)p);
 			}
 		}
 		itr_ranks_free(r);
@@ -248,7 +252,7 @@ static void test_enumeration(void **state)
 	}
 }
 
-/* --- the blocked pass against plain loops ------------------------------------------------------------------------------------------------- */
+/* --- the blocked pass against plain loops --------------------------------------------------------------------------------------------- */
 
 /* Rows of small integers, so that many inner products are equal; some rows repeat. */
 static float *tied_rows(itr_rng *rng, int64_t rows, int64_t dim)
@@ -263,7 +267,8 @@ static float *tied_rows(itr_rng *rng, int64_t rows, int64_t dim)
 
 static itr_relevance *random_relevance(itr_rng *rng, int64_t queries, int64_t gallery, int64_t most)
 {
-	int64_t cap = queries * most, n = 0, *query = itr_xmalloc((size_t)(cap + 1) * sizeof *query), *row = itr_xmalloc((size_t)(cap + 1) * sizeof *row);
+	int64_t cap = queries * most, n = 0, *query = itr_xmalloc((size_t)(cap + 1) * sizeof *query),
+		*row = itr_xmalloc((size_t)(cap + 1) * sizeof *row);
 	for (int64_t q = 0; q < queries; q++)
 		for (int64_t k = itr_rng_integers(rng, 0, most + 1); k > 0; k--) {
 			query[n] = q;
@@ -360,7 +365,8 @@ static void test_constant_is_chance(void **state)
 		for (int threads = 1; threads <= 2; threads++)
 			for (int ties = 0; ties < 4; ties++) {
 				itr_relevance *rel = itr_relevance_from_map(batches[b], N, map);
-				itr_ranks *r = itr_rank(x, x, DIM, rel, true, threads), *pooled = itr_rank_pools(x, x, DIM, rel, 100, 42, 0, true, threads);
+				itr_ranks *r = itr_rank(x, x, DIM, rel, true, threads),
+					  *pooled = itr_rank_pools(x, x, DIM, rel, 100, 42, 0, true, threads);
 				itr_metric_result m;
 				itr_metrics(r, &s, (itr_ties)ties, &m);
 				assert_true(m.tie_fraction == 1);
@@ -488,7 +494,8 @@ static void test_count_kernels(void **state)
 			}
 			assert_true(above == want_above && equal == want_equal);
 		}
-		int32_t above[SLOTS * ITR_COUNT_LANES] = { 0 }, equal[SLOTS * ITR_COUNT_LANES] = { 0 }, before[SLOTS * ITR_COUNT_LANES] = { 0 };
+		int32_t above[SLOTS * ITR_COUNT_LANES] = { 0 }, equal[SLOTS * ITR_COUNT_LANES] = { 0 },
+				      before[SLOTS * ITR_COUNT_LANES] = { 0 };
 		kernel[k]->columns(s + 1, LD, ROWS, SLOTS, t, above, equal, 90, limit, before);
 		kernel[k]->columns(s + 1, LD, ROWS, SLOTS, t, above, equal, 90, NULL, NULL);
 		for (int j = 0; j < SLOTS * ITR_COUNT_LANES; j++) {
@@ -574,9 +581,11 @@ static void test_relevance(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_enumeration), cmocka_unit_test(test_graded_enumeration), cmocka_unit_test(test_nothing_found),  cmocka_unit_test(test_blocks),           cmocka_unit_test(test_constant_is_chance),
-		cmocka_unit_test(test_pool_ranks),   cmocka_unit_test(test_pools_are_numpys), cmocka_unit_test(test_relevance),
-		cmocka_unit_test(test_count_kernels), cmocka_unit_test(test_count_kernels_score_pairs),
+		cmocka_unit_test(test_enumeration),        cmocka_unit_test(test_graded_enumeration),
+		cmocka_unit_test(test_nothing_found),      cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_constant_is_chance), cmocka_unit_test(test_pool_ranks),
+		cmocka_unit_test(test_pools_are_numpys),   cmocka_unit_test(test_relevance),
+		cmocka_unit_test(test_count_kernels),      cmocka_unit_test(test_count_kernels_score_pairs),
 	};
 	return cmocka_run_group_tests_name("retrieval metrics", tests, NULL, NULL);
 }

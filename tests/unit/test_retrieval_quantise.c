@@ -37,7 +37,8 @@ static void test_int4_codes_and_layout(void **state)
 	int8_t code[64];
 	(void)state;
 	for (int i = 0; i < 70; i++)
-		x[i] = (float)(i % 15 - 7) * (i < 64 ? 0.25f : 8.0f);                  /* two groups, scales 0.25 and 8, both exact in float16 */
+		/* two groups, scales 0.25 and 8, both exact in float16 */
+		x[i] = (float)(i % 15 - 7) * (i < 64 ? 0.25f : 8.0f);
 	assert_int_equal(itr_quantise_int4(x, 64, code), itr_f16_from_f32(0.25f));
 	for (int i = 0; i < 64; i++)
 		assert_int_equal(code[i], i % 15 - 7);
@@ -115,7 +116,8 @@ static void test_fidelity_orders_precisions(void **state)
 	free(q);
 }
 
-/* One dimension a hundred times the others, and queries that hardly use it: a row's scale is wasted on it unless dimensions have scales of their own. */
+/* One dimension a hundred times the others, and queries that hardly use it: a row's scale is wasted on it unless dimensions have scales of
+ * their own. */
 static void test_calibration_helps_uneven_dimensions(void **state)
 {
 	const int64_t n = 600, dim = 64, nq = 12;
@@ -126,7 +128,8 @@ static void test_calibration_helps_uneven_dimensions(void **state)
 		x[i * dim] *= 100;
 	for (int64_t i = 0; i < nq; i++)
 		q[i * dim] /= 100;
-	itr_gallery *a = itr_gallery_pack(x, n, dim, ITR_PREC_INT8, NULL, NULL), *b = itr_gallery_pack(x, n, dim, ITR_PREC_INT8, &(itr_pack_opts){ .calibrate = x, .calibrate_rows = 200 }, NULL);
+	itr_gallery *a = itr_gallery_pack(x, n, dim, ITR_PREC_INT8, NULL, NULL),
+		    *b = itr_gallery_pack(x, n, dim, ITR_PREC_INT8, &(itr_pack_opts){ .calibrate = x, .calibrate_rows = 200 }, NULL);
 	assert_int_equal(itr_gallery_fidelity(a, x, q, nq, 10, 1, &plain, NULL), 0);
 	assert_int_equal(itr_gallery_fidelity(b, x, q, nq, 10, 1, &scaled, NULL), 0);
 	assert_true(scaled.spearman > 0.999 && plain.spearman < scaled.spearman);
@@ -176,8 +179,13 @@ static void test_top_of_candidates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_int8_codes), cmocka_unit_test(test_int4_codes_and_layout), cmocka_unit_test(test_binary_scores), cmocka_unit_test(test_minmax_wraps_as_published),
-		cmocka_unit_test(test_fidelity_orders_precisions), cmocka_unit_test(test_calibration_helps_uneven_dimensions), cmocka_unit_test(test_half_overflow_is_refused),
+		cmocka_unit_test(test_int8_codes),
+		cmocka_unit_test(test_int4_codes_and_layout),
+		cmocka_unit_test(test_binary_scores),
+		cmocka_unit_test(test_minmax_wraps_as_published),
+		cmocka_unit_test(test_fidelity_orders_precisions),
+		cmocka_unit_test(test_calibration_helps_uneven_dimensions),
+		cmocka_unit_test(test_half_overflow_is_refused),
 		cmocka_unit_test(test_top_of_candidates),
 	};
 	return cmocka_run_group_tests_name("retrieval_quantise", tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Pools as sets of bits against pools as lists: the same rows, the same counts, the same state of the generator; and the interval kernels of every instruction set. */
+/* Pools as sets of bits against pools as lists: the same rows, the same counts, the same state of the generator; and the interval kernels
+ * of every instruction set. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +78,8 @@ static void sets_are_the_lists(void **state)
 static void choice_is_the_same(void **state)
 {
 	(void)state;
-	const int64_t cases[][2] = { { 1, 0 }, { 1, 1 }, { 2, 2 }, { 64, 64 }, { 999, 99 }, { 10000, 9000 }, { 10001, 200 }, { 10001, 5000 }, { 10001, 10001 } };
+	const int64_t cases[][2] = { { 1, 0 },        { 1, 1 },       { 2, 2 },        { 64, 64 },      { 999, 99 },
+		                     { 10000, 9000 }, { 10001, 200 }, { 10001, 5000 }, { 10001, 10001 } };
 	for (int c = 0; c < ITR_LEN(cases); c++) {
 		int64_t n = cases[c][0], k = cases[c][1], set = 0, *out = itr_xmalloc((size_t)(k + 1) * sizeof *out);
 		uint64_t *bits = itr_xmalloc((size_t)itr_bits_words(n) * sizeof *bits);
@@ -119,7 +121,8 @@ static void indices_are_integers(void **state)
 static void ranks_agree(const itr_relevance *rel, int64_t size)
 {
 	int64_t n = rel->gallery, words = itr_bits_words(n);
-	itr_ranks *whole = itr_ranks_new(rel, true), *lists = itr_ranks_new(rel, true), *sets = itr_ranks_new(rel, true), *all = itr_ranks_new(rel, true);
+	itr_ranks *whole = itr_ranks_new(rel, true), *lists = itr_ranks_new(rel, true), *sets = itr_ranks_new(rel, true),
+		  *all = itr_ranks_new(rel, true);
 	itr_pools *pa = itr_pools_begin(rel, size, 1, 0), *pb = itr_pools_begin(rel, size, 1, 0), *pc = itr_pools_begin(rel, n, 1, 0);
 	float *score = itr_xmalloc((size_t)n * sizeof *score), *some = itr_xmalloc((size_t)n * sizeof *some);
 	int32_t *row = itr_xmalloc((size_t)n * sizeof *row);
@@ -137,12 +140,15 @@ static void ranks_agree(const itr_relevance *rel, int64_t size)
 			some[i] = score[row[i]];
 		itr_ranks_query(lists, rel, q, some, row, k);
 		itr_ranks_query(whole, rel, q, score, NULL, n);
-		itr_ranks_query_bits((itr_ranks *[]){ sets, NULL, all }, 3, rel, q, score, (const uint64_t *[]){ bits, NULL, bits + words }, (int64_t[]){ k, 0, n }, bits + 2 * words);
+		itr_ranks_query_bits((itr_ranks *[]){ sets, NULL, all }, 3, rel, q, score, (const uint64_t *[]){ bits, NULL, bits + words },
+		                     (int64_t[]){ k, 0, n }, bits + 2 * words);
 		assert_int_equal(sets->pool[q], k);
 		for (int64_t e = rel->offset[q]; e < rel->offset[q + 1]; e++) {
 			assert_true(sets->row[e] == lists->row[e] && sets->score[e] == lists->score[e]);
-			assert_true(sets->above[e] == lists->above[e] && sets->equal[e] == lists->equal[e] && sets->before[e] == lists->before[e]);
-			assert_true(all->above[e] == whole->above[e] && all->equal[e] == whole->equal[e] && all->before[e] == whole->before[e]);
+			assert_true(sets->above[e] == lists->above[e] && sets->equal[e] == lists->equal[e] &&
+			            sets->before[e] == lists->before[e]);
+			assert_true(all->above[e] == whole->above[e] && all->equal[e] == whole->equal[e] &&
+			            all->before[e] == whole->before[e]);
 		}
 	}
 	itr_pools_free(pa);
@@ -183,7 +189,8 @@ static void kernel_agrees(const itr_bits_kernel *kernel)
 			assert_memory_equal(a[0], a[1], sizeof *a);           /* words behind the last are left alone too */
 			assert_memory_equal(e[0], e[1], sizeof *e);
 			assert_int_equal(kernel->common(a[0], e[0], itr_bits_words(n)), 0);
-			assert_int_equal(kernel->common(a[0], a[1], itr_bits_words(n)), itr_bits_plain.common(a[0], a[0], itr_bits_words(n)));
+			assert_int_equal(kernel->common(a[0], a[1], itr_bits_words(n)),
+			                 itr_bits_plain.common(a[0], a[0], itr_bits_words(n)));
 		}
 }
 
@@ -211,7 +218,8 @@ static void sums_are_the_same_bits(void **state)
 {
 	(void)state;
 	enum { N = 37 };
-	static double weight[ITR_WEIGH_ROWS * N], sum[N * ITR_WEIGH_COLUMNS], want[ITR_WEIGH_ROWS * ITR_WEIGH_COLUMNS], got[ITR_WEIGH_ROWS * ITR_WEIGH_COLUMNS];
+	static double weight[ITR_WEIGH_ROWS * N], sum[N * ITR_WEIGH_COLUMNS], want[ITR_WEIGH_ROWS * ITR_WEIGH_COLUMNS],
+		got[ITR_WEIGH_ROWS * ITR_WEIGH_COLUMNS];
 	itr_rng rng;
 	itr_rng_seed(&rng, 2);
 	for (int i = 0; i < ITR_LEN(weight); i++)

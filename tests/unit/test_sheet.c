@@ -44,15 +44,20 @@ static char *picture(int number, int width, int height)
 
 static void test_sheet(void **state)
 {
-	char *png = itr_path_join(root, "sheet.png"), *gp = itr_path_join(root, "sheet.gp"), *tiles = itr_path_join(root, "sheet.tiles.png"), *paths[6];
+	char *png = itr_path_join(root, "sheet.png"), *gp = itr_path_join(root, "sheet.gp"),
+	     *tiles = itr_path_join(root, "sheet.tiles.png"), *paths[6];
 	itr_err err = ITR_ERR_INIT;
-	itr_sheet_row rows[2] = { { .caption = "two small red circles on a dark green field, and it's `date` that \xC3\xBC" "berrascht: averyveryverylongwordwithoutanyspaceinit", .note = "caption 17", .n_hits = 5 },
-	                          { .caption = "short", .n_hits = 3 } };
+	itr_sheet_row rows[2] = { { .caption = "two small red circles on a dark green field, and it's `date` that \xC3\xBC"
+		                               "berrascht: averyveryverylongwordwithoutanyspaceinit",
+		                    .note = "caption 17",
+		                    .n_hits = 5 },
+		                  { .caption = "short", .n_hits = 3 } };
 	(void)state;
 	for (int i = 0; i < 6; i++)
 		paths[i] = picture(i, i % 2 ? 300 : 120, i % 3 ? 200 : 320);
 	for (int i = 0; i < 5; i++)
-		rows[0].hits[i] = rows[1].hits[i] = (itr_sheet_hit){ paths[i], "scene-000123", 0.9 - 0.1 * i, i == 1 ? ITR_SHEET_HIT : ITR_SHEET_MISS };
+		rows[0].hits[i] = rows[1].hits[i] =
+			(itr_sheet_hit){ paths[i], "scene-000123", 0.9 - 0.1 * i, i == 1 ? ITR_SHEET_HIT : ITR_SHEET_MISS };
 	rows[1].hits[1].mark = ITR_SHEET_MISS;
 	rows[1].truth = paths[5];
 	rows[1].truth_name = "rank 17";
@@ -71,7 +76,8 @@ static void test_sheet(void **state)
 		/* a pixel in the middle of the second picture is the tile's own (gnuplot lays it down unscaled) */
 		int x = 24 + 270 + 176 + 18 + 88, y = 92 + 88;
 		for (int c = 0; c < 3; c++)
-			assert_true(abs(img.rgb[(y * img.width + x) * 3 + c] - t.rgb[(y * t.width + x) * 3 + c]) <= 8);   /* one pixel aside at most: a gradient of 2 a pixel */
+			/* one pixel aside at most: a gradient of 2 a pixel */
+			assert_true(abs(img.rgb[(y * img.width + x) * 3 + c] - t.rgb[(y * t.width + x) * 3 + c]) <= 8);
 		itr_image_free(&img);
 		itr_image_free(&t);
 	}

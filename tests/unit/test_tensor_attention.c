@@ -55,11 +55,13 @@ static double worst(const double *want, const float *got, int64_t rows, int64_t 
 static void check(itr_rng *r, int64_t rows, int64_t dim, bool causal, double scale)
 {
 	const int64_t ld = 3 * dim + 5, ld_out = dim + 3;
-	float *qkv = draws(r, rows * ld, scale), *g = draws(r, rows * ld_out, 1), *out = draws(r, rows * ld_out, 1), *lse = draws(r, rows, 1), *d = itr_aligned_calloc((size_t)(rows * ld) * sizeof *d);
+	float *qkv = draws(r, rows * ld, scale), *g = draws(r, rows * ld_out, 1), *out = draws(r, rows * ld_out, 1),
+	      *lse = draws(r, rows, 1), *d = itr_aligned_calloc((size_t)(rows * ld) * sizeof *d);
 	const itr_attention_head a = { rows, dim, qkv, qkv + dim, qkv + 2 * dim, ld, causal };
 	float *scratch = itr_aligned_alloc((size_t)itr_attention_scratch(rows, dim) * sizeof *scratch);
 	float *scratch2 = itr_aligned_alloc((size_t)itr_attention_backward_scratch(rows, dim) * sizeof *scratch2);
-	double *p = itr_xmalloc((size_t)rows * sizeof *p), *o = itr_xcalloc((size_t)(rows * dim), sizeof *o), *w[3], size, size_d[3], lse_error = 0;
+	double *p = itr_xmalloc((size_t)rows * sizeof *p), *o = itr_xcalloc((size_t)(rows * dim), sizeof *o), *w[3], size, size_d[3],
+	       lse_error = 0;
 	for (int k = 0; k < 3; k++)
 		w[k] = itr_xcalloc((size_t)(rows * dim), sizeof(double));
 	itr_attention_forward(&a, out, ld_out, lse, scratch);
@@ -87,16 +89,19 @@ static void check(itr_rng *r, int64_t rows, int64_t dim, bool causal, double sca
 	}
 	const double e = worst(o, out, rows, dim, ld_out, &size);
 	if (!(e < 4e-6 * fmax(size, 1e-3)) || !(lse_error < 2e-6))
-		fail_msg("%lld x %lld causal %d: forward off by %g of %g, log-sum-exp by %g", (long long)rows, (long long)dim, causal, e, size, lse_error);
+		fail_msg("%lld x %lld causal %d: forward off by %g of %g, log-sum-exp by %g", (long long)rows, (long long)dim, causal, e,
+		         size, lse_error);
 	for (int k = 0; k < 3; k++) {
 		const double b = worst(w[k], d + k * dim, rows, dim, ld, &size_d[k]);
 		if (!(b < 2e-5 * fmax(size_d[k], 1)))
-			fail_msg("%lld x %lld causal %d: gradient %d off by %g of %g", (long long)rows, (long long)dim, causal, k, b, size_d[k]);
+			fail_msg("%lld x %lld causal %d: gradient %d off by %g of %g", (long long)rows, (long long)dim, causal, k, b,
+			         size_d[k]);
 	}
 	for (int k = 0; k < 3; k++)
 		free(w[k]);
 	free(o), free(p);
-	itr_aligned_free(qkv), itr_aligned_free(g), itr_aligned_free(out), itr_aligned_free(lse), itr_aligned_free(d), itr_aligned_free(scratch), itr_aligned_free(scratch2);
+	itr_aligned_free(qkv), itr_aligned_free(g), itr_aligned_free(out), itr_aligned_free(lse), itr_aligned_free(d),
+		itr_aligned_free(scratch), itr_aligned_free(scratch2);
 }
 
 static void test_lengths(void **state)

@@ -1,4 +1,5 @@
-/* lib/tensor/blas.c: what defines each factorisation, checked on the factors. Tolerances: 1e-10 for orders below 60, where double leaves about 1e-13. */
+/* lib/tensor/blas.c: what defines each factorisation, checked on the factors. Tolerances: 1e-10 for orders below 60, where double leaves
+ * about 1e-13. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +29,8 @@ static void near(const double *a, const double *b, int64_t n)
 			fail_msg("entry %lld: %g and %g", (long long)i, a[i], b[i]);
 }
 
-static void multiply(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb, double *c)
+static void multiply(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb,
+                     double *c)
 {
 	for (int64_t i = 0; i < m; i++)
 		for (int64_t j = 0; j < n; j++) {
@@ -88,7 +90,8 @@ static void check_svd(int64_t m, int64_t n)
 {
 	itr_err err = ITR_ERR_INIT;
 	int64_t r = ITR_MIN(m, n);
-	double *a = normal((uint64_t)(m * 100 + n), m * n), u[60 * 60], s[60], vt[60 * 60], us[60 * 60], back[60 * 60], eye[60 * 60], gram[60 * 60];
+	double *a = normal((uint64_t)(m * 100 + n), m * n), u[60 * 60], s[60], vt[60 * 60], us[60 * 60], back[60 * 60], eye[60 * 60],
+	       gram[60 * 60];
 	assert_int_equal(itr_svd(a, m, n, u, s, vt, &err), 0);
 	for (int64_t i = 0; i < m; i++)
 		for (int64_t j = 0; j < r; j++)
@@ -141,6 +144,7 @@ static void test_eigh(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_products), cmocka_unit_test(test_cholesky), cmocka_unit_test(test_svd), cmocka_unit_test(test_eigh) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_products), cmocka_unit_test(test_cholesky), cmocka_unit_test(test_svd),
+		                            cmocka_unit_test(test_eigh) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

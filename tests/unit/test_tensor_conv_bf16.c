@@ -1,5 +1,6 @@
-/* lib/tensor/conv_bf16.c against the fp32 convolution of the same bfloat16 numbers, in every kernel that this processor runs (the test calls itself with ITR_CPU): blocks of pixels, splits of the
- * weights' gradient, several blocks of k, strides, groups, odd channels. Then a ResNet-18 that trains with bfloat16 activations beside one that trains in fp32. */
+/* lib/tensor/conv_bf16.c against the fp32 convolution of the same bfloat16 numbers, in every kernel that this processor runs (the test
+ * calls itself with ITR_CPU): blocks of pixels, splits of the weights' gradient, several blocks of k, strides, groups, odd channels. Then a
+ * ResNet-18 that trains with bfloat16 activations beside one that trains in fp32. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,10 +22,13 @@
 #include "tensor/conv.h"
 #include "tensor/dtype.h"
 
-/* b, h, w, c, o, k, stride, pad, groups. The later ones have what small ones lack: m beyond two splits, k beyond one block of 512, more results than weights a result. */
+/* b, h, w, c, o, k, stride, pad, groups. The later ones have what small ones lack: m beyond two splits, k beyond one block of 512, more
+ * results than weights a result. */
 static const int64_t cases[][9] = {
-	{ 1, 5, 6, 3, 4, 3, 1, 1, 1 }, { 2, 9, 7, 5, 33, 1, 1, 0, 1 }, { 1, 9, 8, 7, 6, 5, 2, 2, 1 }, { 2, 7, 7, 16, 20, 3, 2, 1, 2 }, { 1, 8, 9, 32, 40, 3, 1, 1, 1 }, { 2, 8, 8, 48, 17, 1, 2, 0, 1 },
-	{ 3, 32, 34, 32, 15, 3, 1, 1, 1 }, { 2, 46, 47, 3, 24, 7, 2, 3, 1 }, { 1, 7, 7, 160, 64, 3, 1, 1, 1 }, { 1, 7, 7, 64, 320, 1, 1, 0, 1 }, { 2, 30, 31, 96, 64, 3, 2, 1, 1 }, { 1, 60, 60, 64, 36, 1, 1, 0, 1 },
+	{ 1, 5, 6, 3, 4, 3, 1, 1, 1 },     { 2, 9, 7, 5, 33, 1, 1, 0, 1 },    { 1, 9, 8, 7, 6, 5, 2, 2, 1 },
+	{ 2, 7, 7, 16, 20, 3, 2, 1, 2 },   { 1, 8, 9, 32, 40, 3, 1, 1, 1 },   { 2, 8, 8, 48, 17, 1, 2, 0, 1 },
+	{ 3, 32, 34, 32, 15, 3, 1, 1, 1 }, { 2, 46, 47, 3, 24, 7, 2, 3, 1 },  { 1, 7, 7, 160, 64, 3, 1, 1, 1 },
+	{ 1, 7, 7, 64, 320, 1, 1, 0, 1 },  { 2, 30, 31, 96, 64, 3, 2, 1, 1 }, { 1, 60, 60, 64, 36, 1, 1, 0, 1 },
 };
 
 static float *numbers(int64_t n, uint64_t seed, uint16_t *half)
@@ -56,11 +60,22 @@ static const double ROUNDED = 0x1p-8, SUMS = 1e-5;
 
 static void one_case(const int64_t *d)
 {
-	itr_conv g = { .batch = d[0], .h = d[1], .w = d[2], .c = d[3], .o = d[4], .kh = d[5], .kw = d[5], .stride = d[6], .dilation = 1, .groups = d[8] };
+	itr_conv g = { .batch = d[0],
+		       .h = d[1],
+		       .w = d[2],
+		       .c = d[3],
+		       .o = d[4],
+		       .kh = d[5],
+		       .kw = d[5],
+		       .stride = d[6],
+		       .dilation = 1,
+		       .groups = d[8] };
 	assert_true(itr_conv_shape(&g, d[7]));
-	const int64_t nx = g.batch * g.h * g.w * g.c, ny = g.batch * g.oh * g.ow * g.o, nw = g.o * g.c / g.groups * g.kh * g.kw, most = ITR_MAX(ITR_MAX(nx, ny), nw);
+	const int64_t nx = g.batch * g.h * g.w * g.c, ny = g.batch * g.oh * g.ow * g.o, nw = g.o * g.c / g.groups * g.kh * g.kw,
+		      most = ITR_MAX(ITR_MAX(nx, ny), nw);
 	uint16_t *hx = itr_xmalloc((size_t)nx * 2), *hy = itr_xmalloc((size_t)ny * 2), *hw = itr_xmalloc((size_t)nw * 2);
-	float *x = numbers(nx, 1, hx), *dy = numbers(ny, 2, hy), *w = numbers(nw, 3, hw), *want = itr_aligned_alloc((size_t)most * 4), *got = itr_aligned_alloc((size_t)most * 4), *again = itr_aligned_alloc((size_t)most * 4);
+	float *x = numbers(nx, 1, hx), *dy = numbers(ny, 2, hy), *w = numbers(nw, 3, hw), *want = itr_aligned_alloc((size_t)most * 4),
+	      *got = itr_aligned_alloc((size_t)most * 4), *again = itr_aligned_alloc((size_t)most * 4);
 	double e[6];
 	itr_conv_forward(&g, ITR_COMPUTE_F32, x, w, want, 1);
 	itr_conv_forward_bf16(&g, hx, w, got, false, 1);
@@ -89,8 +104,9 @@ static void one_case(const int64_t *d)
 	for (int64_t i = 0; i < nw; i++)
 		got[i] *= 2;
 	e[5] = apart(got, again, false, nw);
-	printf("# %2lldx%-2lld %3lld -> %3lld kernel %lld stride %lld: forward %.1e %.1e input %.1e %.1e weight %.1e %.1e\n", (long long)g.h, (long long)g.w, (long long)g.c, (long long)g.o, (long long)g.kh,
-	       (long long)g.stride, e[0], e[1], e[2], e[3], e[4], e[5]);
+	printf("# %2lldx%-2lld %3lld -> %3lld kernel %lld stride %lld: forward %.1e %.1e input %.1e %.1e weight %.1e %.1e\n",
+	       (long long)g.h, (long long)g.w, (long long)g.c, (long long)g.o, (long long)g.kh, (long long)g.stride, e[0], e[1], e[2], e[3],
+	       e[4], e[5]);
 	assert_true(e[0] < ROUNDED && e[1] < SUMS && e[2] < ROUNDED && e[3] < ROUNDED && e[4] < SUMS && e[5] < SUMS);
 	float *all[] = { x, dy, w, want, got, again };
 	for (int i = 0; i < ITR_LEN(all); i++)
@@ -107,7 +123,7 @@ static void test_products(void **state)
 		one_case(cases[i]);
 }
 
-/* --- a whole network -------------------------------------------------------------------------------------------------------------------------- */
+/* --- a whole network ------------------------------------------------------------------------------------------------------------------ */
 
 enum { STEPS = 16, PICTURES = 16, SIDE = 64, CLASSES = 8 };
 
@@ -142,7 +158,8 @@ static size_t train(itr_compute compute, int threads, double *loss)
 	for (uint64_t step = 0; step < STEPS; step++) {
 		itr_tape_reset(t, step);
 		const itr_tower_in in = { .n = PICTURES, .pixels = x };
-		itr_var *l = itr_mse(t, itr_linear(t, &head, ops->forward(t, layers, &c, &in, false).pooled), itr_input(t, 2, (int64_t[]){ PICTURES, CLASSES }, y));
+		itr_var *l = itr_mse(t, itr_linear(t, &head, ops->forward(t, layers, &c, &in, false).pooled),
+		                     itr_input(t, 2, (int64_t[]){ PICTURES, CLASSES }, y));
 		loss[step] = itr_var_item(t, l);
 		itr_params_zero_grad(p);
 		itr_backward(t, l, 1);
@@ -156,8 +173,8 @@ static size_t train(itr_compute compute, int threads, double *loss)
 	return bytes;
 }
 
-/* The curves stay together: bfloat16 has eight bits, and twenty layers' roundings, carried on by Adam's steps, leave less than a hundredth of the first loss (measured: 2e-3 before the first step,
- * 6e-3 at most). Both fall to a fraction. */
+/* The curves stay together: bfloat16 has eight bits, and twenty layers' roundings, carried on by Adam's steps, leave less than a hundredth
+ * of the first loss (measured: 2e-3 before the first step, 6e-3 at most). Both fall to a fraction. */
 static void test_a_network_trains_as_in_fp32(void **state)
 {
 	double f[STEPS], h[STEPS], again[STEPS], worst = 0;

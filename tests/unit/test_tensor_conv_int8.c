@@ -1,5 +1,6 @@
-/* lib/tensor/conv_int8.c: bit-equal to plain loops in every kernel that this processor runs (the test calls itself with ITR_CPU): kernels of one and of many pixels, strides, both ways of
- * padding, channels that fill no word, few pictures and many, any number of threads; a picture's numbers are its own. */
+/* lib/tensor/conv_int8.c: bit-equal to plain loops in every kernel that this processor runs (the test calls itself with ITR_CPU): kernels
+ * of one and of many pixels, strides, both ways of padding, channels that fill no word, few pictures and many, any number of threads; a
+ * picture's numbers are its own. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +70,8 @@ static void reference(const itr_conv *g, const float *x, const float *w, float *
 				const int64_t h = i + l / g->c / g->kw, v = j + l / g->c % g->kw;
 				if (h < 0 || h >= g->h || v < 0 || v >= g->w)
 					continue;
-				const long q = ITR_MAX(ITR_MIN(lrintf(x[b * picture + (h * g->w + v) * g->c + l % g->c] * a.inverse) + a.zero, 255L), 0L);
+				const long q = ITR_MAX(
+					ITR_MIN(lrintf(x[b * picture + (h * g->w + v) * g->c + l % g->c] * a.inverse) + a.zero, 255L), 0L);
 				sum += (q - a.zero) * rounded[o * k + l];
 			}
 			y[r * g->o + o] = (float)sum * (a.scale * ws[o]);
@@ -85,7 +87,8 @@ static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual
 	if (!itr_conv_shape(&g, pad))
 		fail_msg("impossible case");
 	const int64_t n = g.batch * g.oh * g.ow * g.o;
-	float *x = numbers(g.batch * g.h * g.w * g.c, low), *w = numbers(g.o * g.kh * g.kw * g.c, -1), *b = numbers(g.o, -1), *res = numbers(n, -1), *want = itr_xmalloc((size_t)n * sizeof *want);
+	float *x = numbers(g.batch * g.h * g.w * g.c, low), *w = numbers(g.o * g.kh * g.kw * g.c, -1), *b = numbers(g.o, -1),
+	      *res = numbers(n, -1), *want = itr_xmalloc((size_t)n * sizeof *want);
 	float *y = itr_xmalloc((size_t)n * sizeof *y);
 	const itr_after after = { bias ? b : NULL, residual ? res : NULL, g.o, relu ? ITR_ACT_RELU : ITR_ACT_NONE };
 	for (int64_t i = 0; i < g.h * g.w * g.c; i++)            /* pictures of different ranges */
@@ -102,8 +105,10 @@ static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual
 		itr_conv_frozen_forward(&g, f, x, &after, y, threads);
 		for (int64_t i = 0; i < n; i++)
 			if (y[i] != want[i])
-				fail_msg("%s: %lld pictures %lld x %lld x %lld, %lld results, kernel %lld x %lld, stride %lld, padding %lld, %d threads: %.9g instead of %.9g at %lld", itr_frozen_kernel(f),
-				         (long long)g.batch, (long long)g.h, (long long)g.w, (long long)g.c, (long long)g.o, (long long)g.kh, (long long)g.kw, (long long)g.stride, (long long)pad, threads,
+				fail_msg("%s: %lld pictures %lld x %lld x %lld, %lld results, kernel %lld x %lld, stride %lld, padding "
+				         "%lld, %d threads: %.9g instead of %.9g at %lld",
+				         itr_frozen_kernel(f), (long long)g.batch, (long long)g.h, (long long)g.w, (long long)g.c,
+				         (long long)g.o, (long long)g.kh, (long long)g.kw, (long long)g.stride, (long long)pad, threads,
 				         (double)y[i], (double)want[i], (long long)i);
 	}
 	itr_conv one = g;                                        /* the last picture by itself */
@@ -120,8 +125,14 @@ static void test_odd_shapes(void **state)
 	(void)state;
 	for (int i = 0; i < (itr_cpu_features() ? 120 : 50); i++) {
 		const int64_t k = i % 3 == 0 ? 1 : 1 + below(5), stride = 1 + below(3), pad = i % 4 == 0 ? ITR_PAD_SAME : below(k + 1);
-		const itr_conv g = { .batch = 1 + below(4), .h = k + below(i % 5 ? 9 : 30), .w = k + below(i % 7 ? 9 : 40), .c = 1 + below(i % 6 ? 9 : 70), .o = 1 + below(i % 5 ? 20 : 130), .kh = k,
-			.kw = i % 8 == 1 ? ITR_MAX(k - 1, (int64_t)1) : k, .stride = stride };
+		const itr_conv g = { .batch = 1 + below(4),
+			             .h = k + below(i % 5 ? 9 : 30),
+			             .w = k + below(i % 7 ? 9 : 40),
+			             .c = 1 + below(i % 6 ? 9 : 70),
+			             .o = 1 + below(i % 5 ? 20 : 130),
+			             .kh = k,
+			             .kw = i % 8 == 1 ? ITR_MAX(k - 1, (int64_t)1) : k,
+			             .stride = stride };
 		compare(g, pad, i % 2 ? 0 : -1, below(2), below(2), below(2));
 	}
 }
@@ -129,10 +140,14 @@ static void test_odd_shapes(void **state)
 /* As in real networks: a first layer of three channels, bands of one picture, several blocks of weights, a grid of 7 x 7. */
 static void test_true_shapes(void **state)
 {
-	static const struct { itr_conv g; int64_t pad; } cases[] = {
-		{ { .batch = 1, .h = 64, .w = 64, .c = 3, .o = 64, .kh = 7, .kw = 7, .stride = 2 }, 3 }, { { .batch = 2, .h = 56, .w = 56, .c = 64, .o = 16, .kh = 3, .kw = 3, .stride = 1 }, 1 },
-		{ { .batch = 2, .h = 7, .w = 7, .c = 256, .o = 96, .kh = 3, .kw = 3, .stride = 1 }, 1 }, { { .batch = 2, .h = 14, .w = 14, .c = 516, .o = 130, .kh = 1, .kw = 1, .stride = 2 }, 0 },
-		{ { .batch = 1, .h = 56, .w = 56, .c = 64, .o = 256, .kh = 1, .kw = 1, .stride = 1 }, 0 }, { { .batch = 1, .h = 28, .w = 28, .c = 32, .o = 40, .kh = 3, .kw = 3, .stride = 2 }, ITR_PAD_SAME },
+	static const struct { itr_conv g; int64_t pad;
+	} cases[] = {
+		{ { .batch = 1, .h = 64, .w = 64, .c = 3, .o = 64, .kh = 7, .kw = 7, .stride = 2 }, 3 },
+		{ { .batch = 2, .h = 56, .w = 56, .c = 64, .o = 16, .kh = 3, .kw = 3, .stride = 1 }, 1 },
+		{ { .batch = 2, .h = 7, .w = 7, .c = 256, .o = 96, .kh = 3, .kw = 3, .stride = 1 }, 1 },
+		{ { .batch = 2, .h = 14, .w = 14, .c = 516, .o = 130, .kh = 1, .kw = 1, .stride = 2 }, 0 },
+		{ { .batch = 1, .h = 56, .w = 56, .c = 64, .o = 256, .kh = 1, .kw = 1, .stride = 1 }, 0 },
+		{ { .batch = 1, .h = 28, .w = 28, .c = 32, .o = 40, .kh = 3, .kw = 3, .stride = 2 }, ITR_PAD_SAME },
 	};
 	(void)state;
 	for (int i = 0; i < (itr_cpu_features() ? ITR_LEN(cases) : 1); i++)          /* the plain kernel takes seconds for the rest */
@@ -159,7 +174,8 @@ static void test_bad_numbers_stay_bad(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_odd_shapes), cmocka_unit_test(test_true_shapes), cmocka_unit_test(test_bad_numbers_stay_bad) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_odd_shapes), cmocka_unit_test(test_true_shapes),
+		                            cmocka_unit_test(test_bad_numbers_stay_bad) };
 	static const char *const kernels[] = { "avx512", "avx2", "scalar" };
 	char command[4300];
 	(void)argc;

@@ -1,5 +1,5 @@
-/* lib/tensor/frozen.c: fp32 and bf16 bit-equal to itr_gemm's, int8 bit-equal to plain loops in every kernel that this processor runs (the test calls itself with ITR_CPU), with everything that
- * may follow a product, on odd shapes, wide strides, any number of threads. */
+/* lib/tensor/frozen.c: fp32 and bf16 bit-equal to itr_gemm's, int8 bit-equal to plain loops in every kernel that this processor runs (the
+ * test calls itself with ITR_CPU), with everything that may follow a product, on odd shapes, wide strides, any number of threads. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,7 +92,8 @@ static void fill_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
 static void compare(itr_compute compute, int64_t m, int64_t n, int64_t k, itr_activation act, bool bias, int residual)
 {
 	const int64_t lda = k + below(5), ldw = k + below(5), ldc = n + below(5);
-	float *a = matrix(m, lda), *w = matrix(n, ldw), *b = matrix(1, n), *res = matrix(m, ldc), *c = matrix(m, ldc), *want = itr_xmalloc((size_t)(m * n) * sizeof *want);
+	float *a = matrix(m, lda), *w = matrix(n, ldw), *b = matrix(1, n), *res = matrix(m, ldc), *c = matrix(m, ldc),
+	      *want = itr_xmalloc((size_t)(m * n) * sizeof *want);
 	float *first = itr_xmalloc((size_t)(m * ldc) * sizeof *first);
 	itr_frozen *f = itr_freeze(compute, w, n, k, ldw, 2);
 	if (compute == ITR_COMPUTE_INT8)
@@ -116,16 +117,21 @@ static void compare(itr_compute compute, int64_t m, int64_t n, int64_t k, itr_ac
 		for (int64_t i = 0; i < m && run == 0; i++)
 			for (int64_t j = 0; j < n; j++) {
 				const float got = c[i * ldc + j], v = want[i * n + j];
-				if (act == ITR_ACT_NONE ? got != v : fabs((double)got - activation(act, (double)v)) > 2e-6 * (1 + fabs((double)v)))
-					fail_msg("%s %s: %lld x %lld x %lld, activation %d, bias %d, residual %d: %.9g instead of %.9g (before it) at %lld, %lld", itr_compute_names[compute],
-					         itr_frozen_kernel(f), (long long)m, (long long)n, (long long)k, (int)act, bias, residual, (double)got, (double)v, (long long)i, (long long)j);
+				if (act == ITR_ACT_NONE ? got != v
+				                        : fabs((double)got - activation(act, (double)v)) > 2e-6 * (1 + fabs((double)v)))
+					fail_msg("%s %s: %lld x %lld x %lld, activation %d, bias %d, residual %d: %.9g instead of %.9g "
+					         "(before it) at %lld, %lld",
+					         itr_compute_names[compute], itr_frozen_kernel(f), (long long)m, (long long)n, (long long)k,
+					         (int)act, bias, residual, (double)got, (double)v, (long long)i, (long long)j);
 			}
 		if (run == 0)
 			memcpy(first, c, (size_t)(m * ldc) * sizeof *c);
 		if (memcmp(first, c, (size_t)(m * ldc) * sizeof *c))
-			fail_msg("%s %s: %lld x %lld x %lld: run %d has other bits", itr_compute_names[compute], itr_frozen_kernel(f), (long long)m, (long long)n, (long long)k, run);
+			fail_msg("%s %s: %lld x %lld x %lld: run %d has other bits", itr_compute_names[compute], itr_frozen_kernel(f),
+			         (long long)m, (long long)n, (long long)k, run);
 		for (int64_t i = 0; i < m; i++)
-			assert_memory_equal(c + i * ldc + n, res + i * ldc + n, (size_t)(ldc - n) * sizeof *c);         /* what lies between the rows */
+			/* what lies between the rows */
+			assert_memory_equal(c + i * ldc + n, res + i * ldc + n, (size_t)(ldc - n) * sizeof *c);
 	}
 	itr_frozen_free(f);
 	free(a), free(w), free(b), free(res), free(c), free(want), free(first);
@@ -135,7 +141,8 @@ static void test_odd_shapes(void **state)
 {
 	(void)state;
 	for (int i = 0; i < (itr_cpu_features() ? 210 : 60); i++)
-		compare((itr_compute)(i % 3), 1 + below(i % 4 ? 50 : 300), 1 + below(i % 2 ? 60 : 300), 1 + below(i % 5 ? 80 : 1500), (itr_activation)(i % 7), below(2), (int)below(3));
+		compare((itr_compute)(i % 3), 1 + below(i % 4 ? 50 : 300), 1 + below(i % 2 ? 60 : 300), 1 + below(i % 5 ? 80 : 1500),
+		        (itr_activation)(i % 7), below(2), (int)below(3));
 }
 
 static void test_batch_one(void **state)
@@ -196,7 +203,8 @@ static void test_bad_numbers_stay_bad(void **state)
 	free(a), free(w);
 }
 
-/* Rounded weights whose errors cancel: each lies at one of its two neighbours, those that went to the further one were the nearest to the middle, and the sum is off by half a step at most. */
+/* Rounded weights whose errors cancel: each lies at one of its two neighbours, those that went to the further one were the nearest to the
+ * middle, and the sum is off by half a step at most. */
 static void test_errors_cancel(void **state)
 {
 	enum { K = 3000 };
@@ -208,7 +216,8 @@ static void test_errors_cancel(void **state)
 		const int64_t k = round < 30 ? 1 + below(40) : 1 + below(K);
 		float top = 0;
 		for (int64_t j = 0; j < k; j++) {
-			w[j] = round % 3 == 0 ? value() : round % 3 == 1 ? value() * value() * value() : (float)below(100) + 0.4f;             /* the last: all are rounded down */
+			/* the last: all are rounded down */
+			w[j] = round % 3 == 0 ? value() : round % 3 == 1 ? value() * value() * value() : (float)below(100) + 0.4f;
 			w[j] = below(10) ? w[j] : 0.0f;
 			top = fmaxf(top, fabsf(w[j]));
 		}
@@ -259,7 +268,8 @@ static void test_what_rounding_costs(void **state)
 	double with = 0, without = 0;
 	(void)state;
 	for (int j = 0; j < K; j++)
-		mean[j] = nearbyintf((mean[j] + 1) * 127.5f);            /* whole numbers from 0 to 255, both among them: rounding the input costs nothing */
+		/* whole numbers from 0 to 255, both among them: rounding the input costs nothing */
+		mean[j] = nearbyintf((mean[j] + 1) * 127.5f);
 	mean[0] = 0, mean[1] = 255;
 	itr_gemm(false, true, 1, N, K, 1, mean, K, w, K, 0, exact, N, 1);
 	itr_frozen *f = itr_freeze_expecting(ITR_COMPUTE_INT8, w, N, K, K, &(itr_expected){ mean, lost }, 2);
@@ -300,8 +310,10 @@ static void test_activations(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_odd_shapes), cmocka_unit_test(test_batch_one), cmocka_unit_test(test_a_row_is_its_own), cmocka_unit_test(test_bad_numbers_stay_bad),
-		cmocka_unit_test(test_errors_cancel), cmocka_unit_test(test_what_rounding_costs), cmocka_unit_test(test_activations),
+		cmocka_unit_test(test_odd_shapes),       cmocka_unit_test(test_batch_one),
+		cmocka_unit_test(test_a_row_is_its_own), cmocka_unit_test(test_bad_numbers_stay_bad),
+		cmocka_unit_test(test_errors_cancel),    cmocka_unit_test(test_what_rounding_costs),
+		cmocka_unit_test(test_activations),
 	};
 	static const char *const kernels[] = { "avx512", "avx2", "scalar" };
 	char command[4300];

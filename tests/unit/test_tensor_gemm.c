@@ -1,4 +1,5 @@
-/* lib/tensor/gemm.c: equality with one fmaf chain, for every kernel that this processor runs (the test calls itself with ITR_CPU), on odd shapes. */
+/* lib/tensor/gemm.c: equality with one fmaf chain, for every kernel that this processor runs (the test calls itself with ITR_CPU), on odd
+ * shapes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,8 +44,8 @@ static void compare(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alp
 		}
 	itr_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, threads);
 	if (memcmp(c, want, (size_t)(m * ldc) * sizeof *c))      /* what lies between the rows must not change either */
-		fail_msg("%s: trans %d %d, %lld x %lld x %lld, alpha %g, beta %g, %d threads", itr_gemm_kernel(), ta, tb, (long long)m, (long long)n,
-		         (long long)k, (double)alpha, (double)beta, threads);
+		fail_msg("%s: trans %d %d, %lld x %lld x %lld, alpha %g, beta %g, %d threads", itr_gemm_kernel(), ta, tb, (long long)m,
+		         (long long)n, (long long)k, (double)alpha, (double)beta, threads);
 	free(a), free(b), free(c), free(want), free(chain);
 }
 
@@ -52,9 +53,11 @@ static void test_odd_shapes(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 160; i++)
-		compare(below(2), below(2), 1 + below(i % 3 ? 40 : 150), 1 + below(i % 2 ? 60 : 200), below(i % 5 ? 70 : 1300), 1, 0, 1 + (int)below(3));
+		compare(below(2), below(2), 1 + below(i % 3 ? 40 : 150), 1 + below(i % 2 ? 60 : 200), below(i % 5 ? 70 : 1300), 1, 0,
+		        1 + (int)below(3));
 	for (int i = 0; i < 40; i++)
-		compare(below(2), below(2), 1 + below(90), 1 + below(90), below(i % 4 ? 60 : 1200), i % 2 ? 0.5f : 1, i % 3 ? 1 : 0.25f, 1 + (int)below(3));
+		compare(below(2), below(2), 1 + below(90), 1 + below(90), below(i % 4 ? 60 : 1200), i % 2 ? 0.5f : 1, i % 3 ? 1 : 0.25f,
+		        1 + (int)below(3));
 }
 
 static void test_edges(void **state)
@@ -74,9 +77,11 @@ static void test_packed(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 60; i++) {
-		int64_t m = 1 + below(i % 2 ? 20 : 120), n = 1 + below(300), k = 1 + below(i % 3 ? 50 : 700), n0 = i % 4 ? below(n) : 0, n1 = n0 + below(n - n0 + 1);
+		int64_t m = 1 + below(i % 2 ? 20 : 120), n = 1 + below(300), k = 1 + below(i % 3 ? 50 : 700), n0 = i % 4 ? below(n) : 0,
+			n1 = n0 + below(n - n0 + 1);
 		int64_t lda = k + below(4), ldb = k + below(4), ldc = n1 - n0 + below(3);
-		float *a = matrix(m, lda), *b = matrix(n, ldb), *c = matrix(m, ldc + 1), *want = itr_xmalloc((size_t)(m * ldc + m + 1) * sizeof *want);
+		float *a = matrix(m, lda), *b = matrix(n, ldb), *c = matrix(m, ldc + 1),
+		      *want = itr_xmalloc((size_t)(m * ldc + m + 1) * sizeof *want);
 		itr_packed *p = itr_pack_rows(b, n, k, ldb, 2);
 		memcpy(want, c, (size_t)(m * ldc) * sizeof *c);
 		itr_gemm_reference(false, true, m, n1 - n0, k, a, lda, b + n0 * ldb, ldb, want, ldc);
@@ -174,7 +179,8 @@ static void test_other_kernels(void **state)
 	}
 }
 
-/* bfloat16: equal to the float product of rounded operands within the rounding of the sums, at shapes that exercise tails of k, rows and columns. */
+/* bfloat16: equal to the float product of rounded operands within the rounding of the sums, at shapes that exercise tails of k, rows and
+ * columns. */
 static void bf16_case(bool ta, bool tb, int64_t m, int64_t n, int64_t k)
 {
 	const int64_t lda = ta ? m : k, ldb = tb ? k : n;
@@ -200,7 +206,9 @@ static void bf16_case(bool ta, bool tb, int64_t m, int64_t n, int64_t k)
 
 static void test_bf16(void **state)
 {
-	static const int64_t shapes[][3] = { { 1, 1, 1 }, { 3, 5, 7 }, { 14, 32, 33 }, { 29, 65, 64 }, { 100, 70, 515 }, { 17, 200, 1030 } };
+	static const int64_t shapes[][3] = {
+		{ 1, 1, 1 }, { 3, 5, 7 }, { 14, 32, 33 }, { 29, 65, 64 }, { 100, 70, 515 }, { 17, 200, 1030 }
+	};
 	(void)state;
 	for (int s = 0; s < ITR_LEN(shapes); s++)
 		for (int trans = 0; trans < 4; trans++)
@@ -210,10 +218,13 @@ static void test_bf16(void **state)
 int main(int argc, char **argv)
 {
 	void *self = argc > 0 ? argv[0] : NULL;
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_odd_shapes), cmocka_unit_test(test_edges), cmocka_unit_test(test_packed), cmocka_unit_test(test_ties_are_bit_equal),
-		cmocka_unit_test(test_not_a_number_travels), cmocka_unit_test(test_bf16),
-		cmocka_unit_test(test_kernel_interface), cmocka_unit_test_prestate(test_other_kernels, self)
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_odd_shapes),
+		                            cmocka_unit_test(test_edges),
+		                            cmocka_unit_test(test_packed),
+		                            cmocka_unit_test(test_ties_are_bit_equal),
+		                            cmocka_unit_test(test_not_a_number_travels),
+		                            cmocka_unit_test(test_bf16),
+		                            cmocka_unit_test(test_kernel_interface),
+		                            cmocka_unit_test_prestate(test_other_kernels, self) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

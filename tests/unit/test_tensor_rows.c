@@ -44,7 +44,8 @@ static void nearest(float x, uint16_t h, float (*back)(uint16_t), uint16_t infin
 	double top = fabs((double)back(infinity - 1)), step = top - fabs((double)back(infinity - 2));
 	if (m == infinity)
 		here = top + step;
-	double below = m > 0 ? fabs((double)back(m - 1)) : -1, above = m < infinity ? m + 1 == infinity ? top + step : fabs((double)back(m + 1)) : HUGE_VAL;
+	double below = m > 0 ? fabs((double)back(m - 1)) : -1,
+	       above = m < infinity ? m + 1 == infinity ? top + step : fabs((double)back(m + 1)) : HUGE_VAL;
 	double d = fabs(a - here);
 	if (m == infinity && a > here)
 		return;
@@ -190,8 +191,8 @@ static void test_alike(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_finite), cmocka_unit_test(test_alike), cmocka_unit_test(test_half_round_trip), cmocka_unit_test(test_half_rounds_to_nearest_even), cmocka_unit_test(test_conversions), cmocka_unit_test(test_normalize)
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_finite),          cmocka_unit_test(test_alike),
+		                            cmocka_unit_test(test_half_round_trip), cmocka_unit_test(test_half_rounds_to_nearest_even),
+		                            cmocka_unit_test(test_conversions),     cmocka_unit_test(test_normalize) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

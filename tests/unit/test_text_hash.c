@@ -33,7 +33,8 @@ static void test_same(void **state)
 static void test_different(void **state)
 {
 	(void)state;
-	double near = dot("a red dog on grass", "a red cat on grass"), order = dot("red dog blue cat", "blue dog red cat"), far = dot("one two three", "four five six");
+	double near = dot("a red dog on grass", "a red cat on grass"), order = dot("red dog blue cat", "blue dog red cat"),
+	       far = dot("one two three", "four five six");
 	assert_true(near > 0.3 && near < 0.95);
 	assert_true(order > 0.5 && order < 0.99);                               /* pairs see the order, words do not */
 	assert_true(fabs(far) < 0.3);
@@ -78,7 +79,7 @@ static void test_tokens(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_same), cmocka_unit_test(test_different), cmocka_unit_test(test_sublinear), cmocka_unit_test(test_empty),
-	                                    cmocka_unit_test(test_tokens) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_same), cmocka_unit_test(test_different), cmocka_unit_test(test_sublinear),
+		                            cmocka_unit_test(test_empty), cmocka_unit_test(test_tokens) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* lib/text/tokenizer: ids of transformers and open_clip (tests/golden/gen_tokenizers.py), truncation, threads, long words, damaged vocabularies, counted words */
+/* lib/text/tokenizer: ids of transformers and open_clip (tests/golden/gen_tokenizers.py), truncation, threads, long words, damaged
+ * vocabularies, counted words */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,10 +85,17 @@ static bool same_ids(const char *want, const int32_t *ids, int64_t n)
 	return true;
 }
 
-/* tokenizer.json with added tokens of every kind: what tokenizers makes of them (gen_added.py); the same again from the bytes and rules that a model file keeps. */
+/* tokenizer.json with added tokens of every kind: what tokenizers makes of them (gen_added.py); the same again from the bytes and rules
+ * that a model file keeps. */
 static void test_added(void **state)
 {
-	static const struct { const char *file, *kind; } files[] = { { "bert.json", "wordpiece" }, { "cased.json", "wordpiece" }, { "raw.json", "wordpiece" }, { "clip.json", "clip-bpe" }, { "plain.json", "clip-bpe" } };
+	static const struct {
+		const char *file, *kind;
+	} files[] = { { "bert.json", "wordpiece" },
+		      { "cased.json", "wordpiece" },
+		      { "raw.json", "wordpiece" },
+		      { "clip.json", "clip-bpe" },
+		      { "plain.json", "clip-bpe" } };
 	itr_tokenizer *k[5][2];
 	char *line = NULL, name[16];
 	size_t room = 0;
@@ -212,7 +220,8 @@ static void test_names(void **state)
 static void test_long(void **state)
 {
 	enum { N = 1000000 };
-	static const char *const patterns[] = { "x", "ab", "dog", "\xCC\x81\xCC\xA7", "&", "[", "<", "\xCE\xA3", "&#1", "'", "\xE4\xB8\xAD", "\xFF" };
+	static const char *const patterns[] = { "x",        "ab",  "dog", "\xCC\x81\xCC\xA7", "&",   "[", "<",
+		                                "\xCE\xA3", "&#1", "'",   "\xE4\xB8\xAD",     "\xFF" };
 	char *text = itr_xmalloc(N);
 	int32_t *ids = itr_xmalloc(((size_t)N * 3 + 2) * sizeof *ids);
 	(void)state;
@@ -335,7 +344,8 @@ static void encode_again(void *ctx, int64_t i, int worker)
 	static const char text[] = "a dog don't caf\xC3\xA9 \xE4\xB8\xAD surfboard 10 \xCE\x9F\xCE\xA3";
 	struct shared_work *w = ctx;
 	int32_t a[64], b[64];
-	int64_t n = itr_tokenizer_encode(w->k, text, sizeof text - 1 - (size_t)(i % 9), a, 64), m = itr_tokenizer_encode(w->k, text, sizeof text - 1 - (size_t)(i % 9), b, 64);
+	int64_t n = itr_tokenizer_encode(w->k, text, sizeof text - 1 - (size_t)(i % 9), a, 64),
+		m = itr_tokenizer_encode(w->k, text, sizeof text - 1 - (size_t)(i % 9), b, 64);
 	w->wrong[worker] += n != m || memcmp(a, b, (size_t)n * sizeof *a) != 0;
 }
 
@@ -369,7 +379,8 @@ static void test_lengths(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_added), cmocka_unit_test(test_names), cmocka_unit_test(test_long), cmocka_unit_test(test_damaged),
-	                                    cmocka_unit_test(test_words), cmocka_unit_test(test_threads), cmocka_unit_test(test_lengths) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden),  cmocka_unit_test(test_added),   cmocka_unit_test(test_names),
+		                            cmocka_unit_test(test_long),    cmocka_unit_test(test_damaged), cmocka_unit_test(test_words),
+		                            cmocka_unit_test(test_threads), cmocka_unit_test(test_lengths) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

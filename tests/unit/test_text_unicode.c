@@ -86,6 +86,7 @@ static void test_classes(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_every_code_point), cmocka_unit_test(test_classes) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_every_code_point),
+		                            cmocka_unit_test(test_classes) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

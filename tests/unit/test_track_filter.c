@@ -74,8 +74,10 @@ static void test_filters(void **state)
 
 static void test_bad_filters(void **state)
 {
-	static const char *const bad[] = { "", "and", "a", "a =", "a = 'x", "a = 1 b", "(a = 1", "a = 1)", "a in 1", "a in (1", "a in ()", "= 1", "a = 1 and", "not", "a not = 1", "a = 1 or or b = 2",
-	                                   "metrics.`x = 1" };
+	static const char *const bad[] = {
+		"",        "and", "a",         "a =", "a = 'x",    "a = 1 b",           "(a = 1",        "a = 1)", "a in 1", "a in (1",
+		"a in ()", "= 1", "a = 1 and", "not", "a not = 1", "a = 1 or or b = 2", "metrics.`x = 1"
+	};
 	itr_err err = ITR_ERR_INIT;
 	(void)state;
 	for (int i = 0; i < ITR_LEN(bad); i++) {
@@ -159,7 +161,8 @@ static void test_words(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_filters), cmocka_unit_test(test_bad_filters), cmocka_unit_test(test_columns), cmocka_unit_test(test_sort),
-	                                    cmocka_unit_test(test_tree), cmocka_unit_test(test_words) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_filters), cmocka_unit_test(test_bad_filters),
+		                            cmocka_unit_test(test_columns), cmocka_unit_test(test_sort),
+		                            cmocka_unit_test(test_tree),    cmocka_unit_test(test_words) };
 	return cmocka_run_group_tests_name("track_filter", tests, NULL, NULL);
 }

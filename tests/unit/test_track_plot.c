@@ -1,4 +1,5 @@
-/* Figures: the script holds nothing but quoted text, gnuplot draws it (where it is installed), the script can be run again from elsewhere. */
+/* Figures: the script holds nothing but quoted text, gnuplot draws it (where it is installed), the script can be run again from elsewhere.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +55,8 @@ static void expect_picture(itr_figure *f, const char *png, int width, int height
 
 static void test_panels(void **state)
 {
-	static const double dims[] = { 256, 512, 1024 }, fp32[] = { 0.41, 0.47, 0.49 }, low[] = { 0.38, 0.44, 0.46 }, high[] = { 0.44, 0.50, 0.52 }, int4[] = { 0.33, 0.41, NAN };
+	static const double dims[] = { 256, 512, 1024 }, fp32[] = { 0.41, 0.47, 0.49 }, low[] = { 0.38, 0.44, 0.46 },
+			    high[] = { 0.44, 0.50, 0.52 }, int4[] = { 0.33, 0.41, NAN };
 	static const char *const precisions[] = { "fp32", "fp16", "int8", "int4" }, *const pools[] = { "100", "200", "300", "400", "500" };
 	double heat[20], boxes[3][15], ours[12], theirs[12];
 	char *png = itr_path_join(root, "panels.png");
@@ -98,7 +100,8 @@ static void test_hostile_text(void **state)
 	static const char nasty[] = "it's `touch owned` @x $(touch owned) \"q\" \\n a_b^{c} %s\n'; system('touch owned') \xFF\x01";
 	static const double x[] = { 1, 2 }, y[] = { 1, 4 };
 	static const char *const texts[] = { nasty, "b" };
-	char *png = itr_path_join(root, "it's `x` $y.png"), *owned = itr_path_join(root, "owned"), *gp = itr_path_replace_extension(png, ".gp");
+	char *png = itr_path_join(root, "it's `x` $y.png"), *owned = itr_path_join(root, "owned"),
+	     *gp = itr_path_replace_extension(png, ".gp");
 	(void)state;
 	itr_figure *f = itr_figure_new(png, 1, 1, nasty);
 	itr_panel *p = itr_figure_panel(f, NULL, nasty, nasty);
@@ -162,6 +165,7 @@ static void test_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_panels), cmocka_unit_test(test_hostile_text), cmocka_unit_test(test_again), cmocka_unit_test(test_refused) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_panels), cmocka_unit_test(test_hostile_text),
+		                            cmocka_unit_test(test_again), cmocka_unit_test(test_refused) };
 	return cmocka_run_group_tests_name("track_plot", tests, setup, teardown);
 }

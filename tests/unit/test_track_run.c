@@ -51,7 +51,9 @@ static void expect_file(const char *dir, const char *name, const char *text)
 static itr_run *start(const char *runs, const char *experiment, const char *name, const char *parent)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_run_opts o = { .runs_dir = runs, .experiment = experiment, .name = name, .parent = parent, .source = "test", .argv_text = "test --x 1" };
+	itr_run_opts o = {
+		.runs_dir = runs, .experiment = experiment, .name = name, .parent = parent, .source = "test", .argv_text = "test --x 1"
+	};
 	itr_run *r = itr_run_start(&o, &err);
 	if (!r)
 		fail_msg("%s", err.msg);
@@ -61,11 +63,31 @@ static itr_run *start(const char *runs, const char *experiment, const char *name
 static void test_keys(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "recall@10", "recall_at_10" }, { "t2i/recall@1", "t2i/recall_at_1" }, { "loss", "loss" }, { "a b.c-d_e", "a b.c-d_e" },
-		{ "../../etc/passwd", "_x2E__x2E_/_x2E__x2E_/etc/passwd" }, { "/abs", "abs" }, { "a//b/", "a/b" }, { "./x", "_x2E_/x" }, { ".x", ".x" },
-		{ "gr\xC3\xBC\xC3\x9F" "e", "gr\xC3\xBC\xC3\x9F" "e" }, { "\xE6\x97\xA5\xE6\x9C\xAC\xC2\xB2", "\xE6\x97\xA5\xE6\x9C\xAC\xC2\xB2" },     /* letters and numbers of all scripts */
-		{ "a:b=c\n", "a:b_x3D_c_x0A_" }, { "", "_" }, { "/", "_" }, { "x_@5", "x_at_5" }, { "a+b", "a_x2B_b" }, { "a*b", "a_x2A_b" },
-		{ "x\xE2\x80\x93y", "x_x2013_y" }, { "x\xE2\x80\x94y", "x_x2014_y" }, { "caf\xE9", "caf_byteE9_" }, { "caf\xE8", "caf_byteE8_" },
+		{ "recall@10", "recall_at_10" },
+		{ "t2i/recall@1", "t2i/recall_at_1" },
+		{ "loss", "loss" },
+		{ "a b.c-d_e", "a b.c-d_e" },
+		{ "../../etc/passwd", "_x2E__x2E_/_x2E__x2E_/etc/passwd" },
+		{ "/abs", "abs" },
+		{ "a//b/", "a/b" },
+		{ "./x", "_x2E_/x" },
+		{ ".x", ".x" },
+		/* letters and numbers of all scripts */
+		{ "gr\xC3\xBC\xC3\x9F"
+		  "e",
+		  "gr\xC3\xBC\xC3\x9F"
+		  "e" },
+		{ "\xE6\x97\xA5\xE6\x9C\xAC\xC2\xB2", "\xE6\x97\xA5\xE6\x9C\xAC\xC2\xB2" },
+		{ "a:b=c\n", "a:b_x3D_c_x0A_" },
+		{ "", "_" },
+		{ "/", "_" },
+		{ "x_@5", "x_at_5" },
+		{ "a+b", "a_x2B_b" },
+		{ "a*b", "a_x2A_b" },
+		{ "x\xE2\x80\x93y", "x_x2013_y" },
+		{ "x\xE2\x80\x94y", "x_x2014_y" },
+		{ "caf\xE9", "caf_byteE9_" },
+		{ "caf\xE8", "caf_byteE8_" },
 	};
 	char out[256], *text = itr_xmalloc(1000);
 	(void)state;
@@ -106,7 +128,8 @@ static void test_layout(void **state)
 	char *meta = itr_path_join(dir, "meta.yaml"), *experiment = itr_path_join(zero, "meta.yaml");
 	assert_int_equal(itr_meta_read(&m, experiment, &err), 0);
 	assert_string_equal(itr_meta_get(&m, "name"), "Default");
-	assert_true(strstr(itr_meta_get(&m, "artifact_location"), "/runs%20of%20mine/0") && !strncmp(itr_meta_get(&m, "artifact_location"), "file:///", 8));
+	assert_true(strstr(itr_meta_get(&m, "artifact_location"), "/runs%20of%20mine/0") &&
+	            !strncmp(itr_meta_get(&m, "artifact_location"), "file:///", 8));
 	itr_meta_free(&m);
 	assert_int_equal(itr_meta_read(&m, meta, &err), 0);
 	assert_int_equal(itr_meta_int(&m, "status", 0), ITR_RUN_RUNNING);
@@ -139,7 +162,9 @@ static void test_values(void **state)
 	int used = 0;
 	(void)state;
 	itr_run *r = start(runs, "e", NULL, NULL);
-	itr_metric batch[] = { { "loss", 0.1, 0 }, { "recall@10", 1.0 / 3, 0 }, { "loss", 1e-300, 1 }, { "loss", NAN, 2 }, { "loss", -INFINITY, 3 } };
+	itr_metric batch[] = {
+		{ "loss", 0.1, 0 }, { "recall@10", 1.0 / 3, 0 }, { "loss", 1e-300, 1 }, { "loss", NAN, 2 }, { "loss", -INFINITY, 3 }
+	};
 	itr_run_metrics(r, batch, ITR_LEN(batch));
 	itr_run_metric(r, "loss", 5, 4);
 	char *text = slurp(itr_run_dir(r), "metrics/loss");
@@ -309,7 +334,9 @@ static void test_yaml(void **state)
 	itr_meta m;
 	(void)state;
 	FILE *f = fopen(path, "w");
-	fputs("a: plain words\nb: 'it''s'\nc: \"tab\\there \\xFC \\u20AC \\\"q\\\"\"\nd: null\ne: ''\nf: 123\ng: []\nh: a long text that\n  goes on: here\ni: 'also\n  folded'\n", f);
+	fputs("a: plain words\nb: 'it''s'\nc: \"tab\\there \\xFC \\u20AC \\\"q\\\"\"\nd: null\ne: ''\nf: 123\ng: []\nh: a long text that\n "
+	      " goes on: here\ni: 'also\n  folded'\n",
+	      f);
 	fclose(f);
 	assert_int_equal(itr_meta_read(&m, path, &err), 0);
 	assert_string_equal(itr_meta_get(&m, "a"), "plain words");
@@ -343,7 +370,8 @@ static void test_yaml(void **state)
 
 static void test_context(void **state)
 {
-	char *commit, *branch, *repo = itr_path_join(root, "repo"), *deep = itr_path_join(repo, "a/b"), *refs = itr_path_join(repo, ".git/refs/heads"), *file, *self;
+	char *commit, *branch, *repo = itr_path_join(root, "repo"), *deep = itr_path_join(repo, "a/b"),
+			       *refs = itr_path_join(repo, ".git/refs/heads"), *file, *self;
 	itr_err err = ITR_ERR_INIT;
 	(void)state;
 	assert_int_equal(itr_path_mkdirs(deep, &err), 0);
@@ -373,8 +401,9 @@ static void test_context(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys), cmocka_unit_test(test_layout), cmocka_unit_test(test_values), cmocka_unit_test(test_parent), cmocka_unit_test(test_race),
-		cmocka_unit_test(test_appends), cmocka_unit_test(test_artifacts), cmocka_unit_test(test_yaml), cmocka_unit_test(test_context),
+		cmocka_unit_test(test_keys),      cmocka_unit_test(test_layout), cmocka_unit_test(test_values),
+		cmocka_unit_test(test_parent),    cmocka_unit_test(test_race),   cmocka_unit_test(test_appends),
+		cmocka_unit_test(test_artifacts), cmocka_unit_test(test_yaml),   cmocka_unit_test(test_context),
 	};
 	return cmocka_run_group_tests_name("track_run", tests, setup, teardown);
 }

@@ -57,7 +57,12 @@ static itr_var *norm(itr_tape *t, itr_var **x, int n, const double *attr)
 {
 	static const itr_activation acts[] = { ITR_ACT_NONE, ITR_ACT_RELU, ITR_ACT_RELU6, ITR_ACT_HARDSWISH, ITR_ACT_HARDSIGMOID };
 	static float mean[] = { -0.5f, -0.125f, 0.25f, 0.625f, 1 }, var[] = { 0.5f, 0.875f, 1.25f, 1.625f, 2 };       /* as gen_ops.py's */
-	const itr_norm o = { .eps = attr[0], .momentum = 0.1, .batch_statistics = attr[1] != 0, .activation = acts[(int)attr[2]], .running_mean = attr[1] != 0 ? NULL : mean, .running_var = attr[1] != 0 ? NULL : var };
+	const itr_norm o = { .eps = attr[0],
+		             .momentum = 0.1,
+		             .batch_statistics = attr[1] != 0,
+		             .activation = acts[(int)attr[2]],
+		             .running_mean = attr[1] != 0 ? NULL : mean,
+		             .running_var = attr[1] != 0 ? NULL : var };
 	return itr_batchnorm(t, x[0], x[1], x[2], n > 3 ? x[3] : NULL, &o);
 }
 
@@ -81,7 +86,9 @@ static itr_var *call(itr_tape *t, const char *op, itr_var **x, int n, const doub
 	if (!strcmp(op, "concat")) return itr_concat(t, x[0], x[1]);
 	if (!strcmp(op, "scores")) return itr_scores(t, x[0], x[1], x[2], 0, ITR_LOG_SCALE_CEILING);
 	if (!strcmp(op, "infonce")) return itr_infonce(t, x[0], index, (itr_positives)attr[0], attr[1] != 0);
-	if (!strcmp(op, "conv2d")) return itr_conv2d(t, x[0], x[1], n > 2 ? x[2] : NULL, (int64_t)attr[0], (int64_t)attr[1], (int64_t)attr[2], (int64_t)attr[3]);
+	if (!strcmp(op, "conv2d"))
+		return itr_conv2d(t, x[0], x[1], n > 2 ? x[2] : NULL, (int64_t)attr[0], (int64_t)attr[1], (int64_t)attr[2],
+		                  (int64_t)attr[3]);
 	if (!strcmp(op, "batchnorm")) return norm(t, x, n, attr);
 	if (!strcmp(op, "relu6")) return itr_relu6(t, x[0]);
 	if (!strcmp(op, "hardswish")) return itr_hardswish(t, x[0]);
@@ -167,7 +174,7 @@ static void test_ops(void **state)
 	itr_json_free(j);
 }
 
-/* --- curves ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- curves --------------------------------------------------------------------------------------------------------------------------- */
 enum { IN = 1024, OUT = 1536, BATCH = 256, ROWS = 2560, STEPS = 50, LATENT = 32 };
 
 static double *normal(uint64_t a, uint64_t b, int64_t n)
@@ -182,7 +189,8 @@ static double *normal(uint64_t a, uint64_t b, int64_t n)
 /* unit(latent . map + 2 noise), as gen_curves.py. */
 static float *side(const double *latent, uint64_t map_key, uint64_t noise_key, int64_t dim)
 {
-	double *map = normal(5, map_key, LATENT * dim), *noise = normal(5, noise_key, ROWS * dim), *row = itr_xmalloc((size_t)dim * sizeof *row);
+	double *map = normal(5, map_key, LATENT * dim), *noise = normal(5, noise_key, ROWS * dim),
+	       *row = itr_xmalloc((size_t)dim * sizeof *row);
 	float *x = itr_aligned_alloc((size_t)(ROWS * dim) * sizeof *x);
 	for (int64_t i = 0; i < ROWS; i++) {
 		double squares = 0;
@@ -214,12 +222,16 @@ static void fill(itr_params *p)
 	}
 }
 
-static void curve(const itr_json *curves, const char *key, const char *model, int64_t hidden, const char *loss, const char *optimizer, const itr_optim_opts *oo, const float *x, const float *y)
+static void curve(const itr_json *curves, const char *key, const char *model, int64_t hidden, const char *loss, const char *optimizer,
+                  const itr_optim_opts *oo, const float *x, const float *y)
 {
 	itr_err err = ITR_ERR_INIT;
 	int64_t n;
 	double *want = numbers(itr_json_get(curves, key), &n), worst_error = 0;
-	itr_model *m = itr_model_new(model, &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = hidden, .output_activation = true, .temperature = 0.07 }, 1, &err);
+	itr_model *m = itr_model_new(
+		model,
+		&(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = hidden, .output_activation = true, .temperature = 0.07 },
+		1, &err);
 	assert_non_null(m);
 	fill(m->params);
 	itr_optim *opt = itr_optim_new(optimizer, m->params, oo, &err);
@@ -246,19 +258,23 @@ static void curve(const itr_json *curves, const char *key, const char *model, in
 	itr_model_free(m);
 }
 
-/* Other masks than PyTorch's, from the same distribution: the mean over our seeds of the loss at a step lies within 5 standard errors of the difference of both means, and the
- * spread over seeds is of the same size (a factor of 3 each way: 4 and 12 seeds estimate it coarsely). Without dropout, or scaled wrongly, the curves lie hundreds of errors apart. */
+/* Other masks than PyTorch's, from the same distribution: the mean over our seeds of the loss at a step lies within 5 standard errors of
+ * the difference of both means, and the spread over seeds is of the same size (a factor of 3 each way: 4 and 12 seeds estimate it
+ * coarsely). Without dropout, or scaled wrongly, the curves lie hundreds of errors apart. */
 static void with_dropout(const itr_json *j, const float *x, const float *y)
 {
 	enum { SEEDS = 4, FROM = 5 };
 	const itr_json *d = itr_json_get(j, "dropout");
 	int64_t n;
-	double *mean = numbers(itr_json_get(d, "mean"), &n), *std = numbers(itr_json_get(d, "std"), &n), sum[STEPS] = { 0 }, square[STEPS] = { 0 }, worst_distance = 0, ratio = 0;
+	double *mean = numbers(itr_json_get(d, "mean"), &n), *std = numbers(itr_json_get(d, "std"), &n), sum[STEPS] = { 0 },
+	       square[STEPS] = { 0 }, worst_distance = 0, ratio = 0;
 	const double peers = itr_json_num(itr_json_get(d, "seeds"), 0);
 	itr_err err = ITR_ERR_INIT;
 	const itr_loss_ops *l = itr_loss_find("cosine", &err);
 	for (uint64_t seed = 0; seed < SEEDS; seed++) {
-		itr_model *m = itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 512, .dropout = 0.5, .temperature = 0.07 }, 1, &err);
+		itr_model *m = itr_model_new(
+			"mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 512, .dropout = 0.5, .temperature = 0.07 },
+			1, &err);
 		fill(m->params);
 		itr_optim *opt = itr_optim_new("adam", m->params, &(itr_optim_opts){ .lr = 1e-3, .threads = 2 }, &err);
 		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .seed = seed });
@@ -267,7 +283,8 @@ static void with_dropout(const itr_json *j, const float *x, const float *y)
 			itr_tape_reset(t, (uint64_t)k);
 			itr_params_zero_grad(m->params);
 			itr_loss_opts lo = { .scale = 1 };
-			itr_var *v = l->value(t, itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN)), itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT), &lo);
+			itr_var *v = l->value(t, itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN)),
+			                      itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT), &lo);
 			sum[k] += itr_var_item(t, v);
 			square[k] += itr_var_item(t, v) * itr_var_item(t, v);
 			itr_backward(t, v, 1);
@@ -282,7 +299,8 @@ static void with_dropout(const itr_json *j, const float *x, const float *y)
 		worst_distance = fmax(worst_distance, fabs(ours - mean[k]) / error);
 		ratio += sqrt(fmax(0, square[k] / SEEDS - ours * ours) * SEEDS / (SEEDS - 1)) / std[k] / (STEPS - FROM);
 	}
-	printf("# dropout: %.4f -> %.4f, at most %.1f standard errors from PyTorch's mean, spread %.2f of PyTorch's\n", sum[0] / SEEDS, sum[STEPS - 1] / SEEDS, worst_distance, ratio);
+	printf("# dropout: %.4f -> %.4f, at most %.1f standard errors from PyTorch's mean, spread %.2f of PyTorch's\n", sum[0] / SEEDS,
+	       sum[STEPS - 1] / SEEDS, worst_distance, ratio);
 	assert_true(worst_distance < 5);
 	assert_true(ratio > 1.0 / 3 && ratio < 3);
 	free(mean);
@@ -297,9 +315,12 @@ static void test_curves(void **state)
 	float *x = side(latent, 1, 2, IN), *y = side(latent, 3, 4, OUT);
 	(void)state;
 	curve(c, "residual-mlp infonce adam", "residual-mlp", 2048, "infonce", "adam", &(itr_optim_opts){ .lr = 1e-4, .threads = 2 }, x, y);
-	curve(c, "mlp cosine adamw", "mlp", 512, "cosine", "adamw", &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.05, .decay_all = true, .threads = 2 }, x, y);
-	curve(c, "mlp cosine sgd", "mlp", 512, "cosine", "sgd", &(itr_optim_opts){ .lr = 0.1, .weight_decay = 0.001, .momentum = 0.9, .decay_all = true, .threads = 2 }, x, y);
-	curve(c, "heads infonce adamw", "heads", 0, "infonce", "adamw", &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.01, .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "mlp cosine adamw", "mlp", 512, "cosine", "adamw",
+	      &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.05, .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "mlp cosine sgd", "mlp", 512, "cosine", "sgd",
+	      &(itr_optim_opts){ .lr = 0.1, .weight_decay = 0.001, .momentum = 0.9, .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "heads infonce adamw", "heads", 0, "infonce", "adamw",
+	      &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.01, .decay_all = true, .threads = 2 }, x, y);
 	with_dropout(j, x, y);
 	itr_aligned_free(x);
 	itr_aligned_free(y);
@@ -324,6 +345,7 @@ static void test_cosine_schedule(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ops), cmocka_unit_test(test_curves), cmocka_unit_test(test_cosine_schedule) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ops), cmocka_unit_test(test_curves),
+		                            cmocka_unit_test(test_cosine_schedule) };
 	return cmocka_run_group_tests_name("train_golden", tests, NULL, NULL);
 }

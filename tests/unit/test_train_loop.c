@@ -60,14 +60,27 @@ static itr_pair_data data(void)
 
 static itr_train_opts options(void)
 {
-	return (itr_train_opts){ .epochs = 1, .batch_size = 32, .val_batch = 16, .accumulate = 1, .optimizer = "sgd", .loss = "infonce", .monitor = "val_loss", .lr = 0.1, .threads = 2,
-	                         .log_every = 1, .seed = 5 };
+	return (itr_train_opts){ .epochs = 1,
+		                 .batch_size = 32,
+		                 .val_batch = 16,
+		                 .accumulate = 1,
+		                 .optimizer = "sgd",
+		                 .loss = "infonce",
+		                 .monitor = "val_loss",
+		                 .lr = 0.1,
+		                 .threads = 2,
+		                 .log_every = 1,
+		                 .seed = 5 };
 }
 
 static itr_model *model(double dropout)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_model *m = itr_model_new("heads", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .embed_dim = 24, .dropout = dropout, .temperature = 0.07, .learn_scale = true }, 3, &err);
+	itr_model *m = itr_model_new(
+		"heads",
+		&(itr_model_config){
+			.text_dim = IN, .image_dim = OUT, .embed_dim = 24, .dropout = dropout, .temperature = 0.07, .learn_scale = true },
+		3, &err);
 	assert_non_null(m);
 	return m;
 }
@@ -76,7 +89,8 @@ static itr_model *model(double dropout)
 static itr_model *two_layers(void)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_model *m = itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 20, .temperature = 0.07 }, 3, &err);
+	itr_model *m =
+		itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 20, .temperature = 0.07 }, 3, &err);
 	assert_non_null(m);
 	return m;
 }
@@ -119,7 +133,8 @@ static int64_t block(void)
 	return n;
 }
 
-/* One step of SGD moves the weights by the gradient: chunks give that of the whole batch, for every chunk size, also one that does not divide it. */
+/* One step of SGD moves the weights by the gradient: chunks give that of the whole batch, for every chunk size, also one that does not
+ * divide it. */
 static void test_gradcache(void **state)
 {
 	itr_pair_data d = data();
@@ -167,7 +182,8 @@ static void test_threads(void **state)
 	itr_pair_data_free(&d);
 }
 
-/* A loss that is a mean over rows: batches put together are one large batch, also in the epoch's last group, whose batches are fewer and of unequal size. */
+/* A loss that is a mean over rows: batches put together are one large batch, also in the epoch's last group, whose batches are fewer and of
+ * unequal size. */
 static void accumulate(const char *loss, int64_t batch, int64_t times, int64_t chunk, int64_t steps)
 {
 	itr_pair_data d = data();
@@ -178,7 +194,8 @@ static void accumulate(const char *loss, int64_t batch, int64_t times, int64_t c
 	o.cache_chunk = chunk;
 	itr_model *m = two_layers();
 	const int64_t n = itr_params_block(m->params);
-	float *start = itr_aligned_alloc((size_t)n * 4), *whole = itr_aligned_alloc((size_t)n * 4), *parts = itr_aligned_alloc((size_t)n * 4);
+	float *start = itr_aligned_alloc((size_t)n * 4), *whole = itr_aligned_alloc((size_t)n * 4),
+	      *parts = itr_aligned_alloc((size_t)n * 4);
 	memcpy(start, itr_params_values(m->params), (size_t)n * 4);
 	for (int k = 0; k < 2; k++) {
 		o.batch_size = k ? batch : batch * times;
@@ -208,7 +225,8 @@ static void test_accumulation(void **state)
 	}
 }
 
-/* After one step the average with decay 0.75 is 0.75 of the old weights and 0.25 of the new; it is what is judged and saved, the weights themselves go on. */
+/* After one step the average with decay 0.75 is 0.75 of the old weights and 0.25 of the new; it is what is judged and saved, the weights
+ * themselves go on. */
 static void test_ema(void **state)
 {
 	itr_pair_data d = data();
@@ -282,7 +300,8 @@ static char *contents(const char *path, size_t *n)
 	return bytes;
 }
 
-/* Weights that overflow are never a checkpoint nor the best model, whatever is monitored, with or without a part to validate on, found at the next step or at the epoch's end. */
+/* Weights that overflow are never a checkpoint nor the best model, whatever is monitored, with or without a part to validate on, found at
+ * the next step or at the epoch's end. */
 static void test_divergence(void **state)
 {
 	itr_pair_data d = data();
@@ -300,7 +319,9 @@ static void test_divergence(void **state)
 		o.ema = k & 1 ? 0.5 : 0;
 		o.batch_size = k & 2 ? 96 : 32;                 /* one step an epoch: no later step finds it */
 		o.epochs = k & 2 ? 1 : 5;
-		assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = path }, NULL, &r, &err), ITR_TRAIN_FAILED);
+		assert_int_equal(
+			itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = path }, NULL, &r, &err),
+			ITR_TRAIN_FAILED);
 		assert_true(r.diverged && r.best_epoch == 0);
 		assert_non_null(strstr(err.msg, k & 2 ? "after epoch 1" : "at step"));
 		assert_non_null(strstr(err.msg, "no good state"));
@@ -421,7 +442,9 @@ static void test_files_hold_numbers(void **state)
 		itr_train_report r;
 		o.ema = 0.5;
 		m = model(0);
-		assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = path }, NULL, &r, &err), ITR_TRAIN_DONE);
+		assert_int_equal(
+			itr_train_network(m, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = path }, NULL, &r, &err),
+			ITR_TRAIN_DONE);
 		itr_train_report_free(&r);
 		err = (itr_err)ITR_ERR_INIT;
 		poison(k < ITR_LEN(arrays) ? ckpt : path, k < ITR_LEN(arrays) ? arrays[k] : param);
@@ -489,7 +512,10 @@ static void test_overflow_when_applied(void **state)
 			itr_model_free(m);
 		}
 		err = (itr_err)ITR_ERR_INIT;
-		assert_int_equal(itr_predict(&out, pairs, &(itr_predict_opts){ .model = path, .side = ITR_SIDE_TEXT, .normalize = true, .threads = 2 }, NULL, &err), -1);
+		assert_int_equal(itr_predict(&out, pairs,
+		                             &(itr_predict_opts){ .model = path, .side = ITR_SIDE_TEXT, .normalize = true, .threads = 2 },
+		                             NULL, &err),
+		                 -1);
 		itr_prediction_free(&out);
 		assert_non_null(strstr(err.msg, "NaN or infinity of text '"));
 		err = (itr_err)ITR_ERR_INIT;
@@ -499,7 +525,7 @@ static void test_overflow_when_applied(void **state)
 	free(path), free(pairs);
 }
 
-/* --- resumption --------------------------------------------------------------------------------------------------------------------------- */
+/* --- resumption ----------------------------------------------------------------------------------------------------------------------- */
 
 struct stopper { volatile sig_atomic_t stop; int64_t after, steps; };
 
@@ -510,7 +536,8 @@ static void count(void *ctx, int64_t samples, double loss, double lr)
 	s->stop = ++s->steps >= s->after;
 }
 
-/* Stopped after any step, also inside an epoch, and gone on with in another process's memory: the same weights, average and metrics as without. */
+/* Stopped after any step, also inside an epoch, and gone on with in another process's memory: the same weights, average and metrics as
+ * without. */
 static void test_resume(void **state)
 {
 	itr_pair_data d = data();
@@ -530,12 +557,19 @@ static void test_resume(void **state)
 	for (int64_t after = 1; after < 12; after += 2) {
 		struct stopper s = { .after = after };
 		itr_model *a = model(0.2), *b = model(0.2);
-		assert_int_equal(itr_train_network(a, &d, &o, &(itr_train_hooks){ .ctx = &s, .progress = count, .stop = &s.stop, .checkpoint_path = ckpt, .model_path = best }, NULL, &part, &err),
-		                 ITR_TRAIN_STOPPED);
+		assert_int_equal(
+			itr_train_network(
+				a, &d, &o,
+				&(itr_train_hooks){
+					.ctx = &s, .progress = count, .stop = &s.stop, .checkpoint_path = ckpt, .model_path = best },
+				NULL, &part, &err),
+			ITR_TRAIN_STOPPED);
 		itr_train_report_free(&part);
 		(void)unlink(best);             /* a lost model comes back from the checkpoint */
 		o.threads = 1 + (int)(after / 2 % 2);
-		assert_int_equal(itr_train_network(b, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = best }, ckpt, &part, &err), ITR_TRAIN_DONE);
+		assert_int_equal(
+			itr_train_network(b, &d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt, .model_path = best }, ckpt, &part, &err),
+			ITR_TRAIN_DONE);
 		assert_memory_equal(itr_params_values(m->params), itr_params_values(b->params), bytes);
 		assert_int_equal(part.epochs, whole.epochs);
 		assert_int_equal(part.steps, whole.steps);
@@ -579,7 +613,8 @@ static void test_damaged(void **state)
 			keep = (size_t)itr_rng_integers(&g, 0, (int64_t)n);
 		else
 			for (int i = 0; i < 8; i++)
-				copy[itr_rng_integers(&g, 0, k % 3 == 1 ? 4096 : (int64_t)n)] ^= (unsigned char)itr_rng_integers(&g, 1, 256);
+				copy[itr_rng_integers(&g, 0, k % 3 == 1 ? 4096 : (int64_t)n)] ^=
+					(unsigned char)itr_rng_integers(&g, 1, 256);
 		FILE *f = fopen(ckpt, "wb");
 		assert_non_null(f);
 		assert_int_equal(fwrite(copy, 1, keep, f), keep);
@@ -614,7 +649,8 @@ static void test_bad_pairs(void **state)
 	for (int k = 0; k < 2; k++) {
 		itr_npz_writer *w = itr_npz_create(path, false, &err);
 		x[3 * 8 + 2] = k ? 0.5F : NAN;
-		assert_int_equal(itr_npz_put(w, k ? "caption/embeddings" : "captions/embeddings", ITR_F32, 2, (int64_t[]){ 10, 8 }, x, &err), 0);
+		assert_int_equal(
+			itr_npz_put(w, k ? "caption/embeddings" : "captions/embeddings", ITR_F32, 2, (int64_t[]){ 10, 8 }, x, &err), 0);
 		assert_int_equal(itr_npz_put(w, "images/embeddings", ITR_F32, 2, (int64_t[]){ 2, 8 }, y, &err), 0);
 		assert_int_equal(itr_npz_finish(w, &err), 0);
 		assert_int_equal(itr_pair_data_open(&d, path, 1, &err), -1);
@@ -640,10 +676,20 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gradcache), cmocka_unit_test(test_threads), cmocka_unit_test(test_accumulation), cmocka_unit_test(test_ema), cmocka_unit_test(test_early_stopping),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_divergence), cmocka_unit_test(test_divergence_without_val),
-		cmocka_unit_test(test_divergence_later), cmocka_unit_test(test_files_hold_numbers),
-		cmocka_unit_test(test_overflow_when_applied), cmocka_unit_test(test_resume), cmocka_unit_test(test_damaged), cmocka_unit_test(test_bad_pairs),
+		cmocka_unit_test(test_gradcache),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_accumulation),
+		cmocka_unit_test(test_ema),
+		cmocka_unit_test(test_early_stopping),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_divergence),
+		cmocka_unit_test(test_divergence_without_val),
+		cmocka_unit_test(test_divergence_later),
+		cmocka_unit_test(test_files_hold_numbers),
+		cmocka_unit_test(test_overflow_when_applied),
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_bad_pairs),
 	};
 	return cmocka_run_group_tests_name("train_loop", tests, begin, end);
 }

@@ -1,6 +1,7 @@
-/* Whole-model gradients at true size against PyTorch in double precision (tests/golden/gen_tower_gradients.py): MobileNetV3-Small + BiLSTM, ResNet-50 + BERT, dropout off. Bound: 1e-3 of
- * each tensor's largest gradient; float rounding leaves a hundredth of that. Pictures are of 64 pixels, chosen so that no activation's input lies next to a kink: on its other side a
- * gradient is another one, and float and double need not agree on the side. */
+/* Whole-model gradients at true size against PyTorch in double precision (tests/golden/gen_tower_gradients.py): MobileNetV3-Small + BiLSTM,
+ * ResNet-50 + BERT, dropout off. Bound: 1e-3 of each tensor's largest gradient; float rounding leaves a hundredth of that. Pictures are of
+ * 64 pixels, chosen so that no activation's input lies next to a kink: on its other side a gradient is another one, and float and double
+ * need not agree on the side. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,11 +46,13 @@ static void set_value(itr_param *q)
 static itr_model *make(const char *image, const char *text, bool batch, int64_t side)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_tower *w[2] = { itr_tower_open(text, false, &(itr_tower_opts){ .pooling = strcmp(text, "bert") ? ITR_POOL_MEAN : ITR_POOL_CLS }, &err),
-	                    itr_tower_open(image, true, &(itr_tower_opts){ .batch_statistics = batch }, &err) };
+	itr_tower *w[2] = { itr_tower_open(text, false, &(itr_tower_opts){ .pooling = strcmp(text, "bert") ? ITR_POOL_MEAN : ITR_POOL_CLS },
+		                           &err),
+		            itr_tower_open(image, true, &(itr_tower_opts){ .batch_statistics = batch }, &err) };
 	assert_true(w[0] && w[1]);
 	w[1]->config.image_size = side;         /* convolutions take any */
-	itr_model *m = itr_model_new_towers("heads", &(itr_model_config){ .embed_dim = 256, .temperature = 0.07 }, w, (const bool[2]){ true, true }, 1, &err);
+	itr_model *m = itr_model_new_towers("heads", &(itr_model_config){ .embed_dim = 256, .temperature = 0.07 }, w,
+	                                    (const bool[2]){ true, true }, 1, &err);
 	assert_non_null(m);
 	for (int64_t i = 0; i < itr_params_count(m->params); i++)
 		set_value(itr_params_at(m->params, i));
@@ -78,8 +81,10 @@ static double step(itr_model *m, itr_tape *t, const int64_t *lengths, int64_t n,
 		ids[i] = (int32_t)(((double)u[i] * 0.5 + 0.5) * (double)(vocabulary - 4) + 4);
 	itr_tape_reset(t, 0);
 	itr_params_zero_grad(m->params);
-	itr_var *text = itr_model_text(t, m, itr_tower_forward(t, m->tower[0], &(itr_tower_in){ .n = n, .ids = ids, .start = start }, false).pooled);
-	itr_var *image = itr_model_image(t, m, itr_tower_forward(t, m->tower[1], &(itr_tower_in){ .n = n, .pixels = pixels }, false).pooled);
+	itr_var *text = itr_model_text(
+		t, m, itr_tower_forward(t, m->tower[0], &(itr_tower_in){ .n = n, .ids = ids, .start = start }, false).pooled);
+	itr_var *image =
+		itr_model_image(t, m, itr_tower_forward(t, m->tower[1], &(itr_tower_in){ .n = n, .pixels = pixels }, false).pooled);
 	itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, true, image_of };
 	itr_var *loss = itr_loss_find("infonce", &err)->value(t, text, image, &lo);
 	const double value = itr_var_item(t, loss);
@@ -134,7 +139,8 @@ static void check(const char *key, const char *image, const char *text, bool bat
 	double worst = 0, least = 0;
 	const char *where = "";
 	for (int64_t i = 0; i < ni.count; i++)
-		least = fmax(least, golden[18 * i + 1]);         /* a shift that the next BatchNorm takes out again has a gradient of zero: rounding is all there is of it */
+		/* a shift that the next BatchNorm takes out again has a gradient of zero: rounding is all there is of it */
+		least = fmax(least, golden[18 * i + 1]);
 	int64_t with = 0;
 	for (int64_t i = 0; i < itr_params_count(m->params); i++)
 		with += itr_params_at(m->params, i)->grad_written;
@@ -150,7 +156,8 @@ static void check(const char *key, const char *image, const char *text, bool bat
 			where = names[i];
 		}
 	}
-	printf("# %s: loss %.6f, %lld arrays, worst difference %.1e of the largest, in '%s'\n", key, value, (long long)ni.count, worst, where);
+	printf("# %s: loss %.6f, %lld arrays, worst difference %.1e of the largest, in '%s'\n", key, value, (long long)ni.count, worst,
+	       where);
 	if (!(worst <= 1e-3))
 		fail_msg("%s: the gradient of '%s' differs by %g of its largest", key, where, worst);
 	assert_int_equal(with, ni.count);
