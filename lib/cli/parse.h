@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "cli/opts.h"
+#include "base/option.h"
 #include "io/json.h"
 
 enum { ITR_OPT_TABLES = 2 };

@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
-#include "cli/opts.h"
+#include "base/option.h"
 #include "io/json.h"
 #include "io/provenance.h"
 

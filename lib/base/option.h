@@ -1,5 +1,5 @@
-/* opts.h - a table of options per tool, bound to the fields of one struct: parsing, --help, the man page's OPTIONS and completion come from
- *it.
+/* option.h - a table of options bound to the fields of one struct. A program has one, and so may a component (a metric, a loss): parsing,
+ * --help, the man page's OPTIONS and completion come from it (cli/).
  *
  *	struct opt { int64_t dim; itr_ints k; int ties; const char *out; bool all; };
  *	static const itr_option options[] = {
@@ -8,14 +8,14 @@
  *		ITR_OPT_ENUM("ties", 0, struct opt, ties, tie_names, "how equal scores are ranked"),
  *		ITR_OPT_END
  *	};
- * Defaults are what the struct holds before parsing; --help prints them. `-` and `_` are interchangeable in names; `--name=value` and
- *`--name value`; a bool `name` is also `--no-name`. A list takes a,b,c or, for numbers and enum names, a b c up to the next option, `--`,
- *or the first word that is neither. Abbreviations are refused with the full name; an unknown option is refused with the nearest, a number
- *outside of its range with the range: ITR_OPT_NUM_IN("dropout", 0, struct opt, dropout, "P", ITR_BELOW(0, 1), "share of hidden values
- *dropped"),
+ * Defaults are what the struct holds before parsing; --help prints them. `-` and `_` are interchangeable in names; `--name=value`
+ * and `--name value`; a bool `name` is also `--no-name`. A list takes a,b,c or, for numbers and enum names, a b c up to the next
+ * option, `--`, or the first word that is neither. Abbreviations are refused with the full name; an unknown option is refused with
+ * the nearest, a number outside of its range with the range:
+ *		ITR_OPT_NUM_IN("dropout", 0, struct opt, dropout, "P", ITR_BELOW(0, 1), "share of hidden values dropped"),
  */
-#ifndef ITR_CLI_OPTS_H
-#define ITR_CLI_OPTS_H
+#ifndef ITR_BASE_OPTION_H
+#define ITR_BASE_OPTION_H
 
 #include <math.h>
 
