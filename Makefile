@@ -25,7 +25,7 @@ quote      = '$(subst ','\'',$(1))'
 SAY        = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
 MODULES   := openblas hdf5 libcurl libzip libpng libjpeg libutf8proc libcrypto zlib
-VERSION   := $(shell sed -n 's/^\#\# \([0-9.]*\).*/\1/p' NEWS.md 2>/dev/null | head -n 1)
+VERSION   := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' NEWS.md 2>/dev/null | head -n 1)
 GIT       := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 # Debian's names for everything that building, testing and plotting need; `make deps` installs them.

@@ -55,6 +55,7 @@ enum itr_op_flags {
 	ITR_OP_LOSS = 1 << 0, /* output is one element */
 	ITR_OP_VIEW = 1 << 1, /* output's numbers are in[0]'s: nothing is allocated, forward does nothing */
 	ITR_OP_ONTO = 1 << 2, /* output's numbers take the place of in[1]'s, where there is one: for inference alone */
+	ITR_OP_CONSTANT = 1 << 3, /* output needs no gradient, whatever its input does */
 	/* << k: in[k] may be bfloat16. The tape casts others to float, and these to in[0]'s type; the shape rule then says whether the
 	   result is (out->bf16) */
 	ITR_OP_BF16 = 1 << 8,

@@ -1,4 +1,4 @@
-/* add, mul, scale, relu, gelu: one pass each, in pieces of ITR_CHUNK elements. */
+/* add, sub, mul, scale, affine, exp, sigmoid, relu and the GELUs: one pass each, in pieces of ITR_CHUNK elements. */
 #include <math.h>
 #include <string.h>
 
@@ -33,8 +33,8 @@ static itr_var *any_input(itr_case *c)
 	ITR_CLONES static void name##_piece(itr_node *n, int64_t begin, int64_t end) \
 	{ \
 		const float *a = itr_in(n, 0), *b = n->in[1] ? itr_in(n, 1) : NULL; \
-		float *y = itr_out(n), f = (float)n->attr.f[0]; \
-		(void)b, (void)f; \
+		float *y = itr_out(n), f = (float)n->attr.f[0], h = (float)n->attr.f[1]; \
+		(void)b, (void)f, (void)h; \
 		for (int64_t i = begin; i < end; i++) \
 			y[i] = expression; \
 	} \
@@ -42,8 +42,8 @@ static itr_var *any_input(itr_case *c)
 	static void name##_ref_forward(itr_node *n) \
 	{ \
 		const double *a = itr_in64(n, 0), *b = n->in[1] ? itr_in64(n, 1) : NULL; \
-		double *y = itr_out64(n), f = n->attr.f[0]; \
-		(void)b, (void)f; \
+		double *y = itr_out64(n), f = n->attr.f[0], h = n->attr.f[1]; \
+		(void)b, (void)f, (void)h; \
 		for (int64_t i = 0; i < n->out->count; i++) \
 			y[i] = expression; \
 	}
@@ -53,9 +53,9 @@ static itr_var *any_input(itr_case *c)
 #define BACKWARD(name, k, expression) \
 	ITR_CLONES static void name##_back##k(itr_node *n, int64_t begin, int64_t end) \
 	{ \
-		const float *a = itr_in(n, 0), *b = n->in[1] ? itr_in(n, 1) : NULL, *g = itr_dout(n); \
+		const float *a = itr_in(n, 0), *b = n->in[1] ? itr_in(n, 1) : NULL, *g = itr_dout(n), *y = itr_out(n); \
 		float *d = itr_din(n, k), f = (float)n->attr.f[0]; \
-		(void)a, (void)b, (void)f; \
+		(void)a, (void)b, (void)y, (void)f; \
 		if (n->attr.f[3 - k] != 0) \
 			for (int64_t i = begin; i < end; i++) \
 				d[i] += expression; \
@@ -72,9 +72,9 @@ static itr_var *any_input(itr_case *c)
 	} \
 	static void name##_ref_grad##k(itr_node *n) \
 	{ \
-		const double *a = itr_in64(n, 0), *b = n->in[1] ? itr_in64(n, 1) : NULL, *g = itr_dout64(n); \
+		const double *a = itr_in64(n, 0), *b = n->in[1] ? itr_in64(n, 1) : NULL, *g = itr_dout64(n), *y = itr_out64(n); \
 		double *d = itr_ref_grad(n, k), f = n->attr.f[0]; \
-		(void)a, (void)b, (void)f; \
+		(void)a, (void)b, (void)y, (void)f; \
 		for (int64_t i = 0; d && i < n->out->count; i++) \
 			d[i] += expression; \
 	}
@@ -91,6 +91,11 @@ BACKWARD(add, 0, g[i])
 BACKWARD(add, 1, g[i])
 TWO_INPUTS(add)
 
+FORWARD(sub, a[i] - b[i])
+BACKWARD(sub, 0, g[i])
+BACKWARD(sub, 1, -g[i])
+TWO_INPUTS(sub)
+
 FORWARD(mul, a[i] * b[i])
 BACKWARD(mul, 0, g[i] * b[i])
 BACKWARD(mul, 1, g[i] * a[i])
@@ -99,6 +104,22 @@ TWO_INPUTS(mul)
 FORWARD(scale, a[i] * f)
 BACKWARD(scale, 0, g[i] * f)
 ONE_INPUT(scale)
+
+FORWARD(affine, a[i] * f + h)
+BACKWARD(affine, 0, g[i] * f)
+ONE_INPUT(affine)
+
+/* Of the precision of x. itr_vexp ends at 88. */
+static inline __attribute__((always_inline)) float exp_float(float x) { return x > 88.0f ? INFINITY : itr_vexp(x); }
+#define EXP(x) _Generic((x), float: exp_float, double: exp)(x)
+
+FORWARD(exp, EXP(a[i]))
+BACKWARD(exp, 0, g[i] * y[i])
+ONE_INPUT(exp)
+
+FORWARD(sigmoid, 1 / (1 + EXP(-a[i])))
+BACKWARD(sigmoid, 0, g[i] * y[i] * (1 - y[i]))
+ONE_INPUT(sigmoid)
 
 FORWARD(relu, a[i] > 0 ? a[i] : 0)
 BACKWARD(relu, 0, a[i] > 0 ? g[i] : 0)
@@ -215,6 +236,14 @@ static itr_var *add_sample(itr_case *c, int which)
 	return itr_add(c->tape, a, which ? a : itr_case_input(c, a->rank, a->shape, 1, 0));
 }
 
+static itr_var *sub_sample(itr_case *c, int which)
+{
+	if (which >= 2)
+		return NULL;
+	itr_var *a = any_input(c);
+	return itr_sub(c->tape, a, which ? itr_scale(c->tape, a, 3) : itr_case_input(c, a->rank, a->shape, 1, 0));
+}
+
 static itr_var *mul_sample(itr_case *c, int which)
 {
 	if (which >= 2)
@@ -224,6 +253,12 @@ static itr_var *mul_sample(itr_case *c, int which)
 }
 
 static itr_var *scale_sample(itr_case *c, int which) { return which < 1 ? itr_scale(c->tape, any_input(c), -1.75) : NULL; }
+static itr_var *affine_sample(itr_case *c, int which) { return which < 1 ? itr_affine(c->tape, any_input(c), -2, 0.5) : NULL; }
+static itr_var *exp_sample(itr_case *c, int which) { return which < 1 ? itr_exp(c->tape, any_input(c)) : NULL; }
+static itr_var *sigmoid_sample(itr_case *c, int which)
+{
+	return which < 2 ? itr_sigmoid(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 3, 0)) : NULL;
+}
 static itr_var *relu_sample(itr_case *c, int which) { return which < 2 ? itr_relu(c->tape, any_input(c)) : NULL; }
 static itr_var *gelu_sample(itr_case *c, int which)
 {
@@ -234,20 +269,30 @@ static itr_var *quick_gelu_sample(itr_case *c, int which)
 	return which < 2 ? itr_quick_gelu(c->tape, itr_case_input(c, 2, (int64_t[]){ 5, 31 }, 2.5, 0)) : NULL;
 }
 
-#define OP(name, inputs, spares, shape)                                                                                                    \
-	const itr_op itr_op_##name = { #name,          inputs,          ITR_OP_SPARES_OUT | (spares), shape,                               \
-		                       name##_forward, name##_backward, name##_ref_forward,           name##_ref_backward,                 \
-		                       NULL,           name##_sample }
-OP(add, 2, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1, shape_pair);
-OP(mul, 2, 0, shape_pair);
-OP(scale, 1, ITR_OP_SPARES_IN0, shape_one);
-OP(relu, 1, 0, shape_one);
-OP(gelu, 1, 0, shape_one);
-OP(quick_gelu, 1, 0, shape_one);
+#define OP(name, inputs, spares, shape) \
+	const itr_op itr_op_##name = { \
+		#name, inputs, spares, shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, \
+			name##_sample \
+	}
+enum { X = ITR_OP_SPARES_IN0, B = ITR_OP_SPARES_IN1, Y = ITR_OP_SPARES_OUT };
+OP(add, 2, X | B | Y, shape_pair);
+OP(sub, 2, X | B | Y, shape_pair);
+OP(mul, 2, Y, shape_pair);
+OP(scale, 1, X | Y, shape_one);
+OP(affine, 1, X | Y, shape_one);
+OP(exp, 1, X, shape_one);
+OP(sigmoid, 1, X, shape_one);
+OP(relu, 1, Y, shape_one);
+OP(gelu, 1, Y, shape_one);
+OP(quick_gelu, 1, Y, shape_one);
 
 itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_add, a, b, NULL); }
+itr_var *itr_sub(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_sub, a, b, NULL); }
 itr_var *itr_mul(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_mul, a, b, NULL); }
 itr_var *itr_scale(itr_tape *t, itr_var *a, double factor) { return itr_apply1(t, &itr_op_scale, a, &(itr_attr){ .f = { factor } }); }
+itr_var *itr_affine(itr_tape *t, itr_var *x, double a, double b) { return itr_apply1(t, &itr_op_affine, x, &(itr_attr){ .f = { a, b } }); }
+itr_var *itr_exp(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_exp, x, NULL); }
+itr_var *itr_sigmoid(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_sigmoid, x, NULL); }
 itr_var *itr_relu(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_relu, x, NULL); }
 itr_var *itr_gelu(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_gelu, x, NULL); }
 itr_var *itr_quick_gelu(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_quick_gelu, x, NULL); }

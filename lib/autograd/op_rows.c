@@ -1,4 +1,4 @@
-/* layernorm, softmax, l2norm: one row at a time. */
+/* layernorm, softmax, log_softmax, l2norm: one row at a time. */
 #include <math.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
 #include "tensor/rowwise.h"
+#include "tensor/vmath.h"
 
 static int64_t rows_of(const itr_node *n) { return n->out->count / itr_last_dim(n->out); }
 
@@ -250,6 +251,90 @@ const itr_op itr_op_softmax = {
 	softmax_sample
 };
 itr_var *itr_softmax(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_softmax, x, NULL); }
+
+/* --- log_softmax ------------------------------------------------------- */
+ITR_CLONES static void log_softmax_rows(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = begin; r < end; r++) {
+		const float *x = itr_in(n, 0) + r * d, top = itr_row_max(x, d);
+		ITR_LANE_SUM(sum, d, itr_vexp(x[j] - top));
+		const float total = top + (float)log((double)sum);
+		for (int64_t j = 0; j < d; j++)
+			itr_out(n)[r * d + j] = x[j] - total;
+	}
+}
+
+ITR_CLONES static void log_softmax_dx(itr_node *n, int64_t begin, int64_t end)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = begin; r < end; r++) {
+		const float *y = itr_out(n) + r * d, *g = itr_dout(n) + r * d;
+		float *dx = itr_din(n, 0) + r * d;
+		ITR_LANE_SUM(sum, d, g[j]);
+		for (int64_t j = 0; j < d; j++)
+			itr_accumulate(&dx[j], (float)n->attr.f[3], g[j] - itr_vexp(y[j]) * sum);
+	}
+}
+
+static void log_softmax_forward(itr_node *n) { by_rows(n, log_softmax_rows); }
+static void log_softmax_backward(itr_node *n)
+{
+	if (begin_gradient(n, 0))
+		by_rows(n, log_softmax_dx);
+}
+
+static void log_softmax_ref_forward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	for (int64_t r = 0; r < rows_of(n); r++) {
+		const double *x = itr_in64(n, 0) + r * d;
+		double top = x[0], sum = 0;
+		for (int64_t j = 1; j < d; j++)
+			top = fmax(top, x[j]);
+		for (int64_t j = 0; j < d; j++)
+			sum += exp(x[j] - top);
+		for (int64_t j = 0; j < d; j++)
+			itr_out64(n)[r * d + j] = x[j] - top - log(sum);
+	}
+}
+
+static void log_softmax_ref_backward(itr_node *n)
+{
+	const int64_t d = itr_last_dim(n->out);
+	double *dx = itr_ref_grad(n, 0);
+	for (int64_t r = 0; dx && r < rows_of(n); r++) {
+		const double *y = itr_out64(n) + r * d, *g = itr_dout64(n) + r * d;
+		double sum = 0, size = 0;
+		for (int64_t j = 0; j < d; j++) {
+			sum += g[j];
+			size += fabs(g[j]);
+		}
+		for (int64_t j = 0; j < d; j++) {
+			dx[r * d + j] += g[j] - exp(y[j]) * sum;
+			itr_ref_terms(n, 0, fabs(g[j]) + exp(y[j]) * size);
+		}
+	}
+}
+
+static itr_var *log_softmax_sample(itr_case *c, int which)
+{
+	if (which >= 2)
+		return NULL;
+	return itr_log_softmax(c->tape, itr_case_input(c, 2, (int64_t[]){ itr_case_int(c, 1, 5), itr_case_int(c, 1, 40) }, 3, 0));
+}
+
+const itr_op itr_op_log_softmax = { "log_softmax",
+	                            1,
+	                            ITR_OP_SPARES_IN0,
+	                            row_shape,
+	                            log_softmax_forward,
+	                            log_softmax_backward,
+	                            log_softmax_ref_forward,
+	                            log_softmax_ref_backward,
+	                            NULL,
+	                            log_softmax_sample };
+itr_var *itr_log_softmax(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_log_softmax, x, NULL); }
 
 /* --- l2norm: saved = 1 / max(|x|, 1e-12) per row -------------------------------------------------------------------------------------- */
 static void l2norm_shape(itr_node *n)

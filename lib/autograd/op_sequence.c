@@ -223,15 +223,7 @@ static void mean_ref_forward(itr_node *n) { MEAN(double, 0, n->n_index - 1) }
 			for (int64_t j = 0; j < d; j++) \
 				dx[r * d + j] += ((const real *)n->out->grad)[s * d + j] / (real)(n->index[s + 1] - n->index[s]);
 
-static float *zeroed(itr_node *n, int k)
-{
-	float *d = itr_din(n, k);
-	if (d && itr_grad_beta(n, k) == 0.0f)
-		memset(d, 0, (size_t)n->in[k]->count * sizeof *d);
-	return d;
-}
-
-static void mean_backward(itr_node *n) { MEAN_BACK(float, zeroed) }
+static void mean_backward(itr_node *n) { MEAN_BACK(float, itr_zeroed_grad) }
 static void mean_ref_backward(itr_node *n) { MEAN_BACK(double, itr_ref_grad) }
 
 static itr_var *mean_sample(itr_case *c, int which)
@@ -300,7 +292,7 @@ static void weighted_ref_forward(itr_node *n) { WEIGHTED(double, 0, n->n_index -
 		} \
 	}
 
-static void weighted_backward(itr_node *n) { WEIGHTED_BACK(float, zeroed) }
+static void weighted_backward(itr_node *n) { WEIGHTED_BACK(float, itr_zeroed_grad) }
 static void weighted_ref_backward(itr_node *n) { WEIGHTED_BACK(double, itr_ref_grad) }
 
 static itr_var *weighted_sample(itr_case *c, int which)
@@ -359,7 +351,7 @@ static void max_ref_forward(itr_node *n) { MAXIMUM(double, 0, n->n_index - 1) }
 				dx[best * d + j] += ((const real *)n->out->grad)[s * d + j]; \
 		}
 
-static void max_backward(itr_node *n) { MAXIMUM_BACK(float, zeroed) }
+static void max_backward(itr_node *n) { MAXIMUM_BACK(float, itr_zeroed_grad) }
 static void max_ref_backward(itr_node *n) { MAXIMUM_BACK(double, itr_ref_grad) }
 
 static itr_var *max_sample(itr_case *c, int which)

@@ -33,6 +33,14 @@ double *itr_ref_grad(itr_node *n, int k)
 	return d;
 }
 
+float *itr_zeroed_grad(itr_node *n, int k)
+{
+	float *d = itr_din(n, k);
+	if (d && itr_grad_beta(n, k) == 0.0f)
+		memset(d, 0, (size_t)n->in[k]->count * sizeof *d);
+	return d;
+}
+
 itr_var *itr_apply1(itr_tape *t, const itr_op *op, itr_var *a, const itr_attr *attr)
 {
 	itr_var *in[] = { a };

@@ -23,6 +23,8 @@ static inline double *itr_din64(const itr_node *n, int k) { return n->in[k] && n
 /* For reference kernels: the gradient of input k, zeroed when this is its first contribution, so that `+=` is always right. NULL when not
  * needed. */
 double *itr_ref_grad(itr_node *n, int k);
+/* The same for float kernels. */
+float *itr_zeroed_grad(itr_node *n, int k);
 /* For reference kernels whose gradient of input k is a difference of larger numbers: the sum of the absolute terms behind one of its
  * elements. The largest is kept (itr_var.terms); float rounds the terms, so that it bounds what a float kernel can get right (gradcheck.h).
  * A term that is itself a difference counts with both its parts. */

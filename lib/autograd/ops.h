@@ -18,8 +18,18 @@ itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias);
 /* activation(x w^T + bias + residual) with a packed weight, in inference alone; bias (O) and residual (..., O) may be NULL. */
 itr_var *itr_linear_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, itr_activation a);
 itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b);                                /* same shape */
+itr_var *itr_sub(itr_tape *t, itr_var *a, itr_var *b);                                /* a - b, same shape */
 itr_var *itr_mul(itr_tape *t, itr_var *a, itr_var *b);                                /* elementwise, same shape */
 itr_var *itr_scale(itr_tape *t, itr_var *a, double factor);
+itr_var *itr_affine(itr_tape *t, itr_var *x, double a, double b);                     /* a x + b */
+itr_var *itr_scale_by(itr_tape *t, itr_var *x, itr_var *s);                           /* x times s (1 element); both learn */
+itr_var *itr_row_scale(itr_tape *t, itr_var *x, itr_var *s);                          /* row i of x (N, D) times s[i], s (N); both learn */
+itr_var *itr_row_limit(itr_tape *t, itr_var *x, double r);                            /* x min(1, r / |x|) per row; r >= 0 */
+itr_var *itr_row_dot(itr_tape *t, itr_var *a, itr_var *b);                            /* inner products of rows: (B, D), (B, D) -> (B) */
+/* Mean of all elements -> 1; with weights (as many, a constant): sum of w x over the sum of w, and 0 where that is 0. */
+itr_var *itr_mean(itr_tape *t, itr_var *x, itr_var *weights);
+itr_var *itr_exp(itr_tape *t, itr_var *x);                                            /* infinity beyond 88 */
+itr_var *itr_sigmoid(itr_tape *t, itr_var *x);                                        /* 1 / (1 + exp(-x)) */
 itr_var *itr_relu(itr_tape *t, itr_var *x);
 itr_var *itr_gelu(itr_tape *t, itr_var *x);                                           /* exact: x Phi(x), as torch's default */
 itr_var *itr_dropout(itr_tape *t, itr_var *x, double p);                              /* inverted dropout; the identity in inference */
@@ -27,11 +37,15 @@ itr_var *itr_dropout(itr_tape *t, itr_var *x, double p);                        
 itr_var *itr_op_layernorm_call(itr_tape *t, itr_var *x, itr_var *gamma, itr_var *beta, double eps);
 itr_var *itr_activation_call(itr_tape *t, itr_var *x, itr_activation a);              /* the op of that name; NONE: x itself */
 itr_var *itr_softmax(itr_tape *t, itr_var *x);                                        /* over the last dimension */
+itr_var *itr_log_softmax(itr_tape *t, itr_var *x);                                    /* its logarithm, without underflow */
 itr_var *itr_l2norm(itr_tape *t, itr_var *x);                                         /* x / max(|x|, 1e-12) per row, as F.normalize */
 itr_var *itr_gather(itr_tape *t, itr_var *table, const int64_t *rows, int64_t n);     /* table (V, D) -> (n, D) */
 itr_var *itr_concat(itr_tape *t, itr_var *a, itr_var *b);                             /* along the last dimension; equal rows */
+itr_var *itr_slice(itr_tape *t, itr_var *x, int64_t first, int64_t n);                /* columns first .. first + n - 1 of x (..., D) */
 
 itr_var *itr_reshape(itr_tape *t, itr_var *x, int rank, const int64_t *shape);        /* the same numbers under another shape; no copy */
+itr_var *itr_detach(itr_tape *t, itr_var *x);                                         /* x as a constant; no copy */
+itr_var *itr_grad_scale(itr_tape *t, itr_var *x, double f);                           /* x; its gradient times f (f < 0: reversal) */
 /* rows of a, then rows of b: (N, D), (M, D) -> (N + M, D) */
 itr_var *itr_stack(itr_tape *t, itr_var *a, itr_var *b);
 /* Non-overlapping p x p squares of x (B, H, W, C) as rows: (B (H/p) (W/p), p p C), channels last: the input of a ViT's patch embedding. */

@@ -475,7 +475,7 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 		n->in[k] = as_taken(t, op, k, in[k], bf16);
 		record |= in[k] && in[k]->needs_grad;
 	}
-	record &= !t->o.inference;
+	record &= !t->o.inference && !(op->flags & ITR_OP_CONSTANT);
 	if (attr)
 		n->attr = *attr;
 	if (state)

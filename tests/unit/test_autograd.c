@@ -148,6 +148,73 @@ static void test_cancellation_is_told_from_a_wrong_gradient(void **state)
 		}
 }
 
+/* What finite differences cannot see: detach stops the gradient, grad_scale changes it; the numbers stay. */
+static void test_detach_and_reversal(void **state)
+{
+	const float x[] = { 1, -2, 3 };
+	(void)state;
+	for (int reference = 0; reference < 2; reference++) {
+		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 1, .reference = reference });
+		itr_var *v = itr_input_grad(t, 1, (int64_t[]){ 3 }, x), *d = itr_detach(t, v);
+		assert_false(d->needs_grad);
+		itr_var *y = itr_add(t, itr_mul(t, v, d), itr_grad_scale(t, v, -0.5));       /* x x + x, of which x - .5 arrives */
+		assert_true(itr_var_at(t, y, 1) == 2);
+		const double ones64[] = { 1, 1, 1 };
+		const float ones[] = { 1, 1, 1 };
+		itr_backward_from(t, y, reference ? (const void *)ones64 : ones);
+		for (int i = 0; i < 3; i++)
+			assert_true((reference ? ((double *)v->grad)[i] : (double)((float *)v->grad)[i]) == (double)x[i] - 0.5);
+		itr_tape_free(t);
+	}
+}
+
+/* A detached value that a scope discards is there again when the walk back reads it. */
+static void test_detach_inside_of_a_scope(void **state)
+{
+	enum { N = 1 << 14 };
+	static float x[N], ones[N], want[N];
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		x[i] = (float)(i % 23) - 11;
+		ones[i] = 1;
+	}
+	for (int again = 0; again < 2; again++) {
+		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .remake = again ? INFINITY : -1 });
+		itr_var *v = itr_input_grad(t, 1, (int64_t[]){ N }, x);
+		itr_scope s = itr_scope_begin(t);
+		itr_var *h = itr_gelu(t, v), *y = itr_scope_end(t, s, itr_mul(t, h, itr_detach(t, h)));
+		itr_backward_from(t, y, ones);
+		if (!again)
+			memcpy(want, v->grad, sizeof want);
+		assert_memory_equal(v->grad, want, sizeof want);
+		itr_tape_free(t);
+	}
+}
+
+/* gather's backward adds a row's contributions in order, whoever does it. */
+static void test_gather_backward_for_any_threads(void **state)
+{
+	enum { V = 53, D = 37, N = 1000 };
+	static float table[V * D], g[N * D], want[V * D];
+	int64_t rows[N];
+	itr_rng r;
+	(void)state;
+	itr_rng_seed(&r, 4);
+	for (int i = 0; i < N; i++)
+		rows[i] = itr_rng_integers(&r, 0, i % 3 ? 3 : V);
+	for (int i = 0; i < N * D; i++)
+		g[i] = (float)itr_rng_normal(&r);
+	for (int i = 0; i < N * D; i++)
+		want[rows[i / D] * D + i % D] += g[i];
+	for (int threads = 1; threads <= 7; threads += 2) {
+		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads });
+		itr_var *x = itr_input_grad(t, 2, (int64_t[]){ V, D }, table);
+		itr_backward_from(t, itr_gather(t, x, rows, N), g);
+		assert_memory_equal(x->grad, want, sizeof want);
+		itr_tape_free(t);
+	}
+}
+
 static void test_vector_functions(void **state)
 {
 	double worst_exp = 0, worst_erf = 0;
@@ -227,6 +294,9 @@ int main(void)
 		cmocka_unit_test(test_bf16_is_cast_where_it_must_be),
 		cmocka_unit_test(test_a_wrong_gradient_is_found),
 		cmocka_unit_test(test_cancellation_is_told_from_a_wrong_gradient),
+		cmocka_unit_test(test_detach_and_reversal),
+		cmocka_unit_test(test_detach_inside_of_a_scope),
+		cmocka_unit_test(test_gather_backward_for_any_threads),
 		cmocka_unit_test(test_vector_functions),
 		cmocka_unit_test(test_dropout_keeps_the_right_share),
 		cmocka_unit_test(test_nothing_is_allocated_after_the_first_step),
