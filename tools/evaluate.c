@@ -3,6 +3,7 @@
 
 #include "apply/evaluation.h"
 #include "base/log.h"
+#include "cli/keep.h"
 #include "cli/tool.h"
 #include "io/table.h"
 #include "retrieval/condition.h"
@@ -11,6 +12,7 @@ struct opt {
 	itr_evaluation_opts e;
 	bool normalize, compare;
 	itr_ints k;
+	itr_strs metrics;
 	int ties, format, gain, conventions, missing;
 	int64_t bootstrap;
 	itr_strs fail_if;
@@ -37,7 +39,8 @@ static const itr_option options[] = {
 	ITR_OPT_STR("run", 0, struct opt, e.run, "FILE", "a TREC run instead of vectors; needs --relevance"),
 	ITR_OPT_HEADING("How:"),
 	ITR_OPT_STR("protocol", 0, struct opt, e.protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),
-	ITR_OPT_INTS_IN("recall-k", 'k', struct opt, k, "K...", ITR_FROM(1), "cut-offs of recall"),
+	ITR_OPT_INTS_IN("recall-k", 'k', struct opt, k, "K...", ITR_FROM(1), "cut-offs of recall among the default metrics"),
+	ITR_OPT_STRS("metrics", 0, struct opt, metrics, "NAME,...", NULL),
 	ITR_OPT_ENUM("ties", 0, struct opt, ties, itr_ties_names, "how equal scores are ranked"),
 	ITR_OPT_ENUM("conventions", 0, struct opt, conventions, itr_conventions_names,
 	             "whose rules for ties, documents not retrieved, missing queries and queries without a positive"),
@@ -69,15 +72,35 @@ static const char *const examples[] = {
 	"{evaluate} --model model.h5 train.npz --split val --distances",
 	"{evaluate} --text t.npy --image i.npy --captions-per-image 5",
 	"{evaluate} emb.npz --protocol pool:100 --recall-k 1 10",
+	"{evaluate} emb.npz --metrics default,map@10,precision@5,recall_all@10",
 	"{evaluate} --compare a.per_query.npz b.per_query.npz",
 	NULL
 };
+
+/* The table with what the metrics say of themselves: names and summaries in --metrics' help, and their own options behind it. */
+static const itr_option *whole_table(void)
+{
+	enum { METRIC_OPTIONS = 16 };
+	static itr_option table[ITR_LEN(options) + METRIC_OPTIONS];
+	itr_buf help = ITR_BUF_INIT;
+	int n = 0;
+	itr_buf_puts(&help, "what is computed; 'default' among the names stands for what is computed without this option.");
+	for (int i = 0; itr_metrics_table[i]; i++)
+		itr_buf_printf(&help, "%s %s: %s", i ? ";" : "", itr_metrics_table[i]->name, itr_metrics_table[i]->summary);
+	for (int i = 0; i < ITR_LEN(options); i++) {
+		table[n++] = options[i];
+		if (options[i].help || !options[i].meta)
+			continue;
+		table[n - 1].help = itr_buf_str(&help);          /* lives as long as the program */
+		n += itr_metric_option_rows(table + n, METRIC_OPTIONS, offsetof(struct opt, e.metric_options));
+	}
+	return table;
+}
 
 static const itr_tool_desc evaluate_tool = {
 	.name = "evaluate",
 	.purpose = "retrieval metrics of text and image embeddings",
 	.synopsis = "{evaluate} [options] [EMBEDDINGS]",
-	.options = options,
 	.max_args = 2,
 	.flags = ITR_TOOL_OUTPUT,
 	.examples = examples,
@@ -112,12 +135,25 @@ static int check_use(itr_tool *t, struct opt *o)
 	return -1;
 }
 
-/* Conditions are judged at the end; whether they can be is told at once. A comparison has other figures. */
-static int check_conditions(itr_tool *t, const struct opt *o)
+/* Metrics, their options and conditions are checked before the work. A comparison has the metrics of its files. */
+static int check_metrics(itr_tool *t, const struct opt *o)
 {
 	itr_metric_set set;
-	itr_evaluation_metrics(o->k.v, (int)o->k.n, (itr_conventions)o->conventions, &set);
-	for (int64_t i = 0; i < o->fail_if.n && !o->compare; i++)
+	bool usual = o->metrics.n == 0;
+	if (o->compare)
+		return -1;
+	for (int64_t i = 0; i < o->metrics.n; i++)
+		usual |= strcmp(o->metrics.v[i], "default") == 0;
+	if (!usual && itr_tool_given(t, "recall-k"))
+		return itr_tool_usage(t, "--recall-k belongs to the default metrics: add 'default' to --metrics, or name recall@K there");
+	if (itr_evaluation_metrics(&o->e, &set, &t->err) < 0)
+		return itr_tool_usage(t, "--metrics: %s", t->err.msg);
+	for (int i = 0; itr_metrics_table[i]; i++)
+		for (const itr_option *p = itr_metrics_table[i]->options; p && p->type != ITR_OPT_T_END; p++)
+			if (itr_tool_given(t, p->name) && !itr_metric_set_has_option(&set, p->name))
+				return itr_tool_usage(t, "--%s is an option of %s: name that in --metrics", p->name,
+				                      itr_metrics_table[i]->name);
+	for (int64_t i = 0; i < o->fail_if.n; i++)
 		if (itr_condition_check(o->fail_if.v[i], &set, &t->err) < 0)
 			return itr_tool_usage(t, "--fail-if: %s", t->err.msg);
 	return -1;
@@ -144,6 +180,8 @@ static void complete(itr_tool *t, struct opt *o)
 	e->output = t->output && strcmp(t->output, "-") ? t->output : NULL;
 	e->k = o->k.v;
 	e->n_k = o->k.n;
+	e->metrics = o->metrics.v;
+	e->n_metrics = o->metrics.n;
 	e->ties = (itr_ties)o->ties;
 	e->judging = (itr_judging){ (itr_conventions)o->conventions, (itr_gain)o->gain, o->missing != 0 };
 	e->force = t->force;
@@ -217,13 +255,16 @@ int main(int argc, char **argv)
 	struct opt o = {
 		.normalize = true, .k = { 3, { 1, 5, 10 } }, .bootstrap = ITR_BOOT_RESAMPLES, .e = { .run_depth = 100, .protocol = "full" }
 	};
-	itr_tool *t = itr_tool_begin(&evaluate_tool, &o, argc, argv);
+	itr_tool_desc d = evaluate_tool;
+	d.options = whole_table();
+	itr_metric_options_init(&o.e.metric_options);
+	itr_tool *t = itr_tool_begin(&d, &o, argc, argv);
 	int wrong = check_use(t, &o);
+	complete(t, &o);
 	if (wrong < 0)
-		wrong = check_conditions(t, &o);
+		wrong = check_metrics(t, &o);
 	if (wrong >= 0)
 		return wrong;
-	complete(t, &o);
 	if (itr_tool_check_output(t, false) < 0 || (!o.compare && itr_evaluation_check_outputs(&o.e, &t->err) < 0))
 		return itr_tool_fail(t);
 	return o.compare ? compare(t, &o) : evaluate(t, &o);

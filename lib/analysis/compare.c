@@ -130,7 +130,7 @@ static double recall(const detail *d, int side, int64_t at, const itr_metric_set
 {
 	double value;
 	itr_tie_group g = { d->count[side][0][at], d->count[side][1][at], d->count[side][2][at] };
-	itr_metric_groups(set, &g, 1, g.m, &value);
+	itr_metric_ranking(set, &(itr_ranking){ .group = &g, .groups = 1, .relevant = g.m }, &value);
 	return value;
 }
 
@@ -202,7 +202,7 @@ static int test_all(const itr_analysis *a, const itr_analysis *b, itr_acompare *
 	detail *da = detail_read(a, err), *db = da ? detail_read(b, err) : NULL;
 	int rc = db ? same_queries(da, db, err) : -1;
 	if (rc == 0) {
-		itr_metric_set set = { 1, { { ITR_METRIC_RECALL, a->k, "recall" } } };
+		const itr_metric_set set = { 1, { { .metric = &itr_metric_recall, .k = a->k } } };
 		itr_map *images = itr_map_new();
 		int64_t *image[2];
 		double *p = itr_xmalloc((size_t)(c->n + 1) * sizeof *p);

@@ -6,6 +6,7 @@
 
 #include "apply/distances.h"
 #include "apply/mapped.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -53,6 +54,26 @@ static void add_relevance(itr_buf *name, const itr_evaluation_opts *o)
 		add_part(name, itr_path_basename(o->relevance ? o->relevance : o->pairs.ground_truth));
 }
 
+/* The metrics where they were named: as they are, or, where that is long or they have options other than the default ones, by a hash. */
+static void add_metrics(itr_buf *name, const itr_evaluation_opts *o)
+{
+	enum { LONG = 60, DIGITS = 12 };
+	itr_metric_options defaults;
+	itr_buf all = ITR_BUF_INIT;
+	for (int64_t i = 0; i < o->n_metrics; i++)
+		itr_buf_printf(&all, "%s%s", i ? "-" : "", o->metrics[i]);
+	itr_metric_options_init(&defaults);
+	if (all.len && (all.len > LONG || memcmp(&defaults, &o->metric_options, sizeof defaults) != 0)) {
+		char hex[ITR_SHA256_HEX];
+		itr_buf_add(&all, (const char *)&o->metric_options, sizeof o->metric_options);
+		itr_sha256_bytes(all.data, all.len, hex);
+		itr_buf_printf(name, ".metrics-%.*s", DIGITS, hex);
+	} else if (all.len) {
+		add_part(name, all.data);
+	}
+	itr_buf_free(&all);
+}
+
 /* How it was judged and ranked, where that is not the default. */
 static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 {
@@ -69,10 +90,10 @@ static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 		add_part(name, "skip-missing");
 	if (o->ties != ITR_TIES_EXPECTED)
 		add_part(name, itr_ties_names[o->ties]);
-	if (o->n_k == ITR_LEN(usual) && memcmp(o->k, usual, sizeof usual) == 0)
-		return;
-	for (int64_t i = 0; i < o->n_k; i++)
-		itr_buf_printf(name, "%s%lld", i ? "-" : ".k", (long long)o->k[i]);
+	if (o->n_k != ITR_LEN(usual) || memcmp(o->k, usual, sizeof usual) != 0)
+		for (int64_t i = 0; i < o->n_k; i++)
+			itr_buf_printf(name, "%s%lld", i ? "-" : ".k", (long long)o->k[i]);
+	add_metrics(name, o);
 }
 
 /* Beside the input (a mapped input: beside the model), with what tells this evaluation from others of the same file: model, split, size,
@@ -256,11 +277,19 @@ static itr_pairs *open_input(const itr_evaluation_opts *o, itr_trec_run **lists,
 	return NULL;
 }
 
-void itr_evaluation_metrics(const int64_t *k, int n_k, itr_conventions conventions, itr_metric_set *set)
+int itr_evaluation_metrics(const itr_evaluation_opts *o, itr_metric_set *set, itr_err *err)
 {
-	itr_metric_set_default(set, k, n_k, NDCG_K);
-	if (conventions != ITR_CONVENTIONS_ITR)
-		itr_metric_set_add_map(set);
+	itr_metric_set usual;
+	itr_metric_set_default(&usual, o->k, (int)o->n_k, NDCG_K);
+	itr_metric_set_conventions(&usual, o->judging.conventions);
+	*set = o->n_metrics ? (itr_metric_set){ 0 } : usual;
+	for (int64_t i = 0; i < o->n_metrics; i++) {
+		const bool all = strcmp(o->metrics[i], "default") == 0;
+		for (int j = 0; j < (all ? usual.n : 1); j++)
+			if (itr_metric_set_add(set, all ? usual.m[j].key : o->metrics[i], &o->metric_options, err) < 0)
+				return -1;
+	}
+	return 0;
 }
 
 static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const itr_trec_run *lists, itr_err *err)
@@ -269,8 +298,7 @@ static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const
 		.ties = o->ties, .judging = o->judging, .resamples = o->resamples, .seed = o->pairs.seed, .threads = o->pairs.threads
 	};
 	itr_trec_ranks ranks;
-	itr_evaluation_metrics(o->k, (int)o->n_k, o->judging.conventions, &eo.set);
-	if (itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, err) < 0)
+	if (itr_evaluation_metrics(o, &eo.set, err) < 0 || itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, err) < 0)
 		return NULL;
 	if (!lists)
 		return itr_evaluate(p, &eo, err);

@@ -12,7 +12,10 @@ typedef struct itr_evaluation_opts {
 	const char *relevance;          /* instead of the ground truth, see itr_pairs_judge; may be NULL */
 	itr_judging judging;
 	const char *protocol;           /* see itr_protocol_parse */
-	const int64_t *k; int64_t n_k;  /* cut-offs of recall */
+	const int64_t *k; int64_t n_k;  /* cut-offs of recall among the default metrics */
+	const char *const *metrics;     /* keys, "default" among them standing for the default ones; none: those alone */
+	int64_t n_metrics;
+	itr_metric_options metric_options;
 	itr_ties ties;
 	int resamples;                  /* of the intervals; 0: none */
 	const char *output;             /* file of the result, for the names of what stands beside it; NULL: stdout */
@@ -34,8 +37,9 @@ typedef struct itr_evaluation {
 	const char *set;                /* of published figures that stand beside it; NULL: none */
 } itr_evaluation;
 
-/* The figures of an evaluation: those of itr_metric_set_default, and map under other conventions. */
-void itr_evaluation_metrics(const int64_t *k, int n_k, itr_conventions conventions, itr_metric_set *set);
+/* The metrics of an evaluation: those named, or the default ones: itr_metric_set_default, and map under other conventions. Borrows
+ * o->metric_options. -1 with err: a name that is unknown or given twice. */
+ITR_MUST_USE int itr_evaluation_metrics(const itr_evaluation_opts *o, itr_metric_set *set, itr_err *err);
 
 /* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is judged
  * when its content is known: one that holds the same stays. 0, or -1 with err. */

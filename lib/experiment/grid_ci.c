@@ -14,10 +14,7 @@
 
 enum { ROWS = 128 };            /* resamples of one product */
 
-static bool has_interval(const itr_metric_def *m)
-{
-	return m->kind == ITR_METRIC_RECALL || m->kind == ITR_METRIC_MRR || m->kind == ITR_METRIC_NDCG;
-}
+static bool has_interval(const itr_metric_def *m) { return m->metric->headline; }
 
 static int64_t cluster_of(const itr_grid *g, int direction, int64_t query)
 {

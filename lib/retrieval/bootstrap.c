@@ -162,7 +162,7 @@ double *itr_bootstrap(const itr_boot_side *sides, int n_sides, const itr_metric_
 	struct boot b = { .set = set, .n_sides = n_sides, .n_folds = ITR_MAX(1, n_folds), .median = -1 };
 	double *out = itr_xcalloc((size_t)resamples * (size_t)n_sides * (size_t)set->n + 1, sizeof *out);
 	for (int j = 0; j < set->n; j++)
-		if (set->m[j].kind == ITR_METRIC_MEDIAN_RANK)
+		if (itr_metric_is_median(&set->m[j]))
 			b.median = j;
 	b.side = itr_xcalloc((size_t)n_sides, sizeof *b.side);
 	b.clusters = compact(&b, sides, clusters, fold);

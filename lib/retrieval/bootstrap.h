@@ -20,9 +20,10 @@ typedef struct itr_boot_side {
 	const int64_t *cluster;         /* [v->n] */
 } itr_boot_side;
 
-/* Statistics of every resample: sample[b * (n_sides * set->n) + side * set->n + metric]. Means (median_rank: medians) over the resampled
- * queries; with folds (fold[c] of cluster c in [0, n_folds); NULL: one), the mean over folds of each fold's. Clusters without any query are
- * not drawn. NaN where a resample holds no query of a side. The caller frees. Same values for any number of threads. */
+/* Statistics of every resample: sample[b * (n_sides * set->n) + side * set->n + metric]. Means (median_rank: medians; at most one such
+ * metric) over the resampled queries; with folds (fold[c] of cluster c in [0, n_folds); NULL: one), the mean over folds of each fold's.
+ * Clusters without any query are not drawn. NaN where a resample holds no query of a side. The caller frees. Same values for any number of
+ * threads. */
 double *itr_bootstrap(const itr_boot_side *sides, int n_sides, const itr_metric_set *set, int64_t clusters, const int32_t *fold,
                       int n_folds, int resamples, uint64_t seed, int threads);
 

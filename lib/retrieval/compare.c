@@ -14,7 +14,7 @@
 static const char *const side_names[] = { "t2i", "i2t" };
 
 struct side { int64_t n; char **query, **image; double *value; };
-struct file { bool synthetic; char *path, *ties, *protocol; char **metric; int64_t n_metrics; struct side side[2]; };
+struct file { bool synthetic; char *path, *ties, *protocol, *options; char **metric; int64_t n_metrics; struct side side[2]; };
 
 static void free_side(struct side *s)
 {
@@ -30,6 +30,7 @@ static void free_file(struct file *f)
 	free(f->path);
 	free(f->ties);
 	free(f->protocol);
+	free(f->options);
 	if (f->metric)
 		itr_npz_free_text(f->metric, f->n_metrics);
 	free_side(&f->side[0]);
@@ -122,6 +123,8 @@ static int read_file(struct file *f, const char *path, itr_err *err)
 		    read_side(z, "t2i", f->n_metrics, &f->side[0], err) == 0 && read_side(z, "i2t", f->n_metrics, &f->side[1], err) == 0)
 			rc = 0;
 	}
+	if (rc == 0 && itr_npz_has(z, "metric_options") && !(f->options = one_string(z, "metric_options", err)))
+		rc = -1;
 	f->synthetic = z && is_synthetic(z);
 	if (z)
 		itr_npz_close(z);
@@ -141,13 +144,14 @@ struct joined {
 
 static void common_metrics(struct joined *j, const struct file f[2])
 {
+	itr_err unknown = ITR_ERR_INIT;         /* a metric of a later version: its mean */
 	for (int64_t a = 0; a < f[0].n_metrics && j->set.n < ITR_METRIC_MAX; a++)
 		for (int64_t b = 0; b < f[1].n_metrics; b++)
 			if (strcmp(f[0].metric[a], f[1].metric[b]) == 0) {
 				itr_metric_def *m = &j->set.m[j->set.n];
 				snprintf(m->key, sizeof m->key, "%s", f[0].metric[a]);
-				/* a median or a mean: all that matters here */
-				m->kind = strcmp(m->key, "median_rank") == 0 ? ITR_METRIC_MEDIAN_RANK : ITR_METRIC_MEAN_RANK;
+				m->metric = itr_metric_parse(m->key, &m->k, &unknown);
+				unknown = (itr_err)ITR_ERR_INIT;
 				j->column[0][j->set.n] = (int)a;
 				j->column[1][j->set.n++] = (int)b;
 				break;
@@ -206,7 +210,7 @@ static double summary(const itr_metric_values *v, const itr_metric_set *s, int m
 	double sum = 0, *copy = itr_xmalloc(((size_t)v->n + 1) * sizeof *copy);
 	for (int64_t i = 0; i < v->n; i++)
 		sum += copy[i] = v->value[i * v->columns + m];
-	sum = s->m[m].kind == ITR_METRIC_MEDIAN_RANK ? itr_median(copy, v->n) : sum / (double)v->n;
+	sum = itr_metric_is_median(&s->m[m]) ? itr_median(copy, v->n) : sum / (double)v->n;
 	free(copy);
 	return sum;
 }
@@ -260,6 +264,11 @@ static void add_warnings(itr_json *out, const struct joined *j, const struct fil
 	if (strcmp(f[0].ties, f[1].ties) != 0 || strcmp(f[0].protocol, f[1].protocol) != 0) {
 		text = itr_xasprintf("evaluated differently: protocol %s, ties %s against protocol %s, ties %s", f[0].protocol, f[0].ties,
 		                     f[1].protocol, f[1].ties);
+		itr_json_push(w, itr_json_new_str(text));
+		free(text);
+	}
+	if (f[0].options && f[1].options && strcmp(f[0].options, f[1].options) != 0) {
+		text = itr_xasprintf("evaluated differently: %s against %s", f[0].options, f[1].options);
 		itr_json_push(w, itr_json_new_str(text));
 		free(text);
 	}

@@ -76,11 +76,6 @@ static bool within_reach(operator op, double limit)
 	return holds(op, 0, limit) || holds(op, 1, limit) || (op == EQUAL && limit > 0 && limit < 1);
 }
 
-static bool is_share(const itr_metric_def *m)
-{
-	return m->kind != ITR_METRIC_MEDIAN_RANK && m->kind != ITR_METRIC_MEAN_RANK;
-}
-
 /* Every figure that an evaluation of these metrics has without being asked for more. */
 static void known_figures(const itr_metric_set *set, names *n)
 {
@@ -119,7 +114,7 @@ int itr_condition_check(const char *condition, const itr_metric_set *set, itr_er
 	if (rc == 0 && !known)
 		rc = unknown(&n, c.path, err);
 	int share = strncmp(c.path, "t2i.", 4) == 0 || strncmp(c.path, "i2t.", 4) == 0 ? itr_metric_find(set, c.path + 4) : -1;
-	if (rc == 0 && share >= 0 && is_share(&set->m[share]) && !within_reach(c.op, c.limit))
+	if (rc == 0 && share >= 0 && !set->m[share].metric->rank && !within_reach(c.op, c.limit))
 		rc = itr_err_set(err, "'%s' can never hold: %s lies between 0 and 1", condition, c.path);
 	free_names(&n);
 	free(c.path);

@@ -321,7 +321,7 @@ static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 		               "positives (ties: %s)",
 		               name, 100 * r->tie_fraction, itr_ties_names[e->ties]);
 	for (int j = e->set.n - 1; j >= 0; j--) {           /* the largest cut-off is the most telling one */
-		if (e->set.m[j].kind != ITR_METRIC_RECALL)
+		if (e->set.m[j].metric != &itr_metric_recall)
 			continue;
 		itr_interval ci = s->ci[j];
 		if (!isnan(ci.low) && ci.low <= r->chance[j] && r->chance[j] < 1)
@@ -366,14 +366,21 @@ static itr_eval *eval_new(const itr_eval_opts *o)
 static void forget_ranks(itr_eval *e)
 {
 	itr_eval_side *side[] = { &e->t2i, &e->i2t };
-	for (int j = 0; j < e->set.n; j++)
-		for (int d = 0; d < 2 && (e->set.m[j].kind == ITR_METRIC_MEDIAN_RANK || e->set.m[j].kind == ITR_METRIC_MEAN_RANK); d++) {
+	itr_buf names = ITR_BUF_INIT;
+	for (int j = 0; j < e->set.n; j++) {
+		if (!e->set.m[j].metric->rank)
+			continue;
+		itr_buf_printf(&names, "%s%s", names.len ? " and " : "", e->set.m[j].key);
+		for (int d = 0; d < 2; d++) {
 			side[d]->result.value[j] = NAN;
 			side[d]->ci[j] = (itr_interval){ NAN, NAN };
 		}
-	itr_json_pushf(e->warnings, "%s: median_rank and mean_rank need whole rankings and are left out; documents that a list lacks %s",
-	               e->truncated ? "truncated lists" : "missing queries",
-	               e->judging.conventions == ITR_CONVENTIONS_ITR ? "tie behind it" : "are not found");
+	}
+	if (names.len)
+		itr_buf_puts(&names, " need whole rankings and are left out; ");
+	itr_json_pushf(e->warnings, "%s: %sdocuments that a list lacks %s", e->truncated ? "truncated lists" : "missing queries",
+	               itr_buf_str(&names), e->judging.conventions == ITR_CONVENTIONS_ITR ? "tie behind it" : "are not found");
+	itr_buf_free(&names);
 }
 
 itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err)

@@ -13,15 +13,19 @@ const char *const itr_ties_names[] = { "expected", "pessimistic", "optimistic", 
 
 enum { VALUES_PIECE = 256 };
 
-static void set_add(itr_metric_set *s, itr_metric_kind kind, int64_t k, const char *name)
+/* --- sets of metrics ------------------------------------------------------------------------------------------------------------------ */
+
+static void set_add(itr_metric_set *s, const itr_metric_ops *metric, int64_t k, const itr_metric_options *o)
 {
+	if (s->n == ITR_METRIC_MAX)
+		ITR_BUG("more than %d metrics", ITR_METRIC_MAX);
 	itr_metric_def *m = &s->m[s->n++];
-	m->kind = kind;
-	m->k = k;
+	*m = (itr_metric_def){ .metric = metric, .k = k, .options = metric->options ? itr_metric_options_of(o, metric) : NULL };
+	const int stem = (int)strcspn(metric->name, "@");
 	if (k)
-		snprintf(m->key, sizeof m->key, "%s@%lld", name, (long long)k);
+		snprintf(m->key, sizeof m->key, "%.*s@%lld", stem, metric->name, (long long)k);
 	else
-		snprintf(m->key, sizeof m->key, "%s", name);
+		snprintf(m->key, sizeof m->key, "%s", metric->name);
 }
 
 void itr_metric_set_default(itr_metric_set *s, const int64_t *k, int n_k, int64_t ndcg_k)
@@ -29,19 +33,36 @@ void itr_metric_set_default(itr_metric_set *s, const int64_t *k, int n_k, int64_
 	if (n_k > 64)
 		ITR_BUG("%d cut-offs of recall, at most 64", n_k);
 	memset(s, 0, sizeof *s);
-	for (int i = 0; i < n_k; i++)
-		set_add(s, ITR_METRIC_RECALL, k[i], "recall");
-	set_add(s, ITR_METRIC_MRR, 0, "mrr");
-	set_add(s, ITR_METRIC_NDCG, ndcg_k, "ndcg");
-	set_add(s, ITR_METRIC_MAP_AT_R, 0, "map_at_r");
-	set_add(s, ITR_METRIC_R_PRECISION, 0, "r_precision");
-	set_add(s, ITR_METRIC_MEDIAN_RANK, 0, "median_rank");
-	set_add(s, ITR_METRIC_MEAN_RANK, 0, "mean_rank");
+	for (int i = 0; itr_metrics_table[i]; i++) {
+		const itr_metric_ops *m = itr_metrics_table[i];
+		for (int j = 0; m->usual == ITR_METRIC_USUAL_EACH_K && j < n_k; j++)
+			set_add(s, m, k[j], NULL);
+		if (m->usual == ITR_METRIC_USUAL)
+			set_add(s, m, strchr(m->name, '@') ? ndcg_k : 0, NULL);
+	}
 }
 
-void itr_metric_set_add_map(itr_metric_set *s)
+void itr_metric_set_conventions(itr_metric_set *s, itr_conventions c)
 {
-	set_add(s, ITR_METRIC_MAP, 0, "map");
+	for (int i = 0; itr_metrics_table[i] && c != ITR_CONVENTIONS_ITR; i++)
+		if (itr_metrics_table[i]->usual == ITR_METRIC_USUAL_ELSEWHERE)
+			set_add(s, itr_metrics_table[i], 0, NULL);
+}
+
+int itr_metric_set_add(itr_metric_set *s, const char *key, const itr_metric_options *o, itr_err *err)
+{
+	int64_t k;
+	const itr_metric_ops *m = itr_metric_parse(key, &k, err);
+	if (!m)
+		return -1;
+	if (s->n == ITR_METRIC_MAX)
+		return itr_err_set(err, "more than %d metrics", ITR_METRIC_MAX);
+	set_add(s, m, k, o);
+	s->n--;                                  /* the new key is spelled as others are: 010 would be 10 */
+	if (itr_metric_find(s, s->m[s->n].key) >= 0)
+		return itr_err_set(err, "metric '%s' is named twice", key);
+	s->n++;
+	return 0;
 }
 
 int itr_metric_find(const itr_metric_set *s, const char *key)
@@ -52,115 +73,99 @@ int itr_metric_find(const itr_metric_set *s, const char *key)
 	return -1;
 }
 
-/* --- expectations over the orders of equal scores ---------------------------------------------------------------------------------- */
+bool itr_metric_is_median(const itr_metric_def *m) { return m->metric && m->metric->median; }
 
-/* 1 - C(n-m, t) / C(n, t), t of the group's places lying in the top k. C(n-m,t)/C(n,t) = C(n-t,m)/C(n,m): the shorter product. */
-static double recall(itr_tie_group g, int64_t k)
+/* --- options of metrics ----------------------------------------------------------------------------------------------------------------
+ * */
+
+/* Where the options of a metric lie in itr_metric_options: one after the other, in the table's order. */
+static size_t options_at(const itr_metric_ops *metric)
 {
-	int64_t t = ITR_MAX(0, ITR_MIN(k - g.above, g.n)), few = ITR_MIN(t, g.m), many = ITR_MAX(t, g.m);
-	double miss = 1;
-	if (few == 1)
-		return (double)many / (double)g.n;       /* the same without a rounding */
-	for (int64_t i = 0; i < few && miss > 0; i++)
-		miss *= (double)ITR_MAX(0, g.n - many - i) / (double)(g.n - i);
-	return 1 - miss;
+	size_t at = 0;
+	for (int i = 0; itr_metrics_table[i] && itr_metrics_table[i] != metric; i++)
+		at += (itr_metrics_table[i]->options_size + 7) / 8 * 8;
+	if (at + metric->options_size > sizeof(itr_metric_options))
+		ITR_BUG("the options of all metrics take more than %zu bytes", sizeof(itr_metric_options));
+	return at;
 }
 
-/* Sum over j of P(first positive at place j of the group) / (above + j); P is C(n-j, m-1) / C(n, m), by its ratio from j to j + 1. */
-static double reciprocal_rank(itr_tie_group g)
+void itr_metric_options_init(itr_metric_options *o)
 {
-	double p = (double)g.m / (double)g.n, sum = 0;
-	for (int64_t j = 1; j <= g.n - g.m + 1; j++) {
-		sum += p / (double)(g.above + j);
-		p *= (double)(g.n - j - g.m + 1) / (double)(g.n - j);
-	}
-	return sum;
+	memset(o, 0, sizeof *o);
+	for (int i = 0; itr_metrics_table[i]; i++)
+		if (itr_metrics_table[i]->options)
+			memcpy((char *)o + options_at(itr_metrics_table[i]), itr_metrics_table[i]->defaults,
+			       itr_metrics_table[i]->options_size);
 }
 
-/* Every rank inside a group gains the group's mean. */
-static double ndcg(const itr_tie_group *g, const double *gain, int64_t groups, int64_t positives, const double *best, int64_t k)
+const void *itr_metric_options_of(const itr_metric_options *o, const itr_metric_ops *metric)
 {
-	double dcg = 0, ideal = 0;
-	for (int64_t i = 0; i < groups && g[i].above < k; i++) {
-		double discount = 0;
-		for (int64_t r = g[i].above + 1; r <= ITR_MIN(g[i].above + g[i].n, k); r++)
-			discount += 1 / log2(1 + (double)r);
-		dcg += discount * ((gain ? gain[i] : (double)g[i].m) / (double)g[i].n);
-	}
-	for (int64_t r = 1; r <= ITR_MIN(positives, k); r++)
-		ideal += (best ? best[r - 1] : 1) / log2(1 + (double)r);
-	return dcg / ideal;
+	return o ? (const char *)o + options_at(metric) : metric->defaults;
 }
 
-/* E[rel(i) * precision(i)] summed over the first `depth` ranks; inside a group a positive at rank i has (i-above-1)(m-1)/(n-1) others of
- * its group before it. */
-static double average_precision(const itr_tie_group *g, int64_t groups, int64_t relevant, int64_t depth)
+int itr_metric_option_rows(itr_option *rows, int room, size_t offset)
 {
-	double sum = 0;
-	int64_t before = 0;
-	for (int64_t k = 0; k < groups && g[k].above < depth; k++) {
-		double share = (double)g[k].m / (double)g[k].n, others = g[k].n > 1 ? (double)(g[k].m - 1) / (double)(g[k].n - 1) : 0;
-		for (int64_t i = g[k].above + 1; i <= ITR_MIN(g[k].above + g[k].n, depth); i++)
-			sum += share * ((double)before + 1 + (double)(i - g[k].above - 1) * others) / (double)i;
-		before += g[k].m;
-	}
-	return sum / (double)relevant;
-}
-
-static double r_precision(const itr_tie_group *g, int64_t groups, int64_t relevant)
-{
-	double hits = 0;
-	for (int64_t k = 0; k < groups && g[k].above < relevant; k++)
-		hits += (double)g[k].m * (double)(ITR_MIN(g[k].above + g[k].n, relevant) - g[k].above) / (double)g[k].n;
-	return hits / (double)relevant;
-}
-
-static bool is_rank(const itr_metric_def *m)
-{
-	return m->kind == ITR_METRIC_MEDIAN_RANK || m->kind == ITR_METRIC_MEAN_RANK;
-}
-
-void itr_metric_graded_groups(const itr_metric_set *s, const itr_tie_group *g, const double *gain, int64_t n_groups, int64_t relevant,
-                              const double *ideal, double *value)
-{
-	double mrr = -1;
-	for (int i = 0; i < s->n && n_groups == 0; i++)
-		value[i] = is_rank(&s->m[i]) ? INFINITY : 0;
-	for (int i = 0; i < s->n && n_groups; i++)
-		switch (s->m[i].kind) {
-		case ITR_METRIC_RECALL:
-			value[i] = recall(g[0], s->m[i].k);
-			break;
-		case ITR_METRIC_MRR:
-			value[i] = mrr < 0 ? (mrr = reciprocal_rank(g[0])) : mrr;
-			break;
-		case ITR_METRIC_NDCG:
-			value[i] = ndcg(g, gain, n_groups, relevant, ideal, s->m[i].k);
-			break;
-		case ITR_METRIC_MAP_AT_R:
-			value[i] = average_precision(g, n_groups, relevant, relevant);
-			break;
-		case ITR_METRIC_MAP:
-			value[i] = average_precision(g, n_groups, relevant, INT64_MAX);
-			break;
-		case ITR_METRIC_R_PRECISION:
-			value[i] = r_precision(g, n_groups, relevant);
-			break;
-		case ITR_METRIC_MEDIAN_RANK:
-		case ITR_METRIC_MEAN_RANK:
-			value[i] = (double)g[0].above + (double)(g[0].n + 1) / (double)(g[0].m + 1);
-			break;
+	int n = 0;
+	for (int i = 0; itr_metrics_table[i]; i++)
+		for (const itr_option *o = itr_metrics_table[i]->options; o && o->type != ITR_OPT_T_END; o++) {
+			if (n == room)
+				ITR_BUG("metrics have more than %d options", room);
+			rows[n] = *o;
+			rows[n++].offset = o->offset + offset + options_at(itr_metrics_table[i]);
 		}
+	return n;
 }
 
-void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t n_groups, int64_t relevant, double *value)
+bool itr_metric_set_has_option(const itr_metric_set *s, const char *name)
 {
-	itr_metric_graded_groups(s, g, NULL, n_groups, relevant, NULL, value);
+	for (int i = 0; i < s->n; i++)
+		for (const itr_option *o = s->m[i].metric->options; o && o->type != ITR_OPT_T_END; o++)
+			if (strcmp(o->name, name) == 0)
+				return true;
+	return false;
+}
+
+static void add_value(itr_json *j, const itr_option *o, const void *field)
+{
+	char key[64];
+	size_t n = 0;
+	for (; o->name[n] && n + 1 < sizeof key; n++)
+		key[n] = o->name[n] == '-' ? '_' : o->name[n];
+	key[n] = 0;
+	switch (o->type) {
+	case ITR_OPT_T_ENUM: itr_json_add_str(j, key, o->names[*(const int *)field]); break;
+	case ITR_OPT_T_INT: itr_json_add_int(j, key, *(const int64_t *)field); break;
+	case ITR_OPT_T_NUM: itr_json_add_num(j, key, *(const double *)field); break;
+	case ITR_OPT_T_BOOL: itr_json_add_bool(j, key, *(const bool *)field); break;
+	default: ITR_BUG("option '%s': a metric's options are numbers, names and switches", o->name);
+	}
+}
+
+itr_json *itr_metric_options_json(const itr_metric_set *s)
+{
+	itr_json *j = NULL;
+	for (int i = 0; i < s->n; i++)
+		for (const itr_option *o = s->m[i].metric->options; o && o->type != ITR_OPT_T_END; o++) {
+			j = j ? j : itr_json_object();
+			add_value(j, o, (const char *)s->m[i].options + o->offset);
+		}
+	return j;
+}
+
+/* --- one query -------------------------------------------------------------------------------------------------------------------------
+ * */
+
+void itr_metric_ranking(const itr_metric_set *s, const itr_ranking *r, double *value)
+{
+	for (int i = 0; i < s->n; i++) {
+		const itr_metric_ops *m = s->m[i].metric;
+		value[i] = r->groups ? m->value(r, s->m[i].k, s->m[i].options) : m->larger_is_better ? 0 : INFINITY;
+	}
 }
 
 void itr_metric_chance(const itr_metric_set *s, int64_t pool, int64_t m, int64_t relevant, double *value)
 {
-	itr_metric_groups(s, &(itr_tie_group){ 0, pool, m }, 1, relevant, value);
+	itr_metric_ranking(s, &(itr_ranking){ .group = &(itr_tie_group){ 0, pool, m }, .groups = 1, .relevant = relevant }, value);
 }
 
 /* --- from ranks to groups ---------------------------------------------------------------------------------------------------------- */
@@ -241,7 +246,8 @@ bool itr_metric_query(const itr_ranks *r, int64_t q, const itr_metric_set *s, it
 	itr_tie_group few[32] = { { 0, 0, 0 } }, *g = entries <= ITR_LEN(few) ? few : itr_xmalloc((size_t)entries * sizeof *g);
 	double few_gains[32] = { 0 }, *gain = g == few ? few_gains : itr_xmalloc((size_t)entries * sizeof *gain);
 	int64_t n = groups_of(r, q, ties, g, gain);
-	itr_metric_graded_groups(s, g, r->gain ? gain : NULL, n, r->relevant[q], r->gain ? r->ideal + r->ideal_at[q] : NULL, value);
+	itr_metric_ranking(s, &(itr_ranking){ g, n, r->relevant[q], r->gain ? gain : NULL, r->gain ? r->ideal + r->ideal_at[q] : NULL },
+	                   value);
 	if (g != few) {
 		free(g);
 		free(gain);
@@ -262,8 +268,13 @@ static bool same_chance(const itr_ranks *r, int64_t q, int64_t o)
 static void chance_of(const itr_ranks *r, int64_t q, const itr_metric_set *s, double *value)
 {
 	itr_tie_group all = { 0, r->pool[q], r->answers[q] };
-	itr_metric_graded_groups(s, &all, r->gain ? r->answers_gain + q : NULL, all.m > 0, r->relevant[q],
-	                         r->gain ? r->ideal + r->ideal_at[q] : NULL, value);
+	itr_metric_ranking(s,
+	                   &(itr_ranking){ .group = &all,
+	                                   .groups = all.m > 0,
+	                                   .relevant = r->relevant[q],
+	                                   .gain = r->gain ? r->answers_gain + q : NULL,
+	                                   .ideal = r->gain ? r->ideal + r->ideal_at[q] : NULL },
+	                   value);
 }
 
 static void values_piece(void *ctx, int64_t piece, int worker)
@@ -349,7 +360,7 @@ void itr_metric_summary(const itr_metric_values *v, const itr_metric_set *s, int
 {
 	memset(out, 0, sizeof *out);
 	for (int j = 0; j < s->n; j++) {
-		bool median = s->m[j].kind == ITR_METRIC_MEDIAN_RANK;
+		bool median = itr_metric_is_median(&s->m[j]);
 		out->value[j] = column_summary(v->value, v->n, v->columns, j, median);
 		out->chance[j] = column_summary(v->chance, v->n, v->columns, j, median);
 	}

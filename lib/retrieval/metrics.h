@@ -15,6 +15,8 @@
 #ifndef ITR_RETRIEVAL_METRICS_H
 #define ITR_RETRIEVAL_METRICS_H
 
+#include "io/json.h"
+#include "retrieval/metric.h"
 #include "retrieval/relevance.h"
 
 typedef enum itr_ties { ITR_TIES_EXPECTED, ITR_TIES_PESSIMISTIC, ITR_TIES_OPTIMISTIC, ITR_TIES_STABLE } itr_ties;
@@ -84,13 +86,14 @@ itr_ranks *itr_rank_pools(const float *queries, const float *gallery, int64_t di
 
 /* --- metrics -------------------------------------------------------------------------------------------------------------------- */
 
-typedef enum itr_metric_kind { ITR_METRIC_RECALL, ITR_METRIC_MRR, ITR_METRIC_NDCG, ITR_METRIC_MAP_AT_R, ITR_METRIC_R_PRECISION,
-                               ITR_METRIC_MEDIAN_RANK, ITR_METRIC_MEAN_RANK, ITR_METRIC_MAP } itr_metric_kind;
+extern const itr_metric_ops itr_metric_recall;       /* named here, since rsum and mean_recall@K are made of it */
+
 enum { ITR_METRIC_MAX = 80 };
 
 typedef struct itr_metric_def {
-	itr_metric_kind kind;
-	int64_t k;                      /* of recall@k, ndcg@k */
+	const itr_metric_ops *metric;       /* NULL: a figure of a file that this version does not know (compare.c) */
+	int64_t k;                      /* of recall@k; 0: it has none */
+	const void *options;            /* of the metric's own struct, borrowed; NULL where it has no options */
 	char key[32];                   /* "recall@10" */
 } itr_metric_def;
 
@@ -99,24 +102,30 @@ typedef struct itr_metric_set {
 	itr_metric_def m[ITR_METRIC_MAX];
 } itr_metric_set;
 
-/* recall@k for each of k (at most 64, each >= 1), mrr, ndcg@ndcg_k, map_at_r, r_precision, median_rank, mean_rank. */
-void itr_metric_set_default(itr_metric_set *s, const int64_t *k, int n_k, int64_t ndcg_k);
-/* Adds map, average precision over the whole ranking, which trec_eval and ranx have. */
-void itr_metric_set_add_map(itr_metric_set *s);
-int itr_metric_find(const itr_metric_set *s, const char *key);       /* index, or -1 */
+/* Values of all metrics' options, as a program's table fills them in (itr_metric_option_rows). A set borrows them. */
+typedef struct itr_metric_options { double value[8]; } itr_metric_options;
+void itr_metric_options_init(itr_metric_options *o);    /* the defaults */
+const void *itr_metric_options_of(const itr_metric_options *o, const itr_metric_ops *metric);        /* o NULL: the metric's defaults */
+/* Rows of a program's option table, `offset` being that of the itr_metric_options in the program's struct. Their number. */
+int itr_metric_option_rows(itr_option *rows, int room, size_t offset);
 
-/* Equal scores that hold positives: `above` rows stand over the group, it has n rows, m of them positive. */
-typedef struct itr_tie_group { int64_t above, n, m; } itr_tie_group;
+/* The usual ones: recall@k for each of k (at most 64, each >= 1), mrr, ndcg@ndcg_k, map_at_r, r_precision, median_rank, mean_rank. */
+void itr_metric_set_default(itr_metric_set *s, const int64_t *k, int n_k, int64_t ndcg_k);
+/* Adds what trec_eval and ranx report as well: map. Nothing under the conventions itr. */
+void itr_metric_set_conventions(itr_metric_set *s, itr_conventions c);
+/* Adds "map@10". o: borrowed by the set; NULL: defaults. -1 with err: as itr_metric_parse, or named twice. */
+ITR_MUST_USE int itr_metric_set_add(itr_metric_set *s, const char *key, const itr_metric_options *o, itr_err *err);
+int itr_metric_find(const itr_metric_set *s, const char *key);       /* index, or -1 */
+bool itr_metric_is_median(const itr_metric_def *m);     /* summarised by the median, not by the mean */
+bool itr_metric_set_has_option(const itr_metric_set *s, const char *name);      /* is it an option of one of the set's metrics? */
+/* {"map_denominator": "R"}: options of the set's metrics, NULL where these have none. The caller frees. */
+itr_json *itr_metric_options_json(const itr_metric_set *s);
 
 /* The best positive's group of query q as scored (before any --ties rule): what per-query files keep. All zero for a query left out. */
 itr_tie_group itr_ranks_best(const itr_ranks *r, int64_t q);
 
-/* One query's value of each metric. Groups best first; R = relevant. rank metrics: expected rank of the first hit. */
-void itr_metric_groups(const itr_metric_set *s, const itr_tie_group *g, int64_t n_groups, int64_t relevant, double *value);
-/* The same with grades, which ndcg counts: gain[i] is the sum of the gains of group i's positives, ideal[relevant] all gains, best first;
- * both NULL: 1 each. No group at all: nothing was found, every value is 0 (ranks: infinity). */
-void itr_metric_graded_groups(const itr_metric_set *s, const itr_tie_group *g, const double *gain, int64_t n_groups, int64_t relevant,
-                              const double *ideal, double *value);
+/* One query's value of each metric. Where nothing was found (no groups): 0, ranks infinity. */
+void itr_metric_ranking(const itr_metric_set *s, const itr_ranking *r, double *value);
 /* The same straight from ranks under a rule for ties. False (values untouched) for a query left out. */
 bool itr_metric_query(const itr_ranks *r, int64_t q, const itr_metric_set *s, itr_ties ties, double *value);
 /* What a random order gives: one group of all `pool` rows with m positives. */

@@ -71,7 +71,8 @@ static void add_side(members *m, const char *side, const itr_eval_side *s, const
 	free(group);
 }
 
-static void make_members(members *m, const itr_eval *e, const itr_pairs *p)
+/* options: of the metrics, as text; NULL: they have none. */
+static void make_members(members *m, const itr_eval *e, const itr_pairs *p, const char *options)
 {
 	add_side(m, "t2i", &e->t2i, p, false);
 	add_side(m, "i2t", &e->i2t, p, true);
@@ -80,6 +81,8 @@ static void make_members(members *m, const itr_eval *e, const itr_pairs *p)
 		keys[i] = e->set.m[i].key;
 	*add_texts(m, "", "ties", 1) = itr_ties_text(e->ties, e->judging.conventions);
 	*add_texts(m, "", "protocol", 1) = e->protocol;
+	if (options)
+		*add_texts(m, "", "metric_options", 1) = options;
 }
 
 static void free_members(members *m)
@@ -91,11 +94,24 @@ static void free_members(members *m)
 	ITR_VEC_FREE(m);
 }
 
+/* The metrics' options as text, or NULL. The caller frees. */
+static char *options_text(const itr_eval *e)
+{
+	itr_json *j = itr_metric_options_json(&e->set);
+	itr_buf b = ITR_BUF_INIT;
+	if (j)
+		itr_json_print(&b, j, false);
+	itr_json_free(j);
+	char *text = b.len ? itr_xstrdup(b.data) : NULL;
+	itr_buf_free(&b);
+	return text;
+}
+
 /* --- writing -------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_string(const struct member *m)
 {
-	return strcmp(m->key, "ties") == 0 || strcmp(m->key, "protocol") == 0;
+	return strcmp(m->key, "ties") == 0 || strcmp(m->key, "protocol") == 0 || strcmp(m->key, "metric_options") == 0;
 }
 
 static int put(itr_npz_writer *w, const struct member *m, itr_err *err)
@@ -114,7 +130,8 @@ int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *pa
 	int rc = 0;
 	if (!w)
 		return -1;
-	make_members(&m, e, p);
+	char *options = options_text(e);
+	make_members(&m, e, p, options);
 	for (size_t i = 0; i < m.n && rc == 0; i++)
 		rc = put(w, &m.v[i], err);
 	char *text = provenance ? itr_provenance_text(provenance) : NULL;
@@ -122,6 +139,7 @@ int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *pa
 		rc = itr_npz_put_string(w, "itr_provenance", text, err);
 	free(text);
 	free_members(&m);
+	free(options);
 	if (!rc)
 		return itr_npz_finish(w, err);
 	itr_npz_abandon(w);
@@ -183,11 +201,13 @@ bool itr_eval_same_queries(const itr_eval *e, const itr_pairs *p, const char *pa
 	itr_npz *z = itr_npz_open(path, &ignored);
 	if (!z)
 		return false;
-	make_members(&m, e, p);
+	char *options = options_text(e);
+	make_members(&m, e, p, options);
 	bool same = itr_npz_count(z) == (int64_t)m.n + itr_npz_has(z, "itr_provenance") && same_inputs(z, provenance);
 	for (size_t i = 0; i < m.n && same; i++)
 		same = same_member(z, &m.v[i]);
 	free_members(&m);
+	free(options);
 	itr_npz_close(z);
 	return same;
 }

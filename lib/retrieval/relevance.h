@@ -11,7 +11,12 @@ extern const char *const itr_gain_names[];        /* "linear" "exponential" NULL
 double itr_gain_of(itr_gain gain, double grade);  /* 0 for grades of 0 and less */
 
 /* What to count, and how: itr as methods.md says; trec_eval and ranx as those programs do. */
-typedef enum itr_conventions { ITR_CONVENTIONS_ITR, ITR_CONVENTIONS_TREC_EVAL, ITR_CONVENTIONS_RANX } itr_conventions;
+typedef enum itr_conventions {
+	ITR_CONVENTIONS_ITR,
+	ITR_CONVENTIONS_TREC_EVAL,
+	ITR_CONVENTIONS_RANX,
+	ITR_CONVENTIONS_COUNT
+} itr_conventions;
 extern const char *const itr_conventions_names[]; /* "itr" "trec_eval" "ranx" NULL */
 typedef struct itr_judging {
 	itr_conventions conventions;

@@ -71,6 +71,9 @@ itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
 		itr_json_add_bool(j, "graded", e->graded);
 		itr_json_add_str(j, "missing_queries", missing_name(e));
 	}
+	itr_json *options = itr_metric_options_json(&e->set);
+	if (options)
+		itr_json_add(j, "metric_options", options);
 	itr_json_add_str(j, "protocol", e->protocol);
 	itr_json_add_str(j, "relevance", p->relevance);
 	itr_json_add_int(j, "n_texts", p->n_text);
@@ -84,14 +87,9 @@ itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
 	return j;
 }
 
-static bool is_rank(const itr_metric_def *m)
-{
-	return m->kind == ITR_METRIC_MEDIAN_RANK || m->kind == ITR_METRIC_MEAN_RANK;
-}
-
 static void side_cells(itr_table *t, const itr_eval *e, const itr_eval_side *s, int i, bool machine)
 {
-	int digits = is_rank(&e->set.m[i]) && !machine ? 1 : machine ? 6 : 4;
+	int digits = e->set.m[i].metric->rank && !machine ? 1 : machine ? 6 : 4;
 	if (!s->values || s->values->n == 0) {
 		for (int k = 0; k < (machine ? 4 : 3); k++)
 			itr_table_cell(t, "");
@@ -112,15 +110,37 @@ static void side_cells(itr_table *t, const itr_eval *e, const itr_eval_side *s, 
 	itr_table_cellf(t, "%.*f", digits, s->result.chance[i]);
 }
 
+static bool computed(const itr_eval *e, const itr_metric_ops *m)
+{
+	for (int i = 0; i < e->set.n; i++)
+		if (e->set.m[i].metric == m)
+			return true;
+	return false;
+}
+
+/* "; recall@K is success_K, mrr recip_rank": false where none of our metrics is one of theirs. */
+static bool equivalents(const itr_eval *e, itr_buf *out)
+{
+	bool any = false;
+	for (int i = 0; itr_metrics_table[i]; i++) {
+		const itr_metric_ops *m = itr_metrics_table[i];
+		const char *theirs = m->equivalent[e->judging.conventions];
+		if (!theirs || !computed(e, m))
+			continue;
+		itr_buf_printf(out, any ? ", %s %s" : "; %s is %s", m->name, theirs);
+		any = true;
+	}
+	return any;
+}
+
 /* The conventions, and which of our figures are which of theirs. */
 static void judging_line(const itr_eval *e, itr_buf *out)
 {
-	static const char *const theirs[] = {
-		"", "; recall@K is success_K, mrr recip_rank, ndcg@K ndcg_cut_K, map map, r_precision Rprec (trec_eval -c)",
-		"; recall@K is hit_rate@K, mrr mrr, ndcg@K ndcg@K, map map, r_precision r-precision (ranx)"
-	};
+	static const char *const programs[] = { NULL, "trec_eval -c", "ranx" };
 	const itr_eval_side *side[] = { &e->t2i, &e->i2t };
-	itr_buf_printf(out, "conventions %s%s", itr_conventions_names[e->judging.conventions], theirs[e->judging.conventions]);
+	itr_buf_printf(out, "conventions %s", itr_conventions_names[e->judging.conventions]);
+	if (programs[e->judging.conventions] && equivalents(e, out))
+		itr_buf_printf(out, " (%s)", programs[e->judging.conventions]);
 	if (e->graded)
 		itr_buf_printf(out, "; grades, gain %s", itr_gain_names[e->judging.gain]);
 	itr_buf_putc(out, '\n');
@@ -191,7 +211,7 @@ void itr_eval_track(const itr_eval *e, void (*metric)(void *ctx, const char *key
 				metric(ctx, key, side[d]->result.value[i]);
 		}
 		snprintf(key, sizeof key, "mean_%s", e->set.m[i].key);
-		if (e->set.m[i].kind == ITR_METRIC_RECALL && e->t2i.values && e->i2t.values)
+		if (e->set.m[i].metric == &itr_metric_recall && e->t2i.values && e->i2t.values)
 			metric(ctx, key, (e->t2i.result.value[i] + e->i2t.result.value[i]) / 2);
 	}
 	if (!isnan(e->rsum))

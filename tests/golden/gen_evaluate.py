@@ -37,6 +37,12 @@ def values(s, positives):
     out["map_at_r"] = sum((k + 1) / x for k, x in enumerate(r) if x <= R) / R
     out["r_precision"] = sum(x <= R for x in r) / R
     out["median_rank"] = out["mean_rank"] = float(r[0])
+    for k in (3, 60):                               # 60: beyond the gallery of images
+        ap = sum((i + 1) / x for i, x in enumerate(r) if x <= k)
+        out["map@%d" % k] = ap / min(R, k)
+        out["map@%d/R" % k] = ap / R                # --map-denominator R
+        out["precision@%d" % k] = sum(x <= k for x in r) / k
+        out["recall_all@%d" % k] = sum(x <= k for x in r) / R
     return out
 
 

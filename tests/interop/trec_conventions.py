@@ -9,8 +9,10 @@ what it says, for tests where it is not.
 import argparse, itertools, json, math, os, random, struct, subprocess, sys, tempfile
 
 EVALUATE = None
-KEYS = {"trec_eval": {"recall@1": "success_1", "recall@5": "success_5", "recall@10": "success_10", "mrr": "recip_rank", "ndcg@10": "ndcg_cut_10", "map": "map", "r_precision": "Rprec"},
-        "ranx": {"recall@1": "hit_rate@1", "recall@5": "hit_rate@5", "recall@10": "hit_rate@10", "mrr": "mrr", "ndcg@10": "ndcg@10", "map": "map", "r_precision": "r-precision"}}
+NAMES = "default,recall_all@5,recall_all@100,precision@10,precision@100,map@5,map@10"
+KEYS = {"trec_eval": {"recall@1": "success_1", "recall@5": "success_5", "recall@10": "success_10", "mrr": "recip_rank", "ndcg@10": "ndcg_cut_10", "map": "map", "r_precision": "Rprec", "recall_all@5": "recall_5", "recall_all@100": "recall_100", "precision@10": "P_10",
+                      "precision@100": "P_100", "map@5": "map_cut_5", "map@10": "map_cut_10"},
+        "ranx": {"recall@1": "hit_rate@1", "recall@5": "hit_rate@5", "recall@10": "hit_rate@10", "mrr": "mrr", "ndcg@10": "ndcg@10", "map": "map", "r_precision": "r-precision", "recall_all@5": "recall@5", "precision@10": "precision@10", "map@5": "map@5"}}
 
 
 def f32(x):
@@ -62,7 +64,7 @@ def write(folder, run, qrels):
 
 
 def ours(folder, *options):
-    out = subprocess.run([EVALUATE, "--no-track", "-q", "--json", "--bootstrap", "0", "--per-query", "none", "--run", "run.txt", "--relevance", "qrels.txt", *options],
+    out = subprocess.run([EVALUATE, "--no-track", "-q", "--json", "--bootstrap", "0", "--per-query", "none", "--run", "run.txt", "--relevance", "qrels.txt", "--metrics", NAMES, *options],
                          cwd=folder, capture_output=True, text=True)
     if out.returncode:
         sys.exit("evaluate failed: " + out.stderr)
@@ -75,7 +77,7 @@ def mean(values):
 
 def by_trec_eval(run, qrels, skip):
     import pytrec_eval
-    e = pytrec_eval.RelevanceEvaluator(qrels, {"success.1,5,10", "recip_rank", "ndcg_cut.10", "map", "Rprec"}).evaluate(run)
+    e = pytrec_eval.RelevanceEvaluator(qrels, {"success.1,5,10", "recip_rank", "ndcg_cut.10", "map", "Rprec", "recall.5,100", "P.10,100", "map_cut.5,10"}).evaluate(run)
     return {k: mean([e[q][t] if q in e else 0.0 for q in qrels if q in e or not skip]) for k, t in KEYS["trec_eval"].items()}
 
 
@@ -93,7 +95,8 @@ def value_of(order, grades, gain):
     worth = (lambda x: x) if gain == "linear" else (lambda x: 2 ** x - 1)
     dcg = lambda l: sum(worth(x) / math.log2(i + 2) for i, x in enumerate(l[:10]))
     return {"recall@1": hits[0] < 1, "recall@5": hits[0] < 5, "mrr": 1 / (hits[0] + 1), "ndcg@10": dcg(g) / dcg(best),
-            "r_precision": sum(i < len(best) for i in hits) / len(best), "map_at_r": sum((k + 1) / (i + 1) for k, i in enumerate(hits) if i < len(best)) / len(best)}
+            "r_precision": sum(i < len(best) for i in hits) / len(best), "precision@10": sum(i < 10 for i in hits) / 10,
+            "recall_all@5": sum(i < 5 for i in hits) / len(best), "map@5": sum((k + 1) / (i + 1) for k, i in enumerate(hits) if i < 5) / min(5, len(best)), "map_at_r": sum((k + 1) / (i + 1) for k, i in enumerate(hits) if i < len(best)) / len(best)}
 
 
 def by_enumeration(run, qrels, gain, gallery):
@@ -149,14 +152,14 @@ def main():
                 run, qrels = case(seed, kind)
                 write(folder, run, qrels)
                 what = "%s %d" % (kind, seed)
-                close("trec_eval -c, " + what, ours(folder, "--conventions", "trec_eval"), by_trec_eval(run, qrels, False), 1e-6)
-                close("trec_eval, " + what, ours(folder, "--conventions", "trec_eval", "--missing-queries", "skip"), by_trec_eval(run, qrels, True), 1e-6)
+                close("trec_eval -c, " + what, ours(folder, "--conventions", "trec_eval", "--map-denominator", "R"), by_trec_eval(run, qrels, False), 1e-6)
+                close("trec_eval, " + what, ours(folder, "--conventions", "trec_eval", "--missing-queries", "skip", "--map-denominator", "R"), by_trec_eval(run, qrels, True), 1e-6)
                 if ranx and seed < 3:
                     theirs = by_ranx(run, qrels)
                     if args.golden:
                         golden.append({"run": [[q, d, repr(s)] for q, l in run.items() for d, s in l.items()], "qrels": qrels, "ranx": dict(theirs)})
                     burges = theirs.pop("exponential")
-                    close("ranx, " + what, ours(folder, "--conventions", "ranx"), theirs, 1e-6)
+                    close("ranx, " + what, ours(folder, "--conventions", "ranx", "--map-denominator", "R"), theirs, 1e-6)
                     close("ranx, " + what, ours(folder, "--conventions", "ranx", "--gain", "exponential"), {"ndcg@10": burges}, 1e-6)
             print("ok - %d runs: %s" % (args.cases, kind))
         for seed in range(args.cases):

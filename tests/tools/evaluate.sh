@@ -31,10 +31,13 @@ npz() { python3 npz.py "$@"; }
 json() { "$E" "$@" --json -q > r.json; }
 close='def close($a; $b): ($a - $b | fabs) <= 1e-12 * ([1, ($b | fabs)] | max);'      # the same doubles, summed in another order
 
-golden() {
-	json e.npz --dim 6 --recall-k 1 3 10 && jq -n --slurpfile r r.json --slurpfile g "$G/evaluate.json" "$close"'
-	[("t2i", "i2t") as $d | $g[0][$d] | to_entries[] | if .key == "ci95" then .value | to_entries[] | close($r[0][$d].ci95[.key][0]; .value[0]), close($r[0][$d].ci95[.key][1]; .value[1])
-	else close($r[0][$d][.key]; .value) end] | length == 56 and all' | grep -qx true
+more=map@3,precision@3,recall_all@3,map@60,precision@60,recall_all@60
+golden() {        # the keys NAME/R are those of --map-denominator R
+	json e.npz --dim 6 --recall-k 1 3 10 --metrics default,$more && cp r.json gold.json && json e.npz --dim 6 --metrics map@3,map@60 --map-denominator R --per-query none &&
+	jq -n --slurpfile r gold.json --slurpfile by_r r.json --slurpfile g "$G/evaluate.json" "$close"'
+	[("t2i", "i2t") as $d | $g[0][$d] | to_entries[] | if .key == "ci95" then .value | to_entries[] else {key, value: [.value]} end |
+	(if .key | endswith("/R") then $by_r[0][$d] else $r[0][$d] end) as $ours | (.key | rtrimstr("/R")) as $k |
+	if .value | length == 2 then close($ours.ci95[$k][0]; .value[0]), close($ours.ci95[$k][1]; .value[1]) else close($ours[$k]; .value[0]) end] | length == 104 and all' | grep -qx true
 }
 keys() {
 	json e.npz && jq -e '(.t2i, .i2t) | (has("recall@1") and has("recall@5") and has("recall@10") and has("mrr") and has("ndcg@10") and has("map_at_r") and has("r_precision") and has("median_rank")
@@ -79,6 +82,21 @@ formats() { for f in text csv tsv md latex; do "$E" e.npz --format $f -q --per-q
 tracked() { "$E" e.npz -q --per-query none --runs-dir tr > /dev/null && cat tr/*/*/metrics/t2i_recall_at_10 tr/*/*/metrics/i2t_recall_at_10 tr/*/*/metrics/mean_recall_at_10 | grep -c . | grep -qx 3; }
 flat() { [ "$(ls tr/*/*/params | grep -cx dim)" = 1 ]; }
 
+# metrics by name: these and no others, in every output; options of metrics, in the result and in the per-query file
+named() { json e.npz --metrics mrr,map@3 --per-query nm.npz && jq -e '(.t2i | has("mrr") and has("map@3") and (has("recall@1") | not) and (.ci95["map@3"] | length == 2) and (.chance | has("map@3"))) and .rsum == null
+	and .metric_options == {"map_denominator": "min(R,K)"}' r.json && "$E" e.npz --metrics mrr,map@3 -q --per-query none | grep -q '^map@3 ' && json e.npz --per-query none && jq -e 'has("metric_options") | not' r.json; }
+by_r() { json e.npz --metrics mrr,map@3 --map-denominator R --per-query nr.npz && "$E" --compare nm.npz nr.npz --json -q > c.json &&
+	jq -e '.t2i["map@3"].difference == 0 and .i2t["map@3"].difference < 0 and (.warnings | map(test("evaluated differently: .*min.R,K.* against .*R")) | any)' c.json &&
+	"$E" --compare nr.npz nr.npz --json -q | jq -e '.warnings | map(test("differently")) | any | not'; }
+own_metrics() { mkdir -p nmm && cp e.npz nmm/ && for o in '--metrics mrr' '--metrics map@3' '--metrics map@3 --map-denominator R' "--metrics default,$more"; do "$E" nmm/e.npz -q --bootstrap 0 --no-track $o > /dev/null || return 1; done
+	[ "$(ls nmm/*.per_query.npz | wc -l)" = 4 ] && [ -f nmm/e.dim6.map@3.per_query.npz ]; }
+gated() { "$E" e.npz -q --per-query none --metrics map@3 --fail-if 't2i.map@3>2' > /dev/null 2> gate.err; [ $? = 2 ] && "$E" e.npz -q --per-query none --metrics map@3 --fail-if 't2i.map@3<0.1' > /dev/null; }
+in_help() { "$E" --help > h.txt; for m in recall@K recall_all@K precision@K mrr ndcg@K map_at_r map map@K r_precision median_rank mean_rank; do grep -qF "$m:" h.txt || { echo "no $m"; return 1; }; done; grep -qF -- '--map-denominator min(R,K)|R' h.txt; }
+t "metrics by name" named
+t "what map@K divides by is told, and a comparison of two ways warns" by_r
+t "automatic names tell metrics and their options apart" own_metrics
+t "conditions on metrics that were asked for" gated
+t "help names every metric" in_help
 t "figures and intervals equal NumPy's" golden
 t "the JSON has every key" keys
 t "rsum is the six recalls" rsum
@@ -193,6 +211,9 @@ expect_exit 1 "a figure that the result lacks fails the gate" "$E" --run g.run -
 expect_exit 2 "two inputs exit 2" "$E" e.npz t.npz
 expect_exit 2 "no input exits 2" "$E"
 expect_exit 2 "--recall-k 0 exits 2" "$E" e.npz --recall-k 0
+for m in mapp@10 recall mrr@3 map@0 mrr,mrr default,mrr; do expect_exit 2 "--metrics $m exits 2" "$E" e.npz --metrics $m --per-query none; done
+expect_exit 2 "an option of a metric that is not computed exits 2" "$E" e.npz --map-denominator R --per-query none
+expect_exit 2 "--recall-k without the default metrics exits 2" "$E" e.npz --metrics mrr --recall-k 3 --per-query none
 expect_exit 2 "an unknown rule for ties exits 2" "$E" e.npz --ties fair
 expect_exit 2 "an unknown option exits 2" "$E" e.npz --dimm 6
 expect_err "pool:C" "an unknown protocol" "$E" e.npz --protocol pol:3

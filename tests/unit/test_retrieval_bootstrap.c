@@ -14,10 +14,11 @@
 
 static itr_metric_set three_columns(void)
 {
-	itr_metric_set s = { 3,
-		             { { ITR_METRIC_RECALL, 1, "recall@1" },
-		               { ITR_METRIC_MEDIAN_RANK, 0, "median_rank" },
-		               { ITR_METRIC_MEAN_RANK, 0, "mean_rank" } } };
+	static const char *const keys[] = { "recall@1", "median_rank", "mean_rank" };
+	itr_metric_set s = { 0 };
+	itr_err err = ITR_ERR_INIT;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(itr_metric_set_add(&s, keys[i], NULL, &err), 0);
 	return s;
 }
 

@@ -20,56 +20,95 @@
 enum { MAX_ITEMS = 7 };
 static const int64_t cutoffs[] = { 1, 2, 3, 5, 10 };
 
-static void default_set(itr_metric_set *s)
+/* Every metric of the table, those with a cut-off at each of `cutoffs` (ndcg at 4). o: options; NULL: defaults. */
+static void set_with(itr_metric_set *s, const itr_metric_options *o)
 {
+	itr_err err = ITR_ERR_INIT;
 	itr_metric_set_default(s, cutoffs, 5, 4);
-	itr_metric_set_add_map(s);
+	itr_metric_set_conventions(s, ITR_CONVENTIONS_TREC_EVAL);
+	for (int i = 0; itr_metrics_table[i]; i++) {
+		const char *name = itr_metrics_table[i]->name, *at = strchr(name, '@');
+		for (int k = 0; k < (at ? 5 : 1) && itr_metrics_table[i]->usual == ITR_METRIC_ON_REQUEST; k++) {
+			char key[32];
+			snprintf(key, sizeof key, at ? "%.*s@%d" : "%.*s", (int)strcspn(name, "@"), name, (int)cutoffs[k]);
+			assert_int_equal(itr_metric_set_add(s, key, o, &err), 0);
+		}
+	}
 }
+
+static void default_set(itr_metric_set *s) { set_with(s, NULL); }
 
 /* --- one order, by the textbook ------------------------------------------------------------------------------------------------------ */
 
-static void metrics_of_order(const itr_metric_set *s, const int *order, const bool *positive, int n, int64_t relevant, double *value)
+static int hits_until(const int *order, const bool *positive, int n, int64_t k)
 {
-	int first = 0, hits = 0;
-	double dcg = 0, ideal = 0, ap = 0, whole_ap = 0, rprec = 0;
-	for (int i = 0; i < n; i++) {
-		if (!positive[order[i]])
-			continue;
-		first = first ? first : i + 1;
-		hits++;
-		whole_ap += (double)hits / (i + 1);
-		if (i < 4)
-			dcg += 1 / log2(i + 2.0);
-		if (i < relevant) {
-			ap += (double)hits / (i + 1);
-			rprec++;
-		}
-	}
-	for (int i = 0; i < 4 && i < relevant; i++)
+	int hits = 0;
+	for (int i = 0; i < n && i < k; i++)
+		hits += positive[order[i]];
+	return hits;
+}
+
+static double precisions_until(const int *order, const bool *positive, int n, int64_t k)
+{
+	double sum = 0;
+	for (int i = 0; i < n && i < k; i++)
+		sum += positive[order[i]] ? (double)hits_until(order, positive, n, i + 1) / (i + 1) : 0;
+	return sum;
+}
+
+static double ndcg_of_order(const int *order, const bool *positive, int n, int64_t relevant, int64_t k)
+{
+	double dcg = 0, ideal = 0;
+	for (int i = 0; i < n && i < k; i++)
+		dcg += positive[order[i]] ? 1 / log2(i + 2.0) : 0;
+	for (int i = 0; i < relevant && i < k; i++)
 		ideal += 1 / log2(i + 2.0);
-	for (int j = 0; j < s->n; j++)
-		switch (s->m[j].kind) {
-		case ITR_METRIC_RECALL: value[j] = first <= s->m[j].k; break;
-		case ITR_METRIC_MRR: value[j] = 1.0 / first; break;
-		case ITR_METRIC_NDCG: value[j] = dcg / ideal; break;
-		case ITR_METRIC_MAP_AT_R: value[j] = ap / (double)relevant; break;
-		case ITR_METRIC_R_PRECISION: value[j] = rprec / (double)relevant; break;
-		case ITR_METRIC_MAP: value[j] = whole_ap / (double)relevant; break;
-		case ITR_METRIC_MEDIAN_RANK:
-		case ITR_METRIC_MEAN_RANK: value[j] = first; break;
-		}
+	return dcg / ideal;
+}
+
+/* A metric that is not named here has no reference: the test fails. */
+static double metric_of_order(const itr_metric_def *m, bool by_r, const int *order, const bool *positive, int n, int64_t relevant)
+{
+	const char *name = m->metric->name;
+	const double r = (double)relevant, k = (double)m->k;
+	int first = 0;
+	while (!positive[order[first]])
+		first++;
+	if (!strcmp(name, "recall@K"))
+		return first + 1 <= m->k;
+	if (!strcmp(name, "recall_all@K"))
+		return hits_until(order, positive, n, m->k) / r;
+	if (!strcmp(name, "precision@K"))
+		return hits_until(order, positive, n, m->k) / k;
+	if (!strcmp(name, "mrr"))
+		return 1.0 / (first + 1);
+	if (!strcmp(name, "ndcg@K"))
+		return ndcg_of_order(order, positive, n, relevant, m->k);
+	if (!strcmp(name, "map_at_r"))
+		return precisions_until(order, positive, n, relevant) / r;
+	if (!strcmp(name, "map"))
+		return precisions_until(order, positive, n, n) / r;
+	if (!strcmp(name, "map@K"))
+		return precisions_until(order, positive, n, m->k) / (by_r ? r : fmin(r, k));
+	if (!strcmp(name, "r_precision"))
+		return hits_until(order, positive, n, relevant) / r;
+	if (!strcmp(name, "median_rank") || !strcmp(name, "mean_rank"))
+		return first + 1;
+	fail_msg("metric %s: what is its value for one order?", name);
+	return 0;
 }
 
 struct tally { double sum[ITR_METRIC_MAX], low[ITR_METRIC_MAX], high[ITR_METRIC_MAX], stable[ITR_METRIC_MAX]; int64_t orders; };
 
 /* Every permutation that sorts the scores downwards. */
-static void enumerate(const itr_metric_set *s, const float *score, const bool *positive, int n, int64_t relevant, int *order, int at,
-                      unsigned used, struct tally *t)
+static void enumerate(const itr_metric_set *s, bool by_r, const float *score, const bool *positive, int n, int64_t relevant, int *order,
+                      int at, unsigned used, struct tally *t)
 {
 	if (at == n) {
 		double v[ITR_METRIC_MAX];
 		bool stable = true;
-		metrics_of_order(s, order, positive, n, relevant, v);
+		for (int j = 0; j < s->n; j++)
+			v[j] = metric_of_order(&s->m[j], by_r, order, positive, n, relevant);
 		for (int i = 1; i < n; i++)
 			stable &= score[order[i]] != score[order[i - 1]] || order[i] > order[i - 1];
 		for (int j = 0; j < s->n; j++) {
@@ -86,11 +125,9 @@ static void enumerate(const itr_metric_set *s, const float *score, const bool *p
 		if (used & 1u << i || (at && score[i] > score[order[at - 1]]))
 			continue;
 		order[at] = i;
-		enumerate(s, score, positive, n, relevant, order, at + 1, used | 1u << i, t);
+		enumerate(s, by_r, score, positive, n, relevant, order, at + 1, used | 1u << i, t);
 	}
 }
-
-static bool rank_metric(const itr_metric_def *m);
 
 /* ndcg@4 of one order, with gains. */
 static double graded_ndcg(const int *order, const double *gain, int n, const double *best, int64_t relevant)
@@ -185,6 +222,48 @@ static void test_graded_enumeration(void **state)
 	}
 }
 
+/* What users may write, and what they are told otherwise. */
+static void test_names(void **state)
+{
+	(void)state;
+	static const struct { const char *key, *message;
+	} wrong[] = {
+		{ "recal@10", "did you mean 'recall@K'" },
+		{ "recall", "needs a cut-off, as in recall@10" },
+		{ "mrr@10", "mrr has no cut-off" },
+		{ "map@0", "a number from 1" },
+		{ "map@-3", "a number from 1" },
+		{ "map@", "a number from 1" },
+		{ "map@1e3", "a number from 1" },
+		{ "map@9999999999999999999999", "a number from 1" },
+		{ "", "unknown metric" },
+		{ "@5", "unknown metric" },
+		{ "precision@ 5", "a number from 1" },
+		{ "map@3", "named twice" },
+	};
+	itr_metric_set s = { 0 };
+	itr_err err = ITR_ERR_INIT;
+	for (int i = 0; itr_metrics_table[i]; i++) {
+		const itr_metric_ops *m = itr_metrics_table[i];
+		int64_t k;
+		assert_true(m->summary && m->value && m->larger_is_better != m->rank);
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(itr_metrics_table[j]->name, m->name);
+		assert_true(strchr(m->name, '@') || (itr_metric_parse(m->name, &k, &err) == m && k == 0));
+	}
+	assert_int_equal(itr_metric_set_add(&s, "map@3", NULL, &err), 0);
+	assert_int_equal(itr_metric_set_add(&s, "map", NULL, &err), 0);
+	assert_true(s.m[0].k == 3 && s.m[1].k == 0 && s.m[0].metric != s.m[1].metric && itr_metric_find(&s, "map@3") == 0);
+	assert_true(itr_metric_set_has_option(&s, "map-denominator"));
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		err = (itr_err)ITR_ERR_INIT;
+		assert_int_equal(itr_metric_set_add(&s, wrong[i].key, NULL, &err), -1);
+		if (!strstr(err.msg, wrong[i].message))
+			fail_msg("'%s': %s", wrong[i].key, err.msg);
+		assert_int_equal(s.n, 2);
+	}
+}
+
 /* A query that found nothing counts 0, and chance is what a random order of the gallery would find. */
 static void test_nothing_found(void **state)
 {
@@ -196,26 +275,35 @@ static void test_nothing_found(void **state)
 	itr_metric_values *v = itr_metric_values_new(r, &s, ITR_TIES_EXPECTED, 1);
 	assert_int_equal(v->n, 1);
 	for (int j = 0; j < s.n; j++)
-		assert_true(rank_metric(&s.m[j]) ? isinf(v->value[j]) : v->value[j] == 0);
+		assert_true(s.m[j].metric->rank ? isinf(v->value[j]) : v->value[j] == 0);
 	assert_true(fabs(v->chance[itr_metric_find(&s, "recall@1")] - 0.5) < 1e-15);
 	itr_metric_values_free(v);
 	itr_ranks_free(r);
 	itr_relevance_free(rel);
 }
 
-static bool rank_metric(const itr_metric_def *m)
+/* Options are found in the rows that a program's table gets, and set through them. */
+static itr_metric_options denominator_r(void)
 {
-	return m->kind == ITR_METRIC_MEDIAN_RANK || m->kind == ITR_METRIC_MEAN_RANK;
+	itr_metric_options o;
+	itr_option rows[8];
+	itr_metric_options_init(&o);
+	int n = itr_metric_option_rows(rows, ITR_LEN(rows), 0);
+	for (int i = 0; i < n; i++)
+		if (!strcmp(rows[i].name, "map-denominator") && !strcmp(rows[i].names[1], "R"))
+			*(int *)(void *)((char *)&o + rows[i].offset) = 1;
+	return o;
 }
 
 static void test_enumeration(void **state)
 {
 	(void)state;
+	const itr_metric_options by_r = denominator_r();
 	itr_metric_set s;
 	itr_rng rng;
-	default_set(&s);
 	itr_rng_seed(&rng, 1);
 	for (int trial = 0; trial < 400; trial++) {
+		set_with(&s, trial % 2 ? &by_r : NULL);
 		int n = (int)itr_rng_integers(&rng, 1, MAX_ITEMS + 1), levels = (int)itr_rng_integers(&rng, 1, 5), order[MAX_ITEMS];
 		float score[MAX_ITEMS];
 		bool positive[MAX_ITEMS] = { false };
@@ -234,13 +322,13 @@ static void test_enumeration(void **state)
 		itr_ranks *r = itr_ranks_new(rel, true);
 		itr_ranks_query(r, rel, 0, score, NULL, n);
 		struct tally t = { .orders = 0 };
-		enumerate(&s, score, positive, n, relevant, order, 0, 0, &t);
+		enumerate(&s, trial % 2, score, positive, n, relevant, order, 0, 0, &t);
 		for (int ties = 0; ties < 4; ties++) {
 			double v[ITR_METRIC_MAX];
 			assert_true(itr_metric_query(r, 0, &s, (itr_ties)ties, v));
 			for (int j = 0; j < s.n; j++) {
-				double worst = rank_metric(&s.m[j]) ? t.high[j] : t.low[j],
-				       best = rank_metric(&s.m[j]) ? t.low[j] : t.high[j];
+				double worst = s.m[j].metric->rank ? t.high[j] : t.low[j],
+				       best = s.m[j].metric->rank ? t.low[j] : t.high[j];
 				double want[] = { t.sum[j] / (double)t.orders, worst, best, t.stable[j] };
 				if (fabs(v[j] - want[ties]) > 1e-12)
 					fail_msg("trial %d: %s, ties %s: %.17g, enumeration says %.17g (n %d, positives %d)", trial,
@@ -581,7 +669,7 @@ static void test_relevance(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_enumeration),        cmocka_unit_test(test_graded_enumeration),
+		cmocka_unit_test(test_names), cmocka_unit_test(test_enumeration),        cmocka_unit_test(test_graded_enumeration),
 		cmocka_unit_test(test_nothing_found),      cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_constant_is_chance), cmocka_unit_test(test_pool_ranks),
 		cmocka_unit_test(test_pools_are_numpys),   cmocka_unit_test(test_relevance),
