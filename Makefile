@@ -24,12 +24,12 @@ override Q := $(if $(filter 1,$(V)),,@)
 quote      = '$(subst ','\'',$(1))'
 SAY        = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
-MODULES   := openblas hdf5 libcurl libzip libpng libjpeg libutf8proc libcrypto zlib
+MODULES   := openblas hdf5 libcurl libcjson libzip libpng libjpeg libutf8proc libcrypto zlib
 VERSION   := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' NEWS.md 2>/dev/null | head -n 1)
 GIT       := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 # Debian's names for everything that building, testing and plotting need; `make deps` installs them.
-DEPS_BUILD := gcc pkg-config libopenblas-openmp-dev libhdf5-dev libcurl4-openssl-dev libzip-dev libpng-dev \
+DEPS_BUILD := gcc pkg-config libopenblas-openmp-dev libhdf5-dev libcurl4-openssl-dev libcjson-dev libzip-dev libpng-dev \
               libjpeg62-turbo-dev libutf8proc-dev libssl-dev zlib1g-dev gnuplot-nox fonts-dejavu-core
 DEPS_TEST  := clang libcmocka-dev jq python3 python3-venv nginx-light
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST)
@@ -77,7 +77,7 @@ tests: all $(TESTS) $(BENCH_BIN)
 check-modules:
 	@command -v pkg-config >/dev/null || { echo "make: pkg-config is missing. Run: make deps" >&2; exit 1; }
 	@bad=0; for m in $(PC) $(if $(HDF5_PC),,hdf5) $(if $(BLAS_PC),,openblas); do pkg-config --exists $$m || { bad=1; case $$m in \
-	  openblas*) p=libopenblas-openmp-dev;; hdf5*) p=libhdf5-dev;; libcurl) p=libcurl4-openssl-dev;; libzip) p=libzip-dev;; \
+	  openblas*) p=libopenblas-openmp-dev;; hdf5*) p=libhdf5-dev;; libcurl) p=libcurl4-openssl-dev;; libcjson) p=libcjson-dev;; libzip) p=libzip-dev;; \
 	  libpng) p=libpng-dev;; libjpeg) p=libjpeg62-turbo-dev;; libutf8proc) p=libutf8proc-dev;; libcrypto) p=libssl-dev;; zlib) p=zlib1g-dev;; *) p=$$m;; esac; \
 	  echo "make: library '$$m' is missing: Debian package $$p. Run: make deps" >&2; }; done; \
 	command -v $(firstword $(CC)) >/dev/null || { echo "make: compiler '$(firstword $(CC))' is missing: Debian package $(notdir $(firstword $(CC)))" >&2; exit 1; }; \

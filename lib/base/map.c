@@ -20,7 +20,7 @@ struct itr_map {
 	itr_arena *keys;
 };
 
-static uint64_t hash_key(const char *key)
+uint64_t itr_map_hash(const char *key)
 {
 	uint64_t h = 0xcbf29ce484222325u;       /* FNV-1a, then mixed: short numeric ids differ in few low bits */
 	for (; *key; key++)
@@ -73,7 +73,7 @@ static int64_t *lookup(const itr_map *m, const char *key)
 {
 	if (!m->cap)
 		return NULL;
-	int64_t e = m->slots[find_slot(m, key, hash_key(key))];
+	int64_t e = m->slots[find_slot(m, key, itr_map_hash(key))];
 	return e < 0 ? NULL : &m->entries[e].value;
 }
 
@@ -81,7 +81,7 @@ int itr_map_add(itr_map *m, const char *key, int64_t value)
 {
 	if (m->count == m->cap)
 		grow(m);
-	uint64_t hash = hash_key(key);
+	uint64_t hash = itr_map_hash(key);
 	int64_t slot = find_slot(m, key, hash);
 	if (m->slots[slot] >= 0)
 		return 0;

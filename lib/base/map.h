@@ -21,4 +21,7 @@ bool itr_map_has(const itr_map *m, const char *key);
 /* The i-th inserted key, 0 <= i < count. Borrowed. */
 const char *itr_map_key(const itr_map *m, int64_t i);
 
+/* The hash of a key, for tables that need not copy their keys. The same on any machine. */
+uint64_t itr_map_hash(const char *key);
+
 #endif

@@ -13,49 +13,33 @@
 #include "io/textfile.h"
 #include "io/json_internal.h"
 
-/* Below this many members a scan of the keys is as fast as a hash map and needs no memory. */
-enum { MAP_FROM = 16 };
 static const int64_t two53 = (int64_t)1 << 53;
 
 /* --- life ------------------------------------------------------------------------------------------------------------- */
 
-itr_json *itr_json_new_of(itr_json_type type)
+/* cJSON answers NULL where memory ran out. */
+static itr_json *made(itr_json *node)
 {
-	itr_json *j = itr_xcalloc(1, sizeof *j);
-	j->type = type;
+	if (!node)
+		ITR_BUG("out of memory: a JSON value");
+	return node;
+}
+
+/* digits: NULL where the double says all. */
+static itr_json *number_of(double v, const char *digits)
+{
+	itr_json *j = made(cJSON_CreateNumber(v));
+	if (digits) {
+		size_t bytes = strlen(digits) + 1;
+		j->valuestring = cJSON_malloc(bytes);
+		if (!j->valuestring)
+			ITR_BUG("out of memory: %zu bytes", bytes);
+		memcpy(j->valuestring, digits, bytes);
+	}
 	return j;
 }
 
-void itr_json_free(itr_json *j)
-{
-	if (!j)
-		return;
-	for (int64_t i = 0; i < j->count; i++)
-		itr_json_free(j->items[i]);
-	free(j->items);
-	itr_map_free(j->keys);
-	free(j->text);
-	free(j->key);
-	free(j);
-}
-
-itr_json *itr_json_copy(const itr_json *j)
-{
-	if (!j)
-		return NULL;
-	itr_json *c = itr_json_new_of(j->type);
-	c->truth = j->truth;
-	c->num = j->num;
-	c->text = j->text ? itr_xstrdup(j->text) : NULL;
-	for (int64_t i = 0; i < j->count; i++) {
-		itr_json *child = itr_json_copy(j->items[i]);
-		if (j->type == ITR_JSON_OBJECT)
-			(void)itr_json_append_member(c, j->items[i]->key, child);
-		else
-			itr_json_push(c, child);
-	}
-	return c;
-}
+void itr_json_free(itr_json *j) { cJSON_Delete(j); }
 
 /* --- reading ------------------------------------------------------------------------------------------------------------ */
 
@@ -80,27 +64,16 @@ itr_json *itr_json_read(const char *path, itr_err *err)
 	return j;
 }
 
-bool itr_json_is_object(const itr_json *j) { return j && j->type == ITR_JSON_OBJECT; }
-bool itr_json_is_array(const itr_json *j) { return j && j->type == ITR_JSON_ARRAY; }
-bool itr_json_is_string(const itr_json *j) { return j && j->type == ITR_JSON_STRING; }
-bool itr_json_is_number(const itr_json *j) { return j && j->type == ITR_JSON_NUMBER; }
-bool itr_json_is_bool(const itr_json *j) { return j && j->type == ITR_JSON_BOOL; }
-bool itr_json_is_null(const itr_json *j) { return j && j->type == ITR_JSON_NULL; }
-
-static int64_t find(const itr_json *object, const char *key)
-{
-	if (object->keys)
-		return itr_map_get(object->keys, key, -1);
-	for (int64_t i = 0; i < object->count; i++)
-		if (!strcmp(object->items[i]->key, key))
-			return i;
-	return -1;
-}
+bool itr_json_is_object(const itr_json *j) { return cJSON_IsObject(j); }
+bool itr_json_is_array(const itr_json *j) { return cJSON_IsArray(j); }
+bool itr_json_is_string(const itr_json *j) { return cJSON_IsString(j); }
+bool itr_json_is_number(const itr_json *j) { return cJSON_IsNumber(j); }
+bool itr_json_is_bool(const itr_json *j) { return cJSON_IsBool(j); }
+bool itr_json_is_null(const itr_json *j) { return cJSON_IsNull(j); }
 
 const itr_json *itr_json_get(const itr_json *object, const char *key)
 {
-	int64_t i = itr_json_is_object(object) ? find(object, key) : -1;
-	return i < 0 ? NULL : object->items[i];
+	return cJSON_IsObject(object) ? itr_json_index_find(object, key) : NULL;
 }
 
 const itr_json *itr_json_path(const itr_json *j, const char *dotted)
@@ -115,41 +88,42 @@ const itr_json *itr_json_path(const itr_json *j, const char *dotted)
 	return j;
 }
 
-int64_t itr_json_count(const itr_json *j) { return j ? j->count : 0; }
-const itr_json *itr_json_at(const itr_json *j, int64_t i) { return j && i >= 0 && i < j->count ? j->items[i] : NULL; }
-const itr_json *itr_json_first(const itr_json *j) { return itr_json_at(j, 0); }
-const itr_json *itr_json_next(const itr_json *child) { return child ? itr_json_at(child->parent, child->index + 1) : NULL; }
-const char *itr_json_key(const itr_json *child) { return child ? child->key : NULL; }
+int64_t itr_json_count(const itr_json *j) { return cJSON_IsArray(j) || cJSON_IsObject(j) ? (int64_t)j->valuedouble : 0; }
+const itr_json *itr_json_at(const itr_json *j, int64_t i) { return i >= 0 && i < itr_json_count(j) ? itr_json_index_at(j, i) : NULL; }
+const itr_json *itr_json_first(const itr_json *j) { return j ? j->child : NULL; }
+const itr_json *itr_json_next(const itr_json *child) { return child ? child->next : NULL; }
+const char *itr_json_key(const itr_json *child) { return child ? child->string : NULL; }
 
-double itr_json_num(const itr_json *j, double missing) { return itr_json_is_number(j) ? j->num : missing; }
+double itr_json_num(const itr_json *j, double missing) { return cJSON_IsNumber(j) ? j->valuedouble : missing; }
+
+static bool small_integer(double v) { return fabs(v) < (double)two53 && v == floor(v); }
 
 int64_t itr_json_int(const itr_json *j, int64_t missing)
 {
-	if (!itr_json_is_number(j) || !(fabs(j->num) < (double)two53) || j->num != floor(j->num))
-		return missing;
-	return (int64_t)j->num;
+	return cJSON_IsNumber(j) && small_integer(j->valuedouble) ? (int64_t)j->valuedouble : missing;
 }
 
-const char *itr_json_str(const itr_json *j, const char *missing) { return itr_json_is_string(j) ? j->text : missing; }
-bool itr_json_bool(const itr_json *j, bool missing) { return itr_json_is_bool(j) ? j->truth : missing; }
+const char *itr_json_str(const itr_json *j, const char *missing) { return cJSON_IsString(j) ? j->valuestring : missing; }
+bool itr_json_bool(const itr_json *j, bool missing) { return cJSON_IsBool(j) ? cJSON_IsTrue(j) : missing; }
 
 const char *itr_json_id(const itr_json *j, char *buf, size_t size)
 {
-	if (itr_json_is_string(j))
-		return j->text;
-	if (!itr_json_is_number(j))
+	if (cJSON_IsString(j))
+		return j->valuestring;
+	if (!cJSON_IsNumber(j))
 		return NULL;
 	int n = -1;
-	if (j->text && !j->text[strspn(j->text, "-0123456789")])
-		n = snprintf(buf, size, "%s", j->text);
-	else if (fabs(j->num) < (double)two53 && j->num == floor(j->num))
-		n = snprintf(buf, size, "%" PRId64, (int64_t)j->num);
+	if (j->valuestring && !j->valuestring[strspn(j->valuestring, "-0123456789")])
+		n = snprintf(buf, size, "%s", j->valuestring);
+	else if (small_integer(j->valuedouble))
+		n = snprintf(buf, size, "%" PRId64, (int64_t)j->valuedouble);
 	return n > 0 && (size_t)n < size ? buf : NULL;
 }
 
 /* --- numbers ------------------------------------------------------------------------------------------------------------- */
 
-double itr_json_strtod(const char *digits)
+/* Parses JSON's number grammar without regard to the locale. */
+static double parse_double(const char *digits)
 {
 	/* A program that embeds the library may have set a locale whose point is a comma; strtod would stop at ours. */
 	const char *point = localeconv()->decimal_point, *dot = strchr(digits, '.');
@@ -170,69 +144,54 @@ itr_json *itr_json_new_number_text(const char *digits)
 		integer = digits[i] >= '0' && digits[i] <= '9';
 		small = small * 10 + (digits[i] - '0');
 	}
-	double v = !integer ? itr_json_strtod(digits) : digits[0] == '-' ? -(double)small : (double)small;
+	double v = !integer ? parse_double(digits) : digits[0] == '-' ? -(double)small : (double)small;
 	if (!isfinite(v))
 		return NULL;
-	itr_json *j = itr_json_new_of(ITR_JSON_NUMBER);
-	j->num = v;
-	if (fabs(v) >= (double)two53)
-		j->text = itr_xstrdup(digits);
-	return j;
+	return number_of(v, fabs(v) >= (double)two53 ? digits : NULL);
 }
 
 /* --- building ------------------------------------------------------------------------------------------------------------ */
 
-static void attach(itr_json *parent, itr_json *value)
+static void append(itr_json *parent, const char *key, itr_json *value)
 {
-	if (value->parent)
+	if (value->prev)                        /* cJSON: the first child's prev is the last child */
 		ITR_BUG("a JSON value was added twice");
-	if (parent->count == parent->cap) {
-		parent->cap = parent->cap ? parent->cap * 2 : 4;
-		parent->items = itr_xrealloc(parent->items, (size_t)parent->cap * sizeof *parent->items);
-	}
-	value->parent = parent;
-	value->index = parent->count;
-	parent->items[parent->count++] = value;
+	if (!(key ? cJSON_AddItemToObject(parent, key, value) : cJSON_AddItemToArray(parent, value)))
+		ITR_BUG("out of memory: a JSON member");
+	itr_json_index_append(parent, value);
 }
 
 int itr_json_append_member(itr_json *object, const char *key, itr_json *value)
 {
-	if (find(object, key) >= 0)
+	if (itr_json_index_find(object, key))
 		return -1;
-	attach(object, value);
-	value->key = itr_xstrdup(key);
-	if (object->keys)
-		itr_map_add(object->keys, key, value->index);
-	else if (object->count > MAP_FROM) {
-		object->keys = itr_map_new();
-		for (int64_t i = 0; i < object->count; i++)
-			itr_map_add(object->keys, object->items[i]->key, i);
-	}
+	append(object, key, value);
 	return 0;
 }
 
 itr_json *itr_json_add(itr_json *object, const char *key, itr_json *value)
 {
-	if (!itr_json_is_object(object) || !value)
+	if (!cJSON_IsObject(object) || !value)
 		ITR_BUG("'%s' added to a JSON value that is no object, or nothing added", key);
-	if (itr_json_append_member(object, key, value) < 0) {
-		int64_t i = find(object, key);
-		if (value->parent)
-			ITR_BUG("a JSON value was added twice");
-		itr_json_free(object->items[i]);
-		object->items[i] = value;
-		value->parent = object;
-		value->index = i;
-		value->key = itr_xstrdup(key);
+	itr_json *old = itr_json_index_find(object, key);
+	if (!old) {
+		append(object, key, value);
+		return value;
 	}
+	if (value->prev)
+		ITR_BUG("a JSON value was added twice");
+	itr_json_index_replace(object, key, value);
+	value->string = old->string;
+	old->string = NULL;
+	cJSON_ReplaceItemViaPointer(object, old, value);
 	return value;
 }
 
 itr_json *itr_json_push(itr_json *array, itr_json *value)
 {
-	if (!itr_json_is_array(array) || !value)
+	if (!cJSON_IsArray(array) || !value)
 		ITR_BUG("element pushed to a JSON value that is no array, or nothing pushed");
-	attach(array, value);
+	append(array, NULL, value);
 	return value;
 }
 
@@ -247,41 +206,18 @@ void itr_json_pushf(itr_json *array, const char *format, ...)
 	itr_buf_free(&b);
 }
 
-itr_json *itr_json_object(void) { return itr_json_new_of(ITR_JSON_OBJECT); }
-itr_json *itr_json_array(void) { return itr_json_new_of(ITR_JSON_ARRAY); }
-itr_json *itr_json_new_null(void) { return itr_json_new_of(ITR_JSON_NULL); }
-
-itr_json *itr_json_new_num(double v)
-{
-	if (!isfinite(v))
-		return itr_json_new_null();
-	itr_json *j = itr_json_new_of(ITR_JSON_NUMBER);
-	j->num = v;
-	return j;
-}
+itr_json *itr_json_object(void) { return made(cJSON_CreateObject()); }
+itr_json *itr_json_array(void) { return made(cJSON_CreateArray()); }
+itr_json *itr_json_new_null(void) { return made(cJSON_CreateNull()); }
+itr_json *itr_json_new_bool(bool v) { return made(cJSON_CreateBool(v)); }
+itr_json *itr_json_new_str(const char *v) { return v ? made(cJSON_CreateString(v)) : itr_json_new_null(); }
+itr_json *itr_json_new_num(double v) { return isfinite(v) ? number_of(v, NULL) : itr_json_new_null(); }
 
 itr_json *itr_json_new_int(int64_t v)
 {
-	itr_json *j = itr_json_new_num((double)v);
-	if (v >= two53 || v <= -two53)
-		j->text = itr_xasprintf("%" PRId64, v);
-	return j;
-}
-
-itr_json *itr_json_new_str(const char *v)
-{
-	if (!v)
-		return itr_json_new_null();
-	itr_json *j = itr_json_new_of(ITR_JSON_STRING);
-	j->text = itr_xstrdup(v);
-	return j;
-}
-
-itr_json *itr_json_new_bool(bool v)
-{
-	itr_json *j = itr_json_new_of(ITR_JSON_BOOL);
-	j->truth = v;
-	return j;
+	char digits[24];
+	snprintf(digits, sizeof digits, "%" PRId64, v);
+	return number_of((double)v, v >= two53 || v <= -two53 ? digits : NULL);
 }
 
 itr_json *itr_json_add_num(itr_json *o, const char *key, double v) { return itr_json_add(o, key, itr_json_new_num(v)); }
@@ -290,3 +226,20 @@ itr_json *itr_json_add_str(itr_json *o, const char *key, const char *v) { return
 itr_json *itr_json_add_bool(itr_json *o, const char *key, bool v) { return itr_json_add(o, key, itr_json_new_bool(v)); }
 itr_json *itr_json_add_object(itr_json *o, const char *key) { return itr_json_add(o, key, itr_json_object()); }
 itr_json *itr_json_add_array(itr_json *o, const char *key) { return itr_json_add(o, key, itr_json_array()); }
+
+/* cJSON_Duplicate would copy the index of another tree as if it were text, and keep the key of a member. */
+itr_json *itr_json_copy(const itr_json *j)
+{
+	if (!j)
+		return NULL;
+	if (cJSON_IsString(j))
+		return itr_json_new_str(j->valuestring);
+	if (cJSON_IsNumber(j))
+		return number_of(j->valuedouble, j->valuestring);
+	if (cJSON_IsBool(j))
+		return itr_json_new_bool(cJSON_IsTrue(j));
+	itr_json *c = cJSON_IsArray(j) ? itr_json_array() : cJSON_IsObject(j) ? itr_json_object() : itr_json_new_null();
+	for (const itr_json *child = j->child; child; child = child->next)
+		append(c, child->string, itr_json_copy(child));
+	return c;
+}

@@ -1,6 +1,5 @@
-/* json.h - JSON values: parse, look at, build, write, and stream. One lexer of our own (jsonpull.c) serves tree and stream, so that both
- * give the same verdict on every input; cJSON would lose digits beyond 2^53, accept duplicate keys and need a second lexer in front of it
- * for exactly that.
+/* json.h - JSON values: parse, read, build, write, and stream. The tree is cJSON's. One lexer of our own (jsonpull.c) serves tree and
+ * stream, so that both give the same verdict on every input; cJSON_Parse would lose digits beyond 2^53 and accept duplicate keys.
  *
  * Integers beyond 2^53 cannot live in a double: ids, seeds and sizes are strings, and a number token beyond 2^53 that is read as an id
  * keeps its digits (itr_json_id). Input must be UTF-8 (a byte-order mark is passed over), nested at most 256 deep, without trailing garbage
@@ -14,7 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-typedef struct itr_json itr_json;
+typedef struct cJSON itr_json;
 
 /* --- reading. Children are borrowed from their root; free only the root. ---------------------------------------------------- */
 itr_json *itr_json_parse(const char *text, size_t len, const char *where, itr_err *err);   /* `where` names the source in messages */
@@ -31,7 +30,7 @@ bool itr_json_is_null(const itr_json *j);
 const itr_json *itr_json_get(const itr_json *object, const char *key);     /* NULL when missing; NULL object is fine */
 const itr_json *itr_json_path(const itr_json *j, const char *dotted);      /* "t2i.recall@10" */
 int64_t itr_json_count(const itr_json *array_or_object);
-const itr_json *itr_json_at(const itr_json *array_or_object, int64_t i);   /* O(1); NULL outside */
+const itr_json *itr_json_at(const itr_json *array_or_object, int64_t i);   /* O(1), as count and get; NULL outside */
 const itr_json *itr_json_first(const itr_json *array_or_object);           /* iterate: for (c = first(j); c; c = next(c)) */
 const itr_json *itr_json_next(const itr_json *child);
 const char *itr_json_key(const itr_json *child);                           /* of a member; NULL for an element */

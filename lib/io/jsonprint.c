@@ -64,8 +64,8 @@ void itr_json_print_string(itr_buf *out, const char *s)
 /* Rows of figures stay on one line: a file of 25,000 ranks should not have 25,000 lines. */
 static bool all_numbers(const itr_json *array)
 {
-	for (int64_t i = 0; i < array->count; i++)
-		if (array->items[i]->type != ITR_JSON_NUMBER)
+	for (const itr_json *c = array->child; c; c = c->next)
+		if (!cJSON_IsNumber(c))
 			return false;
 	return true;
 }
@@ -81,40 +81,35 @@ static void newline(itr_buf *out, bool pretty, int depth)
 
 static void print(itr_buf *out, const itr_json *j, bool pretty, int depth)
 {
-	bool object = j->type == ITR_JSON_OBJECT;
-	switch (j->type) {
-	case ITR_JSON_NULL:
-		itr_buf_puts(out, "null");
+	if (cJSON_IsString(j)) {
+		itr_json_print_string(out, j->valuestring);
 		return;
-	case ITR_JSON_BOOL:
-		itr_buf_puts(out, j->truth ? "true" : "false");
-		return;
-	case ITR_JSON_STRING:
-		itr_json_print_string(out, j->text);
-		return;
-	case ITR_JSON_NUMBER:
-		if (j->text)
-			itr_buf_puts(out, j->text);
+	}
+	if (cJSON_IsNumber(j)) {
+		if (j->valuestring)
+			itr_buf_puts(out, j->valuestring);
 		else
-			itr_json_print_number(out, j->num);
+			itr_json_print_number(out, j->valuedouble);
 		return;
-	case ITR_JSON_ARRAY:
-	case ITR_JSON_OBJECT:
-		break;
+	}
+	const bool object = cJSON_IsObject(j);
+	if (!object && !cJSON_IsArray(j)) {
+		itr_buf_puts(out, cJSON_IsTrue(j) ? "true" : cJSON_IsFalse(j) ? "false" : "null");
+		return;
 	}
 	itr_buf_putc(out, object ? '{' : '[');
-	bool lines = pretty && (object || !all_numbers(j));
-	for (int64_t i = 0; i < j->count; i++) {
-		if (i > 0)
+	const bool lines = pretty && (object || !all_numbers(j));
+	for (const itr_json *c = j->child; c; c = c->next) {
+		if (c != j->child)
 			itr_buf_puts(out, pretty && !lines ? ", " : ",");
 		newline(out, lines, depth + 1);
 		if (object) {
-			itr_json_print_string(out, j->items[i]->key);
+			itr_json_print_string(out, c->string);
 			itr_buf_puts(out, pretty ? ": " : ":");
 		}
-		print(out, j->items[i], pretty, depth + 1);
+		print(out, c, pretty, depth + 1);
 	}
-	if (j->count > 0)
+	if (j->child)
 		newline(out, lines, depth);
 	itr_buf_putc(out, object ? '}' : ']');
 }

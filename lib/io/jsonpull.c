@@ -497,32 +497,31 @@ static itr_json *tree_of(itr_jsonpull *p, itr_jp t, itr_err *err);
 
 static int fill(itr_jsonpull *p, itr_json *j, itr_err *err)
 {
-	char *key = NULL;
-	for (;;) {
+	itr_buf key = ITR_BUF_INIT;
+	int rc = 0;
+	while (rc == 0) {
 		itr_jp t = itr_jsonpull_next(p, err);
 		if (t == ITR_JP_ARRAY_END || t == ITR_JP_OBJECT_END)
-			return 0;
+			break;
 		if (t == ITR_JP_KEY) {
-			key = itr_xstrdup(itr_jsonpull_text(p));
+			itr_buf_clear(&key);
+			itr_buf_puts(&key, itr_jsonpull_text(p));
 			t = itr_jsonpull_next(p, err);
 		}
 		itr_json *child = tree_of(p, t, err);
-		int rc = 0;
 		if (!child)
 			rc = -1;
-		else if (j->type == ITR_JSON_ARRAY)
+		else if (cJSON_IsArray(j))
 			itr_json_push(j, child);
-		else if (itr_json_append_member(j, key, child) < 0) {
-			char *what = itr_xasprintf("the key '%.100s' occurs twice in one object, before", key);
+		else if (itr_json_append_member(j, itr_buf_str(&key), child) < 0) {
+			char *what = itr_xasprintf("the key '%.100s' occurs twice in one object, before", itr_buf_str(&key));
 			rc = fail(p, err, what);
 			free(what);
 			itr_json_free(child);
 		}
-		free(key);
-		key = NULL;
-		if (rc < 0)
-			return -1;
 	}
+	itr_buf_free(&key);
+	return rc;
 }
 
 static itr_json *tree_of(itr_jsonpull *p, itr_jp t, itr_err *err)

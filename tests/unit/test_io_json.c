@@ -441,6 +441,48 @@ static void test_write(void **state)
 	assert_null(itr_json_read("/nonexistent/x.json", &err));
 }
 
+/* Arrays and objects around the size from which they carry an index, and far beyond it: every place and key, replaced members, a copy. */
+static void test_places_and_keys(void **state)
+{
+	(void)state;
+	static const int64_t sizes[] = { 0, 1, 15, 16, 17, 31, 32, 33, 64, 65, 100000 };
+	char key[32];
+	for (int s = 0; s < ITR_LEN(sizes); s++) {
+		const int64_t n = sizes[s];
+		itr_json *j = itr_json_object(), *a = itr_json_add_array(j, "a"), *o = itr_json_add_object(j, "o");
+		for (int64_t i = 0; i < n; i++) {
+			itr_json_push(a, itr_json_new_int(i));
+			snprintf(key, sizeof key, "k%lld", (long long)i);
+			itr_json_add_int(o, key, i);
+		}
+		for (int64_t i = 0; i < n; i += 1 + n / 7) {
+			snprintf(key, sizeof key, "k%lld", (long long)i);
+			itr_json_push(itr_json_add_array(o, key), itr_json_new_int(-i));       /* another type in its place */
+		}
+		itr_json *copy = itr_json_copy(j);
+		itr_json_free(j);
+		const itr_json *ca = itr_json_get(copy, "a"), *element = itr_json_first(ca);
+		const itr_json *co = itr_json_get(copy, "o"), *member = itr_json_first(co);
+		assert_int_equal(itr_json_count(ca), n);
+		assert_int_equal(itr_json_count(co), n);
+		for (int64_t i = 0; i < n; i++, element = itr_json_next(element), member = itr_json_next(member)) {
+			snprintf(key, sizeof key, "k%lld", (long long)i);
+			assert_ptr_equal(itr_json_at(ca, i), element);
+			assert_int_equal(itr_json_int(element, -1), i);
+			assert_ptr_equal(itr_json_at(co, i), member);
+			assert_ptr_equal(itr_json_get(co, key), member);
+			assert_string_equal(itr_json_key(member), key);
+			const itr_json *value = itr_json_is_array(member) ? itr_json_at(member, 0) : member;
+			assert_int_equal(itr_json_int(value, -1), i % (1 + n / 7) ? i : -i);
+		}
+		assert_null(element);
+		assert_null(member);
+		assert_null(itr_json_at(ca, n));
+		assert_null(itr_json_get(co, "k"));
+		itr_json_free(copy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_skip_refuses),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_places_and_keys),
 	};
 	return cmocka_run_group_tests_name("io_json", tests, NULL, NULL);
 }
