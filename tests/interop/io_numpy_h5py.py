@@ -22,7 +22,7 @@ def pkg(*names):
 
 
 def build(out):
-    flags = pkg("hdf5-serial", "hdf5") + pkg("openblas-openmp", "openblas") + pkg("libzip") + pkg("libcrypto") + pkg("zlib")
+    flags = pkg("hdf5-serial", "hdf5") + pkg("openblas-openmp", "openblas") + pkg("libcjson") + pkg("libzip") + pkg("libcrypto") + pkg("zlib")
     subprocess.run([os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-O1", "-I" + os.path.join(ROOT, "lib"), os.path.join(ROOT, "tests/interop/io_sample.c"),
                     os.path.join(BUILD, "libitr.a"), *flags, "-fopenmp", "-lm", "-o", out], check=True)
 

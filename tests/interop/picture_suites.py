@@ -29,7 +29,7 @@ REASONS = [
 
 def build(out):
     libs = []
-    for names in (("hdf5-serial", "hdf5"), ("openblas-openmp", "openblas"), ("libzip",), ("libcrypto",), ("zlib",), ("libpng",), ("libjpeg",)):
+    for names in (("hdf5-serial", "hdf5"), ("openblas-openmp", "openblas"), ("libcjson",), ("libzip",), ("libcrypto",), ("zlib",), ("libpng",), ("libjpeg",)):
         for name in names:
             r = subprocess.run(["pkg-config", "--libs", name], capture_output=True, text=True)
             if r.returncode == 0:

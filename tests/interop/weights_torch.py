@@ -20,7 +20,7 @@ TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int6
 
 
 def build(out):
-    flags = [f for n in ("libzip", "libcrypto", "zlib") for f in subprocess.run(["pkg-config", "--cflags", "--libs", n], capture_output=True, text=True).stdout.split()]
+    flags = [f for n in ("libcjson", "libzip", "libcrypto", "zlib") for f in subprocess.run(["pkg-config", "--cflags", "--libs", n], capture_output=True, text=True).stdout.split()]
     subprocess.run([os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-O1", "-I" + os.path.join(ROOT, "lib"), os.path.join(ROOT, "tests/interop/weights_sample.c"),
                     os.path.join(BUILD, "libitr.a"), *flags, "-fopenmp", "-lm", "-o", out], check=True)
 
