@@ -41,6 +41,7 @@ static const itr_tool_desc train_tool = {
 		    "       {train} --model heads --finetune image|text|all [options] MANIFEST.jsonl -o MODEL\n"
 		    "       {train} --resume CHECKPOINT",
 	.options = itr_train_option_table,
+	.groups = itr_train_option_groups,
 	.max_args = 1,
 	.flags = ITR_TOOL_OUTPUT,
 	.examples = examples,
@@ -128,7 +129,7 @@ static itr_json *fit_network(struct training *w)
 		.provenance = t->provenance,
 		.started = w->started,
 		.read_seconds = w->read_seconds,
-		.info = itr_tool_options(t, o),
+		.info = itr_tool_options(t),
 		.hooks = { .ctx = w, .metric = on_metric, .progress = on_progress, .stop = &itr_interrupted },
 	};
 	job.opts.raw = w->tuned.model ? &w->tuned.raw : NULL;

@@ -18,8 +18,10 @@
 #define ITR_BASE_OPTION_H
 
 #include <math.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "base/err.h"
+#include "base/compat.h"
 
 typedef struct itr_ints { int64_t n; int64_t v[64]; } itr_ints;
 typedef struct itr_strs { int64_t n; const char *v[64]; } itr_strs;
@@ -109,5 +111,39 @@ typedef struct itr_option {
 	}
 #define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL, ITR_ANY }
 #define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL, ITR_ANY }
+
+/* The options of one component in a tool that offers several: its loss, its optimiser, ... Several groups may have a row of one
+ * name (two losses with a margin): it has one type, one range and one set of enum names in all of them (a test compares all
+ * tables), and a value that is given goes to each. Defaults may differ. */
+typedef struct itr_option_group {
+	const char *title;              /* heading in --help and in the man page: "Loss infonce"; NULL: none */
+	const char *owner; /* how the user asks for the component: "--loss infonce"; NULL: the tool's own or standard options */
+	const itr_option *table;
+	void *values;                   /* the struct that the rows' offsets count in; holds the defaults before parsing */
+	bool in_use;                    /* an option that was given although no group in use has it is refused */
+} itr_option_group;
+
+/* All groups of a tool, with their values: begins as zeros, stays where it is (groups point into it), needs no freeing. */
+enum { ITR_OPTION_GROUPS = 48, ITR_OPTION_TEXT = 96, ITR_OPTION_BYTES = 1 << 14 };
+typedef struct itr_option_groups {
+	int n;
+	itr_option_group group[ITR_OPTION_GROUPS + 1]; /* up to one without a table */
+	char title[ITR_OPTION_GROUPS][ITR_OPTION_TEXT], owner[ITR_OPTION_GROUPS][ITR_OPTION_TEXT];
+	struct {
+		int group;
+		const char *option, *name;
+	} member[2 * ITR_OPTION_GROUPS]; /* which components the groups are of */
+	int members;
+	size_t used;
+	_Alignas(16) char memory[ITR_OPTION_BYTES];
+} itr_option_groups;
+
+/* The component that --OPTION NAME asks for ("loss", "infonce"; both borrowed), with the options of its descriptor and `size` bytes of
+ * values that begin as `defaults`. Components with the same table and defaults (adam, adamw) share a group; one without options has none.
+ */
+void itr_option_groups_add(itr_option_groups *g, const char *option, const char *name, const itr_option *table, const void *defaults,
+                           size_t size);
+/* From now on in use; its values, or NULL where it has no options (or no such component exists). */
+void *itr_option_groups_use(itr_option_groups *g, const char *option, const char *name);
 
 #endif

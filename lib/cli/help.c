@@ -114,9 +114,11 @@ static void wrap(const char *words, itr_buf *out)
 	itr_buf_free(&b);
 }
 
-void itr_opts_help(const itr_option *table, const void *base, itr_buf *out)
+void itr_opts_help(const itr_option_group *g, itr_buf *out)
 {
-	for (const itr_option *o = table; o && o->type != ITR_OPT_T_END; o++) {
+	if (g->title)
+		itr_buf_printf(out, "\n%s:\n", g->title);
+	for (const itr_option *o = g->table; o->type != ITR_OPT_T_END; o++) {
 		if (o->type == ITR_OPT_T_HEADING) {
 			itr_buf_putc(out, '\n');
 			itr_program_text(o->name, out);
@@ -131,7 +133,7 @@ void itr_opts_help(const itr_option *table, const void *base, itr_buf *out)
 		meta_text(o, &left);
 		help_text(o, &right);
 		itr_buf def = ITR_BUF_INIT;
-		default_text(o, base, &def);
+		default_text(o, g->values, &def);
 		if (def.len)
 			itr_buf_printf(&right, " [%s]", def.data);
 		if (left.len > 25)
@@ -162,14 +164,19 @@ static void mdoc_text(const char *text, itr_buf *out)
 	itr_buf_free(&b);
 }
 
-void itr_opts_mdoc(const itr_option *table, const void *base, itr_buf *out)
+void itr_opts_mdoc(const itr_option_group *g, itr_buf *out)
 {
-	for (const itr_option *o = table; o && o->type != ITR_OPT_T_END; o++) {
+	if (g->title) {
+		itr_buf_puts(out, ".El\n.Pp\n");
+		mdoc_text(g->title, out);
+		itr_buf_puts(out, ":\n.Bl -tag -width Ds\n");
+	}
+	for (const itr_option *o = g->table; o->type != ITR_OPT_T_END; o++) {
 		if (o->type == ITR_OPT_T_HEADING)
 			continue;
 		itr_buf meta = ITR_BUF_INIT, def = ITR_BUF_INIT, help = ITR_BUF_INIT;
 		meta_text(o, &meta);
-		default_text(o, base, &def);
+		default_text(o, g->values, &def);
 		itr_buf_puts(out, ".It ");
 		if (o->letter)
 			itr_buf_printf(out, "Fl %c , ", o->letter);
@@ -188,9 +195,10 @@ void itr_opts_mdoc(const itr_option *table, const void *base, itr_buf *out)
 	}
 }
 
-void itr_opts_completion(const itr_option *table, itr_buf *out)
+void itr_opts_completion(const itr_optset *s, itr_buf *out)
 {
-	for (const itr_option *o = table; o && o->type != ITR_OPT_T_END; o++)
-		if (o->type != ITR_OPT_T_HEADING)
-			itr_buf_printf(out, "--%s\n", o->name);
+	for (int k = 0; k < s->n; k++)
+		for (const itr_option *o = s->group[k]->table; o->type != ITR_OPT_T_END; o++)
+			if (o->type != ITR_OPT_T_HEADING && !itr_optset_earlier(s, k, o->name))
+				itr_buf_printf(out, "--%s\n", o->name);
 }

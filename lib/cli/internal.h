@@ -11,9 +11,11 @@ struct itr_tool_internals {
 	double started;
 	int progress;
 	itr_arena *strings;     /* text values of options */
-	itr_optset options;     /* the tool's and the standard ones, and which were given */
-	/* id of the run that is appended to instead of a new one; the store that it was in, or NULL */
-	const char *continue_run, *continue_dir;
+	itr_optset options;     /* the tool's, its components' and the standard ones, and which were given */
+	itr_option_group own, standard;
+	bool adopted;           /* options come from an earlier run's file, which may hold some of components that it did not use */
+	const char *continue_run,
+		*continue_dir; /* id of the run that is appended to instead of a new one; the store that it was in, or NULL */
 	bool untracked, run_lost;               /* run_lost: continue_run was not found */
 };
 

@@ -38,21 +38,29 @@ static itr_json *value_json(const itr_option *o, const void *field)
 	}
 }
 
-itr_json *itr_tool_options(const itr_tool *t, const void *opt)
+static void group_json(const itr_option_group *g, itr_json *options)
+{
+	for (const itr_option *o = g->table; o->type != ITR_OPT_T_END; o++)
+		if (o->type != ITR_OPT_T_HEADING &&
+		    !(o->type == ITR_OPT_T_STR && !*(const char *const *)((const char *)g->values + o->offset)))
+			itr_json_add(options, o->name, value_json(o, (const char *)g->values + o->offset));
+}
+
+itr_json *itr_tool_options(const itr_tool *t)
 {
 	char seed[32];
+	const struct itr_tool_internals *in = t->internals;
 	itr_json *j = itr_json_object(), *options = itr_json_add_object(j, "options"), *arguments = itr_json_add_array(j, "arguments"),
 		 *p = itr_provenance_json(t->provenance);
-	for (const itr_option *o = t->desc->options; o && o->type != ITR_OPT_T_END; o++)
-		if (o->type != ITR_OPT_T_HEADING && !(o->type == ITR_OPT_T_STR && !*(const char *const *)((const char *)opt + o->offset)))
-			itr_json_add(options, o->name, value_json(o, (const char *)opt + o->offset));
+	for (int k = 0; k < in->options.n - 1; k++)              /* the last are the standard ones */
+		if (in->options.group[k]->in_use)
+			group_json(in->options.group[k], options);
 	for (int i = 0; i < t->n_args; i++)
 		itr_json_push(arguments, itr_json_new_str(t->args[i]));
 	if (t->output)
 		itr_json_add_str(j, "output", t->output);
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)t->seed);
 	itr_json_add_str(j, "seed", seed);
-	const struct itr_tool_internals *in = t->internals;
 	if (!t->run && in->run_lost) {                           /* a later call may say where its store is */
 		itr_json_add_str(j, "run", in->continue_run);
 		itr_json_add_str(j, "runs_dir", in->continue_dir);
@@ -95,7 +103,8 @@ static int conflict(itr_tool *t, const char *name, const char *given, const char
 }
 
 /* One of the tool's options. */
-static int adopt_option(itr_tool *t, void *opt, const itr_option *o, const itr_json *kept, const char *where, const char *const *loose)
+static int adopt_option(itr_tool *t, const void *field, const itr_option *o, const itr_json *kept, const char *where,
+                        const char *const *loose)
 {
 	struct itr_tool_internals *in = t->internals;
 	if (!itr_optset_given(&in->options, o->name)) {
@@ -104,7 +113,7 @@ static int adopt_option(itr_tool *t, void *opt, const itr_option *o, const itr_j
 	}
 	if (is_loose(o->name, loose))
 		return 0;
-	itr_json *now = value_json(o, (const char *)opt + o->offset);
+	itr_json *now = value_json(o, field);
 	char *a = json_text(now), *b = json_text(kept);
 	int rc = strcmp(a, b) ? conflict(t, o->name, a, b, where) : 0;
 	itr_json_free(now);
@@ -151,21 +160,32 @@ static void adopt_provenance(itr_tool *t, const itr_json *p)
 	free(argv);
 }
 
-int itr_tool_adopt(itr_tool *t, void *opt, const itr_json *kept, const char *where, const char *const *loose)
+static int adopt_group(itr_tool *t, const itr_option_group *g, const itr_json *options, const char *where, const char *const *loose)
+{
+	const struct itr_tool_internals *in = t->internals;
+	for (const itr_option *o = g->table; o->type != ITR_OPT_T_END; o++) {
+		const itr_json *v = o->type == ITR_OPT_T_HEADING ? NULL : itr_json_get(options, o->name);
+		if (v && adopt_option(t, (const char *)g->values + o->offset, o, v, where, loose) < 0)
+			return -1;
+		const bool absent = !v && (o->type == ITR_OPT_T_STR ||
+		                           (g->owner && o->type != ITR_OPT_T_HEADING)); /* what was not given or not used is not kept */
+		if (absent && itr_optset_given(&in->options, o->name) && !is_loose(o->name, loose))
+			return itr_err_set(&t->err, "'--%s' conflicts with '%s', which was made without it: leave it out", o->name, where);
+	}
+	return 0;
+}
+
+int itr_tool_adopt(itr_tool *t, const itr_json *kept, const char *where, const char *const *loose)
 {
 	struct itr_tool_internals *in = t->internals;
 	const itr_json *options = itr_json_get(kept, "options");
 	const char *run = itr_json_str(itr_json_get(kept, "run"), NULL);
 	if (!itr_json_is_object(options))
 		return itr_err_set(&t->err, "'%s' does not say with what options it was made", where);
-	for (const itr_option *o = t->desc->options; o && o->type != ITR_OPT_T_END; o++) {
-		const itr_json *v = o->type == ITR_OPT_T_HEADING ? NULL : itr_json_get(options, o->name);
-		if (v && adopt_option(t, opt, o, v, where, loose) < 0)
+	in->adopted = true;
+	for (int k = 0; k < in->options.n - 1; k++)
+		if (adopt_group(t, in->options.group[k], options, where, loose) < 0)
 			return -1;
-		if (!v && o->type == ITR_OPT_T_STR && itr_optset_given(&in->options, o->name) &&
-		    !is_loose(o->name, loose)) /* what was not given is not kept */
-			return itr_err_set(&t->err, "'--%s' conflicts with '%s', which was made without it: leave it out", o->name, where);
-	}
 	if (adopt_standard(t, kept, where) < 0)
 		return -1;
 	adopt_provenance(t, itr_json_get(kept, "provenance"));

@@ -21,18 +21,21 @@ static int table_size(const itr_option *t)
 	return n;
 }
 
-void itr_optset_init(itr_optset *s, const itr_option *tool, void *tool_base, const itr_option *standard, void *standard_base)
+void itr_optset_init(itr_optset *s) { memset(s, 0, sizeof *s); }
+
+void itr_optset_add(itr_optset *s, itr_option_group *g)
 {
-	*s = (itr_optset){ { tool, standard }, { tool_base, standard_base }, { NULL, NULL }, { NULL, NULL }, NULL };
-	for (int k = 0; k < ITR_OPT_TABLES; k++) {
-		s->seen[k] = itr_xcalloc((size_t)table_size(s->table[k]) + 1, sizeof(bool));
-		s->given[k] = itr_xcalloc((size_t)table_size(s->table[k]) + 1, sizeof(bool));
-	}
+	const size_t n = (size_t)table_size(g->table) + 1;
+	if (s->n == ITR_OPT_GROUPS)
+		ITR_BUG("more than %d groups of options", ITR_OPT_GROUPS);
+	s->group[s->n] = g;
+	s->seen[s->n] = itr_xcalloc(n, sizeof(bool));
+	s->given[s->n++] = itr_xcalloc(n, sizeof(bool));
 }
 
 void itr_optset_free(itr_optset *s)
 {
-	for (int k = 0; k < ITR_OPT_TABLES; k++) {
+	for (int k = 0; k < s->n; k++) {
 		free(s->seen[k]);
 		free(s->given[k]);
 	}
@@ -40,8 +43,8 @@ void itr_optset_free(itr_optset *s)
 
 static void forget_seen(itr_optset *s)
 {
-	for (int k = 0; k < ITR_OPT_TABLES; k++)
-		memset(s->seen[k], 0, (size_t)table_size(s->table[k]) * sizeof(bool));
+	for (int k = 0; k < s->n; k++)
+		memset(s->seen[k], 0, (size_t)table_size(s->group[k]->table) * sizeof(bool));
 }
 
 /* Equal names, '-' and '_' being one character. */
@@ -59,34 +62,42 @@ typedef struct found {
 	bool *seen, *given;
 	bool negated;           /* --no-NAME of a bool */
 	itr_arena *strings;
+	itr_optset *set;
+	int group;
 } found;
 
-static found find_in(itr_optset *s, const char *name, size_t n, int letter)
+static found find_from(itr_optset *s, int first, const char *name, size_t n, int letter)
 {
-	for (int k = 0; k < ITR_OPT_TABLES; k++)
-		for (int i = 0; s->table[k] && s->table[k][i].type != ITR_OPT_T_END; i++) {
-			const itr_option *o = &s->table[k][i];
+	for (int k = first; k < s->n; k++)
+		for (int i = 0; s->group[k]->table[i].type != ITR_OPT_T_END; i++) {
+			const itr_option *o = &s->group[k]->table[i];
 			if (o->type == ITR_OPT_T_HEADING)
 				continue;
 			bool plain = letter ? o->letter == letter : same_name(o->name, name, n);
 			bool no = !letter && o->type == ITR_OPT_T_BOOL && n > 3 && !strncmp(name, "no", 2) &&
 			          (name[2] == '-' || name[2] == '_') && same_name(o->name, name + 3, n - 3);
 			if (plain || no)
-				return (found){
-					o, (char *)s->base[k] + o->offset, &s->seen[k][i], &s->given[k][i], no && !plain, s->strings
-				};
+				return (found){ o,
+					        (char *)s->group[k]->values + o->offset,
+					        &s->seen[k][i],
+					        &s->given[k][i],
+					        no && !plain,
+					        s->strings,
+					        s,
+					        k };
 		}
 	return (found){ .o = NULL };
 }
+
+static found find_in(itr_optset *s, const char *name, size_t n, int letter) { return find_from(s, 0, name, n, letter); }
 
 static int unknown_option(itr_optset *s, const char *name, size_t n, itr_err *err)
 {
 	const char *names[512];
 	int count = 0;
 	const char *abbreviated = NULL;
-	for (int k = 0; k < ITR_OPT_TABLES; k++)
-		for (int i = 0; s->table[k] && s->table[k][i].type != ITR_OPT_T_END; i++) {
-			const itr_option *o = &s->table[k][i];
+	for (int k = 0; k < s->n; k++)
+		for (const itr_option *o = s->group[k]->table; o->type != ITR_OPT_T_END; o++) {
 			if (o->type == ITR_OPT_T_HEADING)
 				continue;
 			if (!abbreviated && n >= 2 && !strncmp(o->name, name, n))
@@ -225,7 +236,7 @@ static int set_list(const found *f, const char *text, itr_err *err)
 	return rc;
 }
 
-static int set_value(const found *f, const char *text, itr_err *err)
+static int set_one(const found *f, const char *text, itr_err *err)
 {
 	*f->given = true;
 	if (is_list(f->o))
@@ -258,6 +269,40 @@ static int set_value(const found *f, const char *text, itr_err *err)
 	}
 }
 
+static size_t field_size(const itr_option *o)
+{
+	switch (o->type) {
+	case ITR_OPT_T_BOOL: return sizeof(bool);
+	case ITR_OPT_T_INT: return sizeof(int64_t);
+	case ITR_OPT_T_NUM: return sizeof(double);
+	case ITR_OPT_T_STR: return sizeof(const char *);
+	case ITR_OPT_T_ENUM: return sizeof(int);
+	case ITR_OPT_T_INTS: case ITR_OPT_T_ENUMS: return sizeof(itr_ints);
+	case ITR_OPT_T_NUMS: return sizeof(itr_nums);
+	default: return sizeof(itr_strs);
+	}
+}
+
+/* The value, into f's field and into those of the other components that have an option of this name. */
+static int set_value(const found *f, const char *text, itr_err *err)
+{
+	const char *name = f->o->name;
+	const int rc = set_one(f, text, err);
+	for (int k = f->group + 1; rc == 0 && f->set->group[f->group]->owner && k < f->set->n; k++) {
+		const found other = find_from(f->set, k, name, strlen(name), 0);
+		if (!other.o)
+			break;
+		k = other.group;
+		if (!f->set->group[k]->owner)
+			continue;
+		if (other.o->type != f->o->type)
+			ITR_BUG("the option '%s' has two types", name);
+		memcpy(other.field, f->field, field_size(f->o));
+		*other.given = *other.seen = true;
+	}
+	return rc;
+}
+
 /* --- argv ------------------------------------------------------------------------------------------------------------------------ */
 
 static bool looks_like_option(const char *word) { return word[0] == '-' && word[1] && !isdigit((unsigned char)word[1]) && word[1] != '.'; }
@@ -270,7 +315,7 @@ static int take_values(const found *f, int argc, char **argv, int *i, itr_err *e
 	if (set_value(f, argv[++*i], err) < 0)
 		return -1;
 	while (is_list(f->o) && *i + 1 < argc && is_element(f->o, argv[*i + 1]))
-		if (set_list(f, argv[++*i], err) < 0)
+		if (set_value(f, argv[++*i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -374,6 +419,47 @@ bool itr_optset_given(const itr_optset *s, const char *name)
 	if (!f.o)
 		ITR_BUG("option '%s' stands in no table", name);
 	return *f.given;
+}
+
+bool itr_optset_earlier(const itr_optset *s, int group, const char *name)
+{
+	return find_from((itr_optset *)s, 0, name, strlen(name), 0).group < group;
+}
+
+/* What has the option, as the user would ask for it: "--loss vsepp or --loss triplet"; NULL when a group in use has it. The caller frees.
+ */
+static char *owners(const itr_optset *s, const char *name)
+{
+	itr_buf b = ITR_BUF_INIT;
+	for (int k = 0; k < s->n; k++) {
+		const found f = find_from((itr_optset *)s, k, name, strlen(name), 0);
+		if (!f.o)
+			break;
+		k = f.group;
+		if (s->group[k]->in_use) {
+			itr_buf_free(&b);
+			return NULL;
+		}
+		itr_buf_printf(&b, "%s%s", b.len ? " or " : "", s->group[k]->owner);
+	}
+	char *all = itr_xstrdup(itr_buf_str(&b));
+	itr_buf_free(&b);
+	return all;
+}
+
+int itr_optset_check(const itr_optset *s, itr_err *err)
+{
+	for (int k = 0; k < s->n; k++)
+		for (int i = 0; s->group[k]->owner && !s->group[k]->in_use && s->group[k]->table[i].type != ITR_OPT_T_END; i++) {
+			const char *name = s->group[k]->table[i].name;
+			char *of = s->given[k][i] ? owners(s, name) : NULL;
+			if (of) {
+				itr_err_set(err, "'--%s' belongs to %s", name, of);
+				free(of);
+				return -1;
+			}
+		}
+	return 0;
 }
 
 int itr_opts_config(itr_optset *s, const char *path, itr_err *err)

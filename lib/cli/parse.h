@@ -4,22 +4,28 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/option.h"
 #include "io/json.h"
 
-enum { ITR_OPT_TABLES = 2 };
+enum { ITR_OPT_GROUPS = 64 };
 
 typedef struct itr_optset {
-	const itr_option *table[ITR_OPT_TABLES];      /* the tool's, then the standard ones; the first that knows a name wins */
-	void *base[ITR_OPT_TABLES];
-	bool *seen[ITR_OPT_TABLES];                   /* given in the present source: a list that comes again is added to, not replaced */
-	bool *given[ITR_OPT_TABLES];                  /* given anywhere: command line, config file, --set */
-	/* owns the text values, which live as long as the options; borrowed, set after init; NULL: the heap */
-	itr_arena *strings;
+	int n;
+	itr_option_group *group[ITR_OPT_GROUPS];      /* the tool's, those of components, the standard ones. Borrowed */
+	bool *seen[ITR_OPT_GROUPS];                   /* given in the present source: a list that comes again is added to, not replaced */
+	bool *given[ITR_OPT_GROUPS];                  /* given anywhere: command line, config file, --set */
+	itr_arena *strings; /* owns the text values, which live as long as the options; borrowed, set after init; NULL: the heap */
 } itr_optset;
 
-void itr_optset_init(itr_optset *s, const itr_option *tool, void *tool_base, const itr_option *standard, void *standard_base);
+/* Begins empty. Of groups without an owner the first that knows a name wins; those with one (components) all get the value. */
+void itr_optset_init(itr_optset *s);
+void itr_optset_add(itr_optset *s, itr_option_group *g);
 void itr_optset_free(itr_optset *s);
+/* Was an option given that only components not in use have? -1 with err, which names the option and what it belongs to. */
+ITR_MUST_USE int itr_optset_check(const itr_optset *s, itr_err *err);
+/* Has an earlier group an option of this name? Then it was shown, logged or kept already. */
+bool itr_optset_earlier(const itr_optset *s, int group, const char *name);
 
 /* Applies argv[1..]. What is no option goes to args (borrowed from argv), at most argc of them. 0, or -1 with a message fit for "NAME:
  * MESSAGE". */
@@ -40,9 +46,10 @@ void itr_opt_range(const itr_option *o, itr_buf *out);
 /* The value as text ("1,5,10"); `field` = base + offset. */
 void itr_opt_text(const itr_option *o, const void *field, itr_buf *out);
 
-/* The OPTIONS part of --help for one table; defaults are read from base. */
-void itr_opts_help(const itr_option *table, const void *base, itr_buf *out);
-void itr_opts_mdoc(const itr_option *table, const void *base, itr_buf *out);       /* items of an mdoc list, for the man page */
-void itr_opts_completion(const itr_option *table, itr_buf *out);                   /* long names, one a line */
+/* The OPTIONS part of --help for one group; defaults are read from its values. */
+void itr_opts_help(const itr_option_group *g, itr_buf *out);
+void itr_opts_mdoc(const itr_option_group *g,
+                   itr_buf *out); /* items of an mdoc list, for the man page; a titled group is a list of its own */
+void itr_opts_completion(const itr_optset *s, itr_buf *out);                       /* long names, one a line, each once */
 
 #endif

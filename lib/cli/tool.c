@@ -99,14 +99,14 @@ static void catch_signals(void)
 
 /* --- help -------------------------------------------------------------------------------------------------------------------------- */
 
-static void print_help(const itr_tool_desc *d, const void *opt, const struct standard *s)
+static void print_help(const itr_tool_desc *d, const itr_optset *s)
 {
 	itr_buf b = ITR_BUF_INIT;
 	itr_buf_printf(&b, "%s - %s\n\nUsage: ", itr_program_own(), d->purpose);
 	itr_program_text(d->synopsis, &b);
 	itr_buf_puts(&b, "\n\nOptions:\n");
-	itr_opts_help(d->options, opt, &b);
-	itr_opts_help(standard_table(d), s, &b);
+	for (int k = 0; k < s->n; k++)
+		itr_opts_help(s->group[k], &b);
 	if (d->examples && d->examples[0])
 		itr_buf_puts(&b, "\nExamples:\n");
 	for (const char *const *e = d->examples; e && *e; e++) {
@@ -123,17 +123,13 @@ static void print_help(const itr_tool_desc *d, const void *opt, const struct sta
 	itr_buf_free(&b);
 }
 
-static void print_help_form(const itr_tool_desc *d, const void *opt, const struct standard *s, const char *form)
+static void print_help_form(const itr_optset *s, const char *form)
 {
 	itr_buf b = ITR_BUF_INIT;
-	const itr_option *tables[] = { d->options, standard_table(d) };
-	const void *bases[] = { opt, s };
-	for (int k = 0; k < 2; k++) {
-		if (!strcmp(form, "mdoc"))
-			itr_opts_mdoc(tables[k], bases[k], &b);
-		else
-			itr_opts_completion(tables[k], &b);
-	}
+	for (int k = 0; k < s->n && !strcmp(form, "mdoc"); k++)
+		itr_opts_mdoc(s->group[k], &b);
+	if (strcmp(form, "mdoc"))
+		itr_opts_completion(s, &b);
 	fwrite(itr_buf_str(&b), 1, b.len, stdout);
 	itr_buf_free(&b);
 }
@@ -183,15 +179,15 @@ static void print_usage(const itr_tool_desc *d, const char *message)
 }
 
 /* --help=FORM, before anything is parsed: it must work whatever else stands there. */
-static void early_help(const itr_tool_desc *d, const void *opt, const struct standard *s, int argc, char **argv)
+static void early_help(const itr_tool_desc *d, const itr_optset *s, int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
 		if (!strncmp(argv[i], "--help=", 7)) {
-			print_help_form(d, opt, s, argv[i] + 7);
+			print_help_form(s, argv[i] + 7);
 			leave(ITR_EXIT_OK);
 		}
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			print_help(d, opt, s);
+			print_help(d, s);
 			leave(ITR_EXIT_OK);
 		}
 		if (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V")) {
@@ -216,12 +212,26 @@ static const char *find_config(int argc, char **argv)
 	return path;
 }
 
-static int parse_all(itr_tool *t, void *opt, struct standard *s, int argc, char **argv)
+/* All tables: the tool's, its components', the standard ones. */
+static void collect_options(itr_tool *t, void *opt, struct standard *s)
+{
+	static const itr_option none[] = { ITR_OPT_END };
+	struct itr_tool_internals *in = t->internals;
+	const itr_tool_desc *d = t->desc;
+	itr_optset_init(&in->options);
+	in->options.strings = in->strings;
+	in->own = (itr_option_group){ .table = d->options ? d->options : none, .values = opt, .in_use = true };
+	in->standard = (itr_option_group){ .table = standard_table(d), .values = s, .in_use = true };
+	itr_optset_add(&in->options, &in->own);
+	for (itr_option_group *g = d->groups ? d->groups(opt) : NULL; g && g->table; g++)
+		itr_optset_add(&in->options, g);
+	itr_optset_add(&in->options, &in->standard);
+}
+
+static int parse_all(itr_tool *t, const struct standard *s, int argc, char **argv)
 {
 	struct itr_tool_internals *in = t->internals;
 	itr_optset *set = &in->options;
-	itr_optset_init(set, t->desc->options, opt, standard_table(t->desc), s);
-	set->strings = in->strings;
 	const char *config = find_config(argc, argv);
 	int rc = config ? itr_opts_config(set, config, &t->err) : 0;
 	for (int i = 1; rc == 0 && i < argc && strcmp(argv[i], "--"); i++) {
@@ -243,14 +253,14 @@ static int parse_all(itr_tool *t, void *opt, struct standard *s, int argc, char 
 
 /* --- the tracked run ---------------------------------------------------------------------------------------------------------------- */
 
-static void log_params(itr_tool *t, const void *opt, const struct standard *s)
+static void log_group(itr_tool *t, const itr_option_group *g)
 {
 	char key[300];
-	for (const itr_option *o = t->desc->options; o && o->type != ITR_OPT_T_END; o++) {
+	for (const itr_option *o = g->table; o->type != ITR_OPT_T_END; o++) {
 		if (o->type == ITR_OPT_T_HEADING)
 			continue;
 		itr_buf v = ITR_BUF_INIT;
-		itr_opt_text(o, (const char *)opt + o->offset, &v);
+		itr_opt_text(o, (const char *)g->values + o->offset, &v);
 		snprintf(key, sizeof key, "%s", o->name);
 		for (char *c = key; *c; c++)
 			if (*c == '-')
@@ -259,6 +269,16 @@ static void log_params(itr_tool *t, const void *opt, const struct standard *s)
 			itr_run_param(t->run, key, v.data);
 		itr_buf_free(&v);
 	}
+}
+
+/* The tool's own options and those of the components in use. */
+static void log_params(itr_tool *t, const struct standard *s)
+{
+	const struct itr_tool_internals *in = t->internals;
+	char key[300];
+	for (int k = 0; k < in->options.n - 1; k++)
+		if (in->options.group[k]->in_use)
+			log_group(t, in->options.group[k]);
 	for (int i = 0; i < t->n_args && i < 20; i++) {
 		snprintf(key, sizeof key, "arg_%d", i + 1);
 		itr_run_param(t->run, key, t->args[i]);
@@ -295,7 +315,7 @@ static int continue_run(itr_tool *t, const struct standard *s)
 	return 0;
 }
 
-static int open_run(itr_tool *t, const void *opt, const struct standard *s, int argc, char **argv)
+static int open_run(itr_tool *t, const struct standard *s, int argc, char **argv)
 {
 	const struct itr_tool_internals *in = t->internals;
 	if (in->continue_run)
@@ -309,7 +329,7 @@ static int open_run(itr_tool *t, const void *opt, const struct standard *s, int 
 	itr_buf_free(&line);
 	if (!t->run)
 		return itr_err_prefix(&t->err, "no run can be tracked (--no-track works without): ");
-	log_params(t, opt, s);
+	log_params(t, s);
 	return 0;
 }
 
@@ -357,8 +377,9 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	struct itr_tool_internals *in = t->internals = itr_xcalloc(1, sizeof *in);
 	in->started = itr_clock_now();
 	in->strings = itr_arena_new(1 << 12);
-	early_help(d, opt, &s, argc, argv);
-	if (parse_all(t, opt, &s, argc, argv) < 0) {
+	collect_options(t, opt, &s);
+	early_help(d, &in->options, argc, argv);
+	if (parse_all(t, &s, argc, argv) < 0) {
 		print_usage(d, t->err.msg);
 		exit(ITR_EXIT_USAGE);
 	}
@@ -381,9 +402,11 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 	int wrong = d->complete ? d->complete(t, opt) : 0;
 	if (wrong)
 		exit(wrong == ITR_EXIT_USAGE ? itr_tool_usage(t, "%s", t->err.msg) : itr_tool_fail(t));
-	/* s ends with this call, questions about what was given do not */
-	in->options.base[1] = memcpy(itr_arena_alloc(in->strings, sizeof s), &s, sizeof s);
-	if (s.track && !in->untracked && !(d->flags & ITR_TOOL_NO_TRACK) && open_run(t, opt, &s, argc, argv) < 0)
+	if (!in->adopted && itr_optset_check(&in->options, &t->err) < 0)
+		exit(itr_tool_usage(t, "%s", t->err.msg));
+	in->standard.values = memcpy(itr_arena_alloc(in->strings, sizeof s), &s,
+	                             sizeof s); /* s ends with this call, questions about what was given do not */
+	if (s.track && !in->untracked && !(d->flags & ITR_TOOL_NO_TRACK) && open_run(t, &s, argc, argv) < 0)
 		exit(itr_tool_fail(t));
 	return t;
 }

@@ -48,6 +48,9 @@ typedef struct itr_tool_desc {
 	/* Called once options are parsed and before a run is opened: defaults that depend on other options, options taken up from a file
 	 * (keep.h), wrong use. 0, or the exit code (ITR_EXIT_FAIL, ITR_EXIT_USAGE) with t->err. May be NULL. */
 	int (*complete)(struct itr_tool *t, void *opt);
+	/* Options of the components that the tool offers (base/option.h): groups up to one without a table, kept in `opt`. Called first of
+	 * all; `complete` sets in_use. May be NULL. */
+	itr_option_group *(*groups)(void *opt);
 } itr_tool_desc;
 
 typedef struct itr_tool {

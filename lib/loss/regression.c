@@ -1,17 +1,17 @@
 /* cosine and mse: the translated text against its own image, nobody else. */
 #include "loss/loss.h"
 
-static itr_var *cosine(itr_tape *t, itr_var *text, itr_var *image, const itr_loss_opts *o)
+static itr_var *cosine(const void *self, itr_tape *t, const itr_loss_in *in)
 {
-	(void)o;
-	return itr_cosine_loss(t, text, image);
+	(void)self;
+	return itr_cosine_loss(t, in->query, in->target);
 }
 
-static itr_var *mse(itr_tape *t, itr_var *text, itr_var *image, const itr_loss_opts *o)
+static itr_var *mse(const void *self, itr_tape *t, const itr_loss_in *in)
 {
-	(void)o;
-	return itr_mse(t, text, image);
+	(void)self;
+	return itr_mse(t, in->query, in->target);
 }
 
-const itr_loss_ops itr_loss_cosine = { "cosine", "1 - cosine to the own image", false, cosine };
-const itr_loss_ops itr_loss_mse = { "mse", "mean squared distance to the own image", false, mse };
+const itr_loss_ops itr_loss_cosine = { .name = "cosine", .summary = "1 - cosine to the own image", .value = cosine };
+const itr_loss_ops itr_loss_mse = { .name = "mse", .summary = "mean squared distance to the own image", .value = mse };

@@ -3,7 +3,16 @@
 
 #include "optim/optim.h"
 
-ITR_CLONES static void update(const itr_optim_opts *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n,
+struct adam { double beta1, beta2, eps; };
+static const struct adam defaults = { 0.9, 0.999, 1e-8 };
+static const itr_option options[] = {
+	ITR_OPT_NUM_IN("beta1", 0, struct adam, beta1, "B", ITR_BELOW(0, 1), "decay of the mean of gradients"),
+	ITR_OPT_NUM_IN("beta2", 0, struct adam, beta2, "B", ITR_BELOW(0, 1), "decay of the mean of squared gradients"),
+	ITR_OPT_NUM_IN("eps", 0, struct adam, eps, "X", ITR_ABOVE(0), "added to the root of the latter"),
+	ITR_OPT_END
+};
+
+ITR_CLONES static void update(const struct adam *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n,
                               float *restrict w, const float *restrict g, float *restrict m, float *restrict v)
 {
 	const double c1 = 1 - pow(o->beta1, (double)step), c2 = 1 - pow(o->beta2, (double)step);
@@ -19,17 +28,21 @@ ITR_CLONES static void update(const itr_optim_opts *o, double lr, double decay, 
 	}
 }
 
-static void adam(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
-                 float *const *s)
+static void adam(const void *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
 {
 	update(o, lr, decay, false, clip, step, n, w, g, s[0], s[1]);
 }
 
-static void adamw(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
-                  float *const *s)
+static void adamw(const void *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
 {
 	update(o, lr, decay, true, clip, step, n, w, g, s[0], s[1]);
 }
 
-const itr_optim_ops itr_optim_adam = { "adam", 2, adam };
-const itr_optim_ops itr_optim_adamw = { "adamw", 2, adamw };
+const itr_optim_ops itr_optim_adam = {
+	.name = "adam", .summary = "weight decay as L2 in the gradient", .slots = 2,
+	.size = sizeof(struct adam), .defaults = &defaults, .options = options, .update = adam,
+};
+const itr_optim_ops itr_optim_adamw = {
+	.name = "adamw", .summary = "decoupled weight decay", .slots = 2,
+	.size = sizeof(struct adam), .defaults = &defaults, .options = options, .update = adamw,
+};

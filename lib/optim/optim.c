@@ -20,13 +20,14 @@ const itr_optim_ops *const itr_optims[] = {
 	NULL
 };
 
-enum { MAX_SLOTS = 2, PIECE = 1 << 16 };        /* elements a piece of work */
+enum { PIECE = 1 << 16 };        /* elements a piece of work */
 
 struct itr_optim {
 	const itr_optim_ops *ops;
 	itr_params *params;
 	itr_optim_opts o;
-	float *state[MAX_SLOTS];                 /* blocks laid out as the parameters' */
+	void *self;
+	float *state[ITR_OPTIM_SLOTS];                 /* blocks laid out as the parameters' */
 	int64_t step;
 };
 
@@ -58,9 +59,7 @@ itr_optim *itr_optim_new(const char *name, itr_params *p, const itr_optim_opts *
 	opt->ops = ops;
 	opt->params = p;
 	opt->o = *o;
-	opt->o.beta1 = o->beta1 > 0 ? o->beta1 : 0.9;
-	opt->o.beta2 = o->beta2 > 0 ? o->beta2 : 0.999;
-	opt->o.eps = o->eps > 0 ? o->eps : 1e-8;
+	opt->self = memcpy(itr_xmalloc(ops->size), o->values ? o->values : ops->defaults, ops->size);
 	for (int s = 0; s < ops->slots; s++)
 		opt->state[s] = itr_aligned_alloc((size_t)itr_params_live(p) * sizeof(float));
 	itr_parallel_for(o->threads, (itr_params_live(p) + PIECE - 1) / PIECE, zero_piece, opt);
@@ -71,8 +70,9 @@ void itr_optim_free(itr_optim *opt)
 {
 	if (!opt)
 		return;
-	for (int s = 0; s < MAX_SLOTS; s++)
+	for (int s = 0; s < ITR_OPTIM_SLOTS; s++)
 		itr_aligned_free(opt->state[s]);
+	free(opt->self);
 	free(opt);
 }
 
@@ -98,11 +98,11 @@ static void update_piece(void *ctx, int64_t i, int worker)
 	const struct sweep *c = ctx;
 	const int64_t first = i * PIECE, n = ITR_MIN((int64_t)PIECE, c->q->count - first),
 		      at = c->q->data - itr_params_values(c->opt->params) + first;
-	float *s[MAX_SLOTS];
+	float *s[ITR_OPTIM_SLOTS];
 	(void)worker;
-	for (int k = 0; k < MAX_SLOTS; k++)
+	for (int k = 0; k < ITR_OPTIM_SLOTS; k++)
 		s[k] = c->opt->state[k] ? c->opt->state[k] + at : NULL;
-	c->opt->ops->update(&c->opt->o, c->lr, c->decay, c->clip, c->opt->step, n, c->q->data + first, c->q->grad + first, s);
+	c->opt->ops->update(c->opt->self, c->lr, c->decay, c->clip, c->opt->step, n, c->q->data + first, c->q->grad + first, s);
 }
 
 void itr_optim_step(itr_optim *opt, double lr, double clip)
@@ -197,25 +197,8 @@ double itr_grad_norm(const itr_params *p, int threads)
 
 double itr_clip_factor(double norm, double max_norm) { return max_norm > 0 ? fmin(1, max_norm / (norm + 1e-6)) : 1; }
 
-/* --- schedules ------------------------------------------------------------------------------------------------------------------------ */
-
-const char *const itr_schedule_names[] = { "constant", "cosine", "linear", NULL };
-
-double itr_schedule_lr(const itr_schedule *s, int64_t step)
-{
-	if (s->by_epoch && s->steps_per_epoch > 0)
-		step = step / s->steps_per_epoch * s->steps_per_epoch;
-	if (step < s->warmup)
-		return s->lr * (double)(step + 1) / (double)s->warmup;
-	const double span = (double)ITR_MAX((int64_t)1, s->total - s->warmup), x = fmin(1, (double)(step - s->warmup) / span);
-	switch (s->kind) {
-	case 1: return s->min_lr + (s->lr - s->min_lr) * 0.5 * (1 + cos(M_PI * x));
-	case 2: return s->min_lr + (s->lr - s->min_lr) * (1 - x);
-	default: return s->lr;
-	}
-}
-
-/* --- moving average ------------------------------------------------------------------------------------------------------------------- */
+/* --- moving average --------------------------------------------------------------------------------------------------------------------
+ */
 
 struct itr_ema {
 	const itr_params *params;

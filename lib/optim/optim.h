@@ -1,6 +1,6 @@
 /* optim.h - optimisers over the parameters of a model, with schedules, clipping, and an exponential moving average.
  *
- *	itr_optim *opt = itr_optim_new("adamw", params, &(itr_optim_opts){ .lr = 1e-4, .weight_decay = 0.01 }, &err);
+ *	itr_optim *opt = itr_optim_new("adamw", params, &(itr_optim_opts){ .weight_decay = 0.01 }, &err);
  *	norm = itr_grad_norm(params);                    // L2 over all gradients
  *	itr_optim_step(opt, itr_schedule_lr(&s, step), clip factor);
  *
@@ -11,26 +11,30 @@
 #ifndef ITR_OPTIM_OPTIM_H
 #define ITR_OPTIM_OPTIM_H
 
+#include "base/option.h"
 #include "nn/param.h"
 
 typedef struct itr_optim_opts {
-	double lr, weight_decay;
-	double beta1, beta2, eps;       /* 0: 0.9, 0.999, 1e-8 */
-	double momentum;                /* sgd */
+	double weight_decay;
+	const void *values;             /* of the optimiser's own options; NULL: its defaults. Copied */
 	bool decay_all;                 /* also biases, norms, temperature (torch's default); else they are excluded */
 	int threads;
 } itr_optim_opts;
 
 typedef struct itr_optim itr_optim;
 
-/* One optimiser: one file and one line in optims.def. `slots` arrays of state per parameter. */
+/* One optimiser: one file and one line in optims.def. */
 typedef struct itr_optim_ops {
-	const char *name;
-	int slots;
+	const char *name, *summary;
+	int slots;                      /* arrays of state per parameter, at most ITR_OPTIM_SLOTS */
+	size_t size;                    /* self: a copy of `defaults`, into which `options` write */
+	const void *defaults;
+	const itr_option *options;
 	/* Updates n values w from gradients g (scaled by `clip`) with state s[0..slots-1]; step counts from 1. */
-	void (*update)(const itr_optim_opts *o, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
+	void (*update)(const void *self, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g,
 	               float *const *s);
 } itr_optim_ops;
+enum { ITR_OPTIM_SLOTS = 2 };
 
 extern const itr_optim_ops *const itr_optims[];         /* optims.def, NULL-terminated */
 
@@ -50,16 +54,29 @@ ITR_MUST_USE int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err);
 double itr_grad_norm(const itr_params *p, int threads);
 double itr_clip_factor(double norm, double max_norm);
 
-/* --- schedules ------------------------------------------------------------------------------------------------------------------------ */
-extern const char *const itr_schedule_names[];          /* "constant" "cosine" "linear" NULL */
+/* --- schedules: one line in schedules.def each -------------------------------------------------------------------------------------------
+ */
+typedef struct itr_schedule_ops {
+	const char *name, *summary;
+	size_t size;                    /* self: a copy of `defaults`, into which `options` write; 0: neither */
+	const void *defaults;
+	const itr_option *options;
+	double (*rate)(const void *self, double lr, double x); /* x: share of the steps after the warm-up that lie behind, from 0 to 1 */
+	double (*lowest)(const void *self, double lr);         /* that `rate` comes to: must lie between 0 and lr; NULL: lr itself */
+} itr_schedule_ops;
+extern const itr_schedule_ops *const itr_schedules[];   /* schedules.def, NULL-terminated */
+extern const char *const itr_schedule_names[];          /* their names in the same order, NULL-terminated */
 typedef struct itr_schedule {
-	int kind;                       /* index into itr_schedule_names */
-	double lr, min_lr;
+	const itr_schedule_ops *ops;
+	const void *values;             /* of its own options; NULL: its defaults. Borrowed */
+	double lr;
 	int64_t warmup, total;          /* steps */
 	bool by_epoch;                  /* the rate changes between epochs only */
 	int64_t steps_per_epoch;
 } itr_schedule;
-/* Rate of step 0, 1, ...: linear warm-up, then cosine as CosineAnnealingLR: min + (lr - min)(1 + cos(pi s / total)) / 2. */
+/* -1 with err: the schedule ends above lr. */
+ITR_MUST_USE int itr_schedule_check(const itr_schedule *s, itr_err *err);
+/* Rate of step 0, 1, ...: linear warm-up, then what the schedule says. */
 double itr_schedule_lr(const itr_schedule *s, int64_t step);
 
 /* --- moving average of the weights: shadow = decay * shadow + (1 - decay) * w --------------------------------------------------------- */

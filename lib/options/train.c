@@ -15,7 +15,6 @@ static const char *const activation_names[] = { "gelu", "relu", NULL }, *const o
 			 *const precision_names[] = { "fp32", "bf16", NULL };
 static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running",
 	                                                                                                  NULL };
-static const char *const positives_names[] = { "diagonal", "mask", "all", NULL };
 
 #define TOWERS "Towers trained along with heads, from a manifest's pictures and captions:"
 #define NETWORKS "Networks (0, or nothing: as 'man {train}' says for each model):"
@@ -86,7 +85,6 @@ const itr_option itr_train_option_table[] = {
 	               "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
 	ITR_OPT_STR("optimizer", 0, itr_train_options, net.optimizer, "NAME", "adam, adamw or sgd"),
 	ITR_OPT_NUM_IN("lr", 0, itr_train_options, net.lr, "X", ITR_ABOVE(0), "learning rate"),
-	ITR_OPT_NUM_IN("min-lr", 0, itr_train_options, net.min_lr, "X", ITR_FROM(0), "where the schedule ends"),
 	ITR_OPT_NUM_IN("weight-decay", 0, itr_train_options, net.weight_decay, "X", ITR_FROM(0),
 	               "of weights; biases, norms and the temperature are left out unless --decay-all"),
 	ITR_OPT_BOOL("decay-all", 0, itr_train_options, net.decay_all, "decay every parameter, as PyTorch's default"),
@@ -102,8 +100,6 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR("monitor", 0, itr_train_options, net.monitor, "METRIC",
 	            "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
 	ITR_OPT_STR("loss", 0, itr_train_options, net.loss, "NAME", "infonce, cosine or mse"),
-	ITR_OPT_ENUM("positives", 0, itr_train_options, positives, positives_names,
-	             "infonce: captions of one image in a batch: negatives, left out, or positives too"),
 	ITR_OPT_BOOL("symmetric", 0, itr_train_options, net.symmetric, "infonce: image to text as well"),
 	ITR_OPT_NUM_IN("temperature", 0, itr_train_options, config.temperature, "T", ITR_BETWEEN(0.0001, 10000), "infonce"),
 	ITR_OPT_BOOL("learn-temperature", 0, itr_train_options, config.learn_scale, "train it too, at 0.01 at least"),
@@ -138,6 +134,18 @@ void itr_train_options_init(itr_train_options *o)
 		                  .tune = { .vocabulary_size = 10000 } };
 }
 
+itr_option_group *itr_train_option_groups(void *opt)
+{
+	itr_option_groups *g = &((itr_train_options *)opt)->groups;
+	for (const itr_loss_ops *const *l = itr_losses; *l; l++)
+		itr_option_groups_add(g, "loss", (*l)->name, (*l)->options, (*l)->defaults, (*l)->size);
+	for (const itr_optim_ops *const *p = itr_optims; *p; p++)
+		itr_option_groups_add(g, "optimizer", (*p)->name, (*p)->options, (*p)->defaults, (*p)->size);
+	for (const itr_schedule_ops *const *s = itr_schedules; *s; s++)
+		itr_option_groups_add(g, "schedule", (*s)->name, (*s)->options, (*s)->defaults, (*s)->size);
+	return g->group;
+}
+
 /* Options of the group under `heading` that were given: the first one's name, or NULL. */
 static const char *given_under(const itr_tool *t, const char *heading)
 {
@@ -162,7 +170,7 @@ static int take_up(itr_tool *t, itr_train_options *o)
 {
 	static const char *const loose[] = { "resume", "checkpoint-minutes", NULL };
 	itr_json *info = itr_checkpoint_info(o->resume, &t->err);
-	const int rc = info ? itr_tool_adopt(t, o, info, o->resume, loose) : -1;
+	const int rc = info ? itr_tool_adopt(t, info, o->resume, loose) : -1;
 	itr_json_free(info);
 	return rc < 0 ? ITR_EXIT_FAIL : 0;
 }
@@ -198,11 +206,16 @@ static int check_together(itr_tool *t, const itr_train_options *o, bool network)
 		itr_err_prefix(&t->err, "'--split-sizes': ");
 		return ITR_EXIT_USAGE;
 	}
-	if (network && o->net.min_lr > o->net.lr) {
-		itr_err_set(&t->err, "'--min-lr' is from 0 to --lr, which is %g, not '%g'", o->net.lr, o->net.min_lr);
-		return ITR_EXIT_USAGE;
-	}
-	return 0;
+	const itr_schedule schedule = { .ops = itr_schedules[o->net.schedule], .values = o->net.schedule_values, .lr = o->net.lr };
+	return network && itr_schedule_check(&schedule, &t->err) < 0 ? ITR_EXIT_USAGE : 0;
+}
+
+/* Whose options count. */
+static void use_components(itr_train_options *o)
+{
+	o->net.loss_values = itr_option_groups_use(&o->groups, "loss", o->net.loss);
+	o->net.optimizer_values = itr_option_groups_use(&o->groups, "optimizer", o->net.optimizer);
+	o->net.schedule_values = itr_option_groups_use(&o->groups, "schedule", itr_schedule_names[o->net.schedule]);
 }
 
 /* Everything about the command line that the option table cannot say. */
@@ -244,6 +257,8 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		o->split_sizes = "0.6/0.2/0.2";
 	if (r && !o->resume)
 		itr_recipe_apply(r, &o->net, &o->config, &o->split_sizes, is_given, t);
+	if (r)
+		use_components(o);
 	return check_together(t, o, r != NULL);
 }
 
@@ -251,7 +266,6 @@ itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool
 {
 	itr_train_opts n = o->net;
 	n.augment = (itr_augment){ itr_augment_kinds_of(o->augment), o->crop_scale, { o->jitter, o->jitter, o->jitter } };
-	n.positives = (itr_positives)o->positives;
 	n.compute = o->precision ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32;
 	n.remake = o->gradient_checkpointing ? INFINITY : ITR_REMAKE_CHEAP;
 	n.seed = t->seed;

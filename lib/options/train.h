@@ -8,7 +8,7 @@
 typedef struct itr_train_options {
 	const char *model, *split_sizes, *split_by, *resume;
 	itr_split_rule rule;            /* what split_by means */
-	int direction, precision, positives, activation, output_activation;
+	int direction, precision, activation, output_activation;
 	int64_t dims;
 	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
@@ -18,12 +18,14 @@ typedef struct itr_train_options {
 	itr_finetune_opts tune;
 	itr_train_opts net;
 	itr_model_config config;
+	itr_option_groups groups;       /* of losses, optimisers and schedules */
 } itr_train_options;
 
 /* Values of finetune. */
 enum { ITR_FINETUNE_NO, ITR_FINETUNE_IMAGE, ITR_FINETUNE_TEXT, ITR_FINETUNE_ALL };
 
 extern const itr_option itr_train_option_table[];
+itr_option_group *itr_train_option_groups(void *opt);   /* itr_tool_desc.groups */
 
 /* What holds before anything is parsed; defaults that depend on the model come from its recipe. */
 void itr_train_options_init(itr_train_options *o);

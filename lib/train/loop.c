@@ -42,6 +42,7 @@ struct run {
 	const itr_train_opts *o;
 	const itr_train_hooks *h;
 	const itr_loss_ops *loss;
+	const void *loss_values;
 	itr_optim *optim;
 	itr_ema *ema;
 	itr_tape *tape;
@@ -100,10 +101,16 @@ static void new_order(struct run *r)
 
 /* --- one step ------------------------------------------------------------------------------------------------------------------------ */
 
-static itr_loss_opts loss_opts(const struct run *r)
+/* Of a batch's embeddings. */
+static itr_var *loss_of(struct run *r, itr_var *text, itr_var *image)
 {
-	return (itr_loss_opts){ r->m->log_scale ? itr_leaf(r->tape, r->m->log_scale) : NULL, 1 / r->m->config.temperature, r->o->positives,
-		                r->o->symmetric, r->image_of };
+	const itr_loss_in in = { .query = text,
+		                 .target = image,
+		                 .group = r->image_of,
+		                 .symmetric = r->o->symmetric,
+		                 .log_scale = r->m->log_scale ? itr_leaf(r->tape, r->m->log_scale) : NULL,
+		                 .scale = 1 / r->m->config.temperature };
+	return r->loss->value(r->loss_values, r->tape, &in);
 }
 
 /* Embeds rows [first, first + n) of the batch; the mask of dropout depends on `number` alone, so a second call sees the same. */
@@ -119,8 +126,7 @@ static double plain_batch(struct run *r, int64_t b, uint64_t number, double shar
 {
 	itr_var *text, *image;
 	embed(r, number, 0, b, &text, &image);
-	itr_loss_opts lo = loss_opts(r);
-	itr_var *loss = r->loss->value(r->tape, text, image, &lo);
+	itr_var *loss = loss_of(r, text, image);
 	const double value = itr_var_item(r->tape, loss);
 	if (isfinite(value))
 		itr_backward(r->tape, loss, share);
@@ -144,8 +150,7 @@ static double cached_batch(struct run *r, int64_t b, uint64_t number, double sha
 	itr_tape_reset(r->tape, number);
 	text = itr_input_grad(r->tape, 2, (int64_t[]){ b, e }, r->embed_text);
 	image = itr_input_grad(r->tape, 2, (int64_t[]){ b, e }, r->embed_image);
-	itr_loss_opts lo = loss_opts(r);
-	itr_var *loss = r->loss->value(r->tape, text, image, &lo);
+	itr_var *loss = loss_of(r, text, image);
 	const double value = itr_var_item(r->tape, loss);
 	if (!isfinite(value))
 		return value;
@@ -301,7 +306,8 @@ static int judge(struct run *r)
 	r->metric[TRAIN_LOSS] = r->state.loss_sum / r->state.loss_weight;
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
 		r->metric[i] = NAN;
-	int rc = weight ? 1 : itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->source, r->tape, r->metric, r->err);
+	int rc = weight ? 1
+	                : itr_validate(r->m, r->d, r->val, r->n_val, r->o, r->loss, r->loss_values, r->source, r->tape, r->metric, r->err);
 	if (rc == 0 && r->n_val == 0)
 		rc = itr_validate_finite(r->m, r->d, r->train, ITR_MIN(r->n_train, (int64_t)FEW), r->source, r->tape, r->err);
 	if (rc <= 0)
@@ -449,12 +455,9 @@ static int check_opts(const itr_train_opts *o, itr_err *err)
 			                   ITR_TRAIN_EPOCHS, ITR_TRAIN_MOST);
 	if (o->cache_chunk < 0 || o->warmup < 0 || o->patience < 0)
 		return itr_err_set(err, "chunks, warm-up and patience must not be negative");
-	const bool finite = isfinite(o->lr) && isfinite(o->min_lr) && isfinite(o->weight_decay) && isfinite(o->clip);
-	if (!finite || !(o->lr > 0) || o->min_lr < 0 || o->min_lr > o->lr || o->weight_decay < 0 || o->clip < 0 ||
-	    !(o->ema >= 0 && o->ema < 1))
-		return itr_err_set(
-			err,
-			"the learning rate must be positive, its end between 0 and it, weight decay and clip not negative, 0 <= ema < 1");
+	const bool finite = isfinite(o->lr) && isfinite(o->weight_decay) && isfinite(o->clip);
+	if (!finite || !(o->lr > 0) || o->weight_decay < 0 || o->clip < 0 || !(o->ema >= 0 && o->ema < 1))
+		return itr_err_set(err, "the learning rate must be positive, weight decay and clip not negative, 0 <= ema < 1");
 	return 0;
 }
 
@@ -465,6 +468,9 @@ static int set_up(struct run *r)
 	const itr_train_opts *o = r->o;
 	if (check_opts(o, r->err) < 0 || !(r->loss = itr_loss_find(o->loss, r->err)))
 		return -1;
+	if (r->loss->init)
+		return itr_err_set(r->err, "'%s' has trainable arrays of its own, which no training keeps yet", o->loss);
+	r->loss_values = o->loss_values ? o->loss_values : r->loss->defaults;
 	r->train = itr_pair_data_texts(r->d, ITR_TRAIN, &r->n_train);
 	r->val = itr_pair_data_texts(r->d, ITR_VAL, &r->n_val);
 	if (r->n_train == 0)
@@ -476,14 +482,19 @@ static int set_up(struct run *r)
 		                   (long long)r->d->image_dim, (long long)r->m->config.text_dim, (long long)r->m->config.image_dim);
 	r->optim = itr_optim_new(
 		o->optimizer, r->m->params,
-		&(itr_optim_opts){ .lr = o->lr, .weight_decay = o->weight_decay, .decay_all = o->decay_all, .threads = o->threads },
+		&(itr_optim_opts){
+			.weight_decay = o->weight_decay, .values = o->optimizer_values, .decay_all = o->decay_all, .threads = o->threads },
 		r->err);
 	if (!r->optim)
 		return -1;
 	const int64_t b = ITR_MIN(o->batch_size, r->n_train), batches = (r->n_train + o->batch_size - 1) / o->batch_size;
 	r->steps_per_epoch = (batches + o->accumulate - 1) / o->accumulate;
-	r->schedule =
-		(itr_schedule){ o->schedule, o->lr, o->min_lr, o->warmup, r->steps_per_epoch * o->epochs, o->by_epoch, r->steps_per_epoch };
+	r->schedule = (itr_schedule){
+		itr_schedules[o->schedule], o->schedule_values, o->lr, o->warmup, r->steps_per_epoch * o->epochs, o->by_epoch,
+		r->steps_per_epoch
+	};
+	if (itr_schedule_check(&r->schedule, r->err) < 0)
+		return -1;
 	r->order = itr_xmalloc((size_t)r->n_train * sizeof *r->order);
 	r->image_of = itr_xmalloc((size_t)b * sizeof *r->image_of);
 	if (r->loss->contrastive && b == 1)

@@ -27,13 +27,13 @@ typedef struct itr_train_opts {
 	/* > 0: GradCache (Gao et al. 2021): the batch is embedded in chunks of this size, all of it negatives */
 	int64_t cache_chunk;
 	const char *optimizer, *loss, *monitor;
-	double lr, min_lr, weight_decay, clip, ema;
+	const void *loss_values, *optimizer_values, *schedule_values; /* of their own options; NULL: the descriptors' defaults. Borrowed */
+	double lr, weight_decay, clip, ema;
 	bool decay_all;
-	int schedule;                   /* itr_schedule_names */
+	int schedule;                   /* index into itr_schedules */
 	bool by_epoch;
 	int64_t warmup;                 /* steps */
 	int64_t patience;               /* epochs without improvement; 0: never stop early */
-	itr_positives positives;
 	bool symmetric;
 	itr_compute compute;
 	double remake;                  /* of towers: see itr_tape_opts; the same weights for any */

@@ -13,7 +13,12 @@ typedef struct itr_recipe {
 	bool symmetric;
 } itr_recipe;
 
-enum { ITR_CONSTANT, ITR_COSINE };      /* the first of itr_schedule_names */
+/* Places in itr_schedules. */
+enum {
+#define ITR_SCHEDULE(name) ITR_SCHEDULE_##name,
+#include "optim/schedules.def"
+#undef ITR_SCHEDULE
+};
 
 const itr_recipe *itr_recipe_find(const char *model);   /* NULL: no network of that name */
 

@@ -60,6 +60,7 @@ struct validation {
 	const itr_pair_data *d;
 	const itr_train_opts *o;
 	const itr_loss_ops *loss;
+	const void *loss_values;
 	itr_tape *tape;
 	const int64_t *texts;
 	int64_t *images, *position, n_images, dim;
@@ -99,10 +100,13 @@ static double batch_loss(const struct validation *v, const float *y, int64_t fir
 	for (int64_t k = 0; k < n; k++)
 		memcpy(v->partner + k * v->dim, raw_image(v, v->position[first + k]), (size_t)v->dim * sizeof *y);
 	itr_tape_reset(v->tape, 0);
-	itr_loss_opts lo = { v->m->log_scale ? itr_leaf(v->tape, v->m->log_scale) : NULL, 1 / v->m->config.temperature, v->o->positives,
-		             v->o->symmetric, v->position + first };
-	return (double)n * itr_var_item(v->tape, v->loss->value(v->tape, itr_input(v->tape, 2, shape, y),
-	                                                        itr_input(v->tape, 2, shape, v->partner), &lo));
+	const itr_loss_in in = { .query = itr_input(v->tape, 2, shape, y),
+		                 .target = itr_input(v->tape, 2, shape, v->partner),
+		                 .group = v->position + first,
+		                 .symmetric = v->o->symmetric,
+		                 .log_scale = v->m->log_scale ? itr_leaf(v->tape, v->m->log_scale) : NULL,
+		                 .scale = 1 / v->m->config.temperature };
+	return (double)n * itr_var_item(v->tape, v->loss->value(v->loss_values, v->tape, &in));
 }
 
 static int embed_images(struct validation *v)
@@ -172,7 +176,8 @@ int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_
 }
 
 int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o,
-                 const itr_loss_ops *loss, itr_source *const source[2], itr_tape *t, double value[ITR_VAL_COUNT], itr_err *err)
+                 const itr_loss_ops *loss, const void *loss_values, itr_source *const source[2], itr_tape *t, double value[ITR_VAL_COUNT],
+                 itr_err *err)
 {
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
 		value[i] = NAN;
@@ -184,6 +189,7 @@ int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *text
 		                .d = d,
 		                .o = o,
 		                .loss = loss,
+		                .loss_values = loss_values,
 		                .source = source,
 		                .err = err,
 		                .tape = t,
@@ -191,8 +197,8 @@ int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *text
 		                .dim = itr_model_embed_dim(m) };
 	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim,
 		      few = ITR_MAX(fit / batch, (int64_t)1) * batch;
-	/* a tower's texts are dear: all are kept rather than embedded twice */
-	const int64_t block = itr_source_is_tower(source[0]) ? n : few;
+	const int64_t block =
+		itr_source_is_tower(source[0]) ? n : few; /* a tower's texts are dear: all are kept rather than embedded twice */
 	const itr_compute compute = itr_tape_compute(t);
 	itr_tape_set_inference(t, true);
 	itr_tape_set_compute(t, ITR_COMPUTE_F32);

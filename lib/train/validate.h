@@ -25,8 +25,8 @@ enum {
  * what it holds is lost. Beyond it: the images and a few MB. source: text and image, as the training's. 0; 1 when an embedding is NaN or
  * infinite, every value then being NaN; or -1 with err: a picture that cannot be read any more. */
 ITR_MUST_USE int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o,
-                              const itr_loss_ops *loss, itr_source *const source[2], itr_tape *t, double value[ITR_VAL_COUNT],
-                              itr_err *err);
+                              const itr_loss_ops *loss, const void *loss_values, itr_source *const source[2], itr_tape *t,
+                              double value[ITR_VAL_COUNT], itr_err *err);
 
 /* Does the model give finite embeddings for these texts and their images? 0: it does, 1: it does not, -1 with err. Where there is no part
  * to validate on, a few training pairs tell. */

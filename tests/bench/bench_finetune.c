@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	itr_params_seal(p);
 	itr_params_initialise(p, 1);
 	itr_err err = ITR_ERR_INIT;
-	itr_optim *opt = itr_optim_new("adamw", p, &(itr_optim_opts){ .lr = 1e-4, .weight_decay = 0.01, .threads = threads }, &err);
+	itr_optim *opt = itr_optim_new("adamw", p, &(itr_optim_opts){ .weight_decay = 0.01, .threads = threads }, &err);
 	itr_params_release_grads(p);            /* the tape lends them, as train does */
 	itr_rng r;
 	itr_rng_seed(&r, 2);

@@ -57,14 +57,14 @@ int main(int argc, char **argv)
 	const int threads = argc > 5 ? atoi(argv[5]) : 2;
 	const bool heads = !strcmp(name, "heads");
 	itr_err err = ITR_ERR_INIT;
+	const itr_loss_ops *infonce = itr_loss_find("infonce", &err);
 	itr_model_config c = { .text_dim = heads ? 768 : 1024,
 		               .image_dim = heads ? 2048 : 1536,
 		               .dropout = heads ? 0 : 0.2,
 		               .output_activation = true,
 		               .temperature = 0.07 };
 	itr_model *m = itr_model_new(name, &c, 42, &err);
-	itr_optim *opt =
-		m ? itr_optim_new(heads ? "adamw" : "adam", m->params, &(itr_optim_opts){ .lr = 1e-4, .threads = threads }, &err) : NULL;
+	itr_optim *opt = m ? itr_optim_new(heads ? "adamw" : "adam", m->params, &(itr_optim_opts){ .threads = threads }, &err) : NULL;
 	if (!opt) {
 		fprintf(stderr, "bench_train: %s\n", err.msg);
 		return 1;
@@ -87,10 +87,9 @@ int main(int argc, char **argv)
 		}
 		itr_tape_reset(t, (uint64_t)(k + 5));
 		itr_params_zero_grad(m->params);
-		itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, heads, NULL };
-		itr_var *v = itr_loss_find("infonce", &err)
-		                     ->value(t, itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ batch, c.text_dim }, bx)),
-		                             itr_model_image(t, m, itr_input(t, 2, (int64_t[]){ batch, c.image_dim }, by)), &lo);
+		itr_var *text = itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ batch, c.text_dim }, bx));
+		itr_var *image = itr_model_image(t, m, itr_input(t, 2, (int64_t[]){ batch, c.image_dim }, by));
+		itr_var *v = infonce->value(infonce->defaults, t, &(itr_loss_in){ text, image, .symmetric = heads, .scale = 1 / 0.07 });
 		itr_backward(t, v, 1);
 		itr_optim_step(opt, 1e-4, 1);
 		loss = itr_var_item(t, v);

@@ -112,6 +112,16 @@ for o in --patience=-1 --epochs=0 --epochs=-3 --batch-size=0 --accumulate=-1 --g
 	t "train $o is wrong use, and the message says what it may be" wrong_number "$o"
 done
 expect_exit 2 "an option of closed forms exits 2" net --dims 4 -o x.h5
+belongs() { net --epochs 1 -o x.h5 "${@:2}" 2> b.log; [ $? = 2 ] && grep -qF -- "$1" b.log; }
+t "an option of a loss that is not in use is refused by name" belongs "'--positives' belongs to --loss infonce" --loss cosine --positives mask
+t "so are those of optimisers and schedules" belongs "'--momentum' belongs to --optimizer sgd" --momentum 0.9
+t "with all that have it" belongs "'--min-lr' belongs to --schedule cosine or --schedule linear" --schedule constant --min-lr 1e-6
+t "--help has a group a component" eval '"$BIN/train" --help | grep -A1 "^Optimizer adam, adamw:" | grep -q -- --beta1 && "$BIN/train" --help=mdoc | grep -qx "Loss infonce:"'
+momentum() { net --epochs 1 --optimizer sgd --momentum "$1" --json -q -o mo.h5 -f > mo$1.json && jq -e ".final.train_loss" mo$1.json; }
+t "--momentum counts" eval 'momentum 0 && momentum 0.9 && ! [ "$(jq .final.train_loss mo0.json)" = "$(jq .final.train_loss mo0.9.json)" ]'
+t "a run logs the options of its components alone" eval 'd=$(echo runs/*/"$(jq -r .run_id mo0.9.json)") && [ "$(cat "$d/params/momentum")" = 0.9 ] && [ -f "$d/params/min_lr" ] && [ ! -e "$d/params/beta1" ]'
+t "--resume brings them back" eval 'cp mo.h5 mo.1.h5 && rm mo.h5 && "$BIN/train" --resume mo.ckpt.h5 -q && cmp mo.h5 mo.1.h5'
+expect_err "'--beta1' conflicts with 'mo.ckpt.h5', which was made without it" "--resume refuses one of a component that was not in use" "$BIN/train" --resume mo.ckpt.h5 --beta1 0.5
 expect_exit 2 "no output exits 2" "$BIN/train" --model mlp d/train.npz
 expect_err "exists" "an existing model is not overwritten" net --epochs 1 -o m.h5
 t "nothing was left behind by the refused ones" test ! -e x.h5

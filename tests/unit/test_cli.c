@@ -49,7 +49,9 @@ static const itr_option options[] = {
 static int parse(struct opt *o, char **args, int *n, itr_err *e, int argc, char **argv)
 {
 	itr_optset s;
-	itr_optset_init(&s, options, o, NULL, NULL);
+	itr_option_group g = { .table = options, .values = o };
+	itr_optset_init(&s);
+	itr_optset_add(&s, &g);
 	int rc = itr_opts_argv(&s, argc, argv, args, n, e);
 	itr_optset_free(&s);
 	return rc;
@@ -150,10 +152,11 @@ static void test_ranges(void **state)
 	assert_int_equal(rc, 0);
 	assert_true(o.bits == -1 && o.rate == 1e-300 && o.scale == 1 && o.cuts.n == 1 && o.shares.n == 2);
 	itr_buf b = ITR_BUF_INIT;
-	itr_opts_help(options, &o, &b);
+	const itr_option_group g = { .table = options, .values = &o };
+	itr_opts_help(&g, &b);
 	assert_non_null(strstr(b.data, "share (from 0 to below 1) [0]"));
 	b.len = 0;
-	itr_opts_mdoc(options, &o, &b);
+	itr_opts_mdoc(&g, &b);
 	assert_non_null(strstr(b.data, "epochs (0 or more)."));
 	itr_buf_free(&b);
 }
@@ -169,7 +172,9 @@ static void test_config_and_help(void **state)
 	close(mkstemp(name));
 	const char *text = "{\"embedding_dims\": [1, 2, 3], \"precision\": \"int4\", \"all\": true, \"lr\": 0.5}";
 	assert_int_equal(itr_atomic_write(name, text, strlen(text), &e), 0);
-	itr_optset_init(&s, options, &o, NULL, NULL);
+	itr_option_group g = { .table = options, .values = &o };
+	itr_optset_init(&s);
+	itr_optset_add(&s, &g);
 	assert_int_equal(itr_opts_config(&s, name, &e), 0);
 	assert_int_equal(o.dims.n, 3);
 	assert_int_equal(o.precision, 3);
@@ -177,13 +182,85 @@ static void test_config_and_help(void **state)
 	assert_int_equal(itr_opts_pair(&s, "recall-k=9", &e), 0);
 	assert_int_equal(o.k, 9);
 	assert_int_equal(itr_opts_pair(&s, "recallk=9", &e), -1);
-	itr_opts_help(options, &o, &b);
+	itr_opts_help(&g, &b);
 	assert_non_null(strstr(b.data, "--embedding-dims D...\n"));
 	assert_non_null(strstr(b.data, " sizes [1,2,3]\n"));
 	assert_non_null(strstr(b.data, "-k, --recall-k K"));
 	itr_buf_free(&b);
 	itr_optset_free(&s);
 	unlink(name);
+}
+
+/* --- options of components --------------------------------------------------------------------------------------------------- */
+
+struct near { double margin; int64_t dims; };
+struct far { bool hard; double margin; };
+static const struct near near_defaults = { 0.2, 64 };
+static const struct far far_defaults = { true, 0.5 };
+static const itr_option near_options[] = {
+	ITR_OPT_NUM_IN("margin", 0, struct near, margin, "M", ITR_FROM(0), "margin"),
+	ITR_OPT_INT("dims", 0, struct near, dims, "D", "dimensions"),
+	ITR_OPT_END
+};
+static const itr_option far_options[] = {
+	ITR_OPT_BOOL("hard", 0, struct far, hard, "hardest only"),
+	ITR_OPT_NUM_IN("margin", 0, struct far, margin, "M", ITR_FROM(0), "margin"),
+	ITR_OPT_END
+};
+
+/* Parses with the tool's own table and those of two losses, of which `loss` is in use. */
+static int with_components(itr_option_groups *all, const char *loss, itr_err *e, int argc, char **argv)
+{
+	struct opt o = { .k = 5 };
+	itr_option_group own = { .table = options, .values = &o, .in_use = true };
+	itr_optset s;
+	char *args[32];
+	int n;
+	memset(all, 0, sizeof *all);
+	itr_option_groups_add(all, "loss", "near", near_options, &near_defaults, sizeof near_defaults);
+	itr_option_groups_add(all, "loss", "far", far_options, &far_defaults, sizeof far_defaults);
+	itr_option_groups_add(all, "loss", "plain", NULL, NULL, 0);
+	itr_option_groups_add(all, "loss", "farther", far_options, &far_defaults, sizeof far_defaults);
+	itr_optset_init(&s);
+	itr_optset_add(&s, &own);
+	for (itr_option_group *g = all->group; g->table; g++)
+		itr_optset_add(&s, g);
+	int rc = itr_opts_argv(&s, argc, argv, args, &n, e);
+	itr_option_groups_use(all, "loss", loss);
+	if (rc == 0)
+		rc = itr_optset_check(&s, e);
+	itr_optset_free(&s);
+	return rc;
+}
+#define COMPONENTS(loss, ...) \
+	with_components(&all, loss, &e, ITR_LEN(((char *[]){ NULL, __VA_ARGS__ })), (char *[]){ (char *)(uintptr_t)"tool", __VA_ARGS__ })
+
+static void test_components(void **state)
+{
+	static itr_option_groups all;
+	itr_err e = ITR_ERR_INIT;
+	itr_buf b = ITR_BUF_INIT;
+	(void)state;
+	assert_int_equal(COMPONENTS("far", W "--margin", W "0.3", W "--no-hard"), 0);
+	assert_int_equal(all.n, 2);
+	assert_true(((struct near *)all.group[0].values)->margin == 0.3 &&
+	            ((struct far *)all.group[1].values)->margin == 0.3); /* it goes to each that has it */
+	assert_true(((struct near *)all.group[0].values)->dims == 64 && !((struct far *)all.group[1].values)->hard);
+	assert_int_equal(COMPONENTS("near", W "--dims", W "3", W "--margin", W "1"), 0);
+	assert_int_equal(COMPONENTS("near", W "--hard"), -1);
+	assert_string_equal(e.msg, "'--hard' belongs to --loss far or --loss farther");
+	assert_int_equal(COMPONENTS("farther", W "--hard"), 0);
+	assert_int_equal(COMPONENTS("plain", W "--margin", W "1"), -1);
+	assert_string_equal(e.msg, "'--margin' belongs to --loss near or --loss far or --loss farther");
+	assert_int_equal(COMPONENTS("plain", W "--margins", W "1"), -1);
+	assert_non_null(strstr(e.msg, "did you mean '--margin'"));
+	assert_int_equal(COMPONENTS("plain", W "--recall-k", W "1"), 0);
+	itr_opts_help(&all.group[1], &b);
+	assert_non_null(strstr(b.data, "\nLoss far, farther:\n"));
+	assert_non_null(strstr(b.data, "margin (0 or more) [0.5]"));
+	itr_opts_mdoc(&all.group[0], &b);
+	assert_non_null(strstr(b.data, ".El\n.Pp\nLoss near:\n.Bl -tag -width Ds\n.It Fl -margin Ar M\n"));
+	itr_buf_free(&b);
 }
 
 static const char *shown(const char *argv0, const char *text)
@@ -223,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_config_and_help),
+		cmocka_unit_test(test_components),
 		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);

@@ -143,7 +143,7 @@ static size_t train(itr_compute compute, int threads, double *loss)
 	itr_linear_init(&head, p, "head", 512, CLASSES, true);
 	itr_params_seal(p);
 	itr_params_initialise(p, 5);
-	itr_optim *opt = itr_optim_new("adamw", p, &(itr_optim_opts){ .lr = 3e-4, .weight_decay = 0.01, .threads = threads }, &err);
+	itr_optim *opt = itr_optim_new("adamw", p, &(itr_optim_opts){ .weight_decay = 0.01, .threads = threads }, &err);
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .seed = 1, .compute = compute });
 	static float x[PICTURES * SIDE * SIDE * 3], y[PICTURES * CLASSES];
 	itr_rng r;

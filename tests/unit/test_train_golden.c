@@ -223,7 +223,7 @@ static void fill(itr_params *p)
 }
 
 static void curve(const itr_json *curves, const char *key, const char *model, int64_t hidden, const char *loss, const char *optimizer,
-                  const itr_optim_opts *oo, const float *x, const float *y)
+                  double lr, const itr_optim_opts *oo, const float *x, const float *y)
 {
 	itr_err err = ITR_ERR_INIT;
 	int64_t n;
@@ -244,11 +244,10 @@ static void curve(const itr_json *curves, const char *key, const char *model, in
 		itr_params_zero_grad(m->params);
 		itr_var *p = itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN));
 		itr_var *q = itr_model_image(t, m, itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT));
-		itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, !strcmp(model, "heads"), NULL };
-		itr_var *v = l->value(t, p, q, &lo);
+		itr_var *v = l->value(l->defaults, t, &(itr_loss_in){ p, q, .scale = 1 / 0.07, .symmetric = !strcmp(model, "heads") });
 		worst_error = fmax(worst_error, fabs(itr_var_item(t, v) / want[k] - 1));
 		itr_backward(t, v, 1);
-		itr_optim_step(opt, oo->lr, 1);
+		itr_optim_step(opt, lr, 1);
 	}
 	printf("# %s: %.4f -> %.4f, worst relative difference %.1e\n", key, want[0], want[STEPS - 1], worst_error);
 	assert_true(worst_error < 1e-4);
@@ -276,15 +275,15 @@ static void with_dropout(const itr_json *j, const float *x, const float *y)
 			"mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 512, .dropout = 0.5, .temperature = 0.07 },
 			1, &err);
 		fill(m->params);
-		itr_optim *opt = itr_optim_new("adam", m->params, &(itr_optim_opts){ .lr = 1e-3, .threads = 2 }, &err);
+		itr_optim *opt = itr_optim_new("adam", m->params, &(itr_optim_opts){ .threads = 2 }, &err);
 		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .seed = seed });
 		for (int k = 0; k < STEPS; k++) {
 			const int64_t i = k * BATCH % ROWS;
 			itr_tape_reset(t, (uint64_t)k);
 			itr_params_zero_grad(m->params);
-			itr_loss_opts lo = { .scale = 1 };
-			itr_var *v = l->value(t, itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN)),
-			                      itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT), &lo);
+			itr_var *text = itr_model_text(t, m, itr_input(t, 2, (int64_t[]){ BATCH, IN }, x + i * IN));
+			itr_var *v = l->value(l->defaults, t,
+			                      &(itr_loss_in){ text, itr_input(t, 2, (int64_t[]){ BATCH, OUT }, y + i * OUT), .scale = 1 });
 			sum[k] += itr_var_item(t, v);
 			square[k] += itr_var_item(t, v) * itr_var_item(t, v);
 			itr_backward(t, v, 1);
@@ -307,20 +306,35 @@ static void with_dropout(const itr_json *j, const float *x, const float *y)
 	free(std);
 }
 
+/* The values of sgd's options, by its option table. */
+static const void *sgd_with_momentum(double momentum, double values[1])
+{
+	for (const itr_optim_ops *const *p = itr_optims; *p; p++)
+		if (!strcmp((*p)->name, "sgd")) {
+			assert_int_equal((*p)->size, sizeof values[0]);
+			assert_string_equal((*p)->options[0].name, "momentum");
+			values[0] = momentum;
+			return values;
+		}
+	fail_msg("no sgd");
+	return NULL;
+}
+
 static void test_curves(void **state)
 {
 	itr_json *j = golden("curves.json");
 	const itr_json *c = itr_json_get(j, "curves");
 	double *latent = normal(5, 0, ROWS * LATENT);
 	float *x = side(latent, 1, 2, IN), *y = side(latent, 3, 4, OUT);
+	double values[1];
 	(void)state;
-	curve(c, "residual-mlp infonce adam", "residual-mlp", 2048, "infonce", "adam", &(itr_optim_opts){ .lr = 1e-4, .threads = 2 }, x, y);
-	curve(c, "mlp cosine adamw", "mlp", 512, "cosine", "adamw",
-	      &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.05, .decay_all = true, .threads = 2 }, x, y);
-	curve(c, "mlp cosine sgd", "mlp", 512, "cosine", "sgd",
-	      &(itr_optim_opts){ .lr = 0.1, .weight_decay = 0.001, .momentum = 0.9, .decay_all = true, .threads = 2 }, x, y);
-	curve(c, "heads infonce adamw", "heads", 0, "infonce", "adamw",
-	      &(itr_optim_opts){ .lr = 1e-3, .weight_decay = 0.01, .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "residual-mlp infonce adam", "residual-mlp", 2048, "infonce", "adam", 1e-4, &(itr_optim_opts){ .threads = 2 }, x, y);
+	curve(c, "mlp cosine adamw", "mlp", 512, "cosine", "adamw", 1e-3,
+	      &(itr_optim_opts){ .weight_decay = 0.05, .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "mlp cosine sgd", "mlp", 512, "cosine", "sgd", 0.1,
+	      &(itr_optim_opts){ .weight_decay = 0.001, .values = sgd_with_momentum(0.9, values), .decay_all = true, .threads = 2 }, x, y);
+	curve(c, "heads infonce adamw", "heads", 0, "infonce", "adamw", 1e-3,
+	      &(itr_optim_opts){ .weight_decay = 0.01, .decay_all = true, .threads = 2 }, x, y);
 	with_dropout(j, x, y);
 	itr_aligned_free(x);
 	itr_aligned_free(y);
@@ -333,10 +347,11 @@ static void test_cosine_schedule(void **state)
 	itr_json *j = golden("curves.json");
 	int64_t n;
 	double *want = numbers(itr_json_get(j, "cosine_lr"), &n);
-	itr_schedule s = { 1, 1e-4, 0, 0, 100, false, 0 };
+	itr_schedule s = { .ops = itr_schedules[1], .lr = 1e-4, .total = 100 };
 	(void)state;
 	for (int64_t k = 0; k < n; k++)
 		assert_true(fabs(itr_schedule_lr(&s, k) - want[k]) < 1e-12);      /* torch's recurrence rounds differently */
+	assert_string_equal(s.ops->name, "cosine");
 	s.warmup = 10;
 	assert_true(fabs(itr_schedule_lr(&s, 0) - 1e-5) < 1e-18 && fabs(itr_schedule_lr(&s, 9) - 1e-4) < 1e-18);
 	free(want);

@@ -79,14 +79,15 @@ static double step(itr_model *m, itr_tape *t, const int64_t *lengths, int64_t n,
 	uniform("tokens", start[n], u);
 	for (int64_t i = 0; i < start[n]; i++)
 		ids[i] = (int32_t)(((double)u[i] * 0.5 + 0.5) * (double)(vocabulary - 4) + 4);
+	const itr_loss_ops *infonce = itr_loss_find("infonce", &err);
 	itr_tape_reset(t, 0);
 	itr_params_zero_grad(m->params);
 	itr_var *text = itr_model_text(
 		t, m, itr_tower_forward(t, m->tower[0], &(itr_tower_in){ .n = n, .ids = ids, .start = start }, false).pooled);
 	itr_var *image =
 		itr_model_image(t, m, itr_tower_forward(t, m->tower[1], &(itr_tower_in){ .n = n, .pixels = pixels }, false).pooled);
-	itr_loss_opts lo = { NULL, 1 / 0.07, ITR_POSITIVES_DIAGONAL, true, image_of };
-	itr_var *loss = itr_loss_find("infonce", &err)->value(t, text, image, &lo);
+	itr_var *loss = infonce->value(infonce->defaults, t,
+	                               &(itr_loss_in){ text, image, .group = image_of, .symmetric = true, .scale = 1 / 0.07 });
 	const double value = itr_var_item(t, loss);
 	itr_backward(t, loss, 1);
 	itr_aligned_free(pixels);
