@@ -30,7 +30,7 @@ typedef struct itr_node {
 	void *saved, *scratch;                  /* saved: from forward to backward; scratch: valid within one call */
 	int threads;
 	/* forward runs once more, to make the same output: `saved` still holds what the first run left there, and state must not move */
-	bool again;
+	bool recomputing;
 	uint64_t serial;                        /* number of this call on the tape: with the tape's seed and step it names a dropout mask */
 	struct itr_node *previous, *next;
 } itr_node;

@@ -111,7 +111,7 @@ static void coefficients(itr_node *n)
 
 static void forward(itr_node *n)
 {
-	if (!n->again)
+	if (!n->recomputing)
 		coefficients(n);
 	OVER_ROWS(n, itr_chunk_rows(channels(n)), normalise);
 }
@@ -175,7 +175,7 @@ static void ref_forward(itr_node *n)
 {
 	const int64_t c = channels(n), rows = rows_of(n);
 	double *s = n->saved;
-	for (int64_t j = 0; j < c && !n->again; j++) {
+	for (int64_t j = 0; j < c && !n->recomputing; j++) {
 		double mean = 0, m2 = 0;
 		for (int64_t r = 0; r < rows; r++)
 			mean += itr_in64(n, 0)[r * c + j] / (double)rows;

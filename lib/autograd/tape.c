@@ -1,55 +1,22 @@
 #include "autograd/tape.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "autograd/op.h"
 #include "autograd/ops.h"
-#include "base/arena.h"
+#include "autograd/tape_state.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/parallel.h"
-#include "base/pool.h"
+#include "tensor/bf16.h"
 #include "tensor/dtype.h"
 
 /* Arrays from here on live in the pool, where they go and come in any order; smaller ones lie in the arena until the reset, with the
  * variables. */
 static const size_t POOLED = (size_t)32 << 10;
-
-/* A parameter whose gradient is the tape's until the reset. */
-struct lent {
-	struct lent *next;
-	itr_param *param;
-};
-
-/* A value in the pool that no walk back will come to. */
-struct idle {
-	struct idle *next;
-	itr_var *value;
-};
-
-struct itr_tape {
-	itr_tape_opts o;
-	itr_arena *arena;               /* variables and small arrays; in inference everything, by scopes */
-	itr_pool *pool;                 /* large arrays while recording */
-	itr_node *first, *last;         /* of those recorded */
-	uint64_t step, serial;
-	double flops;
-	struct lent *lent;
-	struct idle *idle;              /* newest first */
-	void *scratch;                  /* one call's scratch at a time, grown to the largest */
-	size_t scratch_bytes;
-	itr_tape **worker;              /* threads of them, or NULL: itr_tape_workers */
-};
-
 /* few block ends, where a large array does not fit; pages that are never touched cost nothing */
 static const size_t ARENA_BLOCK = (size_t)32 << 20;
-
-static size_t element(const itr_tape *t) { return t->o.reference ? sizeof(double) : sizeof(float); }
-static size_t bytes_of(const itr_tape *t, const itr_var *v) { return (size_t)v->count * (v->bf16 ? sizeof(uint16_t) : element(t)); }
 
 itr_tape *itr_tape_new(const itr_tape_opts *o)
 {
@@ -101,14 +68,15 @@ itr_tape *const *itr_tape_workers(itr_tape *t)
 
 void itr_tape_reset(itr_tape *t, uint64_t step)
 {
-	for (; t->lent; t->lent = t->lent->next) {
-		t->lent->param->grad = NULL;
-		t->lent->param->grad_written = false;
+	for (; t->borrowed; t->borrowed = t->borrowed->next) {
+		t->borrowed->param->grad = NULL;
+		t->borrowed->param->grad_written = false;
 	}
 	itr_arena_reset(t->arena);
 	itr_pool_reset(t->pool);
 	t->first = t->last = NULL;
-	t->idle = NULL;
+	t->unrecorded = NULL;
+	t->nets_read = 0;
 	t->step = step;
 	t->serial = 0;
 	t->flops = 0;
@@ -136,6 +104,9 @@ double itr_tape_momentum(const itr_tape *t, double momentum)
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
 bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
+void itr_tape_set_frozen_nets(itr_tape *t, unsigned nets) { t->o.frozen_nets = nets; }
+void itr_tape_set_recording(itr_tape *t, bool recording) { t->paused = !recording; }
+unsigned itr_tape_nets_read(const itr_tape *t) { return t->nets_read; }
 void itr_tape_set_compute(itr_tape *t, itr_compute compute) { t->o.compute = compute; }
 bool itr_tape_reference(const itr_tape *t) { return t->o.reference; }
 itr_compute itr_tape_compute(const itr_tape *t) { return t->o.compute; }
@@ -156,17 +127,15 @@ double itr_tape_flops(const itr_tape *t)
 	return sum;
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------------------------ */
 
-/* *from_pool: what to give back, 0 where it lies in the arena. */
-static void *take(itr_tape *t, size_t bytes, size_t *from_pool)
+void *itr_tape_take(itr_tape *t, size_t bytes, size_t *from_pool)
 {
 	*from_pool = !t->o.inference && bytes >= POOLED ? bytes : 0;
 	return *from_pool ? itr_pool_take(t->pool, bytes) : itr_arena_alloc(t->arena, bytes);
 }
 
-/* A variable's numbers are no longer there. */
-static void drop(itr_tape *t, itr_var *v)
+void itr_tape_drop(itr_tape *t, itr_var *v)
 {
 	if (!v->data_bytes)
 		return;
@@ -175,7 +144,17 @@ static void drop(itr_tape *t, itr_var *v)
 	v->data_bytes = 0;
 }
 
-static itr_var *root(itr_var *v) { return v->base ? v->base : v; }
+void itr_node_scratch(itr_node *n)
+{
+	itr_tape *t = n->tape;
+	size_t bytes = (size_t)n->scratch_count * itr_tape_element(t);
+	if (bytes > t->scratch_bytes) {
+		itr_aligned_free(t->scratch);
+		t->scratch = itr_aligned_alloc(bytes);
+		t->scratch_bytes = bytes;
+	}
+	n->scratch = t->scratch;
+}
 
 /* --- variables ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -189,7 +168,7 @@ static void set_shape(itr_var *v, int rank, const int64_t *shape)
 	}
 }
 
-static itr_var *new_var(itr_tape *t, int rank, const int64_t *shape)
+itr_var *itr_var_new(itr_tape *t, int rank, const int64_t *shape)
 {
 	itr_var *v = itr_arena_calloc(t->arena, sizeof *v);
 	v->written = &v->own_written;
@@ -209,15 +188,15 @@ static void *to_tape(itr_tape *t, const float *data, int64_t count)
 
 itr_var *itr_input(itr_tape *t, int rank, const int64_t *shape, const float *data)
 {
-	itr_var *v = new_var(t, rank, shape);
+	itr_var *v = itr_var_new(t, rank, shape);
 	v->data = to_tape(t, data, v->count);
 	return v;
 }
 
 itr_var *itr_blank(itr_tape *t, int rank, const int64_t *shape)
 {
-	itr_var *v = new_var(t, rank, shape);
-	v->data = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	itr_var *v = itr_var_new(t, rank, shape);
+	v->data = itr_arena_alloc(t->arena, (size_t)v->count * itr_tape_element(t));
 	return v;
 }
 
@@ -225,14 +204,14 @@ itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float
 {
 	itr_var *v = itr_input(t, rank, shape, data);
 	v->needs_grad = true;
-	v->grad = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	v->grad = itr_arena_alloc(t->arena, (size_t)v->count * itr_tape_element(t));
 	return v;
 }
 
 itr_var *itr_input_owned(itr_tape *t, int rank, const int64_t *shape, const double *values)
 {
-	itr_var *v = new_var(t, rank, shape);
-	v->data = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	itr_var *v = itr_var_new(t, rank, shape);
+	v->data = itr_arena_alloc(t->arena, (size_t)v->count * itr_tape_element(t));
 	for (int64_t i = 0; i < v->count; i++) {
 		if (t->o.reference)
 			((double *)v->data)[i] = values[i];
@@ -240,145 +219,59 @@ itr_var *itr_input_owned(itr_tape *t, int rank, const int64_t *shape, const doub
 			((float *)v->data)[i] = (float)values[i];
 	}
 	v->needs_grad = true;
-	v->grad = itr_arena_alloc(t->arena, (size_t)v->count * element(t));
+	v->grad = itr_arena_alloc(t->arena, (size_t)v->count * itr_tape_element(t));
 	return v;
 }
 
 itr_var *itr_leaf(itr_tape *t, itr_param *p)
 {
-	itr_var *v = new_var(t, p->rank, p->shape);
+	itr_var *v = itr_var_new(t, p->rank, p->shape);
 	if (t->o.reference && !p->data64)
 		ITR_BUG("parameter '%s' has no double copy: itr_params_enable_reference", p->name);
 	if (!p->data)
 		ITR_BUG("parameter '%s' is packed for inference (itr_params_freeze): no op but its layer's product can use it", p->name);
 	v->data = t->o.reference ? (void *)p->data64 : (void *)p->data;
-	v->needs_grad = !p->frozen && !t->o.inference;
+	v->needs_grad = !p->frozen && !t->o.inference && !t->paused && !(p->net & t->o.frozen_nets);
+	t->nets_read |= p->net;
 	v->grad = !v->needs_grad ? NULL : t->o.reference ? (void *)p->grad64 : (void *)p->grad;
 	v->written = &p->grad_written;
 	v->param = p;
 	return v;
 }
 
-/* --- scopes --------------------------------------------------------------------------------------------------------------------------- */
-
-itr_scope itr_scope_begin(itr_tape *t)
+/* v's numbers, recomputed where a scope discarded them. */
+static const void *numbers_of(itr_tape *t, itr_var *v)
 {
-	if (!t->o.inference)
-		return (itr_scope){ { (size_t)(uintptr_t)t->last, (size_t)(uintptr_t)t->idle } };
-	itr_arena_mark m = itr_arena_here(t->arena);
-	return (itr_scope){ { (size_t)(uintptr_t)m.block, m.used } };
+	itr_rematerialize(t, v);
+	if (!v->data)
+		ITR_BUG("values of a variable whose tape was walked back: they are freed on the way");
+	return v->data;
 }
 
-struct moving { char *to; const char *from; size_t bytes; };
-enum { MOVE = 1 << 18 };
-
-static void move_piece(void *ctx, int64_t i, int worker)
+itr_var *itr_constant_of(itr_tape *t, itr_tape *from, itr_var *v)
 {
-	const struct moving *m = ctx;
-	const size_t at = (size_t)i * MOVE;
-	(void)worker;
-	memcpy(m->to + at, m->from + at, ITR_MIN((size_t)MOVE, m->bytes - at));
+	if (t == from)
+		return itr_detach(t, v);
+	if (t->o.reference != from->o.reference)
+		ITR_BUG("itr_constant_of: a float and a double tape");
+	itr_var *c = itr_var_new(t, v->rank, v->shape);
+	c->data = (void *)(uintptr_t)numbers_of(from, v);
+	if (v->bf16) {
+		c->data = itr_arena_alloc(t->arena, (size_t)v->count * sizeof(float));
+		itr_bf16_to_f32_n(c->data, v->data, v->count);
+	}
+	return c;
 }
 
-/* By all threads, unless the places overlap. */
-static void move(itr_tape *t, void *to, const void *from, size_t bytes)
+const float *itr_values(itr_tape *t, itr_var *v)
 {
-	struct moving m = { to, from, bytes };
-	if ((const char *)from - (char *)to >= (ptrdiff_t)bytes || (char *)to - (const char *)from >= (ptrdiff_t)bytes)
-		itr_parallel_for(t->o.threads, (int64_t)((bytes + MOVE - 1) / MOVE), move_piece, &m);
-	else
-		memmove(to, from, bytes);
-}
-
-static double work(const itr_node *n) { return n->op->flops ? n->op->flops(n) : 0; }
-
-/* Is making again what is cheap a small part of the scope's work? Where few operations go into an element (depthwise blocks: 50,
- * bottlenecks of ResNet: 180) all is memory traffic, and a pass made again costs as much as one made: MobileNetV3's step took 16 % longer.
- */
-static bool worth_it(const itr_tape *t, const itr_node *from)
-{
-	const double enough = 96;
-	double operations = 0, elements = 0;
-	for (const itr_node *n = from; n; n = n->next) {
-		operations += work(n);
-		elements += (double)n->out->count;
-	}
-	return isinf(t->o.remake) || operations >= enough * elements;
-}
-
-/* What a scope made and nobody uses before the walk back: dead where no backward function reads it, else left out where it is cheap to make
- * again from what stays. In the order they were made, so that the price of a value includes what was left out before it. */
-static void leave_out(itr_tape *t, itr_node *from)
-{
-	const bool again = worth_it(t, from);
-	for (itr_node *n = from; n; n = n->next) {
-		itr_var *v = n->out;
-		if (v->base || v->kept || v->left_out || !v->data_bytes)
-			continue;
-		v->again = work(n);
-		for (int k = 0; k < ITR_OP_INPUTS; k++)
-			if (n->in[k] && root(n->in[k])->left_out)
-				v->again += root(n->in[k])->again;
-		if (v->read_back && (!again || v->again > t->o.remake * (double)v->count))
-			continue;
-		drop(t, v);
-		v->left_out = true;
-	}
-}
-
-/* Nothing that a scope made was recorded, as in front of the first array that is trained: all but its result is dead. */
-static void drop_idle(itr_tape *t, struct idle *until, const itr_var *result)
-{
-	const itr_var *keep = result ? root((itr_var *)(uintptr_t)result) : NULL;
-	struct idle *kept = NULL;
-	for (struct idle *i = t->idle; i != until; i = i->next) {
-		if (i->value == keep)
-			kept = i;
-		else
-			drop(t, i->value);
-	}
-	t->idle = until;
-	if (kept) {
-		kept->next = until;
-		t->idle = kept;
-	}
-}
-
-itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
-{
-	const itr_arena_mark m = { (void *)(uintptr_t)s.mark[0], s.mark[1] };
-	if (!t->o.inference) {
-		const itr_node *before = (void *)(uintptr_t)s.mark[0];
-		if (result)
-			root(result)->kept = true;
-		if (t->last == before)
-			drop_idle(t, (void *)(uintptr_t)s.mark[1], result);
-		else if (t->o.remake >= 0)
-			leave_out(t, before ? before->next : t->first);
-		return result;
-	}
-	if (!result) {
-		itr_arena_back(t->arena, m);
-		return NULL;
-	}
-	itr_var keep = *result;
-	const bool inner = itr_arena_since(t->arena, m, keep.data);
-	if (!inner && !itr_arena_since(t->arena, m, result)) {
-		itr_arena_back(t->arena, m);
-		return result;
-	}
-	/* The new places lie before the old ones, numbers first, then the variable: nothing is overwritten that is still to be moved. */
-	itr_arena_back(t->arena, m);
-	if (inner) {
-		void *data = itr_arena_alloc(t->arena, bytes_of(t, &keep));
-		if (data != keep.data)
-			move(t, data, keep.data, bytes_of(t, &keep));
-		keep.data = data;
-	}
-	itr_var *v = new_var(t, keep.rank, keep.shape);
-	v->data = keep.data;
-	v->bf16 = keep.bf16;
-	return v;
+	const void *data = numbers_of(t, v);
+	if (!v->bf16 && !t->o.reference)
+		return data;
+	float *f = itr_arena_alloc(t->arena, (size_t)v->count * sizeof *f);
+	for (int64_t i = 0; i < v->count; i++)
+		f[i] = (float)itr_var_at(t, v, i);
+	return f;
 }
 
 double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i)
@@ -424,21 +317,6 @@ uint64_t itr_node_stream(const itr_node *n)
 	return itr_mix64(n->tape->o.seed ^ itr_mix64(n->tape->step * 0x9e3779b97f4a7c15u + n->serial + 1));
 }
 
-/* Does n's backward leave input k's numbers alone? */
-static bool spares(const itr_node *n, int k) { return k < 3 && (n->op->flags & (unsigned)(ITR_OP_SPARES_IN0 << k)); }
-
-static void take_scratch(itr_node *n)
-{
-	itr_tape *t = n->tape;
-	size_t bytes = (size_t)n->scratch_count * element(t);
-	if (bytes > t->scratch_bytes) {
-		itr_aligned_free(t->scratch);
-		t->scratch = itr_aligned_alloc(bytes);
-		t->scratch_bytes = bytes;
-	}
-	n->scratch = t->scratch;
-}
-
 extern const itr_op itr_op_cast;
 
 /* What op takes of x: bfloat16 or float. */
@@ -449,12 +327,12 @@ static itr_var *as_taken(itr_tape *t, const itr_op *op, int k, itr_var *x, bool 
 }
 
 /* On the tape, for the walk back. */
-static void note(itr_tape *t, itr_node *n)
+static void record_op(itr_tape *t, itr_node *n)
 {
 	for (int k = 0; k < ITR_OP_INPUTS; k++)
-		if (n->in[k] && !spares(n, k))
-			root(n->in[k])->read_back = true;
-	root(n->out)->read_back |= !(n->op->flags & ITR_OP_SPARES_OUT);
+		if (n->in[k] && !itr_node_spares(n, k))
+			itr_root(n->in[k])->read_back = true;
+	itr_root(n->out)->read_back |= !(n->op->flags & ITR_OP_SPARES_OUT);
 	n->out->maker = n;
 	n->previous = t->last;
 	*(t->last ? &t->last->next : &t->first) = n;
@@ -475,7 +353,7 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 		n->in[k] = as_taken(t, op, k, in[k], bf16);
 		record |= in[k] && in[k]->needs_grad;
 	}
-	record &= !t->o.inference && !(op->flags & ITR_OP_CONSTANT);
+	record &= !t->o.inference && !t->paused && !(op->flags & ITR_OP_CONSTANT);
 	if (attr)
 		n->attr = *attr;
 	if (state)
@@ -492,27 +370,27 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 	itr_var *place = op->flags & ITR_OP_VIEW ? n->in[0] : op->flags & ITR_OP_ONTO ? n->in[1] : NULL;
 	if (place) {
 		n->out->data = place->data;
-		n->out->base = root(place);
+		n->out->base = itr_root(place);
 	} else {
-		n->out->data = take(t, bytes_of(t, n->out), &n->out->data_bytes);
+		n->out->data = itr_tape_take(t, itr_var_bytes(t, n->out), &n->out->data_bytes);
 	}
 	n->out->needs_grad = record;
-	n->saved = n->saved_count ? take(t, (size_t)n->saved_count * element(t), &n->saved_bytes) : NULL;
-	take_scratch(n);
+	n->saved = n->saved_count ? itr_tape_take(t, (size_t)n->saved_count * itr_tape_element(t), &n->saved_bytes) : NULL;
+	itr_node_scratch(n);
 	(t->o.reference ? op->ref_forward : op->forward)(n);
 	if (op->flops)
 		t->flops += op->flops(n);
 	if (record) {
-		note(t, n);
+		record_op(t, n);
 	} else {
 		if (n->saved_bytes)
 			itr_pool_give(t->pool, n->saved, n->saved_bytes);
 		n->saved = NULL;
 		n->saved_bytes = 0;
 		if (n->out->data_bytes) {
-			struct idle *i = itr_arena_alloc(t->arena, sizeof *i);
-			*i = (struct idle){ t->idle, n->out };
-			t->idle = i;
+			struct itr_unrecorded *i = itr_arena_alloc(t->arena, sizeof *i);
+			*i = (struct itr_unrecorded){ t->unrecorded, n->out };
+			t->unrecorded = i;
 		}
 	}
 	return n->out;
@@ -525,146 +403,3 @@ float itr_grad_beta(itr_node *n, int i)
 	return was ? 1.0f : 0.0f;
 }
 
-/* Memory for x's gradient. A parameter that has none of its own is lent some until the reset. */
-static void give_gradient(itr_tape *t, itr_var *x)
-{
-	const size_t bytes = bytes_of(t, x);
-	size_t from_pool;
-	if (!x->param) {
-		x->grad = take(t, bytes, &x->grad_bytes);
-		return;
-	}
-	if (t->o.reference)
-		ITR_BUG("parameter '%s' has no double gradient: itr_params_enable_reference", x->param->name);
-	if (!x->param->grad) {
-		struct lent *l = itr_arena_alloc(t->arena, sizeof *l);
-		*l = (struct lent){ t->lent, x->param };
-		t->lent = l;
-		x->param->grad = take(t, bytes, &from_pool);
-	}
-	x->grad = x->param->grad;
-}
-
-/* The op that made x has been walked: nobody reads x again, nor its gradient. */
-static void bury(itr_tape *t, itr_node *n)
-{
-	itr_var *x = n->out;
-	if (x->grad_bytes) {
-		itr_pool_give(t->pool, x->grad, x->grad_bytes);
-		x->grad = NULL;
-		x->grad_bytes = 0;
-	}
-	if (n->saved_bytes)
-		itr_pool_give(t->pool, n->saved, n->saved_bytes);
-	n->saved_bytes = 0;
-	drop(t, x);
-}
-
-/* Sees to it that v's numbers are there: what a scope left out is made again, from the same inputs by the same op. */
-static void bring_back(itr_tape *t, itr_var *v)
-{
-	itr_var *r = root(v);
-	if (r->left_out) {
-		itr_node *n = r->maker;
-		for (int k = 0; k < ITR_OP_INPUTS; k++)
-			if (n->in[k])
-				bring_back(t, n->in[k]);
-		r->data = take(t, bytes_of(t, r), &r->data_bytes);
-		take_scratch(n);
-		n->again = true;
-		(t->o.reference ? n->op->ref_forward : n->op->forward)(n);
-		n->again = r->left_out = false;
-	}
-	v->data = r->data;
-}
-
-static void walk_one(itr_tape *t, itr_node *n)
-{
-	int products = 0;
-	if (!(n->op->flags & ITR_OP_SPARES_OUT))
-		bring_back(t, n->out);
-	for (int k = 0; k < ITR_OP_INPUTS; k++) {
-		itr_var *x = n->in[k];
-		if (x && !spares(n, k))
-			bring_back(t, x);
-		if (!x || !x->needs_grad)
-			continue;
-		products += k < 2;              /* of a product op the first two inputs are its factors */
-		if (!x->grad)
-			give_gradient(t, x);
-	}
-	take_scratch(n);
-	(t->o.reference ? n->op->ref_backward : n->op->backward)(n);
-	if (n->op->flops)
-		t->flops += n->op->flops(n) * products;
-}
-
-static void walk_back(itr_tape *t)
-{
-	for (itr_node *n = t->last; n; n = n->previous) {
-		if (n->out->grad && *n->out->written)
-			walk_one(t, n);
-		bury(t, n);
-	}
-	t->first = t->last = NULL;       /* a tape is walked once */
-}
-
-static void need_gradient(itr_tape *t, itr_var *v)
-{
-	if (!v->needs_grad)
-		ITR_BUG("itr_backward: nothing behind this value needs a gradient");
-	if (!v->grad)
-		give_gradient(t, v);
-	*v->written = true;
-}
-
-void itr_backward(itr_tape *t, itr_var *loss, double scale)
-{
-	if (loss->count != 1)
-		ITR_BUG("itr_backward: the loss has %lld elements", (long long)loss->count);
-	need_gradient(t, loss);
-	if (t->o.reference)
-		*(double *)loss->grad = scale;
-	else
-		*(float *)loss->grad = (float)scale;
-	walk_back(t);
-}
-
-void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad)
-{
-	need_gradient(t, out);
-	if (out->bf16)
-		itr_bf16_from_f32_n(out->grad, grad, out->count);
-	else
-		memcpy(out->grad, grad, bytes_of(t, out));
-}
-
-void itr_backward_from(itr_tape *t, itr_var *out, const void *grad)
-{
-	itr_seed_gradient(t, out, grad);
-	walk_back(t);
-}
-
-static bool all_finite(const itr_tape *t, const itr_var *v)
-{
-	for (int64_t i = 0; i < v->count; i++)
-		if (!isfinite(itr_var_at(t, v, i)))
-			return false;
-	return true;
-}
-
-const char *itr_tape_first_bad(itr_tape *t)
-{
-	const char *name = NULL;
-	for (itr_node *n = t->last; n; n = n->previous) {
-		const bool absent = root(n->out)->left_out;
-		bring_back(t, n->out);
-		if (!all_finite(t, n->out))
-			name = n->op->name;
-		if (absent && !n->out->base) {          /* older ones do not need it */
-			drop(t, n->out);
-			n->out->left_out = true;
-		}
-	}
-	return name;
-}

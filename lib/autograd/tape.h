@@ -28,7 +28,7 @@ typedef struct itr_var {
 	int64_t shape[ITR_MAX_RANK], count;
 	/* data and grad are bfloat16 (uint16_t): only what itr_to_bf16 began, and only between ops that take it */
 	bool bf16;
-	void *data;                     /* else float; double on a reference tape. NULL while the numbers are left out: see itr_scope */
+	void *data;                     /* else float; double on a reference tape. NULL while they are discarded: see itr_scope */
 	/* as data; NULL when nothing needs it. An op's output gives it back once the walk is past that op */
 	void *grad;
 	size_t grad_bytes;              /* what the tape gave for it; 0: not the tape's */
@@ -40,14 +40,14 @@ typedef struct itr_var {
 	struct itr_node *maker;
 	struct itr_param *param;
 	size_t data_bytes;              /* what the tape gave for data and may take back; 0: not the tape's, or too small to matter */
-	double again;                   /* multiplications and additions that making it again costs, with all that is left out before it */
-	bool read_back, kept, left_out; /* does a backward function read it; result of a scope; made again when it is needed */
+	double recompute_cost;          /* multiplications and additions, with those of all that is discarded before it */
+	bool read_back, kept, discarded; /* does a backward function read it; result of a scope; recomputed when it is needed */
 	double terms;                   /* reference tapes: see itr_ref_terms (op_util.h) */
 } itr_var;
 
 /* A trainable array. Lives with its model; gradients are added to until itr_params_zero_grad. One without memory for its gradient
- * (itr_params_release_grads) is lent some by the tape in the walk back, until the tape's reset: for steps of one backward pass, whose
- * gradients then lie where activations were, and need no memory of their own. */
+ * (itr_params_release_grads) borrows the tape's in the walk back, until the tape's reset: for steps of one backward pass, whose gradients
+ * then lie where activations were, and need no memory of their own. */
 typedef struct itr_param {
 	const char *name;               /* PyTorch's state_dict name */
 	int rank;
@@ -56,6 +56,7 @@ typedef struct itr_param {
 	double *data64, *grad64;        /* only where a reference tape is used: see itr_params_enable_reference (nn/param.h) */
 	bool grad_written;              /* false: the gradient is zero, whatever the memory holds (itr_param_zero_grad) */
 	bool frozen;                    /* no gradient */
+	unsigned net;                   /* bits of the net that it belongs to, for itr_tape_opts.frozen_nets; 0: none */
 	/* frozen for good, and not a statistic either: nothing ever changes it, so nobody keeps averages or moments of it. Set before
 	 * itr_params_seal */
 	bool constant;
@@ -75,15 +76,17 @@ typedef struct itr_tape_opts {
 	bool inference;                 /* records nothing; dropout is the identity; running statistics are used */
 	itr_compute compute;            /* of matrix products; sums stay fp32 */
 	bool bf16_everywhere;           /* every op that takes bfloat16 is given it: for the checks of these ops */
-	double remake; /* ITR_REMAKE_CHEAP or another: operations per element up to which a scope's inner values are left out after it and
-	                * made again in the walk back, to the same bits: 0: those without products, INFINITY: all of them (gradient
-	                * checkpointing, Chen et al. 2016), negative: none */
+	unsigned frozen_nets;           /* parameters of these nets (itr_param.net) are constants on this tape */
+	/* ITR_RECOMPUTE_CHEAP or another: operations per element up to which a scope's inner values are discarded after it and recomputed
+	 * in the walk back, to the same bits: 0: those without products, INFINITY: all of them (gradient checkpointing, Chen et al.
+	 * 2016), negative: none */
+	double recompute;
 } itr_tape_opts;
 
-/* What takes less to make again than to keep: normalisations, activations, and products of few factors such as a bottleneck's last
+/* What takes less to recompute than to keep: normalisations, activations, and products of few factors such as a bottleneck's last
  * convolution. Measured, ResNet-50 + BERT, batch 16, fp32: a step holds 1,912 MB beside weights and moments with none, 1,104 with this in
  * the same time, 674 with all in 1.16 times it. Scopes of mostly memory traffic (MobileNet's) are left as they are. */
-#define ITR_REMAKE_CHEAP 256.0
+#define ITR_RECOMPUTE_CHEAP 256.0
 
 itr_tape *itr_tape_new(const itr_tape_opts *o);
 void itr_tape_free(itr_tape *t);
@@ -96,7 +99,12 @@ bool itr_tape_reference(const itr_tape *t);
 itr_compute itr_tape_compute(const itr_tape *t);
 void itr_tape_set_inference(itr_tape *t, bool inference);
 void itr_tape_set_compute(itr_tape *t, itr_compute compute);
-size_t itr_tape_bytes(const itr_tape *t);                /* the peak of activations and their gradients, lent ones included */
+void itr_tape_set_frozen_nets(itr_tape *t, unsigned nets);      /* for the variables that follow */
+/* false: as in training (dropout, batch statistics), but nothing is recorded and no parameter needs a gradient: the first pass of
+ * GradCache. For the variables that follow; best right after a reset. */
+void itr_tape_set_recording(itr_tape *t, bool recording);
+unsigned itr_tape_nets_read(const itr_tape *t);                 /* nets (itr_param.net) whose parameters were read since the reset */
+size_t itr_tape_bytes(const itr_tape *t);                /* the peak of activations and their gradients, borrowed ones included */
 void itr_tape_trim(itr_tape *t);                         /* resets and gives the memory back: between phases that need it elsewhere */
 /* How much of a batch's statistics goes into the running ones. Where those began as zeros and ones, more than `momentum` at first, 9 / (10
  * + step), the warm-up of TensorFlow's moving averages: with 0.01, as MobileNet has it, a hundred steps would leave a third of what nobody
@@ -110,20 +118,26 @@ itr_tape *const *itr_tape_workers(itr_tape *t);
 
 /* A constant: borrowed on a float tape until the reset, copied to double on a reference tape. */
 itr_var *itr_input(itr_tape *t, int rank, const int64_t *shape, const float *data);
+/* A constant with the values of v, which lies on `from`, a tape of the same precision: stop-gradient across tapes. Borrowed until `from` is
+ * walked back or reset; converted from bfloat16. */
+itr_var *itr_constant_of(itr_tape *t, itr_tape *from, itr_var *v);
 /* A constant that the caller fills: its numbers are not set yet. */
 itr_var *itr_blank(itr_tape *t, int rank, const int64_t *shape);
 /* A constant with a gradient of its own (checks, saliency). */
 itr_var *itr_input_grad(itr_tape *t, int rank, const int64_t *shape, const float *data);
 itr_var *itr_leaf(itr_tape *t, itr_param *p);
-/* --- scopes: what a block of layers made is not used after its end but for its result. In inference it is dead, and its memory is used
- *again by the next block. While recording, what no backward function reads is dead too, and what is cheap to make again
- *(itr_tape_opts.remake) is left out until the walk back comes to it; and what lies in front of the first array that is trained is dead as
- *in inference. for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x)); x itself may lie in an outer
- *scope or in this one; NULL: nothing is kept. */
+/* --- scopes: what a block of layers computed is not used after its end but for its result. In inference it is dead, and its memory is
+ * used again by the next block. While recording, what no backward function reads is dead too, and what is cheap to recompute
+ * (itr_tape_opts.recompute) is discarded until the walk back comes to it; what lies in front of the first array that is trained is dead
+ * as in inference.
+ *	for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x));
+ * x itself may lie in an outer scope or in this one; NULL: nothing is kept. */
 typedef struct itr_scope { size_t mark[2]; } itr_scope;
 itr_scope itr_scope_begin(itr_tape *t);
 itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result);
 
+/* All values as float: borrowed, or converted from bfloat16 or double, until the reset. Before the walk back, which frees them. */
+const float *itr_values(itr_tape *t, itr_var *v);
 /* Value of a variable of one element; element i of any. */
 double itr_var_item(const itr_tape *t, const itr_var *x);
 double itr_var_at(const itr_tape *t, const itr_var *x, int64_t i);
@@ -135,8 +149,9 @@ void itr_backward(itr_tape *t, itr_var *loss, double scale);
 /* The same from a given gradient of `out` (same shape, float or double as the tape; out's type does not matter): GradCache's second pass.
  */
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad);
-/* Sets out's gradient without walking: for the other outputs of a tape that is then walked back from one of them. */
-void itr_seed_gradient(itr_tape *t, itr_var *out, const void *grad);
+/* The same from several outputs (different variables), one walk. An output or a gradient that is NULL is passed over, and so is an output
+ * behind which nothing needs a gradient. */
+void itr_backward_outputs(itr_tape *t, itr_var *const *out, const void *const *grad, int n);
 
 /* The first op whose output is not finite, in the order of the tape: its name, or NULL. For "loss is NaN: first bad tensor ...". */
 const char *itr_tape_first_bad(itr_tape *t);

@@ -267,7 +267,7 @@ itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool
 	itr_train_opts n = o->net;
 	n.augment = (itr_augment){ itr_augment_kinds_of(o->augment), o->crop_scale, { o->jitter, o->jitter, o->jitter } };
 	n.compute = o->precision ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32;
-	n.remake = o->gradient_checkpointing ? INFINITY : ITR_REMAKE_CHEAP;
+	n.recompute = o->gradient_checkpointing ? INFINITY : ITR_RECOMPUTE_CHEAP;
 	n.seed = t->seed;
 	n.fresh_statistics = o->finetune && !o->tune.weights[1];
 	n.threads = t->threads;

@@ -161,10 +161,8 @@ static double cached_batch(struct run *r, int64_t b, uint64_t number, double sha
 	for (int64_t i = 0; i < b; i += c) {
 		const int64_t n = ITR_MIN(c, b - i);
 		embed(r, number + (uint64_t)(i / c) * 0x100000000u, i, n, &text, &image);
-		/* both towers stand on one tape: seed the one, then walk back from the other */
-		if (image->needs_grad)
-			itr_seed_gradient(r->tape, image, r->grad_image + i * e);
-		itr_backward_from(r->tape, text, r->grad_text + i * e);
+		itr_backward_outputs(r->tape, (itr_var *[]){ text, image },
+		                     (const void *[]){ r->grad_text + i * e, r->grad_image + i * e }, 2);
 		r->flops += itr_tape_flops(r->tape);
 	}
 	return value;
@@ -518,7 +516,7 @@ static int set_up(struct run *r)
 	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads,
 	                                         .seed = o->seed,
 	                                         .compute = o->compute,
-	                                         .remake = o->remake,
+	                                         .recompute = o->recompute,
 	                                         .fresh_statistics = o->fresh_statistics });
 	r->ema = o->ema > 0 ? itr_ema_new(r->m->params, o->ema) : NULL;
 	r->last_checkpoint = itr_clock_now();

@@ -36,7 +36,7 @@ typedef struct itr_train_opts {
 	int64_t patience;               /* epochs without improvement; 0: never stop early */
 	bool symmetric;
 	itr_compute compute;
-	double remake;                  /* of towers: see itr_tape_opts; the same weights for any */
+	double recompute;               /* of towers: see itr_tape_opts; the same weights for any */
 	uint64_t seed;
 	int threads;
 	double checkpoint_seconds;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */

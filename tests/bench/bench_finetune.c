@@ -1,7 +1,7 @@
 /* bench_finetune - one training step of an image and a text tower with linear heads, symmetric InfoNCE and Adam(W), from pixels and words,
- * weights random and of true size, batch statistics on. bench_finetune IMAGE TEXT PRECISION BATCH TOKENS THREADS STEPS [REMAKE]. REMAKE as
- * in tape.h (-1, 0, 256 as train, inf as train --gradient-checkpointing). TEXT lstm-peer is peer_dual_encoder.py's: one direction, one
- * layer, embedding 256, 512 units, last state. One JSON line. */
+ * weights random and of true size, batch statistics on. bench_finetune IMAGE TEXT PRECISION BATCH TOKENS THREADS STEPS [RECOMPUTE].
+ * RECOMPUTE as in tape.h (-1, 0, 256 as train, inf as train --gradient-checkpointing). TEXT lstm-peer is peer_dual_encoder.py's: one
+ * direction, one layer, embedding 256, 512 units, last state. One JSON line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static int compare(const void *a, const void *b) { return *(const double *)a < *
 int main(int argc, char **argv)
 {
 	if (argc < 8) {
-		fprintf(stderr, "usage: bench_finetune IMAGE TEXT fp32|bf16 BATCH TOKENS THREADS STEPS [REMAKE]\n");
+		fprintf(stderr, "usage: bench_finetune IMAGE TEXT fp32|bf16 BATCH TOKENS THREADS STEPS [RECOMPUTE]\n");
 		return 2;
 	}
 	const int64_t batch = atoll(argv[4]), tokens = atoll(argv[5]), size = 224;
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads,
 	                                             .seed = 1,
 	                                             .compute = !strcmp(argv[3], "bf16") ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32,
-	                                             .remake = argc > 8 ? atof(argv[8]) : ITR_REMAKE_CHEAP });
+	                                             .recompute = argc > 8 ? atof(argv[8]) : ITR_RECOMPUTE_CHEAP });
 	const itr_tower_in in = { .n = batch, .pixels = x, .ids = ids, .start = start };
 	double time[MOST], forward = 0, flops = 0, value = 0;
 	for (int k = -2; k < steps; k++) {

@@ -179,7 +179,7 @@ static void test_detach_inside_of_a_scope(void **state)
 		ones[i] = 1;
 	}
 	for (int again = 0; again < 2; again++) {
-		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .remake = again ? INFINITY : -1 });
+		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .recompute = again ? INFINITY : -1 });
 		itr_var *v = itr_input_grad(t, 1, (int64_t[]){ N }, x);
 		itr_scope s = itr_scope_begin(t);
 		itr_var *h = itr_gelu(t, v), *y = itr_scope_end(t, s, itr_mul(t, h, itr_detach(t, h)));

@@ -1,5 +1,5 @@
-/* What the tape leaves out, it makes again to the same bits: losses, gradients and running statistics of whole towers for every setting and
- * any threads; gradients that the tape lends are those of the parameters' own memory; no op reads what it says that it spares. */
+/* What the tape discards, it recomputes to the same bits: losses, gradients and running statistics of whole towers for every setting and
+ * any threads; gradients in the tape's memory are those of the parameters' own; no op reads what it says that it spares. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -149,14 +149,14 @@ static void drop(struct net *y)
 
 /* Two steps on a new tape: gradients of the second and the values that both left (running statistics moved), one behind the other; *held:
  * the tape's memory. */
-static float *two_steps(struct net *y, itr_compute compute, int threads, double remake, bool lent, size_t *held)
+static float *two_steps(struct net *y, itr_compute compute, int threads, double recompute, bool borrowed, size_t *held)
 {
 	const size_t n = (size_t)itr_params_block(y->p);
-	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .compute = compute, .remake = remake });
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .compute = compute, .recompute = recompute });
 	float *result = itr_xcalloc(2 * n, sizeof *result), *values = itr_params_values(y->p);
 	memcpy(values, y->first, n * sizeof *values);
 	for (uint64_t step = 0; step < 2; step++) {
-		if (lent)
+		if (borrowed)
 			itr_params_release_grads(y->p);
 		else
 			itr_params_zero_grad(y->p);
@@ -176,7 +176,7 @@ static float *two_steps(struct net *y, itr_compute compute, int threads, double 
 	memcpy(result + n, values, n * sizeof *result);
 	*held = itr_tape_bytes(t);
 	itr_tape_reset(t, 0);
-	if (lent)
+	if (borrowed)
 		for (int64_t i = 0; i < itr_params_count(y->p); i++)
 			assert_null(itr_params_at(y->p, i)->grad);
 	itr_tape_free(t);
@@ -188,18 +188,18 @@ static void check(const char *name, bool image, itr_compute compute)
 {
 	static const struct {
 		int threads;
-		double remake;
-		bool lent;
-	} with[] = { { 1, 0, false }, { 2, ITR_REMAKE_CHEAP, true }, { 2, 1024, true }, { 2, INFINITY, false }, { 1, INFINITY, true } };
+		double recompute;
+		bool borrowed;
+	} with[] = { { 1, 0, false }, { 2, ITR_RECOMPUTE_CHEAP, true }, { 2, 1024, true }, { 2, INFINITY, false }, { 1, INFINITY, true } };
 	struct net y;
 	size_t all, held;
 	make(&y, name, image);
 	const size_t bytes = 2 * (size_t)itr_params_block(y.p) * sizeof(float);
 	float *plain = two_steps(&y, compute, 2, -1, false, &all);
 	for (int i = 0; i < ITR_LEN(with); i++) {
-		float *other = two_steps(&y, compute, with[i].threads, with[i].remake, with[i].lent, &held);
+		float *other = two_steps(&y, compute, with[i].threads, with[i].recompute, with[i].borrowed, &held);
 		assert_memory_equal(plain, other, bytes);
-		assert_true(with[i].lent || (strcmp(name, "lstm") ? held < all : held <= all));         /* the LSTM has no blocks */
+		assert_true(with[i].borrowed || (strcmp(name, "lstm") ? held < all : held <= all));         /* the LSTM has no blocks */
 		free(other);
 	}
 	free(plain);
@@ -213,13 +213,13 @@ static void test_bert(void **state) { (void)state, check("bert", false, ITR_COMP
 static void test_lstm(void **state) { (void)state, check("lstm", false, ITR_COMPUTE_F32); }
 
 /* A step whose loss is no number: the first bad op is named although its output had been left out. */
-static void test_first_bad_op_among_those_left_out(void **state)
+static void test_first_bad_op_among_those_discarded(void **state)
 {
 	struct net y;
 	(void)state;
 	make(&y, "mobilenet-v3-small", true);
 	y.pixels[5] = NAN;
-	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .remake = INFINITY });
+	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .recompute = INFINITY });
 	itr_tape_reset(t, 0);
 	y.ops->forward(t, y.layers, &y.c, &y.in, false);
 	assert_string_equal(itr_tape_first_bad(t), "conv2d");
@@ -236,7 +236,7 @@ int main(void)
 		cmocka_unit_test(test_mobilenet),
 		cmocka_unit_test(test_bert),
 		cmocka_unit_test(test_lstm),
-		cmocka_unit_test(test_first_bad_op_among_those_left_out),
+		cmocka_unit_test(test_first_bad_op_among_those_discarded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

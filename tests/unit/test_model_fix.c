@@ -52,8 +52,7 @@ static size_t step(itr_model *m)
 		t, m, itr_tower_forward(t, m->tower[0], &(itr_tower_in){ .n = N, .ids = ids, .start = start }, false).pooled);
 	itr_var *image =
 		itr_model_image(t, m, itr_tower_forward(t, m->tower[1], &(itr_tower_in){ .n = N, .pixels = pixels }, false).pooled);
-	itr_seed_gradient(t, image, one);
-	itr_backward_from(t, text, one);
+	itr_backward_outputs(t, (itr_var *[]){ text, image }, (const void *[]){ one, one }, 2);
 	const size_t bytes = itr_tape_bytes(t);
 	itr_tape_free(t);
 	itr_aligned_free(pixels);
