@@ -56,7 +56,7 @@ static void tried(void *ctx, double r, const double value[ITR_VAL_COUNT], int64_
 	struct training *w = ctx;
 	itr_tool_metric(w->t, "regularization", r, step);
 	for (int i = ITR_VAL_COSINE; i < ITR_VAL_COUNT && !isnan(value[ITR_VAL_MEAN_R10]); i++)
-		itr_tool_metric(w->t, itr_train_metric_names[i], value[i], step);
+		itr_tool_metric(w->t, itr_val_metrics[i].name, value[i], step);
 	itr_progress_add(w->progress, 1);
 }
 

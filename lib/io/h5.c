@@ -85,8 +85,9 @@ void itr_h5_close(itr_h5 *h)
 	free(h);
 }
 
-static int check_root(itr_h5 *h, const char *format, itr_err *err)
+static int check_root(itr_h5 *h, const char *format, int64_t newest, itr_err *err)
 {
+	const int64_t version = itr_h5_attr_int(h, "/", "version", 0);
 	char *is = itr_h5_attr_text(h, "/", "format");
 	int rc = 0;
 	if (!is)
@@ -94,9 +95,9 @@ static int check_root(itr_h5 *h, const char *format, itr_err *err)
 		                 format);
 	else if (strcmp(is, format))
 		rc = itr_err_set(err, "'%s' is of format '%s', not '%s'", h->path, is, format);
-	else if (itr_h5_attr_int(h, "/", "version", 0) != 1)
-		rc = itr_err_set(err, "'%s' is of version %lld of '%s'; this program reads version 1", h->path,
-		                 (long long)itr_h5_attr_int(h, "/", "version", 0), format);
+	else if (version < 1 || version > newest)
+		rc = itr_err_set(err, "'%s' is of version %lld of '%s'; this program reads version 1%s%.0lld", h->path, (long long)version,
+		                 format, newest > 1 ? " to " : "", newest > 1 ? (long long)newest : 0LL);
 	else if (itr_h5_attr_int(h, "/", "complete", 0) != 1)
 		rc = itr_err_set(err, "'%s' is incomplete: what wrote it was stopped half-way; make it again", h->path);
 	free(is);
@@ -127,7 +128,9 @@ static int check_signature(const char *path, itr_err *err)
 
 bool itr_h5_is(const char *path) { return check_signature(path, NULL) == 0; }
 
-itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err)
+itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err) { return itr_h5_open_version(path, format, 1, err); }
+
+itr_h5 *itr_h5_open_version(const char *path, const char *format, int64_t newest, itr_err *err)
 {
 	if (check_signature(path, err) < 0)
 		return NULL;
@@ -138,7 +141,7 @@ itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err)
 	if (h->file < 0)
 		itr_h5_fail(h, err, "cannot open this HDF5 file; it is cut short or damaged");
 	H5Pclose(access);
-	if (h->file >= 0 && (!format || check_root(h, format, err) == 0)) {
+	if (h->file >= 0 && (!format || check_root(h, format, newest, err) == 0)) {
 		h->synthetic = itr_h5_attr_int(h, "/", "synthetic", 0) != 0;
 		return h;
 	}

@@ -15,6 +15,9 @@ typedef struct itr_h5 itr_h5;
 
 /* Reading. `format` ("itr-features", "itr-model", ...) may be NULL: any HDF5 file, no completeness check. */
 itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err);
+/* The same for a format of which there are several versions, 1 .. newest (itr_h5_attr_int(h, "/", "version", 0) is the file's): a later one
+ * is refused. itr_h5_open reads version 1; a writer sets another by itr_h5_set_attr_int. */
+itr_h5 *itr_h5_open_version(const char *path, const char *format, int64_t newest, itr_err *err);
 /* does the file begin as HDF5 does? It may still be cut short: itr_h5_open tells */
 bool itr_h5_is(const char *path);
 /* Writing: beside the target; nothing is at `path` before itr_h5_commit succeeded. Sets format, version 1 and synthetic. */

@@ -117,41 +117,51 @@ void itr_optim_step(itr_optim *opt, double lr, double clip)
 	}
 }
 
-int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err)
+static char *state_path(const char *group, int slot) { return itr_xasprintf("%s/state%d", group, slot); }
+
+int itr_optim_save(const itr_optim *opt, itr_h5 *h, const char *group, itr_err *err)
 {
 	const int64_t n = itr_params_live(opt->params);
-	if (itr_h5_write_text(h, "/optim/name", opt->ops->name, err) < 0 ||
-	    itr_h5_write(h, "/optim/step", ITR_I64, 0, NULL, &opt->step, err) < 0)
-		return -1;
-	for (int s = 0; s < opt->ops->slots; s++) {
-		char path[32] = "/optim/state0";
-		path[12] = (char)('0' + s);
-		if (itr_params_write_array(h, path, 1, &n, opt->state[s], err) < 0)
-			return -1;
+	char *name = itr_xasprintf("%s/name", group), *step = itr_xasprintf("%s/step", group);
+	int rc = itr_h5_write_text(h, name, opt->ops->name, err);
+	if (rc == 0)
+		rc = itr_h5_write(h, step, ITR_I64, 0, NULL, &opt->step, err);
+	for (int s = 0; rc == 0 && s < opt->ops->slots; s++) {
+		char *path = state_path(group, s);
+		rc = itr_params_write_array(h, path, 1, &n, opt->state[s], err);
+		free(path);
 	}
-	return 0;
+	free(name);
+	free(step);
+	return rc;
 }
 
-int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err)
+static int load_slot(itr_optim *opt, const itr_h5 *h, const char *path, float *state, itr_err *err)
 {
-	char *name = itr_h5_read_text(h, "/optim/name", err);
-	int rc = !name ? -1
-	         : strcmp(name, opt->ops->name)
-	                 ? itr_err_set(err, "'%s' holds the state of '%s', not of '%s'", itr_h5_path(h), name, opt->ops->name)
-	                 : 0;
-	free(name);
+	itr_h5_info info;
+	if (itr_h5_info_of(h, path, &info, err) < 0)
+		return -1;
+	if (info.count != itr_params_live(opt->params))
+		return itr_err_set(err, "'%s' holds optimiser state of another model", itr_h5_path(h));
+	return itr_params_read_array(h, path, info.count, info.count, state, err);
+}
+
+int itr_optim_load(itr_optim *opt, const itr_h5 *h, const char *group, itr_err *err)
+{
+	char *path = itr_xasprintf("%s/name", group), *step = itr_xasprintf("%s/step", group), *name = itr_h5_read_text(h, path, err);
+	int rc = name ? 0 : -1;
+	if (rc == 0 && strcmp(name, opt->ops->name))
+		rc = itr_err_set(err, "'%s' holds the state of '%s', not of '%s'", itr_h5_path(h), name, opt->ops->name);
 	if (rc == 0)
-		rc = itr_h5_read_rows(h, "/optim/step", ITR_I64, 0, 1, &opt->step, err);
+		rc = itr_h5_read_rows(h, step, ITR_I64, 0, 1, &opt->step, err);
 	for (int s = 0; rc == 0 && s < opt->ops->slots; s++) {
-		itr_h5_info info;
-		char path[32] = "/optim/state0";
-		path[12] = (char)('0' + s);
-		rc = itr_h5_info_of(h, path, &info, err);
-		if (rc == 0 && info.count != itr_params_live(opt->params))
-			rc = itr_err_set(err, "'%s' holds optimiser state of another model", itr_h5_path(h));
-		if (rc == 0)
-			rc = itr_params_read_array(h, path, info.count, info.count, opt->state[s], err);
+		char *slot = state_path(group, s);
+		rc = load_slot(opt, h, slot, opt->state[s], err);
+		free(slot);
 	}
+	free(name);
+	free(path);
+	free(step);
 	return rc;
 }
 
@@ -178,9 +188,9 @@ static void norm_piece(void *ctx, int64_t i, int worker)
 	c->partial[i] = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
 }
 
-double itr_grad_norm(const itr_params *p, int threads)
+/* Adds the squares of one net's gradients to `total`. */
+static double add_squares(const itr_params *p, double total, int threads)
 {
-	double total = 0;
 	double *partial = itr_xmalloc((size_t)(itr_params_block(p) / PIECE + 1) * sizeof *partial);
 	for (int64_t i = 0; i < itr_params_count(p); i++) {
 		struct norm_sweep c = { itr_params_at(p, i), partial };
@@ -192,6 +202,14 @@ double itr_grad_norm(const itr_params *p, int threads)
 			total += partial[k];
 	}
 	free(partial);
+	return total;
+}
+
+double itr_grad_norm(const itr_params *const *p, int n, int threads)
+{
+	double total = 0;
+	for (int i = 0; i < n; i++)
+		total = add_squares(p[i], total, threads);
 	return sqrt(total);
 }
 

@@ -1,7 +1,7 @@
 /* optim.h - optimisers over the parameters of a model, with schedules, clipping, and an exponential moving average.
  *
  *	itr_optim *opt = itr_optim_new("adamw", params, &(itr_optim_opts){ .weight_decay = 0.01 }, &err);
- *	norm = itr_grad_norm(params);                    // L2 over all gradients
+ *	norm = itr_grad_norm(&params, 1, threads);       // L2 over all gradients
  *	itr_optim_step(opt, itr_schedule_lr(&s, step), clip factor);
  *
  * One pass over memory a step: decay, moments, update and clipping factor are fused. Updates are elementwise, so they do not depend on
@@ -45,13 +45,13 @@ void itr_optim_free(itr_optim *opt);
 void itr_optim_step(itr_optim *opt, double lr, double clip);
 int64_t itr_optim_steps(const itr_optim *opt);
 bool itr_optim_finite(const itr_optim *opt);            /* no NaN, no infinity among the moments */
-/* State as /optim/SLOT/NAME and the step count, for exact resumption. NaN and infinity are neither written nor read. */
-ITR_MUST_USE int itr_optim_save(const itr_optim *opt, itr_h5 *h, itr_err *err);
-ITR_MUST_USE int itr_optim_load(itr_optim *opt, const itr_h5 *h, itr_err *err);
+/* GROUP/name, GROUP/step and GROUP/state0, state1, for exact resumption. NaN and infinity are neither written nor read. */
+ITR_MUST_USE int itr_optim_save(const itr_optim *opt, itr_h5 *h, const char *group, itr_err *err);
+ITR_MUST_USE int itr_optim_load(itr_optim *opt, const itr_h5 *h, const char *group, itr_err *err);
 
-/* L2 norm of all gradients together (sums in double, in a fixed order); torch.nn.utils.clip_grad_norm_ multiplies by min(1, max_norm /
- * (norm + 1e-6)). */
-double itr_grad_norm(const itr_params *p, int threads);
+/* L2 norm of the gradients of n nets together (sums in double, in a fixed order); torch.nn.utils.clip_grad_norm_ multiplies by min(1,
+ * max_norm / (norm + 1e-6)). */
+double itr_grad_norm(const itr_params *const *p, int n, int threads);
 double itr_clip_factor(double norm, double max_norm);
 
 /* --- schedules: one line in schedules.def each -------------------------------------------------------------------------------------------

@@ -27,7 +27,9 @@ typedef struct itr_train_opts {
 	/* > 0: GradCache (Gao et al. 2021): the batch is embedded in chunks of this size, all of it negatives */
 	int64_t cache_chunk;
 	const char *optimizer, *loss, *monitor;
+	const char *method;             /* of methods.def; NULL: the first */
 	const void *loss_values, *optimizer_values, *schedule_values; /* of their own options; NULL: the descriptors' defaults. Borrowed */
+	const void *const *objective_values;    /* the same of the objectives, in the order of itr_objectives; NULL: all defaults */
 	double lr, weight_decay, clip, ema;
 	bool decay_all;
 	int schedule;                   /* index into itr_schedules */
@@ -62,13 +64,13 @@ typedef struct itr_train_hooks {
 typedef enum { ITR_TRAIN_FAILED = -1, ITR_TRAIN_DONE, ITR_TRAIN_EARLY, ITR_TRAIN_STOPPED } itr_train_end;
 
 enum { ITR_TRAIN_EPOCHS = 1000000, ITR_TRAIN_MOST = 1000000000 };          /* at most: epochs; batch sizes and other counts */
-enum { ITR_TRAIN_METRICS = 16 };
+enum { ITR_TRAIN_METRICS = 24 };
 typedef struct itr_train_report {
 	int64_t epochs, steps;
 	bool diverged;                  /* why ITR_TRAIN_FAILED */
-	int n_metrics;                  /* of the last epoch */
-	const char *key[ITR_TRAIN_METRICS];
-	double value[ITR_TRAIN_METRICS];
+	int n_metrics;                  /* val_loss, val_cosine, ..., train_loss */
+	char metric[ITR_TRAIN_METRICS][48];
+	double value[ITR_TRAIN_METRICS];        /* after the last epoch; NaN: none */
 	int64_t best_epoch;             /* 1-based; 0: none yet */
 	double best_value;
 	/* itr_clock_now when the first step began (0: there was none), and how long it took: it touches all memory for the first time */
@@ -76,17 +78,11 @@ typedef struct itr_train_report {
 	double samples_per_second, gflops;      /* steady state, data loading included, validation and checkpoints apart */
 	double wait_share;                      /* of that time: steps that waited for pictures to be loaded, captions to be tokenized */
 	int64_t tape_bytes;
-	/* [epochs][itr_train_metric_count()]: every metric after every epoch, those before a resumption included; NaN where there is none.
+	/* [epochs][n_metrics]: every metric after every epoch, those before a resumption included; NaN where there is none.
 	 * Freed by itr_train_report_free */
 	double *history;
 } itr_train_report;
 void itr_train_report_free(itr_train_report *r);
-
-/* Names that --monitor accepts, NULL-terminated: val_loss, val_cosine, val_t2i_recall_at_10 ... */
-extern const char *const itr_train_metric_names[];
-int itr_train_metric_count(void);
-/* Is larger better for this metric? */
-bool itr_train_larger_is_better(const char *metric);
 
 /* Trains m in place; at the end m holds the last weights and model_path the best. `resume` (may be NULL) continues from that checkpoint
  * file. */

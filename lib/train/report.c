@@ -15,7 +15,7 @@ static void values_json(itr_json *object, const double value[ITR_VAL_COUNT])
 {
 	for (int i = ITR_VAL_COSINE; i < ITR_VAL_COUNT; i++)
 		if (!isnan(value[i]))
-			itr_json_add_num(object, itr_train_metric_names[i], value[i]);
+			itr_json_add_num(object, itr_val_metrics[i].name, value[i]);
 }
 
 itr_json *itr_closed_json(const itr_projection *p, const itr_closed_report *r)
@@ -61,7 +61,8 @@ itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const it
 	itr_json_add_int(j, "trained_parameters", trained(m->params));
 	final = itr_json_add_object(j, "final");
 	for (int i = 0; i < r->n_metrics; i++)
-		itr_json_add_num(final, r->key[i], r->value[i]);
+		if (isfinite(r->value[i]))
+			itr_json_add_num(final, r->metric[i], r->value[i]);
 	if (m->log_scale)
 		itr_json_add_num(final, "temperature", itr_model_temperature(m));
 	best = r->best_epoch ? itr_json_add_object(j, "best") : NULL;
@@ -89,10 +90,10 @@ itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const it
 	return j;
 }
 
-static int metric_index(const char *name)
+static int metric_index(const itr_train_report *r, const char *name)
 {
 	int i = 0;
-	while (itr_train_metric_names[i] && strcmp(itr_train_metric_names[i], name))
+	while (i < r->n_metrics && strcmp(r->metric[i], name))
 		i++;
 	return i;
 }
@@ -118,7 +119,7 @@ int itr_learning_curve(const char *png, const itr_train_opts *o, const itr_train
 		{ 1, "val_t2i_recall_at_10", "text to image" },
 		{ 1, "val_i2t_recall_at_10", "image to text" },
 	};
-	const int64_t n = r->epochs, k = itr_train_metric_count();
+	const int64_t n = r->epochs, k = r->n_metrics;
 	double *x = itr_xmalloc((size_t)(n + 1) * sizeof *x), *y = itr_xmalloc((size_t)(n + 1) * sizeof *y);
 	itr_figure *f = itr_figure_new(png, 1, 2, title);
 	itr_panel *panel[2];
@@ -129,7 +130,7 @@ int itr_learning_curve(const char *png, const itr_train_opts *o, const itr_train
 		bool any = false;
 		for (int64_t i = 0; i < n; i++) {
 			x[i] = (double)(i + 1);
-			y[i] = r->history[i * k + metric_index(lines[l].metric)];
+			y[i] = r->history[i * k + metric_index(r, lines[l].metric)];
 			any |= !isnan(y[i]);
 		}
 		if (any)

@@ -8,6 +8,21 @@
 #include "base/scratch.h"
 #include "retrieval/metrics.h"
 #include "tensor/rows.h"
+#include "train/internal.h"
+
+const itr_val_metric itr_val_metrics[ITR_VAL_COUNT] = {
+	[ITR_VAL_LOSS] = { "val_loss", false },
+	[ITR_VAL_COSINE] = { "val_cosine", true },
+	[ITR_VAL_T2I_R1] = { "val_t2i_recall_at_1", true },
+	[ITR_VAL_T2I_R5] = { "val_t2i_recall_at_5", true },
+	[ITR_VAL_T2I_R10] = { "val_t2i_recall_at_10", true },
+	[ITR_VAL_T2I_MRR] = { "val_t2i_mrr", true },
+	[ITR_VAL_I2T_R1] = { "val_i2t_recall_at_1", true },
+	[ITR_VAL_I2T_R5] = { "val_i2t_recall_at_5", true },
+	[ITR_VAL_I2T_R10] = { "val_i2t_recall_at_10", true },
+	[ITR_VAL_I2T_MRR] = { "val_i2t_mrr", true },
+	[ITR_VAL_MEAN_R10] = { "val_mean_recall_at_10", true },
+};
 
 static double cosine_sum(const float *text, const float *image, const int64_t *position, int64_t n, int64_t dim)
 {
@@ -56,15 +71,10 @@ void itr_validate_vectors(const float *text, int64_t n, const float *image, int6
 enum { BLOCK_BYTES = 4 << 20 };
 
 struct validation {
-	const itr_model *m;
-	const itr_pair_data *d;
-	const itr_train_opts *o;
-	const itr_loss_ops *loss;
-	const void *loss_values;
+	const itr_trainer *r;
 	itr_tape *tape;
 	const int64_t *texts;
 	int64_t *images, *position, n_images, dim;
-	itr_source *const *source;
 	itr_err *err;
 	float *y, *partner;             /* a block of texts, embedded; a batch of their images */
 	float *raw, *image;             /* embedded images as they come (NULL where the model takes them as they are), and of unit length */
@@ -74,14 +84,15 @@ struct validation {
 /* Embeds rows of the data into y. */
 static int embed(const struct validation *v, bool image, const int64_t *rows, int64_t n, float *y)
 {
-	const int64_t part = itr_source_part(v->source[image]);
+	itr_source *source = v->r->source[image];
+	const int64_t part = itr_source_part(source);
 	for (int64_t i = 0; i < n; i += part) {
 		const int64_t b = ITR_MIN(part, n - i);
 		itr_tape_reset(v->tape, 0);
-		itr_var *x = itr_source_rows(v->source[image], v->tape, rows + i, b, v->err);
+		itr_var *x = itr_source_rows(source, v->tape, rows + i, b, v->err);
 		if (!x)
 			return -1;
-		x = image ? itr_model_image(v->tape, v->m, x) : itr_model_text(v->tape, v->m, x);
+		x = image ? itr_model_image(v->tape, v->r->model, x) : itr_model_text(v->tape, v->r->model, x);
 		memcpy(y + i * v->dim, x->data, (size_t)(b * v->dim) * sizeof *y);
 		*v->bad = *v->bad || itr_first_not_finite(x->data, b * v->dim) >= 0;
 	}
@@ -90,7 +101,8 @@ static int embed(const struct validation *v, bool image, const int64_t *rows, in
 
 static const float *raw_image(const struct validation *v, int64_t position)
 {
-	return v->raw ? v->raw + position * v->dim : v->d->image + v->images[position] * v->d->image_dim;
+	const itr_pair_data *d = v->r->data;
+	return v->raw ? v->raw + position * v->dim : d->image + v->images[position] * d->image_dim;
 }
 
 /* The loss of texts first .. first+n-1, which are embedded in v->y, times n. */
@@ -100,13 +112,8 @@ static double batch_loss(const struct validation *v, const float *y, int64_t fir
 	for (int64_t k = 0; k < n; k++)
 		memcpy(v->partner + k * v->dim, raw_image(v, v->position[first + k]), (size_t)v->dim * sizeof *y);
 	itr_tape_reset(v->tape, 0);
-	const itr_loss_in in = { .query = itr_input(v->tape, 2, shape, y),
-		                 .target = itr_input(v->tape, 2, shape, v->partner),
-		                 .group = v->position + first,
-		                 .symmetric = v->o->symmetric,
-		                 .log_scale = v->m->log_scale ? itr_leaf(v->tape, v->m->log_scale) : NULL,
-		                 .scale = 1 / v->m->config.temperature };
-	return (double)n * itr_var_item(v->tape, v->loss->value(v->loss_values, v->tape, &in));
+	itr_var *text = itr_input(v->tape, 2, shape, y), *image = itr_input(v->tape, 2, shape, v->partner);
+	return (double)n * itr_var_item(v->tape, itr_trainer_loss(v->r, v->tape, text, image, v->position + first));
 }
 
 static int embed_images(struct validation *v)
@@ -115,8 +122,8 @@ static int embed_images(struct validation *v)
 	v->image = itr_aligned_alloc(bytes);
 	if (embed(v, true, v->images, v->n_images, v->image) < 0)
 		return -1;
-	v->raw = v->m->ops->image ? memcpy(itr_aligned_alloc(bytes), v->image, bytes) : NULL;
-	itr_rows_normalize(v->image, v->n_images, v->dim, v->o->threads);
+	v->raw = v->r->model->ops->image ? memcpy(itr_aligned_alloc(bytes), v->image, bytes) : NULL;
+	itr_rows_normalize(v->image, v->n_images, v->dim, v->r->opts->threads);
 	return 0;
 }
 
@@ -124,14 +131,14 @@ static int embed_images(struct validation *v)
 static void both_rounds(const struct validation *v, int64_t n, int64_t block, double value[ITR_VAL_COUNT])
 {
 	itr_relevance *t2i = itr_relevance_from_map(n, v->n_images, v->position), *i2t = itr_relevance_invert(t2i);
-	itr_rank_stream *s = itr_rank_stream_new(v->image, v->n_images, v->dim, t2i, i2t, v->o->threads);
+	itr_rank_stream *s = itr_rank_stream_new(v->image, v->n_images, v->dim, t2i, i2t, v->r->opts->threads);
 	double loss = 0, cosine = 0;
 	for (int64_t i = 0; i < n; i += block) {
 		const int64_t b = ITR_MIN(block, n - i);
 		(void)embed(v, false, v->texts + i, b, v->y);           /* captions cannot fail */
-		for (int64_t k = 0; k < b; k += v->o->val_batch)
-			loss += batch_loss(v, v->y + k * v->dim, i + k, ITR_MIN(v->o->val_batch, b - k));
-		itr_rows_normalize(v->y, b, v->dim, v->o->threads);
+		for (int64_t k = 0; k < b; k += v->r->opts->val_batch)
+			loss += batch_loss(v, v->y + k * v->dim, i + k, ITR_MIN(v->r->opts->val_batch, b - k));
+		itr_rows_normalize(v->y, b, v->dim, v->r->opts->threads);
 		cosine += cosine_sum(v->y, v->image, v->position + i, b, v->dim);
 		itr_rank_stream_positives(s, v->y, i, b);
 	}
@@ -140,7 +147,7 @@ static void both_rounds(const struct validation *v, int64_t n, int64_t block, do
 		const int64_t b = ITR_MIN(block, n - i);
 		if (n > block) {
 			(void)embed(v, false, v->texts + i, b, v->y);
-			itr_rows_normalize(v->y, b, v->dim, v->o->threads);
+			itr_rows_normalize(v->y, b, v->dim, v->r->opts->threads);
 		}
 		itr_rank_stream_count(s, v->y, i, b);
 	}
@@ -155,54 +162,53 @@ static void both_rounds(const struct validation *v, int64_t n, int64_t block, do
 	itr_relevance_free(i2t);
 }
 
-int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, itr_source *const source[2],
-                        itr_tape *t, itr_err *err)
+/* What the tape multiplies by while it validates. */
+static itr_compute begin(const itr_trainer *r)
 {
+	const itr_compute compute = itr_tape_compute(r->tape);
+	itr_tape_set_inference(r->tape, true);
+	itr_tape_set_compute(r->tape, ITR_COMPUTE_F32);
+	return compute;
+}
+
+static void end(const itr_trainer *r, itr_compute compute)
+{
+	itr_tape_set_compute(r->tape, compute);
+	itr_tape_set_inference(r->tape, false);
+}
+
+int itr_validate_finite(const itr_trainer *r, itr_err *err)
+{
+	enum { FEW = 32 };
+	const int64_t n = ITR_MIN(r->n_train, (int64_t)FEW);
 	bool bad = false;
-	struct validation v = { .bad = &bad, .m = m, .d = d, .source = source, .err = err, .tape = t, .dim = itr_model_embed_dim(m) };
-	const itr_compute compute = itr_tape_compute(t);
-	int64_t *position, n_images, *images = itr_pair_data_images(d, texts, n, &position, &n_images);
+	struct validation v = { .r = r, .bad = &bad, .err = err, .tape = r->tape, .dim = itr_model_embed_dim(r->model) };
+	const itr_compute compute = begin(r);
+	int64_t *position, n_images, *images = itr_pair_data_images(r->data, r->train, n, &position, &n_images);
 	float *y = itr_aligned_alloc((size_t)(ITR_MAX(n, (int64_t)1) * v.dim) * sizeof *y);
-	itr_tape_set_inference(t, true);
-	itr_tape_set_compute(t, ITR_COMPUTE_F32);
 	/* no more images than texts */
-	const int rc = embed(&v, false, texts, n, y) < 0 || embed(&v, true, images, n_images, y) < 0 ? -1 : 0;
-	itr_tape_set_compute(t, compute);
-	itr_tape_set_inference(t, false);
+	const int rc = embed(&v, false, r->train, n, y) < 0 || embed(&v, true, images, n_images, y) < 0 ? -1 : 0;
+	end(r, compute);
 	itr_aligned_free(y);
 	free(position);
 	free(images);
 	return rc < 0 ? -1 : bad;
 }
 
-int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o,
-                 const itr_loss_ops *loss, const void *loss_values, itr_source *const source[2], itr_tape *t, double value[ITR_VAL_COUNT],
-                 itr_err *err)
+int itr_validate(const itr_trainer *r, double value[ITR_VAL_COUNT], itr_err *err)
 {
+	const int64_t n = r->n_val, batch = ITR_MIN(r->opts->val_batch, n);
+	bool bad = false;
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
 		value[i] = NAN;
 	if (n == 0)
 		return 0;
-	bool bad = false;
-	struct validation v = { .bad = &bad,
-		                .m = m,
-		                .d = d,
-		                .o = o,
-		                .loss = loss,
-		                .loss_values = loss_values,
-		                .source = source,
-		                .err = err,
-		                .tape = t,
-		                .texts = texts,
-		                .dim = itr_model_embed_dim(m) };
-	const int64_t batch = ITR_MIN(o->val_batch, n), fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim,
-		      few = ITR_MAX(fit / batch, (int64_t)1) * batch;
+	struct validation v = { .r = r, .bad = &bad, .err = err, .tape = r->tape, .texts = r->val, .dim = itr_model_embed_dim(r->model) };
+	const int64_t fit = (int64_t)BLOCK_BYTES / (int64_t)sizeof(float) / v.dim, few = ITR_MAX(fit / batch, (int64_t)1) * batch;
 	const int64_t block =
-		itr_source_is_tower(source[0]) ? n : few; /* a tower's texts are dear: all are kept rather than embedded twice */
-	const itr_compute compute = itr_tape_compute(t);
-	itr_tape_set_inference(t, true);
-	itr_tape_set_compute(t, ITR_COMPUTE_F32);
-	v.images = itr_pair_data_images(d, texts, n, &v.position, &v.n_images);
+		itr_source_is_tower(r->source[0]) ? n : few; /* a tower's texts are dear: all are kept rather than embedded twice */
+	const itr_compute compute = begin(r);
+	v.images = itr_pair_data_images(r->data, r->val, n, &v.position, &v.n_images);
 	v.y = itr_aligned_alloc((size_t)(ITR_MIN(block, n) * v.dim) * sizeof *v.y);
 	v.partner = itr_aligned_alloc((size_t)(batch * v.dim) * sizeof *v.partner);
 	const int rc = embed_images(&v);
@@ -213,7 +219,6 @@ int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *text
 		itr_aligned_free(blocks[i]);
 	free(v.position);
 	free(v.images);
-	itr_tape_set_compute(t, compute);
-	itr_tape_set_inference(t, false);
+	end(r, compute);
 	return rc < 0 ? -1 : bad;
 }

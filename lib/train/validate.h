@@ -2,7 +2,7 @@
 #ifndef ITR_TRAIN_VALIDATE_H
 #define ITR_TRAIN_VALIDATE_H
 
-#include "train/loop.h"
+#include "train/trainer.h"
 
 enum {
 	ITR_VAL_LOSS,
@@ -19,19 +19,20 @@ enum {
 	ITR_VAL_COUNT
 };
 
-/* Values in the order above: the loss in batches of o->val_batch texts in file order (the last, partial one weighted by its size), the mean
- * cosine of texts to their own images, and full-gallery metrics (methods section 0) among the part's images. NaN without texts. Products
- * are fp32 whatever the training's are: evaluate finds the same. t: a tape to use, the training's own, so that its memory serves twice;
- * what it holds is lost. Beyond it: the images and a few MB. source: text and image, as the training's. 0; 1 when an embedding is NaN or
- * infinite, every value then being NaN; or -1 with err: a picture that cannot be read any more. */
-ITR_MUST_USE int itr_validate(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n, const itr_train_opts *o,
-                              const itr_loss_ops *loss, const void *loss_values, itr_source *const source[2], itr_tape *t,
-                              double value[ITR_VAL_COUNT], itr_err *err);
+/* Their names, and whether a larger value is the better one. */
+typedef struct itr_val_metric { const char *name; bool larger_is_better; } itr_val_metric;
+extern const itr_val_metric itr_val_metrics[ITR_VAL_COUNT];
 
-/* Does the model give finite embeddings for these texts and their images? 0: it does, 1: it does not, -1 with err. Where there is no part
- * to validate on, a few training pairs tell. */
-ITR_MUST_USE int itr_validate_finite(const itr_model *m, const itr_pair_data *d, const int64_t *texts, int64_t n,
-                                     itr_source *const source[2], itr_tape *t, itr_err *err);
+/* Values in the order above, of the trainer's model on its val part: the run's loss in batches of val_batch texts in file order (the last,
+ * partial one weighted by its size), the mean cosine of texts to their own images, and full-gallery metrics (methods section 0) among the
+ * part's images. NaN without texts. Products are fp32 whatever the training's are: evaluate finds the same. The training's own tape is
+ * used, so that its memory serves twice; what it holds is lost. Beyond it: the images and a few MB. 0; 1 when an embedding is NaN or
+ * infinite, every value then being NaN; or -1 with err: a picture that cannot be read any more. */
+ITR_MUST_USE int itr_validate(const itr_trainer *r, double value[ITR_VAL_COUNT], itr_err *err);
+
+/* Does the model give finite embeddings for a few training texts and their images? 0: it does, 1: it does not, -1 with err. For runs
+ * without a val part. */
+ITR_MUST_USE int itr_validate_finite(const itr_trainer *r, itr_err *err);
 
 /* What itr_validate measures, without the loss, from unit rows: text i belongs to image position[i]. */
 void itr_validate_vectors(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim,

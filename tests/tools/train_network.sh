@@ -77,6 +77,11 @@ expect_err "--resume c.ckpt.1.h5" "a truncated checkpoint is refused, the one be
 mkdir lone && cp m.ckpt.h5 lone/x.ckpt.h5
 expect_err "'lone/x.ckpt.h5' is of an earlier run: --resume lone/x.ckpt.h5" "a fresh run does not replace another's checkpoint" net --epochs 1 -o lone/x.h5
 t "--force does" net --epochs 1 -o lone/x.h5 -f
+# after 2 of 3 epochs, by the program before version 2: train OPTIONS small.npz -o v1.h5, and then v1.ckpt.1.h5
+first_version() { options='--model heads --embed-dim 4 --epochs 3 --batch-size 16 --lr 1e-2 --ema 0.9 --dropout 0.1 --learn-temperature --patience 0 --positives mask --min-lr 1e-3'
+	cp "$ROOT/tests/data/checkpoint_v1.h5" v1.ckpt.h5 && "$BIN/train" --resume v1.ckpt.h5 --no-provenance -q --json > v1.json && "$BIN/train" $options small.npz --no-provenance -q --json -o v2.h5 > v2.json &&
+	cmp v1.h5 v2.h5 && [ "$(jq -c '.final, .best, .steps' v1.json)" = "$(jq -c '.final, .best, .steps' v2.json)" ]; }
+t "a checkpoint of version 1 is resumed, to the same bytes" first_version
 expect_err "m.h5" "a model is no checkpoint" "$BIN/train" --resume m.h5
 t "heads: temperature, chunks, clipping, average" heads
 t "bf16 trains to about the same loss" bf16
