@@ -45,7 +45,7 @@ static const itr_option options[] = {
 	ITR_OPT_ENUM("conventions", 0, struct opt, conventions, itr_conventions_names,
 	             "whose rules for ties, documents not retrieved, missing queries and queries without a positive"),
 	ITR_OPT_ENUM("gain", 0, struct opt, gain, itr_gain_names, "of a grade in ndcg: the grade, or 2^grade - 1"),
-	ITR_OPT_ENUM("missing-queries", 0, struct opt, missing, missing_names, "judged queries without a ranking count 0, or are left out"),
+	ITR_OPT_ENUM("missing-queries", 0, struct opt, missing, missing_names, "queries without a ranking count 0, or are left out"),
 	ITR_OPT_INT_IN("bootstrap", 0, struct opt, bootstrap, "N", ITR_BETWEEN(0, 1000000),
 	               "resamples of images for the 95 % intervals; 0 leaves them out"),
 	ITR_OPT_HEADING("What comes out:"),
@@ -55,7 +55,7 @@ static const itr_option options[] = {
 	ITR_OPT_STR("run-out", 0, struct opt, e.run_out, "FILE", "write the rankings as a TREC run"),
 	ITR_OPT_INT_IN("run-depth", 0, struct opt, e.run_depth, "N", ITR_FROM(0), "ranks of each query in the run; 0 is the whole gallery"),
 	ITR_OPT_STR("qrels-out", 0, struct opt, e.qrels_out, "FILE", "write the relevance as TREC qrels"),
-	ITR_OPT_BOOL("anchors", 0, struct opt, e.anchors, "put published figures of the same test set beside the result"),
+	ITR_OPT_BOOL("anchors", 0, struct opt, e.anchors, "print published results on the same test set beside these"),
 	ITR_OPT_BOOL("distances", 0, struct opt, e.distances,
 	             "with --model: distance to the own and to a random image too, with two pictures"),
 	ITR_OPT_STRS("fail-if", 0, struct opt, fail_if, "CONDITION", "exit 1 when it holds, as 'i2t.recall@1<0.3'"),
@@ -122,12 +122,12 @@ static int check_use(itr_tool *t, struct opt *o)
 		return itr_tool_usage(t, o->e.relevance ? "a run is evaluated as it is: no --protocol, no --run-out"
 		                                        : "--run needs --relevance");
 	if (o->e.baseline && o->e.per_query && !strcmp(o->e.per_query, "none"))
-		return itr_tool_usage(t, "--baseline compares per-query files: leave out --per-query none");
+		return itr_tool_usage(t, "--baseline compares per-query files: omit --per-query none");
 	if (o->conventions != ITR_CONVENTIONS_ITR && o->ties != ITR_TIES_EXPECTED)
-		return itr_tool_usage(t, "--conventions %s has its own rule for ties: leave out --ties",
+		return itr_tool_usage(t, "--conventions %s has its own rule for ties: omit --ties",
 		                      itr_conventions_names[o->conventions]);
 	if (o->conventions == ITR_CONVENTIONS_TREC_EVAL && o->gain != ITR_GAIN_LINEAR)
-		return itr_tool_usage(t, "trec_eval's ndcg has a linear gain: leave out --gain exponential, or --conventions");
+		return itr_tool_usage(t, "trec_eval's ndcg has a linear gain: omit --gain exponential, or --conventions");
 	for (int64_t i = 0; i < o->k.n; i++)
 		for (int64_t j = 0; j < i; j++)
 			if (o->k.v[i] == o->k.v[j])

@@ -34,18 +34,18 @@ static const itr_option options[] = {
 	ITR_OPT_STR("from", 0, struct opt, from, "READER",
 	            "read what is on disk: sidecar DIR, coco DIR or FILE, karpathy FILE, flickr DIR or FILE"),
 	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME",
-	             "part of COCO: val2017, train2017; fetched unless '--from' or a folder says that it is there"),
+	             "part of COCO: val2017, train2017; downloaded, unless '--from' or a folder names a copy on disk"),
 	ITR_OPT_STR("annotations-dir", 0, struct opt, disk.reader.annotations_dir, "DIR",
 	            "folder of captions_SUBSET.json and instances_SUBSET.json"),
 	ITR_OPT_STR("images-dir", 0, struct opt, disk.reader.images_dir, "DIR", "folder of the pictures"),
-	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are not there"),
+	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are missing"),
 	ITR_OPT_HEADING("Fetching COCO:"),
 	ITR_OPT_STR("base-url", 0, struct opt, net.base_url, "URL", "above SUBSET/NAME.jpg"),
 	ITR_OPT_STR("annotations-url", 0, struct opt, net.annotations_url, "URL", "zip of the annotations"),
 	ITR_OPT_STR("karpathy", 0, struct opt, net.karpathy, "FILE", "dataset_coco.json, whose split is applied"),
 	ITR_OPT_STR("split", 0, struct opt, net.split, "NAME", "only this part of Karpathy's split"),
-	ITR_OPT_BOOL("retry-failed", 0, struct opt, net.retry_failed, "only what failed last time"),
-	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash what is there again, fetch nothing"),
+	ITR_OPT_BOOL("retry-failed", 0, struct opt, net.retry_failed, "download only what failed last time"),
+	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash the files on disk again, download nothing"),
 	ITR_OPT_INT_IN("connections", 0, struct opt, connections, "N", ITR_BETWEEN(1, 256), "transfers at once"),
 	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
 	ITR_OPT_NUM_IN("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", ITR_FROM(1),
@@ -55,13 +55,13 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN("limit", 0, struct opt, net.limit, "N", ITR_FROM(0), "keep N pictures, drawn with the seed; 0 is all"),
 	ITR_OPT_BOOL("copy", 0, struct opt, disk.copy, "copy the pictures below the output folder instead of referring to them"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T",
-	            "shares of train, val and test; 'none': leave it to {train}, which then deals out by its own seed"),
+	            "shares of train, val and test; 'none': no split here, {train} makes one by its own seed"),
 	ITR_OPT_STR("split-by", 0, struct opt, split_by, "RULE",
-	            "what stays together: image, near (near-duplicates), label, group:FILE (CSV: id,group); caption deals out captions "
-	            "(leaky)"),
+	            "what stays together: image, near (near-duplicates), label, group:FILE (CSV: id,group); caption puts one image into "
+	            "several parts (leaky)"),
 	ITR_OPT_INT_IN(
 		"near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE),
-		"pictures that differ in so few of 128 bits count as the same; pairs in different parts are reported; -1 does not look"),
+		"pictures that differ in so few of 128 bits count as the same; pairs in different parts are reported; -1: not checked"),
 	ITR_OPT_INT_IN("max-failed", 0, struct opt, max_failed, "N", ITR_FROM(0), "missing or damaged pictures that are tolerated"),
 	ITR_OPT_END
 };
@@ -240,7 +240,7 @@ static int make_manifest(struct fetch *f)
 	int rc = fetch(f);
 	if (rc == 0)
 		rc = itr_dataset_write(&f->m, t->output, f->findings,
-		                       f->transfers ? "failures.json says why" : "--images-dir says where they are", t->provenance, echo,
+		                       f->transfers ? "see failures.json" : "--images-dir names their folder", t->provenance, echo,
 		                       &t->err);
 	if (rc == 0)
 		report(f);

@@ -151,7 +151,7 @@ static int show(itr_tool *t, const struct opt *o)
 		free(shape);
 	}
 	itr_json_add_int(j, "elements", elements);
-	itr_info("'%s': %s, %lld tensors, %lld numbers%s%s, sha256 %s", itr_weights_path(w), itr_weights_format(w),
+	itr_info("'%s': %s, %lld tensors, %lld elements%s%s, sha256 %s", itr_weights_path(w), itr_weights_format(w),
 	         (long long)itr_weights_count(w), (long long)elements, itr_weights_note(w)[0] ? ", " : "", itr_weights_note(w), sha256);
 	if (t->json) {
 		itr_table_free(table);

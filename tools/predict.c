@@ -1,4 +1,4 @@
-/* predict - vectors that a trained model gives for the texts (or images) of a file. */
+/* predict - apply a trained model to vectors for the texts (or images) of a file. */
 #include <string.h>
 
 #include "apply/predict.h"
@@ -38,7 +38,7 @@ static int complete(itr_tool *t, void *opt)
 
 static const itr_tool_desc predict_tool = {
 	.name = "predict",
-	.purpose = "vectors that a trained model gives",
+	.purpose = "apply a trained model to vectors",
 	.synopsis = "{predict} [options] --model MODEL FILE -o OUTPUT",
 	.options = options,
 	.min_args = 1,
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 		itr_prediction_free(&r);
 		return itr_tool_fail(t);
 	}
-	itr_info("%lld vectors of %lld numbers by %s%s -> %s", (long long)r.rows, (long long)r.dim, r.model,
+	itr_info("%lld vectors of %lld dimensions by %s%s -> %s", (long long)r.rows, (long long)r.dim, r.model,
 	         r.synthetic ? " (synthetic data)" : "", t->output);
 	if (strcmp(t->output, "-"))
 		itr_tool_artifact(t, t->output);

@@ -38,9 +38,9 @@ static const itr_option options[] = {
 	ITR_OPT_INTS_IN("truncate", 0, struct opt, truncate, "D...", ITR_FROM(1), "make these sizes by cutting the largest (Matryoshka)"),
 	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, shuffle, "permute the texts, with their ground truth"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
-	ITR_OPT_BOOL("rotate", 0, struct opt, rotate, "turn all vectors by one random rotation first, for every precision"),
+	ITR_OPT_BOOL("rotate", 0, struct opt, rotate, "rotate all vectors by one random orthogonal matrix first, for every precision"),
 	ITR_OPT_BOOL("rotate-binary", 0, struct opt, rotate_binary,
-	             "turn them for precision binary: sign bits need it where few axes hold the energy (CCA, PCA)"),
+	             "rotate them for precision binary: sign bits need it where few dimensions hold most of the variance (CCA, PCA)"),
 	ITR_OPT_BOOL("calibrate", 0, struct opt, calibrate, "int8, int4: scales per dimension, from a sample of the gallery"),
 	ITR_OPT_ENUM("quantizer", 0, struct opt, quantizer, itr_quantizer_names,
 	             "minmax-wrap reproduces the source project's int8 and its defect"),
@@ -50,7 +50,7 @@ static const itr_option options[] = {
 	ITR_OPT_ENUM("timing", 0, struct opt, timing, itr_timing_names, "time 64 queries of each cell, all, or none"),
 	ITR_OPT_INT_IN("bootstrap", 0, struct opt, bootstrap, "N", ITR_BETWEEN(0, 1000000), "resamples of the 95 % intervals; 0 is none"),
 	ITR_OPT_BOOL("fidelity", 0, struct opt, fidelity, "measure how far each precision is from float32"),
-	ITR_OPT_BOOL("resume", 0, struct opt, resume, "go on where an earlier run in --output-dir stopped"),
+	ITR_OPT_BOOL("resume", 0, struct opt, resume, "resume an earlier run in --output-dir"),
 	ITR_OPT_ENUM("pick", 0, struct opt, pick, itr_pick_names, "with --resume: cells without result, cells that failed, or both"),
 	ITR_OPT_BOOL("dry-run", 'n', struct opt, dry_run, "list the cells and what would be done"),
 	ITR_OPT_INT_IN("jobs", 0, struct opt, jobs, "N", ITR_BETWEEN(1, 1024), "precisions computed side by side"),
@@ -233,7 +233,7 @@ static int run(itr_tool *t, const struct opt *o)
 	int free_place = o->resume || o->dry_run || o->pick != ITR_PICK_MISSING ? 0 : itr_tool_check_free(t, results);
 	free(results);
 	if (free_place < 0)
-		itr_err_set(&t->err, "'%s/experiment_results.json' exists: --resume goes on with it, --force begins again", o->output_dir);
+		itr_err_set(&t->err, "'%s/experiment_results.json' exists: --resume continues it, --force starts again", o->output_dir);
 	itr_grid *g = free_place < 0 ? NULL : itr_grid_new(&go, t->provenance, &t->err);
 	if (!g)
 		return itr_tool_fail(t);

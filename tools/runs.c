@@ -21,7 +21,7 @@ static const itr_option options[] = {
 	ITR_OPT_HEADING("Choosing runs (list, best, export):"),
 	ITR_OPT_STR("filter", 0, struct opt, filter, "EXPR", "such as 'metrics.recall_at_10 > 0.4 and params.model = \"cca\"'"),
 	ITR_OPT_STR("sort", 's', struct opt, sort, "COLUMN", "order by it, ascending"),
-	ITR_OPT_BOOL("reverse", 'r', struct opt, reverse, "the other way round"),
+	ITR_OPT_BOOL("reverse", 'r', struct opt, reverse, "descending order"),
 	ITR_OPT_INT_IN("limit", 'n', struct opt, limit, "N", ITR_FROM(0), "at most N runs; 0 is all"),
 	ITR_OPT_BOOL("deleted", 0, struct opt, deleted, "deleted runs instead"),
 	ITR_OPT_BOOL("stale", 0, struct opt, stale, "list, end: only runs whose process is gone"),
@@ -30,7 +30,7 @@ static const itr_option options[] = {
 	             "id name experiment status start end duration user source parent note, metrics.KEY, params.KEY, tags.KEY; 'metrics', "
 	             "'params', 'tags' for all"),
 	ITR_OPT_STR("keep", 0, struct opt, keep, "REGEX", "add the metrics and params that match"),
-	ITR_OPT_STR("drop", 0, struct opt, drop, "REGEX", "leave out the columns that match"),
+	ITR_OPT_STR("drop", 0, struct opt, drop, "REGEX", "omit the columns that match"),
 	ITR_OPT_BOOL("only-changed", 0, struct opt, only_changed, "add the metrics and params that are not the same in all runs"),
 	ITR_OPT_BOOL("all", 'a', struct opt, all, "compare: what is the same, too"),
 	ITR_OPT_BOOL("transpose", 't', struct opt, transpose, "compare: one row a run"),
@@ -60,7 +60,7 @@ static const char *const examples[] = {
 
 static const itr_tool_desc runs_tool = {
 	.name = "runs",
-	.purpose = "look at and change the store of tracked runs",
+	.purpose = "list, compare and edit tracked runs",
 	.synopsis = "{runs} [options] start | end ID | log ID KIND WHAT... | tag ID KEY=VALUE... | list | show ID [METRIC] | compare ID "
 	            "ID... | best METRIC |\n"
 		    "                      rm ID... | restore ID... | gc | export",

@@ -28,14 +28,14 @@ static const itr_option options[] = {
 	ITR_OPT_STR("ground-truth", 0, struct opt, ground_truth, "FILE", "which image belongs to each text, for files that do not say"),
 	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, captions_per_image, "N", ITR_FROM(0),
 	               "texts in groups of N, one group an image"),
-	ITR_OPT_ENUM("to", 0, struct opt, to, itr_lookup_kind_names, "what is looked for"),
+	ITR_OPT_ENUM("to", 0, struct opt, to, itr_lookup_kind_names, "which side is searched"),
 	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, "how the vectors are stored"),
 	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best again in fp32"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
 	ITR_OPT_HEADING("What is asked:"),
 	ITR_OPT_STRS("query", 0, struct opt, query, "ID...", "ids of the collection"),
 	ITR_OPT_ENUM("from", 0, struct opt, from, itr_lookup_kind_names, "what those ids are"),
-	ITR_OPT_TEXTS("text", 0, struct opt, text, "WORDS", "words, turned into a vector by --model; may be given several times"),
+	ITR_OPT_TEXTS("text", 0, struct opt, text, "WORDS", "a text, encoded by --model; may be given several times"),
 	ITR_OPT_STR(
 		"text-weights", 0, struct opt, text_weights, "PATH",
 		"weights of the model's text encoder (default: those of the right hash in the caches of {fetch-model} and Hugging Face)"),
@@ -60,7 +60,7 @@ static const char *const examples[] = {
 
 static const itr_tool_desc search_tool = {
 	.name = "search",
-	.purpose = "ask a collection of pictures and captions",
+	.purpose = "exact search in a collection of pictures and captions",
 	.synopsis = "{search} [options] EMBEDDINGS",
 	.options = options,
 	.min_args = 0,

@@ -1,4 +1,4 @@
-/* tokenize - captions as the ids that a text encoder reads. */
+/* tokenize - captions as token ids. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,7 +39,7 @@ static const itr_option options[] = {
 	ITR_OPT_BOOL("tokens", 0, struct opt, tokens, "the tokens' spelling instead of their ids"),
 	ITR_OPT_BOOL("lengths", 0, struct opt, lengths, "how long the captions are, instead of the ids"),
 	ITR_OPT_BOOL("build-vocab", 0, struct opt, build_vocab, "a vocabulary for 'words' from the captions, instead of the ids"),
-	ITR_OPT_INT_IN("min-count", 0, struct opt, min_count, "N", ITR_FROM(1), "--build-vocab: leave out words that occur less often"),
+	ITR_OPT_INT_IN("min-count", 0, struct opt, min_count, "N", ITR_FROM(1), "--build-vocab: omit words that occur less often"),
 	ITR_OPT_INT_IN("max-size", 0, struct opt, max_size, "N", ITR_FROM(0),
 	               "--build-vocab: at most N lines, <pad> <unk> <start> <end> among them; 0 is all"),
 	ITR_OPT_END
@@ -55,7 +55,7 @@ static const char *const examples[] = {
 
 static const itr_tool_desc tokenize_tool = {
 	.name = "tokenize",
-	.purpose = "captions as the ids that a text encoder reads",
+	.purpose = "captions as token ids",
 	.synopsis = "{tokenize} [options] [FILE...]",
 	.options = options,
 	.max_args = -1,

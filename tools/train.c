@@ -213,7 +213,7 @@ static int conclude(itr_tool *t, itr_json *j)
 	const double t2i = itr_json_num(itr_json_get(final, "val_t2i_recall_at_10"), NAN),
 		     i2t = itr_json_num(itr_json_get(final, "val_i2t_recall_at_10"), NAN);
 	if (!t->err.set && isnan(t2i))
-		itr_info("no val part to judge by%s -> %s", synthetic, output);
+		itr_info("no val part to evaluate on%s -> %s", synthetic, output);
 	else if (!t->err.set)
 		itr_info("val: t2i recall@10 %.4f, i2t recall@10 %.4f%s -> %s", t2i, i2t, synthetic, output);
 	if (t->json) {

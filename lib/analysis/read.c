@@ -260,7 +260,7 @@ static void make_warnings(itr_analysis *a)
 	if (a->synthetic && !said)
 		warn(a, itr_xstrdup("synthetic data: these figures say nothing about real pictures"));
 	if (chance)
-		warn(a, itr_xasprintf("at chance: %lld of %lld experiments cannot be told from a random order", (long long)chance,
+		warn(a, itr_xasprintf("at chance: %lld of %lld experiments do not differ from a random order", (long long)chance,
 		                      (long long)good));
 	if (tied)
 		warn(a, itr_xasprintf("degenerate ties: in %lld of %lld experiments more than a tenth of the best answers share their "
@@ -269,9 +269,9 @@ static void make_warnings(itr_analysis *a)
 	if (a->n_failed)
 		warn(a, itr_xasprintf("%lld of %lld experiments failed", (long long)a->n_failed, (long long)a->n_cells));
 	if (!a->timed)
-		warn(a, itr_xstrdup("no timing in these results: speed is not judged"));
+		warn(a, itr_xstrdup("no timing in these results: speed is not compared"));
 	if (!a->group[ITR_A_BY_PRECISION].n || strcmp(a->group[ITR_A_BY_PRECISION].label[0], "fp32"))
-		warn(a, itr_xstrdup("no fp32 among the precisions: what quantisation costs cannot be told"));
+		warn(a, itr_xstrdup("no fp32 among the precisions: the cost of quantisation is unknown"));
 }
 
 /* --- the file ------------------------------------------------------------------------------------------------------------------------- */

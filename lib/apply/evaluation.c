@@ -308,7 +308,7 @@ static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const
 		itr_json_pushf(e->warnings, "%lld scores of the run are infinite: those of one sign tie", (long long)ranks.infinite);
 	for (int d = 0; e && d < 2; d++)
 		if (!ranks.side[d] && (d ? p->i2t : p->t2i)->judged)
-			itr_json_pushf(e->warnings, "the run has no %s lists, although %s queries are judged: that direction is left out",
+			itr_json_pushf(e->warnings, "the run has no %s lists, the relevance has %s queries: that direction is left out",
 			               d ? "i2t" : "t2i", d ? "i2t" : "t2i");
 	return e;
 }

@@ -98,7 +98,7 @@ static int check_fit(const itr_mapper *m, const itr_pair_data *d, const char *pa
 	if (!d->image)
 		return itr_err_set(err, "'%s' holds queries only, no images to find: {predict} writes their vectors", path);
 	if (d->text_dim != m->in[ITR_SIDE_TEXT] || d->image_dim != m->in[ITR_SIDE_IMAGE])
-		return itr_err_set(err, "'%s' maps texts of %lld and images of %lld numbers, '%s' holds %lld and %lld", m->path,
+		return itr_err_set(err, "'%s' maps texts of %lld and images of %lld dimensions, '%s' holds %lld and %lld", m->path,
 		                   (long long)m->in[ITR_SIDE_TEXT], (long long)m->in[ITR_SIDE_IMAGE], path, (long long)d->text_dim,
 		                   (long long)d->image_dim);
 	if (o->dim && o->dim != m->dim)

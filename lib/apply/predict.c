@@ -30,7 +30,7 @@ int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o
 	if (!x) {
 		itr_err_set(err, "'%s' holds no images", path);
 	} else if (in != m->in[o->side]) {
-		itr_err_set(err, "'%s' maps %s of %lld numbers, '%s' holds %lld", o->model, image ? "images" : "texts",
+		itr_err_set(err, "'%s' maps %s of %lld dimensions, '%s' holds %lld", o->model, image ? "images" : "texts",
 		            (long long)m->in[o->side], path, (long long)in);
 	} else {
 		out->rows = image ? d->n_images : d->n_texts;
@@ -153,7 +153,7 @@ int itr_prediction_check_name(const char *path, itr_err *err)
 	for (int i = 0; i < ITR_LEN(endings); i++)
 		if (itr_path_has_suffix(path, endings[i]))
 			return 0;
-	return strcmp(path, "-") ? itr_err_set(err, "'%s': the ending says the format, .csv, .npz or .h5", path) : 0;
+	return strcmp(path, "-") ? itr_err_set(err, "'%s': the file name's ending has to be .csv, .npz or .h5", path) : 0;
 }
 
 int itr_prediction_write(const itr_prediction *r, const char *path, FILE *standard_output, const itr_provenance *p, itr_err *err)

@@ -98,7 +98,7 @@ static char *json_text(const itr_json *v)
 
 static int conflict(itr_tool *t, const char *name, const char *given, const char *kept, const char *where)
 {
-	return itr_err_set(&t->err, "'--%s %.200s' conflicts with '%s', which was made with '%.200s': leave it out", name, given, where,
+	return itr_err_set(&t->err, "'--%s %.200s' conflicts with '%s', which was made with '%.200s': omit it", name, given, where,
 	                   kept);
 }
 
@@ -170,7 +170,7 @@ static int adopt_group(itr_tool *t, const itr_option_group *g, const itr_json *o
 		const bool absent = !v && (o->type == ITR_OPT_T_STR ||
 		                           (g->owner && o->type != ITR_OPT_T_HEADING)); /* what was not given or not used is not kept */
 		if (absent && itr_optset_given(&in->options, o->name) && !is_loose(o->name, loose))
-			return itr_err_set(&t->err, "'--%s' conflicts with '%s', which was made without it: leave it out", o->name, where);
+			return itr_err_set(&t->err, "'--%s' conflicts with '%s', which was made without it: omit it", o->name, where);
 	}
 	return 0;
 }

@@ -38,13 +38,13 @@ struct standard {
 	ITR_OPT_STR("output", 'o', struct standard, output, "FILE", "where the result is written"), FORCE_OPTION
 
 #define COMMON_OPTIONS                                                                                                                     \
-	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "threads in all; 0 is every processor"),                \
+	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "total number of threads; 0: one a processor"),         \
 		ITR_OPT_INT_IN("seed", 0, struct standard, seed, "N", ITR_FROM(0), "seed of every random decision"),                       \
 		ITR_OPT_STR("config", 0, struct standard, config, "FILE", "JSON object of options; the command line wins over it"),        \
 		ITR_OPT_STRS("set", 0, struct standard, set, "NAME=VALUE", "one option, as in a config file"),                             \
 		ITR_OPT_BOOL("json", 0, struct standard, json, "print the result as one JSON object"),                                     \
 		ITR_OPT_ENUM("progress", 0, struct standard, progress, progress_names, "progress on standard error"),                      \
-		ITR_OPT_BOOL("verbose", 'v', struct standard, verbose, "say more"),                                                        \
+		ITR_OPT_BOOL("verbose", 'v', struct standard, verbose, "print more details"),                                              \
 		ITR_OPT_BOOL("quiet", 'q', struct standard, quiet, "errors only"),                                                         \
 		ITR_OPT_STR("runs-dir", 0, struct standard, runs_dir, "DIR", "the store of tracked runs"),                                 \
 		ITR_OPT_STR("experiment", 0, struct standard, experiment, "NAME",                                                          \
@@ -52,9 +52,9 @@ struct standard {
 		ITR_OPT_STR("run-name", 0, struct standard, run_name, "NAME", "name of the tracked run"),                                  \
 		ITR_OPT_STR("parent-run", 0, struct standard, parent_run, "ID",                                                            \
 	                    "run that this one belongs to (default: ITR_PARENT_RUN of the environment)"),                                  \
-		ITR_OPT_BOOL("track", 0, struct standard, track, "write a run; --no-track leaves it out"),                                 \
+		ITR_OPT_BOOL("track", 0, struct standard, track, "record this call as a run; --no-track: do not"),                         \
 		ITR_OPT_BOOL("provenance", 0, struct standard, provenance,                                                                 \
-	                     "write into outputs what made them; --no-provenance leaves it out"),                                          \
+	                     "record in outputs how they were made; --no-provenance: do not"),                                             \
 		ITR_OPT_STR("device", 0, struct standard, device, "NAME", "accepted for other programs' command lines; only cpu exists"),  \
 		ITR_OPT_BOOL("help", 'h', struct standard, help, "print this text (--help=mdoc and --help=completion for other forms)"),   \
 		ITR_OPT_BOOL("version", 'V', struct standard, version, "print version, compiler and processor"), ITR_OPT_END
@@ -311,7 +311,7 @@ static int continue_run(itr_tool *t, const struct standard *s)
 	if (named)
 		return itr_err_set(&t->err, "no run can be tracked (--no-track works without): %s", first.msg);
 	in->run_lost = true;
-	itr_warn("the run %s is not tracked any further: %s (--runs-dir DIR says where its store is now)", in->continue_run, first.msg);
+	itr_warn("the run %s is not tracked any further: %s (--runs-dir DIR names the place of its store)", in->continue_run, first.msg);
 	return 0;
 }
 

@@ -181,7 +181,7 @@ char *itr_coco_find(const char *dir, const char *kind, const char *wanted, char 
 	}
 	if (!path)
 		itr_err_set(err,
-		            "%s; COCO's are fetched with: curl -O %s && unzip annotations_trainval2017.zip (or go on without real "
+		            "%s; COCO's are fetched with: curl -O %s && unzip annotations_trainval2017.zip (or continue without real "
 		            "pictures: --fallback synthetic)",
 		            why.msg, ANNOTATIONS_URL);
 	if (path && subset)

@@ -161,7 +161,7 @@ int itr_features_group(const itr_features *f, const itr_split_rule *rule, itr_gr
 		return group_by_label(f, g, err);
 	if (rule->by == ITR_SPLIT_BY_GROUP)
 		return itr_groups_read(g, rule->file, (const char *const *)f->image_id, f->n_images, err);
-	return itr_err_set(err, "'%s' cannot be split by %s: {fetch-coco} deals the pictures out", f->path, itr_split_by_names[rule->by]);
+	return itr_err_set(err, "'%s' cannot be split by %s: {fetch-coco} makes that split", f->path, itr_split_by_names[rule->by]);
 }
 
 int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err)

@@ -261,7 +261,7 @@ static itr_groups *groups_of(const itr_pair_data *d, const itr_split_rule *rule,
 		itr_features_close(f);
 	} else {
 		itr_err_set(err,
-		            "vectors alone cannot be split by %s: {fetch-coco} --split-by %s deals the pictures out, and their store keeps "
+		            "vectors alone cannot be split by %s: {fetch-coco} --split-by %s makes that split, and the store keeps "
 		            "the parts",
 		            itr_split_by_names[rule->by], itr_split_by_names[rule->by]);
 	}

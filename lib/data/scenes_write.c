@@ -227,7 +227,7 @@ int itr_scenes_write(const char *dir, const itr_scenes_opts *o, itr_manifest *m,
 		j.made = itr_xcalloc((size_t)ITR_MAX(o->n, 1), sizeof *j.made);
 		itr_parallel_for(o->threads, o->n, piece, &j);
 		rc = j.failed                            ? -1
-		     : o->interrupted && *o->interrupted ? itr_err_set(err, "interrupted; the same command goes on from here")
+		     : o->interrupted && *o->interrupted ? itr_err_set(err, "interrupted; the same command resumes here")
 		                                         : 0;
 	}
 	if (rc == 0) {

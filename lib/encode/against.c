@@ -53,7 +53,7 @@ static int compare(const struct side *a, const struct side *b, float *(*read)(co
 	if (!a->dim && !b->dim)
 		return 0;
 	if (a->dim != b->dim)
-		return itr_err_set(err, "%s vectors of %lld numbers and of %lld ('%s') cannot be compared", a->what, (long long)a->dim,
+		return itr_err_set(err, "%s vectors of %lld dimensions and of %lld ('%s') cannot be compared", a->what, (long long)a->dim,
 		                   (long long)b->dim, fb->path);
 	int64_t *row = matched(a, b, fb->path, err);
 	float *x = row ? read(fa, NULL, 0, err) : NULL, *y = x ? read(fb, row, a->rows, err) : NULL;

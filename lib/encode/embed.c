@@ -92,7 +92,7 @@ static float *apply(const itr_projection *p, const char *model, itr_side side, c
 	int64_t dim = side == ITR_SIDE_TEXT ? f->text_dim : f->image_dim;
 	float *out = NULL;
 	if (s->in != dim)
-		itr_err_set(err, "model '%s' takes %s vectors of %lld numbers, '%s' holds %lld", model, what, (long long)s->in, f->path,
+		itr_err_set(err, "model '%s' takes %s vectors of %lld dimensions, '%s' holds %lld", model, what, (long long)s->in, f->path,
 		            (long long)dim);
 	else if (s->encoder && s->encoder[0] && encoder && strcmp(s->encoder, encoder))
 		itr_err_set(err, "model '%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", model, what, s->encoder,
@@ -118,7 +118,7 @@ static int64_t map_rows(const itr_features *f, const itr_projection *p, const it
 		return itr_err_set(err, "'%s' has no %s vectors", f->path, f->image_dim ? "text" : "image");
 	if (!o->model && f->image_dim != f->text_dim)
 		return itr_err_set(err,
-		                   "'%s' holds images of %lld and captions of %lld numbers, which no product compares: give --model "
+		                   "'%s' holds images of %lld and captions of %lld dimensions, which cannot be compared: give --model "
 		                   "({train} makes one)",
 		                   f->path, (long long)f->image_dim, (long long)f->text_dim);
 	int64_t base = p ? p->dim : f->image_dim;
@@ -142,7 +142,7 @@ static int64_t map_rows(const itr_features *f, const itr_projection *p, const it
 static int add_dim(itr_embed_result *r, int64_t dim, const char *how, itr_err *err)
 {
 	if (dim < 1 || dim > 1 << 16 || (!strcmp(how, "--truncate") && dim > r->base))
-		return itr_err_set(err, "%s %lld: the vectors have %lld numbers", how, (long long)dim, (long long)r->base);
+		return itr_err_set(err, "%s %lld: the vectors have %lld dimensions", how, (long long)dim, (long long)r->base);
 	for (int64_t i = 0; i < r->n_dims; i++)
 		if (r->dims[i] == dim)
 			return itr_err_set(err, "size %lld is asked for twice", (long long)dim);

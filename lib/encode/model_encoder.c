@@ -129,7 +129,7 @@ itr_encoder *itr_model_encoder_new(const itr_model_file *f, enum itr_modality mo
 		w ? itr_tower_encoder_of(w, o) : itr_encoder_new(name, modality, &(itr_encoder_opts){ .threads = o->threads }, err);
 	const int64_t in = image ? f->model->config.image_dim : f->model->config.text_dim;
 	if (inside && inside->dim != in) {
-		itr_err_set(err, "the model's head takes %s vectors of %lld numbers, '%s' makes %lld", image ? "image" : "text",
+		itr_err_set(err, "the model's head takes %s vectors of %lld dimensions, '%s' makes %lld", image ? "image" : "text",
 		            (long long)in, name, (long long)inside->dim);
 		itr_encoder_free(inside);
 		inside = NULL;

@@ -55,9 +55,9 @@ static int check_options(itr_grid_opts *o, itr_err *err)
 		return -1;
 	qsort(o->recall_k.v, (size_t)o->recall_k.n, sizeof *o->recall_k.v, by_number);
 	if (o->resamples < 0 || o->rescore < 0)
-		return itr_err_set(err, "--bootstrap and --rescore take numbers from 0");
+		return itr_err_set(err, "--bootstrap and --rescore have to be 0 or more");
 	if (o->jobs < 1)
-		return itr_err_set(err, "--jobs takes numbers from 1");
+		return itr_err_set(err, "--jobs has to be 1 or more");
 	if (o->pick != ITR_PICK_MISSING && !o->resume)
 		return itr_err_set(err, "--pick %s chooses among the cells of an earlier run: it needs --resume", itr_pick_names[o->pick]);
 	for (int i = 0; i < o->truncate.n; i++)
@@ -316,7 +316,7 @@ int itr_grid_run(itr_grid *g, const itr_grid_watch *watch, itr_err *err)
 		if (run_dim(g, d, watch, err) < 0)
 			return -1;
 		if (watch && watch->stop && *watch->stop)
-			return itr_err_set(err, "stopped with %lld of %lld cells to go; --resume goes on", (long long)itr_grid_todo(g),
+			return itr_err_set(err, "stopped with %lld of %lld cells to go; --resume continues", (long long)itr_grid_todo(g),
 			                   (long long)g->n_cells);
 	}
 	return 0;

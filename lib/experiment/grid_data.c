@@ -112,10 +112,10 @@ int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *
 		itr_err_set(err, "'%s': size %lld has %lld texts and %lld images, the first size %lld and %lld", g->o.data, (long long)dim,
 		            (long long)p->n_text, (long long)p->n_image, (long long)g->base->n_text, (long long)g->base->n_image);
 	} else if (!made && p->dim != dim) {
-		itr_err_set(err, "'%s' has vectors of %lld numbers, not %lld; --project or --truncate makes other sizes", g->o.data,
+		itr_err_set(err, "'%s' has vectors of %lld dimensions, not %lld; --project or --truncate makes other sizes", g->o.data,
 		            (long long)p->dim, (long long)dim);
 	} else if (made && !project && dim > p->dim) {
-		itr_err_set(err, "cannot cut vectors of %lld numbers to %lld", (long long)p->dim, (long long)dim);
+		itr_err_set(err, "cannot cut vectors of %lld dimensions to %lld", (long long)p->dim, (long long)dim);
 	} else {
 		float *x[2] = { p->text, p->image };
 		int64_t rows[2] = { p->n_text, p->n_image };

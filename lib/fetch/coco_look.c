@@ -108,7 +108,7 @@ int coco_look(coco_run *c, itr_err *err)
 		return 0;
 	looking l = { .c = c, .s = itr_xcalloc(BATCH, sizeof *l.s) };
 	if (c->o->progress.begin)
-		l.progress = c->o->progress.begin(c->o->progress.ctx, "looking at them", "pictures", todo);
+		l.progress = c->o->progress.begin(c->o->progress.ctx, "checking pictures", "pictures", todo);
 	for (int64_t i = 0; i < c->m->n && rc == 0; ) {
 		int64_t n = 0;
 		memset(l.s, 0, BATCH * sizeof *l.s);

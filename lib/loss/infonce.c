@@ -6,7 +6,7 @@
 struct infonce { int positives; };
 static const struct infonce defaults = { ITR_POSITIVES_DIAGONAL };
 static const itr_option options[] = { ITR_OPT_ENUM("positives", 0, struct infonce, positives, itr_positives_names,
-	                                           "captions of one image in a batch: negatives, left out, or positives too"),
+	                                           "captions of one image in a batch: negatives, excluded (mask) or positives (all)"),
 	                              ITR_OPT_END };
 
 static itr_var *value(const void *self, itr_tape *t, const itr_loss_in *in)

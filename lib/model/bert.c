@@ -57,7 +57,7 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 			err,
 			"these are not BERT's weights: there is no 'embeddings.word_embeddings.weight', with or without 'bert.' in front");
 	if (!j)
-		return itr_err_set(err, "BERT needs config.json beside its weights: the tensors do not tell the number of heads");
+		return itr_err_set(err, "BERT needs config.json beside its weights: the number of heads cannot be read from the tensors");
 	if (check_kind(j, err) < 0)
 		return -1;
 	static const struct { const char *key; size_t at;

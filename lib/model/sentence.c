@@ -242,7 +242,7 @@ static int check_whole(const char *folder, itr_err *err)
 	if (!itr_path_exists(own) && !strncmp(itr_path_basename(folder), "0_", 2) && itr_path_exists(parent))
 		rc = itr_err_set(err, "this is the first of several modules: give the folder above it, '%s'", up);
 	else if (!itr_path_exists(own) && itr_path_exists(behind))
-		rc = itr_err_set(err, "'%s' is there, but no modules.json, which says how the modules follow each other: fetch it too",
+		rc = itr_err_set(err, "'%s' is there, but no modules.json, which lists the modules in order: fetch it too",
 		                 behind);
 	free(up);
 	free(parent);

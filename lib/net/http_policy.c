@@ -201,7 +201,7 @@ itr_http_action itr_http_decide(const itr_http_request *q, const itr_http_respon
 const char *itr_http_refusal(const itr_http_request *q, const itr_http_response *r)
 {
 	if (r->status == 416)
-		return "it says that there is no such range (416)";
+		return "it has no such range (416)";
 	if (r->status != 206)
 		return "it sends the whole file from the start";
 	if (!r->has_range || r->first < 0)

@@ -21,7 +21,7 @@ static const char *const finetune_names[] = { "no", "image", "text", "all", NULL
 const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
 	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE",
-	            "go on from a checkpoint; every option, the data and the output come from it"),
+	            "resume from a checkpoint, which holds every option, the data's path and the output's"),
 	ITR_OPT_BOOL("check-grad", 0, itr_train_options, check_grad,
 	             "check every op's gradient by finite differences, print the table, train nothing"),
 	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
@@ -60,12 +60,12 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_ENUM("bn", 0, itr_train_options, tune.bn, bn_names,
 	             "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
 	ITR_OPT_STR("freeze-layers", 0, itr_train_options, tune.freeze_layers, "LIST",
-	            "what stays of the trained towers: N (stem and first N blocks), or names with * ('conv1,bn1,layer1')"),
+	            "parts of the trained towers that are frozen: N (stem and first N blocks), or names with * ('conv1,bn1,layer1')"),
 	ITR_OPT_BOOL("freeze-bn", 0, itr_train_options, tune.freeze_bn, "BatchNorm's own parameters are not trained"),
 	ITR_OPT_BOOL("gradient-checkpointing", 0, itr_train_options, gradient_checkpointing,
-	             "keep what goes from block to block alone, make the rest again: less memory, slower"),
+	             "keep only the input of each block, recompute the rest in the backward pass: less memory, slower"),
 	ITR_OPT_INT_IN("max-failed", 0, itr_train_options, tune.max_failed, "N", ITR_FROM(0),
-	               "pictures that may be undecodable; they are named and left out with their captions"),
+	               "undecodable pictures to accept; they are listed and skipped with their captions"),
 	ITR_OPT_HEADING("Closed forms:"),
 	ITR_OPT_INT_IN("dims", 'd', itr_train_options, dims, "D", ITR_FROM(1), "cca: width of the shared space, at most"),
 	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
@@ -86,13 +86,13 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR("optimizer", 0, itr_train_options, net.optimizer, "NAME", "adam, adamw or sgd"),
 	ITR_OPT_NUM_IN("lr", 0, itr_train_options, net.lr, "X", ITR_ABOVE(0), "learning rate"),
 	ITR_OPT_NUM_IN("weight-decay", 0, itr_train_options, net.weight_decay, "X", ITR_FROM(0),
-	               "of weights; biases, norms and the temperature are left out unless --decay-all"),
+	               "of weights; biases, normalisation and the temperature are excluded unless --decay-all"),
 	ITR_OPT_BOOL("decay-all", 0, itr_train_options, net.decay_all, "decay every parameter, as PyTorch's default"),
-	ITR_OPT_ENUM("schedule", 0, itr_train_options, net.schedule, itr_schedule_names, "how the learning rate goes on"),
+	ITR_OPT_ENUM("schedule", 0, itr_train_options, net.schedule, itr_schedule_names, "learning-rate schedule"),
 	ITR_OPT_BOOL("schedule-by-epoch", 0, itr_train_options, net.by_epoch, "change it between epochs only"),
 	ITR_OPT_INT_IN("warmup", 0, itr_train_options, net.warmup, "STEPS", ITR_FROM(0), "steps of linear warm-up"),
 	ITR_OPT_NUM_IN("clip", 0, itr_train_options, net.clip, "X", ITR_FROM(0),
-	               "longest gradient, all parameters together; 0: as it comes"),
+	               "largest norm of the gradient, all parameters together; 0: not clipped"),
 	ITR_OPT_NUM_IN("ema", 0, itr_train_options, net.ema, "DECAY", ITR_BELOW(0, 1),
 	               "validate and keep a moving average of the weights; 0: none"),
 	ITR_OPT_INT_IN("patience", 0, itr_train_options, net.patience, "N", ITR_FROM(0),
@@ -103,7 +103,7 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_BOOL("symmetric", 0, itr_train_options, net.symmetric, "infonce: image to text as well"),
 	ITR_OPT_NUM_IN("temperature", 0, itr_train_options, config.temperature, "T", ITR_BETWEEN(0.0001, 10000), "infonce"),
 	ITR_OPT_BOOL("learn-temperature", 0, itr_train_options, config.learn_scale, "train it too, at 0.01 at least"),
-	ITR_OPT_NUM_IN("dropout", 0, itr_train_options, config.dropout, "P", ITR_BELOW(0, 1), "share of hidden values dropped"),
+	ITR_OPT_NUM_IN("dropout", 0, itr_train_options, config.dropout, "P", ITR_BELOW(0, 1), "probability of dropping a hidden value"),
 	ITR_OPT_INT_IN("hidden", 0, itr_train_options, config.hidden, "N", ITR_BETWEEN(0, 1048576), "width of the hidden layer"),
 	ITR_OPT_INT_IN("embed-dim", 0, itr_train_options, config.embed_dim, "N", ITR_BETWEEN(0, 1048576),
 	               "heads: width of the shared space"),
@@ -186,12 +186,12 @@ static int check_towers(itr_tool *t, itr_train_options *o)
 	if (itr_split_rule_parse(&o->rule, o->split_by, &t->err) < 0)
 		return wrong(t, "%s", t->err.msg);
 	if (o->finetune && o->rule.by == ITR_SPLIT_BY_CAPTION)
-		return wrong(t, "%s", "pictures are dealt out whole with '--finetune': no '--split-by caption'");
+		return wrong(t, "%s", "'--finetune' splits by picture: no '--split-by caption'");
 	if (f->max_tokens == 1)
 		return wrong(t, "%s", "'--max-tokens' is 0 or at least 2");
 	if (o->rule.by == ITR_SPLIT_BY_NEAR || (o->finetune && o->rule.by != ITR_SPLIT_BY_IMAGE))
 		return wrong(
-			t, "'--split-by %s' is {fetch-coco}'s: it deals the pictures out, and the manifest and the store keep their parts",
+			t, "'--split-by %s' is {fetch-coco}'s: it makes that split, and the manifest and the store keep it",
 			o->split_by);
 	if (o->finetune && !itr_tool_given(t, "clip"))
 		o->net.clip = 1;

@@ -103,7 +103,7 @@ int itr_condition_check(const char *condition, const itr_metric_set *set, itr_er
 	if (parse(condition, &c, err) < 0)
 		return -1;
 	if (!isfinite(c.limit))
-		rc = itr_err_set(err, "'%s' compares with %s: a figure is finite, so this says nothing about it", condition,
+		rc = itr_err_set(err, "'%s' compares with %s: metrics are finite, so it can never fire", condition,
 		                 isnan(c.limit) ? "NaN" : "infinity");
 	bool known = false;
 	known_figures(set, &n);
@@ -132,7 +132,7 @@ int itr_condition(const itr_json *result, const char *condition, double *value, 
 		*value = itr_json_num(figure, 0);
 		rc = holds(c.op, *value, c.limit);
 	} else if (figure) {
-		rc = itr_err_set(err, "'%s': this result has no value of %s, so the condition cannot be judged", condition, c.path);
+		rc = itr_err_set(err, "'%s': this result has no value of %s, so the threshold cannot be checked", condition, c.path);
 	} else {
 		names n = ITR_VEC_INIT;
 		collect(result, "", &n);

@@ -299,15 +299,15 @@ static void judged_warnings(itr_eval *e, const itr_eval_side *s, const char *nam
 {
 	const bool itr = e->judging.conventions == ITR_CONVENTIONS_ITR;
 	if (s->missing)
-		itr_json_pushf(e->warnings, "%s: %lld judged queries are missing: %s", name, (long long)s->missing,
+		itr_json_pushf(e->warnings, "%s: %lld queries of the relevance are missing: %s", name, (long long)s->missing,
 		               e->judging.skip_missing ? "left out (--missing-queries skip)"
 		                                       : "they count 0 (--missing-queries skip leaves them out)");
 	if (s->no_positive)
-		itr_json_pushf(e->warnings, "%s: %lld judged queries have no positive: %s", name, (long long)s->no_positive,
+		itr_json_pushf(e->warnings, "%s: %lld queries of the relevance have no positive: %s", name, (long long)s->no_positive,
 		               itr ? "left out (trec_eval counts them 0: --conventions trec_eval)"
 		                   : "they count 0, as the conventions ask");
 	if (s->unjudged)
-		itr_json_pushf(e->warnings, "%s: %lld queries are not judged: left out", name, (long long)s->unjudged);
+		itr_json_pushf(e->warnings, "%s: %lld queries are not in the relevance: left out", name, (long long)s->unjudged);
 }
 
 static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)

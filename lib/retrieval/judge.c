@@ -369,7 +369,7 @@ int itr_pairs_judge(itr_pairs *p, const char *spec, const itr_judging *judging, 
 	int rc = -1;
 	if (images && strncmp(spec, "captions:", 9) == 0) {
 		rc = p->text ? itr_pairs_judge_captions(p, spec + 9, texts, images, provenance, err)
-		             : itr_err_set(err, "'%s': a run has no captions to compare; judge it with a file of ids", spec);
+		             : itr_err_set(err, "'%s': a run has no captions to compare; use a relevance file of ids", spec);
 		if (rc == 0) {
 			free(p->relevance);
 			p->relevance = itr_xstrdup(spec);

@@ -208,7 +208,7 @@ static int read_arrays(itr_pairs *p, struct source *s, const itr_pairs_opts *o, 
 	if (!p->image)
 		return -1;
 	if (p->dim != di)
-		return itr_err_set(err, "'%s': %s has rows of %lld numbers, %s of %lld", s->path, text, (long long)p->dim, image,
+		return itr_err_set(err, "'%s': %s has rows of %lld dimensions, %s of %lld", s->path, text, (long long)p->dim, image,
 		                   (long long)di);
 	return 0;
 }
@@ -276,7 +276,7 @@ static float *read_parts(const char *dir, const char *kind, int64_t *rows, int64
 		}
 		float *x = read_npy(path, &n, &d, err);
 		if (x && part && d != *dim)
-			itr_err_set(err, "'%s' has rows of %lld numbers, the parts before it %lld", path, (long long)d, (long long)*dim);
+			itr_err_set(err, "'%s' has rows of %lld dimensions, the parts before it %lld", path, (long long)d, (long long)*dim);
 		if (!x || (part && d != *dim)) {
 			itr_aligned_free(x);
 			itr_aligned_free(all);
@@ -317,7 +317,7 @@ static int read_vectors(itr_pairs *p, const char *folder, const itr_pairs_opts *
 	if (!p->image)
 		return -1;
 	if (di != p->dim)
-		return itr_err_set(err, "texts have %lld numbers a row, images %lld: no product compares them", (long long)p->dim,
+		return itr_err_set(err, "texts have %lld dimensions, images %lld: they cannot be compared", (long long)p->dim,
 		                   (long long)di);
 	return itr_pairs_truth(p, o, NULL, provenance, err);
 }
@@ -461,7 +461,7 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 	if (p->synthetic)
 		itr_json_pushf(w, "synthetic data: these figures say nothing about real pictures");
 	if (p->made_from)
-		itr_json_pushf(w, "the store's vectors have %lld numbers: a Gaussian matrix brought texts and images to %lld",
+		itr_json_pushf(w, "the store's vectors have %lld dimensions: a Gaussian matrix brought texts and images to %lld",
 		               (long long)p->made_from, (long long)p->dim);
 	if (p->all_parts)
 		itr_json_pushf(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
@@ -487,9 +487,9 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 	if (p->unanswered)
 		itr_json_pushf(w, "%lld texts have no image (ground truth -1): left out", (long long)p->unanswered);
 	if (p->outside)
-		itr_json_pushf(w, "%lld judged positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found",
+		itr_json_pushf(w, "%lld positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found",
 		               (long long)p->outside);
 	if (p->repeated)
-		itr_json_pushf(w, "%lld judgements stand in '%s' more than once, with the same grade", (long long)p->repeated,
+		itr_json_pushf(w, "%lld lines of relevance stand in '%s' more than once, with the same grade", (long long)p->repeated,
 		               p->relevance);
 }

@@ -29,7 +29,7 @@ static int select_rows(const itr_features *f, const char *split, struct store_ro
 	if (part < 0)
 		return -1;
 	if (!f->has_split)
-		return itr_err_set(err, "'%s' knows no splits: leave out --split", f->path);
+		return itr_err_set(err, "'%s' has no split: omit --split", f->path);
 	itr_features_select(f, (itr_split)part, &r->images, &r->n_images, &r->texts, &r->n_texts);
 	return 0;
 }
@@ -55,7 +55,7 @@ static float *mapped(const itr_projection *m, itr_side side, float *x, int64_t r
                      const itr_pairs_opts *o, int64_t *dim, itr_err *err)
 {
 	if (m && m->side[side].in != in) {
-		itr_err_set(err, "'%s' maps %s vectors of %lld numbers, the store's have %lld", o->model,
+		itr_err_set(err, "'%s' maps %s vectors of %lld dimensions, the store's have %lld", o->model,
 		            side == ITR_SIDE_TEXT ? "text" : "image", (long long)m->side[side].in, (long long)in);
 		itr_aligned_free(x);
 		return NULL;
@@ -142,7 +142,7 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 	}
 	if (!m && f->text_dim != f->image_dim) {         /* in whatever size: two matrices of their own lead into two spaces */
 		itr_err_set(err,
-		            "'%s' holds raw features: text vectors of %lld numbers and image vectors of %lld share no space. '{train} "
+		            "'%s' holds raw features: text vectors of %lld dimensions and image vectors of %lld share no space. '{train} "
 		            "--model cca' fits one: give --model its file, or the embeddings "
 		            "that '{extract-features} --model' makes",
 		            path, (long long)f->text_dim, (long long)f->image_dim);

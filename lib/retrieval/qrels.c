@@ -15,7 +15,7 @@ int itr_grade_check(double grade, const itr_judging *j, const char *where, itr_e
 		return itr_err_set(err, "%s: grade %g is too large for a gain of 2^grade - 1 (up to %d): use --gain linear", where, grade,
 		                   EXPONENT_MAX);
 	if (j->conventions != ITR_CONVENTIONS_ITR && grade != floor(grade))
-		return itr_err_set(err, "%s: grade %g is not a whole number, which %s asks for: leave out --conventions", where, grade,
+		return itr_err_set(err, "%s: grade %g is not a whole number, which %s requires: omit --conventions", where, grade,
 		                   itr_conventions_names[j->conventions]);
 	return 0;
 }
@@ -64,11 +64,11 @@ int itr_qrels_read(itr_qrels *q, const char *path, const itr_judging *j, itr_err
 	if (rc < 0)
 		return -1;
 	if (q->list.n == 0)
-		return itr_err_set(err, "'%s' holds no judgement%s", path, q->lines.comments ? ", comments only" : "");
+		return itr_err_set(err, "'%s' holds no line of relevance%s", path, q->lines.comments ? ", comments only" : "");
 	for (size_t i = 0; i < q->list.n; i++)
 		positive |= q->list.v[i].grade > 0;
 	return positive ? 0
-	                : itr_err_set(err, "'%s' holds no positive judgement: all %lld grades are 0 or less", path, (long long)q->list.n);
+	                : itr_err_set(err, "'%s' holds no positive: all %lld grades are 0 or less", path, (long long)q->list.n);
 }
 
 void itr_qrels_free(itr_qrels *q)

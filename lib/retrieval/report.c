@@ -147,7 +147,7 @@ static void judging_line(const itr_eval *e, itr_buf *out)
 	for (int d = 0; d < 2 && e->judged; d++)
 		if (side[d]->values)
 			itr_buf_printf(
-				out, "%s judged: %lld queries missing (%s), %lld without a positive (%s), %lld not judged (left out)\n",
+				out, "%s relevance: %lld queries missing (%s), %lld without a positive (%s), %lld not in it (left out)\n",
 				d ? "i2t" : "t2i", (long long)side[d]->missing, e->judging.skip_missing ? "left out" : "count 0",
 				(long long)side[d]->no_positive, e->judging.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0",
 				(long long)side[d]->unjudged);
@@ -157,7 +157,7 @@ static void heading(const itr_eval *e, const itr_pairs *p, itr_buf *out)
 {
 	itr_buf_printf(out, "%s: %lld texts, %lld images", p->name, (long long)p->n_text, (long long)p->n_image);
 	if (p->dim)
-		itr_buf_printf(out, ", %lld numbers", (long long)p->dim);
+		itr_buf_printf(out, ", %lld dimensions", (long long)p->dim);
 	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, p->relevance,
 	               itr_ties_text(e->ties, e->judging.conventions), p->synthetic ? "; SYNTHETIC DATA" : "");
 	if (e->judged || e->judging.conventions != ITR_CONVENTIONS_ITR)

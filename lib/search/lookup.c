@@ -176,7 +176,7 @@ itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64
 	*n = info.rank == 1 ? 1 : info.rank == 2 ? info.shape[0] : 0;
 	itr_rows_check c = *n > 0 && dim == l->pairs->dim ? itr_rows_inspect(x, *n, dim, 1) : (itr_rows_check){ .bad_row = -1 };
 	if (*n < 1 || dim != l->pairs->dim) {
-		itr_err_set(err, "'%s': rows of %lld numbers are wanted", npy, (long long)l->pairs->dim);
+		itr_err_set(err, "'%s': rows of %lld dimensions are needed", npy, (long long)l->pairs->dim);
 	} else if (c.bad_row >= 0 || c.zero_rows) {
 		itr_err_set(err, "'%s': %s", npy, c.bad_row >= 0 ? "NaN or infinity in a row" : "a row of zeros has no direction");
 	} else {

@@ -32,7 +32,7 @@ static itr_encoder *network_encoder(const itr_lookup *l, itr_err *err)
 	const int64_t dim = itr_model_embed_dim(l->network->model);
 	if (dim != l->pairs->dim) {
 		itr_err_set(err,
-		            "the model makes %lld numbers, '%s' holds %lld: is it a store that {extract-features} made with this model?",
+		            "the model gives %lld dimensions, '%s' holds %lld: is it a store that {extract-features} made with this model?",
 		            (long long)dim, l->pairs->name, (long long)l->pairs->dim);
 		return NULL;
 	}
@@ -106,7 +106,7 @@ static itr_encoder *projection_encoder(const itr_lookup *l, itr_err *err)
 	const itr_projection_side *side = &l->model->side[ITR_SIDE_TEXT];
 	const char *name = side->encoder && *side->encoder ? side->encoder : "hash";
 	if (l->model->dim != l->pairs->dim) {
-		itr_err_set(err, "the model makes %lld numbers, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim,
+		itr_err_set(err, "the model gives %lld dimensions, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim,
 		            l->pairs->name, (long long)l->pairs->dim, (long long)l->model->dim);
 		return NULL;
 	}
@@ -114,7 +114,7 @@ static itr_encoder *projection_encoder(const itr_lookup *l, itr_err *err)
 	                         ? tower_encoder(l, side, err)
 	                         : itr_encoder_new(name, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
 	if (e && e->dim != side->in) {
-		itr_err_set(err, "the model wants %lld numbers a text, encoder '%s' makes %lld", (long long)side->in, e->desc->name,
+		itr_err_set(err, "the model needs texts of %lld dimensions, encoder '%s' gives %lld", (long long)side->in, e->desc->name,
 		            (long long)e->dim);
 		itr_encoder_free(e);
 		e = NULL;

@@ -237,7 +237,7 @@ static int add_merge(itr_tokenizer *k, struct clip *d, struct raw *r, const char
 	if (a < 0 || b < 0)
 		return bad_line(where, number, line, len, "joins a token that no line before it makes", err);
 	if (r->token[a].last)
-		return bad_line(where, number, line, len, "goes on after the end of a word", err);
+		return bad_line(where, number, line, len, "continues after the end of a word", err);
 	memcpy(joined, line, na);
 	memcpy(joined + na, space + 1, nb);
 	int32_t id = (int32_t)k->tokens.n;

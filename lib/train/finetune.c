@@ -121,7 +121,7 @@ static void say_fixed(const itr_model *m, const char *layers)
 			all += q->count;
 			fixed += q->constant ? q->count : 0;
 		}
-	itr_info("frozen by '%s': %.2f of %.2f million numbers, which take no gradients and no moments", layers, (double)fixed / 1e6,
+	itr_info("frozen by '%s': %.2f of %.2f million parameters, which take no gradients and no moments", layers, (double)fixed / 1e6,
 	         (double)all / 1e6);
 }
 

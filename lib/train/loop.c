@@ -233,7 +233,7 @@ static itr_train_end failed(itr_trainer *r)
 			"%.1000s; the last good state is in '%.200s' (%lld epochs), but --resume would repeat the same steps: start anew",
 			keep.msg, r->best_in, (long long)r->best_in_epoch);
 	else if (r->diverged)
-		itr_err_set(r->err, "%.1200s; there is no good state to go on from: start anew", keep.msg);
+		itr_err_set(r->err, "%.1200s; there is no good state to resume from: start again", keep.msg);
 	return ITR_TRAIN_FAILED;
 }
 

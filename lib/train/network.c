@@ -30,7 +30,7 @@ int itr_network_check_fresh(const char *output, itr_err *err)
 {
 	char *checkpoint = itr_path_replace_extension(output, ".ckpt.h5");
 	int rc = itr_path_exists(checkpoint)
-	                 ? itr_err_set(err, "'%s' is of an earlier run: --resume %s goes on with it, --force starts anew", checkpoint,
+	                 ? itr_err_set(err, "'%s' is of an earlier run: --resume %s continues it, --force starts again", checkpoint,
 	                               checkpoint)
 	                 : 0;
 	free(checkpoint);
@@ -119,7 +119,7 @@ static void say_failure(const itr_network_job *job, const itr_train_report *r, i
 	if (end == ITR_TRAIN_STOPPED)
 		itr_err_set(
 			err,
-			"interrupted after %lld steps (%lld of %lld epochs); everything is in '%s': {train} --resume %s goes on from there",
+			"interrupted after %lld steps (%lld of %lld epochs); everything is in '%s': {train} --resume %s resumes there",
 			(long long)r->steps, (long long)r->epochs, (long long)job->opts.epochs, checkpoint, checkpoint);
 	else if (!err->set)
 		itr_err_set(err, "training failed");

@@ -137,7 +137,7 @@ static int build_loss(itr_trainer *r)
 		itr_trainer_add_net(r, "loss", p);
 	}
 	if (r->loss->contrastive && ITR_MIN(o->batch_size, r->n_train) == 1)
-		itr_warn("'%s' with one pair a batch learns nothing, for there is no other to tell it from: a larger --batch-size",
+		itr_warn("'%s' with one pair a batch learns nothing, since a batch holds no negatives: a larger --batch-size",
 		         o->loss);
 	if (r->loss->contrastive && r->n_val > 0 && ITR_MIN(o->val_batch, r->n_val) == 1)
 		itr_warn("the val loss of one pair a batch is 0 whatever the model: a larger --val-batch or val part");

@@ -66,7 +66,7 @@ expect_err "ground_truth holds true and false.*numpy.argmax" "neither is a mask"
 expect_err "holds true and false" "nor one of --ground-truth" q ok.npz --ground-truth mask.npy
 expect_err "one image row for each of the 4 texts" "too little ground truth" q short.npz
 expect_err "no query has a positive" "no answer at all" q none.npz
-expect_err "rows of 3 numbers, video_3 of 4" "sizes that differ" q dims.npz
+expect_err "rows of 3 dimensions, video_3 of 4" "sizes that differ" q dims.npz
 expect_err "1 axes" "one axis" q rank.npz
 expect_err "empty" "no rows" q empty.npz
 expect_err "text id 'a' stands at rows 0 and 2" "a text id twice" q texts.npz
@@ -78,7 +78,7 @@ expect_err "no text_D" "other arrays" q strange.npz
 t "zero rows are chance, not a crash" q zero.npz
 expect_err "1e18" "rows whose scores overflow" q huge.npz --no-normalize
 t "normalised, they are fine" q huge.npz
-expect_err "numbers a row" "own vectors of two sizes" q --text t.npy --image i4.npy --captions-per-image 2
+expect_err "dimensions, images" "own vectors of two sizes" q --text t.npy --image i4.npy --captions-per-image 2
 expect_err "are not 3 for each" "captions that do not divide" q --text t.npy --image i.npy --captions-per-image 3
 for c in '0' 'a,b' '0,0,0' '9,0' '0,9' '-1,0' ''; do
 	printf 'text,image\n%s\n' "$c" > gt.csv
@@ -131,7 +131,7 @@ bad_qrels "line 1 has 5 columns.*a space" 'a 0 my x 1\n'
 bad_qrels "line 1 has 3 columns.*BEIR" 'a x 1\n'
 bad_qrels "line 2 has 4 columns: it is not 'QUERY DOCUMENT SCORE'" 'query-id\tcorpus-id\tscore\na\t0\tx\t1\n'
 bad_qrels "is empty" ''
-bad_qrels "holds no judgement, comments only" '# nothing\n'
+bad_qrels "holds no line of relevance, comments only" '# nothing\n'
 bad_qrels "no positive judgement: all 1 grades" 'a 0 x 0\n'
 bad_qrels "is not UTF-8" 'caf\351 0 x 1\n'
 head -c 10000000 /dev/zero | tr '\0' x > long.txt

@@ -69,8 +69,8 @@ folder() { mkdir -p clip/text_emb clip/img_emb && for p in 0 1; do npz clip/text
 trec() { json e.npz --run-out run.txt --run-depth 0 --qrels-out qrels.txt && cp r.json a.json && json --run run.txt --relevance qrels.txt &&
 	jq -s -e '[.[] | [.t2i, .i2t | del(.ci95, .n_gallery, .chance, .left_out)]] | .[0][0]["recall@5"] == .[1][0]["recall@5"] and .[0][0].mrr == .[1][0].mrr and (.[0][1].map_at_r - .[1][1].map_at_r | fabs) < 1e-12 and .[0][1].mean_rank == .[1][1].mean_rank' a.json r.json; }
 truncated() { json e.npz --run-out run5.txt --run-depth 5 && json --run run5.txt --relevance qrels.txt && jq -s -e '.[0].t2i["recall@5"] == .[1].t2i["recall@5"] and .[1].t2i.mean_rank == null and (.[1].warnings | map(test("truncated")) | any)' a.json r.json; }
-judged() { printf '{"t2i": {"t0": ["v1", "v2", "elsewhere"], "nobody": ["v1"]}}' > j.json && json e.npz --relevance j.json --per-query none && jq -e '.t2i.n_queries == 2 and .t2i.missing == 1 and .i2t.n_queries == 2 and (.warnings | map(test("1 judged positives are not in the gallery")) | any)
-	and (.warnings | map(test("1 judged queries")) | any)' r.json; }
+judged() { printf '{"t2i": {"t0": ["v1", "v2", "elsewhere"], "nobody": ["v1"]}}' > j.json && json e.npz --relevance j.json --per-query none && jq -e '.t2i.n_queries == 2 and .t2i.missing == 1 and .i2t.n_queries == 2 and (.warnings | map(test("1 positives are not in the gallery")) | any)
+	and (.warnings | map(test("1 queries of the relevance are missing")) | any)' r.json; }
 plain_qrels() { printf 't0 0 v1 1\nt0 0 v2 0\nt3 0 v3 2\n' > q.txt && json e.npz --relevance q.txt --per-query none && jq -e '.t2i.n_queries == 2 and .i2t.n_queries == 2' r.json; }
 against_itself() { json e.npz -o a1.json -f && "$E" --compare a1.json a1.per_query.npz --json -q > c.json && jq -e '(.t2i, .i2t) | [to_entries[] | select(.value | type == "object") | .value] | length == 9 and all(.difference == 0 and .p == 1 and .p_holm == 1)' c.json; }
 better() {
@@ -120,7 +120,7 @@ counts() { qr g.run g.qrels && is '.t2i | .n_queries == 2 and .missing == 1 and 
 	is '.provenance.judging | .conventions == "itr" and .missing_queries == "zero" and .t2i == {"missing": 1, "no_positive": 1, "unjudged": 1}' &&
 	qr g.run g.qrels --missing-queries skip && is '.t2i | .n_queries == 1 and .missing == 1 and .mrr == 1' &&
 	qr g.run g.qrels --conventions trec_eval && is '.conventions == "trec_eval" and (.t2i | .n_queries == 3 and close(.mrr; 1/3) and close(.map; 1/3) and .no_positive == 1)' &&
-	"$E" --run g.run --relevance g.qrels --bootstrap 0 --per-query none --no-track -q --conventions trec_eval | tee r.txt | grep -q '^conventions trec_eval.*recip_rank' && grep -qx 't2i judged: 1 queries missing (count 0), 1 without a positive (count 0), 1 not judged (left out)' r.txt; }
+	"$E" --run g.run --relevance g.qrels --bootstrap 0 --per-query none --no-track -q --conventions trec_eval | tee r.txt | grep -q '^conventions trec_eval.*recip_rank' && grep -qx 't2i relevance: 1 queries missing (count 0), 1 without a positive (count 0), 1 not in it (left out)' r.txt; }
 tied_by_rule() { printf 'q Q0 a 1 1 t\nq Q0 b 2 1.000000001 t\nq Q0 c 3 1 t\n' > t.run && printf 'q 0 a 2\nq 0 u 1\n' > t.qrels &&          # as float32 all are equal: c, b, a
 	qr t.run t.qrels --conventions trec_eval && is '.ties == "descending document id" and (.t2i | close(.mrr; 1/3) and .["recall@1"] == 0 and close(.map; 1/6) and close(.["ndcg@10"]; 1 / (2 + 1 / (3|log2))))' &&
 	qr t.run t.qrels --conventions ranx && is '.t2i | close(.mrr; 1/2) and close(.map; 1/4)' &&
@@ -135,8 +135,8 @@ beir() { printf 'query-id\tcorpus-id\tscore\nq1\ta\t1\nq1\tb\t3\n' > b.tsv && pr
 dressed() { { printf '\357\273\277# a comment\r\n\r\n'; sed 's/$/\r/; s/ /\t/g' g.run; } > d.run && { printf '\357\273\277'; sed 's/$/\r/' g.qrels; } > d.qrels && qr g.run g.qrels && jq -S .t2i r.json > a && qr d.run d.qrels && jq -S .t2i r.json | cmp - a &&
 	{ printf '\377\376' && iconv -f utf-8 -t utf-16le g.run; } > u.run && qr u.run g.qrels && jq -S .t2i r.json | cmp - a; }
 same_ids() { printf '1 Q0 2 1 2 t\n2 Q0 1 1 2 t\n' > n.run && printf '1 0 2 1\n2 0 1 1\n' > n.qrels && qr n.run n.qrels && is '.t2i.mrr == 1 and .i2t == null'; }
-repeated() { printf 'q1 0 a 1\nq1 0 a 1\nq1 0 b 3\n' > rep.qrels && qr g.run rep.qrels && is '.warnings | map(test("^1 judgements stand in .* more than once")) | any'; }
-one_sided() { printf 't2i:q1 0 a 1\ni2t:a 0 q1 1\n' > o.qrels && qr g.run o.qrels && is '.i2t == null and (.warnings | map(test("no i2t lists, although i2t queries are judged")) | any)'; }
+repeated() { printf 'q1 0 a 1\nq1 0 a 1\nq1 0 b 3\n' > rep.qrels && qr g.run rep.qrels && is '.warnings | map(test("^1 lines of relevance stand in .* more than once")) | any'; }
+one_sided() { printf 't2i:q1 0 a 1\ni2t:a 0 q1 1\n' > o.qrels && qr g.run o.qrels && is '.i2t == null and (.warnings | map(test("no i2t lists, the relevance has i2t queries")) | any)'; }
 absent_per_query() { "$E" --run g.run --relevance g.qrels --no-track -q --per-query mq.npz > /dev/null && python3 -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile("mq.npz").read("t2i_query_id.npy"))' | tr -d '\0' | grep -q q3 && "$E" --compare mq.npz mq.npz --json -q | jq -e '.t2i.n_queries == 2 and .t2i.mrr.difference == 0'; }
 like_ranx() { python3 - "$E" "$G/ranx.json" <<'PY'
 import json, subprocess, sys
@@ -203,7 +203,7 @@ expect_exit 0 "--fail-if passes" "$E" e.npz -q --per-query none --fail-if 't2i.r
 gate() { "$E" e.npz -q --per-query none --no-track --fail-if "$1" > /dev/null 2> gate.err; [ $? = 2 ] && grep -q "$2" gate.err || { cat gate.err; return 1; }; }
 t "an unknown figure names the nearest" gate 't2i.recal@10<1' "did you mean 't2i.recall@10'"
 t "a condition must be one" gate 't2i.recall@1' "no condition"
-for c in 't2i.recall@1<nan' 't2i.recall@1>inf' 't2i.recall@1<-inf' 'rsum!=nan'; do t "a gate at '$c'" gate "$c" 'says nothing'; done
+for c in 't2i.recall@1<nan' 't2i.recall@1>inf' 't2i.recall@1<-inf' 'rsum!=nan'; do t "a gate at '$c'" gate "$c" 'can never fire'; done
 for c in 't2i.recall@1<0' 'i2t.mrr>1' 't2i.ndcg@10==2'; do t "a gate at '$c'" gate "$c" 'can never hold'; done
 t "a cut-off that is not asked for" gate 't2i.recall@7<1' "did you mean 't2i.recall@"
 expect_exit 0 "a gate at the edge may be" "$E" e.npz -q --per-query none --fail-if 't2i.recall@1<=0' --fail-if 't2i.chance.mrr>1000'

@@ -8,7 +8,7 @@ R="$B --candidate_sizes 12 25 40 --embedding_dims 16 48"
 # --- figures -------------------------------------------------------------------------------------------------------------------------------------------
 t "the grid runs" $R --output_dir golden --precisions fp32 --full
 t "without --embedding-dims: the sizes that the file has" bash -c "$B --candidate_sizes 12 --output_dir sizes --precisions fp32 > /dev/null && jq -e '[.[].config.embedding_dim] | unique == [16, 48]' sizes/experiment_results.json"
-expect_err "exists: --resume goes on with it, --force begins again" "a finished grid is not overwritten" $R --output_dir golden --precisions fp32 --full
+expect_err "exists: --resume continues it, --force starts again" "a finished grid is not overwritten" $R --output_dir golden --precisions fp32 --full
 t "--force begins again" $R --output_dir sizes --precisions fp32 -f
 cat > compare.jq <<'JQ'
 def abs: if . < 0 then -. else . end;

@@ -102,7 +102,7 @@ t "none of these without reason" quiet
 expect_err "did you mean 'val_cosine'" "an unknown monitor names the nearest" net --monitor val_cosin --epochs 1 -o x.h5
 expect_err "did you mean 'adam" "an unknown optimiser names the nearest" net --optimizer adamv --epochs 1 -o x.h5
 expect_err "embeddings" "wrong keys list those that are there" "$BIN/train" --model mlp images.npz -o x.h5
-expect_err "loss is (-?nan|inf).*no good state to go on from.*No model is written" "a loss that is no number stops" net --lr 1e38 --epochs 9 -o nan.h5
+expect_err "loss is (-?nan|inf).*no good state to resume from.*No model is written" "a loss that is no number stops" net --lr 1e38 --epochs 9 -o nan.h5
 t "without a checkpoint of weights that are of no use" test ! -e nan.ckpt.h5 -a ! -e nan.h5
 t "weights that overflow in the last step: exit 1, best is null, no epoch is counted" diverged
 t "the same whatever is monitored" eval 'for m in val_t2i_recall_at_10 val_i2t_mrr val_mean_recall_at_10 val_cosine train_loss; do diverged --monitor $m || exit 1; done'
@@ -110,7 +110,7 @@ t "an older model at that path stays as it was, and the message says so" older
 t "closed forms: what does not fit into float32 is refused" no_float
 expect_err "is not the one that the model was fitted with" "evaluate refuses other data" "$BIN/evaluate" --model m.h5 d70/train.npz --split val
 expect_err "holds no images" "predict says when a side is missing" "$BIN/predict" --model m.h5 --side image d/test.clean.npz -o y.csv
-expect_err "ending says the format" "predict refuses an unknown ending before it works" "$BIN/predict" --model no.h5 d/test.clean.npz -o y.bad
+expect_err "ending has to be" "predict refuses an unknown ending before it works" "$BIN/predict" --model no.h5 d/test.clean.npz -o y.bad
 for o in --patience=-1 --epochs=0 --epochs=-3 --batch-size=0 --accumulate=-1 --grad-cache=-1 --val-batch=0 --log-every=0 --lr=0 --lr=inf --lr=nan --lr=-1 --min-lr=-1 --min-lr=1 --min-lr=nan --weight-decay=-1 \
 	--weight-decay=nan --warmup=-1 --clip=-1 --clip=inf --ema=1 --ema=1.5 --ema=nan --temperature=0 --temperature=nan --temperature=-1 --dropout=1 --dropout=-0.1 --dropout=nan --hidden=-1 --embed-dim=-1 \
 	--checkpoint-minutes=-1 --checkpoint-minutes=inf --split-sizes=nan/0.5/0.5 --split-sizes=-0.1/1/0.1 --split-sizes=0.9/0.9/0.9 --split-sizes=0.5/0.1/0.1; do
