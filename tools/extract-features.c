@@ -50,9 +50,9 @@ static int list_encoders(itr_tool *t)
 	for (int i = 0; i < itr_encoder_count() && !t->json; i++) {
 		const itr_encoder_desc *d = itr_encoder_at(i);
 		fprintf(t->out, "%-20s %-12s %s\n", d->name,
-		        d->modality == ITR_MODALITY_IMAGE  ? "image"
-		        : d->modality == ITR_MODALITY_TEXT ? "text"
-		                                           : "image, text",
+		        d->sides == ITR_HAS_IMAGE  ? "image"
+		        : d->sides == ITR_HAS_TEXT ? "text"
+		                                   : "image, text",
 		        itr_encoder_summary(d));
 	}
 	itr_json *j = itr_json_object();

@@ -5,8 +5,6 @@
 #include "base/log.h"
 #include "cli/tool.h"
 
-static const char *const side_names[] = { "text", "image", NULL };
-
 struct opt {
 	const char *model;
 	int side;
@@ -15,7 +13,7 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model of {train}: a projection or a network"),
-	ITR_OPT_ENUM("side", 0, struct opt, side, side_names, "which rows of the input"),
+	ITR_OPT_ENUM("side", 0, struct opt, side, itr_modality_names, "which rows of the input"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize writes a network's output as it is"),
 	ITR_OPT_END
 };
@@ -54,7 +52,7 @@ int main(int argc, char **argv)
 	struct opt o = { .normalize = true };
 	itr_tool *t = itr_tool_begin(&predict_tool, &o, argc, argv);
 	itr_predict_opts po = {
-		.model = o.model, .side = o.side ? ITR_SIDE_IMAGE : ITR_SIDE_TEXT, .normalize = o.normalize, .threads = t->threads
+		.model = o.model, .side = (itr_modality)o.side, .normalize = o.normalize, .threads = t->threads
 	};
 	itr_prediction r = { 0 };
 	if (itr_tool_check_output(t, false) < 0 || itr_predict(&r, t->args[0], &po, t->provenance, &t->err) < 0 ||

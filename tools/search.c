@@ -28,13 +28,13 @@ static const itr_option options[] = {
 	ITR_OPT_STR("ground-truth", 0, struct opt, ground_truth, "FILE", "which image belongs to each text, for files that do not say"),
 	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, captions_per_image, "N", ITR_FROM(0),
 	               "texts in groups of N, one group an image"),
-	ITR_OPT_ENUM("to", 0, struct opt, to, itr_lookup_kind_names, "which side is searched"),
+	ITR_OPT_ENUM("to", 0, struct opt, to, itr_modality_names, "which side is searched"),
 	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, "how the vectors are stored"),
 	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best again in fp32"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
 	ITR_OPT_HEADING("What is asked:"),
 	ITR_OPT_STRS("query", 0, struct opt, query, "ID...", "ids of the collection"),
-	ITR_OPT_ENUM("from", 0, struct opt, from, itr_lookup_kind_names, "what those ids are"),
+	ITR_OPT_ENUM("from", 0, struct opt, from, itr_modality_names, "what those ids are"),
 	ITR_OPT_TEXTS("text", 0, struct opt, text, "WORDS", "a text, encoded by --model; may be given several times"),
 	ITR_OPT_STR(
 		"text-weights", 0, struct opt, text_weights, "PATH",
@@ -204,7 +204,7 @@ static const char *take_arguments(const itr_tool *t, struct opt *o)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .k = 10, .to = ITR_LOOKUP_IMAGE, .normalize = true };
+	struct opt o = { .k = 10, .to = ITR_IMAGE, .normalize = true };
 	itr_tool *t = itr_tool_begin(&search_tool, &o, argc, argv);
 	const char *path = take_arguments(t, &o);
 	queries q = ITR_VEC_INIT;
@@ -232,8 +232,8 @@ int main(int argc, char **argv)
 		               .text_weights = o.text_weights,
 		               .manifest = o.manifest,
 		               .root = o.root,
-		               .from = (itr_lookup_kind)o.from,
-		               .to = (itr_lookup_kind)o.to,
+		               .from = (itr_modality)o.from,
+		               .to = (itr_modality)o.to,
 		               .precision = (itr_precision)o.precision,
 		               .rescore = o.rescore,
 		               .threads = t->threads };

@@ -36,7 +36,7 @@ static int64_t *part_rows(const itr_pair_data *d, const char *path, const char *
 }
 
 /* NULL with err that names the row. */
-static float *map_rows(const itr_mapper *m, itr_side side, const float *x, int64_t in, char *const *id, const int64_t *rows, int64_t n,
+static float *map_rows(const itr_mapper *m, itr_modality side, const float *x, int64_t in, char *const *id, const int64_t *rows, int64_t n,
                        bool normalize, int threads, itr_err *err)
 {
 	float *part = itr_aligned_alloc((size_t)(n * in) * sizeof *part), *y = itr_aligned_alloc((size_t)(n * m->dim) * sizeof *y);
@@ -72,8 +72,8 @@ static itr_pairs *map_part(const itr_mapper *m, const itr_pair_data *d, const ch
 	p->n_text = n;
 	p->n_image = n_images;
 	p->dim = m->dim;
-	p->text = map_rows(m, ITR_SIDE_TEXT, d->text, d->text_dim, d->text_id, texts, n, !o->no_normalize, o->threads, err);
-	p->image = p->text ? map_rows(m, ITR_SIDE_IMAGE, d->image, d->image_dim, d->image_id, images, n_images, !o->no_normalize,
+	p->text = map_rows(m, ITR_TEXT, d->text, d->text_dim, d->text_id, texts, n, !o->no_normalize, o->threads, err);
+	p->image = p->text ? map_rows(m, ITR_IMAGE, d->image, d->image_dim, d->image_id, images, n_images, !o->no_normalize,
 	                              o->threads, err)
 	                   : NULL;
 	p->text_id = copy_ids(d->text_id, texts, n);
@@ -97,9 +97,9 @@ static int check_fit(const itr_mapper *m, const itr_pair_data *d, const char *pa
 {
 	if (!d->image)
 		return itr_err_set(err, "'%s' holds queries only, no images to find: {predict} writes their vectors", path);
-	if (d->text_dim != m->in[ITR_SIDE_TEXT] || d->image_dim != m->in[ITR_SIDE_IMAGE])
+	if (d->text_dim != m->in[ITR_TEXT] || d->image_dim != m->in[ITR_IMAGE])
 		return itr_err_set(err, "'%s' maps texts of %lld and images of %lld dimensions, '%s' holds %lld and %lld", m->path,
-		                   (long long)m->in[ITR_SIDE_TEXT], (long long)m->in[ITR_SIDE_IMAGE], path, (long long)d->text_dim,
+		                   (long long)m->in[ITR_TEXT], (long long)m->in[ITR_IMAGE], path, (long long)d->text_dim,
 		                   (long long)d->image_dim);
 	if (o->dim && o->dim != m->dim)
 		return itr_err_set(err, "'%s' maps into %lld dimensions, not %lld", m->path, (long long)m->dim, (long long)o->dim);

@@ -12,8 +12,8 @@ static int open_network(itr_mapper *m, const char *path, itr_err *err)
 	if (!m->network)
 		return -1;
 	m->name = itr_xstrdup(m->network->ops->name);
-	m->in[ITR_SIDE_TEXT] = m->network->config.text_dim;
-	m->in[ITR_SIDE_IMAGE] = m->network->config.image_dim;
+	m->in[ITR_TEXT] = m->network->config.text_dim;
+	m->in[ITR_IMAGE] = m->network->config.image_dim;
 	m->dim = itr_model_embed_dim(m->network);
 	itr_split_note_get(config, &m->split);
 	m->config = config;
@@ -59,10 +59,10 @@ void itr_mapper_close(itr_mapper *m)
 	free(m);
 }
 
-int64_t itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize, int threads)
+int64_t itr_mapper_apply(const itr_mapper *m, itr_modality side, const float *x, int64_t rows, float *y, bool normalize, int threads)
 {
 	if (m->network)
-		return itr_model_encode(m->network, side == ITR_SIDE_IMAGE, x, rows, y, normalize, threads);
+		return itr_model_encode(m->network, side, x, rows, y, normalize, threads);
 	return itr_projection_apply(m->projection, side, x, rows, y, NULL, threads);
 }
 

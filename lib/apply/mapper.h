@@ -8,7 +8,7 @@
 
 typedef struct itr_mapper {
 	char *path, *name;              /* file; "ridge", "residual-mlp", ... */
-	int64_t in[2], dim;             /* by itr_side */
+	int64_t in[2], dim;             /* by itr_modality */
 	itr_split_note split;
 	bool synthetic;
 	itr_projection *projection;     /* one of the two */
@@ -21,7 +21,7 @@ itr_mapper *itr_mapper_open(const char *path, itr_err *err);
 void itr_mapper_close(itr_mapper *m);
 /* x (rows, in[side]), unit rows, -> y (rows, dim); unit rows again when asked (a projection's always are). y may not overlap x. Returns -1,
  * or the first row that is not finite although x is, where y is of no use: itr_model_bad_row says so. */
-ITR_MUST_USE int64_t itr_mapper_apply(const itr_mapper *m, itr_side side, const float *x, int64_t rows, float *y, bool normalize,
+ITR_MUST_USE int64_t itr_mapper_apply(const itr_mapper *m, itr_modality side, const float *x, int64_t rows, float *y, bool normalize,
                                       int threads);
 
 /* What a model is applied to: stored vectors, or, where it has towers, a manifest whose pictures and captions they turn into vectors (the

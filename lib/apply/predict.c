@@ -24,7 +24,7 @@ int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o
 	const itr_pair_data *d = data.d;
 	itr_provenance_input(p, path);
 	itr_provenance_input(p, o->model);
-	const bool image = o->side == ITR_SIDE_IMAGE;
+	const bool image = o->side == ITR_IMAGE;
 	const float *x = image ? d->image : d->text;
 	const int64_t in = image ? d->image_dim : d->text_dim;
 	if (!x) {

@@ -9,7 +9,7 @@
 
 typedef struct itr_predict_opts {
 	const char *model;
-	itr_side side;
+	itr_modality side;
 	bool normalize;                 /* unit rows out */
 	int threads;
 } itr_predict_opts;

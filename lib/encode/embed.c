@@ -84,12 +84,12 @@ static int select_rows(const itr_features *f, const itr_embed_opts *o, struct ro
 }
 
 /* The model applied to one side, x[i] being of the store's row row[i]; x is freed. NULL with err. */
-static float *apply(const itr_projection *p, const char *model, itr_side side, const itr_features *f, const int64_t *row, float *x,
+static float *apply(const itr_projection *p, const char *model, itr_modality side, const itr_features *f, const int64_t *row, float *x,
                     int64_t rows, int64_t *zero, int threads, itr_err *err)
 {
 	const itr_projection_side *s = &p->side[side];
-	const char *what = side == ITR_SIDE_TEXT ? "text" : "image", *encoder = side == ITR_SIDE_TEXT ? f->text_encoder : f->image_encoder;
-	int64_t dim = side == ITR_SIDE_TEXT ? f->text_dim : f->image_dim;
+	const char *what = itr_modality_names[side], *encoder = side == ITR_TEXT ? f->text_encoder : f->image_encoder;
+	int64_t dim = side == ITR_TEXT ? f->text_dim : f->image_dim;
 	float *out = NULL;
 	if (s->in != dim)
 		itr_err_set(err, "model '%s' takes %s vectors of %lld dimensions, '%s' holds %lld", model, what, (long long)s->in, f->path,
@@ -101,7 +101,7 @@ static float *apply(const itr_projection *p, const char *model, itr_side side, c
 		out = itr_aligned_alloc((size_t)(rows * p->dim) * sizeof *out);
 		const int64_t bad = itr_projection_apply(p, side, x, rows, out, zero, threads);
 		if (bad >= 0) {
-			itr_model_bad_row(err, model, side, (side == ITR_SIDE_TEXT ? f->text_id : f->image_id)[row[bad]]);
+			itr_model_bad_row(err, model, side, (side == ITR_TEXT ? f->text_id : f->image_id)[row[bad]]);
 			itr_aligned_free(out);
 			out = NULL;
 		}
@@ -125,8 +125,8 @@ static int64_t map_rows(const itr_features *f, const itr_projection *p, const it
 	s->image = itr_features_images(f, s->images, s->n_images, err);
 	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
 	if (p && s->text) {
-		s->image = apply(p, o->model, ITR_SIDE_IMAGE, f, s->images, s->image, s->n_images, &r->zero_images, o->threads, err);
-		s->text = s->image ? apply(p, o->model, ITR_SIDE_TEXT, f, s->texts, s->text, s->n_texts, &r->zero_texts, o->threads, err)
+		s->image = apply(p, o->model, ITR_IMAGE, f, s->images, s->image, s->n_images, &r->zero_images, o->threads, err);
+		s->text = s->image ? apply(p, o->model, ITR_TEXT, f, s->texts, s->text, s->n_texts, &r->zero_texts, o->threads, err)
 		                   : (itr_aligned_free(s->text), NULL);
 	} else if (s->text) {
 		r->zero_images = itr_rows_normalize(s->image, s->n_images, base, o->threads);

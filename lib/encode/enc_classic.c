@@ -8,7 +8,7 @@
 
 enum { INPUT = ITR_CLASSIC_SIDE * ITR_CLASSIC_SIDE * 3, PATCHES = ITR_CLASSIC_GRID * ITR_CLASSIC_GRID };
 
-static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+static int create(itr_encoder *e, itr_modality modality, const itr_encoder_opts *o, itr_err *err)
 {
 	(void)modality, (void)o, (void)err;
 	e->dim = e->patch_dim = ITR_CLASSIC_DIM;
@@ -66,7 +66,7 @@ static int encode_images(const itr_encoder *e, const void *inputs, int64_t n, in
 const itr_encoder_desc itr_encoder_classic = {
 	.name = "classic",
 	.summary = "colour layout, oriented gradients and their joint statistics; 2048 pooled and per patch of a 7x7 grid; no weights",
-	.modality = ITR_MODALITY_IMAGE,
+	.sides = ITR_HAS_IMAGE,
 	.create = create,
 	.destroy = destroy,
 	.prepare = prepare,

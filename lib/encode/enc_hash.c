@@ -5,7 +5,7 @@
 #include "encode/encoder.h"
 #include "text/hash_features.h"
 
-static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+static int create(itr_encoder *e, itr_modality modality, const itr_encoder_opts *o, itr_err *err)
 {
 	(void)modality, (void)o, (void)err;
 	e->dim = e->token_dim = ITR_HASH_DIM;
@@ -41,7 +41,7 @@ static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t 
 const itr_encoder_desc itr_encoder_hash = {
 	.name = "hash",
 	.summary = "hashed words and word pairs; 768 pooled and per word; no weights",
-	.modality = ITR_MODALITY_TEXT,
+	.sides = ITR_HAS_TEXT,
 	.create = create,
 	.encode_texts = encode_texts,
 };

@@ -33,7 +33,7 @@ static void describe(itr_encoder *e, const itr_tower *w, const itr_encoder_opts 
 {
 	char what[200];
 	itr_buf b = ITR_BUF_INIT;
-	if (w->ops->image) {
+	if (w->ops->modality == ITR_IMAGE) {
 		itr_preset_describe(w->preset, what, sizeof what);
 		itr_buf_printf(&b, "%s%s", what, w->config.stages.n ? "; " : "");
 		itr_stages_print(&w->config.stages, &b);
@@ -49,7 +49,7 @@ static void describe(itr_encoder *e, const itr_tower *w, const itr_encoder_opts 
 /* Around a tower that is packed already. */
 static void settle(itr_encoder *e, itr_tower *w, bool borrowed, const itr_encoder_opts *o)
 {
-	const bool image = w->ops->image;
+	const bool image = w->ops->modality == ITR_IMAGE;
 	struct state *s = e->state = itr_xcalloc(1, sizeof *s);
 	s->tower = w;
 	s->borrowed = borrowed;
@@ -67,9 +67,9 @@ static void settle(itr_encoder *e, itr_tower *w, bool borrowed, const itr_encode
 	describe(e, w, o);
 }
 
-static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+static int create(itr_encoder *e, itr_modality modality, const itr_encoder_opts *o, itr_err *err)
 {
-	const bool image = modality == ITR_MODALITY_IMAGE;
+	const bool image = modality == ITR_IMAGE;
 	itr_tower_opts t = {
 		.weights = o->weights, .vocabulary = image ? NULL : o->vocabulary, .preset = image ? o->preset : NULL, .threads = o->threads
 	};
@@ -79,7 +79,7 @@ static int create(itr_encoder *e, enum itr_modality modality, const itr_encoder_
 	}
 	if (o->pooling && !image && itr_pooling_parse(o->pooling, &t.pooling, err) < 0)
 		return itr_err_prefix(err, "--pooling: ");
-	itr_tower *w = itr_tower_open(e->desc->name, image, &t, err);
+	itr_tower *w = itr_tower_open(e->desc->name, modality, &t, err);
 	if (!w)
 		return -1;
 	itr_tower_freeze(w, o->compute, o->threads);
@@ -158,7 +158,7 @@ static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t 
 static const itr_encoder_desc table[] = {
 #define ITR_TOWER(shown, m, symbol)                                                                                                        \
 	{ .name = shown,                                                                                                                   \
-	  .modality = ITR_MODALITY_##m,                                                                                                    \
+	  .sides = ITR_HAS_##m,                                                                                                            \
 	  .needs_weights = true,                                                                                                           \
 	  .tower = &itr_tower_##symbol,                                                                                                    \
 	  .create = create,                                                                                                                \
@@ -176,7 +176,7 @@ itr_encoder *itr_tower_encoder_of(itr_tower *w, const itr_encoder_opts *o)
 	for (int i = 0; i < ITR_LEN(table); i++)
 		if (table[i].tower == w->ops)
 			e->desc = &table[i];
-	e->modality = w->ops->image ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT;
+	e->modality = w->ops->modality;
 	settle(e, w, true, o);
 	return e;
 }

@@ -36,8 +36,8 @@ itr_json *itr_encoder_list(void)
 		const itr_encoder_desc *d = itr_encoder_at(i);
 		itr_json *e = itr_json_push(all, itr_json_object());
 		itr_json_add_str(e, "name", d->name);
-		itr_json_add_bool(e, "image", d->modality & ITR_MODALITY_IMAGE);
-		itr_json_add_bool(e, "text", d->modality & ITR_MODALITY_TEXT);
+		itr_json_add_bool(e, "image", d->sides & ITR_HAS_IMAGE);
+		itr_json_add_bool(e, "text", d->sides & ITR_HAS_TEXT);
 		itr_json_add_bool(e, "needs_weights", d->needs_weights);
 		itr_json_add_str(e, "summary", itr_encoder_summary(d));
 	}
@@ -45,16 +45,16 @@ itr_json *itr_encoder_list(void)
 }
 
 /* An image and a text encoder may share a name: the modality decides. */
-static const itr_encoder_desc *find(const char *name, enum itr_modality modality, itr_err *err)
+static const itr_encoder_desc *find(const char *name, itr_modality modality, itr_err *err)
 {
-	const char *what = modality == ITR_MODALITY_IMAGE ? "image" : "text", *nearest;
+	const char *what = itr_modality_names[modality], *nearest;
 	const char **names = itr_xcalloc((size_t)itr_encoder_count(), sizeof *names);
 	bool elsewhere = false;
 	int n = 0;
 	for (int i = 0; i < itr_encoder_count(); i++) {
 		const itr_encoder_desc *d = itr_encoder_at(i);
 		bool same = !strcmp(d->name, name);
-		if (d->modality & modality) {
+		if (d->sides & 1U << modality) {
 			if (same) {
 				free(names);
 				return d;
@@ -72,7 +72,7 @@ static const itr_encoder_desc *find(const char *name, enum itr_modality modality
 	return NULL;
 }
 
-itr_encoder *itr_encoder_new(const char *name, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+itr_encoder *itr_encoder_new(const char *name, itr_modality modality, const itr_encoder_opts *o, itr_err *err)
 {
 	const itr_encoder_desc *d = find(name, modality, err);
 	if (!d)
@@ -80,7 +80,7 @@ itr_encoder *itr_encoder_new(const char *name, enum itr_modality modality, const
 	if (d->needs_weights && !o->weights) {
 		itr_err_set(err,
 		            "encoder '%s' needs its weights: give --%s-weights PATH ('{fetch-model} --list' shows what can be fetched)",
-		            name, modality == ITR_MODALITY_IMAGE ? "image" : "text");
+		            name, itr_modality_names[modality]);
 		return NULL;
 	}
 	if (!d->tower && o->pooling) {

@@ -10,11 +10,10 @@
 #define ITR_ENCODE_ENCODER_H
 
 #include "base/hash.h"
+#include "data/modality.h"
 #include "image/image.h"
 #include "io/json.h"
 #include "tensor/frozen.h"
-
-enum itr_modality { ITR_MODALITY_IMAGE = 1, ITR_MODALITY_TEXT = 2 };
 
 typedef struct itr_encoder itr_encoder;
 
@@ -32,11 +31,11 @@ typedef struct itr_encoder_opts {
 typedef struct itr_encoder_desc {
 	const char *name;                /* "classic" */
 	const char *summary;             /* one line for --list */
-	unsigned modality;               /* enum itr_modality, one or both towers */
+	unsigned sides;                  /* ITR_HAS_TEXT, ITR_HAS_IMAGE, or both */
 	bool needs_weights;
 	const struct itr_tower_ops *tower;       /* a network's; NULL for the others */
 	/* Loads the tower for `modality` and fills e (below). 0, or -1 with err. */
-	int (*create)(itr_encoder *e, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err);
+	int (*create)(itr_encoder *e, itr_modality modality, const itr_encoder_opts *o, itr_err *err);
 	void (*destroy)(itr_encoder *e);
 	/* One picture into input (e->input_bytes). Thread-safe. 0, or -1 with err (a picture that the encoder cannot take). */
 	int (*prepare)(const itr_encoder *e, const itr_image *img, void *input, itr_err *err);
@@ -50,7 +49,7 @@ typedef struct itr_encoder_desc {
 
 struct itr_encoder {
 	const itr_encoder_desc *desc;
-	enum itr_modality modality;
+	itr_modality modality;
 	int64_t dim;                     /* of pooled */
 	int64_t grid, patch_dim;         /* patches: grid x grid of patch_dim; 0: the encoder has none */
 	int64_t token_dim;               /* 0: none */
@@ -71,7 +70,7 @@ const char *itr_encoder_summary(const itr_encoder_desc *d);
 itr_json *itr_encoder_list(void);        /* the table as a list of objects */
 
 /* Finds `name` for `modality`, checks weights against it and creates it. NULL with err (an unknown name gets the nearest). */
-itr_encoder *itr_encoder_new(const char *name, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err);
+itr_encoder *itr_encoder_new(const char *name, itr_modality modality, const itr_encoder_opts *o, itr_err *err);
 void itr_encoder_free(itr_encoder *e);
 
 #endif

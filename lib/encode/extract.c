@@ -61,7 +61,7 @@ static itr_features_side side_of(const itr_encoder *e, bool parts, bool normaliz
 {
 	if (!e)
 		return (itr_features_side){ .encoder = NULL };
-	bool image = e->modality == ITR_MODALITY_IMAGE;
+	bool image = e->modality == ITR_IMAGE;
 	return (itr_features_side){
 		.encoder = e->desc->name,
 		.weights_sha256 = e->weights_sha256,
@@ -115,8 +115,8 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 	const itr_extract_opts *o = j->o;
 	const itr_encoder_opts own = { .compute = o->compute, .threads = o->threads };
 	if (o->model && (!(j->model = itr_model_file_open(o->model, o->compute, o->threads, err)) ||
-	                 !(j->image = itr_model_encoder_new(j->model, ITR_MODALITY_IMAGE, &own, err)) ||
-	                 !(j->text = itr_model_encoder_new(j->model, ITR_MODALITY_TEXT, &own, err))))
+	                 !(j->image = itr_model_encoder_new(j->model, ITR_IMAGE, &own, err)) ||
+	                 !(j->text = itr_model_encoder_new(j->model, ITR_TEXT, &own, err))))
 		return -1;
 	if (!o->image_encoder && !o->text_encoder && !o->model)
 		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
@@ -128,9 +128,9 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 		                  .prompt_name = o->prompt_name,
 		                  .compute = o->compute,
 		                  .threads = o->threads };
-	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_MODALITY_IMAGE, &image, err)))
+	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_IMAGE, &image, err)))
 		return -1;
-	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_MODALITY_TEXT, &text, err)))
+	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_TEXT, &text, err)))
 		return -1;
 	if (!o->model && check_meant(o, j->image, j->text, err) < 0)
 		return -1;

@@ -112,16 +112,16 @@ static int encode_texts(const itr_encoder *e, const char *const *texts, int64_t 
 static const itr_encoder_desc desc = {
 	.name = "model",
 	.summary = "tower and head of a model file",
-	.modality = ITR_MODALITY_IMAGE | ITR_MODALITY_TEXT,
+	.sides = ITR_HAS_IMAGE | ITR_HAS_TEXT,
 	.destroy = destroy,
 	.prepare = prepare,
 	.encode_images = encode_images,
 	.encode_texts = encode_texts,
 };
 
-itr_encoder *itr_model_encoder_new(const itr_model_file *f, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+itr_encoder *itr_model_encoder_new(const itr_model_file *f, itr_modality modality, const itr_encoder_opts *o, itr_err *err)
 {
-	const bool image = modality == ITR_MODALITY_IMAGE;
+	const bool image = modality == ITR_IMAGE;
 	itr_tower *w = f->model->tower[image];
 	const char *name = w ? w->ops->name
 	                     : itr_json_str(itr_json_get(f->config, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");

@@ -2,7 +2,7 @@
  *trained beside), then head. What comes out lies in the shared space, so a store of it is evaluated and searched as it is.
  *
  *	itr_model_file *f = itr_model_file_open("m.h5", ITR_COMPUTE_F32, threads, err);
- *	itr_encoder *e = itr_model_encoder_new(f, ITR_MODALITY_IMAGE, &opts, err);      // free it before f
+ *	itr_encoder *e = itr_model_encoder_new(f, ITR_IMAGE, &opts, err);      // free it before f
  */
 #ifndef ITR_ENCODE_MODEL_ENCODER_H
 #define ITR_ENCODE_MODEL_ENCODER_H
@@ -24,6 +24,6 @@ itr_model_file *itr_model_file_open(const char *path, itr_compute c, int threads
 void itr_model_file_close(itr_model_file *f);
 
 /* f must outlive it. Of o: compute (as f was opened with) and threads. */
-itr_encoder *itr_model_encoder_new(const itr_model_file *f, enum itr_modality modality, const itr_encoder_opts *o, itr_err *err);
+itr_encoder *itr_model_encoder_new(const itr_model_file *f, itr_modality modality, const itr_encoder_opts *o, itr_err *err);
 
 #endif

@@ -73,8 +73,8 @@ static itr_projection *assemble(const itr_moments *m, const itr_linear_opts *o, 
 	int64_t all = ITR_MIN(m->dx, m->dy), dim = ITR_MIN(ITR_MIN(all, m->n - 1), o->dims > 0 ? o->dims : 512);
 	itr_projection *p = itr_projection_new("cca", dim);
 	double *v = transposed(vt, all, m->dy);
-	set_side(&p->side[ITR_SIDE_TEXT], m->dx, lx, u, all, dim, s, o->power, m->mean_x);
-	set_side(&p->side[ITR_SIDE_IMAGE], m->dy, ly, v, all, dim, s, o->power, m->mean_y);
+	set_side(&p->side[ITR_TEXT], m->dx, lx, u, all, dim, s, o->power, m->mean_x);
+	set_side(&p->side[ITR_IMAGE], m->dy, ly, v, all, dim, s, o->power, m->mean_y);
 	itr_aligned_free(v);
 	p->regularization = r;
 	p->details = itr_json_object();

@@ -82,7 +82,7 @@ static bool fits_float(const itr_projection *p, double r, itr_err *err)
 				itr_err_set(err,
 				            "%s with regularization %g: the %s side's %s does not fit into float32; give more "
 				            "--regularization%s",
-				            p->method, r, s == ITR_SIDE_TEXT ? "text" : "image", part[k].name,
+				            p->method, r, s == ITR_TEXT ? "text" : "image", part[k].name,
 				            strcmp(p->method, "cca") ? "" : ", or a smaller --power");
 				return false;
 			}

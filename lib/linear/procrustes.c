@@ -18,8 +18,8 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 	(void)r;
 	if (itr_svd(m->cxy, m->dx, m->dy, u, s, vt, err) == 0) {
 		p = itr_projection_new("procrustes", dout);
-		itr_projection_side *from = &p->side[back ? ITR_SIDE_IMAGE : ITR_SIDE_TEXT],
-				    *to = &p->side[back ? ITR_SIDE_TEXT : ITR_SIDE_IMAGE];
+		itr_projection_side *from = &p->side[back ? ITR_IMAGE : ITR_TEXT],
+				    *to = &p->side[back ? ITR_TEXT : ITR_IMAGE];
 		itr_dgemm(false, false, m->dx, m->dy, n, 1, u, n, vt, m->dy, 0, w, m->dy);
 		from->in = din;
 		from->normalize = to->normalize = true;

@@ -45,15 +45,16 @@ static void add_rows(float *x, int64_t rows, int64_t dim, const float *v, float 
 			x[r * dim + i] += sign * v[i];
 }
 
-int itr_model_bad_row(itr_err *err, const char *model, itr_side side, const char *id)
+int itr_model_bad_row(itr_err *err, const char *model, itr_modality side, const char *id)
 {
 	return itr_err_set(err,
 	                   "'%s' makes NaN or infinity of %s '%.200s': its weights are too large for float32; train it again (a smaller "
 	                   "--lr, --clip, more --regularization)",
-	                   model, side == ITR_SIDE_TEXT ? "text" : "image", id);
+	                   model, itr_modality_names[side], id);
 }
 
-int64_t itr_projection_apply(const itr_projection *p, itr_side which, const float *x, int64_t rows, float *out, int64_t *zero, int threads)
+int64_t itr_projection_apply(const itr_projection *p, itr_modality which, const float *x, int64_t rows, float *out, int64_t *zero,
+                             int threads)
 {
 	const itr_projection_side *s = &p->side[which];
 	int64_t zeros = 0, bad = -1, block = ITR_MIN((int64_t)BLOCK, ITR_MAX(rows, (int64_t)1));

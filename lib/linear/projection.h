@@ -7,9 +7,8 @@
 #define ITR_LINEAR_PROJECTION_H
 
 #include "base/hash.h"
+#include "data/modality.h"
 #include "io/provenance.h"
-
-typedef enum { ITR_SIDE_TEXT, ITR_SIDE_IMAGE } itr_side;
 
 typedef struct itr_projection_side {
 	int64_t in;                     /* width of what comes in */
@@ -35,7 +34,7 @@ typedef struct itr_split_note {
 typedef struct itr_projection {
 	char *method;                   /* "cca", "ridge", "procrustes" */
 	int64_t dim;                    /* of the shared space */
-	itr_projection_side side[2];    /* by itr_side */
+	itr_projection_side side[2];    /* by itr_modality */
 	double regularization;          /* r as chosen */
 	double lambda;                  /* ridge: the absolute value; 0 otherwise */
 	itr_json *details;              /* what the method has to tell: {"power":4,"correlations":[...]}; may be NULL */
@@ -49,10 +48,10 @@ void itr_projection_free(itr_projection *p);
 /* x (rows, side.in) -> out (rows, dim), rows L2-normalised; out may not overlap x. *zero (may be NULL) receives the number of rows that
  * came out zero. Returns -1, or the first row that is not finite although x is (the weights are too large for float32), where it stops:
  * what stands in out is then of no use (itr_model_bad_row). */
-ITR_MUST_USE int64_t itr_projection_apply(const itr_projection *p, itr_side side, const float *x, int64_t rows, float *out, int64_t *zero,
-                                          int threads);
+ITR_MUST_USE int64_t itr_projection_apply(const itr_projection *p, itr_modality side, const float *x, int64_t rows, float *out,
+                                          int64_t *zero, int threads);
 /* The error about such a row, of any model: `model` is its file, `id` the row's. Returns -1. */
-int itr_model_bad_row(itr_err *err, const char *model, itr_side side, const char *id);
+int itr_model_bad_row(itr_err *err, const char *model, itr_modality side, const char *id);
 
 /* HDF5, format "itr-model": /config (JSON), /provenance, /param/{text,image}.{mean,weight,bias}. Writing is whole or absent. */
 ITR_MUST_USE int itr_projection_save(const itr_projection *p, const char *path, const itr_provenance *provenance, itr_err *err);

@@ -181,7 +181,7 @@ static itr_projection *get_all(const itr_h5 *h, const itr_json *config, itr_err 
 		return NULL;
 	}
 	itr_projection *p = itr_projection_new(itr_json_str(itr_json_get(config, "method"), ""), dim);
-	if (get_side(h, config, ITR_SIDE_TEXT, p, err) < 0 || get_side(h, config, ITR_SIDE_IMAGE, p, err) < 0) {
+	if (get_side(h, config, ITR_TEXT, p, err) < 0 || get_side(h, config, ITR_IMAGE, p, err) < 0) {
 		itr_projection_free(p);
 		return NULL;
 	}

@@ -46,7 +46,7 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 		return NULL;
 	}
 	itr_projection *p = itr_projection_new("ridge", dout);
-	itr_projection_side *from = &p->side[back ? ITR_SIDE_IMAGE : ITR_SIDE_TEXT], *to = &p->side[back ? ITR_SIDE_TEXT : ITR_SIDE_IMAGE];
+	itr_projection_side *from = &p->side[back ? ITR_IMAGE : ITR_TEXT], *to = &p->side[back ? ITR_TEXT : ITR_IMAGE];
 	from->in = din;
 	from->normalize = to->normalize = true;
 	from->mean = itr_linear_floats(back ? m->mean_y : m->mean_x, din);

@@ -289,7 +289,7 @@ static void text_sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, i
 #define IMAGE(symbol, shown, about, sizes_from)                                                                                            \
 	const itr_tower_ops itr_tower_##symbol = { .name = shown,                                                                          \
 		                                   .summary = about,                                                                       \
-		                                   .image = true,                                                                          \
+		                                   .modality = ITR_IMAGE,                                                                  \
 		                                   .size = sizeof(struct image),                                                           \
 		                                   .preset = "clip",                                                                       \
 		                                   .rules = image_rules,                                                                   \

@@ -145,7 +145,7 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 
 const itr_tower_ops itr_tower_efficientnet_lite0 = { .name = "efficientnet-lite0",
 	                                             .summary = "EfficientNet-Lite0 (timm, original), 1,280 pooled, 7x7 grid",
-	                                             .image = true,
+	                                             .modality = ITR_IMAGE,
 	                                             .size = sizeof(struct lite),
 	                                             .preset = "efficientnet-lite0",
 	                                             .rules = rules,

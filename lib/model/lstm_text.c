@@ -91,7 +91,7 @@ static void sizes(const itr_tower_config *c, int64_t *dim, int64_t *grid, int64_
 
 const itr_tower_ops itr_tower_lstm_text = { .name = "lstm",
 	                                    .summary = "word LSTM of document 001: embedding, bidirectional LSTM, mean of states, 512",
-	                                    .image = false,
+	                                    .modality = ITR_TEXT,
 	                                    .size = sizeof(struct lstm_text),
 	                                    .tokenizer = "words",
 	                                    .pooling = ITR_POOL_MEAN,

@@ -137,7 +137,7 @@ static int configure(itr_tower_config *c, const itr_weights *w, const itr_json *
 
 const itr_tower_ops itr_tower_mobilenet_v3_small = { .name = "mobilenet-v3-small",
 	                                             .summary = "MobileNetV3-Small (torchvision), 576 pooled, 7x7 grid",
-	                                             .image = true,
+	                                             .modality = ITR_IMAGE,
 	                                             .size = sizeof(struct mobilenet),
 	                                             .preset = "imagenet",
 	                                             .rules = rules,

@@ -117,9 +117,10 @@ itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x)
 int64_t itr_model_embed_dim(const itr_model *m) { return m->ops->image ? m->config.embed_dim : m->config.image_dim; }
 double itr_model_temperature(const itr_model *m) { return m->log_scale ? exp(-(double)m->log_scale->data[0]) : m->config.temperature; }
 
-int64_t itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads)
+int64_t itr_model_encode(const itr_model *m, itr_modality modality, const float *x, int64_t n, float *y, bool normalize, int threads)
 {
 	enum { BATCH = 512 };
+	const bool image = modality == ITR_IMAGE;
 	const int64_t in = image ? m->config.image_dim : m->config.text_dim, out = itr_model_embed_dim(m);
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
 	int64_t bad = -1;
@@ -240,7 +241,7 @@ static int read_tower(const itr_h5 *h, const itr_json *config, int side, itr_tow
 		return 0;
 	if (itr_h5_has(h, vocabulary_path[side]) && !(vocabulary = itr_h5_read(h, vocabulary_path[side], ITR_U8, &info, err)))
 		return -1;
-	*tower = itr_tower_restore(j, side == 1, vocabulary, (size_t)info.count, err);
+	*tower = itr_tower_restore(j, (itr_modality)side, vocabulary, (size_t)info.count, err);
 	itr_aligned_free(vocabulary);
 	return *tower ? 0 : itr_err_prefix(err, "'%s': ", itr_h5_path(h));
 }

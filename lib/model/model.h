@@ -67,7 +67,8 @@ double itr_model_temperature(const itr_model *m);
 
 /* Inference over many rows, in batches of 512 on a tape of its own: y (n, E), L2-normalised when asked. text or image side. Returns -1, or
  * the first row whose embedding is not finite although x is (the weights are too large for float32): what stands in y is then of no use. */
-ITR_MUST_USE int64_t itr_model_encode(const itr_model *m, bool image, const float *x, int64_t n, float *y, bool normalize, int threads);
+ITR_MUST_USE int64_t itr_model_encode(const itr_model *m, itr_modality modality, const float *x, int64_t n, float *y, bool normalize,
+                                      int threads);
 
 /* The "itr-model" file: config as JSON, /param/NAME, all finite (nn/param.h). `extra` (borrowed, may be NULL) goes into the config object:
  * split, training options. */

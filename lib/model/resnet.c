@@ -129,7 +129,7 @@ static int configure50(itr_tower_config *c, const itr_weights *w, const itr_json
 #define RESNET(symbol, shown, about, conf)                                                                                                 \
 	const itr_tower_ops itr_tower_##symbol = { .name = shown,                                                                          \
 		                                   .summary = about,                                                                       \
-		                                   .image = true,                                                                          \
+		                                   .modality = ITR_IMAGE,                                                                  \
 		                                   .size = sizeof(struct resnet),                                                          \
 		                                   .preset = "imagenet",                                                                   \
 		                                   .rules = rules,                                                                         \

@@ -22,17 +22,17 @@ const itr_tower_ops *const itr_towers[] = {
 	NULL
 };
 
-const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err)
+const itr_tower_ops *itr_tower_find(const char *name, itr_modality modality, itr_err *err)
 {
 	const char *names[ITR_LEN(itr_towers)];
 	int n = 0;
 	for (int i = 0; itr_towers[i]; i++)
-		if (itr_towers[i]->image == image) {
+		if (itr_towers[i]->modality == modality) {
 			if (!strcmp(itr_towers[i]->name, name))
 				return itr_towers[i];
 			names[n++] = itr_towers[i]->name;
 		}
-	itr_err_set(err, "unknown %s tower '%s': did you mean '%s'?", image ? "image" : "text", name, itr_nearest(name, names, n));
+	itr_err_set(err, "unknown %s tower '%s': did you mean '%s'?", itr_modality_names[modality], name, itr_nearest(name, names, n));
 	return NULL;
 }
 
@@ -81,9 +81,9 @@ static int read_length(itr_tower *w, const char *weights, itr_err *err)
 static int take_sentence(itr_tower *w, itr_sentence *s, const char *weights, itr_err *err)
 {
 	itr_tower_config *c = &w->config;
-	if (!w->ops->image && s->max_tokens >= 2)
+	if (w->ops->modality == ITR_TEXT && s->max_tokens >= 2)
 		w->max_tokens = ITR_MIN(w->max_tokens, s->max_tokens);
-	else if (!w->ops->image && weights && read_length(w, weights, err) < 0)
+	else if (w->ops->modality == ITR_TEXT && weights && read_length(w, weights, err) < 0)
 		return -1;
 	if (s->pooling && !w->ops->pools)
 		return itr_err_set(err, "its Pooling module is not for '%s', which makes one vector of a text by itself", w->ops->name);
@@ -204,13 +204,14 @@ static int build(itr_tower *w, const itr_weights *weights, const itr_json *confi
 	w->config.pooling = o->pooling;
 	w->config.batch_statistics = o->batch_statistics;
 	w->max_tokens = w->config.positions;
-	if (w->ops->image && itr_tower_choose_preset(w, weights, o, err) < 0)
+	if (w->ops->modality == ITR_IMAGE && itr_tower_choose_preset(w, weights, o, err) < 0)
 		return -1;
-	if (w->ops->image && w->preset->crop != w->config.image_size)
+	if (w->ops->modality == ITR_IMAGE && w->preset->crop != w->config.image_size)
 		return itr_err_set(err, "'%s' takes pictures of %lld x %lld, the preset '%s' makes %d x %d: choose another with --preset",
 		                   w->ops->name, (long long)w->config.image_size, (long long)w->config.image_size, w->preset->name,
 		                   w->preset->crop, w->preset->crop);
-	if (take_sentence(w, s, o->weights, err) < 0 || (!w->ops->image && open_tokenizer(w, o->weights, o->vocabulary, s->lower, err) < 0))
+	if (take_sentence(w, s, o->weights, err) < 0 ||
+	    (w->ops->modality == ITR_TEXT && open_tokenizer(w, o->weights, o->vocabulary, s->lower, err) < 0))
 		return -1;
 	if (o->max_tokens >= 2)
 		w->max_tokens = ITR_MIN(w->max_tokens, o->max_tokens);
@@ -241,7 +242,7 @@ static int find_arrays(const itr_tower_ops *ops, itr_weights *weights, itr_err *
 	itr_tower_config usual;
 	if (ops->configure(&usual, NULL, NULL, err) < 0)
 		return -1;
-	usual.vocab = ops->image ? usual.vocab : ITR_MAX(usual.vocab, 1);
+	usual.vocab = ops->modality == ITR_IMAGE ? usual.vocab : ITR_MAX(usual.vocab, 1);
 	itr_params *p = itr_params_new();
 	void *layers = itr_xcalloc(1, ops->size);
 	ops->init(layers, p, &usual);
@@ -268,7 +269,7 @@ static int open_files(const itr_tower_ops *ops, const char *path, const itr_towe
                       itr_json **config, char **folder, itr_err *err)
 {
 	char *modules = itr_tower_beside(path, "modules.json");
-	const bool read = !ops->image || modules;
+	const bool read = ops->modality == ITR_TEXT || modules;
 	free(modules);
 	if (read && itr_sentence_read(s, path, o->prompt, o->prompt_name, err) < 0)
 		return -1;
@@ -282,9 +283,9 @@ static int open_files(const itr_tower_ops *ops, const char *path, const itr_towe
 	return read_beside(*folder, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, config, err);
 }
 
-itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err)
+itr_tower *itr_tower_open(const char *name, itr_modality modality, const itr_tower_opts *o, itr_err *err)
 {
-	const itr_tower_ops *ops = itr_tower_find(name, image, err);
+	const itr_tower_ops *ops = itr_tower_find(name, modality, err);
 	itr_weights *weights = NULL;
 	itr_json *config = NULL;
 	itr_sentence s = { .folder = NULL };

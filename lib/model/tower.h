@@ -10,6 +10,7 @@
 #define ITR_MODEL_TOWER_H
 
 #include "base/hash.h"
+#include "data/modality.h"
 #include "image/preset.h"
 #include "io/json.h"
 #include "model/pooling.h"
@@ -51,7 +52,7 @@ typedef struct itr_tower_out {
 
 typedef struct itr_tower_ops {
 	const char *name, *summary;              /* "clip-vit-b32" */
-	bool image;                              /* else text */
+	itr_modality modality;
 	size_t size;                             /* bytes of the tower's own struct */
 	const char *preset;                      /* image towers: preprocessing (image/preset.h) */
 	const char *tokenizer;                   /* text towers: kind, "wordpiece", "clip-bpe" or "words" */
@@ -70,7 +71,7 @@ typedef struct itr_tower_ops {
 } itr_tower_ops;
 
 extern const itr_tower_ops *const itr_towers[];         /* towers.def, NULL-terminated */
-const itr_tower_ops *itr_tower_find(const char *name, bool image, itr_err *err);
+const itr_tower_ops *itr_tower_find(const char *name, itr_modality modality, itr_err *err);
 
 typedef struct itr_tower_opts {
 	const char *weights;                     /* file or folder; NULL: random, by seed */
@@ -108,7 +109,7 @@ typedef struct itr_tower {
 } itr_tower;
 
 /* NULL with err: unknown name (the nearest is named), no weights, missing or unexpected tensors (all listed), no vocabulary. */
-itr_tower *itr_tower_open(const char *name, bool image, const itr_tower_opts *o, itr_err *err);
+itr_tower *itr_tower_open(const char *name, itr_modality modality, const itr_tower_opts *o, itr_err *err);
 void itr_tower_free(itr_tower *w);
 
 /* Which parts of the trained towers ([0] text, [1] image; either may be NULL) stay as they are; to be called before they are joined.
@@ -126,7 +127,7 @@ void itr_tower_fill(itr_tower *w);
 /* What a model file keeps of a tower besides its arrays and its vocabulary's bytes (itr_tokenizer_source), and the way back: a tower
  * without arrays, to be joined. bytes: the vocabulary, n 0 for none. NULL with err: an unknown name, sizes that no such tower has. */
 itr_json *itr_tower_json(const itr_tower *w);
-itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabulary, size_t n, itr_err *err);
+itr_tower *itr_tower_restore(const itr_json *j, itr_modality modality, const void *vocabulary, size_t n, itr_err *err);
 /* Sizes that come from a file: within bounds, none that must be there is 0, heads and patches come out even. 0, or -1 with err. */
 ITR_MUST_USE int itr_tower_check_sizes(const itr_tower_ops *ops, const itr_tower_config *c, itr_err *err);
 

@@ -133,7 +133,7 @@ static int read_config(itr_tower *w, const itr_json *j, itr_err *err)
 
 static int read_rest(itr_tower *w, const itr_json *j, const void *vocabulary, size_t n, itr_err *err)
 {
-	if (w->ops->image) {
+	if (w->ops->modality == ITR_IMAGE) {
 		const itr_json *preset = itr_json_get(j, "preset");
 		w->preset = itr_json_is_object(preset) ? &w->published : itr_preset_find(itr_json_str(preset, "?"), err);
 		if (!w->preset || (w->preset == &w->published && itr_preset_from_json(preset, &w->published, err) < 0))
@@ -154,9 +154,9 @@ static int read_rest(itr_tower *w, const itr_json *j, const void *vocabulary, si
 	                             (long long)itr_tokenizer_size(w->tokenizer), (long long)w->config.vocab);
 }
 
-itr_tower *itr_tower_restore(const itr_json *j, bool image, const void *vocabulary, size_t n, itr_err *err)
+itr_tower *itr_tower_restore(const itr_json *j, itr_modality modality, const void *vocabulary, size_t n, itr_err *err)
 {
-	const itr_tower_ops *ops = itr_tower_find(itr_json_str(itr_json_get(j, "name"), "?"), image, err);
+	const itr_tower_ops *ops = itr_tower_find(itr_json_str(itr_json_get(j, "name"), "?"), modality, err);
 	if (!ops)
 		return NULL;
 	itr_tower *w = itr_xcalloc(1, sizeof *w);

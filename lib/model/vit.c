@@ -142,7 +142,7 @@ static int configure_b32(itr_tower_config *c, const itr_weights *w, const itr_js
 #define VIT(symbol, shown, about, conf)                                                                                                    \
 	const itr_tower_ops itr_tower_##symbol = { .name = shown,                                                                          \
 		                                   .summary = about,                                                                       \
-		                                   .image = true,                                                                          \
+		                                   .modality = ITR_IMAGE,                                                                  \
 		                                   .size = sizeof(struct vit),                                                             \
 		                                   .preset = "imagenet",                                                                   \
 		                                   .rules = rules,                                                                         \

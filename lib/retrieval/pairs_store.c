@@ -51,12 +51,12 @@ static int check_split(const itr_features *f, const itr_projection *m, const cha
 }
 
 /* x (rows, in), the store's rows row[0...] with their ids, as the model and --dim want it; frees x. NULL with err. */
-static float *mapped(const itr_projection *m, itr_side side, float *x, int64_t rows, int64_t in, char *const *id, const int64_t *row,
+static float *mapped(const itr_projection *m, itr_modality side, float *x, int64_t rows, int64_t in, char *const *id, const int64_t *row,
                      const itr_pairs_opts *o, int64_t *dim, itr_err *err)
 {
 	if (m && m->side[side].in != in) {
 		itr_err_set(err, "'%s' maps %s vectors of %lld dimensions, the store's have %lld", o->model,
-		            side == ITR_SIDE_TEXT ? "text" : "image", (long long)m->side[side].in, (long long)in);
+		            itr_modality_names[side], (long long)m->side[side].in, (long long)in);
 		itr_aligned_free(x);
 		return NULL;
 	}
@@ -88,10 +88,10 @@ static int read_vectors(itr_pairs *p, const itr_features *f, const itr_projectio
 {
 	int64_t di;
 	float *x = itr_features_texts(f, r->texts, r->n_texts, err);
-	if (!x || !(p->text = mapped(m, ITR_SIDE_TEXT, x, r->n_texts, f->text_dim, f->text_id, r->texts, o, &p->dim, err)))
+	if (!x || !(p->text = mapped(m, ITR_TEXT, x, r->n_texts, f->text_dim, f->text_id, r->texts, o, &p->dim, err)))
 		return -1;
 	x = itr_features_images(f, r->images, r->n_images, err);
-	if (!x || !(p->image = mapped(m, ITR_SIDE_IMAGE, x, r->n_images, f->image_dim, f->image_id, r->images, o, &di, err)))
+	if (!x || !(p->image = mapped(m, ITR_IMAGE, x, r->n_images, f->image_dim, f->image_id, r->images, o, &di, err)))
 		return -1;
 	if (di != p->dim)
 		ITR_BUG("texts of %lld numbers, images of %lld", (long long)p->dim, (long long)di);

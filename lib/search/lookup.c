@@ -12,13 +12,11 @@
 #include "search/lookup_internal.h"
 #include "tensor/rows.h"
 
-const char *const itr_lookup_kind_names[] = { "text", "image", NULL };
-
 /* --- opening -------------------------------------------------------------------------------------------------------------------------- */
 
-static int64_t rows_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->n_text : l->pairs->n_image; }
-static const float *vectors_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->text : l->pairs->image; }
-static char *const *ids_of(const itr_lookup *l, itr_lookup_kind k) { return k == ITR_LOOKUP_TEXT ? l->pairs->text_id : l->pairs->image_id; }
+static int64_t rows_of(const itr_lookup *l, itr_modality k) { return k == ITR_TEXT ? l->pairs->n_text : l->pairs->n_image; }
+static const float *vectors_of(const itr_lookup *l, itr_modality k) { return k == ITR_TEXT ? l->pairs->text : l->pairs->image; }
+static char *const *ids_of(const itr_lookup *l, itr_modality k) { return k == ITR_TEXT ? l->pairs->text_id : l->pairs->image_id; }
 
 int64_t itr_lookup_queries(const itr_lookup *l) { return rows_of(l, l->o.from); }
 int64_t itr_lookup_size(const itr_lookup *l) { return rows_of(l, l->o.to); }
@@ -143,7 +141,7 @@ void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q)
 	size_t bytes = (size_t)l->pairs->dim * sizeof(float);
 	const char *id = ids_of(l, l->o.from)[row];
 	const char *words =
-		l->caption_text && l->o.from == ITR_LOOKUP_TEXT ? (const char *)(intptr_t)itr_map_get(l->caption_text, id, 0) : NULL;
+		l->caption_text && l->o.from == ITR_TEXT ? (const char *)(intptr_t)itr_map_get(l->caption_text, id, 0) : NULL;
 	*q = (itr_lookup_query){
 		.id = itr_xstrdup(id), .text = words ? itr_xstrdup(words) : NULL, .row = row, .vector = itr_xmalloc(bytes)
 	};
@@ -158,7 +156,7 @@ int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, i
 		return 0;
 	}
 	const char *near = itr_nearest(id, (const char *const *)ids_of(l, l->o.from), (int)n);
-	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_lookup_kind_names[l->o.from], id, l->pairs->name,
+	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_modality_names[l->o.from], id, l->pairs->name,
 	                   near ? ": the nearest id is '" : "", near ? near : "", near ? "'" : "");
 }
 
@@ -200,7 +198,7 @@ static bool belongs(const itr_lookup *l, int64_t query, int64_t row)
 	const int64_t *image = l->pairs->text_image;
 	if (query < 0 || row < 0 || !image)
 		return false;
-	int64_t a = l->o.from == ITR_LOOKUP_TEXT ? image[query] : query, b = l->o.to == ITR_LOOKUP_TEXT ? image[row] : row;
+	int64_t a = l->o.from == ITR_TEXT ? image[query] : query, b = l->o.to == ITR_TEXT ? image[row] : row;
 	return a >= 0 && a == b;
 }
 
@@ -210,8 +208,8 @@ static int first_ranks(const itr_lookup *l, const itr_lookup_query *q, const flo
 	ITR_VEC(int64_t) rows = ITR_VEC_INIT;
 	int64_t *offset = itr_xcalloc((size_t)n + 1, sizeof *offset);
 	for (int64_t i = 0; i < n; i++) {
-		int64_t own = l->o.from == ITR_LOOKUP_TEXT && q[i].row >= 0 && l->pairs->text_image ? l->pairs->text_image[q[i].row] : -1;
-		if (l->o.to == ITR_LOOKUP_IMAGE && l->o.from == ITR_LOOKUP_TEXT) {
+		int64_t own = l->o.from == ITR_TEXT && q[i].row >= 0 && l->pairs->text_image ? l->pairs->text_image[q[i].row] : -1;
+		if (l->o.to == ITR_IMAGE && l->o.from == ITR_TEXT) {
 			if (own >= 0)
 				ITR_VEC_PUSH(&rows, own);
 		} else if (l->o.from != l->o.to && q[i].row >= 0) {

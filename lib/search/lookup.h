@@ -10,19 +10,17 @@
 #ifndef ITR_SEARCH_LOOKUP_H
 #define ITR_SEARCH_LOOKUP_H
 
+#include "data/modality.h"
 #include "io/json.h"
 #include "retrieval/pairs.h"
 #include "retrieval/topk.h"
-
-typedef enum { ITR_LOOKUP_TEXT, ITR_LOOKUP_IMAGE } itr_lookup_kind;
-extern const char *const itr_lookup_kind_names[];     /* "text" "image" NULL */
 
 typedef struct itr_lookup_opts {
 	itr_pairs_opts pairs;             /* dim, model, split, own vectors, threads */
 	const char *text_weights;         /* of the model's published text encoder; NULL: found in the caches by their hash */
 	const char *text_model;           /* model whose text side turns words into vectors; NULL: pairs.model */
 	const char *manifest, *root;      /* pictures' paths and captions' words; NULL: ids only */
-	itr_lookup_kind from, to;         /* what the ids of queries are, what is looked for */
+	itr_modality from, to;         /* what the ids of queries are, what is looked for */
 	itr_precision precision;
 	int64_t rescore;                  /* 0: none */
 	int threads;

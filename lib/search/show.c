@@ -8,12 +8,12 @@
 
 const char *itr_lookup_id(const itr_lookup *l, int64_t row)
 {
-	return l->o.to == ITR_LOOKUP_TEXT ? l->pairs->text_id[row] : l->pairs->image_id[row];
+	return l->o.to == ITR_TEXT ? l->pairs->text_id[row] : l->pairs->image_id[row];
 }
 
 const char *itr_lookup_words(const itr_lookup *l, int64_t row)
 {
-	if (l->o.to != ITR_LOOKUP_TEXT || !l->caption_text)
+	if (l->o.to != ITR_TEXT || !l->caption_text)
 		return NULL;
 	return (const char *)(intptr_t)itr_map_get(l->caption_text, l->pairs->text_id[row], 0);
 }
@@ -26,13 +26,13 @@ static char *picture_path(const itr_lookup *l, const char *id)
 
 char *itr_lookup_path(const itr_lookup *l, int64_t row)
 {
-	return l->o.to == ITR_LOOKUP_IMAGE ? picture_path(l, l->pairs->image_id[row]) : NULL;
+	return l->o.to == ITR_IMAGE ? picture_path(l, l->pairs->image_id[row]) : NULL;
 }
 
 /* Is it known what belongs to the query? Which pictures belong to a picture nobody said. */
 static bool judged(const itr_lookup *l, const itr_lookup_query *q)
 {
-	return q->row >= 0 && l->pairs->text_image && !(l->o.from == ITR_LOOKUP_IMAGE && l->o.to == ITR_LOOKUP_IMAGE);
+	return q->row >= 0 && l->pairs->text_image && !(l->o.from == ITR_IMAGE && l->o.to == ITR_IMAGE);
 }
 
 itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k)
@@ -49,7 +49,7 @@ itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const 
 		itr_json_add_int(h, "rank", i + 1);
 		itr_json_add_str(h, "id", itr_lookup_id(l, row));
 		itr_json_add_str(h, "path", path);
-		if (l->o.to == ITR_LOOKUP_TEXT)
+		if (l->o.to == ITR_TEXT)
 			itr_json_add_str(h, "text", itr_lookup_words(l, row));
 		itr_json_add_num(h, "score", (double)r->hits[i].score);
 		itr_json_add(h, "correct", judged(l, q) ? itr_json_new_bool(r->correct[i]) : itr_json_new_null());
@@ -94,7 +94,7 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 {
 	*row = (itr_sheet_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
 	bool found = false, known = judged(l, q);
-	if (l->o.from == ITR_LOOKUP_IMAGE && q->row >= 0)
+	if (l->o.from == ITR_IMAGE && q->row >= 0)
 		row->query = owned[ITR_SHEET_HITS + 2] = picture_path(l, l->pairs->image_id[q->row]);
 	for (int64_t i = 0; i < ITR_MIN(k, ITR_SHEET_HITS) && r->hits[i].row >= 0; i++) {
 		owned[i] = itr_lookup_path(l, r->hits[i].row);
@@ -107,7 +107,7 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 		row->hits[row->n_hits++] = (itr_sheet_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, mark };
 		found = found || r->correct[i];
 	}
-	int64_t truth = q->row >= 0 && l->o.from == ITR_LOOKUP_TEXT && l->pairs->text_image ? l->pairs->text_image[q->row] : -1;
+	int64_t truth = q->row >= 0 && l->o.from == ITR_TEXT && l->pairs->text_image ? l->pairs->text_image[q->row] : -1;
 	if (!found && truth >= 0) {
 		owned[ITR_SHEET_HITS] = itr_lookup_path(l, truth);
 		owned[ITR_SHEET_HITS + 1] = itr_xasprintf("found at rank %lld of %lld", (long long)r->rank, (long long)itr_lookup_size(l));
@@ -121,7 +121,7 @@ int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_l
                      itr_err *err)
 {
 	enum { OWNED = ITR_SHEET_HITS + 3 };
-	if (!l->manifest || l->o.to != ITR_LOOKUP_IMAGE)
+	if (!l->manifest || l->o.to != ITR_IMAGE)
 		return itr_err_set(err, "a picture of the answers needs pictures: --to image and --manifest FILE");
 	itr_sheet_row *rows = itr_xcalloc((size_t)n + 1, sizeof *rows);
 	char **owned = itr_xcalloc((size_t)(n + 1) * OWNED, sizeof *owned);

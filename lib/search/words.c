@@ -43,7 +43,7 @@ static itr_encoder *network_encoder(const itr_lookup *l, itr_err *err)
 		            l->pairs->name, l->pairs->text_weights, l->network->sha256);
 		return NULL;
 	}
-	return itr_model_encoder_new(l->network, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
+	return itr_model_encoder_new(l->network, ITR_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
 }
 
 static int by_network(const itr_lookup *l, const itr_encoder *e, const char *text, float *y, itr_err *err)
@@ -52,7 +52,7 @@ static int by_network(const itr_lookup *l, const itr_encoder *e, const char *tex
 	if (e->desc->encode_texts(e, &text, 1, l->o.threads, y, NULL, 0, &length, err) < 0)
 		return -1;
 	if (itr_first_not_finite(y, l->pairs->dim) >= 0)
-		return itr_model_bad_row(err, l->o.text_model ? l->o.text_model : "the model", ITR_SIDE_TEXT, text);
+		return itr_model_bad_row(err, l->o.text_model ? l->o.text_model : "the model", ITR_TEXT, text);
 	return itr_rows_normalize(y, 1, l->pairs->dim, 1) > 0 ? no_word(text, err) : 0;
 }
 
@@ -80,7 +80,7 @@ static itr_encoder *tower_encoder(const itr_lookup *l, const itr_projection_side
 	                                                                  : itr_xstrdup(given);
 	char *pooling = part_of(side->preprocess, " tokens, ", ";"), *prompt = part_of(side->preprocess, "; prompt '", "'");
 	itr_encoder_opts eo = { .weights = found, .pooling = pooling, .prompt = prompt, .threads = l->o.threads };
-	itr_encoder *e = found ? itr_encoder_new(side->encoder, ITR_MODALITY_TEXT, &eo, err) : NULL;
+	itr_encoder *e = found ? itr_encoder_new(side->encoder, ITR_TEXT, &eo, err) : NULL;
 	if (e && side->weights_sha256 && strcmp(e->weights_sha256, side->weights_sha256))
 		itr_err_set(err,
 		            "'%s' are other weights (SHA-256 %.12s...) than those that the model was fitted with (%.12s...): words would "
@@ -103,7 +103,7 @@ static itr_encoder *tower_encoder(const itr_lookup *l, const itr_projection_side
 
 static itr_encoder *projection_encoder(const itr_lookup *l, itr_err *err)
 {
-	const itr_projection_side *side = &l->model->side[ITR_SIDE_TEXT];
+	const itr_projection_side *side = &l->model->side[ITR_TEXT];
 	const char *name = side->encoder && *side->encoder ? side->encoder : "hash";
 	if (l->model->dim != l->pairs->dim) {
 		itr_err_set(err, "the model gives %lld dimensions, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim,
@@ -112,7 +112,7 @@ static itr_encoder *projection_encoder(const itr_lookup *l, itr_err *err)
 	}
 	itr_encoder *e = strcmp(name, "hash")
 	                         ? tower_encoder(l, side, err)
-	                         : itr_encoder_new(name, ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
+	                         : itr_encoder_new(name, ITR_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
 	if (e && e->dim != side->in) {
 		itr_err_set(err, "the model needs texts of %lld dimensions, encoder '%s' gives %lld", (long long)side->in, e->desc->name,
 		            (long long)e->dim);
@@ -131,8 +131,8 @@ static int by_projection(const itr_lookup *l, const itr_encoder *e, const char *
 	bool says = false;
 	for (int64_t i = 0; rc == 0 && i < e->dim; i++)
 		says = says || raw[i] != 0;
-	if (rc == 0 && says && itr_projection_apply(l->model, ITR_SIDE_TEXT, raw, 1, y, &zero, 1) >= 0)
-		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : l->o.pairs.model, ITR_SIDE_TEXT, text);
+	if (rc == 0 && says && itr_projection_apply(l->model, ITR_TEXT, raw, 1, y, &zero, 1) >= 0)
+		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : l->o.pairs.model, ITR_TEXT, text);
 	else if (rc == 0 && (!says || zero > 0))
 		rc = no_word(text, err);
 	itr_aligned_free(raw);
@@ -144,7 +144,7 @@ int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, it
 	if (!l->network && !l->model)
 		return itr_err_set(err, "words need the model that made these vectors: --model FILE");
 	if (l->o.text_weights &&
-	    (l->network || !l->model->side[ITR_SIDE_TEXT].encoder || !strcmp(l->model->side[ITR_SIDE_TEXT].encoder, "hash")))
+	    (l->network || !l->model->side[ITR_TEXT].encoder || !strcmp(l->model->side[ITR_TEXT].encoder, "hash")))
 		return itr_err_set(
 			err,
 			"--text-weights would change nothing: the model's texts are not read by an encoder with weights of its own file");

@@ -54,8 +54,8 @@ static double score(void *ctx, const itr_projection *p, itr_err *err)
 	if (v->n > 0) {
 		float *text = itr_aligned_alloc((size_t)(v->n * p->dim) * sizeof *text),
 		      *image = itr_aligned_alloc((size_t)(v->n_images * p->dim) * sizeof *image);
-		const bool bad = itr_projection_apply(p, ITR_SIDE_TEXT, v->text, v->n, text, NULL, v->o->threads) >= 0 ||
-		                 itr_projection_apply(p, ITR_SIDE_IMAGE, v->image, v->n_images, image, NULL, v->o->threads) >= 0;
+		const bool bad = itr_projection_apply(p, ITR_TEXT, v->text, v->n, text, NULL, v->o->threads) >= 0 ||
+		                 itr_projection_apply(p, ITR_IMAGE, v->image, v->n_images, image, NULL, v->o->threads) >= 0;
 		if (!bad)
 			itr_validate_vectors(text, v->n, image, v->n_images, v->position, p->dim, v->o->threads, r->value[i]);
 		itr_aligned_free(text);
@@ -120,10 +120,10 @@ itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *
 		p = itr_linear_fit(o->method, &data, &o->linear, score, &v, NULL, NULL, err);
 	if (p) {
 		itr_split_note_of(&p->split, d, o->sizes, o->seed);
-		set_encoder(&p->side[ITR_SIDE_TEXT], d->text_encoder);
-		set_encoder(&p->side[ITR_SIDE_IMAGE], d->image_encoder);
-		p->side[ITR_SIDE_TEXT].weights_sha256 = d->text_weights ? itr_xstrdup(d->text_weights) : NULL;
-		p->side[ITR_SIDE_TEXT].preprocess = d->text_preprocess ? itr_xstrdup(d->text_preprocess) : NULL;
+		set_encoder(&p->side[ITR_TEXT], d->text_encoder);
+		set_encoder(&p->side[ITR_IMAGE], d->image_encoder);
+		p->side[ITR_TEXT].weights_sha256 = d->text_weights ? itr_xstrdup(d->text_weights) : NULL;
+		p->side[ITR_TEXT].preprocess = d->text_preprocess ? itr_xstrdup(d->text_preprocess) : NULL;
 		p->synthetic = d->synthetic;
 	}
 	val_close(&v);

@@ -8,8 +8,7 @@
 #include "data/dataset.h"
 #include "encode/encoder.h"
 
-enum { TEXT, IMAGE };
-static const char *const side_name[2] = { "text", "image" }, *const without_weights[2] = { "hash", "classic" };
+static const char *const without_weights[2] = { "hash", "classic" };
 
 /* --- towers --------------------------------------------------------------------------------------------------------------------------- */
 
@@ -20,18 +19,18 @@ static int kind_of(const itr_finetune_opts *o, int side, itr_err *err)
 	itr_err unknown = ITR_ERR_INIT;
 	for (int i = 0; i < itr_encoder_count(); i++) {
 		const itr_encoder_desc *d = itr_encoder_at(i);
-		if (strcmp(d->name, name) || !(d->modality & (unsigned)(side ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT)) || d->tower)
+		if (strcmp(d->name, name) || !(d->sides & 1U << side) || d->tower)
 			continue;
 		if (o->train[side])
 			return itr_err_set(err, "'%s' has nothing to train: --finetune %s needs a network as --%s-encoder", name,
-			                   side_name[side], side_name[side]);
+			                   itr_modality_names[side], itr_modality_names[side]);
 		return o->weights[side] ? itr_err_set(err, "'%s' takes no weights", name) : 0;
 	}
-	if (!itr_tower_find(name, side == IMAGE, &unknown))
+	if (!itr_tower_find(name, (itr_modality)side, &unknown))
 		return itr_err_set(err, "%s", unknown.msg);
 	if (!o->train[side] && !o->weights[side])
 		return itr_err_set(err, "'%s' with random weights that are not trained gives noise: --%s-weights, or --finetune %s", name,
-		                   side_name[side], side_name[side]);
+		                   itr_modality_names[side], itr_modality_names[side]);
 	return 1;
 }
 
@@ -53,17 +52,17 @@ static itr_tokenizer *words_of(const itr_raw *r, int64_t size, itr_err *err)
 
 static itr_tower *open_tower(const itr_raw *r, const itr_finetune_opts *o, int side, itr_err *err)
 {
-	const itr_tower_ops *ops = itr_tower_find(o->encoder[side], side == IMAGE, err);
+	const itr_tower_ops *ops = itr_tower_find(o->encoder[side], (itr_modality)side, err);
 	const bool scratch = !o->weights[side];
 	itr_tower_opts t = { .weights = o->weights[side],
-		             .vocabulary = side == TEXT ? o->vocabulary : NULL,
-		             .preset = side == IMAGE ? o->preset : NULL,
-		             .pooling = side == TEXT ? o->pooling : ITR_POOL_DEFAULT,
+		             .vocabulary = side == ITR_TEXT ? o->vocabulary : NULL,
+		             .preset = side == ITR_IMAGE ? o->preset : NULL,
+		             .pooling = side == ITR_TEXT ? o->pooling : ITR_POOL_DEFAULT,
 		             .batch_statistics = o->train[side] && (o->bn == ITR_BN_BATCH || (o->bn == ITR_BN_AUTO && scratch)),
 		             .max_tokens = o->max_tokens,
 		             .seed = o->seed,
 		             .threads = o->threads };
-	if (side == TEXT && scratch && !o->vocabulary) {
+	if (side == ITR_TEXT && scratch && !o->vocabulary) {
 		if (strcmp(ops->tokenizer, "words")) {
 			itr_err_set(err, "'%s' from scratch needs a %s vocabulary: --vocabulary FILE", ops->name, ops->tokenizer);
 			return NULL;
@@ -73,7 +72,7 @@ static itr_tower *open_tower(const itr_raw *r, const itr_finetune_opts *o, int s
 	}
 	if (scratch)
 		itr_info("'%s' begins with random weights%s", ops->name, t.batch_statistics ? ", BatchNorm by the batch" : "");
-	return itr_tower_open(o->encoder[side], side == IMAGE, &t, err);
+	return itr_tower_open(o->encoder[side], (itr_modality)side, &t, err);
 }
 
 /* --- what is trained, and how fast ---------------------------------------------------------------------------------------------------- */
@@ -137,19 +136,19 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 		const char *name = o->encoder[side] ? o->encoder[side] : without_weights[side];
 		*(side ? &d->image_encoder : &d->text_encoder) = itr_xstrdup(name);
 		if (tower[side] && !(w[side] = open_tower(&f->raw, o, side, err))) {
-			itr_tower_free(w[TEXT]);
+			itr_tower_free(w[ITR_TEXT]);
 			return -1;
 		}
-		if (!tower[side] && itr_raw_encode(&f->raw, NULL, side == IMAGE, name, o->threads, o->stop, err) < 0) {
-			itr_tower_free(w[TEXT]);
+		if (!tower[side] && itr_raw_encode(&f->raw, NULL, (itr_modality)side, name, o->threads, o->stop, err) < 0) {
+			itr_tower_free(w[ITR_TEXT]);
 			return -1;
 		}
 	}
 	c.text_dim = d->text_dim;
 	c.image_dim = d->image_dim;
 	if (o->freeze_layers && itr_towers_fix(w, o->train, o->freeze_layers, err) < 0) {
-		itr_tower_free(w[TEXT]);
-		itr_tower_free(w[IMAGE]);
+		itr_tower_free(w[ITR_TEXT]);
+		itr_tower_free(w[ITR_IMAGE]);
 		return -1;
 	}
 	if (!(f->model = itr_model_new_towers(model, &c, w, o->train, o->seed, err)))
@@ -159,8 +158,8 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 		say_fixed(f->model, o->freeze_layers);
 	for (int side = 0; side < 2; side++)
 		if (tower[side] && !o->train[side]) {
-			itr_info("%s vectors by '%s', once", side_name[side], o->encoder[side]);
-			if (itr_raw_encode(&f->raw, f->model, side == IMAGE, NULL, o->threads, o->stop, err) < 0)
+			itr_info("%s vectors by '%s', once", itr_modality_names[side], o->encoder[side]);
+			if (itr_raw_encode(&f->raw, f->model, (itr_modality)side, NULL, o->threads, o->stop, err) < 0)
 				return -1;
 		}
 	return 0;
@@ -207,7 +206,8 @@ int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chu
 {
 	const itr_model *m = f->model;
 	int64_t n, last;
-	if (!m->tower[IMAGE] || !m->trained[IMAGE] || !m->tower[IMAGE]->config.batch_statistics || !has_live_norms(m->tower[IMAGE]))
+	if (!m->tower[ITR_IMAGE] || !m->trained[ITR_IMAGE] || !m->tower[ITR_IMAGE]->config.batch_statistics ||
+	    !has_live_norms(m->tower[ITR_IMAGE]))
 		return 0;
 	free(itr_pair_data_texts(&f->raw.pairs, ITR_TRAIN, &n));
 	last = n % batch ? n % batch : batch;
@@ -227,13 +227,13 @@ int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chu
 int itr_finetune_read(itr_raw *r, const itr_model *m, const itr_json *config, const char *path, int threads, itr_err *err)
 {
 	const itr_raw_opts o = { .max_failed = itr_json_int(itr_json_get(config, "max_failed"), 0), .look = true, .threads = threads };
-	if (!m->tower[TEXT] && !m->tower[IMAGE])
+	if (!m->tower[ITR_TEXT] && !m->tower[ITR_IMAGE])
 		return itr_err_set(err, "the model has no encoders of its own: {extract-features} makes the vectors that it takes");
 	if (itr_raw_open(r, path, &o, err) < 0)
 		return -1;
 	for (int side = 0; side < 2; side++) {
 		const char *name = itr_json_str(itr_json_get(config, side ? "image_encoder" : "text_encoder"), without_weights[side]);
-		if (itr_raw_encode(r, m, side == IMAGE, name, threads, NULL, err) < 0) {
+		if (itr_raw_encode(r, m, (itr_modality)side, name, threads, NULL, err) < 0) {
 			itr_raw_free(r);
 			return -1;
 		}

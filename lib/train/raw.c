@@ -220,13 +220,14 @@ static int encode_pictures(itr_raw *r, const itr_encoder *e, float *y, int threa
 }
 
 /* The encoders that need no weights. */
-static int by_encoder(itr_raw *r, const char *name, bool image, int threads, const volatile sig_atomic_t *stop, float **y, int64_t *dim,
-                      itr_err *err)
+static int by_encoder(itr_raw *r, const char *name, itr_modality modality, int threads, const volatile sig_atomic_t *stop, float **y,
+                      int64_t *dim, itr_err *err)
 {
 	itr_encoder *e =
-		itr_encoder_new(name, image ? ITR_MODALITY_IMAGE : ITR_MODALITY_TEXT, &(itr_encoder_opts){ .threads = threads }, err);
+		itr_encoder_new(name, modality, &(itr_encoder_opts){ .threads = threads }, err);
 	if (!e)
 		return -1;
+	const bool image = modality == ITR_IMAGE;
 	const int64_t n = image ? r->pairs.n_images : r->pairs.n_texts;
 	*dim = e->dim;
 	*y = itr_aligned_alloc((size_t)(n * e->dim) * sizeof **y);
@@ -237,15 +238,17 @@ static int by_encoder(itr_raw *r, const char *name, bool image, int threads, con
 }
 
 /* The model's tower, picture by picture as at its evaluation. */
-static int by_tower(itr_raw *r, const itr_model *m, bool image, int threads, const volatile sig_atomic_t *stop, float **y, int64_t *dim,
-                    itr_err *err)
+static int by_tower(itr_raw *r, const itr_model *m, itr_modality modality, int threads, const volatile sig_atomic_t *stop, float **y,
+                    int64_t *dim, itr_err *err)
 {
+	const bool image = modality == ITR_IMAGE;
 	const int64_t n = image ? r->pairs.n_images : r->pairs.n_texts;
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
-	itr_source *s = itr_source_new(m, &r->pairs, r, image, &(itr_source_opts){ .threads = threads, .batch = ENCODE, .part = ENCODE });
+	itr_source *s =
+		itr_source_new(m, &r->pairs, r, modality, &(itr_source_opts){ .threads = threads, .batch = ENCODE, .part = ENCODE });
 	int64_t rows[ENCODE];
 	int rc = 0;
-	*dim = m->tower[image]->dim;
+	*dim = m->tower[modality]->dim;
 	*y = itr_aligned_alloc((size_t)(n * *dim) * sizeof **y);
 	for (int64_t i = 0; i < n && rc == 0; i += ENCODE) {
 		const int64_t b = ITR_MIN((int64_t)ENCODE, n - i);
@@ -262,23 +265,25 @@ static int by_tower(itr_raw *r, const itr_model *m, bool image, int threads, con
 	return rc;
 }
 
-int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encoder, int threads, const volatile sig_atomic_t *stop,
-                   itr_err *err)
+int itr_raw_encode(itr_raw *r, const itr_model *m, itr_modality modality, const char *encoder, int threads,
+                   const volatile sig_atomic_t *stop, itr_err *err)
 {
 	itr_pair_data *d = &r->pairs;
 	float *y = NULL;
 	int64_t dim = 0;
-	const bool tower = m && m->tower[image];
-	int rc = tower ? by_tower(r, m, image, threads, stop, &y, &dim, err) : by_encoder(r, encoder, image, threads, stop, &y, &dim, err);
+	const bool image = modality == ITR_IMAGE;
+	const bool tower = m && m->tower[modality];
+	int rc = tower ? by_tower(r, m, modality, threads, stop, &y, &dim, err)
+	               : by_encoder(r, encoder, modality, threads, stop, &y, &dim, err);
 	const int64_t bad = rc == 0 ? itr_first_not_finite(y, (image ? d->n_images : d->n_texts) * dim) : -1;
 	if (bad >= 0)
 		rc = itr_err_set(err, "the %s tower makes NaN or infinity of '%s': its weights are too large for float32",
-		                 image ? "image" : "text", (image ? d->image_id : d->text_id)[bad / dim]);
+		                 itr_modality_names[modality], (image ? d->image_id : d->text_id)[bad / dim]);
 	if (rc < 0) {
 		itr_aligned_free(y);
 		return -1;
 	}
-	if (!tower || !m->trained[image])
+	if (!tower || !m->trained[modality])
 		itr_rows_normalize(y, image ? d->n_images : d->n_texts, dim, threads);
 	*(image ? &d->image : &d->text) = y;
 	*(image ? &d->image_dim : &d->text_dim) = dim;

@@ -42,7 +42,7 @@ ITR_MUST_USE int itr_raw_picture(const itr_raw *r, int64_t image, itr_image *img
 
 /* Vectors of one side, once, by the model's own tower (as its head takes them: not normalised where the tower is trained, of unit length
  * where it is constant) or, where it has none, by encoder NAME ("classic", "hash": unit length), into r->pairs. 0, or -1 with err. */
-ITR_MUST_USE int itr_raw_encode(itr_raw *r, const itr_model *m, bool image, const char *encoder, int threads,
+ITR_MUST_USE int itr_raw_encode(itr_raw *r, const itr_model *m, itr_modality modality, const char *encoder, int threads,
                                 const volatile sig_atomic_t *stop, itr_err *err);
 
 #endif

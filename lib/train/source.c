@@ -26,13 +26,14 @@ struct itr_source {
 	int64_t *start;
 };
 
-itr_source *itr_source_new(const itr_model *m, const itr_pair_data *d, const itr_raw *raw, bool image, const itr_source_opts *o)
+itr_source *itr_source_new(const itr_model *m, const itr_pair_data *d, const itr_raw *raw, itr_modality modality, const itr_source_opts *o)
 {
 	itr_source *s = itr_xcalloc(1, sizeof *s);
+	const bool image = modality == ITR_IMAGE;
 	*s = (itr_source){ .d = d, .raw = raw, .o = *o, .image = image, .stored = image ? d->image : d->text };
 	s->dim = s->values = image ? d->image_dim : d->text_dim;
 	if (!s->stored) {
-		s->tower = m->tower[image];
+		s->tower = m->tower[modality];
 		if (!s->tower || !raw)
 			ITR_BUG("itr_source_new: neither stored %s nor a tower that makes them", image ? "images" : "texts");
 		s->dim = s->tower->dim;

@@ -106,8 +106,8 @@ static void test_cca(void **state)
 		golden(name, want, DY);
 		for (int j = 0; j < 6; j++)
 			assert_true(fabs(itr_json_num(itr_json_at(itr_json_get(p->details, "correlations"), j), 0) - want[j]) < 1e-6);
-		assert_int_equal(itr_projection_apply(p, ITR_SIDE_TEXT, data.text, 8, t, NULL, 2), -1);
-		assert_int_equal(itr_projection_apply(p, ITR_SIDE_IMAGE, data.image, 8, v, NULL, 1), -1);
+		assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.text, 8, t, NULL, 2), -1);
+		assert_int_equal(itr_projection_apply(p, ITR_IMAGE, data.image, 8, v, NULL, 1), -1);
 		for (int a = 0; a < 8; a++)
 			for (int b = 0; b < 8; b++) {
 				c[a * 8 + b] = 0;
@@ -133,10 +133,10 @@ static void test_ridge(void **state)
 	float out[5 * DX];
 	itr_projection *p = fit("ridge", &data.all, (itr_linear_opts){ .lambda = 0.7, .threads = 2 });
 	assert_true(p->dim == DY && fabs(p->lambda - 0.7) < 1e-12);
-	assert_int_equal(itr_projection_apply(p, ITR_SIDE_TEXT, data.text, 5, out, NULL, 1), -1);
+	assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
 	near("ridge.forward", want, out, golden("ridge.forward", want, 5 * DY), 5e-6);
 	/* the other side is only normalised */
-	assert_int_equal(itr_projection_apply(p, ITR_SIDE_IMAGE, data.image, 1, out, NULL, 1), -1);
+	assert_int_equal(itr_projection_apply(p, ITR_IMAGE, data.image, 1, out, NULL, 1), -1);
 	double norm = 0;
 	for (int i = 0; i < DY; i++)
 		norm += (double)data.image[i] * (double)data.image[i];
@@ -145,7 +145,7 @@ static void test_ridge(void **state)
 	itr_projection_free(p);
 	p = fit("ridge", &data.all, (itr_linear_opts){ .lambda = 3, .image_to_text = true, .threads = 2 });
 	assert_int_equal(p->dim, DX);
-	assert_int_equal(itr_projection_apply(p, ITR_SIDE_IMAGE, data.image, 5, out, NULL, 1), -1);
+	assert_int_equal(itr_projection_apply(p, ITR_IMAGE, data.image, 5, out, NULL, 1), -1);
 	near("ridge.backward", want, out, golden("ridge.backward", want, 5 * DX), 5e-6);
 	itr_projection_free(p);
 }
@@ -156,17 +156,17 @@ static void test_procrustes(void **state)
 	double want[5 * DY];
 	float out[5 * DX];
 	itr_projection *p = fit("procrustes", &data.square, (itr_linear_opts){ .lambda = NAN, .threads = 2 });
-	assert_int_equal(itr_projection_apply(p, ITR_SIDE_TEXT, data.narrow, 5, out, NULL, 1), -1);
+	assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.narrow, 5, out, NULL, 1), -1);
 	near("procrustes.square", want, out, golden("procrustes.square", want, 5 * DY), 5e-6);
 	itr_projection_free(p);
 	p = fit("procrustes", &data.all, (itr_linear_opts){ .lambda = NAN, .threads = 2 });
-	assert_int_equal(itr_projection_apply(p, ITR_SIDE_TEXT, data.text, 5, out, NULL, 1), -1);
+	assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
 	near("procrustes.wide", want, out, golden("procrustes.wide", want, 5 * DY), 5e-6);
 	itr_projection_free(p);
 	p = fit("procrustes", &data.all, (itr_linear_opts){ .lambda = NAN, .image_to_text = true, .threads = 2 });
 	assert_int_equal(p->dim, DX);
 	/* an isometry of the smaller space into the larger */
-	const itr_projection_side *s = &p->side[ITR_SIDE_IMAGE];
+	const itr_projection_side *s = &p->side[ITR_IMAGE];
 	for (int a = 0; a < DY; a++)
 		for (int b = 0; b < DY; b++) {
 			double dot = 0;
@@ -305,7 +305,7 @@ static void test_equal_rows_stay_equal(void **state)
 	for (int i = 0; i < ROWS; i++)
 		memcpy(x + i * DX, data.text, DX * sizeof *x);
 	for (int threads = 1; threads < 3; threads++) {
-		assert_int_equal(itr_projection_apply(p, ITR_SIDE_TEXT, x, ROWS, out, NULL, threads), -1);
+		assert_int_equal(itr_projection_apply(p, ITR_TEXT, x, ROWS, out, NULL, threads), -1);
 		for (int i = 1; i < ROWS; i++)
 			assert_memory_equal(out, out + i * p->dim, (size_t)p->dim * sizeof *out);
 		itr_project_gaussian(x, ROWS, DX, 37, 42, out, threads);

@@ -35,7 +35,7 @@ static itr_projection *sample(void)
 	itr_projection *p = itr_projection_new("ridge", 3);
 	for (int s = 0; s < 2; s++) {
 		itr_projection_side *d = &p->side[s];
-		d->in = s == ITR_SIDE_TEXT ? 5 : 3;
+		d->in = s == ITR_TEXT ? 5 : 3;
 		d->normalize = s == 0;
 		free(d->encoder);
 		d->encoder = itr_xstrdup(s ? "classic" : "hash");
@@ -78,8 +78,8 @@ static void test_round_trip(void **state)
 	assert_true(q->split.seed == UINT64_MAX && q->split.count[0] == 6 && q->split.sizes[0] == 0.6);
 	assert_string_equal(q->split.hash[2], "cc");
 	float x[10] = { 1, 2, 3, 4, 5, 0, 0, 1, 0, 0 }, a[6], b[6];
-	assert_int_equal(itr_projection_apply(p, ITR_SIDE_TEXT, x, 2, a, NULL, 1), -1);
-	assert_int_equal(itr_projection_apply(q, ITR_SIDE_TEXT, x, 2, b, NULL, 1), -1);
+	assert_int_equal(itr_projection_apply(p, ITR_TEXT, x, 2, a, NULL, 1), -1);
+	assert_int_equal(itr_projection_apply(q, ITR_TEXT, x, 2, b, NULL, 1), -1);
 	assert_memory_equal(a, b, sizeof a);
 	itr_projection_free(p), itr_projection_free(q);
 }

@@ -67,7 +67,7 @@ static double worst(const char *folder, const itr_json *c, const char *const *te
 		                     .prompt = itr_json_str(itr_json_get(option, "prompt"), NULL),
 		                     .prompt_name = itr_json_str(itr_json_get(option, "prompt_name"), NULL),
 		                     .threads = 2 };
-	itr_encoder *e = itr_encoder_new("bert", ITR_MODALITY_TEXT, &o, &err);
+	itr_encoder *e = itr_encoder_new("bert", ITR_TEXT, &o, &err);
 	const int64_t n = itr_json_count(rows), dim = itr_json_count(itr_json_at(rows, 0));
 	double error = 0;
 	if (!e)
@@ -185,7 +185,7 @@ static void test_refused(void **state)
 			itr_buf_free(&b);
 		}
 		write_file(folder, refused[i].file, refused[i].text, strlen(refused[i].text));
-		itr_encoder *e = itr_encoder_new("bert", ITR_MODALITY_TEXT, &(itr_encoder_opts){ .weights = folder, .threads = 1 }, &err);
+		itr_encoder *e = itr_encoder_new("bert", ITR_TEXT, &(itr_encoder_opts){ .weights = folder, .threads = 1 }, &err);
 		if (e)
 			fail_msg("%s: %s is taken", refused[i].file, refused[i].text);
 		assert_int_equal(regcomp(&pattern, refused[i].message, REG_EXTENDED | REG_NOSUB), 0);

@@ -187,8 +187,8 @@ static void test_registry(void **state)
 	for (int i = 0; itr_towers[i]; i++) {
 		const itr_tower_ops *o = itr_towers[i];
 		assert_true(o->name && o->summary && o->size && o->configure && o->init && o->forward && o->sizes);
-		assert_true(o->image ? itr_preset_find(o->preset, &err) != NULL : o->tokenizer != NULL);
-		assert_ptr_equal(itr_tower_find(o->name, o->image, &err), o);
+		assert_true(o->modality == ITR_IMAGE ? itr_preset_find(o->preset, &err) != NULL : o->tokenizer != NULL);
+		assert_ptr_equal(itr_tower_find(o->name, o->modality, &err), o);
 	}
 	assert_null(itr_tower_find("clip-vit-b31", true, &err));
 	assert_non_null(strstr(err.msg, "clip-vit-b32"));

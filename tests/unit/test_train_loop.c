@@ -513,7 +513,7 @@ static void test_overflow_when_applied(void **state)
 		}
 		err = (itr_err)ITR_ERR_INIT;
 		assert_int_equal(itr_predict(&out, pairs,
-		                             &(itr_predict_opts){ .model = path, .side = ITR_SIDE_TEXT, .normalize = true, .threads = 2 },
+		                             &(itr_predict_opts){ .model = path, .side = ITR_TEXT, .normalize = true, .threads = 2 },
 		                             NULL, &err),
 		                 -1);
 		itr_prediction_free(&out);
