@@ -73,14 +73,37 @@ itr_var *itr_scores(itr_tape *t, itr_var *a, itr_var *b, itr_var *log_scale, dou
 
 typedef enum { ITR_POSITIVES_DIAGONAL, ITR_POSITIVES_MASK, ITR_POSITIVES_ALL } itr_positives;
 extern const char *const itr_positives_names[];         /* "diagonal" "mask" "all" NULL */
-/* InfoNCE on scores (B, N), N >= B: row i's own column is i. `group` (N numbers, or NULL): columns of the same image as row i (group[j] ==
- * group[i]) are, by `positives`, negatives like any other (diagonal), left out (mask), or all positive, averaged outside the logarithm
- * (all): methods section 2. symmetric: the mean of rows and columns (N = B). Source: van den Oord et al. 2018; Khosla et al. 2020, L_out,
- * for `all`. One element. */
-itr_var *itr_infonce(itr_tape *t, itr_var *scores, const int64_t *group, itr_positives positives, bool symmetric);
+/* Scores (B, N), N >= B, of rows with columns: row i belongs to column i, columns B .. N-1 are negatives of every row. What else is whose:
+ */
+typedef struct itr_match {
+	/* columns of row i's own image (group[j] == group[i]): negatives like any other (diagonal), left out (mask), or positives too (all)
+	 */
+	itr_positives positives;
+	const int64_t *group;    /* [N], or NULL: all different */
+	const int64_t *excluded; /* [B] a column that row i leaves out besides (not its own), or -1; NULL: none */
+	itr_var *own;            /* (B, K) scores of further negatives of row i alone, or NULL */
+	bool symmetric;          /* the mean of rows and columns 0 .. B-1, both with B lines; own negatives count in rows */
+} itr_match;
+/* InfoNCE: mean over lines of the cross entropy of their positive among positives and negatives; of several positives (all) the mean,
+ * outside the logarithm: methods section 2. Source: van den Oord et al. 2018; Khosla et al. 2020, L_out, for `all`. One element. */
+itr_var *itr_infonce(itr_tape *t, itr_var *scores, const itr_match *m);
+/* -1/B of the sum over all pairs of log sigmoid(z (score + bias)), z = 1 for positives, -1 for negatives; bias (1 element, learnable) or
+ * NULL. Rows and columns are alike: symmetric says nothing. Source: Zhai et al. 2023 (SigLIP). One element. */
+itr_var *itr_sigmoid_loss(itr_tape *t, itr_var *scores, itr_var *bias, const itr_match *m);
+/* Mean over lines of max(0, margin + negative - positive), summed over a line's negatives or of its hardest (largest) alone; the positive
+ * is the lowest of the line's. Of equal ones the first. Source: Faghri et al. 2018 (VSE++), who sum over lines and both directions; Hermans
+ * et al. 2017 (batch-hard) with positives `all`. One element. */
+typedef enum { ITR_HINGE_ALL, ITR_HINGE_HARDEST } itr_hinge;
+itr_var *itr_rank_hinge(itr_tape *t, itr_var *scores, const itr_match *m, double margin, itr_hinge hinge);
+/* Mean over rows of the cross entropy of column label[i] of logits (B, N). excluded (B n_excluded, row by row): columns that a row leaves
+ * out, or -1; never its label. One element. */
+itr_var *itr_cross_entropy(itr_tape *t, itr_var *logits, const int64_t *label, const int64_t *excluded, int64_t n_excluded);
+/* KL(softmax(p) || softmax(q)) of rows of scores (B, N), gradients to both: mean over rows; with weights (B, a constant) the sum of w KL
+ * over the sum of w, and 0 where that is 0. One element. */
+itr_var *itr_kl(itr_tape *t, itr_var *p, itr_var *q, itr_var *weights);
 /* mean over rows of 1 - cos(a, b), eps 1e-8 as torch */
 itr_var *itr_cosine_loss(itr_tape *t, itr_var *a, itr_var *b);
-itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b);                                /* mean over all elements */
+itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b); /* mean over all elements */
 
 /* --- pictures, channels last: (B, H, W, C). ------------------------------------------------------------------------------------------- */
 /* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C =

@@ -1,7 +1,6 @@
 /* infonce: cross entropy of the right partner among the batch (van den Oord et al. 2018); text -> image, and both ways when symmetric
  * (CLIP). */
-#include "base/log.h"
-#include "loss/loss.h"
+#include "loss/scores.h"
 
 struct infonce { int positives; };
 static const struct infonce defaults = { ITR_POSITIVES_DIAGONAL };
@@ -11,11 +10,9 @@ static const itr_option options[] = { ITR_OPT_ENUM("positives", 0, struct infonc
 
 static itr_var *value(const void *self, itr_tape *t, const itr_loss_in *in)
 {
-	if (in->own || in->excluded)
-		ITR_BUG("infonce: neither own negatives nor excluded columns");
-	itr_var *scores =
-		itr_scores(t, itr_l2norm(t, in->query), itr_l2norm(t, in->target), in->log_scale, in->scale, ITR_LOG_SCALE_CEILING);
-	return itr_infonce(t, scores, in->group, (itr_positives)((const struct infonce *)self)->positives, in->symmetric);
+	itr_match m;
+	itr_var *scores = itr_loss_scores(t, in, (itr_positives)((const struct infonce *)self)->positives, &m);
+	return itr_infonce(t, scores, &m);
 }
 
 const itr_loss_ops itr_loss_infonce = {

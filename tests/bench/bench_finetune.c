@@ -85,8 +85,8 @@ int main(int argc, char **argv)
 		itr_tape_reset(t, (uint64_t)(k + 2));
 		itr_var *b = itr_linear(t, &text.head, text.ops->forward(t, text.layers, &text.c, &in, false).pooled),
 			*a = itr_linear(t, &image.head, image.ops->forward(t, image.layers, &image.c, &in, false).pooled);
-		itr_var *loss = itr_infonce(t, itr_scores(t, itr_l2norm(t, a), itr_l2norm(t, b), NULL, 1 / 0.07, 100), NULL,
-		                            ITR_POSITIVES_DIAGONAL, true);
+		itr_var *loss = itr_infonce(t, itr_scores(t, itr_l2norm(t, a), itr_l2norm(t, b), NULL, 1 / 0.07, 100),
+		                            &(itr_match){ .symmetric = true });
 		forward += k < 0 ? 0 : itr_clock_now() - begun;
 		itr_backward(t, loss, 1);
 		itr_optim_step(opt, 1e-4, 1);

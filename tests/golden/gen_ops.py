@@ -72,5 +72,55 @@ for start in ([0, 3, 4, 9], [0, 64, 65, 65]):           # torch knows no empty s
         y, _ = torch.func.functional_call(l, ps, (packed,)); y, n = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True)
         case('lstm', [z, w, b], torch.cat([y[i, :k, H * back:H * back + H] for i, k in enumerate(n.tolist())]), [back], start)
 x = rnd(6, 3); case('segment_end', [x], torch.stack([torch.cat([x[1, :2], x[0, 2:]]), torch.zeros(3), torch.cat([x[5, :2], x[2, 2:]])]), [2], [0, 2, 2, 6])
+# --- ops that came later: appended, so that the draws above stay ------------------------------------------------------------------------------
+a = rnd(5, 7, scale=2); case('tanh', [a], torch.tanh(a))
+seg = [(0, 5), (5, 5), (5, 6), (6, 13)]; start = [0, 5, 5, 6, 13]
+x = rnd(13, 4); case('segment_weighted', [x], torch.stack([x[b:e].sum(0) / max(e - b, 1) ** .5 for b, e in seg]), [0, 0], start)
+x = rnd(13, 4); place = lambda b, e: torch.arange(b + 3, e + 3).double() - b; case('segment_weighted', [x], torch.stack([(x[b:e] * place(b, e)[:, None]).sum(0) / max(place(b, e).sum(), 1) for b, e in seg]), [1, 2], start)
+x = rnd(13, 4); case('segment_max', [x], torch.stack([x[b:e].max(0)[0] for b, e in [(0, 5), (5, 6), (6, 13)]]), index=[0, 5, 6, 13])
+a, c = rnd(4, 5), rnd(4, 5); case('sub', [a, c], a - c); a = rnd(4, 5); case('exp', [a], torch.exp(a)); a = rnd(4, 5, scale=3); case('sigmoid', [a], torch.sigmoid(a))
+a = rnd(4, 5); case('affine', [a], 2.5 * a - .75, [2.5, -.75]); a, s = rnd(4, 5), rnd(1); case('scale_by', [a, s], a * s); a, s = rnd(4, 5), rnd(4); case('row_scale', [a, s], a * s[:, None])
+a = rnd(6, 5); case('row_limit', [a], a * torch.clamp(2 / a.norm(dim=1, keepdim=True), max=1), [2]); a, c = rnd(4, 5), rnd(4, 5); case('row_dot', [a, c], (a * c).sum(1))
+a = rnd(4, 5); case('mean', [a], a.mean().reshape(1)); a = rnd(6); w = torch.tensor([1, 0, 2, .5, 0, 3]); case('mean', [a], ((a * w).sum() / w.sum()).reshape(1), w.tolist())
+a = rnd(4, 9, scale=3); case('log_softmax', [a], F.log_softmax(a, 1)); a = rnd(4, 9); case('slice', [a], a[:, 2:6], [2, 4])
+a, c = rnd(4, 5), rnd(4, 5); case('detach', [a, c], a * (a + c).detach() + c); a, c = rnd(4, 5), rnd(4, 5)
+class Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x): return x.clone()
+    @staticmethod
+    def backward(ctx, g): return -.25 * g
+case('grad_scale', [a, c], Reverse.apply(a) * c, [-.25])
+for w in (None, [1, 0, 2, .5]):
+    p, q = rnd(4, 7, scale=2), rnd(4, 7, scale=2); d = F.kl_div(F.log_softmax(q, 1), F.log_softmax(p, 1), reduction='none', log_target=True).sum(1); v = torch.tensor(w or [1.] * 4)
+    case('kl', [p, q], ((d * v).sum() / v.sum()).reshape(1), w)
+label = [3, 0, 5, 2]; a = rnd(4, 6, scale=3); case('cross_entropy', [a], F.cross_entropy(a, torch.tensor(label)).reshape(1), [0], label)
+out = [1, -1, 2, 4, -1, -1, 0, 5]; hole = torch.zeros(4, 6)
+for i, j in enumerate(out): hole[i // 2, j] = float('-inf') if j >= 0 else hole[i // 2, j]
+a = rnd(4, 6, scale=3); case('cross_entropy', [a], F.cross_entropy(a + hole, torch.tensor(label)).reshape(1), [2], label + out)
+# Scores with their positives and negatives. infonce as above; sigmoid: open_clip's SigLipLoss; hinge: fartashf/vsepp's ContrastiveLoss, and sentence-transformers' BatchHardTripletLoss with cosine_distance (its
+# hardest positive and negative of each anchor), as means over lines and directions
+def lines(s, own, z, sym): return [(s, own, z)] + ([(s[:, :s.shape[0]].T, s.new_zeros(s.shape[0], 0), z[:, :s.shape[0]].T)] if sym else [])
+def loss_of(kind, s, own, bias, z, sym, margin, hardest):
+    total = []
+    if kind == 'sigmoid_loss': return -(F.logsigmoid(z * (s + bias))[z != 0].sum() + F.logsigmoid(-(own + bias)).sum()) / s.shape[0]
+    for x, more, m in lines(s, own, z, sym):
+        if kind == 'infonce':
+            lp = F.log_softmax(torch.cat([x.masked_fill(m == 0, float('-inf')), more], 1), 1)[:, :x.shape[1]]
+            total.append(-(torch.where(m > 0, lp, torch.zeros(())).sum(1) / (m > 0).sum(1)).mean())
+        else:
+            pos = x.masked_fill(m <= 0, float('inf')).min(1)[0]
+            h = F.relu(margin + torch.cat([x.masked_fill(m >= 0, float('-inf')), more], 1) - pos[:, None])
+            total.append((h.max(1)[0] if hardest else h.sum(1)).mean())
+    return sum(total) / len(total)
+group = [0, 1, 0, 2, 1, 0, 2, 3]; same = torch.tensor(group)[:5, None] == torch.tensor(group)[None, :]; out = [2, -1, 4, 0, -1]
+for kind in ('infonce', 'sigmoid_loss', 'rank_hinge'):
+    for mode, sym, n_own, cut, hardest in ((0, 1, 0, 0, 0), (1, 1, 2, 0, 1), (2, 1, 2, 1, 0), (2, 0, 0, 1, 1), (1, 0, 2, 1, 1)):
+        z = torch.where(same, (-1., 0., 1.)[mode], -1.)
+        if cut:
+            for i, j in enumerate(out): z[i, j] = 0 if j >= 0 else z[i, j]
+        z[torch.arange(5), torch.arange(5)] = 1
+        s, own, bias = rnd(5, 8, scale=3), rnd(5, n_own, scale=3), rnd(1, shift=-1)
+        y = loss_of(kind, s, own, bias, z, sym, 1.5, hardest)
+        case(kind + ' of matches', [s] + ([own] if n_own else []) + ([bias] if kind == 'sigmoid_loss' else []), y.reshape(1), [mode, sym, n_own, cut, hardest], group + out)
 json.dump(dict(torch=torch.__version__, cases=cases), open(os.path.join(os.path.dirname(__file__), 'ops.json'), 'w'))
 print(len(cases), 'cases, torch', torch.__version__)
