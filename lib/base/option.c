@@ -42,12 +42,15 @@ void itr_option_groups_add(itr_option_groups *g, const char *option, const char 
 	g->members++;
 }
 
-void *itr_option_groups_use(itr_option_groups *g, const char *option, const char *name)
+void *itr_option_groups_use(itr_option_groups *g, const char *option, const char *name, const itr_option *table)
 {
-	for (int i = 0; i < g->members; i++)
-		if (!strcmp(g->member[i].option, option) && !strcmp(g->member[i].name, name)) {
-			g->group[g->member[i].group].in_use = true;
-			return g->group[g->member[i].group].values;
-		}
-	return NULL;
+	void *values = NULL;
+	for (int i = 0; i < g->members; i++) {
+		itr_option_group *of = &g->group[g->member[i].group];
+		if (strcmp(g->member[i].option, option) || strcmp(g->member[i].name, name) || (table && of->table != table))
+			continue;
+		of->in_use = true;
+		values = of->values;
+	}
+	return values;
 }

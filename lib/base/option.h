@@ -143,7 +143,7 @@ typedef struct itr_option_groups {
  */
 void itr_option_groups_add(itr_option_groups *g, const char *option, const char *name, const itr_option *table, const void *defaults,
                            size_t size);
-/* From now on in use; its values, or NULL where it has no options (or no such component exists). */
-void *itr_option_groups_use(itr_option_groups *g, const char *option, const char *name);
+/* From now on in use, those with this table (NULL: all); the values of the last, or NULL where there is none. */
+void *itr_option_groups_use(itr_option_groups *g, const char *option, const char *name, const itr_option *table);
 
 #endif

@@ -99,6 +99,8 @@ const itr_option itr_train_option_table[] = {
 	               "stop after N epochs without a better --monitor; 0: never"),
 	ITR_OPT_STR("monitor", 0, itr_train_options, net.monitor, "METRIC",
 	            "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
+	ITR_OPT_ENUM("method", 0, itr_train_options, method, itr_method_names,
+	             "what is minimised: the loss alone, or more (their options: below)"),
 	ITR_OPT_STR("loss", 0, itr_train_options, net.loss, "NAME", "infonce, cosine or mse"),
 	ITR_OPT_BOOL("symmetric", 0, itr_train_options, net.symmetric, "infonce: image to text as well"),
 	ITR_OPT_NUM_IN("temperature", 0, itr_train_options, config.temperature, "T", ITR_BETWEEN(0.0001, 10000), "infonce"),
@@ -143,6 +145,10 @@ itr_option_group *itr_train_option_groups(void *opt)
 		itr_option_groups_add(g, "optimizer", (*p)->name, (*p)->options, (*p)->defaults, (*p)->size);
 	for (const itr_schedule_ops *const *s = itr_schedules; *s; s++)
 		itr_option_groups_add(g, "schedule", (*s)->name, (*s)->options, (*s)->defaults, (*s)->size);
+	for (const itr_objective *const *p = itr_objectives; *p; p++)
+		for (const itr_method *m = itr_methods; m->name; m++)
+			if (itr_method_uses(m, (*p)->name))
+				itr_option_groups_add(g, "method", m->name, (*p)->options, (*p)->defaults, (*p)->size);
 	return g->group;
 }
 
@@ -213,9 +219,14 @@ static int check_together(itr_tool *t, const itr_train_options *o, bool network)
 /* Whose options count. */
 static void use_components(itr_train_options *o)
 {
-	o->net.loss_values = itr_option_groups_use(&o->groups, "loss", o->net.loss);
-	o->net.optimizer_values = itr_option_groups_use(&o->groups, "optimizer", o->net.optimizer);
-	o->net.schedule_values = itr_option_groups_use(&o->groups, "schedule", itr_schedule_names[o->net.schedule]);
+	o->net.loss_values = itr_option_groups_use(&o->groups, "loss", o->net.loss, NULL);
+	o->net.optimizer_values = itr_option_groups_use(&o->groups, "optimizer", o->net.optimizer, NULL);
+	o->net.schedule_values = itr_option_groups_use(&o->groups, "schedule", itr_schedule_names[o->net.schedule], NULL);
+	o->net.method = itr_method_names[o->method];
+	for (int i = 0; itr_objectives[i]; i++)
+		if (itr_method_uses(&itr_methods[o->method], itr_objectives[i]->name) && itr_objectives[i]->options)
+			o->objective_values[i] = itr_option_groups_use(&o->groups, "method", o->net.method, itr_objectives[i]->options);
+	o->net.objective_values = o->objective_values;
 }
 
 /* Everything about the command line that the option table cannot say. */

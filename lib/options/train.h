@@ -4,11 +4,12 @@
 
 #include "cli/tool.h"
 #include "train/finetune.h"
+#include "train/trainer.h"
 
 typedef struct itr_train_options {
 	const char *model, *split_sizes, *split_by, *resume;
 	itr_split_rule rule;            /* what split_by means */
-	int direction, precision, activation, output_activation;
+	int direction, precision, activation, output_activation, method;
 	int64_t dims;
 	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
@@ -18,6 +19,7 @@ typedef struct itr_train_options {
 	itr_finetune_opts tune;
 	itr_train_opts net;
 	itr_model_config config;
+	const void *objective_values[ITR_TRAIN_OBJECTIVES];     /* of the method's, in the order of itr_objectives */
 	itr_option_groups groups;       /* of losses, optimisers and schedules */
 } itr_train_options;
 

@@ -68,7 +68,10 @@ static void back(void *self, itr_step *s)
 	const int64_t b = s->batch.n, size = r->opts->cache_chunk;
 	itr_var *y[2];
 	for (int side = 0; side < 2; side++)
-		memcpy(c->grad[side], s->pooled[side]->grad, (size_t)(b * c->dim) * sizeof(float));
+		if (*s->pooled[side]->written)
+			memcpy(c->grad[side], s->pooled[side]->grad, (size_t)(b * c->dim) * sizeof(float));
+		else
+			memset(c->grad[side], 0, (size_t)(b * c->dim) * sizeof(float));
 	r->time.flops += itr_tape_flops(r->tape);
 	for (int64_t i = 0; i < b; i += size) {
 		embed_chunk(s, i, ITR_MIN(size, b - i), y);

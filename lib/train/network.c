@@ -12,6 +12,7 @@
 #include "train/checkpoint.h"
 #include "train/note.h"
 #include "train/report.h"
+#include "train/trainer.h"
 
 int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed, int threads,
                      double sizes[3], itr_err *err)
@@ -50,6 +51,45 @@ static const char *const same_names[] = { "the data are not those", "the text to
 
 static const char *hash_of(const itr_json *info, int i) { return itr_json_str(itr_json_path(info, same_keys[i]), NULL); }
 
+/* SHA-256 of an input that provenance has noted; NULL where it notes none. */
+static const char *input_hash(const itr_json *provenance, const char *path)
+{
+	for (const itr_json *i = itr_json_first(itr_json_get(provenance, "inputs")); i; i = itr_json_next(i))
+		if (!strcmp(itr_json_str(itr_json_get(i, "path"), ""), path))
+			return itr_json_str(itr_json_get(i, "sha256"), NULL);
+	return NULL;
+}
+
+/* Hashes of the files that objectives read, by their names. */
+static void note_objectives(itr_network_job *job)
+{
+	itr_json *all = itr_json_add_object(job->info, "objectives");
+	const itr_method *m = itr_method_find(job->opts.method ? job->opts.method : itr_methods[0].name, NULL);
+	for (int i = 0; m && itr_objectives[i]; i++) {
+		const itr_objective *o = itr_objectives[i];
+		const void *values = job->opts.objective_values ? job->opts.objective_values[i] : NULL;
+		const char *path = o->input && values && itr_method_uses(m, o->name) ? o->input(values) : NULL;
+		if (!path || !itr_path_exists(path))
+			continue;
+		itr_provenance_input(job->provenance, path);
+		itr_json *p = itr_provenance_json(job->provenance);
+		itr_json_add_str(all, o->name, input_hash(p, path));
+		itr_json_free(p);
+	}
+}
+
+static int same_objectives(const itr_json *before, const itr_json *now, const char *checkpoint, itr_err *err)
+{
+	for (const itr_json *i = itr_json_first(now); i; i = itr_json_next(i)) {
+		const char *a = itr_json_str(itr_json_get(before, itr_json_key(i)), NULL), *b = itr_json_str(i, NULL);
+		if (a && b && strcmp(a, b))
+			return itr_err_set(err,
+			                   "the file of the objective '%s' is not that which '%s' was trained with: their SHA-256 differs",
+			                   itr_json_key(i), checkpoint);
+	}
+	return 0;
+}
+
 /* The contents of the data, as provenance has hashed them, so that a checkpoint goes on with the same or not at all. */
 static int note_data(itr_network_job *job, itr_err *err)
 {
@@ -59,6 +99,7 @@ static int note_data(itr_network_job *job, itr_err *err)
 	if (hash)
 		itr_json_add_str(job->info, "data_sha256", hash);
 	itr_json_free(p);
+	note_objectives(job);
 	for (int side = 0; side < 2; side++)
 		if (job->built && job->built->tower[side])
 			itr_json_add_str(job->info, same_keys[1 + side], job->built->tower[side]->weights_sha256);
@@ -70,6 +111,8 @@ static int note_data(itr_network_job *job, itr_err *err)
 			if (a && b && strcmp(a, b))
 				rc = itr_err_set(err, "%s that '%s' was trained on: their SHA-256 differs", same_names[i], job->resume);
 		}
+		if (rc == 0)
+			rc = same_objectives(itr_json_get(before, "objectives"), itr_json_get(job->info, "objectives"), job->resume, err);
 		itr_json_free(before);
 	}
 	return rc;
@@ -86,6 +129,8 @@ static itr_json *model_config(const itr_network_job *job)
 	itr_json_add_str(j, "image_encoder", job->data->image_encoder);
 	if (job->opts.raw)
 		itr_json_add_int(j, "max_failed", job->max_failed);
+	if (job->opts.method && strcmp(job->opts.method, itr_methods[0].name))
+		itr_json_add_str(training, "method", job->opts.method);
 	itr_json_add_str(training, "loss", job->opts.loss);
 	itr_json_add_str(training, "optimizer", job->opts.optimizer);
 	itr_json_add_num(training, "lr", job->opts.lr);

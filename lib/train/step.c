@@ -22,10 +22,10 @@ itr_var *itr_step_loss(itr_step *s, itr_var *text, itr_var *image)
 	return itr_trainer_loss(s->trainer, s->tape, text, image, s->batch.image);
 }
 
-itr_var *itr_step_scores(itr_step *s, itr_var *text, itr_var *image)
+itr_var *itr_step_scores(itr_step *s, itr_var *a, itr_var *b)
 {
 	const itr_model *m = s->trainer->model;
-	return itr_scores(s->tape, itr_l2norm(s->tape, text), itr_l2norm(s->tape, image),
+	return itr_scores(s->tape, itr_l2norm(s->tape, a), itr_l2norm(s->tape, b),
 	                  m->log_scale ? itr_leaf(s->tape, m->log_scale) : NULL, 1 / m->config.temperature, ITR_LOG_SCALE_CEILING);
 }
 
@@ -86,10 +86,10 @@ static void begin_gradients(itr_trainer *r)
 		(lent ? itr_params_release_grads : itr_params_zero_grad)(r->net[i].params);
 }
 
-/* The terms of all objectives, added up; their values are noted. NULL with err: one is not finite. */
-static itr_var *sum_of_terms(itr_trainer *r, itr_step *s, double *value, itr_err *err)
+/* The terms of all objectives, added up (NULL: none has one); their values are noted. -1 with err: one is not finite. */
+static int sum_of_terms(itr_trainer *r, itr_step *s, itr_var **loss, double *value, itr_err *err)
 {
-	itr_var *loss = NULL;
+	*loss = NULL;
 	*value = 0;
 	for (int i = 0; i < r->n_objectives; i++) {
 		const itr_running *o = &r->objective[i];
@@ -97,15 +97,13 @@ static itr_var *sum_of_terms(itr_trainer *r, itr_step *s, double *value, itr_err
 		if (!term)
 			continue;
 		const double v = itr_var_item(s->tape, term);
-		if (!isfinite(v)) {
-			(void)stop_for_bad_numbers(r, r->n_objectives > 1 ? o->ops->name : "loss", v, err);
-			return NULL;
-		}
+		if (!isfinite(v))
+			return stop_for_bad_numbers(r, r->n_objectives > 1 ? o->ops->name : "loss", v, err);
 		*value += v;
 		r->state.term_sum[i] += v * (double)s->batch.n;
-		loss = loss ? itr_add(s->tape, loss, term) : term;
+		*loss = *loss ? itr_add(s->tape, *loss, term) : term;
 	}
-	return loss;
+	return 0;
 }
 
 /* One norm clips all nets; then each optimiser. */
@@ -171,11 +169,13 @@ int itr_trainer_step(itr_trainer *r, itr_err *err)
 		if (take_batch(r, k, &s.batch, err) < 0)
 			return -1;
 		r->strategy->embed(r->strategy_self, &s);
-		itr_var *loss = sum_of_terms(r, &s, &value, err);
-		if (!loss)
+		itr_var *loss;
+		if (sum_of_terms(r, &s, &loss, &value, err) < 0)
 			return -1;
-		itr_backward(s.tape, loss, (double)s.batch.n / (double)samples);
-		r->strategy->back(r->strategy_self, &s);
+		if (loss) {
+			itr_backward(s.tape, loss, (double)s.batch.n / (double)samples);
+			r->strategy->back(r->strategy_self, &s);
+		}
 		mean += value / ((double)samples / (double)s.batch.n);
 		sum += value * (double)s.batch.n;
 	}

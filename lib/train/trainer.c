@@ -28,6 +28,13 @@ const itr_method itr_methods[] = {
 	{ NULL, NULL, NULL }
 };
 
+const char *const itr_method_names[] = {
+#define ITR_METHOD(name, summary, objectives) name,
+#include "train/methods.def"
+#undef ITR_METHOD
+	NULL
+};
+
 const itr_method *itr_method_find(const char *name, itr_err *err)
 {
 	const char *names[32];

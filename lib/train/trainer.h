@@ -51,7 +51,7 @@ typedef struct itr_step {
 /* The run's loss (--loss with its options and parameters) for rows i <-> i of a pair of matrices, on s->tape. One element. */
 itr_var *itr_step_loss(itr_step *s, itr_var *text, itr_var *image);
 /* Scaled cosines of rows: (n, E), (m, E) -> (n, m), on s->tape. */
-itr_var *itr_step_scores(itr_step *s, itr_var *text, itr_var *image);
+itr_var *itr_step_scores(itr_step *s, itr_var *a, itr_var *b);
 
 /* What objectives may ask the trainer. */
 const itr_pair_data *itr_trainer_data(const itr_trainer *r);
@@ -66,6 +66,7 @@ typedef struct itr_objective {
 	size_t size;                    /* self: begins as a copy of `defaults`; `options` write into it. 0: neither */
 	const void *defaults;
 	const itr_option *options;
+	const char *(*input)(const void *self); /* a file that it reads, for provenance and resumption; NULL: none */
 	int (*build)(void *self, itr_trainer *r, itr_err *err);         /* its nets, its files; checks its options. NULL: nothing to do */
 	itr_var *(*term)(void *self, itr_step *s); /* its part of the loss, one element, weighted; NULL: none for this batch */
 	void (*release)(void *self);                                    /* of what build made, also after a failed one; NULL: nothing */
@@ -75,7 +76,8 @@ enum { ITR_TRAIN_OBJECTIVES = 8 };
 
 /* A method is a list of objectives: one line in methods.def. */
 typedef struct itr_method { const char *name, *summary, *objectives; } itr_method;      /* objectives: names, a space between them */
-extern const itr_method itr_methods[];                  /* ends with an empty name */
+extern const itr_method itr_methods[];                  /* ends with an empty name; the first is the default */
+extern const char *const itr_method_names[];            /* the same names, NULL-terminated */
 const itr_method *itr_method_find(const char *name, itr_err *err);       /* unknown: the nearest is named */
 /* Does the method use this objective? */
 bool itr_method_uses(const itr_method *m, const char *objective);

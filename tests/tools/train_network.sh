@@ -99,6 +99,28 @@ t "one pair a batch: a warning" alone
 t "a side of equal vectors: a warning" same_vectors
 t "a temperature that runs away: one warning, with its value" runaway
 t "none of these without reason" quiet
+python3 - <<'P'
+import random, struct, zipfile
+def npy(rows, dim, f):
+    h = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (rows, dim); h += " " * (-(len(h) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(h)) + h.encode() + b"".join(struct.pack("<f", f(i, k)) for i in range(rows) for k in range(dim))
+r = random.Random(2); images = [[r.gauss(0, 1) for k in range(5)] for i in range(20)]
+for name, m, n in (("teacher", 100, 20), ("part", 75, 15)):
+    with zipfile.ZipFile(name + ".npz", "w") as z:
+        z.writestr("captions/embeddings.npy", npy(m, 5, lambda i, k: images[i // 5][k] + 0.3 * r.gauss(0, 1))); z.writestr("images/embeddings.npy", npy(n, 5, lambda i, k: images[i][k]))
+P
+student() { "$BIN/train" --model heads --embed-dim 8 --batch-size 16 --lr 1e-2 --patience 0 --method distill --teacher teacher.npz small.npz -q --no-provenance "$@"; }
+distilled() { student --epochs 20 --distill-weight 10 -o ds.h5 --json > ds.json && f=$(echo runs/*/"$(jq -r .run_id ds.json)")/metrics/train_loss_distill && [ "$(wc -l < "$f")" = 20 ] &&
+	awk '{ v[NR] = $2 } END { exit !(v[20] > 0 && v[20] < 0.7 * v[1]) }' "$f" && jq -e '.final | (.train_loss_contrast + .train_loss_distill - .train_loss | fabs) < 1e-9' ds.json; }
+t "--method distill: similarities come near the teacher's, each term is measured" distilled
+t "the same bytes for 1 and 2 threads, and after --resume" eval 'student --epochs 3 -j 1 -o d1.h5 && student --epochs 3 -j 2 -o d2.h5 && cmp d1.h5 d2.h5 && cp d1.ckpt.1.h5 d3.ckpt.h5 && mv d1.h5 d1.whole.h5 &&
+	"$BIN/train" --resume d3.ckpt.h5 -q --no-provenance && cmp d1.h5 d1.whole.h5'
+t "GradCache's chunks see the whole batch" eval 'student --epochs 2 -o d4.h5 --json > d4.json && student --epochs 2 --grad-cache 5 -o d5.h5 --json > d5.json && jq -e --slurpfile a d4.json "(.final.train_loss_distill / \$a[0].final.train_loss_distill - 1 | fabs) < 1e-5" d5.json'
+t "pairs that the teacher does not know are counted" eval '"$BIN/train" --model heads --embed-dim 8 --epochs 1 --method distill --teacher part.npz small.npz -o d6.h5 2> d6.log && grep -qE "does not know [0-9]+ of 60 training pairs" d6.log'
+t "a term can be monitored" eval 'student --epochs 2 --monitor train_loss_distill -o d7.h5 --json | jq -e ".best.metric == \"train_loss_distill\" and .best.epoch == 2"'
+expect_err "needs a teacher" "no teacher" "$BIN/train" --model heads --epochs 1 --method distill small.npz -o d8.h5
+expect_err "is no teacher: its texts have 6 dimensions, its images 8" "a teacher has one space" student --teacher small.npz --epochs 1 -o d8.h5
+t "--resume refuses another teacher" eval '"$BIN/train" --model heads --epochs 2 --method distill --teacher teacher.npz small.npz -q -o d9.h5 && cp part.npz teacher.npz && ! "$BIN/train" --resume d9.ckpt.1.h5 2> d9.log && grep -q "the file of the objective .distill. is not that" d9.log'
 expect_err "did you mean 'val_cosine'" "an unknown monitor names the nearest" net --monitor val_cosin --epochs 1 -o x.h5
 expect_err "did you mean 'adam" "an unknown optimiser names the nearest" net --optimizer adamv --epochs 1 -o x.h5
 expect_err "embeddings" "wrong keys list those that are there" "$BIN/train" --model mlp images.npz -o x.h5

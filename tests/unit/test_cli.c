@@ -226,7 +226,7 @@ static int with_components(itr_option_groups *all, const char *loss, itr_err *e,
 	for (itr_option_group *g = all->group; g->table; g++)
 		itr_optset_add(&s, g);
 	int rc = itr_opts_argv(&s, argc, argv, args, &n, e);
-	itr_option_groups_use(all, "loss", loss);
+	itr_option_groups_use(all, "loss", loss, NULL);
 	if (rc == 0)
 		rc = itr_optset_check(&s, e);
 	itr_optset_free(&s);

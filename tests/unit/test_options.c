@@ -49,6 +49,8 @@ static void test_one_name_one_type(void **state)
 		add_component((*p)->name, (*p)->summary, (*p)->options, (*p)->defaults, (*p)->size);
 	for (const itr_schedule_ops *const *s = itr_schedules; *s; s++)
 		add_component((*s)->name, (*s)->summary, (*s)->options, (*s)->defaults, (*s)->size);
+	for (const itr_objective *const *p = itr_objectives; *p; p++)
+		add_component((*p)->name, (*p)->summary, (*p)->options, (*p)->defaults, (*p)->size);
 	const int components = n_rows;
 	add("train", itr_train_option_table, false);
 	for (int i = 0; i < n_rows; i++)

@@ -683,6 +683,125 @@ static void test_history_by_name(void **state)
 	free(ckpt);
 }
 
+/* --- objectives ------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* A copy of the named objective's defaults with one option set; the caller frees. Its place in itr_objectives into *place. */
+static void *objective_values(const char *name, int *place)
+{
+	for (*place = 0; itr_objectives[*place]; ++*place) {
+		const itr_objective *o = itr_objectives[*place];
+		if (!strcmp(o->name, name))
+			return memcpy(itr_xmalloc(o->size), o->defaults, o->size);
+	}
+	fail_msg("no objective '%s'", name);
+	return NULL;
+}
+
+static void *field(const char *objective, void *values, const char *option)
+{
+	for (int i = 0; itr_objectives[i]; i++)
+		for (const itr_option *o = itr_objectives[i]->options; o && o->type != ITR_OPT_T_END; o++)
+			if (!strcmp(itr_objectives[i]->name, objective) && !strcmp(o->name, option))
+				return (char *)values + o->offset;
+	fail_msg("'%s' has no option '%s'", objective, option);
+	return NULL;
+}
+
+static double dot(const float *a, const float *b, int64_t n)
+{
+	double s = 0;
+	for (int64_t i = 0; i < n; i++)
+		s += (double)a[i] * (double)b[i];
+	return s;
+}
+
+/* Mean over rows of KL(softmax(a_i b_j / ta) || softmax(c_i d_j / tc)): the definition. */
+static double divergence(const float *a, const float *b, int64_t dim, double ta, const float *c, const float *d, int64_t width, double tc,
+                         int64_t n)
+{
+	double sum = 0;
+	for (int64_t i = 0; i < n; i++) {
+		double zp = 0, zq = 0;
+		for (int64_t j = 0; j < n; j++) {
+			zp += exp(dot(a + i * dim, b + j * dim, dim) / ta);
+			zq += exp(dot(c + i * width, d + j * width, width) / tc);
+		}
+		for (int64_t j = 0; j < n; j++) {
+			const double p = dot(a + i * dim, b + j * dim, dim) / ta - log(zp),
+				     q = dot(c + i * width, d + j * width, width) / tc - log(zq);
+			sum += exp(p) * (p - q);
+		}
+	}
+	return sum / (double)n;
+}
+
+/* The term of `distill` is the divergence of the model's similarities from the teacher's, over the pairs that both know. */
+static void test_distill(void **state)
+{
+	enum { DIM = 10, LEFT_OUT = 4 };        /* the last images, which the teacher has not seen */
+	const int64_t texts = TEXTS - 3 * LEFT_OUT, images = IMAGES - LEFT_OUT;
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	itr_train_report r;
+	itr_err err = ITR_ERR_INIT;
+	itr_model *m = model(0);
+	char *path = in_folder("teacher.npz");
+	float *t = rows(texts, DIM, 8), *u = rows(images, DIM, 9);
+	int place;
+	(void)state;
+	double *one_hot = itr_xcalloc((size_t)(texts * images), sizeof *one_hot);
+	for (int64_t i = 0; i < texts; i++)
+		one_hot[i * images + i / 3] = 1;
+	itr_npz_writer *w = itr_npz_create(path, false, &err);
+	assert_int_equal(itr_npz_put(w, "captions/embeddings", ITR_F32, 2, (int64_t[]){ texts, DIM }, t, &err), 0);
+	assert_int_equal(itr_npz_put(w, "images/embeddings", ITR_F32, 2, (int64_t[]){ images, DIM }, u, &err), 0);
+	assert_int_equal(itr_npz_put(w, "captions/label", ITR_F64, 2, (int64_t[]){ texts, images }, one_hot, &err), 0);
+	assert_int_equal(itr_npz_finish(w, &err), 0);
+	free(one_hot);
+	void *values = objective_values("distill", &place);
+	const void *all[ITR_TRAIN_OBJECTIVES] = { NULL };
+	all[place] = values;
+	*(const char **)field("distill", values, "teacher") = path;
+	*(double *)field("distill", values, "distill-weight") = 3;
+	*(double *)field("distill", values, "teacher-temperature") = 0.5;
+	o.method = "distill";
+	o.objective_values = all;
+	o.batch_size = TEXTS;
+	o.lr = 1e-30;
+	o.symmetric = true;
+	/* what the model makes of the pairs, before the training, which does not move it */
+	float *x = itr_aligned_alloc(TEXTS * 24 * sizeof *x), *y = itr_aligned_alloc(IMAGES * 24 * sizeof *y);
+	assert_int_equal(itr_model_encode(m, false, d.text, TEXTS, x, true, 1), -1);
+	assert_int_equal(itr_model_encode(m, true, d.image, IMAGES, y, true, 1), -1);
+	float *a = itr_aligned_alloc(TEXTS * DIM * 4), *b = itr_aligned_alloc(TEXTS * DIM * 4), *p = itr_aligned_alloc(TEXTS * 24 * 4),
+	      *q = itr_aligned_alloc(TEXTS * 24 * 4);
+	int64_t n = 0;
+	for (int64_t i = 0; i < texts; i++)
+		if (d.text_split[i] == ITR_TRAIN) {
+			memcpy(a + n * DIM, t + i * DIM, DIM * 4), memcpy(b + n * DIM, u + i / 3 * DIM, DIM * 4);
+			memcpy(p + n * 24, x + i * 24, 24 * 4), memcpy(q + n * 24, y + i / 3 * 24, 24 * 4);
+			n++;
+		}
+	assert_true(n > 50 && n < 96);
+	const double want = 3 * 0.5 * (divergence(a, b, DIM, 0.5, p, q, 24, 0.07, n) + divergence(b, a, DIM, 0.5, q, p, 24, 0.07, n));
+	for (int chunk = 0; chunk <= 7; chunk += 7) {
+		o.cache_chunk = chunk;
+		if (itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, &err) != ITR_TRAIN_DONE)
+			fail_msg("%s", err.msg);
+		assert_string_equal(r.metric[r.n_metrics - 1], "train_loss_distill");
+		assert_true(fabs(r.value[r.n_metrics - 1] / want - 1) < 1e-5);
+		assert_true(fabs(r.value[r.n_metrics - 1] + r.value[r.n_metrics - 2] - r.value[r.n_metrics - 3]) < 1e-6);
+		itr_train_report_free(&r);
+	}
+	float *blocks[] = { t, u, x, y, a, b, p, q };
+	for (int i = 0; i < ITR_LEN(blocks); i++)
+		itr_aligned_free(blocks[i]);
+	free(values), free(path);
+	itr_model_free(m);
+	itr_pair_data_free(&d);
+}
+
 /* NaN in the data is found on reading, with the row and the array's name; wrong keys list those that are there. */
 static void test_bad_pairs(void **state)
 {
@@ -733,7 +852,10 @@ int main(void)
 		cmocka_unit_test(test_files_hold_numbers),
 		cmocka_unit_test(test_overflow_when_applied),
 		cmocka_unit_test(test_resume),
-		cmocka_unit_test(test_damaged), cmocka_unit_test(test_later_version), cmocka_unit_test(test_history_by_name),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_distill),
+		cmocka_unit_test(test_later_version),
+		cmocka_unit_test(test_history_by_name),
 		cmocka_unit_test(test_bad_pairs),
 	};
 	return cmocka_run_group_tests_name("train_loop", tests, begin, end);
