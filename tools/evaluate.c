@@ -36,6 +36,9 @@ static const itr_option options[] = {
 	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT",
 	            "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, "
 	            "TREC or BEIR qrels"),
+	ITR_OPT_STR(
+		"exclude", 0, struct opt, e.exclude, "WHAT",
+		"rows that leave a query's gallery: self (the row with the query's own id), or a FILE.json or qrels of queries and rows"),
 	ITR_OPT_STR("run", 0, struct opt, e.run, "FILE", "a TREC run instead of vectors; needs --relevance"),
 	ITR_OPT_HEADING("How:"),
 	ITR_OPT_STR("protocol", 0, struct opt, e.protocol, "NAME", "full, pool:C, coco-1k or coco-5k"),
@@ -121,6 +124,8 @@ static int check_use(itr_tool *t, struct opt *o)
 	if (o->e.run && (!o->e.relevance || o->e.run_out || strcmp(o->e.protocol, "full")))
 		return itr_tool_usage(t, o->e.relevance ? "a run is evaluated as it is: no --protocol, no --run-out"
 		                                        : "--run needs --relevance");
+	if (o->e.exclude && o->e.run)
+		return itr_tool_usage(t, "--exclude goes with vectors: a run's lists are evaluated as they are");
 	if (o->e.baseline && o->e.per_query && !strcmp(o->e.per_query, "none"))
 		return itr_tool_usage(t, "--baseline compares per-query files: omit --per-query none");
 	if (o->conventions != ITR_CONVENTIONS_ITR && o->ties != ITR_TIES_EXPECTED)

@@ -80,6 +80,10 @@ static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 	static const int64_t usual[] = { 1, 5, 10 };
 	if (o->pairs.captions_per_image)
 		itr_buf_printf(name, ".%lld-captions", (long long)o->pairs.captions_per_image);
+	if (o->exclude) {
+		add_part(name, "exclude");
+		add_part(name, itr_path_basename(o->exclude));
+	}
 	if (o->pairs.no_normalize)
 		add_part(name, "no-normalize");
 	if (o->judging.conventions != ITR_CONVENTIONS_ITR)
@@ -182,7 +186,7 @@ int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
 	char *boxes = itr_xasprintf("%s.distances.png", stem), *bars = itr_xasprintf("%s.samples.png", stem);
 	const char *captions = o->relevance && strncmp(o->relevance, "captions:", 9) == 0 ? o->relevance + 9 : o->relevance;
 	const char *in[] = {
-		o->input, o->run, captions, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline
+		o->input, o->run, captions, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline, o->exclude
 	};
 	const char *per_query = o->per_query && strcmp(o->per_query, "none") ? o->per_query : NULL;
 	const char *out[] = { o->output, per_query, o->run_out, o->qrels_out, o->distances ? boxes : NULL, o->distances ? bars : NULL };
@@ -271,7 +275,8 @@ static itr_pairs *open_input(const itr_evaluation_opts *o, itr_trec_run **lists,
 	                                                             : itr_pairs_open(o->input, &o->pairs, o->provenance, err);
 	if (p && !o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_raw_wanted(o->input)))
 		itr_pairs_count_equal_captions(p, o->input);
-	if (!p || !o->relevance || itr_pairs_judge(p, o->relevance, &o->judging, o->provenance, err) == 0)
+	if (!p || ((!o->relevance || itr_pairs_judge(p, o->relevance, &o->judging, o->provenance, err) == 0) &&
+	           (!o->exclude || itr_pairs_exclude(p, o->exclude, o->provenance, err) == 0)))
 		return p;
 	itr_pairs_free(p);
 	return NULL;

@@ -10,6 +10,7 @@ typedef struct itr_evaluation_opts {
 	const char *input;              /* vectors; NULL with pairs.text or run */
 	const char *run;                /* a TREC run instead of vectors */
 	const char *relevance;          /* instead of the ground truth, see itr_pairs_judge; may be NULL */
+	const char *exclude;            /* what leaves the galleries of queries, see itr_pairs_exclude; may be NULL */
 	itr_judging judging;
 	const char *protocol;           /* see itr_protocol_parse */
 	const int64_t *k; int64_t n_k;  /* cut-offs of recall among the default metrics */

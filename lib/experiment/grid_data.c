@@ -8,7 +8,7 @@
 #include "experiment/grid_internal.h"
 #include "linear/project.h"
 #include "retrieval/pools.h"
-#include "retrieval/rank_bits.h"
+#include "retrieval/rank.h"
 #include "tensor/rows.h"
 
 static bool in_list(const itr_grid_list *l, int64_t v)

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "experiment/grid_internal.h"
-#include "retrieval/rank_bits.h"
+#include "retrieval/rank.h"
 #include "retrieval/select.h"
 
 enum { BLOCK = 64 };
@@ -18,10 +18,8 @@ struct lane {                           /* a worker's scratch */
 	float *pool, *again;             /* [gallery] */
 	int64_t *row;
 	int32_t *candidate;              /* [gallery] */
-	uint64_t *scratch;               /* of itr_ranks_query_bits */
-	itr_ranks **ranks;               /* of pools that are sets: [seeds * sizes], with what goes with each */
-	const uint64_t **bits;
-	int64_t *size;
+	void *scratch;                   /* of itr_rank_scores */
+	itr_candidates *among;           /* [seeds * sizes] */
 	itr_hit *hit;
 };
 
@@ -74,40 +72,42 @@ static void rescore(const struct pass *p, struct lane *l, int64_t query, const i
 	}
 }
 
+/* The pool k of a query; n 0: it is left out there. */
+static itr_candidates candidates_of(const struct pass *p, int k, int64_t query)
+{
+	const itr_drawn *d = itr_grid_pool(p->g, k / p->n_sizes, k % p->n_sizes, p->direction);
+	if (!d || !d->n)
+		return (itr_candidates){ .n = p->g->n_gallery[p->direction] };
+	return (itr_candidates){ d->bits ? d->bits + query * d->words : NULL, d->row ? d->row + query * d->width : NULL, d->n[query] };
+}
+
+/* Scores of pool k, its best ones made again by the finer copy, in l->again; the pool as a list. */
+static itr_candidates rescored(const struct pass *p, struct lane *l, int k, int64_t query, itr_candidates c, const float *score)
+{
+	const itr_drawn *d = itr_grid_pool(p->g, k / p->n_sizes, k % p->n_sizes, p->direction);
+	const int32_t *candidate = itr_drawn_rows(p->g, d, p->direction, query, l->candidate);
+	for (int64_t i = 0; i < c.n; i++)
+		l->pool[i] = score[candidate ? candidate[i] : i];
+	rescore(p, l, query, candidate, c.n);
+	for (int64_t i = 0; i < c.n; i++)
+		l->again[candidate ? candidate[i] : i] = l->pool[i];
+	return (itr_candidates){ .row = candidate, .n = c.n };
+}
+
 static void rank_query(const struct pass *p, struct lane *l, const float *score, int64_t query)
 {
-	const itr_grid *g = p->g;
-	int sets = 0;
-	for (int k = 0; k < g->o.seeds.n * p->n_sizes; k++) {
-		const itr_drawn *d = itr_grid_pool(g, k / p->n_sizes, k % p->n_sizes, p->direction);
-		int64_t n = d && d->n ? d->n[query] : p->g->n_gallery[p->direction];
-		if (!p->ranks[k])
+	const int pools = p->g->o.seeds.n * p->n_sizes;
+	const itr_relevance *rel = p->g->rel[p->direction];
+	for (int k = 0; k < pools; k++) {
+		l->among[k] = candidates_of(p, k, query);
+		if (!l->fine || !p->ranks[k])
 			continue;
-		if (n == 0 || itr_relevance_count(g->rel[p->direction], query) == 0) {
-			itr_ranks_leave_out(p->ranks[k], query);
-			continue;
-		}
-		if (d && d->bits && !l->fine) {
-			l->ranks[sets] = p->ranks[k];
-			l->bits[sets] = d->bits + query * d->words;
-			l->size[sets++] = n;
-			continue;
-		}
-		const int32_t *candidate = itr_drawn_rows(g, d, p->direction, query, l->candidate);
-		const float *s = score;
-		if (candidate)
-			for (int64_t i = 0; i < n; i++)
-				l->pool[i] = score[candidate[i]];
-		else if (l->fine)
-			memcpy(l->pool, score, (size_t)n * sizeof *score);
-		if (l->fine)
-			rescore(p, l, query, candidate, n);
-		if (candidate || l->fine)
-			s = l->pool;
-		itr_ranks_query(p->ranks[k], g->rel[p->direction], query, s, candidate, n);
+		if (l->among[k].n && itr_relevance_count(rel, query))
+			l->among[k] = rescored(p, l, k, query, l->among[k], score);
+		itr_rank_scores(&p->ranks[k], &l->among[k], 1, rel, NULL, query, l->again, l->scratch);
 	}
-	if (sets)
-		itr_ranks_query_bits(l->ranks, sets, g->rel[p->direction], query, score, l->bits, l->size, l->scratch);
+	if (!l->fine)
+		itr_rank_scores(p->ranks, l->among, pools, rel, NULL, query, score, l->scratch);
 }
 
 static void rank_block(void *ctx, int64_t block, int worker)
@@ -134,10 +134,8 @@ void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *q
 	for (int i = 0; i < workers; i++) {
 		struct lane *l = &p.lanes[i];
 		l->candidate = itr_xmalloc((size_t)n * sizeof *l->candidate);
-		l->scratch = itr_xmalloc((size_t)(3 * itr_bits_words(n)) * sizeof *l->scratch);
-		l->ranks = itr_xmalloc(pools * sizeof *l->ranks);
-		l->bits = itr_xmalloc(pools * sizeof *l->bits);
-		l->size = itr_xmalloc(pools * sizeof *l->size);
+		l->scratch = itr_xmalloc(itr_rank_scratch(n));
+		l->among = itr_xmalloc(pools * sizeof *l->among);
 		l->scorer = itr_scorer_new_block(gallery, BLOCK);
 		l->fine = g->o.rescore > 0 && itr_gallery_fine(gallery) ? itr_scorer_new(itr_gallery_fine(gallery)) : NULL;
 		l->scores = itr_aligned_alloc((size_t)(BLOCK * n) * sizeof *l->scores);
@@ -157,9 +155,7 @@ void itr_grid_rank(const itr_grid *g, const itr_gallery *gallery, const float *q
 		free(l->row);
 		free(l->candidate);
 		free(l->scratch);
-		free(l->ranks);
-		free(l->bits);
-		free(l->size);
+		free(l->among);
 		free(l->hit);
 	}
 	free(p.lanes);

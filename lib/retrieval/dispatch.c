@@ -40,4 +40,13 @@ const itr_scan *itr_scan_best(void)
 	return itr_isa_scalar.scan;
 }
 
+const itr_count_kernel *itr_count_best(void)
+{
+	unsigned have = itr_cpu_features();
+	for (int i = 0; i < ITR_LEN(best_first); i++)
+		if (!(best_first[i]->needs & ~have) && best_first[i]->count)
+			return best_first[i]->count;
+	return itr_isa_scalar.count;
+}
+
 const itr_kernel *itr_kernel_scalar(int precision) { return itr_isa_scalar.kernel[precision]; }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "retrieval/rank.h"
 #include "retrieval/trec.h"
 
 enum { COCO_IMAGES = 5000, COCO_FOLDS = 5 };
@@ -58,6 +59,8 @@ static int check_protocol(const itr_pairs *p, const itr_eval_opts *o, itr_err *e
 		return itr_err_set(
 			err,
 			"coco-1k is defined on the original captions: use --relevance coco:DIR (folds in the judgements' order) or none");
+	if (p->exclude && (o->protocol == ITR_PROTOCOL_COCO_1K || o->judging.conventions != ITR_CONVENTIONS_ITR))
+		return itr_err_set(err, "--exclude goes with the protocols full, pool:C and coco-5k and the conventions itr");
 	if (o->judging.conventions != ITR_CONVENTIONS_ITR && o->protocol != ITR_PROTOCOL_FULL)
 		return itr_err_set(err, "the conventions of %s rank the whole gallery: use --protocol full",
 		                   itr_conventions_names[o->judging.conventions]);
@@ -114,7 +117,7 @@ static void append_absent(itr_eval_side *s, const itr_relevance *absent, const i
 		s->no_positive += itr_relevance_all(absent, q) == 0;
 		s->explained += !counts;
 		if (!counts)
-			itr_ranks_leave_out(r, q);
+			r->pool[q] = 0;
 	}
 	side_append(s, r, o, row, cluster);
 	itr_ranks_free(r);
@@ -230,9 +233,11 @@ static void coco_1k(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, int
 {
 	for (int k = 0; k < COCO_FOLDS; k++) {
 		struct fold f;
-		itr_ranks *t2i, *i2t;
+		itr_ranks *r[2];
 		fold_make(&f, p, p->fold_order, k);
-		itr_rank_both(f.tv, f.n_text, f.iv, f.n_image, p->dim, f.t2i, f.i2t, o->ties == ITR_TIES_STABLE, o->threads, &t2i, &i2t);
+		itr_rank_rows(f.tv, f.n_text, f.iv, f.n_image, p->dim, (const itr_relevance *[]){ f.t2i, f.i2t },
+		              &(itr_rank_opts){ .stable = o->ties == ITR_TIES_STABLE, .threads = o->threads }, r);
+		itr_ranks *t2i = r[0], *i2t = r[1];
 		side_append(&e->t2i, t2i, o, f.text, f.cluster);
 		side_append(&e->i2t, i2t, o, f.image, f.image);
 		add_fold(&e->t2i.result, t2i, o, o->set.n);
@@ -399,8 +404,7 @@ itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t,
 
 itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 {
-	bool stable = o->ties == ITR_TIES_STABLE;
-	itr_ranks *t2i = NULL, *i2t = NULL;
+	itr_ranks *ranks[2];
 	double start = itr_clock_now();
 	if (check_protocol(p, o, err) < 0)
 		return NULL;
@@ -417,14 +421,12 @@ itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
 		itr_trec_rank_vectors(p, &o->judging, o->threads, &lists);
 		return itr_evaluate_ranks(p, lists.side[0], lists.side[1], lists.truncated, o, err);
 	}
-	if (o->protocol == ITR_PROTOCOL_POOL) {
-		t2i = itr_rank_pools(p->text, p->image, p->dim, p->t2i, o->pool, o->seed, 0, stable, o->threads);
-		i2t = itr_rank_pools(p->image, p->text, p->dim, p->i2t, o->pool, o->seed, 1, stable, o->threads);
-	} else {
-		itr_rank_both(p->text, p->n_text, p->image, p->n_image, p->dim, p->t2i, p->i2t, stable, o->threads, &t2i, &i2t);
-	}
+	itr_rank_rows(p->text, p->n_text, p->image, p->n_image, p->dim, (const itr_relevance *[]){ p->t2i, p->i2t },
+	              &(itr_rank_opts){ .stable = o->ties == ITR_TIES_STABLE, .threads = o->threads, .seed = o->seed,
+	                                .excluded = { p->excluded[0], p->excluded[1] },
+	                                .pool = o->protocol == ITR_PROTOCOL_POOL ? o->pool : 0 }, ranks);
 	itr_debug("ranking both directions took %.3f s", itr_clock_now() - start);
-	return itr_evaluate_ranks(p, t2i, i2t, false, o, err);
+	return itr_evaluate_ranks(p, ranks[0], ranks[1], false, o, err);
 }
 
 static void side_free(itr_eval_side *s)

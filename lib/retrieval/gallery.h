@@ -73,9 +73,4 @@ const itr_gallery *itr_gallery_fine(const itr_gallery *g);
 ITR_MUST_USE int itr_gallery_scores(const itr_gallery *g, const float *queries, int64_t nq, float *out, int64_t ld, int threads,
                                     itr_err *err);
 
-/* Ranks of positives over the whole gallery without the score matrix. Positives of query q: rows[offset[q]] .. rows[offset[q+1]-1]
- * (checked). For each: score, more = rows with a higher score, equal = rows with the same score, itself included. score may be NULL. */
-ITR_MUST_USE int itr_gallery_rank(const itr_gallery *g, const float *queries, int64_t nq, const int64_t *offset, const int64_t *rows,
-                                  int32_t *more, int32_t *equal, float *score, int threads, itr_err *err);
-
 #endif

@@ -399,3 +399,70 @@ int itr_pairs_judge(itr_pairs *p, const char *spec, const itr_judging *judging, 
 	itr_map_free(images);
 	return rc;
 }
+
+/* --- what a query does not search for ----------------------------------------------------------------------------------------------------
+ * */
+
+/* Rows of the other side that have the query's own id. */
+static itr_relevance *own_ids(char **ids, int64_t n, const itr_map *others, int64_t gallery)
+{
+	int64_t *row = itr_xmalloc(((size_t)n + 1) * sizeof *row);
+	for (int64_t i = 0; i < n; i++)
+		row[i] = itr_map_get(others, ids[i], -1);
+	itr_relevance *r = itr_relevance_from_map(n, gallery, row);
+	free(row);
+	return r;
+}
+
+/* A query must not search for what it excludes. */
+static int check_wanted(const itr_pairs *p, const char *spec, itr_err *err)
+{
+	const itr_relevance *rel[] = { p->t2i, p->i2t };
+	char **ids[] = { p->text_id, p->image_id };
+	for (int d = 0; d < 2; d++)
+		for (int64_t q = 0; p->excluded[d] && q < rel[d]->queries; q++)
+			for (int64_t i = p->excluded[d]->offset[q]; i < p->excluded[d]->offset[q + 1]; i++)
+				if (itr_relevance_has(rel[d], q, p->excluded[d]->row[i]))
+					return itr_err_set(err, "'%s': query '%s' excludes '%s', which is one of its positives", spec,
+					                   ids[d][q], ids[!d][p->excluded[d]->row[i]]);
+	return 0;
+}
+
+int itr_pairs_exclude(itr_pairs *p, const char *spec, itr_provenance *provenance, itr_err *err)
+{
+	const itr_judging judging = { ITR_CONVENTIONS_ITR, ITR_GAIN_LINEAR, false };
+	struct both b = { .has_t2i = false };
+	itr_map *texts = itr_pairs_id_map(p->text_id, p->n_text, "text id", p->name, err);
+	itr_map *images = texts ? itr_pairs_id_map(p->image_id, p->n_image, "image id", p->name, err) : NULL;
+	const bool self = strcmp(spec, "self") == 0;
+	int rc = images ? 0 : -1;
+	if (images && self) {
+		p->excluded[0] = own_ids(p->text_id, p->n_text, images, p->n_image);
+		p->excluded[1] = own_ids(p->image_id, p->n_image, texts, p->n_text);
+		p->own_positives = itr_relevance_remove(p->t2i, p->excluded[0]) + itr_relevance_remove(p->i2t, p->excluded[1]);
+	} else if (images) {
+		judged_init(&b.t2i, texts, images, false);
+		judged_init(&b.i2t, images, texts, false);
+		rc = itr_path_has_suffix(spec, ".json") ? judge_json(&b, spec, &judging, provenance, err)
+		                                        : judge_qrels(&b, spec, &judging, provenance, err);
+		struct collected *c[] = { &b.t2i.known, &b.i2t.known };
+		for (int d = 0; d < 2 && rc == 0; d++)
+			if (c[d]->q.n)
+				p->excluded[d] = itr_relevance_from_pairs(d ? p->n_image : p->n_text, d ? p->n_text : p->n_image, c[d]->q.v,
+				                                          c[d]->row.v, (int64_t)c[d]->q.n);
+		judged_free(&b.t2i);
+		judged_free(&b.i2t);
+	}
+	itr_map_free(texts);
+	itr_map_free(images);
+	for (int d = 0; d < 2 && rc == 0; d++)
+		p->exclusions[d] = p->excluded[d] ? itr_relevance_pairs(p->excluded[d]) : 0;
+	if (rc == 0 && p->exclusions[0] + p->exclusions[1] == 0)
+		rc = itr_err_set(err,
+		                 self ? "--exclude %s: no text has the id of an image"
+		                      : "'%s': it excludes nothing: none of its queries and rows are among the ids",
+		                 spec);
+	free(p->exclude);
+	p->exclude = itr_xstrdup(spec);
+	return rc == 0 ? check_wanted(p, spec, err) : -1;
+}

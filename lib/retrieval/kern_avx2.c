@@ -373,21 +373,6 @@ static int64_t above_tile(const float *s, int mr, int nr, const float *limit, in
 	return m;
 }
 
-static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal)
-{
-	for (int j = 0; j < nr; j += 8) {
-		const __m256 t = _mm256_loadu_ps(x + j);
-		__m256i a = load32(more + j), b = load32(equal + j);
-		for (int r = 0; r < mr; r++) {            /* a true comparison is -1 */
-			__m256 v = _mm256_loadu_ps(s + r * nr + j);
-			a = _mm256_sub_epi32(a, _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_GT_OQ)));
-			b = _mm256_sub_epi32(b, _mm256_castps_si256(_mm256_cmp_ps(v, t, _CMP_EQ_OQ)));
-		}
-		_mm256_storeu_si256((__m256i *)(void *)(more + j), a);
-		_mm256_storeu_si256((__m256i *)(void *)(equal + j), b);
-	}
-}
-
 static void to_f16(uint16_t *d, const float *x, int64_t n)
 {
 	int64_t i = 0;
@@ -398,7 +383,28 @@ static void to_f16(uint16_t *d, const float *x, int64_t n)
 		d[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-static const itr_scan scan = { above, above_tile, to_f16, count_tile };
+#define COUNT_BYTES 32
+#include "retrieval/kern_count.inc"
+
+static void count_compare(const float *score, int64_t n, float t, uint64_t *above_t, uint64_t *equal_t)
+{
+	__m256 limit = _mm256_set1_ps(t);
+	for (int64_t w = 0; w * 64 < n; w++) {
+		uint64_t a = 0, e = 0;
+		int64_t left = ITR_MIN(n - w * 64, (int64_t)64), i = 0;
+		for (; i + 8 <= left; i += 8) {
+			__m256 v = _mm256_loadu_ps(score + w * 64 + i);
+			a |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_GT_OQ)) << i;
+			e |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_EQ_OQ)) << i;
+		}
+		count_compare_rest(score, w, i, left, t, &a, &e);
+		above_t[w] = a;
+		equal_t[w] = e;
+	}
+}
+
+static const itr_count_kernel count = { count_row, count_columns, count_dots, count_compare, count_common };
+static const itr_scan scan = { above, above_tile, to_f16 };
 static const itr_kernel fp32 = { "avx2", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, rough_f32 };
 static const itr_kernel fp16 = { "avx2", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_f16, 4, rough_f16 };
 static const itr_kernel bf16 = { "avx2", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_bf16, 4, rough_bf16 };
@@ -406,5 +412,5 @@ static const itr_kernel int8 = { "avx2", few_int8, tile_int8, MR, NR, ITR_PANEL_
 static const itr_kernel int4 = { "avx2", few_int4, tile_int4, MR, NR, ITR_PANEL_I16X2, decode_int4, 2, NULL };
 static const itr_kernel binary = { "avx2", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_avx2 = { ITR_CPU_AVX2, &scan, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
+const itr_isa itr_isa_avx2 = { ITR_CPU_AVX2, &scan, &count, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
 #endif

@@ -231,22 +231,6 @@ static int64_t above_tile(const float *s, int mr, int nr, const float *limit, in
 	return m;
 }
 
-static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal)
-{
-	const __m512i one = _mm512_set1_epi32(1);
-	for (int j = 0; j < nr; j += 16) {
-		const __m512 t = _mm512_loadu_ps(x + j);
-		__m512i a = _mm512_loadu_si512(more + j), b = _mm512_loadu_si512(equal + j);
-		for (int r = 0; r < mr; r++) {
-			__m512 v = _mm512_loadu_ps(s + r * nr + j);
-			a = _mm512_mask_add_epi32(a, _mm512_cmp_ps_mask(v, t, _CMP_GT_OQ), a, one);
-			b = _mm512_mask_add_epi32(b, _mm512_cmp_ps_mask(v, t, _CMP_EQ_OQ), b, one);
-		}
-		_mm512_storeu_si512(more + j, a);
-		_mm512_storeu_si512(equal + j, b);
-	}
-}
-
 static void to_f16(uint16_t *d, const float *x, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += 16) {
@@ -256,12 +240,35 @@ static void to_f16(uint16_t *d, const float *x, int64_t n)
 	}
 }
 
-static const itr_scan scan = { above, above_tile, to_f16, count_tile };
+#define COUNT_BYTES 64
+#include "retrieval/kern_count.inc"
+
+static void count_compare(const float *score, int64_t n, float t, uint64_t *above_t, uint64_t *equal_t)
+{
+	__m512 limit = _mm512_set1_ps(t);
+	for (int64_t w = 0; w * 64 < n; w++) {
+		uint64_t a = 0, e = 0;
+		for (int k = 0; k < 4; k++) {
+			int64_t left = ITR_MAX(0, ITR_MIN(n - w * 64 - k * 16, (int64_t)16));
+			__mmask16 in = (__mmask16)((1u << left) - 1);
+			__m512 v = _mm512_maskz_loadu_ps(in, score + w * 64 + (left ? k * 16 : 0));
+			a |= (uint64_t)_mm512_mask_cmp_ps_mask(in, v, limit, _CMP_GT_OQ) << (k * 16);
+			e |= (uint64_t)_mm512_mask_cmp_ps_mask(in, v, limit, _CMP_EQ_OQ) << (k * 16);
+		}
+		above_t[w] = a;
+		equal_t[w] = e;
+	}
+}
+
+static const itr_count_kernel count = { count_row, count_columns, count_dots, count_compare, count_common };
+static const itr_scan scan = { above, above_tile, to_f16 };
 static const itr_kernel fp32 = { "avx512", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, rough_f32 };
 static const itr_kernel fp16 = { "avx512", few_f16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_f16, 4, rough_f16 };
 static const itr_kernel bf16 = { "avx512", few_bf16, tile_f32, MR, NR, ITR_PANEL_F32, decode_few_bf16, 4, rough_bf16 };
 
-const itr_isa itr_isa_avx512 = {
-	ITR_CPU_AVX2 | ITR_CPU_AVX512, &scan, { [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 }, { NULL }
-};
+const itr_isa itr_isa_avx512 = { ITR_CPU_AVX2 | ITR_CPU_AVX512,
+	                         &scan,
+	                         &count,
+	                         { [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 },
+	                         { NULL } };
 #endif

@@ -75,6 +75,6 @@ static const itr_rough_tile fp16 = { { "avx512bf16", NULL, tile, MR, NR, ITR_PAN
 	                             "avx512+bf16" };
 static const itr_rough_tile bf16 = { { "avx512bf16", NULL, tile, MR, NR, ITR_PANEL_BF16X2, NULL, 0, NULL }, 0, "avx512+bf16" };
 
-const itr_isa itr_isa_avx512bf16 = { ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_BF16, NULL, { NULL },
+const itr_isa itr_isa_avx512bf16 = { ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_BF16, NULL, NULL, { NULL },
 	{ [ITR_PREC_FP32] = &fp32, [ITR_PREC_FP16] = &fp16, [ITR_PREC_BF16] = &bf16 } };
 #endif

@@ -347,9 +347,9 @@ static const itr_kernel int4 = { "avx512vnni", few_int4, tile_int4, MR4, NR, ITR
 static const itr_kernel binary = { "avx512vpopcntdq", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
 const itr_isa itr_isa_avx512vnni = {
-	ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VNNI, NULL, { [ITR_PREC_INT8] = &int8, [ITR_PREC_INT4] = &int4 }, { NULL }
+	ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VNNI, NULL, NULL, { [ITR_PREC_INT8] = &int8, [ITR_PREC_INT4] = &int4 }, { NULL }
 };
 const itr_isa itr_isa_avx512vpopcnt = {
-	ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VPOPCNT, NULL, { [ITR_PREC_BINARY] = &binary }, { NULL }
+	ITR_CPU_AVX2 | ITR_CPU_AVX512 | ITR_CPU_AVX512_VPOPCNT, NULL, NULL, { [ITR_PREC_BINARY] = &binary }, { NULL }
 };
 #endif

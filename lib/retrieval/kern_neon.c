@@ -185,5 +185,5 @@ static const itr_kernel int8 = { "neon", few_int8, NULL, 0, 0, ITR_PANEL_NONE, N
 static const itr_kernel int4 = { "neon", few_int4, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 static const itr_kernel binary = { "neon", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_neon = { ITR_CPU_NEON, NULL, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
+const itr_isa itr_isa_neon = { ITR_CPU_NEON, NULL, NULL, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
 #endif

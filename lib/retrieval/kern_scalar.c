@@ -88,7 +88,7 @@ static void few_binary(const itr_krows *g, const itr_kquery *q, int64_t first, c
 }
 
 /* The tile of the reference exists so that machines without any of our instruction sets do not go query by query. */
-enum { MR = 1, NR = 8 };
+enum { MR = 1, NR = 16 };              /* lanes of a tile come in groups of 16 (score_source.h) */
 
 static void tile_f32(const itr_krows *g, const itr_kpanel *p, int64_t first, float *out)
 {
@@ -119,16 +119,21 @@ static int64_t above_tile(const float *s, int mr, int nr, const float *limit, in
 	return m;
 }
 
-static void count_tile(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal)
+#define COUNT_BYTES 16
+#include "retrieval/kern_count.inc"
+
+static void count_compare(const float *score, int64_t n, float t, uint64_t *above_t, uint64_t *equal_t)
 {
-	for (int r = 0; r < mr; r++)
-		for (int j = 0; j < nr; j++) {
-			more[j] += s[r * nr + j] > x[j];
-			equal[j] += s[r * nr + j] == x[j];
-		}
+	for (int64_t w = 0; w * 64 < n; w++) {
+		uint64_t a = 0, e = 0;
+		count_compare_rest(score, w, 0, ITR_MIN(n - w * 64, (int64_t)64), t, &a, &e);
+		above_t[w] = a;
+		equal_t[w] = e;
+	}
 }
 
-static const itr_scan scan = { above, above_tile, itr_f16_from_f32_n, count_tile };
+static const itr_count_kernel count = { count_row, count_columns, count_dots, count_compare, count_common };
+static const itr_scan scan = { above, above_tile, itr_f16_from_f32_n };
 static const itr_kernel fp32 = { "scalar", few_f32, tile_f32, MR, NR, ITR_PANEL_F32, NULL, 0, NULL };
 static const itr_kernel fp16 = { "scalar", few_f16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 static const itr_kernel bf16 = { "scalar", few_bf16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
@@ -136,4 +141,4 @@ static const itr_kernel int8 = { "scalar", few_int8, NULL, 0, 0, ITR_PANEL_NONE,
 static const itr_kernel int4 = { "scalar", few_int4, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 static const itr_kernel binary = { "scalar", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_scalar = { 0, &scan, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
+const itr_isa itr_isa_scalar = { 0, &scan, &count, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };

@@ -70,14 +70,31 @@ typedef struct itr_scan {
 	int64_t (*above)(const float *s, int64_t n, float limit, int32_t *pos);                                /* s[i] > limit */
 	int64_t (*above_tile)(const float *s, int mr, int nr, const float *limit, int32_t *pos);               /* s[r*nr+j] > limit[j] */
 	void (*to_f16)(uint16_t *d, const float *x, int64_t n);
-	/* += per j: s > x[j], s == x[j] */
-	void (*count_tile)(const float *s, int mr, int nr, const float *x, int32_t *more, int32_t *equal);
 } itr_scan;
+
+enum { ITR_COUNT_LANES = 16 };          /* columns of a group, whatever the vector length */
+enum { ITR_COUNT_DOTS = 8 };            /* inner products at a time: as many chains as hide the latency of FMA */
+
+/* Positives' scores, and counting scores above and equal to them: the whole work of exact ranks. A NaN counts nothing. */
+typedef struct itr_count_kernel {
+	/* *above += #(s[i] > t), *equal += #(s[i] == t), 0 <= i < n. */
+	void (*row)(const float *s, int64_t n, float t, int64_t *above, int64_t *equal);
+	/* A group of 16 columns, rows `ld` apart, against `slots` thresholds a column: threshold[slot * 16 + lane], and likewise above,
+	 * equal (+=). before not NULL: += rows of equal score with first + i < limit[slot * 16 + lane]. */
+	void (*columns)(const float *s, int64_t ld, int64_t rows, int64_t slots, const float *threshold, int32_t *above, int32_t *equal,
+	                int32_t first, const int32_t *limit, int32_t *before);
+	/* out[i] = itr_dot_chain(a[i], b[i], k) of n <= ITR_COUNT_DOTS pairs. */
+	void (*dots)(const float *const *a, const float *const *b, int n, int64_t k, float *out);
+	/* Sets of rows: which of n scores are higher than t, which equal it; bits beyond n are 0. */
+	void (*compare)(const float *score, int64_t n, float t, uint64_t *above, uint64_t *equal);
+	int64_t (*common)(const uint64_t *a, const uint64_t *b, int64_t words);      /* bits set in both */
+} itr_count_kernel;
 
 /* One table an instruction set, indexed by itr_precision; NULL entries fall back to the next table. */
 typedef struct itr_isa {
 	unsigned needs;                 /* itr_cpu bits */
 	const itr_scan *scan;           /* NULL: falls back too */
+	const itr_count_kernel *count;  /* NULL: likewise */
 	const itr_kernel *kernel[6];
 	const itr_rough_tile *rough[6];
 } itr_isa;
@@ -92,6 +109,7 @@ extern const itr_isa itr_isa_neon;
 const itr_kernel *itr_kernel_for(int precision);      /* the best that this CPU (and ITR_CPU) allows */
 const itr_rough_tile *itr_rough_for(int precision);   /* NULL: none */
 const itr_scan *itr_scan_best(void);
+const itr_count_kernel *itr_count_best(void);
 const itr_kernel *itr_kernel_scalar(int precision);   /* the reference */
 
 #endif

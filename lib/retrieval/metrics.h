@@ -1,90 +1,25 @@
-/* metrics.h - how well rankings find their positives, ties counted exactly (methods.md section 0).
+/* metrics.h - how well rankings find their positives, ties counted exactly (methods.md section 0): sets of metrics (metric.h) and their
+ * values over the queries.
  *
- *	itr_ranks *t2i, *i2t;
- *	itr_rank_both(text, nt, image, ni, dim, rel_t2i, rel_i2t, false, threads, &t2i, &i2t);   // ONE product serves both directions
  *	itr_metric_set set;
  *	itr_metric_set_default(&set, (int64_t[]){ 1, 5, 10 }, 3, 10);
  *	itr_metric_result r;
- *	itr_metrics(t2i, &set, ITR_TIES_EXPECTED, &r);                                       // r.value[i], r.chance[i] for set.m[i].key
+ *	itr_metrics(ranks, &set, ITR_TIES_EXPECTED, &r);          // r.value[i], r.chance[i] for set.m[i].key; ranks: rank.h
  *
- * A rank is three counts a positive: gallery rows scored above it, rows scored equal to it (itself included), and equal rows that stand
- *before it. A tie is bit-equality, and scores are bit-stable (tensor/gemm.h), so no result depends on batches, blocks or threads.
- *Expectations over all orders of equal scores: McSherry & Najork, ECIR 2008; every formula is checked against enumeration
- *(tests/unit/test_retrieval_metrics.c).
+ * Expectations over all orders of equal scores: McSherry & Najork, ECIR 2008; every formula is checked against enumeration
+ * (tests/unit/test_retrieval_metrics.c).
  */
 #ifndef ITR_RETRIEVAL_METRICS_H
 #define ITR_RETRIEVAL_METRICS_H
 
 #include "io/json.h"
 #include "retrieval/metric.h"
-#include "retrieval/relevance.h"
+#include "retrieval/ranks.h"
 
 typedef enum itr_ties { ITR_TIES_EXPECTED, ITR_TIES_PESSIMISTIC, ITR_TIES_OPTIMISTIC, ITR_TIES_STABLE } itr_ties;
 extern const char *const itr_ties_names[];        /* "expected" "pessimistic" "optimistic" "stable" NULL */
 
-/* --- ranks ---------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct itr_ranks {
-	int64_t queries;
-	int64_t *offset;                /* [queries + 1]: positives of q are entries offset[q] .. offset[q+1], best score first */
-	int64_t *row;                   /* per entry: gallery row */
-	float *score;                   /* per entry */
-	int64_t *above, *equal;         /* per entry: rows scored higher; rows of the same score, itself included */
-	int64_t *before;                /* per entry: equal rows of smaller index; NULL unless asked for (ITR_TIES_STABLE needs it) */
-	/* [queries]: rows that were ranked (gallery or candidate pool); 0: query left out. A query that is not, but has no entry, found
-	 * nothing: it counts 0 */
-	int64_t *pool;
-	int64_t *relevant;              /* [queries]: R = positives, those outside the gallery included */
-	/* [queries]: positives in the pool, which a random order could find: the number of entries, unless a list leaves some out */
-	int64_t *answers;
-	bool *listed;                   /* [queries]: has a ranking at all (a run may lack queries); NULL: all have */
-	int64_t gallery;
-	double *gain, *answers_gain;    /* per entry; [queries] sum over the answers. NULL: every positive gains 1 (itr_ranks_grade) */
-	int64_t *ideal_at;              /* [queries + 1], ideal: gains of all R positives, best first */
-	double *ideal;
-} itr_ranks;
-
-/* Entries sized as rel's, pool = gallery, relevant filled, counts zero. For code that scores by other means (quantised galleries): fill
- * row, score, above, equal through itr_ranks_query and leave the rest. Free with itr_ranks_free. */
-itr_ranks *itr_ranks_new(const itr_relevance *rel, bool stable);
-void itr_ranks_free(itr_ranks *r);
-
-/* Ranks query q from the scores of n candidates. candidate NULL: score[i] is gallery row i's and n the gallery; otherwise it is row
- * candidate[i]'s, and the first candidates are q's positives in rel's order, as itr_pools_next gives them. Sets pool[q] = n. Different q
- * may run in different threads. */
-void itr_ranks_query(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score, const int32_t *candidate, int64_t n);
-/* Its first part alone: q's entries from the scores of the whole gallery, best first; counts and pool are left (retrieval/rank_bits.h fills
- * them). */
-void itr_ranks_entries(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score);
-void itr_ranks_leave_out(itr_ranks *r, int64_t q);          /* no positive, or more positives than the pool holds */
-/* Ranks of queries whose lists are missing: no entries, pool = gallery; answers and relevant are rel's. */
-itr_ranks *itr_ranks_nothing(const itr_relevance *rel);
-/* Gives ranked entries the gains of rel's grades, for ndcg; nothing where rel is not graded. Entries may be fewer than rel's positives
- * (answers then says how many these are). */
-void itr_ranks_grade(itr_ranks *r, const itr_relevance *rel);
-
-/* Inner products of a (na, dim) with b (nb, dim), streamed in blocks; memory beyond the inputs: the smaller side once, packed, and a few
- * MiB. Either relevance may be NULL (that direction is then not ranked and its out is untouched); both directions share one product.
- * stable: fill `before`. threads 0: all. Rows must be finite and shorter than 1e18, so that no score overflows: unit rows are; check others
- * (itr_rows_inspect). */
-void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b,
-                   const itr_relevance *b_to_a, bool stable, int threads, itr_ranks **ranks_a, itr_ranks **ranks_b);
-/* The same where a's rows are too many to hold: they come in blocks of consecutive rows, all of them twice: first for the scores of
- * positives, then, in a second round, to be counted. b is held by the caller until the end. Both relevances are needed. */
-typedef struct itr_rank_stream itr_rank_stream;
-itr_rank_stream *itr_rank_stream_new(const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a,
-                                     int threads);
-void itr_rank_stream_positives(itr_rank_stream *s, const float *a, int64_t first, int64_t n);
-void itr_rank_stream_count(itr_rank_stream *s, const float *a, int64_t first, int64_t n);
-void itr_rank_stream_end(itr_rank_stream *s, itr_ranks **ranks_a, itr_ranks **ranks_b);        /* frees s; the caller frees the ranks */
-/* One direction. */
-itr_ranks *itr_rank(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, bool stable, int threads);
-/* The same inside candidate pools of `size` rows drawn as retrieval/pools.h says (direction 0 = T2V, 1 = V2T). Queries left out have pool
- * 0. */
-itr_ranks *itr_rank_pools(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, int64_t size, uint64_t seed,
-                          int direction, bool stable, int threads);
-
-/* --- metrics -------------------------------------------------------------------------------------------------------------------- */
+/* --- sets ---------------------------------------------------------------------------------------------------------------------- */
 
 extern const itr_metric_ops itr_metric_recall;       /* named here, since rsum and mean_recall@K are made of it */
 

@@ -446,6 +446,7 @@ void itr_pairs_free(itr_pairs *p)
 	for (int d = 0; d < 2; d++) {
 		free_ids(p->absent_id[d], p->absent[d] ? p->absent[d]->queries : 0);
 		itr_relevance_free(p->absent[d]);
+		itr_relevance_free(p->excluded[d]);
 	}
 	free(p->text_image);
 	free(p->fold_order);
@@ -453,6 +454,7 @@ void itr_pairs_free(itr_pairs *p)
 	free(p->name);
 	free(p->text_weights);
 	free(p->captions_file);
+	free(p->exclude);
 	free(p);
 }
 
@@ -463,6 +465,8 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 	if (p->made_from)
 		itr_json_pushf(w, "the store's vectors have %lld dimensions: a Gaussian matrix brought texts and images to %lld",
 		               (long long)p->made_from, (long long)p->dim);
+	if (p->own_positives)
+		itr_json_pushf(w, "%lld positives were the query itself: they left with it (--exclude self)", (long long)p->own_positives);
 	if (p->all_parts)
 		itr_json_pushf(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
 	if (p->leaky)

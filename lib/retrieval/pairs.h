@@ -39,6 +39,9 @@ typedef struct itr_pairs {
 	int64_t outside;                /* judged positives that are not in the gallery */
 	itr_relevance *absent[2];       /* t2i, i2t: judged queries that are not among the rows, as queries of their own; NULL: none */
 	char **absent_id[2];            /* [absent->queries] */
+	itr_relevance *excluded[2];     /* t2i, i2t: rows that leave a query's gallery (itr_pairs_exclude); NULL: none */
+	int64_t exclusions[2], own_positives;   /* pairs excluded; positives that were the query itself and left with it */
+	char *exclude;                  /* what itr_pairs_exclude was asked for; NULL */
 	bool judged;                    /* relevance comes from a judgement file */
 	int64_t repeated;               /* judgements that stand in the file more than once, saying the same */
 	/* texts whose caption another image of the gallery has too, where the captions are known and the relevance does not say so */
@@ -80,6 +83,13 @@ itr_pairs *itr_pairs_of(itr_pairs *draft, const int64_t *image, const itr_pairs_
  * Positives that are not in the gallery are counted in R and in pairs->outside; queries that are not there are pairs->absent. Refused:
  * judgements that contradict each other, grades that the conventions do not know. 0, or -1 with err. */
 ITR_MUST_USE int itr_pairs_judge(itr_pairs *p, const char *spec, const itr_judging *judging, itr_provenance *provenance, itr_err *err);
+
+/* Rows leave the galleries of single queries: the query itself where both sides hold the same things, a reference image of a composed
+ * query. They are not ranked, and chance does not know them.
+ *   self        rows of the other side with the query's own id; where they are among its positives, they leave these too (counted)
+ *   FILE as relevance is read: FILE.json or qrels; a direction that it does not name excludes nothing. Ids that are not there are passed
+ *   over After itr_pairs_judge. 0; -1 with err: nothing is excluded, or a positive is. */
+ITR_MUST_USE int itr_pairs_exclude(itr_pairs *p, const char *spec, itr_provenance *provenance, itr_err *err);
 
 /* Counts equal captions where `path`, a feature store or a manifest, has the words of p's texts; otherwise nothing happens. */
 void itr_pairs_count_equal_captions(itr_pairs *p, const char *path);

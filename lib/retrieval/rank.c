@@ -1,190 +1,49 @@
-/* Ranks by counting. A positive's score is one chain of multiply-adds (itr_dot_chain), bit-identical to the tile's element, so one pass
- * over the scores suffices: each tile is counted along its rows for one direction and down its columns for the other, and forgotten. */
+#include "retrieval/rank.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "retrieval/kern_count.h"
-#include "retrieval/metrics.h"
+#include "retrieval/kernels.h"
 #include "retrieval/pools.h"
-#include "tensor/gemm.h"
 
-/* A block of scores stays in L2, and a panel fetched for it is used for 20 micro-tiles; the extra 16 columns keep its rows from meeting in
- * the same cache sets. */
-enum { BLOCK_ROWS = 280, BLOCK_COLUMNS = 480, BLOCK_LD = BLOCK_COLUMNS + 16, LANES = ITR_COUNT_LANES, POSITIVES_PIECE = 64 };
-/* private column counts of all workers; beyond it each direction has its own product */
-static const size_t column_counts_limit = (size_t)256 << 20;
+enum { LANES = ITR_COUNT_LANES };
+/* private counts of all workers; beyond it each direction has its own pass, where the source turns */
+static const size_t lane_counts_limit = (size_t)256 << 20;
 
-itr_ranks *itr_ranks_new(const itr_relevance *rel, bool stable)
-{
-	size_t pairs = (size_t)itr_relevance_pairs(rel) + 1, queries = (size_t)rel->queries;
-	itr_ranks *r = itr_xcalloc(1, sizeof *r);
-	r->queries = rel->queries;
-	r->gallery = rel->gallery;
-	r->offset = itr_xmalloc((queries + 1) * sizeof *r->offset);
-	memcpy(r->offset, rel->offset, (queries + 1) * sizeof *r->offset);
-	r->row = itr_xmalloc(pairs * sizeof *r->row);
-	memcpy(r->row, rel->row, (pairs - 1) * sizeof *r->row);
-	r->score = itr_xcalloc(pairs, sizeof *r->score);
-	r->above = itr_xcalloc(pairs, sizeof *r->above);
-	r->equal = itr_xcalloc(pairs, sizeof *r->equal);
-	r->before = stable ? itr_xcalloc(pairs, sizeof *r->before) : NULL;
-	r->pool = itr_xcalloc(queries + 1, sizeof *r->pool);
-	r->relevant = itr_xcalloc(queries + 1, sizeof *r->relevant);
-	r->answers = itr_xcalloc(queries + 1, sizeof *r->answers);
-	for (int64_t q = 0; q < rel->queries; q++) {
-		int64_t n = itr_relevance_count(rel, q);
-		r->pool[q] = n ? rel->gallery : 0;
-		r->relevant[q] = n + rel->outside[q];
-		r->answers[q] = n;
-	}
-	return r;
-}
+/* --- counting down the lanes: thresholds of 16 lanes side by side, one slot for each of their positives ----------------------------- */
 
-void itr_ranks_free(itr_ranks *r)
-{
-	if (!r)
-		return;
-	free(r->offset);
-	free(r->row);
-	free(r->score);
-	free(r->above);
-	free(r->equal);
-	free(r->before);
-	free(r->pool);
-	free(r->relevant);
-	free(r->answers);
-	free(r->listed);
-	free(r->gain);
-	free(r->answers_gain);
-	free(r->ideal_at);
-	free(r->ideal);
-	free(r);
-}
-
-void itr_ranks_leave_out(itr_ranks *r, int64_t q)
-{
-	r->pool[q] = 0;
-}
-
-itr_ranks *itr_ranks_nothing(const itr_relevance *rel)
-{
-	itr_relevance *empty = itr_relevance_from_pairs(rel->queries, rel->gallery, NULL, NULL, 0);
-	itr_ranks *r = itr_ranks_new(empty, false);
-	for (int64_t q = 0; q < rel->queries; q++) {
-		r->pool[q] = rel->gallery;
-		r->answers[q] = itr_relevance_count(rel, q);
-		r->relevant[q] = r->answers[q] + rel->outside[q];
-	}
-	itr_relevance_free(empty);
-	return r;
-}
-
-void itr_ranks_grade(itr_ranks *r, const itr_relevance *rel)
-{
-	if (!rel->grade)
-		return;
-	size_t queries = (size_t)r->queries, all = (size_t)rel->ideal_at[rel->queries];
-	r->gain = itr_xcalloc((size_t)r->offset[queries] + 1, sizeof *r->gain);
-	r->answers_gain = itr_xcalloc(queries + 1, sizeof *r->answers_gain);
-	r->ideal_at = itr_xmalloc((queries + 1) * sizeof *r->ideal_at);
-	memcpy(r->ideal_at, rel->ideal_at, (queries + 1) * sizeof *r->ideal_at);
-	r->ideal = itr_xcalloc(all + 1, sizeof *r->ideal);
-	for (size_t i = 0; i < all; i++)
-		r->ideal[i] = itr_gain_of(rel->gain, rel->ideal[i]);
-	for (int64_t q = 0; q < r->queries; q++) {
-		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++)
-			r->gain[e] = itr_gain_of(rel->gain, rel->grade[itr_relevance_find(rel, q, r->row[e])]);
-		for (int64_t i = rel->offset[q]; i < rel->offset[q + 1]; i++)
-			r->answers_gain[q] += itr_gain_of(rel->gain, rel->grade[i]);
-	}
-}
-
-/* --- positives first: their scores, best first --------------------------------------------------------------------------------- */
-
-struct scored { float score; int64_t row; };
-
-static int best_first(const void *a, const void *b)
-{
-	const struct scored *x = a, *y = b;
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	return (x->row > y->row) - (x->row < y->row);
-}
-
-static void sort_entries(itr_ranks *r, int64_t q)
-{
-	int64_t first = r->offset[q], n = r->offset[q + 1] - first;
-	struct scored few[32], *s = n <= ITR_LEN(few) ? few : itr_xmalloc((size_t)n * sizeof *s);
-	for (int64_t i = 0; i < n; i++)
-		s[i] = (struct scored){ r->score[first + i], r->row[first + i] };
-	if (n > 1)
-		qsort(s, (size_t)n, sizeof *s, best_first);
-	for (int64_t i = 0; i < n; i++) {
-		r->score[first + i] = s[i].score;
-		r->row[first + i] = s[i].row;
-	}
-	if (s != few)
-		free(s);
-}
-
-struct positives { itr_ranks *r; const float *queries, *gallery; int64_t dim; };
-
-static void score_positives(void *ctx, int64_t piece, int worker)
-{
-	(void)worker;
-	struct positives *p = ctx;
-	itr_ranks *r = p->r;
-	int64_t begin = piece * POSITIVES_PIECE, end = ITR_MIN(begin + POSITIVES_PIECE, r->queries);
-	const itr_count_kernel *count = itr_count_kernel_get();
-	const float *x[ITR_COUNT_DOTS], *y[ITR_COUNT_DOTS];
-	int n = 0;
-	for (int64_t q = begin; q < end; q++)
-		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++) {
-			x[n] = p->queries + q * p->dim;
-			y[n] = p->gallery + r->row[e] * p->dim;
-			if (++n == ITR_COUNT_DOTS) {
-				count->dots(x, y, n, p->dim, r->score + e + 1 - n);
-				n = 0;
-			}
-		}
-	if (n)
-		count->dots(x, y, n, p->dim, r->score + r->offset[end] - n);
-	for (int64_t q = begin; q < end; q++)
-		sort_entries(r, q);
-}
-
-static itr_ranks *ranks_with_positives(const itr_relevance *rel, const float *queries, const float *gallery, int64_t dim, bool stable,
-                                       int threads)
-{
-	struct positives p = { itr_ranks_new(rel, stable), queries, gallery, dim };
-	itr_parallel_for(threads, (rel->queries + POSITIVES_PIECE - 1) / POSITIVES_PIECE, score_positives, &p);
-	return p.r;
-}
-
-/* --- counting down the columns: thresholds of 16 columns side by side, one slot for each of their positives ------------------------- */
-
-struct columns {
+struct lanes {
 	int64_t groups;
 	int64_t *begin;                 /* [groups + 1]: the group's slots are begin[g] .. begin[g + 1] */
-	float *threshold;               /* [slots][16], NaN where a column has fewer positives */
+	float *threshold;               /* [slots][16], NaN where a lane has fewer positives */
 	int32_t *limit;                 /* stable: index of the positive itself */
 	size_t counts;                  /* slots * 16 */
 };
 
-static void columns_init(struct columns *c, const itr_ranks *r)
+static int64_t most_positives(const itr_ranks *r, int64_t group)
+{
+	int64_t most = 0;
+	for (int64_t q = group * LANES; q < ITR_MIN((group + 1) * LANES, r->queries); q++)
+		most = ITR_MAX(most, r->offset[q + 1] - r->offset[q]);
+	return most;
+}
+
+static int64_t place(const struct lanes *c, const itr_ranks *r, int64_t q, int64_t e)
+{
+	return (c->begin[q / LANES] + e - r->offset[q]) * LANES + q % LANES;
+}
+
+static void lanes_init(struct lanes *c, const itr_ranks *r)
 {
 	c->groups = (r->queries + LANES - 1) / LANES;
 	c->begin = itr_xcalloc((size_t)c->groups + 1, sizeof *c->begin);
-	for (int64_t g = 0; g < c->groups; g++) {
-		int64_t most = 0;
-		for (int64_t q = g * LANES; q < ITR_MIN((g + 1) * LANES, r->queries); q++)
-			most = ITR_MAX(most, r->offset[q + 1] - r->offset[q]);
-		c->begin[g + 1] = c->begin[g] + most;
-	}
+	for (int64_t g = 0; g < c->groups; g++)
+		c->begin[g + 1] = c->begin[g] + most_positives(r, g);
 	c->counts = (size_t)c->begin[c->groups] * LANES;
 	c->threshold = itr_aligned_alloc((c->counts + LANES) * sizeof *c->threshold);
 	c->limit = r->before ? itr_aligned_calloc((c->counts + LANES) * sizeof *c->limit) : NULL;
@@ -192,334 +51,416 @@ static void columns_init(struct columns *c, const itr_ranks *r)
 		c->threshold[i] = NAN;
 	for (int64_t q = 0; q < r->queries; q++)
 		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++) {
-			int64_t at = (c->begin[q / LANES] + e - r->offset[q]) * LANES + q % LANES;
-			c->threshold[at] = r->score[e];
+			c->threshold[place(c, r, q, e)] = r->score[e];
 			if (c->limit)
-				c->limit[at] = (int32_t)r->row[e];
+				c->limit[place(c, r, q, e)] = (int32_t)r->row[e];
 		}
 }
 
-static void columns_free(struct columns *c)
+static size_t lane_bytes(const itr_ranks *r)
 {
-	free(c->begin);
-	itr_aligned_free(c->threshold);
-	itr_aligned_free(c->limit);
+	size_t slots = 0;
+	for (int64_t g = 0; g * LANES < r->queries; g++)
+		slots += (size_t)most_positives(r, g);
+	return slots * LANES * 3 * sizeof(int32_t);
 }
 
-/* --- the pass ---------------------------------------------------------------------------------------------------------------------- */
+/* --- one pass ------------------------------------------------------------------------------------------------------------------------- */
 
 struct pass {
-	const float *a;                 /* rows first .. first+na-1 of the side that is shared out */
-	int64_t first, na, nb, dim;
-	const float *b;
-	itr_packed *packed;             /* b, or NULL: packed anew for each tile, a quarter slower, but b's memory is not spent twice */
-	int threads;
-	itr_ranks *ra, *rb;             /* either may be NULL */
-	struct columns columns;
+	itr_ranks *lines, *in_lanes;    /* of the sides that lie so in the tiles; either may be NULL */
+	struct lanes lanes;
 	const itr_count_kernel *count;
-	float **block;                  /* one a worker, as are the column counts */
-	int32_t **above, **equal, **before;
+	int32_t **above, **equal, **before;     /* a worker's counts of in_lanes */
 };
 
-static void count_rows(const struct pass *p, const float *block, int64_t i0, int64_t rows, int64_t j0, int64_t n)
+static void count_lines(const struct pass *p, const itr_score_tile *t)
 {
-	itr_ranks *r = p->ra;
-	for (int64_t i = 0; i < rows; i++)
-		for (int64_t e = r->offset[i0 + i]; e < r->offset[i0 + i + 1]; e++) {
-			const float *s = block + i * BLOCK_LD;
-			int64_t split = r->before ? ITR_MAX(0, ITR_MIN(r->row[e] - j0, n)) : 0;
+	itr_ranks *r = p->lines;
+	for (int64_t i = 0; i < t->lines; i++)
+		for (int64_t e = r->offset[t->line + i]; e < r->offset[t->line + i + 1]; e++) {
+			const float *s = t->s + i * t->ld;
+			int64_t split = r->before ? ITR_MAX(0, ITR_MIN(r->row[e] - t->lane, t->lanes)) : 0;
 			if (split) {
 				int64_t equal = 0;
 				p->count->row(s, split, r->score[e], &r->above[e], &equal);
 				r->before[e] += equal;
 				r->equal[e] += equal;
 			}
-			p->count->row(s + split, n - split, r->score[e], &r->above[e], &r->equal[e]);
+			p->count->row(s + split, t->lanes - split, r->score[e], &r->above[e], &r->equal[e]);
 		}
 }
 
-static void count_block_columns(const struct pass *p, const float *block, int64_t i0, int64_t rows, int64_t j0, int64_t n, int worker)
+static void count_lanes(const struct pass *p, const itr_score_tile *t, int worker)
 {
-	const struct columns *c = &p->columns;
-	for (int64_t g = j0 / LANES; g * LANES < j0 + n; g++) {
+	const struct lanes *c = &p->lanes;
+	for (int64_t g = t->lane / LANES; g * LANES < t->lane + t->lanes; g++) {
 		int64_t slots = c->begin[g + 1] - c->begin[g], at = c->begin[g] * LANES;
 		if (slots)
-			p->count->columns(block + g * LANES - j0, BLOCK_LD, rows, slots, c->threshold + at, p->above[worker] + at,
-			                  p->equal[worker] + at, (int32_t)i0, c->limit ? c->limit + at : NULL,
+			p->count->columns(t->s + g * LANES - t->lane, t->ld, t->lines, slots, c->threshold + at, p->above[worker] + at,
+			                  p->equal[worker] + at, (int32_t)t->line, c->limit ? c->limit + at : NULL,
 			                  c->limit ? p->before[worker] + at : NULL);
 	}
 }
 
-static void pass_piece(void *ctx, int64_t piece, int worker)
+static void count_tile(void *ctx, int worker, const itr_score_tile *t)
 {
-	struct pass *p = ctx;
-	float *block = p->block[worker];
-	int64_t at = piece * BLOCK_ROWS, i0 = p->first + at, rows = ITR_MIN(BLOCK_ROWS, p->na - at);
-	for (int64_t j0 = 0; j0 < p->nb; j0 += BLOCK_COLUMNS) {
-		int64_t n = ITR_MIN(BLOCK_COLUMNS, p->nb - j0);
-		if (p->packed)
-			itr_gemm_packed(rows, p->a + at * p->dim, p->dim, p->packed, j0, j0 + n, block, BLOCK_LD, 1);
-		else
-			itr_gemm(false, true, rows, n, p->dim, 1, p->a + at * p->dim, p->dim, p->b + j0 * p->dim, p->dim, 0, block,
-			         BLOCK_LD, 1);
-		if (p->ra)
-			count_rows(p, block, i0, rows, j0, n);
-		if (p->rb)
-			count_block_columns(p, block, i0, rows, j0, n, worker);
-	}
+	const struct pass *p = ctx;
+	if (p->lines)
+		count_lines(p, t);
+	if (p->in_lanes)
+		count_lanes(p, t, worker);
 }
 
-static void gather_columns(struct pass *p, int workers)
+static void pass_begin(struct pass *p, int workers)
 {
-	itr_ranks *r = p->rb;
-	for (int64_t q = 0; q < r->queries; q++)
-		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++) {
-			int64_t at = (p->columns.begin[q / LANES] + e - r->offset[q]) * LANES + q % LANES;
+	p->count = itr_count_best();
+	p->above = itr_xcalloc((size_t)workers * 3, sizeof *p->above);
+	p->equal = p->above + workers;
+	p->before = p->equal + workers;
+	if (!p->in_lanes)
+		return;
+	lanes_init(&p->lanes, p->in_lanes);
+	for (int i = 0; i < workers * (p->in_lanes->before ? 3 : 2); i++)
+		p->above[i] = itr_aligned_calloc((p->lanes.counts + LANES) * sizeof(int32_t));
+}
+
+static void pass_end(struct pass *p, int workers)
+{
+	itr_ranks *r = p->in_lanes;
+	for (int64_t q = 0; r && q < r->queries; q++)
+		for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++)
 			for (int w = 0; w < workers; w++) {
+				const int64_t at = place(&p->lanes, r, q, e);
 				r->above[e] += p->above[w][at];
 				r->equal[e] += p->equal[w][at];
 				if (r->before)
 					r->before[e] += p->before[w][at];
 			}
-		}
-}
-
-/* a's rows are shared out. ra: a's rows as queries over b; rb: b's over a, their positives' scores known. */
-static void begin_pass(struct pass *p)
-{
-	int workers = itr_threads_resolve(p->threads);
-	p->count = itr_count_kernel_get();
-	if (p->rb)
-		columns_init(&p->columns, p->rb);
-	p->block = itr_xcalloc((size_t)workers * 4, sizeof *p->block);
-	p->above = itr_xcalloc((size_t)workers * 3, sizeof *p->above);
-	p->equal = p->above + workers;
-	p->before = p->equal + workers;
-	for (int w = 0; w < workers; w++) {
-		p->block[w] = itr_aligned_calloc((size_t)BLOCK_ROWS * BLOCK_LD * sizeof(float));
-		for (int k = 0; p->rb && k < 3; k++)
-			p->above[k * workers + w] = itr_aligned_calloc((p->columns.counts + LANES) * sizeof(int32_t));
-	}
-}
-
-static void count_pass(struct pass *p) { itr_parallel_for(p->threads, (p->na + BLOCK_ROWS - 1) / BLOCK_ROWS, pass_piece, p); }
-
-static void end_pass(struct pass *p)
-{
-	int workers = itr_threads_resolve(p->threads);
-	if (p->rb)
-		gather_columns(p, workers);
-	for (int w = 0; w < workers; w++) {
-		itr_aligned_free(p->block[w]);
-		for (int k = 0; k < 3; k++)
-			itr_aligned_free(p->above[k * workers + w]);
-	}
-	free(p->block);
+	for (int i = 0; i < workers * 3; i++)
+		itr_aligned_free(p->above[i]);
 	free(p->above);
-	if (p->rb)
-		columns_free(&p->columns);
-	itr_packed_free(p->packed);
+	free(p->lanes.begin);
+	itr_aligned_free(p->lanes.threshold);
+	itr_aligned_free(p->lanes.limit);
 }
 
-static void run_pass(struct pass *p)
+/* ranks[side] or NULL; line_side: whose rows are lines. */
+static int run_pass(itr_score_source *s, itr_ranks *const ranks[2], int line_side, int threads, itr_err *err)
 {
-	p->packed = itr_pack_rows(p->b, p->nb, p->dim, p->dim, p->threads);
-	begin_pass(p);
-	count_pass(p);
-	end_pass(p);
+	const int workers = itr_threads_resolve(threads);
+	struct pass p = { .lines = ranks[line_side], .in_lanes = ranks[!line_side] };
+	pass_begin(&p, workers);
+	int rc = s->tiles(s, line_side, threads, count_tile, &p, err);
+	pass_end(&p, workers);
+	return rc;
 }
 
-static size_t column_bytes(const itr_ranks *r)
+static int count_all(itr_score_source *s, itr_ranks *const ranks[2], int threads, itr_err *err)
 {
-	size_t slots = 0;
-	for (int64_t q = 0; q < r->queries; q += LANES) {
-		int64_t most = 0;
-		for (int64_t k = q; k < ITR_MIN(q + LANES, r->queries); k++)
-			most = ITR_MAX(most, r->offset[k + 1] - r->offset[k]);
-		slots += (size_t)most;
+	const int lines = s->line_side;
+	if (!ranks[0] && !ranks[1])
+		return 0;
+	if (ranks[lines] && !s->lines_owned)
+		ITR_BUG("this source of scores ranks one direction only");
+	if (!s->turns || !ranks[!lines] || lane_bytes(ranks[!lines]) * (size_t)itr_threads_resolve(threads) <= lane_counts_limit)
+		return run_pass(s, ranks, lines, threads, err);
+	itr_ranks *apart[2] = { lines ? NULL : ranks[0], lines ? ranks[1] : NULL },
+		  *rest[2] = { lines ? ranks[0] : NULL, lines ? NULL : ranks[1] };
+	if (ranks[lines] && run_pass(s, apart, lines, threads, err) < 0)
+		return -1;
+	return run_pass(s, rest, !lines, threads, err);
+}
+
+/* --- what is excluded leaves
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* Row x of score s leaves query q's ranking. */
+static void leave(itr_ranks *r, int64_t q, int64_t x, float s)
+{
+	for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++) {
+		r->above[e] -= s > r->score[e];
+		r->equal[e] -= s == r->score[e];
+		if (r->before)
+			r->before[e] -= s == r->score[e] && x < r->row[e];
 	}
-	return slots * LANES * 3 * sizeof(int32_t);
+	r->pool[q] -= r->pool[q] > 0;
 }
 
-void itr_rank_both(const float *a, int64_t na, const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b,
-                   const itr_relevance *b_to_a, bool stable, int threads, itr_ranks **ranks_a, itr_ranks **ranks_b)
+int itr_rank_check_excluded(const itr_relevance *relevant, const itr_relevance *excluded, const char *what, itr_err *err)
 {
-	if (na < nb) {                           /* the larger side is shared out, the smaller one packed */
-		itr_rank_both(b, nb, a, na, dim, b_to_a, a_to_b, stable, threads, ranks_b, ranks_a);
-		return;
-	}
-	itr_ranks *ra = a_to_b ? ranks_with_positives(a_to_b, a, b, dim, stable, threads) : NULL;
-	itr_ranks *rb = b_to_a ? ranks_with_positives(b_to_a, b, a, dim, stable, threads) : NULL;
-	bool apart = rb && column_bytes(rb) * (size_t)itr_threads_resolve(threads) > column_counts_limit;
-	if (ra || (rb && !apart))
-		run_pass(&(struct pass){
-			.a = a, .na = na, .b = b, .nb = nb, .dim = dim, .threads = threads, .ra = ra, .rb = apart ? NULL : rb });
-	if (apart)
-		run_pass(&(struct pass){ .a = b, .na = nb, .b = a, .nb = na, .dim = dim, .threads = threads, .ra = rb });
-	if (ra)
-		*ranks_a = ra;
-	if (rb)
-		*ranks_b = rb;
+	for (int64_t q = 0; relevant && excluded && q < excluded->queries; q++)
+		for (int64_t i = excluded->offset[q]; i < excluded->offset[q + 1]; i++)
+			if (itr_relevance_has(relevant, q, excluded->row[i]))
+				return itr_err_set(err, "%s row %lld excludes row %lld, which is one of its positives", what, (long long)q,
+				                   (long long)excluded->row[i]);
+	return 0;
 }
 
-itr_ranks *itr_rank(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, bool stable, int threads)
-{
-	itr_ranks *r = NULL, *none = NULL;
-	itr_rank_both(queries, rel->queries, gallery, rel->gallery, dim, rel, NULL, stable, threads, &r, &none);
-	return r;
-}
-
-/* --- rows that come in blocks, twice ------------------------------------------------------------------------------------------------ */
-
-struct itr_rank_stream {
-	struct pass pass;
-	bool counting;
-};
-
-itr_rank_stream *itr_rank_stream_new(const float *b, int64_t nb, int64_t dim, const itr_relevance *a_to_b, const itr_relevance *b_to_a,
-                                     int threads)
-{
-	itr_rank_stream *s = itr_xcalloc(1, sizeof *s);
-	s->pass = (struct pass){
-		.b = b, .nb = nb, .dim = dim, .threads = threads, .ra = itr_ranks_new(a_to_b, false), .rb = itr_ranks_new(b_to_a, false)
-	};
-	return s;
-}
-
-void itr_rank_stream_positives(itr_rank_stream *s, const float *a, int64_t first, int64_t n)
-{
-	itr_ranks *ra = s->pass.ra, *rb = s->pass.rb;
-	const int64_t dim = s->pass.dim;
-	for (int64_t i = first; i < first + n; i++) {
-		for (int64_t e = ra->offset[i]; e < ra->offset[i + 1]; e++)
-			ra->score[e] = itr_dot_chain(a + (i - first) * dim, s->pass.b + ra->row[e] * dim, dim);
-		sort_entries(ra, i);
-	}
-	for (int64_t q = 0; q < rb->queries; q++)
-		for (int64_t e = rb->offset[q]; e < rb->offset[q + 1]; e++)
-			if (rb->row[e] >= first && rb->row[e] < first + n)
-				rb->score[e] = itr_dot_chain(s->pass.b + q * dim, a + (rb->row[e] - first) * dim, dim);
-}
-
-void itr_rank_stream_count(itr_rank_stream *s, const float *a, int64_t first, int64_t n)
-{
-	if (!s->counting) {
-		for (int64_t q = 0; q < s->pass.rb->queries; q++)
-			sort_entries(s->pass.rb, q);
-		begin_pass(&s->pass);
-		s->counting = true;
-	}
-	s->pass.a = a;
-	s->pass.first = first;
-	s->pass.na = n;
-	count_pass(&s->pass);
-}
-
-void itr_rank_stream_end(itr_rank_stream *s, itr_ranks **ranks_a, itr_ranks **ranks_b)
-{
-	end_pass(&s->pass);
-	*ranks_a = s->pass.ra;
-	*ranks_b = s->pass.rb;
-	free(s);
-}
-
-/* --- ranks from scores that are already there ------------------------------------------------------------------------------------- */
-
-void itr_ranks_entries(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score)
-{
-	for (int64_t e = rel->offset[q]; e < rel->offset[q + 1]; e++) {
-		r->row[e] = rel->row[e];
-		r->score[e] = score[rel->row[e]];
-	}
-	sort_entries(r, q);
-}
-
-void itr_ranks_query(itr_ranks *r, const itr_relevance *rel, int64_t q, const float *score, const int32_t *candidate, int64_t n)
-{
-	const itr_count_kernel *count = itr_count_kernel_get();
-	int64_t first = rel->offset[q], p = itr_relevance_count(rel, q);
-	r->pool[q] = p ? n : 0;
-	for (int64_t i = 0; i < p; i++) {
-		r->row[first + i] = rel->row[first + i];
-		r->score[first + i] = score[candidate ? i : rel->row[first + i]];
-	}
-	sort_entries(r, q);
-	for (int64_t e = first; e < first + p; e++) {
-		r->above[e] = r->equal[e] = 0;
-		count->row(score, n, r->score[e], &r->above[e], &r->equal[e]);
-		if (!r->before)
-			continue;
-		r->before[e] = 0;
-		for (int64_t i = 0; i < n; i++)
-			r->before[e] += score[i] == r->score[e] && (candidate ? candidate[i] : i) < r->row[e];
-	}
-}
+/* --- candidate pools
+ * ------------------------------------------------------------------------------------------------------------------------ */
 
 struct pooled {
-	const float *queries;
-	int64_t dim, first, count, rows, width;
-	const itr_relevance *rel;
-	const itr_packed *gallery;
+	const itr_score_source *s;
+	int side;
+	const itr_relevance *rel, *excluded;
 	itr_ranks *ranks;
+	int64_t first, count, rows, width;
 	int32_t *candidate;             /* [batch][width] */
 	int64_t *size;                  /* [batch] */
-	float **scores, **gathered;     /* a worker: rows x gallery; width */
+	float **scores;                 /* a worker: rows x gallery */
+	void **scratch;
 };
 
 static void pooled_piece(void *ctx, int64_t piece, int worker)
 {
 	struct pooled *p = ctx;
-	float *scores = p->scores[worker], *gathered = p->gathered[worker];
+	float *scores = p->scores[worker];
 	int64_t begin = piece * p->rows, rows = ITR_MIN(p->rows, p->count - begin), gallery = p->rel->gallery;
-	itr_gemm_packed(rows, p->queries + (p->first + begin) * p->dim, p->dim, p->gallery, 0, gallery, scores, gallery, 1);
+	p->s->lines(p->s, p->side, p->first + begin, rows, scores);
 	for (int64_t i = 0; i < rows; i++) {
-		int64_t at = begin + i, n = p->size[at];
-		const int32_t *candidate = p->candidate + at * p->width;
-		for (int64_t k = 0; k < n; k++)
-			gathered[k] = scores[i * gallery + candidate[k]];
-		if (n)
-			itr_ranks_query(p->ranks, p->rel, p->first + at, gathered, candidate, n);
-		else
-			itr_ranks_leave_out(p->ranks, p->first + at);
+		const itr_candidates c = { .row = p->candidate + (begin + i) * p->width, .n = p->size[begin + i] };
+		itr_rank_scores(&p->ranks, &c, 1, p->rel, p->excluded, p->first + begin + i, scores + i * gallery, p->scratch[worker]);
 	}
 }
 
-itr_ranks *itr_rank_pools(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, int64_t size, uint64_t seed,
-                          int direction, bool stable, int threads)
+static itr_ranks *rank_pools(itr_score_source *s, int side, const itr_relevance *rel, const itr_rank_opts *o)
 {
-	if (size >= rel->gallery)
-		return itr_rank(queries, gallery, dim, rel, stable, threads);
-	int workers = itr_threads_resolve(threads);
-	itr_pools *pools = itr_pools_begin(rel, size, seed, direction);
-	struct pooled p = {
-		.queries = queries, .dim = dim, .rel = rel, .width = itr_pools_width(pools), .ranks = itr_ranks_new(rel, stable)
-	};
+	const int workers = itr_threads_resolve(o->threads);
+	itr_pools *pools = itr_pools_begin(rel, o->pool, o->seed, side);
+	struct pooled p = { .s = s,
+		            .side = side,
+		            .rel = rel,
+		            .excluded = o->excluded[side],
+		            .width = itr_pools_width(pools),
+		            .ranks = itr_ranks_new(rel, o->stable) };
 	p.rows = ITR_MAX(1, ITR_MIN(64, (1 << 20) / ITR_MAX(1, rel->gallery)));
 	int64_t batch = p.rows * ITR_MAX(1, ITR_MIN(64, (4 << 20) / (p.rows * ITR_MAX(1, p.width))));
-	itr_packed *packed = itr_pack_rows(gallery, rel->gallery, dim, dim, threads);
-	p.gallery = packed;
 	p.candidate = itr_xmalloc((size_t)(batch * p.width + 1) * sizeof *p.candidate);
 	p.size = itr_xmalloc((size_t)batch * sizeof *p.size);
-	p.scores = itr_xcalloc((size_t)workers * 2, sizeof *p.scores);
-	p.gathered = p.scores + workers;
+	p.scores = itr_xcalloc((size_t)workers, sizeof *p.scores);
+	p.scratch = itr_xcalloc((size_t)workers, sizeof *p.scratch);
 	for (int w = 0; w < workers; w++) {
 		p.scores[w] = itr_aligned_alloc((size_t)(p.rows * rel->gallery + 1) * sizeof(float));
-		p.gathered[w] = itr_aligned_alloc((size_t)(p.width + 1) * sizeof(float));
+		p.scratch[w] = itr_xmalloc(itr_rank_scratch(rel->gallery));
 	}
+	s->lines_begin(s, side, o->threads);
 	for (p.first = 0; p.first < rel->queries; p.first += batch) {
 		p.count = ITR_MIN(batch, rel->queries - p.first);
 		for (int64_t i = 0; i < p.count; i++)          /* one generator, in order: drawing is serial, scoring is not */
 			p.size[i] = itr_pools_next(pools, p.candidate + i * p.width);
-		itr_parallel_for(threads, (p.count + p.rows - 1) / p.rows, pooled_piece, &p);
+		itr_parallel_for(o->threads, (p.count + p.rows - 1) / p.rows, pooled_piece, &p);
 	}
+	s->lines_end(s);
 	for (int w = 0; w < workers; w++) {
 		itr_aligned_free(p.scores[w]);
-		itr_aligned_free(p.gathered[w]);
+		free(p.scratch[w]);
 	}
 	free(p.scores);
+	free(p.scratch);
 	free(p.candidate);
 	free(p.size);
-	itr_packed_free(packed);
 	itr_pools_free(pools);
 	return p.ranks;
+}
+
+/* --- both directions
+ * ------------------------------------------------------------------------------------------------------------------------- */
+
+struct positives { itr_ranks *r; };
+
+static void sort_query(void *ctx, int64_t piece, int worker)
+{
+	itr_ranks *r = ((struct positives *)ctx)->r;
+	(void)worker;
+	for (int64_t q = piece * 64; q < ITR_MIN((piece + 1) * 64, r->queries); q++)
+		itr_ranks_sort(r, q);
+}
+
+/* Scores of positives and of what is excluded (left[side], by entry of excluded[side]); entries in order. */
+static int score_pairs(itr_score_source *s, itr_ranks *const ranks[2], const itr_rank_opts *o, float *left[2], itr_err *err)
+{
+	itr_score_list list[4];
+	int n = 0;
+	for (int d = 0; d < 2; d++) {
+		if (!ranks[d])
+			continue;
+		list[n++] = (itr_score_list){ d, ranks[d]->queries, ranks[d]->offset, ranks[d]->row, ranks[d]->score };
+		if (left[d])
+			list[n++] = (itr_score_list){ d, ranks[d]->queries, o->excluded[d]->offset, o->excluded[d]->row, left[d] };
+	}
+	if (n && s->pairs(s, list, n, o->threads, err) < 0)
+		return -1;
+	for (int d = 0; d < 2; d++)
+		if (ranks[d])
+			itr_parallel_for(o->threads, (ranks[d]->queries + 63) / 64, sort_query, &(struct positives){ ranks[d] });
+	return 0;
+}
+
+/* Whole galleries, for the directions that whole[d] has. */
+static int rank_whole(itr_score_source *s, const itr_relevance *const whole[2], const itr_rank_opts *o, itr_ranks *ranks[2], itr_err *err)
+{
+	float *left[2] = { NULL, NULL };
+	for (int d = 0; d < 2; d++) {
+		const itr_relevance *x = o->excluded[d];
+		ranks[d] = whole[d] ? itr_ranks_new(whole[d], o->stable) : NULL;
+		left[d] = whole[d] && x ? itr_xmalloc(((size_t)itr_relevance_pairs(x) + 1) * sizeof(float)) : NULL;
+	}
+	int rc = score_pairs(s, ranks, o, left, err) < 0 || count_all(s, ranks, o->threads, err) < 0 ? -1 : 0;
+	for (int d = 0; d < 2; d++) {
+		const itr_relevance *x = o->excluded[d];
+		for (int64_t q = 0; left[d] && q < x->queries; q++)
+			for (int64_t i = x->offset[q]; i < x->offset[q + 1]; i++)
+				leave(ranks[d], q, x->row[i], left[d][i]);
+		free(left[d]);
+	}
+	return rc;
+}
+
+int itr_rank_count(itr_score_source *s, const itr_relevance *const relevant[2], const itr_rank_opts *o, itr_ranks *out[2], itr_err *err)
+{
+	const itr_relevance *whole[2] = { NULL, NULL };
+	itr_ranks *ranks[2] = { NULL, NULL };
+	for (int d = 0; d < 2; d++) {
+		const itr_relevance *lists[] = { relevant[d], o->excluded[d] };
+		for (int i = 0; i < 2; i++)
+			if (lists[i] && (lists[i]->queries != s->n[d] || lists[i]->gallery != s->n[!d]))
+				ITR_BUG("relevance of %lld queries and %lld rows, scores of %lld and %lld", (long long)lists[i]->queries,
+				        (long long)lists[i]->gallery, (long long)s->n[d], (long long)s->n[!d]);
+		if (itr_rank_check_excluded(relevant[d], o->excluded[d], d ? "gallery" : "query", err) < 0)
+			return -1;
+		if (relevant[d] && (o->pool <= 0 || o->pool >= s->n[!d]))
+			whole[d] = relevant[d];
+	}
+	if (rank_whole(s, whole, o, ranks, err) < 0) {
+		itr_ranks_free(ranks[0]);
+		itr_ranks_free(ranks[1]);
+		return -1;
+	}
+	for (int d = 0; d < 2; d++)
+		if (relevant[d])
+			out[d] = whole[d] ? ranks[d] : rank_pools(s, d, relevant[d], o);
+	return 0;
+}
+
+void itr_rank_rows(const float *queries, int64_t nq, const float *gallery, int64_t ng, int64_t dim, const itr_relevance *const relevant[2],
+                   const itr_rank_opts *o, itr_ranks *out[2])
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_score_source *s = itr_score_rows(queries, nq, gallery, ng, dim);
+	if (itr_rank_count(s, relevant, o, out, &err) < 0)
+		ITR_BUG("%s", err.msg);
+	itr_score_source_free(s);
+}
+
+/* --- one query whose scores are all there
+ * ------------------------------------------------------------------------------------------------- */
+
+size_t itr_rank_scratch(int64_t gallery)
+{
+	return (size_t)itr_bits_words(gallery) * 3 * sizeof(uint64_t) + (size_t)gallery * sizeof(float);
+}
+
+/* Entries of q, best first, in every rank: the order of the positives is the same in every pool. False: q is left out everywhere. */
+static const itr_ranks *make_entries(itr_ranks *const *ranks, const itr_candidates *pool, int n, const itr_relevance *rel, int64_t q,
+                                     const float *score)
+{
+	const int64_t first = rel->offset[q], p = itr_relevance_count(rel, q);
+	const itr_ranks *sorted = NULL;
+	for (int i = 0; i < n; i++) {
+		itr_ranks *r = ranks[i];
+		if (!r)
+			continue;
+		r->pool[q] = p ? pool[i].n : 0;
+		if (!r->pool[q])
+			continue;
+		if (sorted) {
+			memcpy(r->row + first, sorted->row + first, (size_t)p * sizeof *r->row);
+			memcpy(r->score + first, sorted->score + first, (size_t)p * sizeof *r->score);
+			continue;
+		}
+		for (int64_t e = first; e < first + p; e++) {
+			r->row[e] = rel->row[e];
+			r->score[e] = score[rel->row[e]];
+		}
+		itr_ranks_sort(r, q);
+		sorted = r;
+	}
+	return sorted;
+}
+
+/* Entry e in the pools that are sets: a rank is the number of bits that "scored above the positive" and the pool have in common. */
+static void count_sets(itr_ranks *const *ranks, const itr_candidates *pool, int n, const itr_ranks *sorted, int64_t gallery, int64_t q,
+                       int64_t e, const float *score, uint64_t *scratch)
+{
+	const itr_count_kernel *count = itr_count_best();
+	const int64_t words = itr_bits_words(gallery), row = sorted->row[e];
+	uint64_t *above = scratch, *equal = scratch + words, *lower = scratch + 2 * words;
+	count->compare(score, gallery, sorted->score[e], above, equal);
+	if (sorted->before) {
+		memcpy(lower, equal, (size_t)words * sizeof *lower);
+		lower[row / 64] &= (UINT64_C(1) << row % 64) - 1;
+		memset(lower + row / 64 + 1, 0, (size_t)(words - row / 64 - 1) * sizeof *lower);
+	}
+	for (int i = 0; i < n; i++) {
+		if (!ranks[i] || !ranks[i]->pool[q] || !pool[i].bits)
+			continue;
+		ranks[i]->above[e] = count->common(above, pool[i].bits, words);
+		ranks[i]->equal[e] = count->common(equal, pool[i].bits, words);
+		if (ranks[i]->before)
+			ranks[i]->before[e] = count->common(lower, pool[i].bits, words);
+	}
+}
+
+/* q among a list of rows, or among all. */
+static void count_list(itr_ranks *r, const itr_candidates *pool, int64_t q, const float *score, float *gathered)
+{
+	const itr_count_kernel *count = itr_count_best();
+	const float *s = score;
+	if (pool->row) {
+		for (int64_t i = 0; i < pool->n; i++)
+			gathered[i] = score[pool->row[i]];
+		s = gathered;
+	}
+	for (int64_t e = r->offset[q]; e < r->offset[q + 1]; e++) {
+		r->above[e] = r->equal[e] = 0;
+		count->row(s, pool->n, r->score[e], &r->above[e], &r->equal[e]);
+		if (!r->before)
+			continue;
+		r->before[e] = 0;
+		for (int64_t i = 0; i < pool->n; i++)
+			r->before[e] += s[i] == r->score[e] && (pool->row ? pool->row[i] : i) < r->row[e];
+	}
+}
+
+static bool in_pool(const itr_candidates *pool, int64_t row)
+{
+	if (pool->bits)
+		return pool->bits[row / 64] >> row % 64 & 1;
+	for (int64_t i = 0; pool->row && i < pool->n; i++)
+		if (pool->row[i] == row)
+			return true;
+	return !pool->row;
+}
+
+void itr_rank_scores(itr_ranks *const *ranks, const itr_candidates *pool, int n, const itr_relevance *rel, const itr_relevance *excluded,
+                     int64_t q, const float *score, void *scratch)
+{
+	uint64_t *bits = scratch;
+	float *gathered = bits ? (float *)(void *)(bits + 3 * itr_bits_words(rel->gallery)) : NULL;
+	const itr_ranks *sorted = make_entries(ranks, pool, n, rel, q, score);
+	bool sets = false;
+	for (int i = 0; i < n; i++)
+		sets |= ranks[i] && pool[i].bits;
+	for (int64_t e = rel->offset[q]; sorted && sets && e < rel->offset[q + 1]; e++)
+		count_sets(ranks, pool, n, sorted, rel->gallery, q, e, score, bits);
+	for (int i = 0; i < n; i++) {
+		if (!ranks[i] || !ranks[i]->pool[q])
+			continue;
+		if (!pool[i].bits)
+			count_list(ranks[i], &pool[i], q, score, gathered);
+		for (int64_t k = excluded ? excluded->offset[q] : 0; excluded && k < excluded->offset[q + 1]; k++)
+			if (in_pool(&pool[i], excluded->row[k]))
+				leave(ranks[i], q, excluded->row[k], score[excluded->row[k]]);
+	}
 }

@@ -140,6 +140,46 @@ void itr_relevance_free(itr_relevance *r)
 	free(r);
 }
 
+/* Takes `grade`, which is there, out of x[n]. */
+static void take_out(double *x, int64_t n, double grade)
+{
+	int64_t i = 0;
+	while (i < n && x[i] != grade)
+		i++;
+	if (i < n)
+		memmove(x + i, x + i + 1, (size_t)(n - i - 1) * sizeof *x);
+}
+
+int64_t itr_relevance_remove(itr_relevance *r, const itr_relevance *pairs)
+{
+	int64_t out = 0, begin = 0, ideal = 0, ideal_begin = 0, removed = 0;
+	for (int64_t q = 0; q < r->queries; q++) {
+		const int64_t end = r->offset[q + 1], n = r->grade ? r->ideal_at[q + 1] - ideal_begin : 0;
+		int64_t left = n;
+		if (n)
+			memmove(r->ideal + ideal, r->ideal + ideal_begin, (size_t)n * sizeof *r->ideal);
+		for (int64_t i = begin; i < end; i++) {
+			if (itr_relevance_has(pairs, q, r->row[i])) {
+				if (r->grade)
+					take_out(r->ideal + ideal, left--, r->grade[i]);
+				removed++;
+				continue;
+			}
+			if (r->grade)
+				r->grade[out] = r->grade[i];
+			r->row[out++] = r->row[i];
+		}
+		begin = end;
+		r->offset[q + 1] = out;
+		if (!r->grade)
+			continue;
+		ideal_begin += n;
+		ideal += left;
+		r->ideal_at[q + 1] = ideal;
+	}
+	return removed;
+}
+
 int64_t itr_relevance_pairs(const itr_relevance *r)
 {
 	return r->offset[r->queries];

@@ -52,6 +52,8 @@ void itr_relevance_grade(itr_relevance *r, const int64_t *query, const int64_t *
 /* The other direction: gallery rows become queries. Grades are carried over, `outside` and `judged` are not. */
 itr_relevance *itr_relevance_invert(const itr_relevance *r);
 void itr_relevance_free(itr_relevance *r);
+/* Takes the pairs of `pairs` (of the same queries and gallery) out of r, R and the ideal becoming smaller. How many there were. */
+int64_t itr_relevance_remove(itr_relevance *r, const itr_relevance *pairs);
 
 int64_t itr_relevance_all(const itr_relevance *r, int64_t q);   /* R: positives of q, outside ones too */
 bool itr_relevance_judged(const itr_relevance *r, int64_t q);   /* named by the judgement file; without one: has a positive */

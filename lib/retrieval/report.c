@@ -76,6 +76,12 @@ itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
 		itr_json_add(j, "metric_options", options);
 	itr_json_add_str(j, "protocol", e->protocol);
 	itr_json_add_str(j, "relevance", p->relevance);
+	if (p->exclude) {
+		itr_json *x = itr_json_add_object(j, "excluded");
+		itr_json_add_str(x, "by", p->exclude);
+		itr_json_add_int(x, "t2i", p->exclusions[0]);
+		itr_json_add_int(x, "i2t", p->exclusions[1]);
+	}
 	itr_json_add_int(j, "n_texts", p->n_text);
 	itr_json_add_int(j, "n_images", p->n_image);
 	if (p->dim)
@@ -168,6 +174,9 @@ static void heading(const itr_eval *e, const itr_pairs *p, itr_buf *out)
 	if (e->i2t.values && e->i2t.values->n)
 		itr_buf_printf(out, "i2t: %lld images each against %lld texts, tied %.2f %%\n", (long long)e->i2t.result.n_queries,
 		               (long long)e->i2t.result.n_gallery, 100 * e->i2t.result.tie_fraction);
+	if (p->exclude)
+		itr_buf_printf(out, "exclude %s: %lld images left the galleries of texts, %lld texts those of images\n", p->exclude,
+		               (long long)p->exclusions[0], (long long)p->exclusions[1]);
 	itr_buf_putc(out, '\n');
 }
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/vec.h"
+#include "retrieval/rank.h"
 #include "retrieval/trec_internal.h"
 #include "retrieval/trec_lines.h"
 
@@ -346,7 +347,7 @@ static bool rank_list(itr_ranks *r, const itr_relevance *rel, const struct entry
 		level -= i && e[i].score != e[i - 1].score;
 		score[e[i].document] = level;
 	}
-	itr_ranks_query(r, rel, e->query, score, NULL, rel->gallery);
+	itr_rank_scores(&r, &(itr_candidates){ .n = rel->gallery }, 1, rel, NULL, e->query, score, NULL);
 	return (int64_t)n < rel->gallery;
 }
 

@@ -9,6 +9,7 @@
 #include "data/manifest.h"
 #include "io/npz.h"
 #include "model/model.h"
+#include "retrieval/rank.h"
 #include "search/lookup_internal.h"
 #include "tensor/rows.h"
 
@@ -205,30 +206,30 @@ static bool belongs(const itr_lookup *l, int64_t query, int64_t row)
 /* Rank of the best row that belongs to each query: rows before it, plus one. */
 static int first_ranks(const itr_lookup *l, const itr_lookup_query *q, const float *vectors, int64_t n, itr_lookup_result *r, itr_err *err)
 {
-	ITR_VEC(int64_t) rows = ITR_VEC_INIT;
-	int64_t *offset = itr_xcalloc((size_t)n + 1, sizeof *offset);
-	for (int64_t i = 0; i < n; i++) {
-		int64_t own = l->o.from == ITR_TEXT && q[i].row >= 0 && l->pairs->text_image ? l->pairs->text_image[q[i].row] : -1;
-		if (l->o.to == ITR_IMAGE && l->o.from == ITR_TEXT) {
-			if (own >= 0)
-				ITR_VEC_PUSH(&rows, own);
-		} else if (l->o.from != l->o.to && q[i].row >= 0) {
-			for (int64_t t = 0; t < l->pairs->n_text; t++)
-				if (belongs(l, q[i].row, t))
-					ITR_VEC_PUSH(&rows, t);
-		}
-		offset[i + 1] = (int64_t)rows.n;
+	const int64_t gallery = itr_gallery_rows(l->gallery);
+	ITR_VEC(int64_t) query = ITR_VEC_INIT, row = ITR_VEC_INIT;
+	for (int64_t i = 0; i < n && l->o.from != l->o.to; i++) {
+		const bool one = l->o.to == ITR_IMAGE;           /* a text's own image alone can belong to it */
+		int64_t k = !one ? 0 : q[i].row >= 0 && l->pairs->text_image ? l->pairs->text_image[q[i].row] : -1;
+		for (int64_t end = one ? k + 1 : gallery; k >= 0 && k < end; k++)
+			if (belongs(l, q[i].row, k)) {
+				ITR_VEC_PUSH(&query, i);
+				ITR_VEC_PUSH(&row, k);
+			}
 	}
-	int32_t *more = itr_xcalloc(rows.n + 1, sizeof *more), *equal = itr_xcalloc(rows.n + 1, sizeof *equal);
-	int rc = rows.n ? itr_gallery_rank(l->gallery, vectors, n, offset, rows.v, more, equal, NULL, l->o.threads, err) : 0;
-	for (int64_t i = 0; rc == 0 && i < n; i++)
-		for (int64_t k = offset[i]; k < offset[i + 1]; k++)
-			if (!r[i].rank || more[k] + 1 < r[i].rank)
-				r[i].rank = more[k] + 1;
-	free(rows.v);
-	free(offset);
-	free(more);
-	free(equal);
+	itr_relevance *rel = itr_relevance_from_pairs(n, gallery, query.v, row.v, (int64_t)row.n);
+	itr_score_source *s = itr_score_codes(l->gallery, vectors, n);
+	itr_ranks *ranks[2] = { NULL, NULL };
+	int rc = row.n ? itr_rank_count(s, (const itr_relevance *[]){ rel, NULL }, &(itr_rank_opts){ .threads = l->o.threads }, ranks, err)
+	               : 0;
+	for (int64_t i = 0; ranks[0] && i < n; i++)
+		if (itr_relevance_count(rel, i))
+			r[i].rank = ranks[0]->above[ranks[0]->offset[i]] + 1;          /* entries are best first */
+	itr_ranks_free(ranks[0]);
+	itr_score_source_free(s);
+	itr_relevance_free(rel);
+	ITR_VEC_FREE(&query);
+	ITR_VEC_FREE(&row);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/scratch.h"
 #include "retrieval/metrics.h"
+#include "retrieval/rank.h"
 #include "tensor/rows.h"
 #include "train/internal.h"
 
@@ -38,30 +39,29 @@ static double cosine_sum(const float *text, const float *image, const int64_t *p
 }
 
 /* Recalls and MRR of both directions; the ranks are freed. */
-static void retrieval(itr_ranks *t2i, itr_ranks *i2t, double value[ITR_VAL_COUNT])
+static void retrieval(itr_ranks *const ranks[2], double value[ITR_VAL_COUNT])
 {
 	itr_metric_set set;
 	itr_metric_result r[2];
 	static const char *const keys[] = { "recall@1", "recall@5", "recall@10", "mrr" };
 	itr_metric_set_default(&set, (int64_t[]){ 1, 5, 10 }, 3, 10);
-	itr_metrics(t2i, &set, ITR_TIES_EXPECTED, &r[0]);
-	itr_metrics(i2t, &set, ITR_TIES_EXPECTED, &r[1]);
-	for (int d = 0; d < 2; d++)
+	for (int d = 0; d < 2; d++) {
+		itr_metrics(ranks[d], &set, ITR_TIES_EXPECTED, &r[d]);
 		for (int k = 0; k < 4; k++)
 			value[(d ? ITR_VAL_I2T_R1 : ITR_VAL_T2I_R1) + k] = r[d].value[itr_metric_find(&set, keys[k])];
+		itr_ranks_free(ranks[d]);
+	}
 	value[ITR_VAL_MEAN_R10] = 0.5 * (value[ITR_VAL_T2I_R10] + value[ITR_VAL_I2T_R10]);
-	itr_ranks_free(t2i);
-	itr_ranks_free(i2t);
 }
 
 void itr_validate_vectors(const float *text, int64_t n, const float *image, int64_t n_images, const int64_t *position, int64_t dim,
                           int threads, double value[ITR_VAL_COUNT])
 {
 	itr_relevance *t2i = itr_relevance_from_map(n, n_images, position), *i2t = itr_relevance_invert(t2i);
-	itr_ranks *rt, *ri;
+	itr_ranks *ranks[2];
 	value[ITR_VAL_COSINE] = cosine_sum(text, image, position, n, dim) / (double)n;
-	itr_rank_both(text, n, image, n_images, dim, t2i, i2t, false, threads, &rt, &ri);
-	retrieval(rt, ri, value);
+	itr_rank_rows(text, n, image, n_images, dim, (const itr_relevance *[]){ t2i, i2t }, &(itr_rank_opts){ .threads = threads }, ranks);
+	retrieval(ranks, value);
 	itr_relevance_free(t2i);
 	itr_relevance_free(i2t);
 }
@@ -128,38 +128,46 @@ static int embed_images(struct validation *v)
 }
 
 /* Texts pass twice: a rank can be counted once the scores of all positives are known. One block is embedded once. */
-static void both_rounds(const struct validation *v, int64_t n, int64_t block, double value[ITR_VAL_COUNT])
+struct rounds { const struct validation *v; int64_t n, block; double loss, cosine; };
+
+static int read_block(void *ctx, int round, int64_t first, int64_t n, const float **rows, itr_err *err)
+{
+	struct rounds *r = ctx;
+	const struct validation *v = r->v;
+	(void)err;
+	if (round == 1 && first == 0)
+		itr_scratch_release();                  /* what the loss's products took */
+	if (round == 0 || r->n > r->block) {
+		(void)embed(v, false, v->texts + first, n, v->y);       /* captions cannot fail */
+		for (int64_t k = 0; round == 0 && k < n; k += v->r->opts->val_batch)
+			r->loss += batch_loss(v, v->y + k * v->dim, first + k, ITR_MIN(v->r->opts->val_batch, n - k));
+		itr_rows_normalize(v->y, n, v->dim, v->r->opts->threads);
+	}
+	if (round == 0)
+		r->cosine += cosine_sum(v->y, v->image, v->position + first, n, v->dim);
+	*rows = v->y;
+	return 0;
+}
+
+static int both_rounds(const struct validation *v, int64_t n, int64_t block, double value[ITR_VAL_COUNT])
 {
 	itr_relevance *t2i = itr_relevance_from_map(n, v->n_images, v->position), *i2t = itr_relevance_invert(t2i);
-	itr_rank_stream *s = itr_rank_stream_new(v->image, v->n_images, v->dim, t2i, i2t, v->r->opts->threads);
-	double loss = 0, cosine = 0;
-	for (int64_t i = 0; i < n; i += block) {
-		const int64_t b = ITR_MIN(block, n - i);
-		(void)embed(v, false, v->texts + i, b, v->y);           /* captions cannot fail */
-		for (int64_t k = 0; k < b; k += v->r->opts->val_batch)
-			loss += batch_loss(v, v->y + k * v->dim, i + k, ITR_MIN(v->r->opts->val_batch, b - k));
-		itr_rows_normalize(v->y, b, v->dim, v->r->opts->threads);
-		cosine += cosine_sum(v->y, v->image, v->position + i, b, v->dim);
-		itr_rank_stream_positives(s, v->y, i, b);
+	struct rounds r = { .v = v, .n = n, .block = block };
+	itr_score_source *s = itr_score_blocks(n, block, read_block, &r, v->image, v->n_images, v->dim);
+	itr_ranks *ranks[2];
+	int rc =
+		itr_rank_count(s, (const itr_relevance *[]){ t2i, i2t }, &(itr_rank_opts){ .threads = v->r->opts->threads }, ranks, v->err);
+	if (rc == 0) {
+		retrieval(ranks, value);
+		value[ITR_VAL_LOSS] = r.loss / (double)n;
+		value[ITR_VAL_COSINE] = r.cosine / (double)n;
 	}
-	itr_scratch_release();                          /* what the loss's products took */
-	for (int64_t i = 0; i < n; i += block) {
-		const int64_t b = ITR_MIN(block, n - i);
-		if (n > block) {
-			(void)embed(v, false, v->texts + i, b, v->y);
-			itr_rows_normalize(v->y, b, v->dim, v->r->opts->threads);
-		}
-		itr_rank_stream_count(s, v->y, i, b);
-	}
-	itr_ranks *rt, *ri;
-	itr_rank_stream_end(s, &rt, &ri);
-	retrieval(rt, ri, value);
-	value[ITR_VAL_LOSS] = loss / (double)n;
-	value[ITR_VAL_COSINE] = cosine / (double)n;
 	for (int i = 0; *v->bad && i < ITR_VAL_COUNT; i++)
 		value[i] = NAN;
+	itr_score_source_free(s);
 	itr_relevance_free(t2i);
 	itr_relevance_free(i2t);
+	return rc;
 }
 
 /* What the tape multiplies by while it validates. */
@@ -211,9 +219,9 @@ int itr_validate(const itr_trainer *r, double value[ITR_VAL_COUNT], itr_err *err
 	v.images = itr_pair_data_images(r->data, r->val, n, &v.position, &v.n_images);
 	v.y = itr_aligned_alloc((size_t)(ITR_MIN(block, n) * v.dim) * sizeof *v.y);
 	v.partner = itr_aligned_alloc((size_t)(batch * v.dim) * sizeof *v.partner);
-	const int rc = embed_images(&v);
+	int rc = embed_images(&v);
 	if (rc == 0 && !bad)
-		both_rounds(&v, n, block, value);
+		rc = both_rounds(&v, n, block, value);
 	float *blocks[] = { v.y, v.partner, v.raw, v.image };
 	for (int i = 0; i < ITR_LEN(blocks); i++)
 		itr_aligned_free(blocks[i]);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "retrieval/metrics.h"
+#include "retrieval/rank.h"
 #include "tensor/gemm.h"
 #include "tensor/rows.h"
 
@@ -61,8 +62,11 @@ int main(int argc, char **argv)
 	struct round r[ROUNDS];
 	for (int k = 0; k < ROUNDS; k++) {
 		double two = product(text, nt, image, ni, dim, threads) + product(image, ni, text, nt, dim, threads), t0 = itr_clock_now();
-		itr_ranks *rt, *ri;
-		itr_rank_both(text, nt, image, ni, dim, t2i, i2t, false, threads, &rt, &ri);
+		itr_ranks *ranks[2], *rt, *ri;
+		itr_rank_rows(text, nt, image, ni, dim, (const itr_relevance *[]){ t2i, i2t }, &(itr_rank_opts){ .threads = threads },
+		              ranks);
+		rt = ranks[0];
+		ri = ranks[1];
 		double rank = itr_clock_now() - t0;
 		itr_metric_set s;
 		itr_metric_set_default(&s, (int64_t[]){ 1, 5, 10 }, 3, 10);

@@ -92,6 +92,50 @@ own_metrics() { mkdir -p nmm && cp e.npz nmm/ && for o in '--metrics mrr' '--met
 	[ "$(ls nmm/*.per_query.npz | wc -l)" = 4 ] && [ -f nmm/e.dim6.map@3.per_query.npz ]; }
 gated() { "$E" e.npz -q --per-query none --metrics map@3 --fail-if 't2i.map@3>2' > /dev/null 2> gate.err; [ $? = 2 ] && "$E" e.npz -q --per-query none --metrics map@3 --fail-if 't2i.map@3<0.1' > /dev/null; }
 in_help() { "$E" --help > h.txt; for m in recall@K recall_all@K precision@K mrr ndcg@K map_at_r map map@K r_precision median_rank mean_rank; do grep -qF "$m:" h.txt || { echo "no $m"; return 1; }; done; grep -qF -- '--map-denominator min(R,K)|R' h.txt; }
+# --- exclusions: images among themselves (the query leaves), reference images of composed queries ---
+npz x.npy "image=12x3:((i*5+k*k)%7-3)" && { echo text,image; for i in $(seq 0 11); do for j in $(seq 0 11); do [ $((i % 4)) = $((j % 4)) ] && echo "$i,$j"; done; done; } > label.csv
+printf '{"nobody": ["v1"]}' > j2.json; printf 'x0 Q0 a 1 1 t\n' > one.run; printf '{"t2i": {"t0": ["v0", "v2"], "t1": ["v3"], "stranger": ["v1"]}}' > ref.json; printf 't2i:t0 0 v0 1\nt2i:t0 0 v2 1\nt2i:t1 0 v3 1\n' > ref.qrels
+among_themselves() { json --text x.npy --image x.npy --ground-truth label.csv --exclude self --no-normalize --metrics mrr,recall@2,recall_all@2,map@5 --per-query xq.npz && python3 - <<'PY'
+import itertools, json
+x = [[((i * 5 + k * k) % 7 - 3) for k in range(3)] for i in range(12)]
+r = json.load(open("r.json"))["t2i"]
+total, chance = {}, 0
+for q in range(12):
+    rest = [i for i in range(12) if i != q]
+    good = {i for i in rest if i % 4 == q % 4}
+    score = {i: sum(a * b for a, b in zip(x[q], x[i])) for i in rest}
+    levels = [[i for i in rest if score[i] == s] for s in sorted(set(score.values()), reverse=True)]
+    n, sums = 0, {}
+    for parts in itertools.product(*(itertools.permutations(l) for l in levels)):
+        order = [i for l in parts for i in l]
+        hits = [k for k, i in enumerate(order) if i in good]
+        v = {"mrr": 1 / (hits[0] + 1), "recall@2": hits[0] < 2, "recall_all@2": sum(h < 2 for h in hits) / len(good),
+             "map@5": sum((j + 1) / (h + 1) for j, h in enumerate(hits) if h < 5) / min(len(good), 5)}
+        n += 1
+        for k in v:
+            sums[k] = sums.get(k, 0) + v[k]
+    for k in sums:
+        total[k] = total.get(k, 0) + sums[k] / n / 12
+for k in total:
+    assert abs(total[k] - r[k]) < 1e-9, (k, total[k], r[k])
+assert abs(r["chance"]["recall_all@2"] - 2 / 11) < 1e-12, r["chance"]        # eleven rows are left
+PY
+}
+said() { jq -e '.excluded == {"by": "self", "t2i": 12, "i2t": 12} and (.warnings | map(test("^24 positives were the query itself")) | any)' r.json &&
+	"$E" --text x.npy --image x.npy --ground-truth label.csv --exclude self -q --per-query none | grep -qx 'exclude self: 12 images left the galleries of texts, 12 texts those of images' &&
+	json --text x.npy --image x.npy --ground-truth label.csv --exclude self --protocol pool:6 --per-query none && jq -e '.excluded.t2i == 12' r.json; }
+references() { json e.npz --exclude ref.json --per-query rq.npz && cp r.json a.json && json e.npz --exclude ref.qrels --per-query none && jq -s -e '(.[0] | .t2i) == (.[1] | .t2i) and .[0].excluded == {"by": "ref.json", "t2i": 3, "i2t": 0}' a.json r.json &&
+	python3 -c 'import struct, zipfile; b = zipfile.ZipFile("rq.npz").read("t2i_pool.npy"); n = struct.unpack_from("<H", b, 8)[0]; p = struct.unpack("<%dq" % ((len(b) - 10 - n) // 8), b[10 + n:]); assert sorted(p)[:3] == [38, 39, 40], p' &&
+	json e.npz --per-query none && jq -e 'has("excluded") | not' r.json; }
+t "images among themselves: every order of equal scores, without the query" among_themselves
+t "what is excluded is said, pools included" said
+t "reference images from JSON and qrels" references
+wanted() { json e.npz --per-query none --qrels-out own.qrels -f && grep '^t2i' own.qrels | head -n 1 > bad.qrels && ! "$E" e.npz -q --exclude bad.qrels --per-query none > /dev/null 2> x.err && grep -q "excludes 'v[0-9]*', which is one of its positives" x.err; }
+t "a positive cannot be excluded" wanted
+expect_err "excludes nothing" "exclusions of strangers" "$E" e.npz --exclude j2.json --per-query none
+expect_err "no text has the id of an image" "self without common ids" "$E" e.npz --exclude self --per-query none
+expect_err "conventions itr" "exclusions under other conventions" "$E" e.npz --exclude ref.json --conventions trec_eval --per-query none
+expect_exit 2 "exclusions of a run exit 2" "$E" --run one.run --relevance ref.qrels --exclude ref.json
 t "metrics by name" named
 t "what map@K divides by is told, and a comparison of two ways warns" by_r
 t "automatic names tell metrics and their options apart" own_metrics

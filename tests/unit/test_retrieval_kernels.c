@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "retrieval/packed.h"
+#include "retrieval/rank.h"
 #include "retrieval/select.h"
 #include "tensor/gemm.h"
 
@@ -147,7 +148,7 @@ static void test_scans_agree(void **unused)
 {
 	enum { MR = 5, NR = 32 };
 	float s[MR * NR], x[NR];
-	int32_t want[MR * NR], got[MR * NR], more[2][NR], equal[2][NR];
+	int32_t want[MR * NR], got[MR * NR];
 	(void)unused;
 	state = 99;
 	for (int i = 0; i < MR * NR; i++)
@@ -166,12 +167,6 @@ static void test_scans_agree(void **unused)
 		int64_t m = a->above_tile(s, MR, NR, x, want);
 		assert_int_equal(b->above_tile(s, MR, NR, x, got), m);
 		assert_memory_equal(want, got, (size_t)m * sizeof *want);
-		memset(more, 0, sizeof more);
-		memset(equal, 0, sizeof equal);
-		a->count_tile(s, MR, NR, x, more[0], equal[0]);
-		b->count_tile(s, MR, NR, x, more[1], equal[1]);
-		assert_memory_equal(more[0], more[1], sizeof more[0]);
-		assert_memory_equal(equal[0], equal[1], sizeof equal[0]);
 	}
 }
 
@@ -290,42 +285,50 @@ static void test_rank_counts(void **unused)
 {
 	const int64_t n = 211, nq = 67, dim = 40;
 	float *x = rows_of(n, dim, 11), *y = rows_of(nq, dim, 12), *s = itr_xmalloc((size_t)(n * nq) * sizeof *s);
-	int64_t offset[68], rows[67 * 5];
-	int32_t more[67 * 5], equal[67 * 5];
-	float score[67 * 5];
+	int64_t query[67 * 5], row[67 * 5], pairs = 0;
 	(void)unused;
 	for (int64_t i = 0; i + 1 < n; i += 4)
 		memcpy(x + (i + 1) * dim, x + i * dim, (size_t)dim * sizeof *x);
-	offset[0] = 0;
-	for (int64_t q = 0; q < nq; q++) {                             /* 0 to 5 positives */
-		offset[q + 1] = offset[q] + q % 6;
-		for (int64_t i = offset[q]; i < offset[q + 1]; i++)
-			rows[i] = (q * 13 + i * 29) % n;
-	}
+	for (int64_t q = 0; q < nq; q++)                                /* 0 to 5 positives */
+		for (int64_t i = 0; i < q % 6; i++) {
+			query[pairs] = q;
+			row[pairs++] = (q * 13 + i * 29) % n;
+		}
+	itr_relevance *rel = itr_relevance_from_pairs(nq, n, query, row, pairs);
 	for (int p = 0; p < ITR_PREC_COUNT; p++)
 		for (int threads = 1; threads <= 2; threads++) {
 			itr_gallery *g = itr_gallery_pack(x, n, dim, (itr_precision)p, NULL, NULL);
-			assert_int_equal(itr_gallery_rank(g, y, nq, offset, rows, more, equal, score, threads, NULL), 0);
+			itr_score_source *source = itr_score_codes(g, y, nq);
+			itr_err err = ITR_ERR_INIT;
+			itr_ranks *r[2];
+			assert_int_equal(itr_rank_count(source, (const itr_relevance *[]){ rel, NULL },
+			                                &(itr_rank_opts){ .stable = true, .threads = threads }, r, &err),
+			                 0);
 			assert_int_equal(itr_gallery_scores(g, y, nq, s, n, threads, NULL), 0);
 			for (int64_t q = 0; q < nq; q++)
-				for (int64_t i = offset[q]; i < offset[q + 1]; i++) {
-					int32_t m = 0, e = 0;
-					for (int64_t r = 0; r < n; r++) {
-						m += s[q * n + r] > s[q * n + rows[i]];
-						e += s[q * n + r] == s[q * n + rows[i]];
+				for (int64_t i = rel->offset[q]; i < rel->offset[q + 1]; i++) {
+					int64_t m = 0, e = 0, b = 0, at = r[0]->row[i];
+					for (int64_t k = 0; k < n; k++) {
+						m += s[q * n + k] > s[q * n + at];
+						e += s[q * n + k] == s[q * n + at];
+						b += s[q * n + k] == s[q * n + at] && k < at;
 					}
-					assert_int_equal(more[i], m);
-					assert_int_equal(equal[i], e);
-					assert_memory_equal(&score[i], &s[q * n + rows[i]], sizeof *score);
+					assert_int_equal(r[0]->above[i], m);
+					assert_int_equal(r[0]->equal[i], e);
+					assert_int_equal(r[0]->before[i], b);
+					assert_memory_equal(&r[0]->score[i], &s[q * n + at], sizeof *s);
 				}
+			itr_ranks_free(r[0]);
+			y[3] = NAN;
+			assert_int_equal(itr_rank_count(source, (const itr_relevance *[]){ rel, NULL },
+			                                &(itr_rank_opts){ .threads = threads }, r, &err),
+			                 -1);
+			assert_non_null(strstr(err.msg, "NaN"));
+			y[3] = 0.5f;
+			itr_score_source_free(source);
 			itr_gallery_free(g);
 		}
-	rows[1] = n;
-	itr_gallery *g = itr_gallery_pack(x, n, dim, ITR_PREC_FP32, NULL, NULL);
-	itr_err err = ITR_ERR_INIT;
-	assert_int_equal(itr_gallery_rank(g, y, nq, offset, rows, more, equal, NULL, 1, &err), -1);
-	assert_non_null(strstr(err.msg, "211"));
-	itr_gallery_free(g);
+	itr_relevance_free(rel);
 	free(x);
 	free(y);
 	free(s);

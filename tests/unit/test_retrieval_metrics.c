@@ -12,9 +12,10 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "retrieval/kern_count.h"
+#include "retrieval/kernels.h"
 #include "retrieval/metrics.h"
 #include "retrieval/pools.h"
+#include "retrieval/rank.h"
 #include "tensor/gemm.h"
 
 enum { MAX_ITEMS = 7 };
@@ -205,7 +206,7 @@ static void test_graded_enumeration(void **state)
 		rel->gain = rule;
 		itr_relevance_grade(rel, query, row, grade, p, zero, outside, out);
 		itr_ranks *r = itr_ranks_new(rel, true);
-		itr_ranks_query(r, rel, 0, score, NULL, n);
+		itr_rank_scores(&r, &(itr_candidates){ .n = n }, 1, rel, NULL, 0, score, NULL);
 		itr_ranks_grade(r, rel);
 		struct graded_tally t = { .orders = 0 };
 		enumerate_graded(score, gain, n, best, p + out, order, 0, 0, &t);
@@ -320,7 +321,7 @@ static void test_enumeration(void **state)
 		rel->outside[0] = itr_rng_integers(&rng, 0, 3) ? 0 : 2;            /* judged positives that the gallery lacks count in R */
 		int64_t relevant = p + rel->outside[0];
 		itr_ranks *r = itr_ranks_new(rel, true);
-		itr_ranks_query(r, rel, 0, score, NULL, n);
+		itr_rank_scores(&r, &(itr_candidates){ .n = n }, 1, rel, NULL, 0, score, NULL);
 		struct tally t = { .orders = 0 };
 		enumerate(&s, trial % 2, score, positive, n, relevant, order, 0, 0, &t);
 		for (int ties = 0; ties < 4; ties++) {
@@ -393,6 +394,31 @@ static void check_ranks(const itr_ranks *r, const itr_relevance *rel, const floa
 	free(s);
 }
 
+/* One direction of rows in memory. */
+static itr_ranks *rank_one(const float *queries, const float *gallery, int64_t dim, const itr_relevance *rel, const itr_rank_opts *o)
+{
+	itr_ranks *r[2];
+	itr_rank_rows(queries, rel->queries, gallery, rel->gallery, dim, (const itr_relevance *[]){ rel, NULL }, o, r);
+	return r[0];
+}
+
+struct blocks { const float *a; int64_t dim; int fails_in; int64_t fails_at; };
+
+static int read_block(void *ctx, int round, int64_t first, int64_t n, const float **rows, itr_err *err)
+{
+	const struct blocks *b = ctx;
+	if (round == b->fails_in && b->fails_at < first + n)
+		return itr_err_set(err, "row %lld is gone", (long long)b->fails_at);
+	*rows = b->a + first * b->dim;
+	return 0;
+}
+
+static void free_both(itr_ranks *r[2])
+{
+	itr_ranks_free(r[0]);
+	itr_ranks_free(r[1]);
+}
+
 static void test_blocks(void **state)
 {
 	(void)state;
@@ -406,26 +432,30 @@ static void test_blocks(void **state)
 		int64_t na = cases[c].na, nb = cases[c].nb, dim = cases[c].dim;
 		float *a = tied_rows(&rng, na, dim), *b = tied_rows(&rng, nb, dim);
 		itr_relevance *ab = random_relevance(&rng, na, nb, cases[c].most), *ba = itr_relevance_invert(ab);
-		itr_ranks *ra, *rb, *alone = itr_rank(b, a, dim, ba, cases[c].stable, cases[c].threads);
-		itr_rank_both(a, na, b, nb, dim, ab, ba, cases[c].stable, cases[c].threads, &ra, &rb);
-		check_ranks(ra, ab, a, b, dim);
-		check_ranks(rb, ba, b, a, dim);
-		check_ranks(alone, ba, b, a, dim);
-		itr_ranks_free(ra);
-		itr_ranks_free(rb);
-		itr_ranks_free(alone);
+		const itr_relevance *both[2] = { ab, ba };
+		const itr_rank_opts o = { .stable = cases[c].stable, .threads = cases[c].threads };
+		itr_ranks *r[2], *alone[2] = { NULL, NULL };
+		itr_rank_rows(b, nb, a, na, dim, (const itr_relevance *[]){ ba, NULL }, &o, alone);
+		check_ranks(alone[0], ba, b, a, dim);
+		assert_null(alone[1]);
+		itr_rank_rows(a, na, b, nb, dim, both, &o, r);
+		check_ranks(r[0], ab, a, b, dim);
+		check_ranks(r[1], ba, b, a, dim);
+		free_both(r);
 		for (int64_t block = 1; block <= 200; block += 66) {             /* rows that come in blocks */
-			itr_rank_stream *s = itr_rank_stream_new(b, nb, dim, ab, ba, cases[c].threads);
-			for (int64_t i = 0; i < na; i += block)
-				itr_rank_stream_positives(s, a + i * dim, i, ITR_MIN(block, na - i));
-			for (int64_t i = 0; i < na; i += block)
-				itr_rank_stream_count(s, a + i * dim, i, ITR_MIN(block, na - i));
-			itr_rank_stream_end(s, &ra, &rb);
-			check_ranks(ra, ab, a, b, dim);
-			check_ranks(rb, ba, b, a, dim);
-			itr_ranks_free(ra);
-			itr_ranks_free(rb);
+			struct blocks blocks = { a, dim, -1, 0 };
+			itr_err err = ITR_ERR_INIT;
+			itr_score_source *s = itr_score_blocks(na, block, read_block, &blocks, b, nb, dim);
+			assert_int_equal(itr_rank_count(s, both, &o, r, &err), 0);
+			check_ranks(r[0], ab, a, b, dim);
+			check_ranks(r[1], ba, b, a, dim);
+			free_both(r);
+			blocks = (struct blocks){ a, dim, 1, na / 2 };           /* a read that fails ends the count */
+			assert_int_equal(itr_rank_count(s, both, &o, r, &err), -1);
+			assert_non_null(strstr(err.msg, "gone"));
+			itr_score_source_free(s);
 		}
+		itr_ranks_free(alone[0]);
 		itr_relevance_free(ab);
 		itr_relevance_free(ba);
 		itr_aligned_free(a);
@@ -453,8 +483,9 @@ static void test_constant_is_chance(void **state)
 		for (int threads = 1; threads <= 2; threads++)
 			for (int ties = 0; ties < 4; ties++) {
 				itr_relevance *rel = itr_relevance_from_map(batches[b], N, map);
-				itr_ranks *r = itr_rank(x, x, DIM, rel, true, threads),
-					  *pooled = itr_rank_pools(x, x, DIM, rel, 100, 42, 0, true, threads);
+				itr_ranks *r = rank_one(x, x, DIM, rel, &(itr_rank_opts){ .stable = true, .threads = threads });
+				itr_ranks *pooled = rank_one(
+					x, x, DIM, rel, &(itr_rank_opts){ .stable = true, .threads = threads, .pool = 100, .seed = 42 });
 				itr_metric_result m;
 				itr_metrics(r, &s, (itr_ties)ties, &m);
 				assert_true(m.tie_fraction == 1);
@@ -485,7 +516,8 @@ static void test_pool_ranks(void **state)
 	itr_rng_seed(&rng, 4);
 	float *a = tied_rows(&rng, NQ, DIM), *b = tied_rows(&rng, NG, DIM);
 	itr_relevance *rel = random_relevance(&rng, NQ, NG, 3);
-	itr_ranks *whole = itr_rank_pools(a, b, DIM, rel, NG, 1, 0, true, 1), *r = itr_rank_pools(a, b, DIM, rel, SIZE, 1, 0, true, 2);
+	itr_ranks *whole = rank_one(a, b, DIM, rel, &(itr_rank_opts){ .stable = true, .threads = 1, .pool = NG, .seed = 1 });
+	itr_ranks *r = rank_one(a, b, DIM, rel, &(itr_rank_opts){ .stable = true, .threads = 2, .pool = SIZE, .seed = 1 });
 	check_ranks(whole, rel, a, b, DIM);
 	itr_pools *pools = itr_pools_begin(rel, SIZE, 1, 0);
 	int32_t candidate[SIZE];
@@ -518,13 +550,13 @@ static void test_count_kernels_score_pairs(void **state)
 {
 	(void)state;
 	enum { DIM = 67 };
-	const itr_count_kernel *kernel[3] = { &itr_count_plain };
+	const itr_count_kernel *kernel[3] = { itr_isa_scalar.count };
 	int n = 1;
 #if defined(__x86_64__)
 	if (itr_cpu_features() & ITR_CPU_AVX2)
-		kernel[n++] = &itr_count_avx2;
+		kernel[n++] = itr_isa_avx2.count;
 	if (itr_cpu_features() & ITR_CPU_AVX512)
-		kernel[n++] = &itr_count_avx512;
+		kernel[n++] = itr_isa_avx512.count;
 #endif
 	float a[ITR_COUNT_DOTS][DIM], b[ITR_COUNT_DOTS][DIM];
 	const float *x[ITR_COUNT_DOTS], *y[ITR_COUNT_DOTS];
@@ -554,13 +586,13 @@ static void test_count_kernels(void **state)
 {
 	(void)state;
 	enum { ROWS = 37, LD = 40, SLOTS = 3 };
-	const itr_count_kernel *kernel[3] = { &itr_count_plain };
+	const itr_count_kernel *kernel[3] = { itr_isa_scalar.count };
 	int n = 1;
 #if defined(__x86_64__)
 	if (itr_cpu_features() & ITR_CPU_AVX2)
-		kernel[n++] = &itr_count_avx2;
+		kernel[n++] = itr_isa_avx2.count;
 	if (itr_cpu_features() & ITR_CPU_AVX512)
-		kernel[n++] = &itr_count_avx512;
+		kernel[n++] = itr_isa_avx512.count;
 #endif
 	float s[ROWS * LD], t[SLOTS * ITR_COUNT_LANES];
 	int32_t limit[SLOTS * ITR_COUNT_LANES];
