@@ -119,7 +119,7 @@ static int extract(itr_tool *t, const itr_extract_options *o)
 	itr_provenance_input(t->provenance, t->args[0]);
 	if (o->model)
 		itr_provenance_input(t->provenance, o->model);
-	if (m.synthetic || (o->model && itr_model_is_synthetic(o->model)))
+	if (m.synthetic)
 		itr_provenance_set_synthetic(t->provenance);
 	itr_progress *bar = itr_progress_begin(t, "encoding", "images", itr_extract_count(&m, &x));
 	x.progress = itr_progress_tick;

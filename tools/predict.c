@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	struct opt o = { .normalize = true };
 	itr_tool *t = itr_tool_begin(&predict_tool, &o, argc, argv);
 	itr_predict_opts po = {
-		.model = o.model, .side = (itr_modality)o.side, .normalize = o.normalize, .threads = t->threads
+		.model = o.model, .side = o.side ? ITR_IMAGE : ITR_TEXT, .normalize = o.normalize, .threads = t->threads
 	};
 	itr_prediction r = { 0 };
 	if (itr_tool_check_output(t, false) < 0 || itr_predict(&r, t->args[0], &po, t->provenance, &t->err) < 0 ||

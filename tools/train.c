@@ -67,7 +67,7 @@ static itr_json *fit_closed(struct training *w)
 	const itr_train_options *o = w->o;
 	itr_closed_report r;
 	itr_closed_opts c = {
-		.method = itr_linear_method_find(o->model),
+		.kind = itr_model_find(o->model, NULL)->closed,
 		.sizes = { w->sizes[0], w->sizes[1], w->sizes[2] },
 		.seed = t->seed,
 		.monitor = ITR_VAL_MEAN_R10,
@@ -85,16 +85,16 @@ static itr_json *fit_closed(struct training *w)
 	};
 	itr_json *j = NULL;
 	w->progress = itr_progress_begin(t, "fit", "fits", 0);
-	itr_projection *p = itr_train_closed(w->d, &c, &r, &t->err);
+	itr_closed *p = itr_train_closed(w->d, &c, &r, &t->err);
 	itr_progress_end(w->progress);
-	if (p && itr_projection_save(p, t->output, t->provenance, &t->err) == 0) {
+	if (p && itr_closed_save(p, t->output, t->provenance, &t->err) == 0) {
 		itr_tool_metric(t, "best_regularization", p->regularization, 0);
 		itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images", p->method, (long long)p->dim,
 		         p->regularization, (long long)r.train_texts, (long long)r.train_images);
 		j = itr_closed_json(p, &r);
 		itr_json_add_str(j, "output", t->output);
 	}
-	itr_projection_free(p);
+	itr_closed_free(p);
 	return j;
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/mapper.h"
+#include "apply/input.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/path.h"
@@ -11,7 +11,7 @@
 
 bool itr_mapped_wanted(const char *path, const char *model)
 {
-	return model && path && (itr_path_has_suffix(path, ".npz") || itr_raw_wanted(path) || itr_model_is_network(model));
+	return model && path && (itr_path_has_suffix(path, ".npz") || itr_raw_wanted(path) || !itr_model_is_closed(model));
 }
 
 /* Rows of texts in the part; every row where none is named. NULL with err. */
@@ -36,13 +36,14 @@ static int64_t *part_rows(const itr_pair_data *d, const char *path, const char *
 }
 
 /* NULL with err that names the row. */
-static float *map_rows(const itr_mapper *m, itr_modality side, const float *x, int64_t in, char *const *id, const int64_t *rows, int64_t n,
+static float *map_rows(const itr_model *m, itr_modality side, const float *x, int64_t in, char *const *id, const int64_t *rows, int64_t n,
                        bool normalize, int threads, itr_err *err)
 {
-	float *part = itr_aligned_alloc((size_t)(n * in) * sizeof *part), *y = itr_aligned_alloc((size_t)(n * m->dim) * sizeof *y);
+	float *part = itr_aligned_alloc((size_t)(n * in) * sizeof *part),
+	      *y = itr_aligned_alloc((size_t)(n * itr_model_embed_dim(m)) * sizeof *y);
 	for (int64_t i = 0; i < n; i++)
 		memcpy(part + i * in, x + rows[i] * in, (size_t)in * sizeof *part);
-	const int64_t bad = itr_mapper_apply(m, side, part, n, y, normalize, threads);
+	const int64_t bad = itr_model_encode(m, side, part, n, y, normalize, NULL, threads);
 	itr_aligned_free(part);
 	if (bad < 0)
 		return y;
@@ -59,7 +60,7 @@ static char **copy_ids(char *const *ids, const int64_t *rows, int64_t n)
 	return copy;
 }
 
-static itr_pairs *map_part(const itr_mapper *m, const itr_pair_data *d, const char *path, const itr_pairs_opts *o,
+static itr_pairs *map_part(const itr_model *m, const itr_pair_data *d, const char *path, const itr_pairs_opts *o,
                            itr_provenance *provenance, itr_err *err)
 {
 	int64_t n, n_images, *position;
@@ -71,7 +72,7 @@ static itr_pairs *map_part(const itr_mapper *m, const itr_pair_data *d, const ch
 	p->name = itr_xstrdup(path);
 	p->n_text = n;
 	p->n_image = n_images;
-	p->dim = m->dim;
+	p->dim = itr_model_embed_dim(m);
 	p->text = map_rows(m, ITR_TEXT, d->text, d->text_dim, d->text_id, texts, n, !o->no_normalize, o->threads, err);
 	p->image = p->text ? map_rows(m, ITR_IMAGE, d->image, d->image_dim, d->image_id, images, n_images, !o->no_normalize,
 	                              o->threads, err)
@@ -93,16 +94,17 @@ static itr_pairs *map_part(const itr_mapper *m, const itr_pair_data *d, const ch
 	return p;
 }
 
-static int check_fit(const itr_mapper *m, const itr_pair_data *d, const char *path, const itr_pairs_opts *o, itr_err *err)
+static int check_fit(const itr_model *m, const itr_pair_data *d, const char *path, const itr_pairs_opts *o, itr_err *err)
 {
 	if (!d->image)
 		return itr_err_set(err, "'%s' holds queries only, no images to find: {predict} writes their vectors", path);
-	if (d->text_dim != m->in[ITR_TEXT] || d->image_dim != m->in[ITR_IMAGE])
+	if (d->text_dim != itr_model_in(m, ITR_TEXT) || d->image_dim != itr_model_in(m, ITR_IMAGE))
 		return itr_err_set(err, "'%s' maps texts of %lld and images of %lld dimensions, '%s' holds %lld and %lld", m->path,
-		                   (long long)m->in[ITR_TEXT], (long long)m->in[ITR_IMAGE], path, (long long)d->text_dim,
-		                   (long long)d->image_dim);
-	if (o->dim && o->dim != m->dim)
-		return itr_err_set(err, "'%s' maps into %lld dimensions, not %lld", m->path, (long long)m->dim, (long long)o->dim);
+		                   (long long)itr_model_in(m, ITR_TEXT), (long long)itr_model_in(m, ITR_IMAGE), path,
+		                   (long long)d->text_dim, (long long)d->image_dim);
+	if (o->dim && o->dim != itr_model_embed_dim(m))
+		return itr_err_set(err, "'%s' maps into %lld dimensions, not %lld", m->path, (long long)itr_model_embed_dim(m),
+		                   (long long)o->dim);
 	return 0;
 }
 
@@ -110,10 +112,10 @@ itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_prove
 {
 	itr_input_data in;
 	itr_pairs *p = NULL;
-	itr_mapper *m = itr_mapper_open(o->model, err);
+	itr_model *m = itr_model_open(o->model, err);
 	if (!m)
 		return NULL;
-	if (itr_mapper_read(m, path, o->threads, &in, err) == 0) {
+	if (itr_input_read(m, path, o->threads, &in, err) == 0) {
 		if (provenance) {
 			itr_provenance_input(provenance, path);
 			itr_provenance_input(provenance, o->model);
@@ -128,7 +130,7 @@ itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_prove
 		}
 		itr_input_data_free(&in);
 	}
-	itr_mapper_close(m);
+	itr_model_free(m);
 	return p;
 }
 

@@ -12,13 +12,13 @@
 int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o, itr_provenance *p, itr_err *err)
 {
 	itr_input_data data;
-	itr_mapper *m = itr_mapper_open(o->model, err);
+	itr_model *m = itr_model_open(o->model, err);
 	int rc = -1;
 	memset(out, 0, sizeof *out);
 	if (!m)
 		return -1;
-	if (itr_mapper_read(m, path, o->threads, &data, err) < 0) {
-		itr_mapper_close(m);
+	if (itr_input_read(m, path, o->threads, &data, err) < 0) {
+		itr_model_free(m);
 		return -1;
 	}
 	const itr_pair_data *d = data.d;
@@ -29,16 +29,16 @@ int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o
 	const int64_t in = image ? d->image_dim : d->text_dim;
 	if (!x) {
 		itr_err_set(err, "'%s' holds no images", path);
-	} else if (in != m->in[o->side]) {
+	} else if (in != itr_model_in(m, o->side)) {
 		itr_err_set(err, "'%s' maps %s of %lld dimensions, '%s' holds %lld", o->model, image ? "images" : "texts",
-		            (long long)m->in[o->side], path, (long long)in);
+		            (long long)itr_model_in(m, o->side), path, (long long)in);
 	} else {
 		out->rows = image ? d->n_images : d->n_texts;
-		out->dim = m->dim;
+		out->dim = itr_model_embed_dim(m);
 		out->synthetic = d->synthetic || m->synthetic;
-		out->model = itr_xstrdup(m->name);
+		out->model = itr_xstrdup(m->ops->name);
 		out->y = itr_aligned_alloc((size_t)(out->rows * out->dim) * sizeof *out->y);
-		const int64_t bad = itr_mapper_apply(m, o->side, x, out->rows, out->y, o->normalize, o->threads);
+		const int64_t bad = itr_model_encode(m, o->side, x, out->rows, out->y, o->normalize, NULL, o->threads);
 		out->id = itr_xcalloc((size_t)out->rows + 1, sizeof *out->id);
 		for (int64_t i = 0; i < out->rows; i++)
 			out->id[i] = itr_xstrdup((image ? d->image_id : d->text_id)[i]);
@@ -47,7 +47,7 @@ int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o
 		rc = bad < 0 ? 0 : itr_model_bad_row(err, o->model, o->side, out->id[bad]);
 	}
 	itr_input_data_free(&data);
-	itr_mapper_close(m);
+	itr_model_free(m);
 	return rc;
 }
 

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "apply/mapper.h"
+#include "apply/input.h"
 #include "io/provenance.h"
 
 typedef struct itr_predict_opts {

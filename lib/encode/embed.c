@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "io/npz.h"
 #include "linear/project.h"
-#include "linear/projection.h"
+#include "model/model.h"
 #include "tensor/rows.h"
 
 /* --- rows of a split ------------------------------------------------------------------------------------------------------------------ */
@@ -42,7 +42,7 @@ static void shuffle_texts(struct rows *s, uint64_t seed)
 
 /* A store without a split, and a model that remembers how its own data were dealt out: the store is dealt out alike, or its training rows
  * would count as test. */
-static int deal_out(itr_features *f, const itr_projection *m, const char *model, itr_err *err)
+static int deal_out(itr_features *f, const itr_model *m, const char *model, itr_err *err)
 {
 	char hash[3][ITR_SHA256_HEX];
 	const char *const hashes[3] = { hash[0], hash[1], hash[2] };
@@ -84,22 +84,22 @@ static int select_rows(const itr_features *f, const itr_embed_opts *o, struct ro
 }
 
 /* The model applied to one side, x[i] being of the store's row row[i]; x is freed. NULL with err. */
-static float *apply(const itr_projection *p, const char *model, itr_modality side, const itr_features *f, const int64_t *row, float *x,
+static float *apply(const itr_model *p, const char *model, itr_modality side, const itr_features *f, const int64_t *row, float *x,
                     int64_t rows, int64_t *zero, int threads, itr_err *err)
 {
-	const itr_projection_side *s = &p->side[side];
-	const char *what = itr_modality_names[side], *encoder = side == ITR_TEXT ? f->text_encoder : f->image_encoder;
-	int64_t dim = side == ITR_TEXT ? f->text_dim : f->image_dim;
+	const char *what = itr_modality_names[side], *fitted = itr_model_source_of(p, side).encoder,
+		   *encoder = side == ITR_TEXT ? f->text_encoder : f->image_encoder;
+	const int64_t dim = side == ITR_TEXT ? f->text_dim : f->image_dim, in = itr_model_in(p, side);
 	float *out = NULL;
-	if (s->in != dim)
-		itr_err_set(err, "model '%s' takes %s vectors of %lld dimensions, '%s' holds %lld", model, what, (long long)s->in, f->path,
+	if (in != dim)
+		itr_err_set(err, "model '%s' takes %s vectors of %lld dimensions, '%s' holds %lld", model, what, (long long)in, f->path,
 		            (long long)dim);
-	else if (s->encoder && s->encoder[0] && encoder && strcmp(s->encoder, encoder))
-		itr_err_set(err, "model '%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", model, what, s->encoder,
+	else if (fitted && encoder && strcmp(fitted, encoder))
+		itr_err_set(err, "model '%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", model, what, fitted,
 		            f->path, encoder);
 	else {
-		out = itr_aligned_alloc((size_t)(rows * p->dim) * sizeof *out);
-		const int64_t bad = itr_projection_apply(p, side, x, rows, out, zero, threads);
+		out = itr_aligned_alloc((size_t)(rows * itr_model_embed_dim(p)) * sizeof *out);
+		const int64_t bad = itr_model_encode_stored(p, side, x, rows, out, true, zero, threads);
 		if (bad >= 0) {
 			itr_model_bad_row(err, model, side, (side == ITR_TEXT ? f->text_id : f->image_id)[row[bad]]);
 			itr_aligned_free(out);
@@ -111,7 +111,7 @@ static float *apply(const itr_projection *p, const char *model, itr_modality sid
 }
 
 /* The vectors as the model gives them, unit rows. The base size, or -1. */
-static int64_t map_rows(const itr_features *f, const itr_projection *p, const itr_embed_opts *o, struct rows *s, itr_provenance *provenance,
+static int64_t map_rows(const itr_features *f, const itr_model *p, const itr_embed_opts *o, struct rows *s, itr_provenance *provenance,
                         itr_embed_result *r, itr_err *err)
 {
 	if (!f->image_dim || !f->text_dim)
@@ -121,7 +121,7 @@ static int64_t map_rows(const itr_features *f, const itr_projection *p, const it
 		                   "'%s' holds images of %lld and captions of %lld dimensions, which cannot be compared: give --model "
 		                   "({train} makes one)",
 		                   f->path, (long long)f->image_dim, (long long)f->text_dim);
-	int64_t base = p ? p->dim : f->image_dim;
+	int64_t base = p ? itr_model_embed_dim(p) : f->image_dim;
 	s->image = itr_features_images(f, s->images, s->n_images, err);
 	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
 	if (p && s->text) {
@@ -225,7 +225,7 @@ int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_pro
 {
 	struct rows s = { 0 };
 	*r = (itr_embed_result){ 0 };
-	itr_projection *m = o->model ? itr_projection_load(o->model, err) : NULL;
+	itr_model *m = o->model ? itr_model_open_for_rows(o->model, err) : NULL;
 	int rc = o->model && !m ? -1 : 0;
 	if (rc == 0 && m && o->has_split)
 		rc = deal_out(f, m, o->model, err);
@@ -238,7 +238,7 @@ int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_pro
 		r->images = s.n_images;
 		rc = write_npz(f, &s, o, r, out, p, err);
 	}
-	itr_projection_free(m);
+	itr_model_free(m);
 	free(s.images);
 	free(s.texts);
 	free(s.truth);

@@ -162,7 +162,7 @@ static int plan(itr_extract_job *j, itr_err *err)
 		j->layout.n_texts += j->m->records[i].n_captions;
 		j->layout.synthetic |= j->m->records[i].synthetic;
 	}
-	j->layout.synthetic |= j->model && j->model->synthetic;
+	j->layout.synthetic |= j->model && j->model->model->synthetic;
 	j->r->parts = (j->n + j->part_rows - 1) / j->part_rows;
 	j->r->layout = j->layout;
 	return 0;
@@ -320,7 +320,7 @@ static int assign(itr_split *part, const itr_split_note *note, const itr_record 
  * those of the training stay without a split. */
 static void deal_out(const itr_extract_job *j, const itr_record *const *kept, const char *const *id, const char **split, int64_t n)
 {
-	const itr_split_note *note = &j->model->split;
+	const itr_split_note *note = &j->model->model->split;
 	itr_split *part = itr_xcalloc((size_t)n + 1, sizeof *part);
 	char hash[3][ITR_SHA256_HEX];
 	int64_t count[3] = { 0, 0, 0 };
@@ -497,13 +497,15 @@ static int run_job(itr_extract_job *j, const char *folder, const char *out, cons
 	return rc;
 }
 
-int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p, itr_extract_result *r,
+int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, itr_provenance *p, itr_extract_result *r,
                 itr_err *err)
 {
 	*r = (itr_extract_result){ 0 };
 	itr_extract_job j = { .m = m, .o = o, .r = r };
 	char *folder = itr_xasprintf("%s.parts", out);
 	int lock = -1, rc = plan(&j, err);
+	if (rc == 0 && p && j.layout.synthetic)
+		itr_provenance_set_synthetic(p);
 	if (rc == 0)
 		rc = lock = lock_folder(folder, out, err);
 	if (rc >= 0)

@@ -54,7 +54,7 @@ int64_t itr_extract_count(const itr_manifest *m, const itr_extract_opts *o);
 
 /* Writes `out`. 0; or -1 with err: nothing at `out` has changed, finished parts stay in OUT.parts. Bad pictures are named by itr_warn, one
  * line each; more than max_failed of them is an error that says what succeeded. p may be NULL. r is filled in either way. */
-ITR_MUST_USE int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, const itr_provenance *p,
+ITR_MUST_USE int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, itr_provenance *p,
                              itr_extract_result *r, itr_err *err);
 
 #endif

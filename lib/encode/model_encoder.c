@@ -11,8 +11,8 @@
 itr_model_file *itr_model_file_open(const char *path, itr_compute c, int threads, itr_err *err)
 {
 	itr_model_file *f = itr_xcalloc(1, sizeof *f);
-	int rc = itr_model_is_network(path) && (f->model = itr_model_load(path, &f->config, err)) ? 0 : -1;
-	if (rc == 0 && !f->model->tower[0] && !f->model->tower[1])
+	int rc = (f->model = itr_model_open(path, err)) ? 0 : -1;
+	if (rc == 0 && !itr_model_has_towers(f->model))
 		rc = -1;
 	if (rc < 0) {
 		if (!err || !err->set)
@@ -23,8 +23,6 @@ itr_model_file *itr_model_file_open(const char *path, itr_compute c, int threads
 		itr_model_file_close(f);
 		return NULL;
 	}
-	f->synthetic = itr_model_is_synthetic(path);
-	itr_split_note_get(f->config, &f->split);
 	if (itr_sha256_file(path, f->sha256, err) < 0) {
 		itr_model_file_close(f);
 		return NULL;
@@ -38,7 +36,6 @@ void itr_model_file_close(itr_model_file *f)
 	if (!f)
 		return;
 	itr_model_free(f->model);
-	itr_json_free(f->config);
 	free(f);
 }
 
@@ -123,8 +120,9 @@ itr_encoder *itr_model_encoder_new(const itr_model_file *f, itr_modality modalit
 {
 	const bool image = modality == ITR_IMAGE;
 	itr_tower *w = f->model->tower[image];
-	const char *name = w ? w->ops->name
-	                     : itr_json_str(itr_json_get(f->config, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");
+	const char *name =
+		w ? w->ops->name
+		  : itr_json_str(itr_json_get(f->model->saved, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");
 	itr_encoder *inside =
 		w ? itr_tower_encoder_of(w, o) : itr_encoder_new(name, modality, &(itr_encoder_opts){ .threads = o->threads }, err);
 	const int64_t in = image ? f->model->config.image_dim : f->model->config.text_dim;

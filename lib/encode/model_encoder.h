@@ -8,14 +8,10 @@
 #define ITR_ENCODE_MODEL_ENCODER_H
 
 #include "encode/encoder.h"
-#include "linear/projection.h"
 #include "model/model.h"
 
 typedef struct itr_model_file {
 	itr_model *model;                        /* frozen: packed for `compute` */
-	itr_json *config;
-	itr_split_note split;
-	bool synthetic;
 	char sha256[ITR_SHA256_HEX];             /* of the file */
 } itr_model_file;
 

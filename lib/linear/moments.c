@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "linear/linear.h"
+#include "linear/moments.h"
 #include "tensor/blas.h"
 
 /* Rows that are centred in double at a time, and the side of one piece of a covariance. Fixed, so that the order of every sum is. */

@@ -22,4 +22,9 @@ static itr_var *image(itr_tape *t, const void *model, const itr_model_config *c,
 	return itr_linear(t, &((const struct heads *)model)->image, itr_dropout(t, x, c->dropout));
 }
 
-const itr_model_ops itr_model_heads = { "heads", "two linear towers on stored features", sizeof(struct heads), init, text, image };
+const itr_model_ops itr_model_heads = { .name = "heads",
+	                                .summary = "two linear towers on stored features",
+	                                .size = sizeof(struct heads),
+	                                .init = init,
+	                                .text = text,
+	                                .image = image };

@@ -20,4 +20,8 @@ static itr_var *text(itr_tape *t, const void *model, const itr_model_config *c, 
 	return itr_linear(t, &m->fc2, h);
 }
 
-const itr_model_ops itr_model_mlp = { "mlp", "text -> image space: Linear, GELU, dropout, Linear", sizeof(struct mlp), init, text, NULL };
+const itr_model_ops itr_model_mlp = { .name = "mlp",
+	                              .summary = "text -> image space: Linear, GELU, dropout, Linear",
+	                              .size = sizeof(struct mlp),
+	                              .init = init,
+	                              .text = text };

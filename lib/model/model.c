@@ -29,7 +29,7 @@ static const itr_model_ops *lookup(const char *name)
 
 const itr_model_ops *itr_model_find(const char *name, itr_err *err)
 {
-	const char *names[32];
+	const char *names[64];
 	int n = 0;
 	const itr_model_ops *found = lookup(name);
 	for (; itr_models[n]; n++)
@@ -63,7 +63,9 @@ itr_model *itr_model_new_towers(const char *name, const itr_model_config *config
 	itr_model_config c = *config;
 	c.text_dim = tower[0] ? tower[0]->dim : c.text_dim;
 	c.image_dim = tower[1] ? tower[1]->dim : c.image_dim;
-	if (!ops || check_config(name, &c, err) < 0) {
+	if (ops && ops->closed)
+		itr_err_set(err, "'%s' is solved, not trained: it is no network", name);
+	if (!ops || ops->closed || check_config(name, &c, err) < 0) {
 		itr_tower_free(tower[0]);
 		itr_tower_free(tower[1]);
 		return NULL;
@@ -104,7 +106,11 @@ void itr_model_free(itr_model *m)
 		return;
 	itr_tower_free(m->tower[0]);
 	itr_tower_free(m->tower[1]);
-	itr_params_free(m->params);
+	if (m->params)
+		itr_params_free(m->params);
+	itr_closed_free(m->closed);
+	itr_json_free(m->saved);
+	free(m->path);
 	free(m->layers);
 	free(m);
 }
@@ -114,30 +120,65 @@ itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x)
 {
 	return m->ops->image ? m->ops->image(t, m->layers, &m->config, x) : x;
 }
-int64_t itr_model_embed_dim(const itr_model *m) { return m->ops->image ? m->config.embed_dim : m->config.image_dim; }
+int64_t itr_model_embed_dim(const itr_model *m)
+{
+	return m->closed ? m->closed->dim : m->ops->image ? m->config.embed_dim : m->config.image_dim;
+}
 double itr_model_temperature(const itr_model *m) { return m->log_scale ? exp(-(double)m->log_scale->data[0]) : m->config.temperature; }
 
-int64_t itr_model_encode(const itr_model *m, itr_modality modality, const float *x, int64_t n, float *y, bool normalize, int threads)
+int64_t itr_model_in(const itr_model *m, itr_modality side)
+{
+	return m->closed ? m->closed->side[side].in : side == ITR_IMAGE ? m->config.image_dim : m->config.text_dim;
+}
+
+int64_t itr_model_encode(const itr_model *m, itr_modality side, const float *x, int64_t n, float *y, bool normalize, int64_t *zero,
+                         int threads)
 {
 	enum { BATCH = 512 };
-	const bool image = modality == ITR_IMAGE;
-	const int64_t in = image ? m->config.image_dim : m->config.text_dim, out = itr_model_embed_dim(m);
+	if (m->closed)
+		return itr_closed_apply(m->closed, side, x, n, y, zero, threads);
+	const int64_t in = itr_model_in(m, side), out = itr_model_embed_dim(m);
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
-	int64_t bad = -1;
+	int64_t bad = -1, zeros = 0;
 	for (int64_t i = 0; i < n && bad < 0; i += BATCH) {
 		const int64_t b = ITR_MIN((int64_t)BATCH, n - i);
 		itr_tape_reset(t, 0);
 		itr_var *v = itr_input(t, 2, (int64_t[]){ b, in }, x + i * in);
-		v = image ? itr_model_image(t, m, v) : itr_model_text(t, m, v);
+		v = side == ITR_IMAGE ? itr_model_image(t, m, v) : itr_model_text(t, m, v);
 		memcpy(y + i * out, v->data, (size_t)(b * out) * sizeof *y);
 		bad = itr_first_not_finite(y + i * out, b * out);
 		bad = bad < 0 ? -1 : i + bad / out;
 	}
 	itr_tape_free(t);
 	if (normalize && bad < 0)
-		itr_rows_normalize(y, n, out, threads);
+		zeros = itr_rows_normalize(y, n, out, threads);
+	if (zero)
+		*zero = zeros;
 	return bad;
 }
+
+int64_t itr_model_encode_stored(const itr_model *m, itr_modality side, float *x, int64_t n, float *y, bool normalize, int64_t *zero,
+                                int threads)
+{
+	if (!m->closed)
+		(void)itr_rows_normalize(x, n, itr_model_in(m, side), threads);
+	return itr_model_encode(m, side, x, n, y, normalize, zero, threads);
+}
+
+itr_model_source itr_model_source_of(const itr_model *m, itr_modality side)
+{
+	static const char *const key[2][3] = { { "text_encoder", "text_weights_sha256", "text_preprocess" },
+		                               { "image_encoder", "image_weights_sha256", "image_preprocess" } };
+	if (m->closed) {
+		const itr_closed_side *s = &m->closed->side[side];
+		return (itr_model_source){ s->encoder && *s->encoder ? s->encoder : NULL, s->weights_sha256, s->preprocess };
+	}
+	return (itr_model_source){ itr_json_str(itr_json_get(m->saved, key[side][0]), NULL),
+		                   itr_json_str(itr_json_get(m->saved, key[side][1]), NULL),
+		                   itr_json_str(itr_json_get(m->saved, key[side][2]), NULL) };
+}
+
+bool itr_model_has_towers(const itr_model *m) { return m->tower[ITR_TEXT] || m->tower[ITR_IMAGE]; }
 
 /* --- files ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -292,27 +333,61 @@ itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
 	return m;
 }
 
-itr_model *itr_model_load(const char *path, itr_json **config, itr_err *err)
+/* The maps of a closed form as a model. NULL with err. */
+static itr_model *read_closed(const itr_h5 *h, const itr_json *config, itr_err *err)
+{
+	const itr_model_ops *ops = itr_model_find(itr_json_str(itr_json_get(config, "method"), "?"), err);
+	itr_closed *c = ops && ops->closed ? itr_closed_read(h, config, err) : NULL;
+	if (ops && !ops->closed)
+		itr_err_set(err, "'%s' says that '%s' is a closed form: it is a network", itr_h5_path(h), ops->name);
+	if (!c)
+		return NULL;
+	itr_model *m = itr_xcalloc(1, sizeof *m);
+	m->ops = ops;
+	m->closed = c;
+	return m;
+}
+
+itr_model *itr_model_open(const char *path, itr_err *err)
 {
 	itr_h5 *h = itr_h5_open(path, "itr-model", err);
-	itr_model *m = h ? itr_model_read(h, config, err) : NULL;
+	itr_json *config = h ? read_config(h, err) : NULL, *again = NULL;
+	itr_model *m = NULL;
+	const char *kind = itr_json_str(itr_json_get(config, "kind"), "none");
+	if (config && !strcmp(kind, "projection"))
+		m = read_closed(h, config, err);
+	else if (config && !strcmp(kind, "network"))
+		m = itr_model_read(h, &again, err);
+	else if (config)
+		itr_err_set(err, "'%s' is a model of kind '%s', which this program does not know", path, kind);
+	itr_json_free(again);
+	if (m) {
+		m->path = itr_xstrdup(path);
+		m->saved = config;
+		m->synthetic = itr_h5_is_synthetic(h);
+		itr_split_note_get(config, &m->split);
+	} else {
+		itr_json_free(config);
+	}
 	itr_h5_close(h);
 	return m;
 }
 
-bool itr_model_is_synthetic(const char *path)
+itr_model *itr_model_open_for_rows(const char *path, itr_err *err)
 {
-	itr_h5 *h = itr_h5_open(path, "itr-model", NULL);
-	const bool yes = h && itr_h5_is_synthetic(h);
-	itr_h5_close(h);
-	return yes;
+	itr_model *m = itr_model_open(path, err);
+	if (!m || !itr_model_has_towers(m))
+		return m;
+	itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl)", path);
+	itr_model_free(m);
+	return NULL;
 }
 
-bool itr_model_is_network(const char *path)
+bool itr_model_is_closed(const char *path)
 {
 	itr_h5 *h = itr_h5_open(path, "itr-model", NULL);
 	itr_json *j = h ? read_config(h, NULL) : NULL;
-	bool yes = j && !strcmp(itr_json_str(itr_json_get(j, "kind"), ""), "network");
+	const bool yes = j && !strcmp(itr_json_str(itr_json_get(j, "kind"), ""), "projection");
 	itr_json_free(j);
 	itr_h5_close(h);
 	return yes;

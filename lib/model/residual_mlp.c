@@ -30,5 +30,6 @@ static itr_var *text(itr_tape *t, const void *model, const itr_model_config *c, 
 }
 
 const itr_model_ops itr_model_residual_mlp = {
-	"residual-mlp", "text -> image space with a linear identity path (document 003)", sizeof(struct residual_mlp), init, text, NULL
+	.name = "residual-mlp", .summary = "text -> image space with a linear identity path (document 003)",
+	.size = sizeof(struct residual_mlp), .init = init, .text = text
 };

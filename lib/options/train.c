@@ -6,7 +6,6 @@
 #include "base/nearest.h"
 #include "cli/keep.h"
 #include "data/dataset.h"
-#include "linear/linear.h"
 #include "train/checkpoint.h"
 #include "train/recipe.h"
 
@@ -255,7 +254,7 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		             t->args[0]);
 	if (check_towers(t, o) != 0)
 		return ITR_EXIT_USAGE;
-	if (!r && !itr_linear_method_find(o->model)) {
+	if (!r && !itr_model_find(o->model, NULL)) {
 		itr_err_set(&t->err, "unknown model '%s'; did you mean '%s'?", o->model, itr_nearest(o->model, names, n));
 		return ITR_EXIT_USAGE;
 	}

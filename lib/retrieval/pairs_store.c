@@ -7,7 +7,7 @@
 #include "base/nearest.h"
 #include "data/features.h"
 #include "linear/project.h"
-#include "linear/projection.h"
+#include "model/model.h"
 #include "retrieval/pairs_internal.h"
 
 struct store_rows { int64_t *images, *texts, n_images, n_texts; };
@@ -35,7 +35,7 @@ static int select_rows(const itr_features *f, const char *split, struct store_ro
 }
 
 /* The parts of the store must be those that the model was fitted beside: otherwise its training images may be in the test. */
-static int check_split(const itr_features *f, const itr_projection *m, const char *model, itr_err *err)
+static int check_split(const itr_features *f, const itr_model *m, const char *model, itr_err *err)
 {
 	char hash[3][ITR_SHA256_HEX];
 	const char *hashes[3];
@@ -51,19 +51,20 @@ static int check_split(const itr_features *f, const itr_projection *m, const cha
 }
 
 /* x (rows, in), the store's rows row[0...] with their ids, as the model and --dim want it; frees x. NULL with err. */
-static float *mapped(const itr_projection *m, itr_modality side, float *x, int64_t rows, int64_t in, char *const *id, const int64_t *row,
+static float *mapped(const itr_model *m, itr_modality side, float *x, int64_t rows, int64_t in, char *const *id, const int64_t *row,
                      const itr_pairs_opts *o, int64_t *dim, itr_err *err)
 {
-	if (m && m->side[side].in != in) {
+	if (m && itr_model_in(m, side) != in) {
 		itr_err_set(err, "'%s' maps %s vectors of %lld dimensions, the store's have %lld", o->model,
-		            itr_modality_names[side], (long long)m->side[side].in, (long long)in);
+		            itr_modality_names[side], (long long)itr_model_in(m, side), (long long)in);
 		itr_aligned_free(x);
 		return NULL;
 	}
 	*dim = in;
 	if (m) {
-		float *y = itr_aligned_alloc(((size_t)rows * (size_t)m->dim + 1) * sizeof *y);
-		const int64_t bad = itr_projection_apply(m, side, x, rows, y, NULL, o->threads);
+		const int64_t out = itr_model_embed_dim(m);
+		float *y = itr_aligned_alloc(((size_t)rows * (size_t)out + 1) * sizeof *y);
+		const int64_t bad = itr_model_encode_stored(m, side, x, rows, y, true, NULL, o->threads);
 		itr_aligned_free(x);
 		if (bad >= 0) {
 			itr_model_bad_row(err, o->model, side, id[row[bad]]);
@@ -71,7 +72,7 @@ static float *mapped(const itr_projection *m, itr_modality side, float *x, int64
 			return NULL;
 		}
 		x = y;
-		*dim = m->dim;
+		*dim = out;
 	}
 	if (o->dim && o->dim != *dim) {
 		float *y = itr_aligned_alloc(((size_t)rows * (size_t)o->dim + 1) * sizeof *y);
@@ -83,7 +84,7 @@ static float *mapped(const itr_projection *m, itr_modality side, float *x, int64
 	return x;
 }
 
-static int read_vectors(itr_pairs *p, const itr_features *f, const itr_projection *m, const struct store_rows *r, const itr_pairs_opts *o,
+static int read_vectors(itr_pairs *p, const itr_features *f, const itr_model *m, const struct store_rows *r, const itr_pairs_opts *o,
                         itr_err *err)
 {
 	int64_t di;
@@ -125,7 +126,7 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 	itr_split_rule rule;
 	int rc = -1;
 	itr_features *f = itr_features_open(path, err);
-	itr_projection *m = f && o->model ? itr_projection_load(o->model, err) : NULL;
+	itr_model *m = f && o->model ? itr_model_open_for_rows(o->model, err) : NULL;
 	if (!f || (o->model && !m))
 		goto out;
 	if (provenance && o->model)
@@ -162,7 +163,7 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 out:
 	free(r.images);
 	free(r.texts);
-	itr_projection_free(m);
+	itr_model_free(m);
 	if (f)
 		itr_features_close(f);
 	return rc;

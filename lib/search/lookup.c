@@ -57,7 +57,12 @@ static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
 	const char *path = l->o.text_model ? l->o.text_model : l->o.pairs.model;
 	if (!path)
 		return 0;
-	if (itr_model_is_network(path)) {
+	l->model = itr_model_open(path, err);
+	if (!l->model)
+		return -1;
+	if (itr_model_has_towers(l->model)) {
+		itr_model_free(l->model);
+		l->model = NULL;
 		if (l->o.pairs.model == path)
 			/* the collection holds its vectors already: nothing is to be mapped */
 			l->o.pairs.model = NULL;
@@ -65,13 +70,10 @@ static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
 			itr_provenance_input(p, path);
 		return (l->network = itr_model_file_open(path, ITR_COMPUTE_F32, l->o.threads, err)) ? 0 : -1;
 	}
-	l->model = itr_projection_load(path, err);
-	if (!l->model)
-		return -1;
 	if (p && l->o.text_model)
 		itr_provenance_input(p, path);
 	if (!l->o.pairs.dim && !l->o.pairs.model)
-		l->o.pairs.dim = l->model->dim;                 /* of several sizes in a file, the one that words can be asked in */
+		l->o.pairs.dim = itr_model_embed_dim(l->model); /* of several sizes in a file, the one that words can be asked in */
 	return 0;
 }
 
@@ -117,8 +119,7 @@ void itr_lookup_close(itr_lookup *l)
 		itr_map_free(l->caption_text);
 	if (l->query_row)
 		itr_map_free(l->query_row);
-	if (l->model)
-		itr_projection_free(l->model);
+	itr_model_free(l->model);
 	itr_model_file_close(l->network);
 	if (l->gallery)
 		itr_gallery_free(l->gallery);

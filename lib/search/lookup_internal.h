@@ -12,8 +12,8 @@ struct itr_lookup {
 	itr_lookup_opts o;
 	itr_pairs *pairs;
 	itr_gallery *gallery;
-	itr_projection *model;           /* one of these turns words into vectors; both NULL: words cannot be asked */
-	itr_model_file *network;
+	itr_model *model;                /* one of these turns words into vectors; both NULL: words cannot be asked */
+	itr_model_file *network;         /* with towers of its own */
 	itr_manifest *manifest;          /* NULL: no paths, no words */
 	itr_map *image_record;           /* picture id -> record */
 	itr_map *caption_text;           /* caption id -> its words (borrowed from the manifest) */

@@ -56,7 +56,7 @@ static int by_network(const itr_lookup *l, const itr_encoder *e, const char *tex
 	return itr_rows_normalize(y, 1, l->pairs->dim, 1) > 0 ? no_word(text, err) : 0;
 }
 
-/* --- by a linear model and the encoder that it was fitted behind ---------------------------------------------------------------------- */
+/* --- by a model on stored rows and the encoder that made them ---------------------------------------------------------------------- */
 
 /* The part of a stored description between `from` and `to`, or NULL; free(). */
 static char *part_of(const char *text, const char *from, const char *to)
@@ -72,7 +72,7 @@ static bool same_use(const char *a, const char *b)
 	return x && y && x - a == y - b && !strncmp(a, b, (size_t)(x - a));
 }
 
-static itr_encoder *tower_encoder(const itr_lookup *l, const itr_projection_side *side, itr_err *err)
+static itr_encoder *tower_encoder(const itr_lookup *l, const itr_model_source *side, itr_err *err)
 {
 	const char *given = l->o.text_weights;                  /* the vocabulary lies in the same folder */
 	char *found = !given                                              ? itr_lookup_find_weights(side->weights_sha256, err)
@@ -101,20 +101,21 @@ static itr_encoder *tower_encoder(const itr_lookup *l, const itr_projection_side
 	return e;
 }
 
-static itr_encoder *projection_encoder(const itr_lookup *l, itr_err *err)
+static itr_encoder *encoder_in_front(const itr_lookup *l, itr_err *err)
 {
-	const itr_projection_side *side = &l->model->side[ITR_TEXT];
-	const char *name = side->encoder && *side->encoder ? side->encoder : "hash";
-	if (l->model->dim != l->pairs->dim) {
-		itr_err_set(err, "the model gives %lld dimensions, '%s' is searched at %lld: --dim %lld", (long long)l->model->dim,
-		            l->pairs->name, (long long)l->pairs->dim, (long long)l->model->dim);
+	const itr_model_source side = itr_model_source_of(l->model, ITR_TEXT);
+	const char *name = side.encoder ? side.encoder : "hash";
+	const int64_t in = itr_model_in(l->model, ITR_TEXT), dim = itr_model_embed_dim(l->model);
+	if (dim != l->pairs->dim) {
+		itr_err_set(err, "the model gives %lld dimensions, '%s' is searched at %lld: --dim %lld", (long long)dim,
+		            l->pairs->name, (long long)l->pairs->dim, (long long)dim);
 		return NULL;
 	}
 	itr_encoder *e = strcmp(name, "hash")
-	                         ? tower_encoder(l, side, err)
+	                         ? tower_encoder(l, &side, err)
 	                         : itr_encoder_new(name, ITR_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
-	if (e && e->dim != side->in) {
-		itr_err_set(err, "the model needs texts of %lld dimensions, encoder '%s' gives %lld", (long long)side->in, e->desc->name,
+	if (e && e->dim != in) {
+		itr_err_set(err, "the model needs texts of %lld dimensions, encoder '%s' gives %lld", (long long)in, e->desc->name,
 		            (long long)e->dim);
 		itr_encoder_free(e);
 		e = NULL;
@@ -122,7 +123,7 @@ static itr_encoder *projection_encoder(const itr_lookup *l, itr_err *err)
 	return e;
 }
 
-static int by_projection(const itr_lookup *l, const itr_encoder *e, const char *text, float *y, itr_err *err)
+static int by_model(const itr_lookup *l, const itr_encoder *e, const char *text, float *y, itr_err *err)
 {
 	int64_t length = 0, zero = 0;
 	float *raw = itr_aligned_calloc((size_t)e->dim * sizeof *raw);
@@ -131,7 +132,7 @@ static int by_projection(const itr_lookup *l, const itr_encoder *e, const char *
 	bool says = false;
 	for (int64_t i = 0; rc == 0 && i < e->dim; i++)
 		says = says || raw[i] != 0;
-	if (rc == 0 && says && itr_projection_apply(l->model, ITR_TEXT, raw, 1, y, &zero, 1) >= 0)
+	if (rc == 0 && says && itr_model_encode_stored(l->model, ITR_TEXT, raw, 1, y, true, &zero, 1) >= 0)
 		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : l->o.pairs.model, ITR_TEXT, text);
 	else if (rc == 0 && (!says || zero > 0))
 		rc = no_word(text, err);
@@ -143,12 +144,12 @@ int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, it
 {
 	if (!l->network && !l->model)
 		return itr_err_set(err, "words need the model that made these vectors: --model FILE");
-	if (l->o.text_weights &&
-	    (l->network || !l->model->side[ITR_TEXT].encoder || !strcmp(l->model->side[ITR_TEXT].encoder, "hash")))
+	const char *front = l->network ? NULL : itr_model_source_of(l->model, ITR_TEXT).encoder;
+	if (l->o.text_weights && (!front || !strcmp(front, "hash")))
 		return itr_err_set(
 			err,
 			"--text-weights would change nothing: the model's texts are not read by an encoder with weights of its own file");
-	itr_encoder *e = l->network ? network_encoder(l, err) : projection_encoder(l, err);
+	itr_encoder *e = l->network ? network_encoder(l, err) : encoder_in_front(l, err);
 	int rc = e ? 0 : -1;
 	int64_t made = 0;
 	for (; made < n && rc == 0; made++) {
@@ -157,7 +158,7 @@ int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, it
 			                      .vector = itr_xcalloc((size_t)l->pairs->dim, sizeof(float)) };
 		rc = !has_word(text[made]) ? no_word(text[made], err)
 		     : l->network          ? by_network(l, e, text[made], q[made].vector, err)
-		                           : by_projection(l, e, text[made], q[made].vector, err);
+		                           : by_model(l, e, text[made], q[made].vector, err);
 	}
 	for (int64_t i = 0; i < made && rc < 0; i++)
 		itr_lookup_query_free(&q[i]);

@@ -39,7 +39,7 @@ static void val_close(struct val *v)
 	itr_aligned_free(v->text), itr_aligned_free(v->image);
 }
 
-static double score(void *ctx, const itr_projection *p, itr_err *err)
+static double score(void *ctx, const itr_closed *p, itr_err *err)
 {
 	struct val *v = ctx;
 	itr_closed_report *r = v->report;
@@ -54,8 +54,8 @@ static double score(void *ctx, const itr_projection *p, itr_err *err)
 	if (v->n > 0) {
 		float *text = itr_aligned_alloc((size_t)(v->n * p->dim) * sizeof *text),
 		      *image = itr_aligned_alloc((size_t)(v->n_images * p->dim) * sizeof *image);
-		const bool bad = itr_projection_apply(p, ITR_TEXT, v->text, v->n, text, NULL, v->o->threads) >= 0 ||
-		                 itr_projection_apply(p, ITR_IMAGE, v->image, v->n_images, image, NULL, v->o->threads) >= 0;
+		const bool bad = itr_closed_apply(p, ITR_TEXT, v->text, v->n, text, NULL, v->o->threads) >= 0 ||
+		                 itr_closed_apply(p, ITR_IMAGE, v->image, v->n_images, image, NULL, v->o->threads) >= 0;
 		if (!bad)
 			itr_validate_vectors(text, v->n, image, v->n_images, v->position, p->dim, v->o->threads, r->value[i]);
 		itr_aligned_free(text);
@@ -75,7 +75,7 @@ static double score(void *ctx, const itr_projection *p, itr_err *err)
 	return s;
 }
 
-static void set_encoder(itr_projection_side *side, const char *name)
+static void set_encoder(itr_closed_side *side, const char *name)
 {
 	if (!name)
 		return;
@@ -99,7 +99,7 @@ static int64_t *train_map(const itr_pair_data *d, itr_closed_report *r)
 	return map;
 }
 
-itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *o, itr_closed_report *report, itr_err *err)
+itr_closed *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *o, itr_closed_report *report, itr_err *err)
 {
 	struct val v = { .o = o, .report = report };
 	memset(report, 0, sizeof *report);
@@ -111,13 +111,13 @@ itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *
 	int64_t *map = train_map(d, report);
 	itr_linear_data data = { d->text, d->image, d->n_texts, d->text_dim, d->n_images, d->image_dim, map };
 	val_open(&v, d);
-	bool choosing = o->method->regularized && isnan(o->linear.lambda) && (!o->linear.regularization || o->linear.n_regularization > 1);
-	itr_projection *p = NULL;
+	bool choosing = o->kind->regularized && isnan(o->linear.lambda) && (!o->linear.regularization || o->linear.n_regularization > 1);
+	itr_closed *p = NULL;
 	if (choosing && v.n == 0)
 		itr_err_set(err,
 		            "no image is in part 'val', so nothing can choose the regularization: give one value with --regularization");
 	else
-		p = itr_linear_fit(o->method, &data, &o->linear, score, &v, NULL, NULL, err);
+		p = itr_closed_fit(o->kind, &data, &o->linear, score, &v, NULL, NULL, err);
 	if (p) {
 		itr_split_note_of(&p->split, d, o->sizes, o->seed);
 		set_encoder(&p->side[ITR_TEXT], d->text_encoder);

@@ -1,4 +1,4 @@
-/* closed.h - fitting a closed form (linear.def) on stored pairs: the train part is fitted, the val part chooses the regularization, the
+/* closed.h - fitting a closed form (model/closed.h) on stored pairs: the train part is fitted, the val part chooses the regularization, the
  * file remembers both. */
 #ifndef ITR_TRAIN_CLOSED_H
 #define ITR_TRAIN_CLOSED_H
@@ -6,14 +6,14 @@
 #include <signal.h>
 
 #include "data/pair_data.h"
-#include "linear/linear.h"
+#include "model/closed.h"
 #include "train/validate.h"
 
 enum { ITR_CLOSED_TRIALS = 64 };
 
 typedef struct itr_closed_opts {
-	const itr_linear_method *method;
-	itr_linear_opts linear;
+	const itr_closed_kind *kind;
+	itr_closed_fit_opts linear;
 	double sizes[3];                /* the split rule that `d` was split by; written into the model unless the data came with a split */
 	uint64_t seed;
 	int monitor;                    /* ITR_VAL_*: what the val part is asked for (ITR_VAL_MEAN_R10) */
@@ -31,6 +31,6 @@ typedef struct itr_closed_report {
 } itr_closed_report;
 
 /* d is split already. The caller frees the model. NULL with err. */
-itr_projection *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *o, itr_closed_report *report, itr_err *err);
+itr_closed *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *o, itr_closed_report *report, itr_err *err);
 
 #endif

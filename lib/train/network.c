@@ -127,6 +127,10 @@ static itr_json *model_config(const itr_network_job *job)
 	itr_split_note_put(j, &note);
 	itr_json_add_str(j, "text_encoder", job->data->text_encoder);
 	itr_json_add_str(j, "image_encoder", job->data->image_encoder);
+	if (job->data->text_weights) {          /* search finds the weights by it, so that words can be asked */
+		itr_json_add_str(j, "text_weights_sha256", job->data->text_weights);
+		itr_json_add_str(j, "text_preprocess", job->data->text_preprocess);
+	}
 	if (job->opts.raw)
 		itr_json_add_int(j, "max_failed", job->max_failed);
 	if (job->opts.method && strcmp(job->opts.method, itr_methods[0].name))

@@ -4,7 +4,7 @@
 #define ITR_TRAIN_NOTE_H
 
 #include "data/pair_data.h"
-#include "linear/projection.h"
+#include "model/closed.h"
 
 /* Rule, sizes, seed, and size and hash of each part's ids (images; captions where the split was by caption). d is split already; sizes and
  * seed are those it was split with. */

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "linear/linear.h"
 
 static const itr_recipe recipes[] = {
 #define ITR_RECIPE(...) { __VA_ARGS__ },
@@ -39,8 +38,6 @@ void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *
 int itr_trainable_names(const char *names[32])
 {
 	int n = 0;
-	for (int i = 0; itr_linear_methods[i] && n < 31; i++)
-		names[n++] = itr_linear_methods[i]->name;
 	for (int i = 0; itr_models[i] && n < 31; i++)
 		names[n++] = itr_models[i]->name;
 	names[n] = NULL;

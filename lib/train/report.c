@@ -18,7 +18,7 @@ static void values_json(itr_json *object, const double value[ITR_VAL_COUNT])
 			itr_json_add_num(object, itr_val_metrics[i].name, value[i]);
 }
 
-itr_json *itr_closed_json(const itr_projection *p, const itr_closed_report *r)
+itr_json *itr_closed_json(const itr_closed *p, const itr_closed_report *r)
 {
 	itr_json *j = itr_json_object(), *trials, *best;
 	itr_json_add_str(j, "model", p->method);

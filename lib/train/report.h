@@ -7,7 +7,7 @@
 #include "train/loop.h"
 
 /* {"model", "dim", "final": {metric: value}, "best", "trials": [...], sizes of the parts}. The caller frees. */
-itr_json *itr_closed_json(const itr_projection *p, const itr_closed_report *r);
+itr_json *itr_closed_json(const itr_closed *p, const itr_closed_report *r);
 /* {"final": {metric: value}, "best": {epoch, metric, value}, "epochs", "steps", "samples_per_second", "gflops", ...}; "best" is null where
  * no epoch gave a model to keep, "diverged" is there when it is true. The caller frees. */
 itr_json *itr_network_json(const itr_model *m, const itr_train_opts *o, const itr_train_report *r, itr_train_end end);

@@ -14,7 +14,7 @@
 #include "base/rng.h"
 #include "encode/embed.h"
 #include "io/npz.h"
-#include "linear/projection.h"
+#include "model/closed.h"
 
 enum { N = 6, M = 12, D = 8, R = 4 };
 
@@ -145,10 +145,10 @@ static void test_gaussian(void **state)
 	itr_npz_close(z);
 }
 
-static itr_projection *random_model(const char *encoder)
+static itr_closed *random_model(const char *encoder)
 {
 	itr_rng rng;
-	itr_projection *p = itr_projection_new("cca", R);
+	itr_closed *p = itr_closed_new("cca", R);
 	itr_rng_seed(&rng, 1);
 	for (int s = 0; s < 2; s++) {
 		p->side[s].in = D;
@@ -169,9 +169,9 @@ static void test_model(void **state)
 	itr_embed_result r;
 	itr_err err = ITR_ERR_INIT;
 	(void)state;
-	itr_projection *p = random_model("e");
-	assert_int_equal(itr_projection_save(p, model, NULL, &err), 0);
-	itr_projection_free(p);
+	itr_closed *p = random_model("e");
+	assert_int_equal(itr_closed_save(p, model, NULL, &err), 0);
+	itr_closed_free(p);
 	itr_embed_opts o = {
 		.model = model, .has_split = true, .split = ITR_VAL, .project = (int64_t[]){ R, 2 }, .n_project = 2, .seed = 42
 	};
@@ -180,8 +180,8 @@ static void test_model(void **state)
 	check_pairs("4", N / 3, M / 3);
 	check_pairs("2", N / 3, M / 3);
 	p = random_model("another");
-	assert_int_equal(itr_projection_save(p, model, NULL, &err), 0);
-	itr_projection_free(p);
+	assert_int_equal(itr_closed_save(p, model, NULL, &err), 0);
+	itr_closed_free(p);
 	assert_int_equal(embed(&o, &r, &err), -1);
 	assert_non_null(strstr(err.msg, "encoder 'another'"));
 	o.model = "/nowhere.h5";

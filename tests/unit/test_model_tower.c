@@ -207,7 +207,7 @@ static const char *load(const char *path, const char *config)
 	assert_int_equal(itr_h5_write(h, "/param/text_projection.bias", ITR_F32, 1, (int64_t[]){ 4 }, (float[4]){ 0 }, &err), 0);
 	assert_int_equal(itr_h5_write(h, "/text_vocabulary", ITR_U8, 1, (int64_t[]){ sizeof words - 1 }, words, &err), 0);
 	assert_int_equal(itr_h5_commit(h, &err), 0);
-	assert_null(itr_model_load(path, NULL, &err));
+	assert_null(itr_model_open(path, &err));
 	assert_non_null(strstr(err.msg, path));
 	return err.msg;
 }

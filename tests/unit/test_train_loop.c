@@ -240,7 +240,7 @@ static void test_ema(void **state)
 	o.ema = 0.75;
 	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ .model_path = path }, NULL, &r, &err), ITR_TRAIN_DONE);
 	itr_train_report_free(&r);
-	itr_model *saved = itr_model_load(path, NULL, &err);
+	itr_model *saved = itr_model_open(path, &err);
 	assert_non_null(saved);
 	double moved_by = 0;
 	for (int64_t i = 0; i < itr_params_block(m->params); i++) {
@@ -450,7 +450,7 @@ static void test_files_hold_numbers(void **state)
 		poison(k < ITR_LEN(arrays) ? ckpt : path, k < ITR_LEN(arrays) ? arrays[k] : param);
 		o.epochs = 2;
 		if (k == ITR_LEN(arrays))
-			assert_null(itr_model_load(path, NULL, &err));
+			assert_null(itr_model_open(path, &err));
 		else if (k == 3)
 			assert_null(itr_checkpoint_best(ckpt, &(itr_train_net){ .name = "model", .params = m->params }, &err));
 		else
@@ -488,7 +488,7 @@ static void test_overflow_when_applied(void **state)
 	for (int projection = 0; projection < 2; projection++) {
 		const int64_t dim = 24;
 		if (projection) {
-			itr_projection *p = itr_projection_new("cca", dim);
+			itr_closed *p = itr_closed_new("cca", dim);
 			for (int s = 0; s < 2; s++) {
 				p->side[s].in = s ? OUT : IN;
 				p->side[s].weight = rows(dim, p->side[s].in, 3);
@@ -498,11 +498,11 @@ static void test_overflow_when_applied(void **state)
 			p->side[0].bias = rows(1, dim, 4);
 			for (int64_t i = 0; i < dim; i++)
 				p->side[0].bias[i] = FLT_MAX;
-			assert_int_equal(itr_projection_save(p, path, NULL, &err), 0);
+			assert_int_equal(itr_closed_save(p, path, NULL, &err), 0);
 			p->side[0].bias[3] = INFINITY;
-			assert_int_equal(itr_projection_save(p, path, NULL, &err), -1);
+			assert_int_equal(itr_closed_save(p, path, NULL, &err), -1);
 			assert_non_null(strstr(err.msg, "/param/text.bias"));
-			itr_projection_free(p);
+			itr_closed_free(p);
 		} else {
 			itr_model *m = two_layers();
 			for (int64_t i = 0; i < itr_params_live(m->params); i++)

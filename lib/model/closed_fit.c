@@ -4,31 +4,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "linear/linear.h"
+#include "model/closed.h"
 #include "tensor/rows.h"
-
-#define ITR_LINEAR(name) extern const itr_linear_method itr_linear_##name;
-#include "linear/linear.def"
-#undef ITR_LINEAR
-
-const itr_linear_method *const itr_linear_methods[] = {
-#define ITR_LINEAR(name) &itr_linear_##name,
-#include "linear/linear.def"
-#undef ITR_LINEAR
-	NULL
-};
 
 static const double decades[] = { 1e-4, 1e-3, 1e-2, 1e-1, 1 };
 
-const itr_linear_method *itr_linear_method_find(const char *name)
-{
-	for (int i = 0; itr_linear_methods[i]; i++)
-		if (!strcmp(itr_linear_methods[i]->name, name))
-			return itr_linear_methods[i];
-	return NULL;
-}
-
-float *itr_linear_floats(const double *a, int64_t n)
+float *itr_closed_floats(const double *a, int64_t n)
 {
 	float *f = itr_aligned_alloc((size_t)n * sizeof *f);
 	for (int64_t i = 0; i < n; i++)
@@ -36,7 +17,7 @@ float *itr_linear_floats(const double *a, int64_t n)
 	return f;
 }
 
-float *itr_linear_transposed(const double *a, int64_t rows, int64_t cols)
+float *itr_closed_transposed(const double *a, int64_t rows, int64_t cols)
 {
 	float *f = itr_aligned_alloc((size_t)(rows * cols) * sizeof *f);
 	for (int64_t i = 0; i < rows; i++)
@@ -66,10 +47,10 @@ static int check(const itr_linear_data *d, itr_err *err)
 }
 
 /* Solved in double, kept in float: what does not fit has become infinite. */
-static bool fits_float(const itr_projection *p, double r, itr_err *err)
+static bool fits_float(const itr_closed *p, double r, itr_err *err)
 {
 	for (int s = 0; s < 2; s++) {
-		const itr_projection_side *side = &p->side[s];
+		const itr_closed_side *side = &p->side[s];
 		const struct {
 			const char *name;
 			const float *x;
@@ -90,14 +71,14 @@ static bool fits_float(const itr_projection *p, double r, itr_err *err)
 	return true;
 }
 
-itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear_data *data, const itr_linear_opts *opts,
-                               itr_linear_score score, void *ctx, itr_linear_trial *trials, int64_t *n_trials, itr_err *err)
+itr_closed *itr_closed_fit(const itr_closed_kind *kind, const itr_linear_data *data, const itr_closed_fit_opts *opts,
+                               itr_closed_score score, void *ctx, itr_closed_trial *trials, int64_t *n_trials, itr_err *err)
 {
 	const double *r = opts->regularization ? opts->regularization : decades;
 	int64_t n = opts->regularization ? opts->n_regularization : ITR_LEN(decades), done = 0;
-	itr_projection *best = NULL;
+	itr_closed *best = NULL;
 	double top = 0;
-	if (!method->regularized || !isnan(opts->lambda))
+	if (!kind->regularized || !isnan(opts->lambda))
 		n = 1;                                             /* nothing to choose */
 	if (check(data, err) < 0)
 		return NULL;
@@ -105,29 +86,29 @@ itr_projection *itr_linear_fit(const itr_linear_method *method, const itr_linear
 		itr_err_set(err, "%lld strengths of regularization and nothing to choose by: give one, or a validation part", (long long)n);
 		return NULL;
 	}
-	itr_moments *m = itr_moments_new(data, method->needs, method->normalize, opts->threads);
+	itr_moments *m = itr_moments_new(data, kind->needs, kind->normalize, opts->threads);
 	for (int64_t i = 0; i < n; i++) {
-		itr_projection *p = method->fit(m, opts, method->regularized ? r[i] : 0, err);
-		if (p && !fits_float(p, method->regularized ? r[i] : 0, err)) {
-			itr_projection_free(p);
+		itr_closed *p = kind->fit(m, opts, kind->regularized ? r[i] : 0, err);
+		if (p && !fits_float(p, kind->regularized ? r[i] : 0, err)) {
+			itr_closed_free(p);
 			p = NULL;
 		}
 		double s = p && score ? score(ctx, p, err) : 0;
 		if (!p || isnan(s)) {
-			itr_projection_free(p);
-			itr_projection_free(best);
+			itr_closed_free(p);
+			itr_closed_free(best);
 			itr_moments_free(m);
 			return NULL;
 		}
 		if (trials)
-			trials[done] = (itr_linear_trial){ p->regularization, s };
+			trials[done] = (itr_closed_trial){ p->regularization, s };
 		done++;
 		if (!best || s > top) {
-			itr_projection_free(best);
+			itr_closed_free(best);
 			best = p;
 			top = s;
 		} else {
-			itr_projection_free(p);
+			itr_closed_free(p);
 		}
 	}
 	if (n_trials)

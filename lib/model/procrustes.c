@@ -4,29 +4,29 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "linear/linear.h"
+#include "model/model.h"
 #include "tensor/blas.h"
 
-static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, double r, itr_err *err)
+static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
 {
 	bool back = o->image_to_text;
 	int64_t n = ITR_MIN(m->dx, m->dy), din = back ? m->dy : m->dx, dout = back ? m->dx : m->dy;
 	double *u = itr_aligned_alloc((size_t)(m->dx * n) * sizeof *u), *vt = itr_aligned_alloc((size_t)(n * m->dy) * sizeof *vt),
 	       *s = itr_xcalloc((size_t)n, sizeof *s);
 	double *w = itr_aligned_alloc((size_t)(m->dx * m->dy) * sizeof *w);
-	itr_projection *p = NULL;
+	itr_closed *p = NULL;
 	(void)r;
 	if (itr_svd(m->cxy, m->dx, m->dy, u, s, vt, err) == 0) {
-		p = itr_projection_new("procrustes", dout);
-		itr_projection_side *from = &p->side[back ? ITR_IMAGE : ITR_TEXT],
+		p = itr_closed_new("procrustes", dout);
+		itr_closed_side *from = &p->side[back ? ITR_IMAGE : ITR_TEXT],
 				    *to = &p->side[back ? ITR_TEXT : ITR_IMAGE];
 		itr_dgemm(false, false, m->dx, m->dy, n, 1, u, n, vt, m->dy, 0, w, m->dy);
 		from->in = din;
 		from->normalize = to->normalize = true;
-		from->mean = itr_linear_floats(back ? m->mean_y : m->mean_x, din);
+		from->mean = itr_closed_floats(back ? m->mean_y : m->mean_x, din);
 		/* (dout, din) either way */
-		from->weight = back ? itr_linear_floats(w, m->dx * m->dy) : itr_linear_transposed(w, m->dx, m->dy);
-		from->bias = itr_linear_floats(back ? m->mean_x : m->mean_y, dout);
+		from->weight = back ? itr_closed_floats(w, m->dx * m->dy) : itr_closed_transposed(w, m->dx, m->dy);
+		from->bias = itr_closed_floats(back ? m->mean_x : m->mean_y, dout);
 		to->in = dout;
 	} else {
 		itr_err_prefix(err, "procrustes: ");
@@ -36,7 +36,8 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 	return p;
 }
 
-const itr_linear_method itr_linear_procrustes = {
-	.name = "procrustes", .summary = "the rotation that brings one side nearest to the other",
-	.needs = ITR_MOMENT_XY, .normalize = true, .fit = fit
+const itr_model_ops itr_model_procrustes = {
+	.name = "procrustes",
+	.summary = "the rotation that brings one side nearest to the other",
+	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XY, .normalize = true, .fit = fit },
 };

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "linear/linear.h"
+#include "model/model.h"
 #include "tensor/blas.h"
 
 /* The lower Cholesky factor of c + r tr(c)/d I. NULL with err. */
@@ -52,7 +52,7 @@ static double *whitened(const itr_moments *m, const double *lx, const double *ly
 }
 
 /* One side's map: L^-T times the first `dim` of `columns` directions, each times correlation^power. */
-static void set_side(itr_projection_side *side, int64_t d, const double *l, const double *directions, int64_t columns, int64_t dim,
+static void set_side(itr_closed_side *side, int64_t d, const double *l, const double *directions, int64_t columns, int64_t dim,
                      const double *correlation, double power, const double *mean)
 {
 	double *w = itr_aligned_alloc((size_t)(d * dim) * sizeof *w);
@@ -62,16 +62,16 @@ static void set_side(itr_projection_side *side, int64_t d, const double *l, cons
 	itr_trsm_lower(true, d, dim, l, w);
 	side->in = d;
 	side->normalize = true;
-	side->mean = itr_linear_floats(mean, d);
-	side->weight = itr_linear_transposed(w, d, dim);
+	side->mean = itr_closed_floats(mean, d);
+	side->weight = itr_closed_transposed(w, d, dim);
 	itr_aligned_free(w);
 }
 
-static itr_projection *assemble(const itr_moments *m, const itr_linear_opts *o, double r, const double *lx, const double *ly,
+static itr_closed *assemble(const itr_moments *m, const itr_closed_fit_opts *o, double r, const double *lx, const double *ly,
                                 const double *u, const double *s, const double *vt)
 {
 	int64_t all = ITR_MIN(m->dx, m->dy), dim = ITR_MIN(ITR_MIN(all, m->n - 1), o->dims > 0 ? o->dims : 512);
-	itr_projection *p = itr_projection_new("cca", dim);
+	itr_closed *p = itr_closed_new("cca", dim);
 	double *v = transposed(vt, all, m->dy);
 	set_side(&p->side[ITR_TEXT], m->dx, lx, u, all, dim, s, o->power, m->mean_x);
 	set_side(&p->side[ITR_IMAGE], m->dy, ly, v, all, dim, s, o->power, m->mean_y);
@@ -85,10 +85,10 @@ static itr_projection *assemble(const itr_moments *m, const itr_linear_opts *o, 
 	return p;
 }
 
-static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, double r, itr_err *err)
+static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
 {
 	int64_t all = ITR_MIN(m->dx, m->dy);
-	itr_projection *p = NULL;
+	itr_closed *p = NULL;
 	double *lx = factor(m->cxx, m->dx, r, err), *ly = lx ? factor(m->cyy, m->dy, r, err) : NULL;
 	if (!ly) {
 		itr_err_prefix(err, "cca with regularization %g: %s", r, lx ? "image covariance: " : "text covariance: ");
@@ -104,7 +104,10 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 	return p;
 }
 
-const itr_linear_method itr_linear_cca = {
-	.name = "cca", .summary = "canonical correlation analysis: both sides into a space where they correlate most",
-	.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .normalize = true, .regularized = true, .fit = fit
+const itr_model_ops itr_model_cca = {
+	.name = "cca",
+	.summary = "canonical correlation analysis: both sides into a space where they correlate most",
+	.closed =
+		&(const itr_closed_kind){
+			.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .normalize = true, .regularized = true, .fit = fit },
 };

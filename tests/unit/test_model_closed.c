@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "linear/linear.h"
+#include "model/model.h"
 #include "linear/project.h"
 
 enum { N = 100, M = 300, DX = 12, DY = 9, K = 5 };
@@ -80,10 +80,10 @@ static int setup(void **state)
 	return 0;
 }
 
-static itr_projection *fit(const char *method, const itr_linear_data *d, itr_linear_opts o)
+static itr_closed *fit(const char *method, const itr_linear_data *d, itr_closed_fit_opts o)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_projection *p = itr_linear_fit(itr_linear_method_find(method), d, &o, NULL, NULL, NULL, NULL, &err);
+	itr_closed *p = itr_closed_fit(itr_model_find(method, NULL)->closed, d, &o, NULL, NULL, NULL, NULL, &err);
 	if (!p)
 		fail_msg("%s: %s", method, err.msg);
 	return p;
@@ -97,17 +97,17 @@ static void test_cca(void **state)
 		char name[64];
 		double want[64], *r = (double[]){ rs[i] };
 		float t[8 * 6], v[8 * 6], c[64];
-		itr_projection *p =
+		itr_closed *p =
 			fit("cca", &data.all,
-		            (itr_linear_opts){
+		            (itr_closed_fit_opts){
 				    .dims = 6, .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
 		assert_int_equal(p->dim, 6);
 		snprintf(name, sizeof name, "cca.correlations.%g", rs[i]);
 		golden(name, want, DY);
 		for (int j = 0; j < 6; j++)
 			assert_true(fabs(itr_json_num(itr_json_at(itr_json_get(p->details, "correlations"), j), 0) - want[j]) < 1e-6);
-		assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.text, 8, t, NULL, 2), -1);
-		assert_int_equal(itr_projection_apply(p, ITR_IMAGE, data.image, 8, v, NULL, 1), -1);
+		assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.text, 8, t, NULL, 2), -1);
+		assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 8, v, NULL, 1), -1);
 		for (int a = 0; a < 8; a++)
 			for (int b = 0; b < 8; b++) {
 				c[a * 8 + b] = 0;
@@ -117,13 +117,13 @@ static void test_cca(void **state)
 		snprintf(name, sizeof name, "cca.cosines.%g", rs[i]);
 		assert_int_equal(golden(name, want, 64), 64);
 		near(name, want, c, 64, 5e-6);
-		itr_projection_free(p);
+		itr_closed_free(p);
 	}
 	/* never wider than the smaller side */
-	itr_projection *p = fit("cca", &data.all,
-	                        (itr_linear_opts){ .power = 4, .lambda = NAN, .regularization = rs, .n_regularization = 1, .threads = 1 });
+	itr_closed *p = fit("cca", &data.all,
+	                    (itr_closed_fit_opts){ .power = 4, .lambda = NAN, .regularization = rs, .n_regularization = 1, .threads = 1 });
 	assert_int_equal(p->dim, DY);
-	itr_projection_free(p);
+	itr_closed_free(p);
 }
 
 static void test_ridge(void **state)
@@ -131,23 +131,23 @@ static void test_ridge(void **state)
 	(void)state;
 	double want[5 * DX];
 	float out[5 * DX];
-	itr_projection *p = fit("ridge", &data.all, (itr_linear_opts){ .lambda = 0.7, .threads = 2 });
+	itr_closed *p = fit("ridge", &data.all, (itr_closed_fit_opts){ .lambda = 0.7, .threads = 2 });
 	assert_true(p->dim == DY && fabs(p->lambda - 0.7) < 1e-12);
-	assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
+	assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
 	near("ridge.forward", want, out, golden("ridge.forward", want, 5 * DY), 5e-6);
 	/* the other side is only normalised */
-	assert_int_equal(itr_projection_apply(p, ITR_IMAGE, data.image, 1, out, NULL, 1), -1);
+	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 1, out, NULL, 1), -1);
 	double norm = 0;
 	for (int i = 0; i < DY; i++)
 		norm += (double)data.image[i] * (double)data.image[i];
 	for (int i = 0; i < DY; i++)
 		assert_true(fabs((double)out[i] - (double)data.image[i] / sqrt(norm)) < 1e-6);
-	itr_projection_free(p);
-	p = fit("ridge", &data.all, (itr_linear_opts){ .lambda = 3, .image_to_text = true, .threads = 2 });
+	itr_closed_free(p);
+	p = fit("ridge", &data.all, (itr_closed_fit_opts){ .lambda = 3, .image_to_text = true, .threads = 2 });
 	assert_int_equal(p->dim, DX);
-	assert_int_equal(itr_projection_apply(p, ITR_IMAGE, data.image, 5, out, NULL, 1), -1);
+	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 5, out, NULL, 1), -1);
 	near("ridge.backward", want, out, golden("ridge.backward", want, 5 * DX), 5e-6);
-	itr_projection_free(p);
+	itr_closed_free(p);
 }
 
 static void test_procrustes(void **state)
@@ -155,18 +155,18 @@ static void test_procrustes(void **state)
 	(void)state;
 	double want[5 * DY];
 	float out[5 * DX];
-	itr_projection *p = fit("procrustes", &data.square, (itr_linear_opts){ .lambda = NAN, .threads = 2 });
-	assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.narrow, 5, out, NULL, 1), -1);
+	itr_closed *p = fit("procrustes", &data.square, (itr_closed_fit_opts){ .lambda = NAN, .threads = 2 });
+	assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.narrow, 5, out, NULL, 1), -1);
 	near("procrustes.square", want, out, golden("procrustes.square", want, 5 * DY), 5e-6);
-	itr_projection_free(p);
-	p = fit("procrustes", &data.all, (itr_linear_opts){ .lambda = NAN, .threads = 2 });
-	assert_int_equal(itr_projection_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
+	itr_closed_free(p);
+	p = fit("procrustes", &data.all, (itr_closed_fit_opts){ .lambda = NAN, .threads = 2 });
+	assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
 	near("procrustes.wide", want, out, golden("procrustes.wide", want, 5 * DY), 5e-6);
-	itr_projection_free(p);
-	p = fit("procrustes", &data.all, (itr_linear_opts){ .lambda = NAN, .image_to_text = true, .threads = 2 });
+	itr_closed_free(p);
+	p = fit("procrustes", &data.all, (itr_closed_fit_opts){ .lambda = NAN, .image_to_text = true, .threads = 2 });
 	assert_int_equal(p->dim, DX);
 	/* an isometry of the smaller space into the larger */
-	const itr_projection_side *s = &p->side[ITR_IMAGE];
+	const itr_closed_side *s = &p->side[ITR_IMAGE];
 	for (int a = 0; a < DY; a++)
 		for (int b = 0; b < DY; b++) {
 			double dot = 0;
@@ -174,12 +174,12 @@ static void test_procrustes(void **state)
 				dot += (double)s->weight[i * DY + a] * (double)s->weight[i * DY + b];
 			assert_true(fabs(dot - (a == b)) < 1e-6);
 		}
-	itr_projection_free(p);
+	itr_closed_free(p);
 }
 
 struct chooser { int calls; double best_r; };
 
-static double prefer(void *ctx, const itr_projection *p, itr_err *err)
+static double prefer(void *ctx, const itr_closed *p, itr_err *err)
 {
 	struct chooser *c = ctx;
 	(void)err;
@@ -187,7 +187,7 @@ static double prefer(void *ctx, const itr_projection *p, itr_err *err)
 	return -fabs(log10(p->regularization / c->best_r));
 }
 
-static double refuse(void *ctx, const itr_projection *p, itr_err *err)
+static double refuse(void *ctx, const itr_closed *p, itr_err *err)
 {
 	(void)ctx, (void)p;
 	itr_err_set(err, "no");
@@ -198,42 +198,46 @@ static void test_choice_of_regularization(void **state)
 {
 	(void)state;
 	itr_err err = ITR_ERR_INIT;
-	itr_linear_trial trials[5];
+	itr_closed_trial trials[5];
 	int64_t n = 0;
-	itr_linear_opts o = { .power = 4, .lambda = NAN, .threads = 1 };
-	for (int i = 0; itr_linear_methods[i]; i++) {
-		const itr_linear_method *m = itr_linear_methods[i];
+	itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .threads = 1 };
+	for (int i = 0; itr_models[i]; i++) {
+		if (!itr_models[i]->closed)
+			continue;
+		const itr_closed_kind *m = itr_models[i]->closed;
 		struct chooser c = { 0, 1e-2 };
-		assert_ptr_equal(itr_linear_method_find(m->name), m);
-		itr_projection *p = itr_linear_fit(m, &data.all, &o, m->regularized ? prefer : NULL, &c, trials, &n, &err);
+		assert_ptr_equal(itr_model_find(itr_models[i]->name, NULL), itr_models[i]);
+		itr_closed *p = itr_closed_fit(m, &data.all, &o, m->regularized ? prefer : NULL, &c, trials, &n, &err);
 		assert_non_null(p);
-		assert_string_equal(p->method, m->name);
+		assert_string_equal(p->method, itr_models[i]->name);
 		if (m->regularized) {
 			assert_true(c.calls == 5 && n == 5);
 			assert_true(fabs(p->regularization - 1e-2) < 1e-12);
 			assert_true(fabs(trials[4].r - 1) < 1e-12);
-			assert_null(itr_linear_fit(m, &data.all, &o, NULL, NULL, NULL, NULL, &err));
-			assert_null(itr_linear_fit(m, &data.all, &o, refuse, NULL, NULL, NULL, &err));
+			assert_null(itr_closed_fit(m, &data.all, &o, NULL, NULL, NULL, NULL, &err));
+			assert_null(itr_closed_fit(m, &data.all, &o, refuse, NULL, NULL, NULL, &err));
 			assert_string_equal(err.msg, "no");
 		}
-		itr_projection_free(p);
+		itr_closed_free(p);
 	}
-	assert_null(itr_linear_method_find("nothing"));
+	assert_null(itr_model_find("nothing", NULL));
 }
 
 static void test_threads_change_nothing(void **state)
 {
 	(void)state;
-	for (int i = 0; itr_linear_methods[i]; i++) {
+	for (int i = 0; itr_models[i]; i++) {
+		if (!itr_models[i]->closed)
+			continue;
 		const double r[] = { 0.1 };
-		itr_linear_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
-		itr_projection *a = fit(itr_linear_methods[i]->name, &data.all, o);
+		itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
+		itr_closed *a = fit(itr_models[i]->name, &data.all, o);
 		o.threads = 3;
-		itr_projection *b = fit(itr_linear_methods[i]->name, &data.all, o);
+		itr_closed *b = fit(itr_models[i]->name, &data.all, o);
 		for (int s = 0; s < 2; s++)
 			if (a->side[s].weight)
 				assert_memory_equal(a->side[s].weight, b->side[s].weight, (size_t)(a->dim * a->side[s].in) * sizeof(float));
-		itr_projection_free(a), itr_projection_free(b);
+		itr_closed_free(a), itr_closed_free(b);
 	}
 }
 
@@ -283,14 +287,16 @@ static void test_other_parts_do_not_leak(void **state)
 		for (int j = 0; j < DY; j++)
 			image[i * DY + j] = i % 2 ? -50 : data.image[i / 2 * DY + j];
 	itr_linear_data mixed = { text, image, 2 * M, DX, 2 * N, DY, map };
-	for (int i = 0; itr_linear_methods[i]; i++) {
+	for (int i = 0; itr_models[i]; i++) {
+		if (!itr_models[i]->closed)
+			continue;
 		const double r[] = { 1e-3 };
-		itr_linear_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 };
-		itr_projection *a = fit(itr_linear_methods[i]->name, &data.all, o), *b = fit(itr_linear_methods[i]->name, &mixed, o);
+		itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 };
+		itr_closed *a = fit(itr_models[i]->name, &data.all, o), *b = fit(itr_models[i]->name, &mixed, o);
 		for (int s = 0; s < 2; s++)
 			if (a->side[s].weight)
 				assert_memory_equal(a->side[s].weight, b->side[s].weight, (size_t)(a->dim * a->side[s].in) * sizeof(float));
-		itr_projection_free(a), itr_projection_free(b);
+		itr_closed_free(a), itr_closed_free(b);
 	}
 }
 
@@ -300,19 +306,19 @@ static void test_equal_rows_stay_equal(void **state)
 	enum { ROWS = 1003 };
 	const double r[] = { 1e-2 };
 	float *x = itr_xmalloc(ROWS * DX * sizeof *x), *out = itr_xmalloc(ROWS * 64 * sizeof *out);
-	itr_projection *p = fit("cca", &data.all,
-	                        (itr_linear_opts){ .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
+	itr_closed *p = fit("cca", &data.all,
+	                    (itr_closed_fit_opts){ .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
 	for (int i = 0; i < ROWS; i++)
 		memcpy(x + i * DX, data.text, DX * sizeof *x);
 	for (int threads = 1; threads < 3; threads++) {
-		assert_int_equal(itr_projection_apply(p, ITR_TEXT, x, ROWS, out, NULL, threads), -1);
+		assert_int_equal(itr_closed_apply(p, ITR_TEXT, x, ROWS, out, NULL, threads), -1);
 		for (int i = 1; i < ROWS; i++)
 			assert_memory_equal(out, out + i * p->dim, (size_t)p->dim * sizeof *out);
 		itr_project_gaussian(x, ROWS, DX, 37, 42, out, threads);
 		for (int i = 1; i < ROWS; i++)
 			assert_memory_equal(out, out + i * 37, 37 * sizeof *out);
 	}
-	itr_projection_free(p);
+	itr_closed_free(p);
 	free(x), free(out);
 }
 
@@ -356,14 +362,14 @@ static void test_hopeless_data(void **state)
 	itr_err err = ITR_ERR_INIT;
 	const double r[] = { 1e-2 };
 	float same[M * DX] = { 0 };
-	itr_linear_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
+	itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
 	itr_linear_data d = data.all;
 	d.text = same;
-	assert_null(itr_linear_fit(itr_linear_method_find("cca"), &d, &o, NULL, NULL, NULL, NULL, &err));
+	assert_null(itr_closed_fit(itr_model_find("cca", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
 	assert_non_null(strstr(err.msg, "text covariance"));
-	assert_null(itr_linear_fit(itr_linear_method_find("ridge"), &d, &o, NULL, NULL, NULL, NULL, &err));
+	assert_null(itr_closed_fit(itr_model_find("ridge", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
 	d.n_texts = 1;
-	assert_null(itr_linear_fit(itr_linear_method_find("cca"), &d, &o, NULL, NULL, NULL, NULL, &err));
+	assert_null(itr_closed_fit(itr_model_find("cca", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
 }
 
 int main(void)

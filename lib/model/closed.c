@@ -1,4 +1,4 @@
-#include "linear/projection.h"
+#include "model/closed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 
 enum { BLOCK = 4096 };               /* rows that are centred at a time */
 
-itr_projection *itr_projection_new(const char *method, int64_t dim)
+itr_closed *itr_closed_new(const char *method, int64_t dim)
 {
-	itr_projection *p = itr_xcalloc(1, sizeof *p);
+	itr_closed *p = itr_xcalloc(1, sizeof *p);
 	p->method = itr_xstrdup(method);
 	p->dim = dim;
 	for (int s = 0; s < 2; s++)
@@ -21,7 +21,7 @@ itr_projection *itr_projection_new(const char *method, int64_t dim)
 	return p;
 }
 
-void itr_projection_free(itr_projection *p)
+void itr_closed_free(itr_closed *p)
 {
 	if (!p)
 		return;
@@ -53,13 +53,12 @@ int itr_model_bad_row(itr_err *err, const char *model, itr_modality side, const 
 	                   model, itr_modality_names[side], id);
 }
 
-int64_t itr_projection_apply(const itr_projection *p, itr_modality which, const float *x, int64_t rows, float *out, int64_t *zero,
-                             int threads)
+int64_t itr_closed_apply(const itr_closed *p, itr_modality which, const float *x, int64_t rows, float *out, int64_t *zero, int threads)
 {
-	const itr_projection_side *s = &p->side[which];
+	const itr_closed_side *s = &p->side[which];
 	int64_t zeros = 0, bad = -1, block = ITR_MIN((int64_t)BLOCK, ITR_MAX(rows, (int64_t)1));
 	if (!s->weight && s->in != p->dim)
-		ITR_BUG("itr_projection_apply: %lld wide without a map to %lld", (long long)s->in, (long long)p->dim);
+		ITR_BUG("itr_closed_apply: %lld wide without a map to %lld", (long long)s->in, (long long)p->dim);
 	itr_packed *packed = s->weight ? itr_pack_rows(s->weight, p->dim, s->in, s->in, threads) : NULL;
 	float *in = itr_aligned_alloc((size_t)(block * s->in) * sizeof *in);
 	for (int64_t r = 0; r < rows && bad < 0; r += block) {
@@ -85,20 +84,4 @@ int64_t itr_projection_apply(const itr_projection *p, itr_modality which, const 
 	if (zero)
 		*zero = zeros;
 	return bad;
-}
-
-int itr_split_note_check(const itr_split_note *model, const char *const hash[3], const int64_t count[3], itr_err *err)
-{
-	static const char *const names[3] = { "train", "val", "test" };
-	if (!model->by[0])
-		return 0;
-	for (int i = 0; i < 3; i++)
-		if (model->hash[i][0] && strcmp(model->hash[i], hash[i]))
-			return itr_err_set(err,
-			                   "part '%s' is not the one that the model was fitted with (%lld %s here, %lld then; split by %s, "
-			                   "seed %llu): "
-			                   "train and evaluate on the same file",
-			                   names[i], (long long)count[i], strcmp(model->by, "caption") ? "images" : "captions",
-			                   (long long)model->count[i], model->by, (unsigned long long)model->seed);
-	return 0;
 }

@@ -1,4 +1,4 @@
-/* lib/linear/projection_file.c: what is written comes back; what is broken is refused with a reason. */
+/* lib/model/closed_file.c: what is written comes back; what is broken is refused with a reason. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "io/h5.h"
-#include "linear/projection.h"
+#include "model/model.h"
 
 static char path[64];
 
@@ -30,11 +30,11 @@ static int teardown(void **state)
 	return 0;
 }
 
-static itr_projection *sample(void)
+static itr_closed *sample(void)
 {
-	itr_projection *p = itr_projection_new("ridge", 3);
+	itr_closed *p = itr_closed_new("ridge", 3);
 	for (int s = 0; s < 2; s++) {
-		itr_projection_side *d = &p->side[s];
+		itr_closed_side *d = &p->side[s];
 		d->in = s == ITR_TEXT ? 5 : 3;
 		d->normalize = s == 0;
 		free(d->encoder);
@@ -64,9 +64,13 @@ static void test_round_trip(void **state)
 {
 	(void)state;
 	itr_err err = ITR_ERR_INIT;
-	itr_projection *p = sample(), *q = NULL;
-	if (itr_projection_save(p, path, NULL, &err) < 0 || !(q = itr_projection_load(path, &err)))
+	itr_closed *p = sample();
+	itr_model *m = itr_closed_save(p, path, NULL, &err) < 0 ? NULL : itr_model_open(path, &err);
+	if (!m)
 		fail_msg("%s", err.msg);
+	const itr_closed *q = m->closed;
+	assert_true(m->synthetic && m->split.count[0] == 6 && itr_model_in(m, ITR_TEXT) == 5 && itr_model_embed_dim(m) == 3);
+	assert_string_equal(itr_model_source_of(m, ITR_IMAGE).encoder, "classic");
 	assert_string_equal(q->method, "ridge");
 	assert_true(q->dim == 3 && q->synthetic && q->regularization == 1e-3 && q->lambda == 12.5);
 	assert_true(itr_json_num(itr_json_get(q->details, "power"), 0) == 4);
@@ -78,17 +82,17 @@ static void test_round_trip(void **state)
 	assert_true(q->split.seed == UINT64_MAX && q->split.count[0] == 6 && q->split.sizes[0] == 0.6);
 	assert_string_equal(q->split.hash[2], "cc");
 	float x[10] = { 1, 2, 3, 4, 5, 0, 0, 1, 0, 0 }, a[6], b[6];
-	assert_int_equal(itr_projection_apply(p, ITR_TEXT, x, 2, a, NULL, 1), -1);
-	assert_int_equal(itr_projection_apply(q, ITR_TEXT, x, 2, b, NULL, 1), -1);
+	assert_int_equal(itr_closed_apply(p, ITR_TEXT, x, 2, a, NULL, 1), -1);
+	assert_int_equal(itr_closed_apply(q, ITR_TEXT, x, 2, b, NULL, 1), -1);
 	assert_memory_equal(a, b, sizeof a);
-	itr_projection_free(p), itr_projection_free(q);
+	itr_closed_free(p), itr_model_free(m);
 }
 
 static void test_parts_are_compared(void **state)
 {
 	(void)state;
 	itr_err err = ITR_ERR_INIT;
-	itr_projection *p = sample();
+	itr_closed *p = sample();
 	const char *same[3] = { "aa", "bb", "cc" }, *other[3] = { "aa", "bb", "dd" };
 	const int64_t count[3] = { 6, 2, 2 };
 	assert_int_equal(itr_split_note_check(&p->split, same, count, &err), 0);
@@ -96,7 +100,7 @@ static void test_parts_are_compared(void **state)
 	assert_non_null(strstr(err.msg, "'test'"));
 	p->split.by[0] = 0;
 	assert_int_equal(itr_split_note_check(&p->split, other, count, &err), 0);
-	itr_projection_free(p);
+	itr_closed_free(p);
 }
 
 /* A file with this config and a weight of this shape; its refusal must mention `why`. */
@@ -112,7 +116,7 @@ static void refused(const char *config, int64_t rows, int64_t cols, float value,
 		assert_int_equal(itr_h5_write_text(h, "/config", config, &err), 0);
 	assert_int_equal(itr_h5_write(h, "/param/text.weight", ITR_F32, 2, shape, w, &err), 0);
 	assert_int_equal(itr_h5_commit(h, &err), 0);
-	assert_null(itr_projection_load(path, &err));
+	assert_null(itr_model_open(path, &err));
 	if (!strstr(err.msg, why))
 		fail_msg("'%s' does not say '%s'", err.msg, why);
 	itr_aligned_free(w);
@@ -122,23 +126,25 @@ static void test_broken_files(void **state)
 {
 	(void)state;
 	itr_err err = ITR_ERR_INIT;
-	const char *good = "{\"kind\":\"projection\",\"dim\":2,\"text\":{\"in\":3},\"image\":{\"in\":2}}";
+	const char *good = "{\"kind\":\"projection\",\"method\":\"ridge\",\"dim\":2,\"text\":{\"in\":3},\"image\":{\"in\":2}}";
 	refused(good, 3, 2, 1, "shape");
 	refused(good, 2, 4, 1, "shape");
 	refused(good, 2, 3, NAN, "NaN");
-	refused("{\"kind\":\"projection\",\"dim\":2,\"text\":{\"in\":3},\"image\":{\"in\":5}}", 2, 3, 1, "image.weight' is missing");
-	refused("{\"kind\":\"projection\",\"dim\":-2,\"text\":{\"in\":3},\"image\":{\"in\":2}}", 2, 3, 1, "'dim'");
-	refused("{\"kind\":\"projection\",\"dim\":2,\"text\":{\"in\":1e15},\"image\":{\"in\":2}}", 2, 3, 1, "width of the text side");
-	refused("{\"kind\":\"network\",\"dim\":2}", 2, 3, 1, "kind 'network'");
-	refused("[]", 2, 3, 1, "kind");
+	refused("{\"kind\":\"projection\",\"method\":\"ridge\",\"dim\":2,\"text\":{\"in\":3},\"image\":{\"in\":5}}", 2, 3, 1,
+	        "image.weight' is missing");
+	refused("{\"kind\":\"projection\",\"method\":\"ridge\",\"dim\":-2,\"text\":{\"in\":3},\"image\":{\"in\":2}}", 2, 3, 1, "'dim'");
+	refused("{\"kind\":\"projection\",\"method\":\"ridge\",\"dim\":2,\"text\":{\"in\":1e15},\"image\":{\"in\":2}}", 2, 3, 1,
+	        "width of the text side");
+	refused("{\"kind\":\"network\",\"dim\":2}", 2, 3, 1, "unknown model");
+	refused("[]", 2, 3, 1, "kind 'none'");
 	refused("{\"kind\":", 2, 3, 1, path);
 	refused(NULL, 2, 3, 1, "config");
 	FILE *f = fopen(path, "w");
 	fputs("not HDF5", f);
 	fclose(f);
-	assert_null(itr_projection_load(path, &err));
+	assert_null(itr_model_open(path, &err));
 	unlink(path);
-	assert_null(itr_projection_load(path, &err));
+	assert_null(itr_model_open(path, &err));
 }
 
 int main(void)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "linear/linear.h"
+#include "model/model.h"
 #include "tensor/blas.h"
 
 /* W (din, dout) = (C + lambda/n I)^-1 B; both moments are divided by n already. NULL with err. */
@@ -24,7 +24,7 @@ static double *solve(const double *c, const double *b, int64_t din, int64_t dout
 	return w;
 }
 
-static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, double r, itr_err *err)
+static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
 {
 	bool back = o->image_to_text;
 	int64_t din = back ? m->dy : m->dx, dout = back ? m->dx : m->dy;
@@ -45,13 +45,13 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 		itr_err_prefix(err, "ridge with lambda %g: ", ridge * (double)m->n);
 		return NULL;
 	}
-	itr_projection *p = itr_projection_new("ridge", dout);
-	itr_projection_side *from = &p->side[back ? ITR_IMAGE : ITR_TEXT], *to = &p->side[back ? ITR_TEXT : ITR_IMAGE];
+	itr_closed *p = itr_closed_new("ridge", dout);
+	itr_closed_side *from = &p->side[back ? ITR_IMAGE : ITR_TEXT], *to = &p->side[back ? ITR_TEXT : ITR_IMAGE];
 	from->in = din;
 	from->normalize = to->normalize = true;
-	from->mean = itr_linear_floats(back ? m->mean_y : m->mean_x, din);
-	from->weight = itr_linear_transposed(w, din, dout);
-	from->bias = itr_linear_floats(back ? m->mean_x : m->mean_y, dout);
+	from->mean = itr_closed_floats(back ? m->mean_y : m->mean_x, din);
+	from->weight = itr_closed_transposed(w, din, dout);
+	from->bias = itr_closed_floats(back ? m->mean_x : m->mean_y, dout);
 	to->in = dout;
 	itr_aligned_free(w);
 	p->lambda = ridge * (double)m->n;
@@ -59,7 +59,10 @@ static itr_projection *fit(const itr_moments *m, const itr_linear_opts *o, doubl
 	return p;
 }
 
-const itr_linear_method itr_linear_ridge = {
-	.name = "ridge", .summary = "regularized least squares from one side to the other",
-	.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .normalize = true, .regularized = true, .fit = fit
+const itr_model_ops itr_model_ridge = {
+	.name = "ridge",
+	.summary = "regularized least squares from one side to the other",
+	.closed =
+		&(const itr_closed_kind){
+			.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .normalize = true, .regularized = true, .fit = fit },
 };
