@@ -8,13 +8,13 @@
 # finetune: towers from scratch and published ones, 2 epochs; models: each kind of model through each program that reads it, on stores and embeddings. Stamps and weights lie in ITR_SHARED
 # (default ../shared); what needs them is left out, and said so, where they are absent. About 5 minutes on two free processors.
 # Everything is written with --no-provenance, grids with --timing off. Left out of the sums:
-#   runs/, run.id              ids and times; RUNS.txt holds names, metrics and steps without them
+#   runs/, run.id              ids and times; RUNS-SECTION.txt holds names, metrics and steps without them
 #   .stamps/, .make-lock       times of files, process numbers
 #   *.log, *.txt of pipelines  prose (summary.txt, distances.txt); their figures are in the .json, .csv and .npz beside them
 #   *.journal                  cells in the order in which they came, checksums of lines
 #   *.ckpt.h5                  threads and run; removed, for they are large
-#   keys of WALL in .json      seconds, rates, memory, ids
-# Pictures are in: the same gnuplot and fonts draw the same bytes. Compare records of one machine.
+#   keys of WALL in .json      seconds, rates, memory, ids; and the folder of the stamps, which is relative to OUT or not
+# Pictures are in: the same gnuplot and fonts draw the same bytes. Compare records of one machine, with OUT in the same folder: stores hold paths of pictures, relative where they can be.
 set -u
 export LC_ALL=C
 WALL='run_id|samples_per_second|gflops|peak_rss_mb|tape_mb|loader_wait_share|[a-z_]*_seconds'
@@ -27,23 +27,26 @@ results() { find j1 j2 -type f ! -path '*/runs/*' ! -path '*/.stamps/*' ! -path 
 	! -path '*/images/*' | sort; }
 sums() {
 	(cd "$1" && results | while read -r f; do
-		case $f in *.json) sed -E "s/\"($WALL)\": *[^,}]*,?//g" "$f" ;; *) cat "$f" ;; esac | sha256sum | sed "s|-\$|$f|"
+		case $f in *.json|*.jsonl) sed -E "s/\"($WALL)\": *[^,}]*,?//g; s|\"[^\"]*/data/stamps/|\"stamps/|g" "$f" ;; *) cat "$f" ;; esac | sha256sum | sed "s|-\$|$f|"
 	done > SUMS.new && mv SUMS.new SUMS)
 }
-# a run's name, without the piece of its id, and each of its metrics: value, step
+# run_lines FOLDER: each run's name, without the piece of its id, and its metrics: value, step
 run_lines() {
-	find . -type d -path '*/runs/0/*/metrics' | while read -r m; do
+	find "$1" -mindepth 3 -maxdepth 3 -name metrics | while read -r m; do
 		r=${m%/metrics}; id=${r##*/}; name=$(cat "$r/tags/mlflow.runName"); name=${name%-"${id:0:4}"}
 		for f in "$m"/*; do
 			case ${f##*/} in '*'|*_seconds|*_per_second|peak_rss_mb|gflops) ;; *) sed "s|^[^ ]* |$name ${f##*/} |" "$f" ;; esac
 		done
-	done | sort > RUNS.txt
+	done | sort
 }
 
 # --- what differs ---------------------------------------------------------------------------------------------------------------------------------
 compare() {
 	local n
-	diff <(sed 's/^[^ ]* *//' "$1/SUMS") <(sed 's/^[^ ]* *//' "$2/SUMS") | sed -n "s|^< |only in $1: |p; s|^> |only in $2: |p"
+	# those of a section that one of them lacks in one line
+	diff <(sed 's/^[^ ]* *//' "$1/SUMS") <(sed 's/^[^ ]* *//' "$2/SUMS") | sed -n "s|^< |only in $1: |p; s|^> |only in $2: |p" |
+		awk '{ split($4, d, "/"); k = d[3] == "" ? $4 : $1 " " $2 " " $3 " " d[1] "/" d[2] (d[2] == "data" ? "/" d[3] : ""); n[k]++; all[k] = all[k] $0 "\n" }
+			END { for (k in n) if (n[k] > 9) print k "/ (" n[k] " files)"; else printf "%s", all[k] }' | sort
 	n=$(join -j 2 -o 2.2 -t ' ' <(sed 's/  */ /' "$1/SUMS" | sort -k2) <(sed 's/  */ /' "$2/SUMS" | sort -k2) | wc -l)
 	join -j 2 <(sed 's/  */ /' "$1/SUMS" | sort -k2) <(sed 's/  */ /' "$2/SUMS" | sort -k2) | awk '$2 != $3 { print $1 }' > "${TMPDIR:-/tmp}/differs.$$"
 	while read -r f; do what "$1/$f" "$2/$f" "$f"; done < "${TMPDIR:-/tmp}/differs.$$"
@@ -188,11 +191,11 @@ record() {
 		for s in "${@:3}"; do
 			case $s in real|stamps) [ -e stamps ] || { echo "record: $s is left out: no stamps in ITR_SHARED"; continue; } ;; esac
 			case $s in stamps) [ -e weights ] || { echo "record: $s is left out: no weights in ITR_SHARED"; continue; } ;; esac
-			start=$SECONDS; ("$s") > "$s.log" 2>&1 || { echo "record: $s failed; the last lines of $PWD/$s.log:" >&2; tail -n 5 "$s.log" >&2; return 1; }
-			find . -name '*.ckpt*.h5' -delete
+			start=$SECONDS; (export ITR_RUNS_DIR=$PWD/runs/$s; "$s") > "$s.log" 2>&1 || { echo "record: $s failed; the last lines of $PWD/$s.log:" >&2; tail -n 5 "$s.log" >&2; return 1; }
+			find . -name '*.ckpt*.h5' -delete; run_lines "runs/$s" > "RUNS-$s.txt"
 			echo "record: $s, $j thread(s): $((SECONDS - start)) s"
 		done
-		run_lines; cd "$2" || return 1
+		cd "$2" || return 1
 	done
 	sums "$2" && echo "record: $(wc -l < "$2/SUMS") files -> $2/SUMS; $(one_and_two "$2") of them differ between one thread and two"
 }
