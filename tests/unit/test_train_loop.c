@@ -772,8 +772,8 @@ static void test_distill(void **state)
 	o.symmetric = true;
 	/* what the model makes of the pairs, before the training, which does not move it */
 	float *x = itr_aligned_alloc(TEXTS * 24 * sizeof *x), *y = itr_aligned_alloc(IMAGES * 24 * sizeof *y);
-	assert_int_equal(itr_model_encode(m, false, d.text, TEXTS, x, true, 1), -1);
-	assert_int_equal(itr_model_encode(m, true, d.image, IMAGES, y, true, 1), -1);
+	assert_int_equal(itr_model_encode(m, false, d.text, TEXTS, x, true, NULL, 1), -1);
+	assert_int_equal(itr_model_encode(m, true, d.image, IMAGES, y, true, NULL, 1), -1);
 	float *a = itr_aligned_alloc(TEXTS * DIM * 4), *b = itr_aligned_alloc(TEXTS * DIM * 4), *p = itr_aligned_alloc(TEXTS * 24 * 4),
 	      *q = itr_aligned_alloc(TEXTS * 24 * 4);
 	int64_t n = 0;
