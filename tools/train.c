@@ -238,10 +238,10 @@ int main(int argc, char **argv)
 		return check_gradients(t);
 	itr_json *j = NULL;
 	int rc = o.resume ? 0 : itr_tool_check_output(t, true);
-	if (rc == 0 && !o.resume && !t->force && itr_recipe_find(o.model))
+	if (rc == 0 && !o.resume && !t->force && itr_recipe_find(o.model, false))
 		rc = itr_network_check_fresh(t->output, &t->err);
 	if (rc == 0 && load(&w) == 0)
-		j = itr_recipe_find(o.model) ? fit_network(&w) : fit_closed(&w);
+		j = itr_recipe_find(o.model, false) ? fit_network(&w) : fit_closed(&w);
 	itr_pair_data_free(&w.stored);
 	itr_finetune_free(&w.tuned);
 	return j ? conclude(t, j) : itr_tool_fail(t);

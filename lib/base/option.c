@@ -29,6 +29,15 @@ static int group_for(itr_option_groups *g, const char *option, const char *name,
 	return g->n++;
 }
 
+itr_option_group *itr_option_groups_section(itr_option_groups *g, const char *title, const char *owner, const itr_option *table,
+                                            void *values)
+{
+	if (g->n == ITR_OPTION_GROUPS)
+		ITR_BUG("no room for the options of '%s'", title);
+	g->group[g->n] = (itr_option_group){ .title = title, .owner = owner, .table = table, .values = values };
+	return &g->group[g->n++];
+}
+
 void itr_option_groups_add(itr_option_groups *g, const char *option, const char *name, const itr_option *table, const void *defaults,
                            size_t size)
 {

@@ -143,6 +143,10 @@ typedef struct itr_option_groups {
  */
 void itr_option_groups_add(itr_option_groups *g, const char *option, const char *name, const itr_option *table, const void *defaults,
                            size_t size);
+/* A part of the tool's own options, in its own struct: a group under `title`, which the tool sets in_use; refused as "'--X' belongs to
+ * OWNER". Both texts are borrowed. */
+itr_option_group *itr_option_groups_section(itr_option_groups *g, const char *title, const char *owner, const itr_option *table,
+                                            void *values);
 /* From now on in use, those with this table (NULL: all); the values of the last, or NULL where there is none. */
 void *itr_option_groups_use(itr_option_groups *g, const char *option, const char *name, const itr_option *table);
 

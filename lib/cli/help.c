@@ -116,8 +116,11 @@ static void wrap(const char *words, itr_buf *out)
 
 void itr_opts_help(const itr_option_group *g, itr_buf *out)
 {
-	if (g->title)
-		itr_buf_printf(out, "\n%s:\n", g->title);
+	if (g->title) {
+		itr_buf_putc(out, '\n');
+		itr_program_text(g->title, out);
+		itr_buf_puts(out, ":\n");
+	}
 	for (const itr_option *o = g->table; o->type != ITR_OPT_T_END; o++) {
 		if (o->type == ITR_OPT_T_HEADING) {
 			itr_buf_putc(out, '\n');

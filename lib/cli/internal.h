@@ -19,4 +19,10 @@ struct itr_tool_internals {
 	bool untracked, run_lost;               /* run_lost: continue_run was not found */
 };
 
+/* Is the group logged and kept? The tool's own options always are, those of components in use. */
+static inline bool itr_group_counts(const struct itr_tool_internals *in, const itr_option_group *g)
+{
+	return g->in_use || g->values == in->own.values;
+}
+
 #endif

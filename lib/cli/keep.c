@@ -53,7 +53,7 @@ itr_json *itr_tool_options(const itr_tool *t)
 	itr_json *j = itr_json_object(), *options = itr_json_add_object(j, "options"), *arguments = itr_json_add_array(j, "arguments"),
 		 *p = itr_provenance_json(t->provenance);
 	for (int k = 0; k < in->options.n - 1; k++)              /* the last are the standard ones */
-		if (in->options.group[k]->in_use)
+		if (itr_group_counts(in, in->options.group[k]))
 			group_json(in->options.group[k], options);
 	for (int i = 0; i < t->n_args; i++)
 		itr_json_push(arguments, itr_json_new_str(t->args[i]));

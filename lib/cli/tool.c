@@ -277,7 +277,7 @@ static void log_params(itr_tool *t, const struct standard *s)
 	const struct itr_tool_internals *in = t->internals;
 	char key[300];
 	for (int k = 0; k < in->options.n - 1; k++)
-		if (in->options.group[k]->in_use)
+		if (itr_group_counts(in, in->options.group[k]))
 			log_group(t, in->options.group[k]);
 	for (int i = 0; i < t->n_args && i < 20; i++) {
 		snprintf(key, sizeof key, "arg_%d", i + 1);

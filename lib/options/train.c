@@ -15,12 +15,12 @@ static const char *const activation_names[] = { "gelu", "relu", NULL }, *const o
 static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running",
 	                                                                                                  NULL };
 
-#define TOWERS "Towers trained along with heads, from a manifest's pictures and captions:"
-#define NETWORKS "Networks (0, or nothing: as 'man {train}' says for each model):"
 const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
 	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE",
 	            "resume from a checkpoint, which holds every option, the data's path and the output's"),
+	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names,
+	             "which towers are trained; the other side's vectors are made once, at the start"),
 	ITR_OPT_BOOL("check-grad", 0, itr_train_options, check_grad,
 	             "check every op's gradient by finite differences, print the table, train nothing"),
 	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
@@ -29,9 +29,10 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_STR(
 		"split-by", 0, itr_train_options, split_by, "RULE",
 		"what stays together then: image, label, group:FILE (CSV: id,group); caption puts one image into several parts (leaky)"),
-	ITR_OPT_HEADING(TOWERS),
-	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names,
-	             "which towers; the other side's vectors are made once, at the start"),
+	ITR_OPT_END
+};
+
+const itr_option itr_train_tower_options[] = {
 	ITR_OPT_STR("image-encoder", 0, itr_train_options, tune.encoder[1], "NAME",
 	            "image tower, or the encoder of the side that is not trained (classic)"),
 	ITR_OPT_STR("image-weights", 0, itr_train_options, tune.weights[1], "PATH",
@@ -65,7 +66,10 @@ const itr_option itr_train_option_table[] = {
 	             "keep only the input of each block, recompute the rest in the backward pass: less memory, slower"),
 	ITR_OPT_INT_IN("max-failed", 0, itr_train_options, tune.max_failed, "N", ITR_FROM(0),
 	               "undecodable pictures to accept; they are listed and skipped with their captions"),
-	ITR_OPT_HEADING("Closed forms:"),
+	ITR_OPT_END
+};
+
+const itr_option itr_train_closed_options[] = {
 	ITR_OPT_INT_IN("dims", 'd', itr_train_options, dims, "D", ITR_FROM(1), "cca: width of the shared space, at most"),
 	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
 	ITR_OPT_NUMS_IN("regularization", 'r', itr_train_options, regularization, "R...", ITR_FROM(0),
@@ -73,7 +77,10 @@ const itr_option itr_train_option_table[] = {
 	ITR_OPT_NUM("lambda", 0, itr_train_options, lambda, "L", "ridge: this absolute value instead; negative: choose"),
 	ITR_OPT_ENUM("direction", 0, itr_train_options, direction, direction_names,
 	             "ridge, procrustes: which side is mapped onto the other"),
-	ITR_OPT_HEADING(NETWORKS),
+	ITR_OPT_END
+};
+
+const itr_option itr_train_network_options[] = {
 	ITR_OPT_INT_IN("epochs", 'e', itr_train_options, net.epochs, "N", ITR_BETWEEN(1, ITR_TRAIN_EPOCHS), "passes over the train part"),
 	ITR_OPT_INT_IN("batch-size", 'b', itr_train_options, net.batch_size, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "pairs a batch"),
 	ITR_OPT_INT_IN("val-batch", 0, itr_train_options, net.val_batch, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST),
@@ -137,7 +144,13 @@ void itr_train_options_init(itr_train_options *o)
 
 itr_option_group *itr_train_option_groups(void *opt)
 {
-	itr_option_groups *g = &((itr_train_options *)opt)->groups;
+	itr_train_options *o = opt;
+	itr_option_groups *g = &o->groups;
+	o->towers = itr_option_groups_section(g, "Towers trained along with heads, from a manifest's pictures and captions",
+	                                      "--finetune image, text or all", itr_train_tower_options, o);
+	o->closed = itr_option_groups_section(g, "Closed forms", "closed forms, not to networks", itr_train_closed_options, o);
+	o->network = itr_option_groups_section(g, "Networks (0, or nothing: as 'man {train}' says for each model)",
+	                                       "networks, not to closed forms", itr_train_network_options, o);
 	for (const itr_loss_ops *const *l = itr_losses; *l; l++)
 		itr_option_groups_add(g, "loss", (*l)->name, (*l)->options, (*l)->defaults, (*l)->size);
 	for (const itr_optim_ops *const *p = itr_optims; *p; p++)
@@ -149,18 +162,6 @@ itr_option_group *itr_train_option_groups(void *opt)
 			if (itr_method_uses(m, (*p)->name))
 				itr_option_groups_add(g, "method", m->name, (*p)->options, (*p)->defaults, (*p)->size);
 	return g->group;
-}
-
-/* Options of the group under `heading` that were given: the first one's name, or NULL. */
-static const char *given_under(const itr_tool *t, const char *heading)
-{
-	bool inside = false;
-	for (const itr_option *o = itr_train_option_table; o->type != ITR_OPT_T_END; o++)
-		if (o->type == ITR_OPT_T_HEADING)
-			inside = !strcmp(o->name, heading);
-		else if (inside && itr_tool_given(t, o->name))
-			return o->name;
-	return NULL;
 }
 
 static bool is_given(void *t, const char *option) { return itr_tool_given(t, option); }
@@ -200,6 +201,7 @@ static int check_towers(itr_tool *t, itr_train_options *o)
 			o->split_by);
 	if (o->finetune && !itr_tool_given(t, "clip"))
 		o->net.clip = 1;
+	o->towers->in_use = o->finetune != ITR_FINETUNE_NO;
 	return 0;
 }
 
@@ -232,21 +234,20 @@ static void use_components(itr_train_options *o)
 int itr_train_options_complete(itr_tool *t, void *opt)
 {
 	itr_train_options *o = opt;
-	const char *names[32], *foreign;
+	const char *names[32], *with_towers = itr_recipe_with_towers();
 	const int n = itr_trainable_names(names);
+	o->towers->in_use = o->closed->in_use = o->network->in_use = o->check_grad;      /* which takes no notice of them */
 	if (o->check_grad)
 		return t->n_args ? wrong(t, "--check-grad takes no input ('%s')", t->args[0]) : 0;
 	if (o->resume && take_up(t, o) != 0)
 		return ITR_EXIT_FAIL;
 	if (!o->model)
 		return wrong(t, "%s", "'--model' is required: cca, ridge, procrustes, mlp, residual-mlp or heads");
-	const itr_recipe *r = itr_recipe_find(o->finetune && !strcmp(o->model, "heads") ? "finetune" : o->model);
-	if (!strcmp(o->model, "finetune"))
-		return wrong(t, "%s", "towers are trained by '--model heads --finetune image', text or all");
-	if (o->finetune && strcmp(o->model, "heads"))
-		return wrong(t, "'--finetune' belongs to '--model heads', not to '%s'", o->model);
-	if (!o->resume && !o->finetune && (foreign = given_under(t, TOWERS)))
-		return wrong(t, "'--%s' needs '--finetune image', text or all", foreign);
+	const itr_recipe *r = itr_recipe_find(o->model, o->finetune != ITR_FINETUNE_NO);
+	if (o->finetune && !r) {
+		itr_err_set(&t->err, "'--finetune' belongs to '--model %s', not to '%s'", with_towers, o->model);
+		return ITR_EXIT_USAGE;
+	}
 	if (!o->finetune && t->n_args && itr_raw_wanted(t->args[0]))
 		return wrong(t,
 		             "'%s' is a manifest: {extract-features} makes the vectors to train on, '--model heads --finetune image', text "
@@ -258,9 +259,7 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		itr_err_set(&t->err, "unknown model '%s'; did you mean '%s'?", o->model, itr_nearest(o->model, names, n));
 		return ITR_EXIT_USAGE;
 	}
-	if (!o->resume && (foreign = given_under(t, r ? "Closed forms:" : NETWORKS)))
-		return wrong(t, r ? "'--%s' belongs to closed forms, not to networks" : "'--%s' belongs to networks, not to closed forms",
-		             foreign);
+	(r ? o->network : o->closed)->in_use = true;
 	if (!t->n_args || !t->output)
 		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
 	if (!r && !itr_tool_given(t, "split-sizes"))

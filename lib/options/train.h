@@ -20,13 +20,14 @@ typedef struct itr_train_options {
 	itr_train_opts net;
 	itr_model_config config;
 	const void *objective_values[ITR_TRAIN_OBJECTIVES];     /* of the method's, in the order of itr_objectives */
-	itr_option_groups groups;       /* of losses, optimisers and schedules */
+	itr_option_group *towers, *closed, *network;           /* of groups: which of the tables above count */
+	itr_option_groups groups;       /* these, and of losses, optimisers, schedules and objectives */
 } itr_train_options;
 
 /* Values of finetune. */
 enum { ITR_FINETUNE_NO, ITR_FINETUNE_IMAGE, ITR_FINETUNE_TEXT, ITR_FINETUNE_ALL };
 
-extern const itr_option itr_train_option_table[];
+extern const itr_option itr_train_option_table[], itr_train_tower_options[], itr_train_closed_options[], itr_train_network_options[];
 itr_option_group *itr_train_option_groups(void *opt);   /* itr_tool_desc.groups */
 
 /* What holds before anything is parsed; defaults that depend on the model come from its recipe. */

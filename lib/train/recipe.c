@@ -9,12 +9,20 @@ static const itr_recipe recipes[] = {
 #undef ITR_RECIPE
 };
 
-const itr_recipe *itr_recipe_find(const char *model)
+const itr_recipe *itr_recipe_find(const char *model, bool towers)
 {
 	for (int i = 0; i < ITR_LEN(recipes); i++)
-		if (!strcmp(recipes[i].model, model))
+		if (!strcmp(recipes[i].model, model) && recipes[i].towers == towers)
 			return &recipes[i];
 	return NULL;
+}
+
+const char *itr_recipe_with_towers(void)
+{
+	int i = 0;
+	while (!recipes[i].towers)
+		i++;
+	return recipes[i].model;
 }
 
 void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *c, const char **split_sizes,

@@ -6,6 +6,7 @@
 
 typedef struct itr_recipe {
 	const char *model;
+	bool towers;                    /* with towers in front (--finetune) */
 	const char *loss, *optimizer, *split_sizes;
 	int schedule;
 	int64_t epochs, batch_size, patience;
@@ -20,7 +21,8 @@ enum {
 #undef ITR_SCHEDULE
 };
 
-const itr_recipe *itr_recipe_find(const char *model);   /* NULL: no network of that name */
+const itr_recipe *itr_recipe_find(const char *model, bool towers);      /* NULL: no network of that name, or none that takes towers */
+const char *itr_recipe_with_towers(void);                               /* a model that takes them */
 
 /* What the recipe says, into every option that given(ctx, NAME) denies; NAME as train spells its options. */
 void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *c, const char **split_sizes,

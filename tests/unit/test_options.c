@@ -53,8 +53,11 @@ static void test_one_name_one_type(void **state)
 		add_component((*p)->name, (*p)->summary, (*p)->options, (*p)->defaults, (*p)->size);
 	const int components = n_rows;
 	add("train", itr_train_option_table, false);
+	add("train, towers", itr_train_tower_options, false);
+	add("train, closed forms", itr_train_closed_options, false);
+	add("train, networks", itr_train_network_options, false);
 	for (int i = 0; i < n_rows; i++)
-		for (int k = 0; k < ITR_MIN(i, components); k++) {
+		for (int k = 0; k < i; k++) {
 			const struct row *a = &rows[i], *b = &rows[k];
 			if (strcmp(a->name, b->name))
 				continue;
