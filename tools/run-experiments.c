@@ -8,7 +8,7 @@
 #include "base/path.h"
 #include "base/program.h"
 #include "cli/progress.h"
-#include "experiment/grid.h"
+#include "ablation/grid.h"
 #include "track/run.h"
 
 enum { TRACK_CELLS, TRACK_SUMMARY };

@@ -6,7 +6,9 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "retrieval/packed.h"
+#include "retrieval/fidelity.h"
+#include "retrieval/queries.h"
+#include "retrieval/scorer.h"
 #include "retrieval/select.h"
 
 struct work {

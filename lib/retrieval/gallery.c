@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "retrieval/packed.h"
+#include "retrieval/queries.h"
 #include "tensor/dtype.h"
 
 enum { PIECE = 128 };

@@ -56,21 +56,7 @@ itr_gallery_memory itr_gallery_bytes(const itr_gallery *g);
 /* The row as the gallery holds it, decoded to float32 (binary: +1 and -1). out: dim floats. */
 void itr_gallery_decode(const itr_gallery *g, int64_t row, float *out);
 
-/* Scores of chosen rows for one query at a time, as a service does it; one thread. Scratch is reused from call to call. */
-typedef struct itr_scorer itr_scorer;
-itr_scorer *itr_scorer_new(const itr_gallery *g);
-void itr_scorer_free(itr_scorer *s);
-/* out[i] = score of row rows[i]. rows NULL: rows 0..n-1. The query must be finite. */
-void itr_scorer_rows(itr_scorer *s, const float *query, const int64_t *rows, int64_t n, float *out);
-
-/* A scorer for up to `block` queries at a time, and their scores for all rows: out[q*ld + row]. One thread; each thread wants its own. */
-itr_scorer *itr_scorer_new_block(const itr_gallery *g, int64_t block);
-void itr_scorer_block(itr_scorer *s, const float *queries, int64_t nq, float *out, int64_t ld);
 /* The gallery's finer copy, a gallery too; NULL without one. Borrowed. */
 const itr_gallery *itr_gallery_fine(const itr_gallery *g);
-
-/* All scores of nq queries: out[q*ld + row]. For matrices that fit; search and rank never hold one. -1: a query is not finite. */
-ITR_MUST_USE int itr_gallery_scores(const itr_gallery *g, const float *queries, int64_t nq, float *out, int64_t ld, int threads,
-                                    itr_err *err);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "retrieval/packed.h"
+#include "retrieval/queries.h"
 #include "tensor/dtype.h"
 
 static bool is_integer(itr_precision p) { return p == ITR_PREC_INT8 || p == ITR_PREC_INT4; }

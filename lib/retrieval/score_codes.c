@@ -6,8 +6,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "retrieval/packed.h"
+#include "retrieval/queries.h"
 #include "retrieval/score_source.h"
+#include "retrieval/scorer.h"
 
 enum { BLOCK = 128, LANES = 16, STREAM = 256 };
 

@@ -62,4 +62,8 @@ itr_score_source *itr_score_blocks(int64_t nq, int64_t block, itr_read_rows *rea
 /* Queries (borrowed) against a packed gallery, in its precision. Queries alone are ranked, not gallery rows. */
 itr_score_source *itr_score_codes(const itr_gallery *g, const float *queries, int64_t nq);
 
+/* All scores of nq queries: out[q*ld + row]. For matrices that fit; search and rank never hold one. -1: a query is not finite. */
+ITR_MUST_USE int itr_gallery_scores(const itr_gallery *g, const float *queries, int64_t nq, float *out, int64_t ld, int threads,
+                                    itr_err *err);
+
 #endif

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "retrieval/packed.h"
+#include "retrieval/queries.h"
+#include "retrieval/scorer.h"
 #include "retrieval/select.h"
 
 struct itr_scorer {

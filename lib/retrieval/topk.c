@@ -8,8 +8,9 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "retrieval/packed.h"
+#include "retrieval/queries.h"
 #include "retrieval/select.h"
+#include "retrieval/scorer.h"
 
 enum {
 	STREAM = 256,                   /* rows that one call of `few` or `rough` scores */

@@ -25,19 +25,4 @@ const char *itr_topk_kernel(const itr_gallery *g);
 /* Whether this project has a better one for the precision, which this CPU (or ITR_CPU) does not allow. */
 bool itr_topk_is_fallback(const itr_gallery *g);
 
-/* The same among chosen rows (rising, no repeats; NULL: rows 0..n-1) for one query, with a scorer's scratch: what a service does per
- * request. Returns the number of hits. */
-int64_t itr_scorer_top(itr_scorer *s, const float *query, const int64_t *rows, int64_t n, int64_t k, int64_t rescore, itr_hit *hits);
-
-/* How far a precision moves scores and rankings from float32's, over all rows for the given queries. */
-typedef struct itr_fidelity {
-	double cosine_error;             /* mean over rows of 1 - cosine(row, row as stored) */
-	double cosine_error_max;
-	double spearman;                 /* mean over queries: rank correlation of the scores with float32's, ties averaged */
-	double overlap;                  /* mean over queries: share of float32's k best rows that are among the k best here */
-} itr_fidelity;
-/* vectors: the rows that g was packed from. -1 with err: a query is not finite. */
-ITR_MUST_USE int itr_gallery_fidelity(const itr_gallery *g, const float *vectors, const float *queries, int64_t nq, int64_t k, int threads,
-                                      itr_fidelity *out, itr_err *err);
-
 #endif

@@ -12,8 +12,9 @@
 #include "base/cpu.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "retrieval/packed.h"
+#include "retrieval/queries.h"
 #include "retrieval/rank.h"
+#include "retrieval/scorer.h"
 #include "retrieval/select.h"
 #include "tensor/gemm.h"
 

@@ -11,7 +11,9 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "retrieval/fidelity.h"
 #include "retrieval/gallery.h"
+#include "retrieval/scorer.h"
 #include "retrieval/topk.h"
 #include "tensor/dtype.h"
 #include "tensor/rows.h"

@@ -12,7 +12,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "experiment/grid_weigh.h"
+#include "ablation/grid_weigh.h"
 #include "retrieval/kernels.h"
 #include "retrieval/metrics.h"
 #include "retrieval/pools.h"

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "experiment/grid_internal.h"
+#include "ablation/grid_internal.h"
 #include "linear/project.h"
 #include "retrieval/pools.h"
 #include "retrieval/rank.h"

@@ -1,4 +1,4 @@
-#include "experiment/grid.h"
+#include "ablation/grid.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/path.h"
-#include "experiment/grid_internal.h"
+#include "ablation/grid_internal.h"
 #include "io/npz.h"
 
 const char *const itr_pick_names[] = { "missing", "failed", "all", NULL };

@@ -1,7 +1,7 @@
 /* Weighted sums for the intervals. Not BLAS: there a column's last digits depend on its neighbours and on the machine; here every column is
  * summed alone, image by image, by fused multiply-adds, so that a cell's interval is the same whatever is computed beside it and whichever
  * instructions the processor has. */
-#include "experiment/grid_weigh.h"
+#include "ablation/grid_weigh.h"
 
 #include <math.h>
 #include <string.h>

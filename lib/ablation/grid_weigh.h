@@ -1,6 +1,6 @@
 /* grid_weigh.h - weighted sums of columns whose every digit is the same on every machine, for the intervals. */
-#ifndef ITR_EXPERIMENT_GRID_WEIGH_H
-#define ITR_EXPERIMENT_GRID_WEIGH_H
+#ifndef ITR_ABLATION_GRID_WEIGH_H
+#define ITR_ABLATION_GRID_WEIGH_H
 
 #include "base/compat.h"
 

@@ -6,7 +6,8 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "experiment/grid_internal.h"
+#include "ablation/grid_internal.h"
+#include "retrieval/fidelity.h"
 #include "retrieval/topk.h"
 
 enum { CALIBRATION_ROWS = 1000, FIDELITY_QUERIES = 64 };

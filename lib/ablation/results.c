@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "experiment/grid_internal.h"
+#include "ablation/grid_internal.h"
 #include "io/npz.h"
 
 enum { SCHEMA = 1 };

@@ -1,4 +1,4 @@
-#include "experiment/grid_weigh.h"
+#include "ablation/grid_weigh.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -9,7 +9,7 @@
 #define STORE _mm256_storeu_pd
 #define FMA _mm256_fmadd_pd
 enum { LANES = 4, R = 4, P = 2 };
-#include "experiment/grid_weigh.inc"
+#include "ablation/grid_weigh.inc"
 
 const itr_weigh_tile itr_weigh_avx2 = tile;
 #endif

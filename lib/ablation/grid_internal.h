@@ -1,8 +1,8 @@
 /* grid_internal.h - what the files of the grid share. */
-#ifndef ITR_EXPERIMENT_GRID_INTERNAL_H
-#define ITR_EXPERIMENT_GRID_INTERNAL_H
+#ifndef ITR_ABLATION_GRID_INTERNAL_H
+#define ITR_ABLATION_GRID_INTERNAL_H
 
-#include "experiment/grid.h"
+#include "ablation/grid.h"
 #include "retrieval/bootstrap.h"
 #include "retrieval/pairs.h"
 

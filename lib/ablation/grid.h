@@ -8,8 +8,8 @@
  * Pools depend on (seed, direction, size) alone (retrieval/pools.h), so every dim and precision ranks the same candidates and cells are
  *paired, whatever part of the grid is run. A cell that cannot be computed holds its reason; the others go on.
  */
-#ifndef ITR_EXPERIMENT_GRID_H
-#define ITR_EXPERIMENT_GRID_H
+#ifndef ITR_ABLATION_GRID_H
+#define ITR_ABLATION_GRID_H
 
 #include <signal.h>
 

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "experiment/grid.h"
+#include "ablation/grid.h"
 
 enum { DEEPEST = 16 };
 

@@ -6,8 +6,9 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "experiment/grid_internal.h"
+#include "ablation/grid_internal.h"
 #include "retrieval/rank.h"
+#include "retrieval/scorer.h"
 #include "retrieval/select.h"
 
 enum { BLOCK = 64 };

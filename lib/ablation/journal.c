@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "experiment/grid_internal.h"
+#include "ablation/grid_internal.h"
 
 struct itr_journal {
 	int fd;

@@ -9,8 +9,8 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "experiment/grid_internal.h"
-#include "experiment/grid_weigh.h"
+#include "ablation/grid_internal.h"
+#include "ablation/grid_weigh.h"
 
 enum { ROWS = 128 };            /* resamples of one product */
 

@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "experiment/grid_internal.h"
+#include "ablation/grid_internal.h"
+#include "retrieval/scorer.h"
 #include "retrieval/topk.h"
 
 enum { QUICK_QUERIES = 64, QUICK_PASSES = 3, FULL_PASSES = 5 };

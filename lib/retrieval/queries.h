@@ -1,27 +1,10 @@
-/* packed.h - inside of retrieval: a gallery's memory, and queries prepared for its kernels. */
-#ifndef ITR_RETRIEVAL_PACKED_H
-#define ITR_RETRIEVAL_PACKED_H
+/* queries.h - inside of retrieval: queries prepared for a gallery's kernels. */
+#ifndef ITR_RETRIEVAL_QUERIES_H
+#define ITR_RETRIEVAL_QUERIES_H
 
-#include "retrieval/gallery.h"
-#include "retrieval/kernels.h"
+#include "retrieval/gallery_internal.h"
 
 enum { ITR_QUERY_BLOCK = 256 };
-
-struct itr_gallery {
-	itr_precision precision;
-	itr_quantizer quantizer;
-	int64_t n, dim;
-	const itr_kernel *kernel;
-	const itr_rough_tile *rough;     /* filter for batches, or NULL */
-	const itr_scan *scan;
-	itr_krows rows;
-	void *codes, *scales;            /* owned blocks behind rows; codes NULL when borrowed */
-	size_t codes_bytes, scales_bytes;
-	float *factor;                   /* per-dimension calibration [dim], or NULL */
-	float max_norm;                  /* of the rows as stored: bounds the error of filters */
-	int offset;                      /* added to a code when it is stored */
-	itr_gallery *fine;               /* rescoring copy, or NULL */
-};
 
 /* At most ITR_QUERY_BLOCK queries in a gallery's formats; filled again and again. */
 typedef struct itr_queries {
