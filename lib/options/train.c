@@ -83,6 +83,8 @@ const itr_option itr_train_closed_options[] = {
 const itr_option itr_train_network_options[] = {
 	ITR_OPT_INT_IN("epochs", 'e', itr_train_options, net.epochs, "N", ITR_BETWEEN(1, ITR_TRAIN_EPOCHS), "passes over the train part"),
 	ITR_OPT_INT_IN("batch-size", 'b', itr_train_options, net.batch_size, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "pairs a batch"),
+	ITR_OPT_ENUM("sampler", 0, itr_train_options, net.sampler, itr_sampler_names,
+	             "order of an epoch: shuffled, or so that no batch has two texts of one image"),
 	ITR_OPT_INT_IN("val-batch", 0, itr_train_options, net.val_batch, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST),
 	               "pairs a batch of the val loss, which depends on it"),
 	ITR_OPT_INT_IN("accumulate", 0, itr_train_options, net.accumulate, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST),

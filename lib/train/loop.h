@@ -32,7 +32,7 @@ typedef struct itr_train_opts {
 	const void *const *objective_values;    /* the same of the objectives, in the order of itr_objectives; NULL: all defaults */
 	double lr, weight_decay, clip, ema;
 	bool decay_all;
-	int schedule;                   /* index into itr_schedules */
+	int schedule, sampler;          /* indices into itr_schedules, itr_samplers */
 	bool by_epoch;
 	int64_t warmup;                 /* steps */
 	int64_t patience;               /* epochs without improvement; 0: never stop early */

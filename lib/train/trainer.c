@@ -28,6 +28,24 @@ const itr_method itr_methods[] = {
 	{ NULL, NULL, NULL }
 };
 
+#define ITR_SAMPLER(name, symbol) extern const itr_sampler itr_sampler_##symbol;
+#include "train/samplers.def"
+#undef ITR_SAMPLER
+
+const itr_sampler *const itr_samplers[] = {
+#define ITR_SAMPLER(name, symbol) &itr_sampler_##symbol,
+#include "train/samplers.def"
+#undef ITR_SAMPLER
+	NULL
+};
+
+const char *const itr_sampler_names[] = {
+#define ITR_SAMPLER(name, symbol) name,
+#include "train/samplers.def"
+#undef ITR_SAMPLER
+	NULL
+};
+
 const char *const itr_method_names[] = {
 #define ITR_METHOD(name, summary, objectives) name,
 #include "train/methods.def"
@@ -236,7 +254,7 @@ static void open_inputs(itr_trainer *r)
 	                                         .compute = o->compute,
 	                                         .recompute = o->recompute,
 	                                         .fresh_statistics = o->fresh_statistics });
-	r->sampler = &itr_sampler_uniform;
+	r->sampler = itr_samplers[o->sampler];
 	r->strategy = o->cache_chunk > 0 ? &itr_strategy_chunks : &itr_strategy_whole;
 	r->strategy_self = r->strategy->size ? itr_xcalloc(1, r->strategy->size) : NULL;
 	if (r->strategy->open)

@@ -102,6 +102,8 @@ typedef struct itr_sampler {
 	void (*order)(const itr_trainer *r, int64_t epoch, int64_t *rows,
 	              int64_t n); /* permutes rows, which come ascending. A function of (seed, epoch) */
 } itr_sampler;
+extern const itr_sampler *const itr_samplers[];         /* samplers.def, NULL-terminated; the first is the default */
+extern const char *const itr_sampler_names[];           /* their names in the same order, NULL-terminated */
 extern const itr_sampler itr_sampler_uniform;
 
 #endif

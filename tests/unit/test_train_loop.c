@@ -20,6 +20,7 @@
 #include "io/npz.h"
 #include "tensor/rows.h"
 #include "train/checkpoint.h"
+#include "train/internal.h"
 #include "train/loop.h"
 
 enum { IMAGES = 40, TEXTS = 120, IN = 48, OUT = 64 };
@@ -683,6 +684,51 @@ static void test_history_by_name(void **state)
 	free(ckpt);
 }
 
+/* --- samplers ---------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Each sampler: a permutation, by seed and epoch alone. no-duplicates: every image once in a batch, as long as there are enough. */
+static void test_samplers(void **state)
+{
+	enum { N = 96, BATCH = 20 };
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	itr_trainer r = { .data = &d, .opts = &o };
+	(void)state;
+	o.batch_size = BATCH;
+	int duplicates[2] = { 0 };
+	for (int s = 0; itr_samplers[s]; s++) {
+		int64_t first[N], again[N], next[N];
+		assert_string_equal(itr_samplers[s]->name, itr_sampler_names[s]);
+		for (int64_t i = 0; i < N; i++)
+			first[i] = again[i] = next[i] = i;
+		itr_samplers[s]->order(&r, 3, first, N);
+		itr_samplers[s]->order(&r, 3, again, N);
+		itr_samplers[s]->order(&r, 4, next, N);
+		assert_memory_equal(first, again, sizeof first);
+		assert_memory_not_equal(first, next, sizeof first);
+		bool there[N] = { false };
+		for (int64_t i = 0; i < N; i++)
+			there[first[i]] = true;
+		for (int64_t i = 0; i < N; i++)
+			assert_true(there[i]);
+		for (int64_t i = 0; i < N; i++)
+			for (int64_t k = i / BATCH * BATCH; k < i; k++)
+				duplicates[s > 0] += first[k] / 3 == first[i] / 3;
+	}
+	assert_true(duplicates[0] > 5);
+	assert_int_equal(duplicates[1], 0);
+	o.batch_size = N;                       /* 32 images cannot fill it */
+	int64_t rows[N];
+	for (int64_t i = 0; i < N; i++)
+		rows[i] = i;
+	itr_samplers[1]->order(&r, 0, rows, N);
+	for (int64_t i = 0; i < 32; i++)
+		for (int64_t k = 0; k < i; k++)
+			assert_true(rows[i] / 3 != rows[k] / 3);        /* the first of each image come first */
+	itr_pair_data_free(&d);
+}
+
 /* --- objectives ------------------------------------------------------------------------------------------------------------------------
  */
 
@@ -853,7 +899,7 @@ int main(void)
 		cmocka_unit_test(test_overflow_when_applied),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_distill),
+		cmocka_unit_test(test_samplers), cmocka_unit_test(test_distill),
 		cmocka_unit_test(test_later_version),
 		cmocka_unit_test(test_history_by_name),
 		cmocka_unit_test(test_bad_pairs),
