@@ -1,12 +1,12 @@
 /* grid.h - the candidate-pool ablation (methods.md section 1): dims x precisions x candidate sizes, both directions, seeds.
  *
  *	itr_grid *g = itr_grid_new(&opts, provenance, &err);        // checks everything that can be checked before the work; with resume,
- *what is done is read back itr_grid_run(g, &watch, &err);                              // cell by cell; each finished cell is in the
- *journal before the next group begins itr_grid_write(g, provenance, &err);                        // experiment_results.json, .meta.json,
+ * what is done is read back itr_grid_run(g, &watch, &err);                              // cell by cell; each finished cell is in the
+ * journal before the next group begins itr_grid_write(g, provenance, &err);                        // experiment_results.json, .meta.json,
  *.per_query.npz
  *
  * Pools depend on (seed, direction, size) alone (retrieval/pools.h), so every dim and precision ranks the same candidates and cells are
- *paired, whatever part of the grid is run. A cell that cannot be computed holds its reason; the others go on.
+ * paired, whatever part of the grid is run. A cell that cannot be computed holds its reason; the others continue.
  */
 #ifndef ITR_ABLATION_GRID_H
 #define ITR_ABLATION_GRID_H
@@ -41,14 +41,14 @@ typedef struct itr_grid_opts {
 	itr_grid_list project, truncate; /* dims made from the file's largest size: by a Gaussian matrix, or by cutting */
 	bool full;                       /* also the whole gallery */
 	bool shuffle, no_normalize, calibrate, fidelity;
-	bool rotate, rotate_binary;      /* all vectors turned by a random rotation; or those of precision binary alone */
+	bool rotate, rotate_binary;      /* all vectors multiplied by a random rotation; or those of precision binary alone */
 	itr_ties ties;
 	itr_timing timing;
 	int64_t rescore;                 /* N best of a pool ranked again in float32; 0: off */
 	itr_quantizer quantizer;
 	int resamples;                   /* of the confidence intervals; 0: none */
 	bool resume;
-	bool dry_run;                    /* look only: no journal is written */
+	bool dry_run;                    /* list only: no journal is written */
 	itr_pick pick;
 	uint64_t seed;                   /* of everything that is not a pool */
 	int threads, jobs;               /* jobs: (dim, precision) groups computed side by side */
@@ -71,7 +71,7 @@ const itr_json *itr_grid_cell_result(const itr_grid *g, int64_t i);
 /* Sentences for the user: about the data, pools larger than the gallery, cut-offs beyond the pool. A JSON array, borrowed. */
 const itr_json *itr_grid_warnings(const itr_grid *g);
 
-/* Called as work goes on, from one thread at a time. */
+/* Called during the work, from one thread at a time. */
 typedef struct itr_grid_watch {
 	void (*done)(void *ctx, int64_t cells);                       /* so many more cells */
 	void (*cell)(void *ctx, const itr_grid *g, int64_t i);        /* cell i is finished (or failed) */
@@ -79,7 +79,7 @@ typedef struct itr_grid_watch {
 	const volatile sig_atomic_t *stop;                            /* set: leave after the present group */
 } itr_grid_watch;
 
-/* 0: all cells were tried (look at their errors); -1 with err: stopped, or the journal could not be written. */
+/* 0: all cells were tried (see their errors); -1 with err: stopped, or the journal could not be written. */
 ITR_MUST_USE int itr_grid_run(itr_grid *g, const itr_grid_watch *watch, itr_err *err);
 /* Writes the three files into output_dir. Paths of what was written, for artifacts: results, meta, per-query; borrowed. */
 ITR_MUST_USE int itr_grid_write(itr_grid *g, itr_provenance *p, const char *paths[3], itr_err *err);

@@ -59,7 +59,7 @@ typedef struct itr_vectors {
 /* grid_data.c */
 ITR_MUST_USE int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err);
 ITR_MUST_USE int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err);
-/* Whether --rotate-binary concerns this precision; v turned by the rotation of its size. */
+/* Whether --rotate-binary concerns this precision; v multiplied by the rotation of its size. */
 bool itr_grid_turns(const itr_grid *g, int precision);
 void itr_grid_turn(const itr_grid *g, const itr_vectors *v, itr_vectors *turned);
 void itr_vectors_free(itr_vectors *v);

@@ -1,4 +1,4 @@
-/* journal.c - what is done stays done: each finished cell is appended in one write, so that a run that is killed anywhere goes on where it
+/* journal.c - each finished cell is appended in one write, so that a run that is killed anywhere resumes where it
  * was.
  *
  * First line {"itr_grid_journal":1,"fingerprint":"..."}; then records: one line {"cell","check","counts":[bytes,bytes],"result":{...}}, the

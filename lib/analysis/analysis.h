@@ -119,7 +119,7 @@ typedef struct itr_adiff {
 	const itr_acell *a, *b;
 	double recall, mrr, time, memory;       /* b - a, means of both directions */
 	double low, high, p;                    /* of recall; NaN: not tested */
-	bool bound;                             /* p is the smallest that the resamples can tell: "less than" */
+	bool bound;                             /* p is the smallest that the resamples can show: "less than" */
 } itr_adiff;
 /* untested: why there is no test, or NULL */
 typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b, resamples; char *untested; } itr_acompare;

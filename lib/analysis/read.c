@@ -82,7 +82,7 @@ static void read_sides(itr_analysis *a, itr_acell *c, const itr_json *j)
 	c->v[ITR_AC_TIES] = ties;
 }
 
-/* Not to be told from a random order in either direction, by recall and by MRR. */
+/* No different from a random order in either direction, by recall and by MRR. */
 static bool at_chance(const itr_acell *c)
 {
 	for (int d = 0; d < 2; d++)
@@ -148,7 +148,7 @@ static void read_cell(itr_analysis *a, itr_acell *c, const itr_json *j)
 
 /* --- groups --------------------------------------------------------------------------------------------------------------------------- */
 
-/* Order of precisions: by bits, then those that nobody knows as they come. */
+/* Order of precisions: by bits, then unknown ones in the file's order. */
 static int64_t precision_rank(const char *name)
 {
 	static const char *const known[] = { "fp32", "bf16", "fp16", "int8", "int4", "binary" };

@@ -1,4 +1,4 @@
-/* arena.h - chained-block bump allocator: many small allocations that die together. Never "full": a new block is chained.
+/* arena.h - chained-block bump allocator: many small allocations that are freed together. Never "full": a new block is chained.
  * After itr_arena_reset the blocks are kept, so a loop that resets each round allocates nothing after the first. */
 #ifndef ITR_BASE_ARENA_H
 #define ITR_BASE_ARENA_H
@@ -12,8 +12,8 @@ void *itr_arena_alloc(itr_arena *a, size_t bytes);        /* 64-byte aligned, no
 void *itr_arena_calloc(itr_arena *a, size_t bytes);
 char *itr_arena_strndup(itr_arena *a, const char *s, size_t n);
 char *itr_arena_strdup(itr_arena *a, const char *s);
-void itr_arena_reset(itr_arena *a);                       /* everything is dead, the memory stays */
-/* A place to go back to: everything allocated since is dead, the memory stays and is used again. Marks nest. */
+void itr_arena_reset(itr_arena *a);                       /* invalidates every allocation; the memory is kept */
+/* itr_arena_back invalidates every allocation since the mark; the memory is kept and used again. Marks nest. */
 typedef struct itr_arena_mark { void *block; size_t used; } itr_arena_mark;
 itr_arena_mark itr_arena_here(const itr_arena *a);
 bool itr_arena_since(const itr_arena *a, itr_arena_mark m, const void *p);      /* was p allocated after m? */

@@ -1,6 +1,6 @@
 /* compat.h - attributes and feature macros; include it before anything else in every header of the library.
  *
- * ITR_MUST_USE   the result carries an error and must be looked at
+ * ITR_MUST_USE   the result carries an error and must be checked
  * ITR_PRINTF     argument f is a printf format, its arguments start at a
  */
 #ifndef ITR_BASE_COMPAT_H

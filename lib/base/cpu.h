@@ -1,4 +1,4 @@
-/* cpu.h - what the processor can do, asked once, for kernels chosen at run time.
+/* cpu.h - instruction sets of this processor, detected once, for kernels chosen at run time.
  * ITR_CPU=scalar|avx2|avx512|... in the environment lowers (never raises) the answer: tests run every kernel on one machine. */
 #ifndef ITR_BASE_CPU_H
 #define ITR_BASE_CPU_H

@@ -1,4 +1,4 @@
-/* err.h - how a function of the library says that the outside world failed.
+/* err.h - errors of the library's functions: files, the network or the input failed.
  *
  * A function that can fail takes `itr_err *err` last, returns -1 (or NULL) and leaves ONE complete message there: what failed,
  * the file, the system's reason, and the next step where there is an obvious one. Lower case, no full stop, subject in single
@@ -17,8 +17,7 @@ typedef struct itr_err {
 
 #define ITR_ERR_INIT { 0, { 0 } }
 
-/* Sets the message. Always returns -1, so that `return itr_err_set(err, ...)` reads well. The first message wins nothing: a later one
- * replaces it. */
+/* Sets the message. Always returns -1, so that `return itr_err_set(err, ...)` reads well. A later message replaces an earlier one. */
 int itr_err_set(itr_err *err, const char *format, ...) ITR_PRINTF(2, 3);
 
 /* As itr_err_set, with ": " and the text of the current errno added. Returns -1. */

@@ -1,4 +1,4 @@
-/* mem.h - memory that is there or ends the program. Sizes that come from a file are checked BEFORE they come here (itr_size_mul). */
+/* mem.h - allocation that succeeds or aborts. Sizes that come from a file are checked BEFORE they come here (itr_size_mul). */
 #ifndef ITR_BASE_MEM_H
 #define ITR_BASE_MEM_H
 

@@ -29,7 +29,7 @@ typedef struct team {
 	void *ctx;
 	int64_t n;
 	_Alignas(64) _Atomic int64_t next;      /* the next piece */
-	_Alignas(64) _Atomic int sleepers;      /* workers that sleep, or are about to: they look at `state` again once counted */
+	_Alignas(64) _Atomic int sleepers;      /* workers that sleep, or are about to: they check `state` again once counted */
 	_Atomic bool caller_sleeps;
 	_Atomic bool over;                      /* the calling thread ends: so do its workers */
 	int workers;
@@ -95,7 +95,7 @@ static void wait_for_work(team *t, uint64_t seen)
 	if (spin(t, has_work, seen))
 		return;
 	pthread_mutex_lock(&t->mutex);
-	/* before the look at `state`, which the caller writes before it looks at `sleepers` */
+	/* before `state` is read, which the caller writes before it reads `sleepers` */
 	atomic_fetch_add(&t->sleepers, 1);
 	while (!can_join(atomic_load(&t->state), seen) && !atomic_load(&t->over))
 		pthread_cond_wait(&t->work, &t->mutex);

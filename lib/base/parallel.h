@@ -1,5 +1,5 @@
 /* parallel.h - one loop over independent pieces, shared out to threads.
- * What a piece computes must not depend on who computes it: results are then the same for any number of threads.
+ * What a piece computes must not depend on the thread that computes it: results are then the same for any number of threads.
  *
  * Each calling thread has a team of its own, made when first needed and kept. A worker that waits for work, and a caller that waits for the
  * last pieces, spins for a tenth of a millisecond (the usual gap between two loops of a training step) and then sleeps, so that other

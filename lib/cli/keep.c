@@ -137,7 +137,7 @@ static int adopt_standard(itr_tool *t, const itr_json *kept, const char *where)
 	t->seed = strtoull(seed, NULL, 10);
 	if (output && !t->output)
 		t->output = itr_arena_strdup(in->strings, output);
-	if (t->n_args) /* the file may have moved; whether it is the same the tool can tell by its contents */
+	if (t->n_args) /* the file may have moved; the tool compares its contents */
 		return 0;
 	free(t->args);
 	t->args = itr_xcalloc((size_t)itr_json_count(arguments) + 1, sizeof *t->args);
@@ -146,7 +146,7 @@ static int adopt_standard(itr_tool *t, const itr_json *kept, const char *where)
 	return 0;
 }
 
-/* Outputs say what command made them: the first one, not the one that went on with it. */
+/* Outputs record the command that made them: the first one, not the one that resumed it. */
 static void adopt_provenance(itr_tool *t, const itr_json *p)
 {
 	const itr_json *arguments = itr_json_get(p, "arguments");

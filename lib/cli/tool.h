@@ -7,8 +7,8 @@
  *		...
  *		if (work(..., &t->err) < 0)
  *			return itr_tool_fail(t);                                  // prints "evaluate: MESSAGE", closes the run as FAILED,
- *returns 1 itr_tool_metric(t, "t2i_recall_at_10", r, 0); return itr_tool_end(t, true);                                     // checks
- *stdout, closes the run, returns the exit code
+ * returns 1 itr_tool_metric(t, "t2i_recall_at_10", r, 0); return itr_tool_end(t, true);                                     // checks
+ * stdout, closes the run, returns the exit code
  *	}
  */
 #ifndef ITR_CLI_TOOL_H
@@ -70,7 +70,7 @@ typedef struct itr_tool {
 	void *internals;
 } itr_tool;
 
-/* Set by SIGINT and SIGTERM: long loops look at it, save and leave. A second signal ends at once. */
+/* Set by SIGINT and SIGTERM: long loops check it, save and return. A second signal ends at once. */
 extern volatile sig_atomic_t itr_interrupted;
 
 itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **argv);

@@ -203,7 +203,7 @@ int itr_annotations_fetch(itr_http *c, const char *url, const char *dir, const c
 		w.required[w.n] = required[i];
 		w.targets[w.n++] = target;
 	}
-	/* a user who brings captions of his own without instances is not sent to the network for the latter */
+	/* where the user supplied captions without instances, the latter are not downloaded */
 	int rc = any || (w.n && !report->present) ? itr_path_mkdirs(dir, err) : 0;
 	if (rc == 0 && (any || (w.n && !report->present)))
 		rc = fetch_wanted(c, url, dir, &w, report, err);

@@ -352,7 +352,7 @@ static bool holds_nothing(const itr_coco_opts *o)
 	return nothing;
 }
 
-/* Not one file came: the folder is nobody's again, so that the next attempt, or --fallback synthetic, may have it. */
+/* Not one file came: the folder is released, so that the next attempt, or --fallback synthetic, may use it. */
 static void release(const itr_coco_opts *o)
 {
 	static const char *const files[] = { "failures.json", "dataset.txt", "annotations" };

@@ -5,7 +5,7 @@
  *	DIR/checksums.jsonl                                             pins (pins.h)
  *	DIR/failures.json                                               the last run: selection, counts, reasons, one entry a failure
  *	DIR/near_duplicates.jsonl                                       pairs of pictures in different parts that look the same; absent when
- *there are none
+ * there are none
  *
  * Nothing that is on disk is fetched again; a run that was killed is continued by giving the command again. */
 #ifndef ITR_FETCH_COCO_H
@@ -39,10 +39,10 @@ typedef struct itr_coco_opts {
 	int64_t limit;                                  /* pictures; 0: all */
 	uint64_t seed;
 	double fractions[3];                            /* split where there is no official one */
-	itr_split_rule rule;                            /* what is dealt out then */
+	itr_split_rule rule;                            /* how the split is made then */
 	bool retry_failed;
 	bool force;                                     /* take over a folder that holds another data set (itr_dataset_claim) */
-	/* report near-duplicates across parts up to this distance (phash.h); -1: do not look */
+	/* report near-duplicates across parts up to this distance (phash.h); -1: no check */
 	int near;
 	int threads;
 	itr_http_opts http;

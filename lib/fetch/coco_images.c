@@ -17,7 +17,7 @@ static const int64_t MAX_PICTURE = 64 << 20;
 
 typedef struct transfer {
 	coco_run *c;
-	int64_t row, done, ticked;      /* row: the next to look at */
+	int64_t row, done, ticked;      /* row: the next to check */
 	double started;
 	void *progress;
 	char *target;                   /* of the job just handed out */

@@ -9,8 +9,8 @@
 typedef struct itr_source_opts {
 	const char *dir;                /* the data set's folder; refused where it holds another one, unless `force` */
 	bool force, copy;               /* copy: a reader's pictures below dir */
-	itr_split_rule rule;            /* what is dealt out where the data set has no split of its own */
-	/* near-duplicates differ in at most so many bits (phash.h), which needs every picture decoded; -1: do not look */
+	itr_split_rule rule;            /* how the split is made where the data set has none */
+	/* near-duplicates differ in at most so many bits (phash.h), which needs every picture decoded; -1: no check */
 	int near;
 	double fractions[3];            /* of train, val, test; all 0: no split */
 	uint64_t seed;
@@ -24,10 +24,10 @@ typedef struct itr_source_opts {
 
 /* Both fill m (initialised, empty), with splits, its root dir; -1 with err. */
 
-/* Draws o->scenes scenes and, where whole pictures were dealt out, the composed queries: *composed is their number, -1 where none were
+/* Draws o->scenes scenes and, where the split is by picture, the composed queries: *composed is their number, -1 where none were
  * made. Marks the provenance synthetic. */
 ITR_MUST_USE int itr_source_scenes(const itr_source_opts *o, itr_manifest *m, int64_t *composed, itr_err *err);
-/* Reads, draws the limit, looks at every picture; *failed: the missing and damaged ones, which m does not hold. */
+/* Reads, draws the limit, checks every picture; *failed: the missing and damaged ones, which m does not hold. */
 ITR_MUST_USE int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_findings *f, int64_t *failed,
                                    itr_err *err);
 

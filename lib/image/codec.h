@@ -1,4 +1,4 @@
-/* codec.h - between image.c and the two decoders; nobody else includes it. Each decoder checks the size that the header claims with
+/* codec.h - between image.c and the two decoders; no other file includes it. Each decoder checks the size that the header claims with
  * itr_codec_check before it allocates, reports one message that starts with `where`, and leaves img untouched when it fails. */
 #ifndef ITR_IMAGE_CODEC_H
 #define ITR_IMAGE_CODEC_H

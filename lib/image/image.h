@@ -15,7 +15,7 @@ typedef enum { ITR_ALPHA_WHITE, ITR_ALPHA_DROP } itr_alpha;
 
 typedef struct itr_decode_opts {
 	itr_alpha alpha;
-	bool exif;              /* turn as EXIF or else XMP says, like Pillow's ImageOps.exif_transpose (Pillow's open does not) */
+	bool exif;              /* rotate by EXIF or else XMP, like Pillow's ImageOps.exif_transpose (Pillow's open does not) */
 	int64_t max_pixels;     /* 0: 178,956,970 (Pillow's bomb limit); larger pictures are refused before allocating */
 	/* > 0: a JPEG is decoded at 1/2, 1/4 or 1/8, the least at which neither side is below this, as Pillow's draft: faster, other pixels
 	 */
@@ -23,8 +23,8 @@ typedef struct itr_decode_opts {
 	int *warnings;          /* complaints of the decoder that cost no pixel (jpeg.c and png.c say which) are added here; may be NULL */
 } itr_decode_opts;
 
-/* JPEG (grey, CMYK/YCCK as Pillow converts) and PNG (palette, LA, RGBA, grey, 16-bit >> 8, interlaced), told apart by content. A truncated
- * or corrupt file is an error, never a half-grey picture. `o` may be NULL. 0, or -1 with err (name, reason). */
+/* JPEG (grey, CMYK/YCCK as Pillow converts) and PNG (palette, LA, RGBA, grey, 16-bit >> 8, interlaced), distinguished by content. A
+ * truncated or corrupt file is an error, never a half-grey picture. `o` may be NULL. 0, or -1 with err (name, reason). */
 ITR_MUST_USE int itr_image_read(itr_image *img, const char *path, const itr_decode_opts *o, itr_err *err);
 ITR_MUST_USE int itr_image_decode(itr_image *img, const void *bytes, size_t n, const char *where, const itr_decode_opts *o, itr_err *err);
 /* Is the picture all there? The same answer as decoding about a file that is cut off, for the cost of finding its markers or chunks; bytes

@@ -1,5 +1,5 @@
-/* resize_kernel.h - between resize.c and its kernels; nobody else includes it. All kernels give the same bytes: sums of 8-bit samples times
- * 22-bit fixed-point weights modulo 2^32, half added, shifted, clipped. */
+/* resize_kernel.h - between resize.c and its kernels; no other file includes it. All kernels give the same bytes: sums of 8-bit samples
+ * times 22-bit fixed-point weights modulo 2^32, half added, shifted, clipped. */
 #ifndef ITR_IMAGE_RESIZE_KERNEL_H
 #define ITR_IMAGE_RESIZE_KERNEL_H
 

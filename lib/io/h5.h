@@ -1,4 +1,4 @@
-/* h5.h - HDF5 files as this project uses them; hdf5.h lives behind h5_internal.h alone. Structures of HDF5 1.8 (checksums), object times
+/* h5.h - HDF5 files as this project uses them; hdf5.h is included by h5_internal.h alone. Structures of HDF5 1.8 (checksums), object times
  * off, library messages off (they go into err), file locking off (NFS), reads and writes checked. Paths look like "/image/pooled". A file
  * carries the root attributes `format`, `version`, `complete`, `synthetic`. HDF5 IS NOT THREAD-SAFE, not even for two different files:
  * callers make every call of this header from one thread at a time. Conversions between types refuse damage: an integer that does not fit
@@ -18,7 +18,7 @@ itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err);
 /* The same for a format of which there are several versions, 1 .. newest (itr_h5_attr_int(h, "/", "version", 0) is the file's): a later one
  * is refused. itr_h5_open reads version 1; a writer sets another by itr_h5_set_attr_int. */
 itr_h5 *itr_h5_open_version(const char *path, const char *format, int64_t newest, itr_err *err);
-/* does the file begin as HDF5 does? It may still be cut short: itr_h5_open tells */
+/* does the file begin as HDF5 does? It may still be truncated: itr_h5_open checks */
 bool itr_h5_is(const char *path);
 /* Writing: beside the target; nothing is at `path` before itr_h5_commit succeeded. Sets format, version 1 and synthetic. */
 itr_h5 *itr_h5_create(const char *path, const char *format, bool synthetic, itr_err *err);

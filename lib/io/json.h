@@ -1,9 +1,9 @@
 /* json.h - JSON values: parse, read, build, write, and stream. The tree is cJSON's. One lexer of our own (jsonpull.c) serves tree and
  * stream, so that both give the same verdict on every input; cJSON_Parse would lose digits beyond 2^53 and accept duplicate keys.
  *
- * Integers beyond 2^53 cannot live in a double: ids, seeds and sizes are strings, and a number token beyond 2^53 that is read as an id
- * keeps its digits (itr_json_id). Input must be UTF-8 (a byte-order mark is passed over), nested at most 256 deep, without trailing garbage
- * or duplicate keys; \u0000 and lone surrogates read as U+FFFD. NaN and Infinity are written as null.
+ * A double does not hold integers beyond 2^53 exactly: ids, seeds and sizes are strings, and a number token beyond 2^53 that is read as an
+ * id keeps its digits (itr_json_id). Input must be UTF-8 (a byte-order mark is passed over), nested at most 256 deep, without trailing
+ * garbage or duplicate keys; \u0000 and lone surrogates read as U+FFFD. NaN and Infinity are written as null.
  */
 #ifndef ITR_IO_JSON_H
 #define ITR_IO_JSON_H
@@ -72,9 +72,9 @@ void itr_json_print_number(itr_buf *out, double v);
 
 /* --- streaming: files too large for a tree (instances_train2017.json, 470 MB). --------------------------------------------------
  * A pull parser: itr_jsonpull_next returns the next token, itr_jsonpull_peek says which it will be; itr_jsonpull_skip passes over the value
- *that comes next, itr_jsonpull_tree reads it as a tree (both: after a KEY, before an element, or at the very start). Memory does not grow
- *with the file. A skipped value is checked for brackets, strings and truncation only; duplicate keys are noticed by trees, not by the
- *stream.
+ * that comes next, itr_jsonpull_tree reads it as a tree (both: after a KEY, before an element, or at the very start). Memory does not grow
+ * with the file. A skipped value is checked for brackets, strings and truncation only; duplicate keys are noticed by trees, not by the
+ * stream.
  *
  *	while (itr_jsonpull_peek(p, err) == ITR_JP_OBJECT) {            // the elements of an array
  *		itr_json *j = itr_jsonpull_tree(p, err); ...

@@ -1,5 +1,5 @@
 /* One lexer for streams and trees. It keeps a window of the file and one bit a level of nesting (object or array); strings are copied out
- * in runs of plain bytes. Skipping looks only at brackets and quotes (1 GB/s): `segmentation` is nine tenths of instances_train2017.json.
+ * in runs of plain bytes. Skipping checks only brackets and quotes (1 GB/s): `segmentation` is nine tenths of instances_train2017.json.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ struct itr_jsonpull {
 	size_t pos, len;
 	int64_t base;                   /* offset in the file of data[0] */
 	int64_t lines, line_start;      /* ends of lines in front of it; where the last of these lines ended */
-	itr_err failure;                /* said again to who asks on */
+	itr_err failure;                /* repeated at every later call */
 	bool failed, started, lenient;
 	int64_t replaced;               /* invalid sequences, where lenient */
 	want want;

@@ -333,7 +333,7 @@ void *itr_npz_raw(itr_npz *z, const char *name, itr_array_info *info, itr_err *e
 
 typedef int block_fn(void *ctx, int64_t first_row, int64_t rows, const void *data, const itr_array_info *info, itr_err *err);
 
-/* A Fortran-order array has no rows to stream: it is turned round in memory first. */
+/* A Fortran-order array has no rows to stream: it is transposed in memory first. */
 static int stream_turned(itr_npz *z, const char *name, int64_t block_rows, block_fn *fn, void *ctx, itr_err *err)
 {
 	itr_array_info info;

@@ -20,7 +20,7 @@ void itr_provenance_input_begin(itr_provenance *p, const char *path);
 void itr_provenance_input_end(itr_provenance *p);
 void itr_provenance_set_synthetic(itr_provenance *p);          /* sticks: once synthetic, all the way down */
 bool itr_provenance_synthetic(const itr_provenance *p);
-/* What the arguments do not tell: `value` becomes member `key` of the record, the last one of a key. Takes value over. */
+/* What the arguments do not hold: `value` becomes member `key` of the record, the last one of a key. Takes value over. */
 void itr_provenance_note(itr_provenance *p, const char *key, itr_json *value);
 /* {"tool","version","arguments":[...],"seed":"42","synthetic":bool,"inputs":[{"path","sha256"}], notes}; NULL when switched off. The caller
  * frees. */

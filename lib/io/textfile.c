@@ -19,7 +19,7 @@ struct itr_textfile {
 	int fd;                         /* -1: memory */
 	int failed;                     /* errno of a read that failed */
 	bool owns, ended;
-	bool judged, mac;               /* mac: CR alone ends a line */
+	bool line_ends_known, mac;               /* mac: CR alone ends a line */
 	encoding from;
 	char *name;
 	unsigned char *raw;             /* of a file: its window, WINDOW bytes; of memory: all of it, borrowed */
@@ -58,7 +58,7 @@ static const struct {
 	      { "\xFF\xFE", 2, UTF16_LE },
 	      { "\xFE\xFF", 2, UTF16_BE } };
 
-/* The bytes so far may be the start of a mark, or are too few to tell. */
+/* The bytes so far may be the start of a mark, or are too few to decide. */
 static bool undecided(const itr_textfile *t)
 {
 	for (int i = 0; i < ITR_LEN(marks); i++)
@@ -226,7 +226,7 @@ static void judge(itr_textfile *t)
 {
 	const size_t n = ITR_MIN(t->len, (size_t)WINDOW);
 	const char *cr = memchr(t->data, '\r', n);
-	t->judged = true;
+	t->line_ends_known = true;
 	t->mac = cr && cr + 1 < t->data + n && !memchr(t->data, '\n', n);
 	if (t->mac && t->data != t->text.data) {
 		itr_buf_add(&t->text, t->data, t->len);
@@ -246,7 +246,7 @@ static bool fill(itr_textfile *t)
 	}
 	if (t->len == 0 && t->raw_pos < t->raw_len)
 		take(t);                /* half a unit at the end */
-	if (t->len && !t->judged)
+	if (t->len && !t->line_ends_known)
 		judge(t);
 	for (char *s = t->text.data, *end = s + t->len; t->mac && t->len && (s = memchr(s, '\r', (size_t)(end - s))); s++)
 		*s = '\n';

@@ -1,11 +1,11 @@
 /* textfile.h - text files as people have them, read as UTF-8 with one kind of line end. Every reader of lines, CSV and JSON goes through
- *it, so that a file saved by Excel, Notepad or PowerShell means the same everywhere:
+ * it, so that a file saved by Excel, Notepad or PowerShell means the same everywhere:
  *
  *	a byte-order mark       is passed over: UTF-8, UTF-16 little and big endian
  *	UTF-16                  is decoded; without a mark it is known by its zero bytes (every ASCII character has one). A lone surrogate
- *and an odd last byte become the byte 0xFF, which is invalid UTF-8: the caller treats it as it treats any invalid byte UTF-32 is refused
+ * and an odd last byte become the byte 0xFF, which is invalid UTF-8: the caller treats it as it treats any invalid byte UTF-32 is refused
  *	line ends               LF and CRLF; CR alone where the first 64 KiB have no LF (old Macintosh files)
- *	NUL bytes               are kept: whoever takes text must look for them (itr_textfile_line gives the length)
+ *	NUL bytes               are kept: the caller must check for them (itr_textfile_line gives the length)
  *
  * Input is read as it comes, so that a program at the other end of a pipe gets its answer line by line. */
 #ifndef ITR_IO_TEXTFILE_H
@@ -22,7 +22,7 @@ itr_textfile *itr_textfile_open(const char *path, itr_err *err);
 itr_textfile *itr_textfile_memory(const char *bytes, size_t n, const char *name, itr_err *err);
 void itr_textfile_close(itr_textfile *t);                       /* NULL is fine */
 
-/* Up to n decoded bytes; 0 at the end and after a read error (itr_textfile_error tells which). */
+/* Up to n decoded bytes; 0 at the end and after a read error (see itr_textfile_error). */
 size_t itr_textfile_read(itr_textfile *t, char *to, size_t n);
 int itr_textfile_getc(itr_textfile *t);                         /* one byte, or EOF */
 int itr_textfile_peek(itr_textfile *t);                         /* the byte that comes next, not taken, or EOF */

@@ -8,7 +8,7 @@
 enum kind { DICT, DEFAULTDICT, TENSOR, TENSOR_V2, TENSOR_V3, TENSOR_Q, PARAMETER, FROM_TYPE, SIZE, STORAGE_TYPE, UNTYPED, DTYPE, OPAQUE };
 
 /* size: bytes an element of a type that is not read (complex, quantised, 8 bits and fewer): its tensors are listed, and refused only when
- * they are needed. OPAQUE: a class or function whose calls give a value that nobody looks at: what lies beside the state_dict in
+ * they are needed. OPAQUE: a class or function whose calls give a value that is ignored: what lies beside the state_dict in
  * checkpoints. Sources: what torch.load(weights_only=True) allows, and plain values of Python and NumPy. */
 static const struct global { const char *module, *name; enum kind kind; itr_dtype dtype; int size;
 } globals[] = {

@@ -21,7 +21,7 @@ typedef enum {
 	ITR_PY_GLOBAL,
 	ITR_PY_STORAGE,
 	ITR_PY_TENSOR,
-	ITR_PY_OPAQUE /* an object that nobody looks at */
+	ITR_PY_OPAQUE /* an object that is ignored */
 } itr_py_type;
 
 typedef struct itr_py itr_py;
@@ -74,7 +74,7 @@ typedef struct itr_pickle {
 
 void itr_pickle_init(itr_pickle *p, const char *path, const unsigned char *bytes, size_t n);
 void itr_pickle_clear(itr_pickle *p);
-/* Runs one pickle from p->at and leaves p->at behind it. Its value lives until itr_pickle_clear; NULL with err. */
+/* Runs one pickle from p->at and leaves p->at behind it. Its value is valid until itr_pickle_clear; NULL with err. */
 itr_py *itr_pickle_run(itr_pickle *p, itr_err *err);
 /* "'x.pth': its pickle is damaged at byte N: why". -1. */
 int itr_pickle_fail(const itr_pickle *p, itr_err *err, const char *why);

@@ -369,7 +369,7 @@ static int gather_last(itr_pickle *p, size_t n, itr_err *err)
 static int extend(itr_pickle *p, itr_py_type type, size_t from, itr_err *err)
 {
 	size_t n = p->stack.n, floor = p->marks.n ? p->marks.v[p->marks.n - 1] : 0;
-	/* a subclass of dict or list, a set: what goes in is not looked at */
+	/* a subclass of dict or list, a set: its contents are ignored */
 	if (from > floor && p->stack.v[from - 1]->type == ITR_PY_OPAQUE) {
 		p->stack.n = from;
 		return 0;
@@ -398,7 +398,7 @@ static int extend_marked(itr_pickle *p, itr_py_type type, itr_err *err)
 	return pop_mark(p, &from, err) < 0 ? -1 : extend(p, type, from, err);
 }
 
-/* FROZENSET: whatever lies above the mark becomes one value that nobody looks at. */
+/* FROZENSET: whatever lies above the mark becomes one value that is ignored. */
 static int pop_marked_as_opaque(itr_pickle *p, itr_err *err)
 {
 	size_t from;

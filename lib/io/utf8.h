@@ -1,4 +1,4 @@
-/* utf8.h - the little UTF-8 that readers and writers of files need; normalisation and properties live in text/unicode. */
+/* utf8.h - the little UTF-8 that readers and writers of files need; normalisation and properties are in text/unicode. */
 #ifndef ITR_IO_UTF8_H
 #define ITR_IO_UTF8_H
 

@@ -1,5 +1,5 @@
 /* weights.h - published weight files behind one interface: safetensors (single, or shards with an index) and PyTorch's .pth/.pt/.bin (zip
- *and the legacy stream of before 1.6).
+ * and the legacy stream of before 1.6).
  *
  *	itr_weights *w = itr_weights_open("clip-vit-b32", err);          // a file, or a folder that holds one
  *	const itr_weight *t = itr_weights_find(w, "logit_scale");
@@ -7,9 +7,9 @@
  *	itr_weights_close(w);
  *
  * Files are mapped, not read: opening costs the header alone, and pages of a tensor are given back once it has been read, so a model of n
- *bytes needs n bytes, not 2n. Pickles run in an interpreter that knows only tensors, storages, dicts, lists, tuples, numbers and strings,
- *and passes over plain objects on a list (torch_globals.c); any other global is refused by its name. Nothing in a file is believed before
- *it is checked against the file's size. One thread at a time for an itr_weights.
+ * bytes needs n bytes, not 2n. Pickles run in an interpreter that knows only tensors, storages, dicts, lists, tuples, numbers and strings,
+ * and passes over plain objects on a list (torch_globals.c); any other global is refused by its name. Nothing in a file is believed before
+ * it is checked against the file's size. One thread at a time for an itr_weights.
  */
 #ifndef ITR_IO_WEIGHTS_H
 #define ITR_IO_WEIGHTS_H

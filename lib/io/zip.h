@@ -1,4 +1,4 @@
-/* zip.h - members of a zip archive, read one after the other in constant memory; zip.h of libzip lives behind zip.c alone.
+/* zip.h - members of a zip archive, read one after the other in constant memory; zip.h of libzip is included by zip.c alone.
  * Stored and deflated members, zip64; encrypted ones are refused. A member that holds more or less than the directory says, or whose CRC is
  * wrong, is an error, and so is a directory that claims what deflate cannot have packed (1032:1). One thread at a time for an archive. */
 #ifndef ITR_IO_ZIP_H

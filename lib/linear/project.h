@@ -11,7 +11,7 @@ void itr_project_gaussian(const float *x, int64_t rows, int64_t base, int64_t di
 
 /* out (rows, dim) = float32(x . Q), Q orthogonal: G = default_rng([seed, dim, 1]).standard_normal((dim, dim)) made orthonormal by G
  * (chol(G^T G))^-T, sums as above. Inner products stay what they were, but no axis is special any more: sign bits of vectors whose energy
- * sits in few axes (CCA, PCA) say little until they are turned. Both modalities share Q. */
+ * sits in few axes (CCA, PCA) lose much until they are rotated. Both modalities share Q. */
 void itr_project_rotate(const float *x, int64_t rows, int64_t dim, uint64_t seed, float *out, int threads);
 
 /* out (rows, dim) = l2(x[:, :dim]); dim <= base; dim == base: x unchanged. */

@@ -82,7 +82,7 @@ int itr_closed_save(const itr_closed *p, const char *path, const itr_provenance 
 	return itr_h5_commit(h, err);
 }
 
-/* --- reading: the file is a stranger's ------------------------------------------------------------------------------------------------ */
+/* --- reading: the file is not trusted ------------------------------------------------------------------------------------------------ */
 
 /* A float32 array of exactly this shape without NaN or infinity; absent is fine and leaves NULL. */
 static int get_array(const itr_h5 *h, int side, const char *name, int rank, int64_t rows, int64_t cols, float **out, itr_err *err)

@@ -1,4 +1,4 @@
-/* http_client.h - many downloads at once, each whole or absent. libcurl's multi interface lives behind http_client.c alone.
+/* http_client.h - many downloads at once, each whole or absent. libcurl's multi interface is used by http_client.c alone.
  *
  *	itr_http_opts o; itr_http_opts_default(&o);
  *	itr_http *c = itr_http_new(&o, err);
@@ -8,11 +8,11 @@
  *
  * A body is written to TARGET.part, hashed while it is written, and becomes TARGET by rename only after its length, its SHA-256 (if one is
  * expected) and the caller's check have passed and it was fsynced. An attempt that breaks off is continued with Range/If-Range in this
- *process; a part of 4 MiB and more is kept with its validators (TARGET.part.meta) and continued by the next process. The rules are in
- *http_policy.h. Each MiB that is kept sets the count of failed attempts back, on a server that continues what it broke off; where it
- *refuses to, what came is dropped and every attempt counts again: never more than 1 + retries of them, unless bytes were kept. Failures of
- *single jobs are results, not errors; itr_http_run fails only for what stops all of them (a full disk). http, https and file URLs; a
- *redirect never leads to file:, nor from https to http. Proxies as curl: the environment, or opts.proxy.
+ * process; a part of 4 MiB and more is kept with its validators (TARGET.part.meta) and continued by the next process. The rules are in
+ * http_policy.h. Each MiB that is kept sets the count of failed attempts back, on a server that continues what it broke off; where it
+ * refuses to, what came is dropped and every attempt counts again: never more than 1 + retries of them, unless bytes were kept. Failures of
+ * single jobs are results, not errors; itr_http_run fails only for what stops all of them (a full disk). http, https and file URLs; a
+ * redirect never leads to file:, nor from https to http. Proxies as curl: the environment, or opts.proxy.
  */
 #ifndef ITR_NET_HTTP_CLIENT_H
 #define ITR_NET_HTTP_CLIENT_H
@@ -30,7 +30,7 @@ typedef struct itr_http_opts {
 	int per_host;                   /* of them to one host; 0: all */
 	int retries;                    /* attempts after the first, beginnings from the start among them; 5 */
 	double backoff, backoff_max;    /* seconds: 0.5 doubling up to 30, with jitter */
-	double retry_after_max;         /* a server's Retry-After is believed up to here; 120 */
+	double retry_after_max;         /* the longest Retry-After that is followed; 120 */
 	double connect_timeout;         /* seconds; 20 */
 	double stall_timeout;           /* seconds below stall_bytes a second before an attempt is given up; 30 */
 	int64_t stall_bytes;            /* 512 */
@@ -86,7 +86,7 @@ typedef struct itr_http_result {
 	bool resumed;                   /* part of it was on disk before */
 	int64_t bytes;                  /* size of the target (or of what `into` got) */
 	int64_t received;               /* body bytes over the line in all attempts */
-	int64_t total;                  /* size of the remote file as the server told it; -1 unknown */
+	int64_t total;                  /* size of the remote file as the server reports it; -1 unknown */
 	char sha256[ITR_SHA256_HEX];
 	char etag[256];
 	char message[sizeof ((itr_err *)0)->msg];      /* why it failed */
@@ -97,7 +97,7 @@ const char *itr_http_reason_name(const itr_http_result *r, char buf[32]);
 
 typedef struct itr_http_source {
 	void *ctx;
-	/* 1: *job is filled (it came zeroed); 0: there are no more. Strings need to live until it returns */
+	/* 1: *job is filled (it came zeroed); 0: there are no more. Strings stay valid until it returns */
 	int (*next)(void *ctx, itr_http_job *job);
 	void (*done)(void *ctx, const itr_http_job *job, const itr_http_result *r);     /* in the caller's thread, in order of completion */
 	void (*tick)(void *ctx, int64_t received);      /* a few times a second with the body bytes so far; may be NULL */

@@ -20,7 +20,7 @@ typedef struct itr_http_part {
 	bool meta_written;
 } itr_http_part;
 
-/* Opens (or creates, with its folders) the part; one that a former process left is taken up if its meta file names the same URL and slice
+/* Opens (or creates, with its folders) the part; one that a former process left is resumed if its meta file names the same URL and slice
  * and has a validator. */
 ITR_MUST_USE int itr_http_part_open(itr_http_part *p, const itr_http_job *job, itr_err *err);
 /* Back to empty. */

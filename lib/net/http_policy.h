@@ -33,13 +33,13 @@ typedef struct itr_http_request {
 	int64_t base;                   /* first byte of the slice that is wanted; 0 with length 0: the whole file */
 	int64_t length;                 /* bytes of the slice; 0: to the end; negative: the last -length bytes */
 	int64_t have;                   /* bytes of it that are on disk already */
-	int64_t total;                  /* whole size of the remote file as told before; -1 unknown */
+	int64_t total;                  /* whole size of the remote file as reported before; -1 unknown */
 	const char *etag, *modified;    /* of what is on disk; "" unknown */
 } itr_http_request;
 
 typedef enum {
 	ITR_HTTP_TAKE,          /* the body is the wanted bytes from the start: drop what is there */
-	ITR_HTTP_APPEND,        /* the body goes on where the file ends */
+	ITR_HTTP_APPEND,        /* the body is appended to the file */
 	ITR_HTTP_COMPLETE,      /* nothing is missing (416 at full size) */
 	ITR_HTTP_RESTART,       /* what is there cannot be continued: drop it, ask again without a range */
 	ITR_HTTP_NO_RANGES,     /* a slice was wanted and the server sends whole files only */

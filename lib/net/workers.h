@@ -1,4 +1,4 @@
-/* workers.h - a few threads that do what blocks (fsync, looking into a file) so that the loop over the sockets does not wait. Private to
+/* workers.h - a few threads for blocking work (fsync, checking a file) so that the loop over the sockets does not wait. Private to
  * net. Items are the caller's pointers; between push and take they belong to the threads. */
 #ifndef ITR_NET_WORKERS_H
 #define ITR_NET_WORKERS_H

@@ -1,5 +1,5 @@
-/* lookup.h - a collection of pictures and captions that is asked questions: by id, by vector, by text, one side looking for the other (or
- *for its own).
+/* lookup.h - queries to a collection of pictures and captions: by id, by vector, by text, from one side to the other (or
+ * for its own).
  *
  *	itr_lookup *l = itr_lookup_open("test.npz", &opts, provenance, &err);
  *	itr_lookup_query q[2];  itr_lookup_by_id(l, "123", &q[0], &err);  itr_lookup_texts(l, &words, 1, &q[1], &err);
@@ -18,9 +18,9 @@
 typedef struct itr_lookup_opts {
 	itr_pairs_opts pairs;             /* dim, model, split, own vectors, threads */
 	const char *text_weights;         /* of the model's published text encoder; NULL: found in the caches by their hash */
-	const char *text_model;           /* model whose text side turns words into vectors; NULL: pairs.model */
+	const char *text_model;           /* model whose text side maps texts to vectors; NULL: pairs.model */
 	const char *manifest, *root;      /* pictures' paths and captions' words; NULL: ids only */
-	itr_modality from, to;         /* what the ids of queries are, what is looked for */
+	itr_modality from, to;         /* the side of the queries' ids, the side that is searched */
 	itr_precision precision;
 	int64_t rescore;                  /* 0: none */
 	int threads;

@@ -29,7 +29,7 @@ char *itr_lookup_path(const itr_lookup *l, int64_t row)
 	return l->o.to == ITR_IMAGE ? picture_path(l, l->pairs->image_id[row]) : NULL;
 }
 
-/* Is it known what belongs to the query? Which pictures belong to a picture nobody said. */
+/* Is the relevance of this query known? That of pictures to a picture is not. */
 static bool judged(const itr_lookup *l, const itr_lookup_query *q)
 {
 	return q->row >= 0 && l->pairs->text_image && !(l->o.from == ITR_IMAGE && l->o.to == ITR_IMAGE);

@@ -1,4 +1,4 @@
-/* sheet.h - retrieval as people judge it: one row a query, its caption, the best pictures in order, each marked as hit or miss by a frame
+/* sheet.h - result pictures: one row a query, its caption, the best pictures in order, each marked as hit or miss by a frame
  * (solid green, dashed vermillion: Okabe and Ito's pair) and by a check or a cross, so that colour alone carries nothing; score and name
  * below; behind them, for a query that missed, the picture that belongs to it. Where the truth is not known (pictures asking for pictures)
  * there is no mark.
@@ -12,7 +12,7 @@
 
 enum { ITR_SHEET_HITS = 5 };
 
-/* SAME: another picture of the very caption that was asked; a hit to anybody who looks. UNKNOWN: nobody said what belongs to the query, so
+/* SAME: another picture of the very caption that was asked; a hit to the eye. UNKNOWN: the relevance of the query is not known, so
  * nothing is claimed. */
 typedef enum { ITR_SHEET_UNKNOWN, ITR_SHEET_MISS, ITR_SHEET_HIT, ITR_SHEET_SAME } itr_sheet_mark;
 

@@ -8,7 +8,7 @@
 
 /* Scores are made the other way up, keys below each other and nr queries side by side, so that the micro-kernel's tile is what the second
  * product takes as its right panel, softmax needs no sum across lanes, and probabilities are never rearranged. */
-/* a block of keys: 256 x 32 scores are 32 KB; queries whose probabilities are made again at a time */
+/* a block of keys: 256 x 32 scores are 32 KB; queries whose probabilities are recomputed at a time */
 enum { KEYS = 256, QUERIES = 128 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }

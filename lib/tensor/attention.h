@@ -19,7 +19,7 @@ int64_t itr_attention_scratch(int64_t rows, int64_t dim);
 /* out = attention; lse (rows) = log of the sum of exp(scaled scores), for the backward pass. scale = 1 / sqrt(dim). */
 void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_out, float *lse, float *scratch);
 
-/* Gradients of q, k, v, added to dq, dk, dv (rows ld apart), from that of out; probabilities are made again from lse, a block of queries at
+/* Gradients of q, k, v, added to dq, dk, dv (rows ld apart), from that of out; probabilities are recomputed from lse, a block of queries at
  * a time. */
 int64_t itr_attention_backward_scratch(int64_t rows, int64_t dim);
 void itr_attention_backward(const itr_attention_head *a, const float *out, const float *grad, int64_t ld_out, const float *lse, float *dq,

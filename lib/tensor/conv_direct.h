@@ -25,7 +25,7 @@ typedef struct itr_direct_walk {
 /* What becomes of the sums of one or two groups (a1 NULL: one). */
 typedef struct itr_direct_out {
 	float *sums;                     /* (14, 32) */
-	bool resume;                     /* go on from the sums that lie there */
+	bool resume;                     /* continue from the sums that are stored there */
 	bool finish;                     /* y = after(sums), all rows of the groups, instead of leaving them in `sums` */
 	int cols;                        /* of 32 that are there */
 	itr_activation activation;       /* none, relu, relu6, hardswish */

@@ -1,5 +1,5 @@
 /* Convolutions of kernel 1x1 with the direct tile: pixels are the left operand's rows where they lie, or, where a stride skips some or
- * their distance would fight for few cache lines, a copy. */
+ * their distance would map to few cache lines, a copy. */
 #include "tensor/conv_direct.h"
 
 #include <string.h>

@@ -1,12 +1,12 @@
-/* frozen.h - products with a weight that will not change any more: packed once, as fp32, bfloat16 or int8, and what follows the product
- *(bias, residual, activation) done while the tile is at hand.
+/* frozen.h - products with constant weights: packed once, as fp32, bfloat16 or int8, and what follows the product
+ * (bias, residual, activation) done while the tile is at hand.
  *
  *	itr_frozen *w = itr_freeze(ITR_COMPUTE_BF16, weight, 768, 3072, 3072, threads);
  *	itr_frozen_product(w, tokens, x, 3072, &(itr_after){ .bias = b, .residual = y, .ld_residual = 768 }, y, 768, threads);
  *
  * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), rounded so that the
- *errors of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch, found on the fly; sums in 32-bit integers,
- *hence exact and equal on every machine. No result depends on threads, on the batch or on the row's place.
+ * errors of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch, found on the fly; sums in 32-bit
+ * integers, hence exact and equal on every machine. No result depends on threads, on the batch or on the row's place.
  */
 #ifndef ITR_TENSOR_FROZEN_H
 #define ITR_TENSOR_FROZEN_H

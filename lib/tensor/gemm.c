@@ -164,7 +164,7 @@ static void pack_shared(const itr_gemm_isa *g, const struct operand *x, int64_t 
 	itr_parallel_for(n * kb < 1 << 16 ? 1 : threads, div_up(n, 8 * w), pack_piece, &q);
 }
 
-/* --- the work: one operand is packed once and shared, the other is packed in passing, a few panels at a time, by whoever multiplies them
+/* --- the work: one operand is packed once and shared, the other is packed a few panels at a time by the thread that multiplies them
  * ---- */
 
 /* Packed panels of an operand: panel p of width w starts at p * w * k. */

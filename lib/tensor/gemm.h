@@ -1,4 +1,4 @@
-/* gemm.h - matrix products whose result never depends on where a row sits, on the batch, or on the threads.
+/* gemm.h - matrix products whose result never depends on the row's position, the batch, or the threads.
  *
  * Every element of C is ONE chain of fused multiply-adds over k = 0, 1, ..., K-1, started from 0 (or from beta*C): the AVX-512, AVX2, NEON
  * and scalar kernels all compute that same chain, so equal rows give bit-equal scores, a tie is bit-equality, and the same command gives

@@ -7,7 +7,7 @@
 
 enum { MR = 14, NR = 32 };
 
-/* `rows` is a constant wherever this is inlined: the loops over i unroll and the sums live in registers. */
+/* `rows` is a constant wherever this is inlined: the loops over i unroll and the sums stay in registers. */
 static inline __attribute__((always_inline)) void tile_rows(const int rows, int64_t k, const float *ap, const float *bp, float *c,
                                                             int64_t ldc, bool resume, const char *ahead, int64_t step)
 {

@@ -1,8 +1,8 @@
 /* gemm_kernel.h - inside of the product, for code that fuses something with it (top-k over a gallery): panels and the micro-kernel.
  *
  * A "panel" holds w rows of an operand, k-major: panel[k * w + r], rows beyond the end zero. w is `mr` for the left operand (queries) and
- *`nr` for the right one (gallery, weights). `tile` multiplies a left panel by a right panel and leaves rows x nr sums, each ONE chain of
- *fused multiply-adds over k; continuing a chain from memory is exact, so cutting K changes nothing.
+ * `nr` for the right one (gallery, weights). `tile` multiplies a left panel by a right panel and leaves rows x nr sums, each ONE chain of
+ * fused multiply-adds over k; continuing a chain from memory is exact, so cutting K changes nothing.
  *
  *	const itr_gemm_isa *g = itr_gemm_isa_get();
  *	g->pack(ap, g->mr, queries + i * ld, ld, 1, rows, dim);               // rows <= mr
@@ -26,8 +26,8 @@ typedef struct itr_gemm_isa {
 	void (*pack)(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k);
 	/* how many k one 4-byte word of a panel holds: 1, or 2 for bfloat16 pairs. `tile` counts k in words, `pack` in elements */
 	int k_unit;
-	/* As tile, and at each k asks for the line at `ahead`, which goes on by `step` bytes: memory is read for the next tile while this
-	 * one computes. Or NULL. */
+	/* As tile, and at each k prefetches the line at `ahead`, which advances by `step` bytes: memory is read for the next tile while
+	 * this one computes. Or NULL. */
 	void (*tile_ahead)(int rows, int64_t k, const float *ap, const float *bp, float *c, int64_t ldc, bool resume, const void *ahead,
 	                   int64_t step);
 } itr_gemm_isa;

@@ -103,7 +103,7 @@ static bool alike(const float *x, int64_t rows, int64_t dim, int64_t step)
 bool itr_rows_alike(const float *x, int64_t rows, int64_t dim)
 {
 	enum { SAMPLE = 1024 };
-	/* few are looked at where they differ, as they mostly do */
+	/* few are read where they differ, as they mostly do */
 	return rows > 1 && alike(x, rows, dim, ITR_MAX(rows / SAMPLE, (int64_t)1)) && alike(x, rows, dim, 1);
 }
 

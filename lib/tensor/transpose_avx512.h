@@ -1,4 +1,4 @@
-/* transpose_avx512.h - inside of the AVX-512 kernels: sixteen rows of sixteen words, turned in registers. */
+/* transpose_avx512.h - inside of the AVX-512 kernels: sixteen rows of sixteen words, transposed in registers. */
 #ifndef ITR_TENSOR_TRANSPOSE_AVX512_H
 #define ITR_TENSOR_TRANSPOSE_AVX512_H
 

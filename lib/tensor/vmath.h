@@ -1,4 +1,4 @@
-/* vmath.h - exp, erf and friends for float loops that the compiler must vectorise: no branches, no tables, no libm, the same bits on every
+/* vmath.h - exp, erf and the like for float loops that the compiler must vectorise: no branches, no tables, no libm, the same bits on every
  * machine (each operation is one correctly rounded IEEE operation; -ffp-contract=off keeps it so). Errors: exp <= 2 ulp on [-87, 88], below
  * it 0; erf <= 5e-7 absolute (rational fit on [-4, 4], as Eigen's erf for float uses it). tests/unit/test_autograd.c compares them with
  * libm.

@@ -26,7 +26,7 @@ struct clip {
 	const char *special[2];                 /* start, end, as they are spelled in lower case */
 	unsigned char class[128];
 	char ascii[128];
-	bool slow[128];                         /* not to be taken from `ascii`: what open_clip's cleaning looks at */
+	bool slow[128];                         /* not to be taken from `ascii`: characters that open_clip's cleaning may change */
 	bool open_clip;
 	bool plain;                             /* the pattern names no special token: as the tokenizer.json that OpenAI published */
 };
@@ -62,7 +62,7 @@ static void pair_add(struct clip *d, int32_t a, int32_t b, int32_t id)
 	d->pairs[i & d->mask] = (struct pair){ key, id };
 }
 
-/* A short word: the cheapest pair is looked for afresh after each merge, which beats a heap up to some dozens of symbols. Symbols are left
+/* A short word: the cheapest pair is searched again after each merge, which beats a heap up to some dozens of symbols. Symbols are left
  * in sym; their number. */
 static int merge_small(const struct clip *d, int32_t *sym, int n)
 {

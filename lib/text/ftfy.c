@@ -9,7 +9,7 @@
 #include "text/tokenizer_internal.h"
 #include "text/unicode.h"
 
-enum { SEGMENT = 1000000 };             /* characters of a line that are looked at together: max_decode_length */
+enum { SEGMENT = 1000000 };             /* characters of a line that are decoded together: max_decode_length */
 
 /* What Windows-1252 has at 0x80 .. 0x9F; what it leaves free stays a control character ("sloppy"). */
 static const uint16_t windows_1252[32] = {

@@ -3,7 +3,7 @@
  * Text -> NFKC -> lower case -> words (runs of letters, marks, digits; an apostrophe inside a word stays; each CJK ideograph is a word).
  * Every word and every pair of neighbours is an n-gram; each n-gram owns ITR_HASH_SLOTS of the 768 places, with a sign, chosen by its hash
  * (Weinberger et al. 2009; several slots as in Serra & Karatzoglou 2017: two n-grams that collide in one slot still differ in the others,
- * so that a linear model can tell them apart, which one slot never allows). Pairs weigh ITR_HASH_PAIR_WEIGHT, and an n-gram that occurs tf
+ * so that a linear model can distinguish them, which one slot never allows). Pairs weigh ITR_HASH_PAIR_WEIGHT, and an n-gram that occurs tf
  * times counts sqrt(tf): sublinear, and exact on every machine where a logarithm is not.
  */
 #ifndef ITR_TEXT_HASH_FEATURES_H

@@ -6,7 +6,7 @@
 #include "base/vec.h"
 #include "text/unicode.h"
 
-enum { LONGEST = 32 };                  /* characters of a name that html.unescape looks at */
+enum { LONGEST = 32 };                  /* characters of a name that html.unescape reads */
 
 #define ENTITY(name, a, b)
 #define CHARREF(number, cp)

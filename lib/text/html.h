@@ -5,7 +5,7 @@
 
 #include "text/unidata.h"
 
-/* Replaces the references in t, once: what they become is not looked at again. Linear in the text. */
+/* Replaces the references in t, once: the replacement is not searched again. Linear in the text. */
 void itr_html_unescape(itr_cps *t);
 /* As ftfy.fixes.unescape_html: only references of at most 24 letters and digits that end in a semicolon; names in capitals too, where HTML
  * has none of them. */

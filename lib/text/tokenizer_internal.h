@@ -71,7 +71,7 @@ typedef struct itr_tokenizer_rules {
 /* --- added tokens (added.c) ----------------------------------------------------------------------------------------------------------- */
 typedef enum { ITR_ADDED_SINGLE_WORD = 1, ITR_ADDED_LSTRIP = 2, ITR_ADDED_RSTRIP = 4, ITR_ADDED_NORMALIZED = 8 } itr_added_flags;
 typedef struct itr_added_set {
-	itr_strtab names;                       /* as they are looked for */
+	itr_strtab names;                       /* as they are searched */
 	int32_t *which;                         /* name -> place in the list */
 	bool first[256];
 	char only;                              /* the one byte that all of them begin with; 0: there are several */
@@ -79,7 +79,7 @@ typedef struct itr_added_set {
 } itr_added_set;
 typedef struct itr_added {
 	ITR_VEC(struct itr_added_token { char *content; int32_t id; itr_added_flags flags; }) list;
-	itr_added_set set[2];                   /* looked for in the text as it is, and in the normalised one */
+	itr_added_set set[2];                   /* searched in the text as it is, and in the normalised one */
 } itr_added;
 typedef struct itr_added_entry { int64_t id; const char *key; const itr_json *value; } itr_added_entry;
 

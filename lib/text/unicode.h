@@ -1,4 +1,4 @@
-/* unicode.h - UTF-8 and the Unicode tables that text processing needs; utf8proc lives behind unicode.c alone.
+/* unicode.h - UTF-8 and the Unicode tables that text processing needs; utf8proc is included by unicode.c alone.
  * Invalid bytes are U+FFFD, one for each maximal subpart, exactly as Python's bytes.decode("utf-8", errors="replace") does. */
 #ifndef ITR_TEXT_UNICODE_H
 #define ITR_TEXT_UNICODE_H

@@ -18,7 +18,7 @@ enum {
 	ITR_UD_OC_LETTER = 1 << 8,      /* the same of open_clip's; both: its pattern matches the character nowhere */
 	ITR_UD_OC_NUMBER = 1 << 9,
 	ITR_UD_PY_SPACE = 1 << 10,      /* str.isspace */
-	ITR_UD_PY_CASED = 1 << 11,      /* what str.lower looks at around a capital sigma */
+	ITR_UD_PY_CASED = 1 << 11,      /* what str.lower reads around a capital sigma */
 	ITR_UD_PY_IGNORABLE = 1 << 12,
 	ITR_UD_PY_SAME = 1 << 13,       /* Rust has a lower case for it, Python not yet */
 	ITR_UD_DECOMPOSES = 1 << 14,

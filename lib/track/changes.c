@@ -1,4 +1,4 @@
-/* changes.c - what may be done to runs that are over: deleted, brought back, removed for good, told dead. As MLflow does each. */
+/* changes.c - changes of finished runs: delete, restore, remove for good, mark as killed. As MLflow does each. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@ char *itr_context_host(void);
 /* Commit and branch of the working tree that holds `dir`, read from .git without running git (worktrees, packed refs). False when there is
  * none. */
 bool itr_context_git(const char *dir, char **commit, char **branch);
-/* "PID START" of this process; START tells it from a later process of the same number. */
+/* "PID START" of this process; START distinguishes it from a later process of the same number. */
 char *itr_context_process(void);
 /* Is the process of that text still there? Only meaningful on the host that wrote it. */
 bool itr_context_alive(const char *process);

@@ -303,7 +303,7 @@ static bool like(const char *s, const char *pattern, bool fold)
 	return *pattern == 0;
 }
 
-/* NaN is neither above nor below nor equal to a number, as in MLflow; = nan and != nan ask for it. */
+/* NaN is neither above nor below nor equal to a number, as in MLflow; = nan and != nan find it. */
 static bool compare_numbers(enum op op, double x, double y)
 {
 	bool same = x == y || (isnan(x) && isnan(y));

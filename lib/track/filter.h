@@ -4,8 +4,8 @@
  *	status = 'FINISHED' and (tags.note like '%best%' or not params.dim in (256, 512))
  *
  * Comparisons: = == != > >= < <= , like and ilike (% any text, _ one character), in (...). `and`, `or`, `not`, brackets. Keys as in
- *runstore.h; keys with spaces in backquotes or double quotes behind the point: metrics."a b". A comparison with a value that a run lacks is
- *false; so is NaN with any number, but != (= nan finds it).
+ * runstore.h; keys with spaces in backquotes or double quotes behind the point: metrics."a b". A comparison with a value that a run lacks
+ * is false; so is NaN with any number, but != (= nan finds it).
  */
 #ifndef ITR_TRACK_FILTER_H
 #define ITR_TRACK_FILTER_H
@@ -17,7 +17,7 @@ typedef struct itr_filter itr_filter;
 /* NULL with err: the place of the mistake and what was expected there. */
 itr_filter *itr_filter_parse(const char *text, itr_err *err);
 void itr_filter_free(itr_filter *f);
-/* Which files it looks at (itr_runs_load_flags). */
+/* Which files it reads (itr_runs_load_flags). */
 unsigned itr_filter_needs(const itr_filter *f);
 /* Its column names, in order of appearance; borrowed. */
 int itr_filter_columns(const itr_filter *f, const char **names, int max);

@@ -1,6 +1,6 @@
 /* plot.h - figures by gnuplot, without X: NAME.png with NAME.gp and NAME.dat beside it, so that anybody can redo a plot with `gnuplot -d
- *NAME.gp` after changing either. Palette: Okabe and Ito, "Color Universal Design" (2008), told apart by the colour-blind; series differ in
- *mark and dash too.
+ * NAME.gp` after changing either. Palette: Okabe and Ito, "Color Universal Design" (2008), distinguishable for the colour-blind; series
+ * differ in mark and dash too.
  *
  *	itr_figure *f = itr_figure_new("result/recall.png", 1, 2, "Recall by precision");
  *	itr_panel *p = itr_figure_panel(f, "text to image", "dimensions", "Recall@10");

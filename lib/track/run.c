@@ -221,7 +221,7 @@ static void append(itr_run *r, const char *key, const itr_buf *lines)
 		}
 		if (rc < 0)
 			FAILED(r, itr_err_errno(&r->err, "cannot write '%s'", path));
-		if (rc != 1)                             /* 1: somebody created it in between */
+		if (rc != 1)                             /* 1: another process created it in between */
 			break;
 	}
 	free(path);

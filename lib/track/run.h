@@ -19,7 +19,7 @@ typedef struct itr_run_opts {
 	const char *source;              /* tool name */
 	const char *argv_text;           /* the command line, for the tag itr.argv */
 	const char *note;                /* mlflow.note.content or NULL */
-	bool detached;                   /* the run outlives this process (runs start): never taken for dead with it */
+	bool detached;                   /* the run outlives this process (runs start): not marked as killed when it ends */
 } itr_run_opts;
 
 /* Creates the run's folders and meta.yaml with status RUNNING. NULL with err. */
@@ -47,7 +47,7 @@ ITR_MUST_USE int itr_run_end(itr_run *r, itr_run_status status, itr_err *err);  
  * empty parts of paths, and
  * '@' that equals "_at_"). False: empty, or longer than 250 bytes (out is cut). */
 bool itr_run_key(const char *key, char out[256]);
-/* For what people log: -1 with err when MLflow would not take this name or, of a "param" or "tag", this value (NULL: not looked at). */
+/* For what people log: -1 with err when MLflow would not take this name or, of a "param" or "tag", this value (NULL: not checked). */
 ITR_MUST_USE int itr_run_check(const char *kind, const char *key, const char *value, itr_err *err);
 
 #endif

@@ -145,7 +145,7 @@ static const char *find_pair(const itr_run_pair *p, int64_t n, const char *key)
 	return NULL;
 }
 
-/* Its process is gone: the tag names process and host; only this host can tell. */
+/* Its process is gone: the tag names process and host; only this host can check. */
 static bool is_stale(const itr_run_info *r, int tags, const char *host)
 {
 	if (r->status != ITR_RUN_RUNNING)

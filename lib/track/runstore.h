@@ -20,7 +20,7 @@ typedef struct itr_run_info {
 	itr_run_status status;
 	bool deleted;
 	bool stale;                     /* RUNNING, but its process on this machine is gone */
-	int64_t start, end;             /* ms; end 0 while it goes on */
+	int64_t start, end;             /* ms; end 0 while it runs */
 	itr_run_pair *params; int64_t n_params;          /* sorted by key; only what was asked for */
 	itr_run_pair *tags; int64_t n_tags;
 	itr_run_value *metrics; int64_t n_metrics;

@@ -184,7 +184,7 @@ char *itr_store_experiment(const char *runs_dir, const char *wanted, itr_err *er
 			itr_err_set(err, "an experiment's name has 1 to 500 characters");
 	} else if (!scan(runs_dir, name.data, &id, &top)) {
 		int lock = lock_store(runs_dir), made = 0;
-		if (!scan(runs_dir, name.data, &id, &top)) {              /* again, now that nobody else creates one */
+		if (!scan(runs_dir, name.data, &id, &top)) {              /* again, now that no other process creates one */
 			if (scan(trash, name.data, &deleted, &top))
 				made = itr_err_set(err,
 				                   "experiment '%s' was deleted: '{runs} restore --experiment NAME' brings it back, "

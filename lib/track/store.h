@@ -16,8 +16,8 @@ char *itr_store_experiment(const char *runs_dir, const char *name, itr_err *err)
 /* Folder of run `run_id` and its experiment's id (may be NULL); the caller frees both. NULL with err. `run_id` may be an unambiguous
  * beginning of at least 4 digits. */
 char *itr_store_find_run(const char *runs_dir, const char *run_id, char **experiment_id, itr_err *err);
-/* Warns when `dir` is the folder of an experiment that has runs but no meta.yaml that can be read: nobody, nor MLflow, lists them. Says how
- * to mend it. */
+/* Warns when `dir` is the folder of an experiment that has runs but no meta.yaml that can be read: neither we nor MLflow list them. Says
+ * how to mend it. */
 void itr_store_warn_nameless(const char *dir);
 bool itr_store_is_run_id(const char *name);           /* 32 lower-case hex digits */
 bool itr_store_is_number(const char *name);           /* an experiment id that we and `mlflow migrate-filestore` take */
