@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Man pages against the programs: one page a program, its sections, and no option in an example that the program does not know.
+# Man pages against the programs: one page a program, its sections, and no option in an example that the program does not know. Examples in headers compile (examples.sh).
 cd "$(dirname "$0")/.." || exit 1
 BIN=${1:-${BIN:-bin}}; bad=0
 for c in tools/*.c; do
@@ -21,4 +21,5 @@ alone=$(grep - <<< "$names" | paste -sd'|'); words=$(grep -v - <<< "$names" | pa
 bare=$(grep -nE "\"([^\"]*[^{a-z/\"-])?($alone)([^}a-z\"-])|\"([^\"]*[^{a-z/\"-])?($words) (--[a-z]|(list|show|end|restore|log|tag|best|start|rm) )" lib/*/*.[ch] lib/*/*.def tools/*.c |
 	grep -vE '^[^:]*:[0-9]+:[[:space:]]*(/?\*|//)|description.*made by fetch-coco')
 if [ -z "$bare" ]; then echo "ok - texts name programs in braces"; else echo "$bare" | sed 's/^/# /'; echo "not ok - texts name programs in braces"; bad=1; fi
+tests/examples.sh || bad=1
 exit $bad

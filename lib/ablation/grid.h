@@ -1,9 +1,8 @@
 /* grid.h - the candidate-pool ablation (methods.md section 1): dims x precisions x candidate sizes, both directions, seeds.
  *
- *	itr_grid *g = itr_grid_new(&opts, provenance, &err);        // checks everything that can be checked before the work; with resume,
- * what is done is read back itr_grid_run(g, &watch, &err);                              // cell by cell; each finished cell is in the
- * journal before the next group begins itr_grid_write(g, provenance, &err);                        // experiment_results.json, .meta.json,
- *.per_query.npz
+ *	itr_grid *g = itr_grid_new(&opts, provenance, &err);        // checks options and files; with resume, reads what is done
+ *	itr_grid_run(g, &watch, &err);                              // cell by cell; a finished cell is journaled before the next group
+ *	itr_grid_write(g, provenance, paths, &err);                 // experiment_results.json, .meta.json, .per_query.npz
  *
  * Pools depend on (seed, direction, size) alone (retrieval/pools.h), so every dim and precision ranks the same candidates and cells are
  * paired, whatever part of the grid is run. A cell that cannot be computed holds its reason; the others continue.

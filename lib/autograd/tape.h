@@ -1,12 +1,12 @@
 /* tape.h - variables and reverse-mode differentiation.
  *
  *	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .seed = 42 });
- *	for (step...) {
- *		itr_tape_reset(t, step);                         // every itr_var of the last step is dead
+ *	for (int64_t step = 0; step < steps; step++) {
+ *		itr_tape_reset(t, step);                         // invalidates every itr_var of the last step
  *		itr_var *x = itr_input(t, 2, (int64_t[]){ 256, 1024 }, batch);
  *		itr_var *loss = itr_mse(t, model(t, x), target);
- *		itr_backward(t, loss);                           // adds into the parameters' gradients
- *		itr_optimizer_step(...);
+ *		itr_backward(t, loss, 1);                        // adds into the parameters' gradients
+ *		itr_optim_step(optim, lr, 1);
  *	}
  *
  * Shapes are checked where ops are called; a mismatch is a programming mistake and aborts with the op's name and the shapes. Nothing here
@@ -130,7 +130,10 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p);
  * used again by the next block. While recording, what no backward function reads is dead too, and what is cheap to recompute
  * (itr_tape_opts.recompute) is discarded until the walk back comes to it; what lies in front of the first array that is trained is dead
  * as in inference.
- *	for each layer: itr_scope s = itr_scope_begin(t); x = itr_scope_end(t, s, block(t, layer, x));
+ *	for (layer = 0; layer < layers; layer++) {
+ *		itr_scope s = itr_scope_begin(t);
+ *		x = itr_scope_end(t, s, block(t, layer, x));
+ *	}
  * x itself may lie in an outer scope or in this one; NULL: nothing is kept. */
 typedef struct itr_scope { size_t mark[2]; } itr_scope;
 itr_scope itr_scope_begin(itr_tape *t);

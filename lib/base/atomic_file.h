@@ -1,7 +1,7 @@
 /* atomic_file.h - outputs are whole or absent: written beside the target, fsynced, renamed over it.
  *
  *	itr_atomic_file *a = itr_atomic_open(path, err);        // NULL with err
- *	fprintf(itr_atomic_stream(a), ...);                      // or hand itr_atomic_path(a) to a library that wants a name
+ *	fputs(text, itr_atomic_stream(a));                       // or hand itr_atomic_path(a) to a library that wants a name
  *	return itr_atomic_commit(a, err);                        // 0: the target is the new file; -1: the target is as it was
  *
  * The temporary name is random, in the target's folder, and starts with '.': two jobs never collide. Temporaries that are still

@@ -1,9 +1,7 @@
 /* keep.h - options that outlive the program: a long job writes them into its checkpoint, a later call takes them up again.
  *
  *	itr_json *info = itr_tool_options(t);                              // into the checkpoint
- *	...
- *	static int complete(itr_tool *t, void *opt)                         // --resume: before a run is opened
- *	{ ... itr_tool_adopt(t, info, "model.ckpt.h5", free_to_differ) ... }
+ *	itr_tool_adopt(t, info, "model.ckpt.h5", free_to_differ);          // --resume: in the tool's `complete`, before a run is opened
  */
 #ifndef ITR_CLI_KEEP_H
 #define ITR_CLI_KEEP_H

@@ -3,12 +3,12 @@
  *	int main(int argc, char **argv)
  *	{
  *		struct opt o = { .dim = 512 };
- *		itr_tool *t = itr_tool_begin(&evaluate_tool, &o, argc, argv);     // exits by itself for --help, --version, wrong usage (2)
- *		...
- *		if (work(..., &t->err) < 0)
- *			return itr_tool_fail(t);                                  // prints "evaluate: MESSAGE", closes the run as FAILED,
- * returns 1 itr_tool_metric(t, "t2i_recall_at_10", r, 0); return itr_tool_end(t, true);                                     // checks
- * stdout, closes the run, returns the exit code
+ *		itr_tool *t = itr_tool_begin(&evaluate_tool, &o, argc, argv);    // exits by itself for --help, --version, wrong usage (2)
+ *		double r;
+ *		if (work(&o, &r, &t->err) < 0)
+ *			return itr_tool_fail(t);                  // prints "evaluate: MESSAGE", closes the run as FAILED, returns 1
+ *		itr_tool_metric(t, "t2i_recall_at_10", r, 0);
+ *		return itr_tool_end(t, true);                     // checks stdout, closes the run, returns the exit code
  *	}
  */
 #ifndef ITR_CLI_TOOL_H

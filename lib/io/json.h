@@ -77,9 +77,11 @@ void itr_json_print_number(itr_buf *out, double v);
  * stream.
  *
  *	while (itr_jsonpull_peek(p, err) == ITR_JP_OBJECT) {            // the elements of an array
- *		itr_json *j = itr_jsonpull_tree(p, err); ...
+ *		itr_json *j = itr_jsonpull_tree(p, err);
+ *		itr_json_free(j);
  *	}
- *	if (itr_jsonpull_next(p, err) != ITR_JP_ARRAY_END) ...          // ITR_JP_ERROR, or an element of another type
+ *	if (itr_jsonpull_next(p, err) != ITR_JP_ARRAY_END)              // ITR_JP_ERROR, or an element of another type
+ *		return -1;
  */
 typedef struct itr_jsonpull itr_jsonpull;
 typedef enum { ITR_JP_ERROR = -1, ITR_JP_END, ITR_JP_OBJECT, ITR_JP_OBJECT_END, ITR_JP_ARRAY, ITR_JP_ARRAY_END,

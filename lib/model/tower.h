@@ -1,10 +1,10 @@
 /* tower.h - what turns pixels or token ids into vectors: CLIP's towers, ViT, BERT, ResNet, MobileNet, EfficientNet-Lite, LSTM. One tower =
  *one file + one line in towers.def; one forward for training, fine-tuning and inference.
  *
- *	itr_tower *w = itr_tower_open("bert", &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);      // published weights, by rename
- *rules, strict itr_tower_freeze(w, ITR_COMPUTE_BF16, threads);                                                   // inference: packed once
+ *	itr_tower *w = itr_tower_open("bert", ITR_TEXT, &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);  // from files
+ *	itr_tower_freeze(w, ITR_COMPUTE_BF16, threads);                                                     // inference: packed once
  *	itr_tape_reset(t, step);
- *	itr_tower_out y = itr_tower_forward(t, w, &(itr_tower_in){ .n = 32, .ids = ids, .start = start });  // y.pooled (32, dim)
+ *	itr_tower_out y = itr_tower_forward(t, w, &(itr_tower_in){ .n = 32, .ids = ids, .start = start }, false);  // y.pooled (32, dim)
  */
 #ifndef ITR_MODEL_TOWER_H
 #define ITR_MODEL_TOWER_H

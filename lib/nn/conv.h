@@ -1,7 +1,8 @@
 /* conv.h - convolutions as networks use them: with the normalisation and the activation that follow.
  *
- *	itr_conv_norm_init(&m->conv1, p, "conv1", "bn1", &(itr_conv_opts){ .in = 64, .out = 128, .kernel = 3, .stride = 2, .padding = 1,
- *.eps = 1e-5 }); x = itr_conv_norm(t, &m->conv1, x, NULL, ITR_ACT_RELU);
+ *	const itr_conv_opts o = { .in = 64, .out = 128, .kernel = 3, .stride = 2, .padding = 1, .eps = 1e-5 };
+ *	itr_conv_norm_init(&m->conv1, p, "conv1", "bn1", &o);
+ *	x = itr_conv_norm(t, &m->conv1, x, NULL, ITR_ACT_RELU);
  *
  * While recording: conv2d, then batchnorm with residual and activation. After itr_params_freeze: one product (or one depthwise pass) whose
  *weights have the normalisation folded in.

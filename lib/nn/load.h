@@ -1,9 +1,11 @@
 /* load.h - published weights into a model's parameters, by rules that rename.
  *
  *	static const itr_load_rule rules[] = {
- *		{ "bert.**",                                  "**" },                                // a prefix taken off, then the rules
- *again { "encoder.layer.*.attention.self.query.*",   "layers.*.qkv.*", 0, 3 },              // rows 0/3 of the parameter {
- *"encoder.layer.*.attention.self.key.*",     "layers.*.qkv.*", 1, 3 }, { "**.position_ids" }, // ignorable { NULL }
+ *		{ "bert.**",                                  "**" },                   // a prefix taken off, then the rules again
+ *		{ "encoder.layer.*.attention.self.query.*",   "layers.*.qkv.*", 0, 3 }, // rows 0/3 of the parameter
+ *		{ "encoder.layer.*.attention.self.key.*",     "layers.*.qkv.*", 1, 3 },
+ *		{ "**.position_ids" },                                                  // ignorable
+ *		{ NULL }
  *	};
  *	itr_params_load_weights(params, weights, rules, err);
  *

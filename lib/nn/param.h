@@ -1,9 +1,9 @@
 /* param.h - the trainable arrays of a model, by PyTorch's state_dict names, in one block of memory.
  *
  *	itr_params *p = itr_params_new();
- *	itr_linear_init(&m->fc1, p, "fc1", 1024, 2048);      // layers add what they need (layers.h)
+ *	itr_linear_init(&m->fc1, p, "fc1", 1024, 2048, true); // layers add what they need (layers.h)
  *	itr_params_seal(p);                                  // one block for values, one for gradients
- *	itr_params_initialise(p, seed);                      // each by its own rule and its own stream: independent of the order of layers
+ *	itr_params_initialise(p, seed);                      // each by its own rule and its own stream, whatever the layers' order
  */
 #ifndef ITR_NN_PARAM_H
 #define ITR_NN_PARAM_H

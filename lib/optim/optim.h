@@ -1,8 +1,8 @@
 /* optim.h - optimisers over the parameters of a model, with schedules, clipping, and an exponential moving average.
  *
  *	itr_optim *opt = itr_optim_new("adamw", params, &(itr_optim_opts){ .weight_decay = 0.01 }, &err);
- *	norm = itr_grad_norm(&params, 1, threads);       // L2 over all gradients
- *	itr_optim_step(opt, itr_schedule_lr(&s, step), clip factor);
+ *	double norm = itr_grad_norm((const itr_params *[]){ params }, 1, threads);       // L2 over all gradients
+ *	itr_optim_step(opt, itr_schedule_lr(&s, step), norm > 1 ? 1 / norm : 1);
  *
  * One pass over memory a step: decay, moments, update and clipping factor are fused. Updates are elementwise, so they do not depend on
  *threads. Sources: Kingma & Ba 2015 (adam: L2 added to the gradient); Loshchilov & Hutter 2019 (adamw: decoupled); as torch.optim, whose

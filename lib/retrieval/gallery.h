@@ -1,7 +1,7 @@
 /* gallery.h - rows packed once in a precision, then searched, scored and ranked many times.
  *
  *	itr_gallery *g = itr_gallery_pack(vectors, n, dim, ITR_PREC_INT8, &(itr_pack_opts){ .copy = ITR_COPY_FP32 }, &err);
- *	itr_topk_search(g, queries, nq, 10, hits, &(itr_search_opts){ .rescore = 100, .threads = 2 }, &err);       (topk.h)
+ *	itr_topk_search(g, queries, nq, 10, hits, &(itr_search_opts){ .rescore = 100, .threads = 2 }, &err);       // topk.h
  *
  * A score is a pure function of the query, the row and the precision: it depends neither on where the row sits, nor on the batch, the
  *threads or the instruction set (bf16 and fp16 included), so a tie is bit-equality. What is scored: fp32              one chain of fused

@@ -6,8 +6,7 @@
  *	itr_panel *p = itr_figure_panel(f, "text to image", "dimensions", "Recall@10");
  *	itr_panel_line(p, "fp32", n, dims, recall, low, high);
  *	itr_panel_hline(p, "chance", 0.025);
- *	... the second panel ...
- *	if (itr_figure_render(f, err) < 0) ...                      // frees f either way
+ *	return itr_figure_render(f, err);                           // frees f either way
  *
  * All strings may hold anything: they reach gnuplot as quoted text with its own mark-up switched off. Numbers that are NaN leave a gap.
  * Everything given is copied.

@@ -2,7 +2,7 @@
  *
  *	itr_loader_epoch(l, texts, n, epoch, first);            // the rows of this epoch, in order
  *	itr_loader_wait(l, at, b, err);                         // until positions at .. at+b-1 are there; earlier ones are given free
- *	itr_loader_pixels(l, at + i)                            // crop x crop x 3 bytes
+ *	const uint8_t *rgb = itr_loader_pixels(l, at + i);                          // crop x crop x 3 bytes
  *
  * What a row's pixels are depends on (seed, epoch, row) alone, so nothing depends on how many threads there are or how far ahead they run.
  */
