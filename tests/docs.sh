@@ -22,4 +22,5 @@ bare=$(grep -nE "\"([^\"]*[^{a-z/\"-])?($alone)([^}a-z\"-])|\"([^\"]*[^{a-z/\"-]
 	grep -vE '^[^:]*:[0-9]+:[[:space:]]*(/?\*|//)|description.*made by fetch-coco')
 if [ -z "$bare" ]; then echo "ok - texts name programs in braces"; else echo "$bare" | sed 's/^/# /'; echo "not ok - texts name programs in braces"; bad=1; fi
 tests/examples.sh || bad=1
+tests/architecture.sh || bad=1
 exit $bad
