@@ -1,8 +1,8 @@
 /* caption_list.h - lists of pictures and captions as they are passed around: one row a caption. Understood are
  *
  *	image.jpg#0<TAB>caption                         Flickr8k.token.txt
- *	a header that names the columns, in any order   image,caption / image_name,comment_number,comment / image_name| comment_number|
- *comment / filepath<TAB>title / ... no header: NAME.jpg, then the caption           also NAME.jpg, a number, the caption
+ *	a header that names the columns, in any order   image,caption / image_name,comment_number,comment / filepath<TAB>title / ...
+ *	no header: NAME.jpg, then the caption           also NAME.jpg, a number, the caption
  *
  * with comma, tab, semicolon or | between fields (the first line tells which) and quotes as in RFC 4180: separators and line breaks inside
  *them are text. A caption that is the last column needs no quotes around separators. Quotes that do not close as CSV's do are taken as they

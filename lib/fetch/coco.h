@@ -4,8 +4,7 @@
  *	DIR/SUBSET/000000000139.jpg
  *	DIR/checksums.jsonl                                             pins (pins.h)
  *	DIR/failures.json                                               the last run: selection, counts, reasons, one entry a failure
- *	DIR/near_duplicates.jsonl                                       pairs of pictures in different parts that look the same; absent when
- * there are none
+ *	DIR/near_duplicates.jsonl                                       pairs of similar pictures in different parts, if any
  *
  * Nothing that is on disk is fetched again; a run that was killed is continued by giving the command again. */
 #ifndef ITR_FETCH_COCO_H

@@ -4,8 +4,8 @@
  *
  *	49 x 32   per cell: 16 soft colour names, mean and spread of three opponent colours, 9 gradient orientations, gradient energy
  *	480       of the window: colours, orientations (fine and coarse), orientations PER colour (16 x 9: "the red thing has straight
- * edges"), colour autocorrelogram at four distances (16 x 4: how large the patches of a colour are), colours per row and per column of
- * cells, energy histogram
+ *	          edges"), colour autocorrelogram at four distances (16 x 4: how large the patches of a colour are), colours per row and
+ *	          per column of cells, energy histogram
  *
  * Histograms are square roots of shares (Hellinger), so that a linear model sees small objects too. The pooled vector is the descriptor of
  * the whole picture (224x224, cells of 32 pixels); patch p of the 7x7 grid is the descriptor of the 56x56 window around it (cells of 8

@@ -3,7 +3,8 @@
  *
  *	a byte-order mark       is passed over: UTF-8, UTF-16 little and big endian
  *	UTF-16                  is decoded; without a mark it is known by its zero bytes (every ASCII character has one). A lone surrogate
- * and an odd last byte become the byte 0xFF, which is invalid UTF-8: the caller treats it as it treats any invalid byte UTF-32 is refused
+ *	                        and an odd last byte become the byte 0xFF, which the caller treats as any invalid byte
+ *	UTF-32                  is refused
  *	line ends               LF and CRLF; CR alone where the first 64 KiB have no LF (old Macintosh files)
  *	NUL bytes               are kept: the caller must check for them (itr_textfile_line gives the length)
  *

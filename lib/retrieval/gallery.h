@@ -3,11 +3,13 @@
  *	itr_gallery *g = itr_gallery_pack(vectors, n, dim, ITR_PREC_INT8, &(itr_pack_opts){ .copy = ITR_COPY_FP32 }, &err);
  *	itr_topk_search(g, queries, nq, 10, hits, &(itr_search_opts){ .rescore = 100, .threads = 2 }, &err);       // topk.h
  *
- * A score is a pure function of the query, the row and the precision: it depends neither on where the row sits, nor on the batch, the
- *threads or the instruction set (bf16 and fp16 included), so a tie is bit-equality. What is scored: fp32              one chain of fused
- *multiply-adds over the dimensions, the bits of itr_gemm fp16, bf16        the same chain over the stored halves, fp32 query int8, int4
- *int8 query, integer sums, (float)sum * (s_row * s_query); int4: one FMA chain over the groups, then * s_query binary            dim - 2 *
- *Hamming distance of the signs
+ * A score is a pure function of the query, the row and the precision: it depends neither on the row's position, nor on the batch, the
+ * threads or the instruction set (bf16 and fp16 included), so a tie is bit-equality. Scores:
+ *
+ *	fp32            one chain of fused multiply-adds over the dimensions, the bits of itr_gemm
+ *	fp16, bf16      the same chain over the stored halves, fp32 query
+ *	int8, int4      int8 query, integer sums, (float)sum * (s_row * s_query); int4: one FMA chain over the groups, then * s_query
+ *	binary          dim - 2 * Hamming distance of the signs
  */
 #ifndef ITR_RETRIEVAL_GALLERY_H
 #define ITR_RETRIEVAL_GALLERY_H

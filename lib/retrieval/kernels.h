@@ -1,10 +1,14 @@
 /* kernels.h - inside of retrieval: what an instruction set offers for scoring, and the layouts that the kernels agree on.
  *
  * A gallery is row-major in every precision, rows padded with codes that score 0, so that one layout serves the stream (batch 1), the tile
- * (batches) and the gather (candidate pools, rescoring). Two shapes of kernel: few   one query against n rows; integer sums may run in any
- * order (exact), float sums run as ONE fmaf chain over k with rows in the vector lanes tile  mr rows against a panel of nr queries; a
- * gallery element is broadcast, queries are the lanes; nothing of the gallery is repacked Both give the same bits as the scalar ones. Rows
- * may be read up to ITR_ROW_SLACK beyond the last one.
+ * (batches) and the gather (candidate pools, rescoring). Two shapes of kernel:
+ *
+ *	few     one query against n rows; integer sums may run in any order (exact), float sums run as ONE fmaf chain over k with rows in
+ *	        the vector lanes
+ *	tile    mr rows against a panel of nr queries; a gallery element is broadcast, queries are the lanes; nothing of the gallery is
+ *	        repacked
+ *
+ * Both give the same bits as the scalar ones. Rows may be read up to ITR_ROW_SLACK beyond the last one.
  */
 #ifndef ITR_RETRIEVAL_KERNELS_H
 #define ITR_RETRIEVAL_KERNELS_H

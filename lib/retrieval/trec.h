@@ -22,9 +22,10 @@ itr_pairs *itr_trec_pairs(const itr_trec_run *r);
 
 /* How a list is ordered:
  *   itr        by score; equal scores tie, and documents that a list lacks tie behind all that it has
- *   trec_eval  by score as float32, equal scores by descending document id; a positive that the list lacks is not found (form_res_rels.c of
- * trec_eval 9) ranx       by score, equal scores as numba's argsort leaves them: in the file's order for lists up to 15, in a fixed order
- * of no meaning beyond (ranx 0.3 with make_comparable=True sorts so) */
+ *   trec_eval  by score as float32, equal scores by descending document id; a positive that the list lacks is not found
+ *              (form_res_rels.c of trec_eval 9)
+ *   ranx       by score, equal scores as numba's argsort leaves them: in the file's order for lists up to 15, in a fixed order without
+ *              meaning beyond (ranx 0.3 with make_comparable=True) */
 typedef struct itr_trec_ranks {
 	itr_ranks *side[2];             /* t2i, i2t; NULL: the run has no such list. The caller frees */
 	/* where the first positive stands is not known for some query: a list ends before it, or there is none */

@@ -6,13 +6,17 @@
  *	itr_tokenizer_free(k);
  *
  * Kinds (tokenizers.def; one file each):
+ *
  *	wordpiece   BERT. Reference: transformers' BertTokenizerFast. File: vocab.txt, one token a line, the line number is the id; or
- * tokenizer.json. clip-bpe    CLIP. Reference: transformers' CLIPTokenizerFast, or open_clip's SimpleTokenizer with open_clip_clean
- * (ftfy.h). File: bpe_simple_vocab_16e6.txt.gz, plain or packed (its first 48,894 merges count), or a merges.txt cut to that; or
- * tokenizer.json. words       lower-cased words, as the sources' LSTM baseline: letters, marks and digits stay, everything else is dropped.
- * File: one word a line (the first four are <pad> <unk> <start> <end>), or the baseline's vocabulary.json. Invalid UTF-8 reads as U+FFFD,
- * one for each maximal invalid subpart, as Python's errors="replace" does. A tokenizer never changes once made: any number of threads may
- * encode with it. Time is linear in the text, however long its words are.
+ *	            tokenizer.json.
+ *	clip-bpe    CLIP. Reference: transformers' CLIPTokenizerFast, or open_clip's SimpleTokenizer with open_clip_clean (ftfy.h).
+ *	            File: bpe_simple_vocab_16e6.txt.gz, plain or packed (its first 48,894 merges count), or a merges.txt cut to that;
+ *	            or tokenizer.json.
+ *	words       lower-cased words, as the sources' LSTM baseline: letters, marks and digits stay, everything else is dropped.
+ *	            File: one word a line (the first four are <pad> <unk> <start> <end>), or the baseline's vocabulary.json.
+ *
+ * Invalid UTF-8 reads as U+FFFD, one for each maximal invalid subpart, as Python's errors="replace" does. A tokenizer never changes once
+ * made: any number of threads may encode with it. Time is linear in the text, however long its words are.
  */
 #ifndef ITR_TEXT_TOKENIZER_H
 #define ITR_TEXT_TOKENIZER_H
