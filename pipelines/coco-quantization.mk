@@ -2,7 +2,7 @@
 #   make coco-quantization                                      1,000 pictures of val2017 (160 MB; LIMIT=0: all 5,000) and CLIP ViT-B/32 (600 MB), both fetched and checked
 #   make coco-quantization DATA=FOLDER|manifest.jsonl|scenes    pictures of your own (NAME.png beside NAME.txt), a manifest, or drawn scenes
 #   make coco-quantization WEIGHTS=FOLDER ENCODERS="clip-vit-b16"   other weights; "IMAGE TEXT" with IMAGE_WEIGHTS and TEXT_WEIGHTS: towers that share no space get one by CCA,
-#                                                               and only the part that it was not fitted to is judged
+#                                                               and only the part that it was not fitted to is evaluated
 # Interrupt it anywhere and give the command again: pictures, parts of the features and cells of the grid are not made twice.
 # Another value of a variable, other pictures or weights: what depends on them is made again.
 # in: DATA, WEIGHTS   out: $(OUT)/{manifest.jsonl,features.h5,embeddings.npz}, $(OUT)/result/{experiment_results.json,experiment_summary.json,detailed_results.csv,*.png,experiment_report.html}
@@ -55,7 +55,7 @@ $(call stamp,manifest,$(OUT)/manifest.jsonl,DATA $(SELECTION.$(SOURCE)))
 $(call stamp,features,$(OUT)/features.h5,ENCODERS WEIGHTS IMAGE_WEIGHTS TEXT_WEIGHTS,manifest)
 $(call stamp,cca,$(OUT)/cca.h5,,features)
 $(call stamp,embeddings,$(OUT)/embeddings.npz,DIMS SEED,features $(if $(SHARED_SPACE),,cca))
-# the journal holds cells of these vectors: more or other cells of them go on with it
+# the journal holds cells of these vectors: more or other cells of them continue it
 $(call stamp,journal,$(OUT)/result/experiment_results.json,SEEDS,embeddings,$(OUT)/result/experiment_results.journal)
 $(call stamp,results,$(OUT)/result/experiment_results.json,PRECISIONS POOLS,journal)
 $(call stamp,summary,$(OUT)/result/experiment_summary.json,,results,$(addprefix $(OUT)/result/,detailed_results.csv summary_by_candidate.csv experiment_table.* experiment_report.html *.png))
@@ -80,7 +80,7 @@ $(OUT)/cca.h5: $(OUT)/features.h5
 	$(call in_run,train) --model cca $< -o $@ -f -q
 $(OUT)/embeddings.npz: $(OUT)/features.h5 $(if $(SHARED_SPACE),,$(OUT)/cca.h5)
 	$(call in_run,extract-features) $(if $(SHARED_SPACE),,--model $(OUT)/cca.h5 --split test) $< --project $(DIMS_LIST) --seed $(SEED) -o $@ -f -q
-# the grid keeps a journal: killed at any cell, the same command goes on
+# the grid keeps a journal: killed at any cell, the same command resumes
 $(OUT)/result/experiment_results.json: $(OUT)/embeddings.npz | $(OUT)/run.id
 	@$(call forget,$(@D)/experiment_results.journal,$<)
 	$(call in_run,run-experiments) --data_path $< --output_dir $(@D) --embedding_dims $(DIMS) --precisions $(PRECISIONS) --candidate_sizes $(POOLS) --full --recall_k 10 \

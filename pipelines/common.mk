@@ -59,7 +59,7 @@ endif
 
 # --- stamps -----------------------------------------------------------------------------------------------------------------------------------------
 # $(OUT)/.stamps/NAME holds what FILES are made of: a line a variable, and for PATHS a hash over names, sizes and times (ctime too: a file may come with an old mtime) of what is
-# there. When that differs, the stamp is written anew, and FILES and what had been begun of them (PARTIAL: checkpoints, journals) are removed: they belong to the former values.
+# there. When that differs, the stamp is written again, and FILES and unfinished work on them (PARTIAL: checkpoints, journals) are removed: they belong to the former values.
 # A stamp holds the variables of its UPSTREAM stamps too, so that nothing downstream outlives them, even if make was interrupted in between.
 # All stamps come before the first step (they are prerequisites of run.id): a step that fails leaves no result of the former values behind it.
 # Not in it: programs and recipes. After changing those, remove $(OUT).
@@ -89,14 +89,14 @@ files_of = $(or $(files_of.$(1)),$(eval files_of.$(1) := $(call hash_of,$(call g
 hash_of  = $(shell p=$(call quote,$(1)); case "$$p" in (file://*) p=$${p$(HASH)file://}; [ -e "$$p" ] || printf -v p %b "$${p//%/\\x}" 2> /dev/null;; esac; \
 	{ find -L "$$p" $(if $(wildcard $(OUT)),-samefile $(OUT) -prune -o) -type f -printf '%P %s %T@ %C@\0' 2> /dev/null | LC_ALL=C sort -z; \
 	  case "$$p" in (*.jsonl) root=$$(dirname -- "$$p"); sed -n 's/^.*"image": *"\([^"]*\)".*$$/\1/p' "$$p" | (cd -- "$$root" && xargs -r -d '\n' stat -L -c '%n %s %y %z' 2> /dev/null);; esac; } | sha256sum | cut -c1-32)
-# a step half done goes on only with the file that it began with, which may have been removed by hand and made again: $(call forget,CHECKPOINT,FILE)
+# a half-finished step resumes only with the file that it began with, which may have been removed by hand and made again: $(call forget,CHECKPOINT,FILE)
 forget   = if [ $(2) -nt $(1) ]; then rm -f $(1); fi
 .PHONY: FORCE
 FORCE:
 
 # --- runs -------------------------------------------------------------------------------------------------------------------------------------------
 # Steps join one parent run, whose id is in $(OUT)/run.id. Its stamp (UPSTREAM: the results) makes a new experiment a new parent run, and ends one that was given up;
-# an interrupted experiment that goes on keeps its own. `$(call end_run)` closes it.
+# an interrupted experiment that resumes keeps its own. `$(call end_run)` closes it.
 $(OUT)/run.id:
 	@if [ -s $@ ] && $(call prog,runs) list --filter "status = 'RUNNING'" --columns id --full-ids --format csv 2> /dev/null | grep -qxf $@; then $(call prog,runs) end "$$(cat $@)" --status KILLED; fi
 	@$(call prog,runs) start --run-name $(PIPELINE) > $@

@@ -3,7 +3,7 @@
 #   make real DATA=FOLDER          on any folder of captioned JPEG/PNG pictures (NAME.png beside NAME.txt)
 # Another value of a variable, other pictures in FOLDER: what depends on them is made again.
 # in: DATA (real only)   out: $(OUT)/{manifest.jsonl,features.h5,cca.h5,test.npz,metrics.json,retrieval.png,summary.txt}
-# variables: DATA, N scenes (demo only), SEED, IMAGE/TEXT encoders, DIMS of the space, DIM of the three sizes that demo makes is judged, OUT
+# variables: DATA, N scenes (demo only), SEED, IMAGE/TEXT encoders, DIMS of the space, DIM of the three sizes that demo makes is evaluated, OUT
 N        ?= 2000
 SEED     ?= 7
 IMAGE    ?= classic

@@ -1,7 +1,7 @@
 # quantization.mk - document 002: what embedding size, storage precision and candidate-pool size cost in recall, speed and memory.
 #   make quantization                                          on embedded scenes (features, CCA, three sizes)
 #   make quantization DATA=coco_data/coco_embeddings.npz       on vectors of your own (text_D, video_D, ground_truth)
-# Another value of a variable, another file: what depends on them is made again. Interrupted, it goes on: cells of the grid are not made twice.
+# Another value of a variable, another file: what depends on them is made again. Interrupted, it resumes: no cell of the grid is computed twice.
 # in: DATA (optional)   out: $(OUT)/result/{experiment_results.json,experiment_summary.json,detailed_results.csv,*.png,experiment_report.html}
 # variables: DATA, N scenes (without DATA), SEED, DIMS, PRECISIONS, POOLS, SEEDS of the pools, OUT
 N          ?= 5000
@@ -29,7 +29,7 @@ $(call stamp,features,$(OUT)/features.h5,,manifest)
 $(call stamp,cca,$(OUT)/cca.h5,,features)
 $(call stamp,test,$(OUT)/test.npz,,cca)
 endif
-# the journal holds cells of these vectors: more or other cells of them go on with it
+# the journal holds cells of these vectors: more or other cells of them continue it
 $(call stamp,journal,$(OUT)/result/experiment_results.json,DATA SEED SEEDS,$(if $(OWN),,test),$(OUT)/result/experiment_results.journal)
 $(call stamp,results,$(OUT)/result/experiment_results.json,DIMS PRECISIONS POOLS,journal)
 $(call stamp,summary,$(OUT)/result/experiment_summary.json,,results,$(addprefix $(OUT)/result/,detailed_results.csv summary_by_candidate.csv experiment_table.* experiment_report.html *.png))
@@ -43,7 +43,7 @@ $(OUT)/cca.h5: $(OUT)/features.h5
 	$(call in_run,train) --model cca $< -o $@ -f -q
 $(OUT)/test.npz: $(OUT)/cca.h5 $(OUT)/features.h5
 	$(call in_run,extract-features) --model $< $(OUT)/features.h5 --split test --project 256$(,)512$(,)1024 -o $@ -f -q
-# the grid keeps a journal: killed at any cell, the same command goes on
+# the grid keeps a journal: killed at any cell, the same command resumes
 $(OUT)/result/experiment_results.json: $(VECTORS) | $(OUT)/run.id
 	@$(if $(OWN),:,$(call forget,$(@D)/experiment_results.journal,$<))
 	$(call in_run,run-experiments) --data_path $(if $(OWN),$(call quote,$(call given,DATA)),$<) --output_dir $(@D) --embedding_dims $(DIMS) --precisions $(PRECISIONS) --candidate_sizes $(POOLS) --full --recall_k 10 \

@@ -1,7 +1,7 @@
 # translation.mk - document 003: text vectors translated into the space of image vectors; networks against closed forms, each with several seeds.
 #   make translation                        on N synthetic images (5 captions each; a few minutes)
 #   make translation DATA=FOLDER            on the competition's files: FOLDER/train.npz and FOLDER/test.clean.npz
-# Interrupt it anywhere and give the command again: training goes on from its checkpoint, everything else is made whole or not at all.
+# Interrupt it anywhere and give the command again: training resumes from its checkpoint, everything else is made whole or not at all.
 # Another value of a variable, other files: what depends on them is made again.
 # in: DATA   out: $(OUT)/{MODEL-SEED.h5,.curves.png,.json}, $(OUT)/distances.txt and pictures, $(OUT)/table.csv, $(OUT)/submission.csv, $(OUT)/summary.txt
 # variables: DATA, MODELS, SEEDS (each deals out its own 90/10 split by image), EPOCHS (default 6; with DATA: the models' own), N images (without DATA), BEST (makes the submission), TRAIN_FLAGS of the networks, OUT
@@ -63,7 +63,7 @@ $(OUT)/table.csv: $(JOBS:%=$(OUT)/%.csv)
 	   $(foreach j,$(JOBS),awk -F, -v m=$(call model,$j) -v s=$(call seed,$j) -v c="$$(sed -n 's/^  "mean_cosine": \([-0-9.e]*\).*/\1/p' $(OUT)/$j.json)" \
 	     '{ v[$$1] = $$2 "," $$3 "," $$4 } $$1 == "recall@10" { chance = $$5; back = $$6 "," $$7 "," $$8 } END { print m "," s "," v["recall@1"] "," v["recall@10"] "," v["mrr"] "," chance "," back "," c }' $(OUT)/$j.csv;) } > $@.tmp && mv $@.tmp $@
 $(OUT)/summary.txt: $(OUT)/table.csv $(OUT)/distances.txt $(OUT)/submission.csv
-	@{ echo "Captions translated into the image space, judged on held-out images (10 %, by image), text -> image; [95 % interval over images]$(if $(OWN),, - SYNTHETIC DATA)"; echo; \
+	@{ echo "Captions translated into the image space, evaluated on held-out images (10 %, by image), text -> image; [95 % interval over images]$(if $(OWN),, - SYNTHETIC DATA)"; echo; \
 	   awk -F, 'NR == 1 { printf "%-14s %4s  %-24s %-24s %-24s %s\n", "model", "seed", "recall@1", "recall@10", "mrr", "mean cosine"; next } \
 	     { printf "%-14s %4s  %.4f [%.4f, %.4f]  %.4f [%.4f, %.4f]  %.4f [%.4f, %.4f]  %.4f\n", $$1, $$2, $$3, $$4, $$5, $$6, $$7, $$8, $$9, $$10, $$11, $$16; chance = $$12; \
 	       if (!($$1 in n)) order[++k] = $$1; n[$$1]++; a[$$1] += $$3; b[$$1] += $$6; c[$$1] += $$9; d[$$1] += $$16; aa[$$1] += $$3 * $$3; bb[$$1] += $$6 * $$6 } \
