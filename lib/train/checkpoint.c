@@ -50,7 +50,20 @@ static int write_state(itr_h5 *h, const itr_train_state *s, itr_err *err)
 	int rc = itr_h5_write(h, "/state/counts", ITR_I64, 1, &n_int, ints, err);
 	if (rc == 0)
 		rc = itr_h5_write(h, "/state/sums", ITR_F64, 1, &n_real, reals, err);
-	return rc == 0 ? itr_h5_write(h, "/state/terms", ITR_F64, 1, &n_terms, s->term_sum, err) : rc;
+	if (rc == 0)
+		rc = itr_h5_write(h, "/state/terms", ITR_F64, 1, &n_terms, s->term_sum, err);
+	return rc == 0 ? itr_h5_write(h, "/state/own", ITR_F64, 1, &n_terms, s->own_sum, err) : rc;
+}
+
+/* One number an objective, as many as the file has. */
+static int read_sums(const itr_h5 *h, const char *path, double *sums, itr_err *err)
+{
+	itr_h5_info info;
+	if (!itr_h5_has(h, path))
+		return 0;
+	if (itr_h5_info_of(h, path, &info, err) < 0)
+		return -1;
+	return itr_h5_read_rows(h, path, ITR_F64, 0, ITR_MIN(info.count, (int64_t)ITR_TRAIN_OBJECTIVES), sums, err);
 }
 
 static int read_state(const itr_h5 *h, itr_train_state *s, itr_err *err)
@@ -62,7 +75,7 @@ static int read_state(const itr_h5 *h, itr_train_state *s, itr_err *err)
 		return -1;
 	*s = (itr_train_state){ .epoch = ints[0], .step_in_epoch = ints[1], .loss_sum = reals[0], .loss_weight = reals[1],
 		                .best_epoch = ints[2], .stale_epochs = ints[3], .best_value = reals[2] };
-	return itr_h5_has(h, "/state/terms") ? itr_h5_read_rows(h, "/state/terms", ITR_F64, 0, ITR_TRAIN_OBJECTIVES, s->term_sum, err) : 0;
+	return read_sums(h, "/state/terms", s->term_sum, err) < 0 || read_sums(h, "/state/own", s->own_sum, err) < 0 ? -1 : 0;
 }
 
 static int write_block(itr_h5 *h, const itr_train_net *net, const char *part, const float *x, itr_err *err)

@@ -11,7 +11,8 @@
 typedef struct itr_train_state {
 	int64_t epoch, step_in_epoch;           /* completed epochs; steps done in the present one */
 	double loss_sum, loss_weight;           /* of the present epoch */
-	double term_sum[ITR_TRAIN_OBJECTIVES];  /* the same of each objective's term */
+	double term_sum[ITR_TRAIN_OBJECTIVES];  /* the same of each objective's term, and of its own step's loss */
+	double own_sum[ITR_TRAIN_OBJECTIVES];
 	int64_t best_epoch, stale_epochs;
 	double best_value;
 } itr_train_state;

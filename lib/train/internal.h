@@ -32,6 +32,7 @@ struct itr_trainer {
 	itr_err *err;
 	itr_train_net net[ITR_TRAIN_NETS];      /* [0] is "model" */
 	int n_nets;
+	unsigned own_nets;              /* bits of those with own steps */
 	const itr_loss_ops *loss;
 	void *loss_self;
 	itr_running objective[ITR_TRAIN_OBJECTIVES + 1];        /* ends with ops NULL */

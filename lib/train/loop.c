@@ -21,8 +21,11 @@ static void give_memory_back(itr_trainer *r)
 	r->time.tape_bytes = ITR_MAX(r->time.tape_bytes, itr_tape_bytes(r->tape));
 	itr_tape_trim(r->tape);
 	itr_scratch_release();
-	for (int i = 0; i < r->n_nets; i++)
+	for (int i = 0; i < r->n_nets; i++) {
 		itr_params_release_grads(r->net[i].params);
+		if (r->net[i].tape)
+			itr_tape_trim(r->net[i].tape);
+	}
 }
 
 /* The first array of any net that is not finite, or NULL. */
@@ -144,8 +147,12 @@ static int measure(itr_trainer *r)
 	for (int i = 0; i < ITR_VAL_COUNT; i++)
 		r->measure[i].value = value[i];
 	r->measure[ITR_VAL_COUNT].value = r->state.loss_sum / r->state.loss_weight;
-	for (int i = ITR_VAL_COUNT + 1; i < r->n_measures; i++)
-		r->measure[i].value = r->state.term_sum[i - ITR_VAL_COUNT - 1] / r->state.loss_weight;
+	int at = ITR_VAL_COUNT + 1;
+	for (int i = 0; r->n_objectives > 1 && i < r->n_objectives; i++)
+		r->measure[at++].value = r->state.term_sum[i] / r->state.loss_weight;
+	for (int i = 0; i < r->n_objectives; i++)
+		if (r->objective[i].ops->own_step)
+			r->measure[at++].value = r->state.own_sum[i] / r->state.loss_weight;
 	if (rc <= 0)
 		return rc;
 	r->diverged = true;
@@ -218,6 +225,7 @@ static int end_of_epoch(itr_trainer *r)
 	r->state.step_in_epoch = 0;
 	r->state.loss_sum = r->state.loss_weight = 0;
 	memset(r->state.term_sum, 0, sizeof r->state.term_sum);
+	memset(r->state.own_sum, 0, sizeof r->state.own_sum);
 	return rc < 0 ? rc : save_checkpoint(r);
 }
 

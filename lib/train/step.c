@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "train/internal.h"
 
 enum { WARM_STEPS = 5 };                /* not counted in samples_per_second */
@@ -83,7 +84,38 @@ static void begin_gradients(itr_trainer *r)
 {
 	const bool lent = r->opts->accumulate == 1 && !r->strategy->many_walks;
 	for (int i = 0; i < r->n_nets; i++)
-		(lent ? itr_params_release_grads : itr_params_zero_grad)(r->net[i].params);
+		if (r->net[i].trained == ITR_BY_MODEL_STEP)
+			(lent ? itr_params_release_grads : itr_params_zero_grad)(r->net[i].params);
+}
+
+/* --- own steps ------------------------------------------------------------------------------------------------------------------------ */
+
+itr_tape *itr_own_begin(itr_step *s, itr_train_net *net)
+{
+	if (itr_tape_nets_read(s->tape) & net->bit)
+		ITR_BUG("own step of '%s' after the model's step has read it", net->name);
+	itr_tape_reset(net->tape, s->number);
+	itr_params_zero_grad(net->params);
+	return net->tape;
+}
+
+int itr_own_end(itr_step *s, itr_train_net *net, itr_var *loss, itr_err *err)
+{
+	itr_trainer *r = s->trainer;
+	const itr_params *p = net->params;
+	double clip = 1;
+	s->own_loss = itr_var_item(net->tape, loss);
+	if (!isfinite(s->own_loss))
+		return stop_for_bad_numbers(r, net->name, s->own_loss, err);
+	itr_backward(net->tape, loss, 1);
+	if (r->opts->clip > 0) {
+		const double norm = itr_grad_norm(&p, 1, r->opts->threads);
+		if (!isfinite(norm))
+			return stop_for_bad_numbers(r, net->name, norm, err);
+		clip = itr_clip_factor(norm, r->opts->clip);
+	}
+	itr_optim_step(net->optim, net->lr, clip);
+	return 0;
 }
 
 /* The terms of all objectives, added up (NULL: none has one); their values are noted. -1 with err: one is not finite. */
@@ -93,6 +125,10 @@ static int sum_of_terms(itr_trainer *r, itr_step *s, itr_var **loss, double *val
 	*value = 0;
 	for (int i = 0; i < r->n_objectives; i++) {
 		const itr_running *o = &r->objective[i];
+		s->own_loss = 0;
+		if (o->ops->own_step && o->ops->own_step(o->self, s, err) < 0)
+			return -1;
+		r->state.own_sum[i] += s->own_loss * (double)s->batch.n;
 		itr_var *term = o->ops->term(o->self, s);
 		if (!term)
 			continue;
@@ -113,9 +149,11 @@ static int update_nets(itr_trainer *r, double lr, itr_err *err)
 	double clip = 1;
 	if (r->opts->clip > 0) {
 		const itr_params *p[ITR_TRAIN_NETS];
+		int n = 0;
 		for (int i = 0; i < r->n_nets; i++)
-			p[i] = r->net[i].params;
-		const double norm = itr_grad_norm(p, r->n_nets, r->opts->threads);
+			if (r->net[i].trained == ITR_BY_MODEL_STEP)
+				p[n++] = r->net[i].params;
+		const double norm = itr_grad_norm(p, n, r->opts->threads);
 		if (!isfinite(norm))
 			return stop_for_bad_numbers(r, "loss", norm, err);
 		clip = itr_clip_factor(norm, r->opts->clip);
@@ -123,6 +161,8 @@ static int update_nets(itr_trainer *r, double lr, itr_err *err)
 			itr_trainer_tell(r, "grad_norm", norm, step);
 	}
 	for (int i = 0; i < r->n_nets; i++) {
+		if (r->net[i].trained != ITR_BY_MODEL_STEP)
+			continue;
 		itr_optim_step(r->net[i].optim, lr, clip);
 		if (r->net[i].ema)
 			itr_ema_update(r->net[i].ema);

@@ -87,7 +87,9 @@ const int64_t *itr_trainer_rows(const itr_trainer *r, int64_t *n)
 	return r->train;
 }
 
-void itr_trainer_add_net(itr_trainer *r, const char *name, itr_params *p)
+int64_t itr_trainer_embed_dim(const itr_trainer *r) { return itr_model_embed_dim(r->model); }
+
+itr_train_net *itr_trainer_add_net(itr_trainer *r, const char *name, itr_params *p, itr_trained trained, double lr)
 {
 	uint64_t h = 0;
 	for (int i = 0; i < r->n_nets; i++)
@@ -99,7 +101,16 @@ void itr_trainer_add_net(itr_trainer *r, const char *name, itr_params *p)
 		h = itr_mix64(h + (unsigned char)*c);
 	itr_params_seal(p);
 	itr_params_initialise(p, r->opts->seed ^ h);
-	r->net[r->n_nets++] = (itr_train_net){ .name = name, .params = p, .owned = true };
+	itr_train_net *net = &r->net[r->n_nets];
+	*net = (itr_train_net){ .name = name, .params = p, .owned = true, .trained = trained, .lr = lr, .bit = 1U << r->n_nets };
+	r->n_nets++;
+	if (trained == ITR_BY_OWN_STEP) {
+		for (int64_t i = 0; i < itr_params_count(p); i++)
+			itr_params_at(p, i)->net = net->bit;
+		net->tape = itr_tape_new(&(itr_tape_opts){ .threads = r->opts->threads, .seed = r->opts->seed ^ h });
+		r->own_nets |= net->bit;
+	}
+	return net;
 }
 
 /* --- setting up
@@ -159,7 +170,7 @@ static int build_loss(itr_trainer *r)
 	if (r->loss->init) {
 		itr_params *p = itr_params_new();
 		r->loss->init(r->loss_self, p);
-		itr_trainer_add_net(r, "loss", p);
+		(void)itr_trainer_add_net(r, "loss", p, ITR_BY_MODEL_STEP, 0);
 	}
 	if (r->loss->contrastive && ITR_MIN(o->batch_size, r->n_train) == 1)
 		itr_warn("'%s' with one pair a batch learns nothing, since a batch holds no negatives: a larger --batch-size",
@@ -219,6 +230,10 @@ static int name_measures(itr_trainer *r)
 	r->n_measures = ITR_VAL_COUNT + 1;
 	for (int i = 0; r->n_objectives > 1 && i < r->n_objectives; i++)
 		snprintf(r->measure[r->n_measures++].name, sizeof r->measure[0].name, "train_loss_%s", r->objective[i].ops->name);
+	for (int i = 0; i < r->n_objectives; i++)
+		if (r->objective[i].ops->own_step)
+			snprintf(r->measure[r->n_measures++].name, sizeof r->measure[0].name, "train_own_loss_%s",
+			         r->objective[i].ops->name);
 	r->monitor = -1;
 	for (int i = 0; i < r->n_measures; i++) {
 		names[i] = r->measure[i].name;
@@ -253,6 +268,7 @@ static void open_inputs(itr_trainer *r)
 	                                         .seed = o->seed,
 	                                         .compute = o->compute,
 	                                         .recompute = o->recompute,
+	                                         .frozen_nets = r->own_nets,
 	                                         .fresh_statistics = o->fresh_statistics });
 	r->sampler = itr_samplers[o->sampler];
 	r->strategy = o->cache_chunk > 0 ? &itr_strategy_chunks : &itr_strategy_whole;
@@ -287,6 +303,7 @@ void itr_trainer_release(itr_trainer *r)
 	for (int i = 0; i < r->n_nets; i++) {
 		itr_optim_free(r->net[i].optim);
 		itr_ema_free(r->net[i].ema);
+		itr_tape_free(r->net[i].tape);
 		if (r->net[i].owned)
 			itr_params_free(r->net[i].params);
 	}

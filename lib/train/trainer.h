@@ -15,21 +15,29 @@
 typedef struct itr_trainer itr_trainer;
 struct itr_train_opts;
 
-/* --- nets: "model" (towers, heads, logit scale) and what a loss or an objective adds. All are trained by the model's step: their gradients
- * are clipped by one norm; each has an optimiser of its own, a place /net/NAME in checkpoints, and "model" alone an average and a model
- * file. ------ */
+/* --- nets: "model" (towers, heads, logit scale) and what a loss or an objective adds. Each has an optimiser of its own and a place
+ * /net/NAME in checkpoints; "model" alone has an average and a model file.
+ * ---------------------------------------------------------------------------- */
+/* By the model's step: with the gradient of the sum of all terms, clipped by one norm. By an own step: with a loss of its own, once a
+ * batch, on a tape of its own (itr_own_begin); on the model's tape such a net is a constant. */
+typedef enum { ITR_BY_MODEL_STEP, ITR_BY_OWN_STEP } itr_trained;
 typedef struct itr_train_net {
 	const char *name;
 	itr_params *params;             /* sealed */
 	bool owned;                     /* the trainer frees params */
+	itr_trained trained;
+	double lr;                      /* of own steps */
+	unsigned bit;                   /* of own steps: in itr_param.net of its arrays */
+	itr_tape *tape;                 /* of own steps; else NULL */
 	itr_optim *optim;
 	itr_ema *ema;                   /* NULL: none */
 } itr_train_net;
 enum { ITR_TRAIN_NETS = 8 };
 
-/* For an objective's build: p (taken over, also on failure) becomes the net NAME; sealed here, and initialised from the run's seed and
- * both names, so that equal array names in two nets do not begin equal. Two nets of one name abort. */
-void itr_trainer_add_net(itr_trainer *r, const char *name, itr_params *p);
+/* For an objective's build: p (taken over) becomes the net NAME; sealed here, and initialised from the run's seed and both names, so that
+ * equal array names in two nets do not begin equal. lr: of own steps, which keep it; else ignored. Two nets of one name abort. Valid as
+ * long as the trainer. */
+itr_train_net *itr_trainer_add_net(itr_trainer *r, const char *name, itr_params *p, itr_trained trained, double lr);
 
 /* --- a batch. Lives until the next one; arrays are the trainer's
  * ---------------------------------------------------------------------------- */
@@ -45,6 +53,7 @@ typedef struct itr_step {
 	itr_batch batch;
 	uint64_t number;                /* of the batch since the training began: dropout's */
 	itr_tape *tape;
+	double own_loss;                /* of the own step that ended last */
 	itr_var *pooled[2]; /* text, image: (n, E), not normalised. On the tape (whole), or leaves over the strategy's buffers (chunks) */
 } itr_step;
 
@@ -53,7 +62,14 @@ itr_var *itr_step_loss(itr_step *s, itr_var *text, itr_var *image);
 /* Scaled cosines of rows: (n, E), (m, E) -> (n, m), on s->tape. */
 itr_var *itr_step_scores(itr_step *s, itr_var *a, itr_var *b);
 
+/* An own step: the net's tape, reset, on which it alone is trained; what lies on s->tape comes there by itr_constant_of. End: walk back,
+ * clip, update; the loss is measured as train_own_loss_OBJECTIVE. -1 with err: not finite. Aborts if s->tape has read the net already: its
+ * old weights would be walked back through. */
+itr_tape *itr_own_begin(itr_step *s, itr_train_net *net);
+ITR_MUST_USE int itr_own_end(itr_step *s, itr_train_net *net, itr_var *loss, itr_err *err);
+
 /* What objectives may ask the trainer. */
+int64_t itr_trainer_embed_dim(const itr_trainer *r);
 const itr_pair_data *itr_trainer_data(const itr_trainer *r);
 const struct itr_train_opts *itr_trainer_opts(const itr_trainer *r);
 /* Rows of the train part, ascending. */
@@ -68,6 +84,7 @@ typedef struct itr_objective {
 	const itr_option *options;
 	const char *(*input)(const void *self); /* a file that it reads, for provenance and resumption; NULL: none */
 	int (*build)(void *self, itr_trainer *r, itr_err *err);         /* its nets, its files; checks its options. NULL: nothing to do */
+	int (*own_step)(void *self, itr_step *s, itr_err *err); /* before its term: one own step of its net. NULL: none */
 	itr_var *(*term)(void *self, itr_step *s); /* its part of the loss, one element, weighted; NULL: none for this batch */
 	void (*release)(void *self);                                    /* of what build made, also after a failed one; NULL: nothing */
 } itr_objective;

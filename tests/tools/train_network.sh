@@ -118,6 +118,9 @@ t "the same bytes for 1 and 2 threads, and after --resume" eval 'student --epoch
 t "GradCache's chunks see the whole batch" eval 'student --epochs 2 -o d4.h5 --json > d4.json && student --epochs 2 --grad-cache 5 -o d5.h5 --json > d5.json && jq -e --slurpfile a d4.json "(.final.train_loss_distill / \$a[0].final.train_loss_distill - 1 | fabs) < 1e-5" d5.json'
 t "pairs that the teacher does not know are counted" eval '"$BIN/train" --model heads --embed-dim 8 --epochs 1 --method distill --teacher part.npz small.npz -o d6.h5 2> d6.log && grep -qE "does not know [0-9]+ of 60 training pairs" d6.log'
 t "--sampler no-duplicates: the same bytes for 1 and 2 threads, others than without" eval 'for j in 1 2; do net --epochs 1 --sampler no-duplicates -j $j --no-provenance -o sa$j.h5 || exit 1; done; cmp sa1.h5 sa2.h5 && net --epochs 1 --no-provenance -o sa.h5 && ! cmp -s sa.h5 sa1.h5'
+rival() { "$BIN/train" --model heads --embed-dim 8 --batch-size 16 --epochs 4 --patience 0 --clip 1 --method adversary --adversary-lr 1e-2 small.npz -q --no-provenance "$@"; }
+t "--method adversary: a second network with own steps; the same bytes for 1 and 2 threads and after --resume" eval 'rival -j 1 -o av1.h5 --json > av.json && rival -j 2 -o av2.h5 && cmp av1.h5 av2.h5 && cp av1.ckpt.1.h5 av3.ckpt.h5 &&
+	mv av1.h5 av.whole.h5 && "$BIN/train" --resume av3.ckpt.h5 -q --no-provenance && cmp av1.h5 av.whole.h5 && jq -e ".final.train_own_loss_adversary > 0 and .final.train_loss_adversary > 0" av.json'
 t "a term can be monitored" eval 'student --epochs 2 --monitor train_loss_distill -o d7.h5 --json | jq -e ".best.metric == \"train_loss_distill\" and .best.epoch == 2"'
 expect_err "needs a teacher" "no teacher" "$BIN/train" --model heads --epochs 1 --method distill small.npz -o d8.h5
 expect_err "is no teacher: its texts have 6 dimensions, its images 8" "a teacher has one space" student --teacher small.npz --epochs 1 -o d8.h5

@@ -848,6 +848,73 @@ static void test_distill(void **state)
 	itr_pair_data_free(&d);
 }
 
+/* Trains with `adversary`; the model's weights (block() floats) and the second network's first array, which the checkpoint holds. */
+static float *with_adversary(const itr_pair_data *d, itr_train_opts o, double weight, float **second, double *own_loss)
+{
+	char *ckpt = in_folder("adversary.ckpt.h5");
+	itr_err err = ITR_ERR_INIT;
+	itr_train_report r;
+	itr_h5_info info;
+	int place;
+	void *values = objective_values("adversary", &place);
+	const void *all[ITR_TRAIN_OBJECTIVES] = { NULL };
+	itr_model *m = model(0.2);
+	all[place] = values;
+	*(double *)field("adversary", values, "adversary-weight") = weight;
+	*(double *)field("adversary", values, "adversary-lr") = 1e-2;
+	o.method = "adversary";
+	o.objective_values = all;
+	if (itr_train_network(m, d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt }, NULL, &r, &err) != ITR_TRAIN_DONE)
+		fail_msg("%s", err.msg);
+	assert_string_equal(r.metric[r.n_metrics - 1], "train_own_loss_adversary");
+	*own_loss = r.value[r.n_metrics - 1];
+	itr_train_report_free(&r);
+	itr_h5 *h = itr_h5_open_version(ckpt, "itr-checkpoint", 2, &err);
+	*second = itr_h5_read(h, "/net/adversary/param/fc1.weight", ITR_F32, &info, &err);
+	assert_non_null(*second);
+	assert_int_equal(info.count, 64 * 24);
+	itr_h5_close(h);
+	float *w = memcpy(itr_aligned_alloc((size_t)block() * 4), itr_params_values(m->params), (size_t)block() * 4);
+	itr_model_free(m);
+	free(values), free(ckpt);
+	return w;
+}
+
+/* Own steps move their own net alone, and the model's step does not move that net: with weight 0 the model is as without, to the bit; after
+ * one step the second network is the same for any weight, for chunks as for the whole batch. It learns; the term makes it harder. */
+static void test_own_steps(void **state)
+{
+	itr_pair_data d = data();
+	itr_train_opts o = options();
+	double alone, against, ignored;
+	float *second[4];
+	(void)state;
+	o.optimizer = "adam";
+	o.lr = 1e-3;
+	o.batch_size = 96;
+	float *none = with_adversary(&d, o, 0, &second[0], &ignored), *some = with_adversary(&d, o, 5, &second[1], &ignored);
+	itr_model *m = model(0.2);
+	itr_train_report r;
+	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, NULL), ITR_TRAIN_DONE);
+	itr_train_report_free(&r);
+	assert_memory_equal(none, itr_params_values(m->params), (size_t)block() * 4);
+	assert_memory_not_equal(some, none, (size_t)block() * 4);
+	assert_memory_equal(second[0], second[1], 64 * 24 * 4);
+	itr_model_free(m);
+	itr_aligned_free(none), itr_aligned_free(some);
+	o.epochs = 40;
+	o.batch_size = 32;
+	none = with_adversary(&d, o, 0, &second[2], &alone);
+	some = with_adversary(&d, o, 5, &second[3], &against);
+	assert_memory_not_equal(second[0], second[2], 64 * 24 * 4);
+	printf("# adversary: %.3f alone, %.3f against the term\n", alone, against);
+	assert_true(alone < 0.5 && against > alone + 0.1);
+	itr_aligned_free(none), itr_aligned_free(some);
+	for (int i = 0; i < 4; i++)
+		itr_aligned_free(second[i]);
+	itr_pair_data_free(&d);
+}
+
 /* NaN in the data is found on reading, with the row and the array's name; wrong keys list those that are there. */
 static void test_bad_pairs(void **state)
 {
@@ -899,7 +966,7 @@ int main(void)
 		cmocka_unit_test(test_overflow_when_applied),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_samplers), cmocka_unit_test(test_distill),
+		cmocka_unit_test(test_samplers), cmocka_unit_test(test_distill), cmocka_unit_test(test_own_steps),
 		cmocka_unit_test(test_later_version),
 		cmocka_unit_test(test_history_by_name),
 		cmocka_unit_test(test_bad_pairs),
