@@ -31,8 +31,7 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN("size", 0, struct opt, size, "PIXELS", ITR_BETWEEN(32, 4096), "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings,
 	             "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
-	ITR_OPT_STR("from", 0, struct opt, from, "READER",
-	            "read what is on disk: sidecar DIR, coco DIR or FILE, karpathy FILE, flickr DIR or FILE"),
+	ITR_OPT_STR("from", 0, struct opt, from, "READER", NULL /* itr_reader_help */),
 	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME",
 	             "part of COCO: val2017, train2017; downloaded, unless '--from' or a folder names a copy on disk"),
 	ITR_OPT_STR("annotations-dir", 0, struct opt, disk.reader.annotations_dir, "DIR",
@@ -254,6 +253,17 @@ static int make_manifest(struct fetch *f)
 	return rc;
 }
 
+/* The help of --from comes from the table of readers. */
+static const itr_option *whole_table(void)
+{
+	static itr_option table[ITR_LEN(options)];
+	memcpy(table, options, sizeof table);
+	for (itr_option *p = table; p->type != ITR_OPT_T_END; p++)
+		if (p->meta && !p->help)
+			p->help = itr_reader_help();            /* lives as long as the program */
+	return table;
+}
+
 int main(int argc, char **argv)
 {
 	struct opt o = { .size = 224,
@@ -264,7 +274,9 @@ int main(int argc, char **argv)
 	itr_http_opts_default(&o.net.http);
 	o.connections = o.net.http.connections;
 	o.retries = o.net.http.retries;
-	itr_tool *t = itr_tool_begin(&fetch_coco_tool, &o, argc, argv);
+	itr_tool_desc desc = fetch_coco_tool;
+	desc.options = whole_table();
+	itr_tool *t = itr_tool_begin(&desc, &o, argc, argv);
 	struct fetch f = { .t = t, .o = &o, .composed = -1 };
 	const char *wrong = wrong_use(t, &o);
 	if (!wrong && ((strcmp(o.split_sizes, "none") && itr_split_parse(o.disk.fractions, o.split_sizes, &t->err) < 0) ||

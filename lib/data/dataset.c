@@ -22,7 +22,7 @@ static int claimed(const char *path, const char *description, itr_err *err)
 		old[--n] = 0;
 	int same = !strcmp(old, description);
 	if (!same)
-		itr_err_set(err, "'%s' describes this folder as '%s', not '%s'; name another folder with -o, or --force", path, old,
+		itr_err_set(err, "'%s': this folder holds '%s', not '%s'; name another folder with -o, or --force", path, old,
 		            description);
 	free(old);
 	return same;

@@ -26,6 +26,15 @@ static const itr_reader *const readers[] = {
 #undef READER
 };
 
+char *itr_reader_help(void)
+{
+	itr_buf b = ITR_BUF_INIT;
+	itr_buf_puts(&b, "read what is on disk");
+	for (int i = 0; i < ITR_LEN(readers); i++)
+		itr_buf_printf(&b, "; %s: %s", readers[i]->name, readers[i]->what);
+	return itr_buf_detach(&b);
+}
+
 const itr_reader *itr_reader_find(const char *name, itr_err *err)
 {
 	const char *names[ITR_LEN(readers)];

@@ -23,6 +23,8 @@ typedef struct itr_reader {
 	int (*read)(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err);
 } itr_reader;
 
+/* What a program's help says about a choice of reader: "...; sidecar: a folder tree of ...; coco: ...". The caller frees. */
+char *itr_reader_help(void);
 /* By name; NULL with err, which names the nearest and lists all. */
 const itr_reader *itr_reader_find(const char *name, itr_err *err);
 
