@@ -2,11 +2,11 @@
  * (CLIP). */
 #include "loss/scores.h"
 
-struct infonce { int positives; };
+struct infonce {
+	int positives;
+};
 static const struct infonce defaults = { ITR_POSITIVES_DIAGONAL };
-static const itr_option options[] = { ITR_OPT_ENUM("positives", 0, struct infonce, positives, itr_positives_names,
-	                                           "captions of one image in a batch: negatives, excluded (mask) or positives (all)"),
-	                              ITR_OPT_END };
+static const itr_option options[] = { ITR_LOSS_POSITIVES(struct infonce), ITR_OPT_END };
 
 static itr_var *value(const void *self, itr_tape *t, const itr_loss_in *in)
 {
@@ -16,6 +16,11 @@ static itr_var *value(const void *self, itr_tape *t, const itr_loss_in *in)
 }
 
 const itr_loss_ops itr_loss_infonce = {
-	.name = "infonce", .summary = "the right partner among the batch", .contrastive = true,
-	.size = sizeof(struct infonce), .defaults = &defaults, .options = options, .value = value,
+	.name = "infonce",
+	.summary = "the right partner among the batch",
+	.contrastive = true,
+	.size = sizeof(struct infonce),
+	.defaults = &defaults,
+	.options = options,
+	.value = value,
 };

@@ -34,6 +34,8 @@ typedef struct itr_loss_ops {
 	size_t size;                    /* self: begins as a copy of `defaults`; `options` write into it. 0: the loss has neither */
 	const void *defaults;
 	const itr_option *options;
+	/* do the options fit embeddings of `dim` dimensions? -1 with err; NULL: always */
+	int (*check)(const void *self, int64_t dim, itr_err *err);
 	void (*init)(void *self, itr_params *p); /* registers trainable arrays of its own (a bias) and keeps them in self; NULL: none */
 	itr_var *(*value)(const void *self, itr_tape *t,
 	                  const itr_loss_in *in); /* one element. Aborts on an input that it has no use for */

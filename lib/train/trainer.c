@@ -167,6 +167,8 @@ static int build_loss(itr_trainer *r)
 	if (!(r->loss = itr_loss_find(o->loss, r->err)))
 		return -1;
 	r->loss_self = self_of(o->loss_values, r->loss->defaults, r->loss->size);
+	if (r->loss->check && r->loss->check(r->loss_self, itr_model_embed_dim(r->model), r->err) < 0)
+		return -1;
 	if (r->loss->init) {
 		itr_params *p = itr_params_new();
 		r->loss->init(r->loss_self, p);
