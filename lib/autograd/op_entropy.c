@@ -24,7 +24,7 @@ static double log_sum_exp64(const double *x, int64_t d)
 	return top + log(sum);
 }
 
-/* --- cross_entropy: index = labels, then excluded columns, attr.i[0] a row. saved: log-sum-exp; scratch: the rows with -infinity where a
+/* --- cross_entropy: index = labels, then excluded columns, attr.i[0] a row. saved: log-sum-exp, losses; scratch: the rows with -infinity where a
  * column is left out ---- */
 static void cross_entropy_shape(itr_node *n)
 {
@@ -37,7 +37,7 @@ static void cross_entropy_shape(itr_node *n)
 		    (i >= b && excluded[i - b] == label[(i - b) / n->attr.i[0]]))
 			itr_shape_bug(n, "labels and excluded columns (or -1) inside of the matrix, none of them both");
 	itr_shape_set(n, 1, (int64_t[]){ 1 });
-	n->saved_count = b;
+	n->saved_count = 2 * b;
 	n->scratch_count = x->count;
 }
 
@@ -56,23 +56,28 @@ static void cross_entropy_shape(itr_node *n)
 MASKED(float, masked)
 MASKED(double, masked64)
 
+/* A small loss keeps its digits: the label's own share is not added to the others' before the logarithm. */
 static void cross_entropy_rows(itr_node *n, int64_t begin, int64_t end)
 {
-	const int64_t m = n->in[0]->shape[1];
+	const int64_t b = n->in[0]->shape[0], m = n->in[0]->shape[1];
 	for (int64_t i = begin; i < end; i++) {
-		const float *x = masked(n, i), top = itr_row_max(x, m);
-		ITR_LANE_SUM(sum, m, itr_vexp(x[j] - top));
-		((float *)n->saved)[i] = top + (float)log((double)sum);
+		float *x = masked(n, i);
+		const float own = x[n->index[i]], top = itr_row_max(x, m);
+		x[n->index[i]] = -INFINITY;
+		ITR_LANE_SUM(others, m, itr_vexp(x[j] - top));
+		const double total = (double)others + (double)itr_vexp(own - top);
+		((float *)n->saved)[i] = top + (float)log(total);
+		((float *)n->saved)[b + i] = (float)(own >= top ? log1p((double)others) : (double)(top - own) + log(total));
 	}
 }
 
 static void cross_entropy_forward(itr_node *n)
 {
-	const int64_t b = n->in[0]->shape[0], m = n->in[0]->shape[1];
+	const int64_t b = n->in[0]->shape[0];
 	double sum = 0;
 	by_rows(n, cross_entropy_rows);
 	for (int64_t i = 0; i < b; i++)
-		sum += (double)((const float *)n->saved)[i] - (double)itr_in(n, 0)[i * m + n->index[i]];
+		sum += (double)((const float *)n->saved)[b + i];
 	*itr_out(n) = (float)(sum / (double)b);
 }
 
