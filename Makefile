@@ -54,7 +54,7 @@ X86       := $(filter x86_64-% amd64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 isa_flags  = $(if $(X86),$(if $(filter %_avx2,$(1)),-mavx2 -mfma -mf16c)$(if $(filter %_avx512,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq)$(if \
              $(filter %_avx512vnni,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vpopcntdq)$(if \
              $(filter %_avx512bf16,$(1)),-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16))
-kernel_opt = $(if $(filter lib/tensor/% lib/retrieval/kern% lib/retrieval/quantise% lib/image/resize% lib/autograd/op_% lib/optim/%,$(1)),-O3)
+kernel_opt = $(if $(filter lib/tensor/% lib/retrieval/kern% lib/retrieval/quantise% lib/retrieval/precision% lib/image/resize% lib/autograd/op_% lib/optim/%,$(1)),-O3)
 
 LIB_SRC   := $(sort $(wildcard lib/*/*.c))
 TOOL_SRC  := $(sort $(wildcard tools/*.c))

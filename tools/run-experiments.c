@@ -22,12 +22,12 @@ struct opt {
 	int64_t rescore, bootstrap, jobs, batch_size, num_workers;
 };
 
-static const itr_option options[] = {
+static itr_option options[] = {
 	ITR_OPT_STR("data-path", 'd', struct opt, data, "FILE", "NPZ or HDF5 with text_D, video_D and ground_truth"),
 	ITR_OPT_STR("output-dir", 0, struct opt, output_dir, "DIR", "where the results are written"),
 	ITR_OPT_INTS_IN("embedding-dims", 0, struct opt, dims, "D...", ITR_FROM(1),
 	                "embedding sizes (default: those of --project or --truncate, else the sizes that the file has)"),
-	ITR_OPT_ENUMS("precisions", 'p', struct opt, precisions, itr_precision_names, "storage formats"),
+	ITR_OPT_ENUMS("precisions", 'p', struct opt, precisions, itr_precision_names, NULL),
 	ITR_OPT_INTS_IN("candidate-sizes", 'c', struct opt, sizes, "C...", ITR_FROM(1), "rows in a candidate pool"),
 	ITR_OPT_BOOL("full", 0, struct opt, full, "also rank the whole gallery"),
 	ITR_OPT_INTS_IN("recall-k", 'k', struct opt, recall_k, "K...", ITR_FROM(1), "cut-offs of recall@K; the largest is ndcg's too"),
@@ -270,6 +270,7 @@ int main(int argc, char **argv)
 		itr_error("%s", err.msg);
 		return ITR_EXIT_FAIL;
 	}
+	itr_precision_describe(options, "storage formats");
 	itr_tool *t = itr_tool_begin(&run_experiments_tool, &o, sweep.argc, sweep.argv);
 	int code = !o.data         ? itr_tool_usage(t, "no data: --data-path FILE")
 	           : !o.output_dir ? itr_tool_usage(t, "no place for the results: --output-dir DIR")

@@ -18,7 +18,7 @@ struct opt {
 	bool all, normalize;
 };
 
-static const itr_option options[] = {
+static itr_option options[] = {
 	ITR_OPT_HEADING("What is searched:"),
 	ITR_OPT_STR("database", 0, struct opt, database, "FILE",
 	            "embeddings (.npz, .h5) or a feature store with --model; may also be the argument"),
@@ -29,7 +29,7 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, captions_per_image, "N", ITR_FROM(0),
 	               "texts in groups of N, one group an image"),
 	ITR_OPT_ENUM("to", 0, struct opt, to, itr_modality_names, "which side is searched"),
-	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, "how the vectors are stored"),
+	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, NULL),
 	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best again in fp32"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
 	ITR_OPT_HEADING("What is asked:"),
@@ -205,6 +205,7 @@ static const char *take_arguments(const itr_tool *t, struct opt *o)
 int main(int argc, char **argv)
 {
 	struct opt o = { .k = 10, .to = ITR_IMAGE, .normalize = true };
+	itr_precision_describe(options, "how the vectors are stored");
 	itr_tool *t = itr_tool_begin(&search_tool, &o, argc, argv);
 	const char *path = take_arguments(t, &o);
 	queries q = ITR_VEC_INIT;

@@ -148,7 +148,7 @@ int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *
 
 bool itr_grid_turns(const itr_grid *g, int precision)
 {
-	return precision == ITR_PREC_BINARY && g->o.rotate_binary && !g->o.rotate;
+	return itr_precisions[precision]->signs_only && g->o.rotate_binary && !g->o.rotate;
 }
 
 void itr_grid_turn(const itr_grid *g, const itr_vectors *v, itr_vectors *turned)

@@ -19,7 +19,7 @@ const itr_kernel *itr_kernel_for(int precision)
 	for (int i = 0; i < ITR_LEN(best_first); i++)
 		if (!(best_first[i]->needs & ~have) && best_first[i]->kernel[precision])
 			return best_first[i]->kernel[precision];
-	return itr_isa_scalar.kernel[precision];
+	return itr_precisions[precision]->reference;
 }
 
 const itr_rough_tile *itr_rough_for(int precision)
@@ -49,4 +49,4 @@ const itr_count_kernel *itr_count_best(void)
 	return itr_isa_scalar.count;
 }
 
-const itr_kernel *itr_kernel_scalar(int precision) { return itr_isa_scalar.kernel[precision]; }
+const itr_kernel *itr_kernel_scalar(int precision) { return itr_precisions[precision]->reference; }

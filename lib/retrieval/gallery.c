@@ -12,28 +12,6 @@
 
 enum { PIECE = 128 };
 
-/* Row layout: elements that kernels read and the bytes from row to row. */
-static void layout(itr_gallery *g)
-{
-	int64_t d = g->dim;
-	itr_krows *r = &g->rows;
-	r->dim = d;
-	r->groups = 0;
-	switch (g->precision) {
-	case ITR_PREC_FP32: r->k = (d + 15) / 16 * 16; r->stride = (size_t)r->k * 4; break;
-	case ITR_PREC_FP16:
-	case ITR_PREC_BF16: r->k = (d + 15) / 16 * 16; r->stride = (size_t)r->k * 2; break;
-	case ITR_PREC_INT8: r->k = (d + 63) / 64 * 64; r->stride = (size_t)r->k; g->offset = 128; break;
-	case ITR_PREC_INT4:
-		r->groups = (d + ITR_GROUP - 1) / ITR_GROUP;
-		r->k = r->groups * ITR_GROUP;
-		r->stride = (size_t)r->k / 2;
-		g->offset = g->quantizer == ITR_QUANT_MINMAX_WRAP ? 0 : 8;
-		break;
-	default: r->k = (d + 63) / 64; r->stride = (size_t)r->k * 8; break;
-	}
-}
-
 struct pack {
 	itr_gallery *g;
 	const float *x;
@@ -41,52 +19,6 @@ struct pack {
 	int64_t bad;                    /* first row that is not finite, or n */
 	float *norm;                    /* per piece: the largest norm */
 };
-
-static void pack_int8(const struct pack *p, const float *x, int64_t row, int8_t *code)
-{
-	itr_gallery *g = p->g;
-	uint8_t *d = (uint8_t *)g->codes + (size_t)row * g->rows.stride;
-	float *scale = g->scales;
-	if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
-		itr_quantise_minmax(x, g->dim, p->lo, p->hi, 255, code);
-		scale[row] = 1;
-	} else {
-		scale[row] = itr_quantise_int8(x, g->dim, code);
-	}
-	itr_code_shift(d, code, g->dim, g->offset);         /* the padding holds zero codes already */
-}
-
-static void pack_int4(const struct pack *p, const float *x, int64_t row, int8_t *code)
-{
-	itr_gallery *g = p->g;
-	uint8_t *d = (uint8_t *)g->codes + (size_t)row * g->rows.stride;
-	uint16_t *scale = (uint16_t *)g->scales + (row / 16) * g->rows.groups * 16 + row % 16;
-	memset(code, 0, (size_t)g->rows.k);
-	for (int64_t j = 0; j < g->rows.groups; j++) {
-		int64_t at = j * ITR_GROUP, m = ITR_MIN(g->dim - at, (int64_t)ITR_GROUP);
-		if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
-			itr_quantise_minmax(x + at, m, p->lo, p->hi, 15, code + at);
-			scale[j * 16] = itr_f16_from_f32(1);
-		} else {
-			scale[j * 16] = itr_quantise_int4(x + at, m, code + at);
-		}
-	}
-	itr_code_nibbles(d, code, g->rows.k, g->offset);
-}
-
-static void pack_row(const struct pack *p, int64_t row, float *x, int8_t *code)
-{
-	itr_gallery *g = p->g;
-	void *d = (uint8_t *)g->codes + (size_t)row * g->rows.stride;
-	switch (g->precision) {
-	case ITR_PREC_FP32: memcpy(d, x, (size_t)g->dim * sizeof *x); break;
-	case ITR_PREC_FP16: g->scan->to_f16(d, x, g->dim); break;
-	case ITR_PREC_BF16: itr_bf16_from_f32_n(d, x, g->dim); break;
-	case ITR_PREC_INT8: pack_int8(p, x, row, code); break;
-	case ITR_PREC_INT4: pack_int4(p, x, row, code); break;
-	default: itr_quantise_binary(x, g->dim, d); break;
-	}
-}
 
 static void pack_piece(void *ctx, int64_t piece, int worker)
 {
@@ -109,7 +41,7 @@ static void pack_piece(void *ctx, int64_t piece, int worker)
 		for (int64_t d = 0; g->factor && d < g->dim; d++)
 			x[d] /= g->factor[d];
 		norm = ITR_MAX(norm, (float)sqrt(sum));
-		pack_row(p, row, x, code);
+		g->ops->pack(g, row, x, p->lo, p->hi, code);
 	}
 	p->norm[piece] = norm;
 	free(x);
@@ -124,15 +56,11 @@ static void pack_all(itr_gallery *g, const float *x, int threads)
 	size_t stride = g->rows.stride;
 	g->codes_bytes = (size_t)g->n * stride;
 	g->codes = itr_aligned_alloc((size_t)padded * stride + 4096);
-	memset((uint8_t *)g->codes + (g->precision == ITR_PREC_FP32 || g->rows.k != g->dim ? 0 : (size_t)g->n * stride),
-	       g->precision == ITR_PREC_INT8 ? 128 : 0,
-	       (size_t)padded * stride + 4096 - (g->precision == ITR_PREC_FP32 || g->rows.k != g->dim ? 0 : (size_t)g->n * stride));
-	if (g->precision == ITR_PREC_INT8) {
-		g->scales = itr_aligned_calloc((size_t)padded * sizeof(float));
-		g->scales_bytes = (size_t)g->n * sizeof(float);
-	} else if (g->precision == ITR_PREC_INT4) {
-		g->scales = itr_aligned_calloc((size_t)(padded * g->rows.groups) * sizeof(uint16_t));
-		g->scales_bytes = (size_t)(g->n * g->rows.groups) * sizeof(uint16_t);
+	const size_t written = g->rows.k == g->dim ? (size_t)g->n * stride : 0;         /* rows without padding are written whole */
+	memset((uint8_t *)g->codes + written, g->ops->padding, (size_t)padded * stride + 4096 - written);
+	if (g->scale_bytes) {
+		g->scales = itr_aligned_calloc((size_t)padded * g->scale_bytes);
+		g->scales_bytes = (size_t)g->n * g->scale_bytes;
 	}
 	if (g->factor)
 		g->scales_bytes += (size_t)g->dim * sizeof(float);
@@ -145,8 +73,8 @@ static void pack_all(itr_gallery *g, const float *x, int threads)
 		g->max_norm = ITR_MAX(g->max_norm, p.norm[i]);
 	free(p.norm);
 	g->rows.base = g->codes;
-	g->rows.scale = g->precision == ITR_PREC_INT8 ? g->scales : NULL;
-	g->rows.group_scale = g->precision == ITR_PREC_INT4 ? g->scales : NULL;
+	g->rows.scale = g->scales;                       /* a kernel reads the one that its precision has */
+	g->rows.group_scale = g->scales;
 }
 
 static void find_bad(void *ctx, int64_t piece, int worker)
@@ -171,19 +99,21 @@ static int64_t first_bad(itr_gallery *g, const float *x, int threads)
 	return bad;
 }
 
-static bool fits_half(const float *x, int64_t n)
+/* Can every element be held? */
+static bool fits(const float *x, int64_t n, float most)
 {
 	float lo, hi;
 	itr_extent(x, n, &lo, &hi);
-	return lo >= -65504 && hi <= 65504;
+	return lo >= -most && hi <= most;
 }
 
 static itr_gallery *new_gallery(int64_t n, int64_t dim, itr_precision precision)
 {
 	itr_gallery *g = itr_xcalloc(1, sizeof *g);
 	g->precision = precision;
+	g->ops = itr_precisions[precision];
 	g->n = n;
-	g->dim = dim;
+	g->dim = g->rows.dim = dim;
 	g->kernel = itr_kernel_for(precision);
 	g->rough = itr_rough_for(precision);
 	g->scan = itr_scan_best();
@@ -196,7 +126,7 @@ static itr_gallery *pack_fine(const float *x, int64_t n, int64_t dim, const itr_
 		return itr_gallery_pack(x, n, dim, o->copy == ITR_COPY_INT8 ? ITR_PREC_INT8 : ITR_PREC_FP32,
 		                        &(itr_pack_opts){ .threads = o->threads }, err);
 	itr_gallery *g = new_gallery(n, dim, ITR_PREC_FP32);       /* only ever gathered from, so it needs no slack */
-	layout(g);
+	g->ops->layout(g);
 	g->rows.base = (const uint8_t *)x;
 	g->codes_bytes = (size_t)n * g->rows.stride;
 	return g;
@@ -218,19 +148,20 @@ itr_gallery *itr_gallery_pack(const float *vectors, int64_t n, int64_t dim, itr_
 		free(g);
 		return NULL;
 	}
-	if (precision == ITR_PREC_FP16 && !fits_half(vectors, n * dim)) {
-		itr_err_set(err, "a gallery value is beyond 65504, which float16 cannot hold: normalize the rows or choose bf16");
+	if (g->ops->most > 0 && !fits(vectors, n * dim, g->ops->most)) {
+		itr_err_set(err, "a gallery value is beyond %.0f, which %s cannot hold: normalize the rows or choose bf16",
+		            (double)g->ops->most, g->ops->name);
 		free(g);
 		return NULL;
 	}
-	if (precision == ITR_PREC_INT8 || precision == ITR_PREC_INT4) {
+	if (g->ops->quantised) {
 		g->quantizer = o->quantizer;
 		if (o->calibrate && o->calibrate_rows > 0 && g->quantizer == ITR_QUANT_SYMMETRIC) {
 			g->factor = itr_xmalloc((size_t)dim * sizeof *g->factor);
 			itr_calibrate(o->calibrate, o->calibrate_rows, dim, g->factor);
 		}
 	}
-	layout(g);
+	g->ops->layout(g);
 	pack_all(g, vectors, o->threads);
 	if (o->copy != ITR_COPY_NONE && !(g->fine = pack_fine(vectors, n, dim, o, err))) {
 		itr_gallery_free(g);
@@ -265,35 +196,12 @@ itr_gallery_memory itr_gallery_bytes(const itr_gallery *g)
 	return m;
 }
 
-static float decoded(const itr_gallery *g, int64_t row, int64_t d)
-{
-	const uint8_t *p = g->rows.base + (size_t)row * g->rows.stride;
-	uint16_t h;
-	float f;
-	switch (g->precision) {
-	case ITR_PREC_FP32:
-		memcpy(&f, p + d * 4, sizeof f);
-		return f;
-	case ITR_PREC_FP16:
-	case ITR_PREC_BF16:
-		memcpy(&h, p + d * 2, sizeof h);
-		return g->precision == ITR_PREC_FP16 ? itr_f16_to_f32(h) : itr_bf16_to_f32(h);
-	case ITR_PREC_INT8:
-		return (float)((int)p[d] - 128) * g->rows.scale[row];
-	case ITR_PREC_INT4:
-		h = g->rows.group_scale[(row / 16 * g->rows.groups + d / ITR_GROUP) * 16 + row % 16];
-		return (float)((d % 2 ? p[d / 2] >> 4 : p[d / 2] & 15) - g->offset) * itr_f16_to_f32(h);
-	default:
-		return p[d / 8] >> d % 8 & 1 ? -1 : 1;          /* bits of little-endian words */
-	}
-}
-
 void itr_gallery_decode(const itr_gallery *g, int64_t row, float *out)
 {
 	if (row < 0 || row >= g->n)
 		ITR_BUG("itr_gallery_decode: row %lld of %lld", (long long)row, (long long)g->n);
 	for (int64_t d = 0; d < g->dim; d++) {
-		out[d] = decoded(g, row, d);
+		out[d] = g->ops->decode(g, row, d);
 		if (g->factor)
 			out[d] *= g->factor[d];
 	}

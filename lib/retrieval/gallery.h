@@ -15,6 +15,7 @@
 #define ITR_RETRIEVAL_GALLERY_H
 
 #include "base/err.h"
+#include "retrieval/precision.h"
 #include "retrieval/quantise.h"
 
 typedef struct itr_gallery itr_gallery;

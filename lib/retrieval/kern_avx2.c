@@ -412,5 +412,14 @@ static const itr_kernel int8 = { "avx2", few_int8, tile_int8, MR, NR, ITR_PANEL_
 static const itr_kernel int4 = { "avx2", few_int4, tile_int4, MR, NR, ITR_PANEL_I16X2, decode_int4, 2, NULL };
 static const itr_kernel binary = { "avx2", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_avx2 = { ITR_CPU_AVX2, &scan, &count, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
+const itr_isa itr_isa_avx2 = { ITR_CPU_AVX2,
+	                       &scan,
+	                       &count,
+	                       { [ITR_PREC_FP32] = &fp32,
+	                         [ITR_PREC_FP16] = &fp16,
+	                         [ITR_PREC_BF16] = &bf16,
+	                         [ITR_PREC_INT8] = &int8,
+	                         [ITR_PREC_INT4] = &int4,
+	                         [ITR_PREC_BINARY] = &binary },
+	                       { NULL } };
 #endif

@@ -185,5 +185,14 @@ static const itr_kernel int8 = { "neon", few_int8, NULL, 0, 0, ITR_PANEL_NONE, N
 static const itr_kernel int4 = { "neon", few_int4, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 static const itr_kernel binary = { "neon", few_binary, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-const itr_isa itr_isa_neon = { ITR_CPU_NEON, NULL, NULL, { &fp32, &fp16, &bf16, &int8, &int4, &binary }, { NULL } };
+const itr_isa itr_isa_neon = { ITR_CPU_NEON,
+	                       NULL,
+	                       NULL,
+	                       { [ITR_PREC_FP32] = &fp32,
+	                         [ITR_PREC_FP16] = &fp16,
+	                         [ITR_PREC_BF16] = &bf16,
+	                         [ITR_PREC_INT8] = &int8,
+	                         [ITR_PREC_INT4] = &int4,
+	                         [ITR_PREC_BINARY] = &binary },
+	                       { NULL } };
 #endif

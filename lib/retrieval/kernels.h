@@ -13,7 +13,7 @@
 #ifndef ITR_RETRIEVAL_KERNELS_H
 #define ITR_RETRIEVAL_KERNELS_H
 
-#include "base/compat.h"
+#include "retrieval/precision.h"
 
 enum { ITR_ROW_SLACK = 32, ITR_TILE_MR_MAX = 16, ITR_TILE_NR_MAX = 64, ITR_GROUP = 64 };
 
@@ -26,6 +26,8 @@ typedef struct itr_krows {
 	const uint16_t *group_scale;    /* int4: float16 [rows/16][groups][16]: 16 rows' scales of one group lie together */
 	int64_t groups;                 /* int4: k / 64 */
 } itr_krows;
+
+static inline int64_t itr_kernel_row(const int64_t *idx, int64_t first, int64_t i) { return idx ? idx[i] : first + i; }
 
 /* One query. data: float [k] | int8 [k] (int4: each group's even dimensions, then its odd ones) | uint64 [k]. corr: what is added to the
  * integer sum (one a group; int8: one), because gallery codes are stored with an offset so that they are unsigned. */
@@ -94,13 +96,14 @@ typedef struct itr_count_kernel {
 	int64_t (*common)(const uint64_t *a, const uint64_t *b, int64_t words);      /* bits set in both */
 } itr_count_kernel;
 
-/* One table an instruction set, indexed by itr_precision; NULL entries fall back to the next table. */
+/* One table an instruction set, indexed by itr_precision; NULL entries fall back to the next table, in the end to the precision's
+ * reference. */
 typedef struct itr_isa {
 	unsigned needs;                 /* itr_cpu bits */
 	const itr_scan *scan;           /* NULL: falls back too */
 	const itr_count_kernel *count;  /* NULL: likewise */
-	const itr_kernel *kernel[6];
-	const itr_rough_tile *rough[6];
+	const itr_kernel *kernel[ITR_PREC_COUNT];
+	const itr_rough_tile *rough[ITR_PREC_COUNT];
 } itr_isa;
 
 extern const itr_isa itr_isa_scalar;

@@ -6,7 +6,6 @@
 
 #include "tensor/dtype.h"
 
-const char *const itr_precision_names[] = { "fp32", "fp16", "bf16", "int8", "int4", "binary", NULL };
 const char *const itr_quantizer_names[] = { "symmetric", "minmax-wrap", NULL };
 
 /* Without their sign, finite floats are ordered as their bits are; a maximum of integers is one that the compiler vectorises. */

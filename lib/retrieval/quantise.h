@@ -1,26 +1,13 @@
-/* quantise.h - float32 rows to the storage formats of a gallery (methods.md section 1). Rounding is rint, half to even.
+/* quantise.h - float32 rows to codes (methods.md section 1); the formats are the precisions' (precision_*.c). Rounding is rint, half to
+ * even.
  *
- * int8    s = max|x|/127 a row, codes -127..127, stored + 128 (unsigned, as the dot-product instructions want one side); zero row: s = 0
- * int4    groups of 64: float16 s = max|x|/7, codes -7..7, stored + 8, low nibble first
- * binary  sign bits, bit i of word i/64 set when x < 0; score = dim - 2*Hamming
  * minmax-wrap   the public "int8" of the source project, defect included: global min and max, 0..255 cast to signed bytes, which wraps; no
- * scale
+ *               scale
  */
 #ifndef ITR_RETRIEVAL_QUANTISE_H
 #define ITR_RETRIEVAL_QUANTISE_H
 
 #include "base/compat.h"
-
-typedef enum itr_precision {
-	ITR_PREC_FP32,
-	ITR_PREC_FP16,
-	ITR_PREC_BF16,
-	ITR_PREC_INT8,
-	ITR_PREC_INT4,
-	ITR_PREC_BINARY,
-	ITR_PREC_COUNT
-} itr_precision;
-extern const char *const itr_precision_names[];      /* "fp32" "fp16" "bf16" "int8" "int4" "binary" NULL */
 
 typedef enum itr_quantizer { ITR_QUANT_SYMMETRIC, ITR_QUANT_MINMAX_WRAP } itr_quantizer;
 extern const char *const itr_quantizer_names[];      /* "symmetric" "minmax-wrap" NULL */

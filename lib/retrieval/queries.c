@@ -7,8 +7,6 @@
 #include "retrieval/queries.h"
 #include "tensor/dtype.h"
 
-static bool is_integer(itr_precision p) { return p == ITR_PREC_INT8 || p == ITR_PREC_INT4; }
-
 static void new_panels(struct itr_panels *p, const itr_kernel *kernel, size_t k, size_t capacity, size_t groups)
 {
 	size_t nr = (size_t)kernel->nr, panels = (capacity + nr - 1) / nr;
@@ -24,8 +22,8 @@ itr_queries *itr_queries_new(const itr_gallery *g, int64_t capacity)
 	itr_queries *q = itr_xcalloc(1, sizeof *q);
 	size_t k = (size_t)g->rows.k, n = (size_t)capacity;
 	q->g = g;
-	q->groups = g->precision == ITR_PREC_INT4 ? g->rows.groups : 1;
-	q->stride = is_integer(g->precision) ? k : g->precision == ITR_PREC_BINARY ? k * 8 : k * sizeof(float);
+	q->groups = ITR_MAX(g->rows.groups, (int64_t)1);
+	q->stride = k * g->ops->query_bytes;
 	q->stride = (q->stride + 63) / 64 * 64;
 	q->data = itr_aligned_calloc(q->stride * n + 64);
 	q->wide = itr_aligned_calloc((size_t)ITR_MAX(g->dim, (int64_t)k) * sizeof(float));
@@ -57,33 +55,18 @@ void itr_queries_free(itr_queries *q)
 	free(q);
 }
 
-/* int4: a group's even dimensions, then its odd ones, as nibbles come out of a byte. */
-static void even_odd(int8_t *x, int64_t k)
-{
-	int8_t t[ITR_GROUP];
-	for (int64_t j = 0; j < k; j += ITR_GROUP) {
-		for (int i = 0; i < 32; i++) {
-			t[i] = x[j + 2 * i];
-			t[32 + i] = x[j + 2 * i + 1];
-		}
-		memcpy(x + j, t, sizeof t);
-	}
-}
-
-static void fill_integer(itr_queries *q, const float *x, int64_t i)
+void itr_queries_codes(itr_queries *q, int64_t i, const float *x, int levels)
 {
 	const itr_gallery *g = q->g;
-	int8_t *code = (int8_t *)q->data + (size_t)i * q->stride;
+	int8_t *code = itr_queries_at(q, i);
 	if (g->quantizer == ITR_QUANT_MINMAX_WRAP) {
 		float lo, hi;
 		itr_extent(x, g->dim, &lo, &hi);
-		itr_quantise_minmax(x, g->dim, lo, hi, g->precision == ITR_PREC_INT8 ? 255 : 15, code);
+		itr_quantise_minmax(x, g->dim, lo, hi, levels, code);
 		q->scale[i] = 1;
 	} else {
 		q->scale[i] = itr_quantise_int8(x, g->dim, code);
 	}
-	if (g->precision == ITR_PREC_INT4)
-		even_odd(code, g->rows.k);
 	for (int64_t j = 0; j < q->groups; j++) {
 		int64_t len = g->rows.k / q->groups;
 		q->corr[i * q->groups + j] = -g->offset * itr_code_sum(code + j * len, len);
@@ -98,12 +81,7 @@ static void fill_one(itr_queries *q, const float *x, int64_t i)
 			q->wide[d] = x[d] * g->factor[d];
 		x = q->wide;
 	}
-	if (is_integer(g->precision))
-		fill_integer(q, x, i);
-	else if (g->precision == ITR_PREC_BINARY)
-		itr_quantise_binary(x, g->dim, (uint64_t *)(void *)((char *)q->data + (size_t)i * q->stride));
-	else
-		memcpy((char *)q->data + (size_t)i * q->stride, x, (size_t)g->dim * sizeof *x);
+	g->ops->query(q, i, x);
 }
 
 /* Lanes beyond the last query hold zeros. */
@@ -163,7 +141,7 @@ void itr_queries_fill(itr_queries *q, const float *x, int64_t n, unsigned panels
 	memset(q->scale, 0, (size_t)(n + ITR_TILE_NR_MAX) * sizeof *q->scale);
 	for (int64_t i = 0; i < n; i++) {
 		fill_one(q, x + i * q->g->dim, i);
-		if (panels >> ITR_BOUNDS & 1 && q->g->precision <= ITR_PREC_BF16)
+		if (panels >> ITR_BOUNDS & 1 && q->g->ops->bounded)
 			fill_norms(q, i);
 	}
 	for (int w = 0; w < 2; w++) {

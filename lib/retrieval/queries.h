@@ -27,6 +27,11 @@ typedef struct itr_queries {
 
 enum { ITR_EXACT = 0, ITR_ROUGH = 1, ITR_BOUNDS = 2 };
 
+/* Query i in the format of `few`. */
+static inline void *itr_queries_at(const itr_queries *q, int64_t i) { return (char *)q->data + (size_t)i * q->stride; }
+/* Query x as int8 codes of number i, with its scale and what takes the gallery's offset off the sums. levels: of minmax-wrap. */
+void itr_queries_codes(itr_queries *q, int64_t i, const float *x, int levels);
+
 itr_queries *itr_queries_new(const itr_gallery *g, int64_t capacity);
 void itr_queries_free(itr_queries *q);
 /* n <= capacity rows of dim floats. panels: bits 1 << ITR_EXACT, 1 << ITR_ROUGH: also the tiles' forms, where there are such tiles;

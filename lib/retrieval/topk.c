@@ -321,9 +321,8 @@ static void plan_filter(struct search *s)
 static void search_block(struct search *s, const float *queries, itr_queries *q, int n_workers, const struct merge *how)
 {
 	const itr_gallery *g = s->g;
-	const bool integer = g->precision == ITR_PREC_INT8 || g->precision == ITR_PREC_INT4;
 	struct merge m = *how;
-	s->tiles = g->kernel->tile && s->nq >= (integer ? TILE_FROM_INTEGER : g->kernel->rough ? TILE_FROM_ROUGH : TILE_FROM);
+	s->tiles = g->kernel->tile && s->nq >= (g->ops->quantised ? TILE_FROM_INTEGER : g->kernel->rough ? TILE_FROM_ROUGH : TILE_FROM);
 	itr_queries_fill(q, queries, s->nq, (s->tiles ? 1 << ITR_EXACT | 1 << ITR_ROUGH : 0) | 1 << ITR_BOUNDS);
 	s->q = q;
 	s->next = 0;
@@ -341,9 +340,7 @@ const char *itr_topk_kernel(const itr_gallery *g) { return g->rough ? g->rough->
 
 bool itr_topk_is_fallback(const itr_gallery *g)
 {
-	static const char *const best[ITR_PREC_COUNT] = { "avx512+bf16", "avx512+bf16", "avx512+bf16",
-		                                          "avx512vnni",  "avx512vnni",  "avx512vpopcntdq" };
-	return strcmp(itr_topk_kernel(g), best[g->precision]) != 0 && strcmp(g->kernel->name, "neon") != 0;
+	return strcmp(itr_topk_kernel(g), g->ops->best_kernel) != 0 && strcmp(g->kernel->name, "neon") != 0;
 }
 
 int itr_topk_search(const itr_gallery *g, const float *queries, int64_t nq, int64_t k, itr_hit *hits, const itr_search_opts *opts,

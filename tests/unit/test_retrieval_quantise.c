@@ -54,6 +54,41 @@ static void test_int4_codes_and_layout(void **state)
 	itr_gallery_free(g);
 }
 
+/* Every precision of the table: a row comes back as near as its bits allow, and its own kernel scores what it decodes to. */
+static void test_table(void **state)
+{
+	enum { N = 20, DIM = 75 };
+	static const float near[ITR_PREC_COUNT] = {
+		[ITR_PREC_FP16] = 1e-3f, [ITR_PREC_BF16] = 8e-3f, [ITR_PREC_INT8] = 8e-3f, [ITR_PREC_INT4] = 0.15f
+	};
+	float x[N * DIM], y[DIM], s[N];
+	(void)state;
+	for (int i = 0; i < N * DIM; i++)
+		x[i] = (float)((i * 37) % 101 - 50) / 50;
+	for (int p = 0; p < ITR_PREC_COUNT; p++) {
+		const itr_precision_ops *ops = itr_precisions[p];
+		assert_string_equal(ops->name, itr_precision_names[p]);
+		assert_true(ops->summary && ops->best_kernel && ops->reference && ops->query_bytes && ops->layout && ops->pack &&
+		            ops->decode && ops->query);
+		itr_gallery *g = itr_gallery_pack(x, N, DIM, (itr_precision)p, NULL, NULL);
+		itr_scorer *scorer = itr_scorer_new(g);
+		itr_scorer_rows(scorer, x, NULL, N, s);
+		for (int i = 0; i < N; i++) {
+			double dot = 0, own = 0;
+			itr_gallery_decode(g, i, y);
+			for (int d = 0; d < DIM; d++) {
+				assert_true(ops->signs_only ? (y[d] < 0) == (x[i * DIM + d] < 0) : fabsf(y[d] - x[i * DIM + d]) <= near[p]);
+				dot += (double)y[d] * x[d];
+				own += (ops->signs_only ? (x[d] < 0 ? -1 : 1) : (double)x[d]) * y[d];
+			}
+			assert_true(fabs(s[i] - (ops->signs_only ? own : dot)) < (ops->quantised ? 0.5 : 1e-3));
+		}
+		itr_scorer_free(scorer);
+		itr_gallery_free(g);
+	}
+	assert_null(itr_precision_names[ITR_PREC_COUNT]);
+}
+
 static void test_binary_scores(void **state)
 {
 	const float x[] = { 1, -1, 0, -0.0f, -2, 3 }, q[] = { 1, 1, 1, 1, 1, 1 };
@@ -183,7 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_int8_codes),
 		cmocka_unit_test(test_int4_codes_and_layout),
-		cmocka_unit_test(test_binary_scores),
+		cmocka_unit_test(test_table), cmocka_unit_test(test_binary_scores),
 		cmocka_unit_test(test_minmax_wraps_as_published),
 		cmocka_unit_test(test_fidelity_orders_precisions),
 		cmocka_unit_test(test_calibration_helps_uneven_dimensions),
