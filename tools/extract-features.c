@@ -160,7 +160,7 @@ static int merge(itr_tool *t)
 static int embed(itr_tool *t, const itr_extract_options *o)
 {
 	itr_embed_opts e = { .model = o->model,
-		             .has_split = o->split != NULL,
+		             .split = o->split,
 		             .project = o->project.v,
 		             .n_project = o->project.n,
 		             .truncate = o->truncate.v,
@@ -169,11 +169,9 @@ static int embed(itr_tool *t, const itr_extract_options *o)
 		             .seed = t->seed,
 		             .threads = t->threads };
 	itr_embed_result r;
-	while (o->split && e.split < ITR_SPLIT_COUNT && strcmp(itr_split_names[e.split], o->split))
-		e.split++;
-	if (e.split == ITR_SPLIT_COUNT)
-		return itr_tool_usage(t, "unknown split '%s': did you mean '%s'?", o->split,
-		                      itr_nearest(o->split, itr_split_names, ITR_SPLIT_COUNT));
+	itr_err unknown = ITR_ERR_INIT;
+	if (o->split && itr_split_named(o->split, &unknown) < 0)
+		return itr_tool_usage(t, "%s", unknown.msg);
 	if (o->image_encoder || o->text_encoder)
 		return itr_tool_usage(t, "'%s' is a feature store: it is encoded already; encoders go with a manifest", t->args[0]);
 	itr_features *f = itr_features_open(t->args[0], &t->err);
@@ -188,6 +186,8 @@ static int embed(itr_tool *t, const itr_extract_options *o)
 		return itr_tool_fail(t);
 	if (r.zero_texts + r.zero_images)
 		itr_warn("%lld captions and %lld images have the zero vector", (long long)r.zero_texts, (long long)r.zero_images);
+	if (r.restval)
+		itr_info("train holds the %lld images of restval too", (long long)r.restval);
 	itr_json *j = itr_json_object(), *dims = itr_json_add_array(j, "dims");
 	for (int64_t i = 0; i < r.n_dims; i++)
 		itr_json_push(dims, itr_json_new_int(r.dims[i]));

@@ -28,8 +28,8 @@ struct training {
 	itr_tool *t;
 	itr_train_options *o;
 	itr_progress *progress;
-	itr_pair_data *d;               /* of stored vectors, or of tuning */
-	itr_pair_data stored;
+	itr_embeddings *d;              /* of stored vectors, or of tuning */
+	itr_embeddings stored;
 	itr_finetune tuned;
 	double sizes[3], started, read_seconds;
 };
@@ -152,9 +152,10 @@ static int load_stored(struct training *w)
 		return -1;
 	itr_provenance_input_end(t->provenance);
 	w->d = &w->stored;
-	if (w->d->zero_rows)
-		itr_warn("%lld rows of '%s' are zero", (long long)w->d->zero_rows, t->args[0]);
-	if (w->d->leaky)
+	const int64_t zeros = w->d->side[ITR_TEXT].zero_rows + w->d->side[ITR_IMAGE].zero_rows;
+	if (zeros)
+		itr_warn("%lld rows of '%s' are zero", (long long)zeros, t->args[0]);
+	if (itr_row_table_is_leaky(&w->d->table))
 		itr_warn("split by caption: the same images are in several parts, so val and test figures are leaky");
 	return 0;
 }
@@ -181,13 +182,13 @@ static int load(struct training *w)
 	const double began = itr_clock_now();
 	if ((w->o->finetune ? load_raw(w) : load_stored(w)) < 0)
 		return -1;
-	const itr_pair_data *d = w->d;
-	if (d->text && itr_rows_alike(d->text, d->n_texts, d->text_dim))
+	const itr_embeddings *d = w->d;
+	if (d->side[ITR_TEXT].rows && itr_rows_alike(d->side[ITR_TEXT].rows, d->table.n[ITR_TEXT], d->side[ITR_TEXT].dim))
 		itr_warn("the text vectors of '%s' are all (nearly) the same: nothing can be learned from them", w->t->args[0]);
-	if (d->image && itr_rows_alike(d->image, d->n_images, d->image_dim))
+	if (d->side[ITR_IMAGE].rows && itr_rows_alike(d->side[ITR_IMAGE].rows, d->table.n[ITR_IMAGE], d->side[ITR_IMAGE].dim))
 		itr_warn("the image vectors of '%s' are all (nearly) the same: nothing can be learned from them", w->t->args[0]);
 	w->read_seconds = itr_clock_now() - began;
-	if (w->d->synthetic)
+	if (w->d->table.synthetic)
 		itr_provenance_set_synthetic(w->t->provenance);
 	return 0;
 }
@@ -242,7 +243,7 @@ int main(int argc, char **argv)
 		rc = itr_network_check_fresh(t->output, &t->err);
 	if (rc == 0 && load(&w) == 0)
 		j = itr_recipe_find(o.model, false) ? fit_network(&w) : fit_closed(&w);
-	itr_pair_data_free(&w.stored);
+	itr_embeddings_free(&w.stored);
 	itr_finetune_free(&w.tuned);
 	return j ? conclude(t, j) : itr_tool_fail(t);
 }

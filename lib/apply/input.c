@@ -11,7 +11,7 @@ int itr_input_read(itr_model *m, const char *path, int threads, itr_input_data *
 			return itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl), not '%s'",
 			                   m->path, path);
 		in->d = &in->stored;
-		return itr_pair_data_open(in->d, path, threads, err);
+		return itr_embeddings_open(in->d, path, threads, err);
 	}
 	if (!towers)
 		return itr_err_set(err, "'%s' takes vectors: {extract-features} makes them from '%s'", m->path, path);
@@ -22,7 +22,7 @@ int itr_input_read(itr_model *m, const char *path, int threads, itr_input_data *
 
 void itr_input_data_free(itr_input_data *in)
 {
-	itr_pair_data_free(&in->stored);
+	itr_embeddings_free(&in->stored);
 	itr_raw_free(&in->raw);
 	in->d = NULL;
 }

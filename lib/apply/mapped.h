@@ -9,7 +9,7 @@
  * itr_pairs_open's. */
 bool itr_mapped_wanted(const char *path, const char *model);
 
-/* Reads the pairs of `path` (pair_data.h), splits them by the rule that o->model remembers, takes part o->split (NULL: all, which is warned
+/* Reads the rows of `path` (data/embeddings.h), splits them by the rule that o->model remembers, takes part o->split (NULL: all, warned
  * about) and maps it. NULL with err: wrong widths, another split than the model's, an empty part. */
 itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
 

@@ -6,7 +6,7 @@
 #include "base/atomic_file.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "data/pair_data.h"
+#include "data/embeddings.h"
 #include "io/npz.h"
 
 int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o, itr_provenance *p, itr_err *err)
@@ -21,27 +21,27 @@ int itr_predict(itr_prediction *out, const char *path, const itr_predict_opts *o
 		itr_model_free(m);
 		return -1;
 	}
-	const itr_pair_data *d = data.d;
+	const itr_embeddings *d = data.d;
 	itr_provenance_input(p, path);
 	itr_provenance_input(p, o->model);
 	const bool image = o->side == ITR_IMAGE;
-	const float *x = image ? d->image : d->text;
-	const int64_t in = image ? d->image_dim : d->text_dim;
+	const float *x = image ? d->side[ITR_IMAGE].rows : d->side[ITR_TEXT].rows;
+	const int64_t in = image ? d->side[ITR_IMAGE].dim : d->side[ITR_TEXT].dim;
 	if (!x) {
 		itr_err_set(err, "'%s' holds no images", path);
 	} else if (in != itr_model_in(m, o->side)) {
 		itr_err_set(err, "'%s' maps %s of %lld dimensions, '%s' holds %lld", o->model, image ? "images" : "texts",
 		            (long long)itr_model_in(m, o->side), path, (long long)in);
 	} else {
-		out->rows = image ? d->n_images : d->n_texts;
+		out->rows = image ? d->table.n[ITR_IMAGE] : d->table.n[ITR_TEXT];
 		out->dim = itr_model_embed_dim(m);
-		out->synthetic = d->synthetic || m->synthetic;
+		out->synthetic = d->table.synthetic || m->synthetic;
 		out->model = itr_xstrdup(m->ops->name);
 		out->y = itr_aligned_alloc((size_t)(out->rows * out->dim) * sizeof *out->y);
 		const int64_t bad = itr_model_encode(m, o->side, x, out->rows, out->y, o->normalize, NULL, o->threads);
 		out->id = itr_xcalloc((size_t)out->rows + 1, sizeof *out->id);
 		for (int64_t i = 0; i < out->rows; i++)
-			out->id[i] = itr_xstrdup((image ? d->image_id : d->text_id)[i]);
+			out->id[i] = itr_xstrdup((image ? d->table.id[ITR_IMAGE] : d->table.id[ITR_TEXT])[i]);
 		if (out->synthetic)
 			itr_provenance_set_synthetic(p);
 		rc = bad < 0 ? 0 : itr_model_bad_row(err, o->model, o->side, out->id[bad]);

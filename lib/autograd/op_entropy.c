@@ -24,8 +24,8 @@ static double log_sum_exp64(const double *x, int64_t d)
 	return top + log(sum);
 }
 
-/* --- cross_entropy: index = labels, then excluded columns, attr.i[0] a row. saved: log-sum-exp, losses; scratch: the rows with -infinity where a
- * column is left out ---- */
+/* --- cross_entropy: index = labels, then excluded columns, attr.i[0] a row. saved: log-sum-exp, losses; scratch: the rows with -infinity
+ * where a column is left out ---- */
 static void cross_entropy_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0];

@@ -19,12 +19,7 @@ void itr_features_close(itr_features *f)
 {
 	if (!f)
 		return;
-	free_texts(f->image_id, f->n_images);
-	free_texts(f->image_path, f->n_images);
-	free_texts(f->text_id, f->n_texts);
-	free_texts(f->caption, f->n_texts);
-	free(f->image_split);
-	itr_aligned_free(f->text_image);
+	itr_row_table_free(&f->table);
 	free(f->image_encoder);
 	free(f->text_encoder);
 	free(f->text_weights);
@@ -73,125 +68,108 @@ static int64_t dim_of(const itr_features *f, const char *path, int64_t rows, itr
 	return info.shape[1];
 }
 
+/* The images' parts; those of texts follow when they are known. */
 static int read_splits(itr_features *f, itr_err *err)
 {
-	char **name = texts_of(f, "/image/split", f->n_images, err);
+	const int64_t n = f->table.n[ITR_IMAGE];
+	char **name = texts_of(f, "/image/split", n, err);
 	int64_t without = 0;
 	int rc = name ? 0 : -1;
-	if (name)
-		f->image_split = itr_xcalloc((size_t)f->n_images + 1, sizeof *f->image_split);
-	for (int64_t i = 0; i < f->n_images && rc == 0; i++) {
+	itr_split *part = itr_xcalloc((size_t)n + 1, sizeof *part);
+	for (int64_t i = 0; i < n && rc == 0; i++) {
 		const int s = itr_split_find(name[i]);
 		without += name[i][0] == 0;
 		if (name[i][0] && s < 0)
-			rc = itr_err_set(err, "'%s': image '%s' has the unknown split '%s': did you mean '%s'?", f->path, f->image_id[i],
-			                 name[i], itr_nearest(name[i], itr_split_names, ITR_SPLIT_COUNT));
-		f->image_split[i] = s >= 0 ? (itr_split)s : ITR_TEST;
+			rc = itr_err_set(err, "'%s': image '%s' has the unknown split '%s': did you mean '%s'?", f->path,
+			                 f->table.id[ITR_IMAGE][i], name[i], itr_nearest(name[i], itr_split_names, ITR_SPLIT_COUNT));
+		part[i] = s >= 0 ? (itr_split)s : ITR_TEST;
 	}
-	if (rc == 0 && without && without < f->n_images)
+	if (rc == 0 && without && without < n)
 		rc = itr_err_set(err, "'%s': %lld of %lld images have no split; give one to all or to none", f->path, (long long)without,
-		                 (long long)f->n_images);
-	f->has_split = without == 0;
-	free_texts(name, f->n_images);
+		                 (long long)n);
+	free_texts(name, n);
+	f->table.split_from_file = rc == 0 && without == 0;
+	if (f->table.split_from_file)
+		f->table.part[ITR_IMAGE] = part;
+	else
+		free(part);
 	return rc;
 }
 
 static int read_images(itr_features *f, itr_err *err)
 {
-	f->image_id = itr_h5_read_texts(f->h5, "/image/id", &f->n_images, err);
-	if (!f->image_id) {
-		f->n_images = 0;
+	f->table.id[ITR_IMAGE] = itr_h5_read_texts(f->h5, "/image/id", &f->table.n[ITR_IMAGE], err);
+	if (!f->table.id[ITR_IMAGE]) {
+		f->table.n[ITR_IMAGE] = 0;
 		return -1;
 	}
-	if (check_ids(f, "image", f->image_id, f->n_images, err) < 0 || read_splits(f, err) < 0)
+	if (check_ids(f, "image", f->table.id[ITR_IMAGE], f->table.n[ITR_IMAGE], err) < 0 || read_splits(f, err) < 0)
 		return -1;
-	f->image_path = texts_of(f, "/image/path", f->n_images, err);
-	f->image_dim = dim_of(f, "/image/pooled", f->n_images, err);
-	return f->image_path && f->image_dim >= 0 ? 0 : -1;
+	f->table.path = texts_of(f, "/image/path", f->table.n[ITR_IMAGE], err);
+	f->image_dim = dim_of(f, "/image/pooled", f->table.n[ITR_IMAGE], err);
+	return f->table.path && f->image_dim >= 0 ? 0 : -1;
 }
 
 static int read_texts(itr_features *f, itr_err *err)
 {
 	itr_h5_info info;
-	f->text_id = itr_h5_read_texts(f->h5, "/text/id", &f->n_texts, err);
-	if (!f->text_id) {
-		f->n_texts = 0;
+	f->table.id[ITR_TEXT] = itr_h5_read_texts(f->h5, "/text/id", &f->table.n[ITR_TEXT], err);
+	if (!f->table.id[ITR_TEXT]) {
+		f->table.n[ITR_TEXT] = 0;
 		return -1;
 	}
-	if (check_ids(f, "caption", f->text_id, f->n_texts, err) < 0)
+	if (check_ids(f, "caption", f->table.id[ITR_TEXT], f->table.n[ITR_TEXT], err) < 0)
 		return -1;
-	f->caption = texts_of(f, "/text/caption", f->n_texts, err);
-	f->text_dim = dim_of(f, "/text/pooled", f->n_texts, err);
-	if (!f->caption || f->text_dim < 0 || itr_h5_info_of(f->h5, "/text/image", &info, err) < 0)
+	f->table.caption = texts_of(f, "/text/caption", f->table.n[ITR_TEXT], err);
+	f->text_dim = dim_of(f, "/text/pooled", f->table.n[ITR_TEXT], err);
+	if (!f->table.caption || f->text_dim < 0 || itr_h5_info_of(f->h5, "/text/image", &info, err) < 0)
 		return -1;
-	if (info.is_text || info.rank != 1 || info.count != f->n_texts)
+	if (info.is_text || info.rank != 1 || info.count != f->table.n[ITR_TEXT])
 		return itr_err_set(err, "'%s': /text/image does not have one entry a caption", f->path);
-	f->text_image = itr_h5_read(f->h5, "/text/image", ITR_I64, NULL, err);
-	if (!f->text_image)
+	int64_t *image = itr_h5_read(f->h5, "/text/image", ITR_I64, NULL, err);
+	if (!image)
 		return -1;
-	for (int64_t i = 0; i < f->n_texts; i++)
-		if (f->text_image[i] < 0 || f->text_image[i] >= f->n_images)
-			return itr_err_set(err, "'%s': caption '%s' belongs to image row %lld of %lld", f->path, f->text_id[i],
-			                   (long long)f->text_image[i], (long long)f->n_images);
+	f->table.text_image = itr_xmalloc(((size_t)f->table.n[ITR_TEXT] + 1) * sizeof *image);
+	memcpy(f->table.text_image, image, (size_t)f->table.n[ITR_TEXT] * sizeof *image);
+	itr_aligned_free(image);
+	for (int64_t i = 0; i < f->table.n[ITR_TEXT]; i++)
+		if (f->table.text_image[i] < 0 || f->table.text_image[i] >= f->table.n[ITR_IMAGE])
+			return itr_err_set(err, "'%s': caption '%s' belongs to image row %lld of %lld", f->path, f->table.id[ITR_TEXT][i],
+			                   (long long)f->table.text_image[i], (long long)f->table.n[ITR_IMAGE]);
+	if (f->table.part[ITR_IMAGE]) {
+		f->table.part[ITR_TEXT] = itr_xcalloc((size_t)f->table.n[ITR_TEXT] + 1, sizeof *f->table.part[ITR_TEXT]);
+		for (int64_t i = 0; i < f->table.n[ITR_TEXT]; i++)
+			f->table.part[ITR_TEXT][i] = f->table.part[ITR_IMAGE][f->table.text_image[i]];
+	}
 	return 0;
 }
 
-/* Rows that share a label. */
-static int group_by_label(const itr_features *f, itr_groups *g, itr_err *err)
+/* The dense matrix of labels as lists. */
+static int read_labels(itr_row_table *t, itr_err *err)
 {
-	char **names = NULL;
 	uint8_t *matrix = NULL;
-	int64_t n = 0;
-	if (itr_features_labels(f, &names, &n, &matrix, err) < 0)
+	itr_features *f = itr_features_open(t->name, err);
+	int rc = f ? itr_features_labels(f, &t->label_name, &t->n_labels, &matrix, err) : -1;
+	if (rc == 0 && f->table.n[ITR_IMAGE] != t->n[ITR_IMAGE]) {
+		rc = itr_err_set(err, "'%s' has changed while it was in use", t->name);
+		itr_aligned_free(matrix);
+	}
+	const int64_t k = t->n_labels;
+	itr_features_close(f);
+	if (rc < 0)
 		return -1;
-	for (int64_t i = 0; matrix && i < f->n_images; i++)
-		for (int64_t c = 0; c < n; c++)
-			if (matrix[i * n + c])
-				itr_groups_tag(g, i, names[c]);
-	for (int64_t c = 0; names && c < n; c++)
-		free(names[c]);
-	free(names);
+	t->label_start = itr_xcalloc((size_t)t->n[ITR_IMAGE] + 1, sizeof *t->label_start);
+	for (int64_t i = 0; i < t->n[ITR_IMAGE]; i++) {
+		t->label_start[i + 1] = t->label_start[i];
+		for (int64_t c = 0; c < k; c++)
+			t->label_start[i + 1] += matrix[i * k + c] != 0;
+	}
+	t->label = itr_xmalloc(((size_t)t->label_start[t->n[ITR_IMAGE]] + 1) * sizeof *t->label);
+	for (int64_t i = 0, at = 0; i < t->n[ITR_IMAGE] * k; i++)
+		if (matrix[i])
+			t->label[at++] = i % k;
 	itr_aligned_free(matrix);
-	return n ? 0 : itr_err_set(err, "'%s' has no labels to split by", f->path);
-}
-
-int itr_features_group(const itr_features *f, const itr_split_rule *rule, itr_groups *g, itr_err *err)
-{
-	if (rule->by == ITR_SPLIT_BY_LABEL)
-		return group_by_label(f, g, err);
-	if (rule->by == ITR_SPLIT_BY_GROUP)
-		return itr_groups_read(g, rule->file, (const char *const *)f->image_id, f->n_images, err);
-	return itr_err_set(err, "'%s' cannot be split by %s: {fetch-coco} makes that split", f->path, itr_split_by_names[rule->by]);
-}
-
-int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err)
-{
-	if (f->has_split)
-		return 0;
-	const char *const *ids = (const char *const *)f->image_id;
-	int rc;
-	if (rule->by == ITR_SPLIT_BY_IMAGE) {
-		rc = itr_split_assign(f->image_split, ids, f->n_images, fractions, seed, err);
-	} else {
-		itr_groups *g = itr_groups_new(f->n_images);
-		rc = itr_features_group(f, rule, g, err);
-		if (rc == 0)
-			rc = itr_split_assign_groups(f->image_split, ids, f->n_images, g, fractions, seed, err);
-		itr_groups_free(g);
-	}
-	f->has_split = rc == 0;
-	return rc;
-}
-
-void itr_features_parts(const itr_features *f, char hash[3][ITR_SHA256_HEX], int64_t count[3])
-{
-	for (int part = 0; part < 3; part++) {
-		count[part] = 0;
-		itr_split_hash((const char *const *)f->image_id, f->image_split, f->n_images, (itr_split)part, hash[part]);
-	}
-	for (int64_t i = 0; i < f->n_images; i++)
-		if ((int)f->image_split[i] < 3)
-			count[f->image_split[i]]++;
+	return 0;
 }
 
 itr_features *itr_features_open(const char *path, itr_err *err)
@@ -202,7 +180,7 @@ itr_features *itr_features_open(const char *path, itr_err *err)
 	itr_features *f = itr_xcalloc(1, sizeof *f);
 	f->path = itr_xstrdup(path);
 	f->h5 = h;
-	f->synthetic = itr_h5_is_synthetic(h);
+	f->table = (itr_row_table){ .name = itr_xstrdup(path), .read_labels = read_labels, .synthetic = itr_h5_is_synthetic(h) };
 	if (read_images(f, err) < 0 || read_texts(f, err) < 0) {
 		itr_features_close(f);
 		return NULL;
@@ -255,25 +233,12 @@ static float *pooled(const itr_features *f, const char *path, const int64_t *row
 
 float *itr_features_images(const itr_features *f, const int64_t *rows, int64_t n, itr_err *err)
 {
-	return pooled(f, "/image/pooled", rows, n, f->n_images, f->image_dim, f->image_id, err);
+	return pooled(f, "/image/pooled", rows, n, f->table.n[ITR_IMAGE], f->image_dim, f->table.id[ITR_IMAGE], err);
 }
 
 float *itr_features_texts(const itr_features *f, const int64_t *rows, int64_t n, itr_err *err)
 {
-	return pooled(f, "/text/pooled", rows, n, f->n_texts, f->text_dim, f->text_id, err);
-}
-
-void itr_features_select(const itr_features *f, itr_split which, int64_t **images, int64_t *n_images, int64_t **texts, int64_t *n_texts)
-{
-	*images = itr_xmalloc(((size_t)f->n_images + 1) * sizeof **images);
-	*texts = itr_xmalloc(((size_t)f->n_texts + 1) * sizeof **texts);
-	*n_images = *n_texts = 0;
-	for (int64_t i = 0; i < f->n_images; i++)
-		if (f->image_split[i] == which)
-			(*images)[(*n_images)++] = i;
-	for (int64_t i = 0; i < f->n_texts; i++)
-		if (f->image_split[f->text_image[i]] == which)
-			(*texts)[(*n_texts)++] = i;
+	return pooled(f, "/text/pooled", rows, n, f->table.n[ITR_TEXT], f->text_dim, f->table.id[ITR_TEXT], err);
 }
 
 int itr_features_labels(const itr_features *f, char ***names, int64_t *n, uint8_t **matrix, itr_err *err)
@@ -288,8 +253,9 @@ int itr_features_labels(const itr_features *f, char ***names, int64_t *n, uint8_
 	if (!*names)
 		return -1;
 	if (itr_h5_info_of(f->h5, "/label/matrix", &info, err) == 0) {
-		if (info.is_text || info.rank != 2 || info.shape[0] != f->n_images || info.shape[1] != *n)
-			itr_err_set(err, "'%s': /label/matrix is not %lld x %lld", f->path, (long long)f->n_images, (long long)*n);
+		if (info.is_text || info.rank != 2 || info.shape[0] != f->table.n[ITR_IMAGE] || info.shape[1] != *n)
+			itr_err_set(err, "'%s': /label/matrix is not %lld x %lld", f->path, (long long)f->table.n[ITR_IMAGE],
+			            (long long)*n);
 		else
 			*matrix = itr_h5_read(f->h5, "/label/matrix", ITR_U8, NULL, err);
 	}

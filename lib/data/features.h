@@ -4,21 +4,15 @@
 #ifndef ITR_DATA_FEATURES_H
 #define ITR_DATA_FEATURES_H
 
-#include "data/split.h"
+#include "data/row_table.h"
 #include "io/h5.h"
 #include "io/provenance.h"
 
 typedef struct itr_features {
 	char *path;
 	itr_h5 *h5;
-	bool synthetic;
-	int64_t n_images, n_texts;
+	itr_row_table table;                    /* with captions, paths, and the split that the file has */
 	int64_t image_dim, text_dim;            /* of pooled; 0 when that side is absent */
-	char **image_id, **image_path;
-	itr_split *image_split;                 /* every image has one; "" in the file counts as test only with `has_split` false */
-	bool has_split;
-	char **text_id, **caption;
-	int64_t *text_image;                    /* row of its image */
 	char *image_encoder, *text_encoder;
 	char *text_weights;                     /* SHA-256 of the weights that made the texts; NULL: the encoder has none */
 	char *text_preprocess;                  /* what the encoder made of a text before and behind its network; NULL: not told */
@@ -31,17 +25,6 @@ void itr_features_close(itr_features *f);
  * error that names the id. */
 float *itr_features_images(const itr_features *f, const int64_t *rows, int64_t n, itr_err *err);
 float *itr_features_texts(const itr_features *f, const int64_t *rows, int64_t n, itr_err *err);
-/* Rows of images in `which` (and of the captions that belong to them). The caller frees both. Counts by pointer. */
-void itr_features_select(const itr_features *f, itr_split which, int64_t **images, int64_t *n_images, int64_t **texts, int64_t *n_texts);
-
-/* A store without a split gets one in memory, by a rule that keeps images whole: what a model that remembers its rule is asked for a part
- * of. A store that has one keeps it. 0, or -1 with err. */
-ITR_MUST_USE int itr_features_deal(itr_features *f, const double fractions[3], uint64_t seed, const itr_split_rule *rule, itr_err *err);
-/* Joins the images (rows of g) that a rule keeps together: label or group. -1 with err: the store has no labels, the file of groups cannot
- * be read, another rule. */
-ITR_MUST_USE int itr_features_group(const itr_features *f, const itr_split_rule *rule, itr_groups *g, itr_err *err);
-/* Who is in train, val and test of a store that has a split: hashes of the ids (itr_split_hash) and numbers of images. */
-void itr_features_parts(const itr_features *f, char hash[3][ITR_SHA256_HEX], int64_t count[3]);
 
 /* --- more of a store ------------------------------------------------------------------------------------------------------------------ */
 

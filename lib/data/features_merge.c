@@ -104,7 +104,8 @@ static int open_all(struct merging *g, char *const *paths, itr_err *err)
 		if (same_side(paths[0], &g->l[0].image, paths[i], &g->l[i].image, "image", err) < 0 ||
 		    same_side(paths[0], &g->l[0].text, paths[i], &g->l[i].text, "text", err) < 0)
 			return -1;
-		if (g->f[i]->n_images && g->f[0]->n_images && g->f[i]->has_split != g->f[0]->has_split)
+		if (g->f[i]->table.n[ITR_IMAGE] && g->f[0]->table.n[ITR_IMAGE] &&
+		    g->f[i]->table.split_from_file != g->f[0]->table.split_from_file)
 			return itr_err_set(err, "of '%s' and '%s' only one knows its splits", paths[0], paths[i]);
 		if (itr_features_labels(g->f[i], &g->label[i], &g->n_label[i], &g->has[i], err) < 0)
 			return -1;
@@ -125,14 +126,14 @@ static int check_twice(const struct merging *g, itr_err *err)
 	int rc = 0;
 	for (int i = 0; i < g->n && rc == 0; i++) {
 		const itr_features *f = g->f[i];
-		for (int64_t k = 0; k < f->n_images && rc == 0; k++)
-			if (!itr_map_add(images, f->image_id[k], i))
-				rc = itr_err_set(err, "image '%s' is in '%s' and in '%s'", f->image_id[k],
-				                 g->f[itr_map_get(images, f->image_id[k], 0)]->path, f->path);
-		for (int64_t k = 0; k < f->n_texts && rc == 0; k++)
-			if (!itr_map_add(texts, f->text_id[k], i))
-				rc = itr_err_set(err, "caption '%s' is in '%s' and in '%s'", f->text_id[k],
-				                 g->f[itr_map_get(texts, f->text_id[k], 0)]->path, f->path);
+		for (int64_t k = 0; k < f->table.n[ITR_IMAGE] && rc == 0; k++)
+			if (!itr_map_add(images, f->table.id[ITR_IMAGE][k], i))
+				rc = itr_err_set(err, "image '%s' is in '%s' and in '%s'", f->table.id[ITR_IMAGE][k],
+				                 g->f[itr_map_get(images, f->table.id[ITR_IMAGE][k], 0)]->path, f->path);
+		for (int64_t k = 0; k < f->table.n[ITR_TEXT] && rc == 0; k++)
+			if (!itr_map_add(texts, f->table.id[ITR_TEXT][k], i))
+				rc = itr_err_set(err, "caption '%s' is in '%s' and in '%s'", f->table.id[ITR_TEXT][k],
+				                 g->f[itr_map_get(texts, f->table.id[ITR_TEXT][k], 0)]->path, f->path);
 	}
 	itr_map_free(images);
 	itr_map_free(texts);
@@ -147,15 +148,15 @@ static void build_index(struct merging *g)
 	g->text_image = itr_xcalloc((size_t)m + 1, sizeof *g->text_image);
 	for (int i = 0; i < g->n; i++) {
 		const itr_features *f = g->f[i];
-		for (int64_t k = 0; k < f->n_texts; k++, text++) {
-			text_id[text] = f->text_id[k];
-			caption[text] = f->caption[k];
-			g->text_image[text] = at + f->text_image[k];
+		for (int64_t k = 0; k < f->table.n[ITR_TEXT]; k++, text++) {
+			text_id[text] = f->table.id[ITR_TEXT][k];
+			caption[text] = f->table.caption[k];
+			g->text_image[text] = at + f->table.text_image[k];
 		}
-		for (int64_t k = 0; k < f->n_images; k++, at++) {
-			id[at] = f->image_id[k];
-			split[at] = f->has_split ? itr_split_names[f->image_split[k]] : "";
-			path[at] = f->image_path[k];
+		for (int64_t k = 0; k < f->table.n[ITR_IMAGE]; k++, at++) {
+			id[at] = f->table.id[ITR_IMAGE][k];
+			split[at] = itr_row_table_has_split(&f->table) ? itr_split_names[f->table.part[ITR_IMAGE][k]] : "";
+			path[at] = f->table.path[k];
 		}
 	}
 	g->x = (itr_features_index){ .image_id = id,
@@ -187,8 +188,8 @@ static void merge_labels(struct merging *g)
 	for (int64_t c = 0; c < k; c++)
 		itr_map_set(rank, g->all_labels[c], c);
 	g->matrix = itr_xcalloc((size_t)(g->sum.n_images * k) + 1, 1);
-	for (int i = 0; i < g->n; at += g->f[i++]->n_images)
-		for (int64_t r = 0; r < g->f[i]->n_images; r++)
+	for (int i = 0; i < g->n; at += g->f[i++]->table.n[ITR_IMAGE])
+		for (int64_t r = 0; r < g->f[i]->table.n[ITR_IMAGE]; r++)
 			for (int64_t c = 0; c < g->n_label[i]; c++)
 				g->matrix[(at + r) * k + itr_map_get(rank, g->label[i][c], 0)] = g->has[i][r * g->n_label[i] + c];
 	itr_map_free(rank);

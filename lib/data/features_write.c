@@ -108,13 +108,13 @@ static void read_side(const itr_features *f, const char *group, itr_features_sid
 int itr_features_read_layout(const itr_features *f, itr_features_layout *l, itr_err *err)
 {
 	int64_t cells = 0;
-	*l = (itr_features_layout){ .synthetic = f->synthetic, .n_images = f->n_images, .n_texts = f->n_texts };
+	*l = (itr_features_layout){ .synthetic = f->table.synthetic, .n_images = f->table.n[ITR_IMAGE], .n_texts = f->table.n[ITR_TEXT] };
 	read_side(f, "/image", &l->image);
 	read_side(f, "/text", &l->text);
 	l->image.dim = f->image_dim;
 	l->text.dim = f->text_dim;
-	if (read_shape(f, "/image/patches", f->n_images, &cells, &l->image.patch_dim, err) < 0 ||
-	    read_shape(f, "/text/tokens", f->n_texts, &l->text.max_tokens, &l->text.token_dim, err) < 0)
+	if (read_shape(f, "/image/patches", f->table.n[ITR_IMAGE], &cells, &l->image.patch_dim, err) < 0 ||
+	    read_shape(f, "/text/tokens", f->table.n[ITR_TEXT], &l->text.max_tokens, &l->text.token_dim, err) < 0)
 		goto bad;
 	while (l->image.grid * l->image.grid < cells)
 		l->image.grid++;

@@ -73,10 +73,10 @@ static int compare(const struct side *a, const struct side *b, float *(*read)(co
 
 int itr_verify_against(const itr_features *a, const itr_features *b, itr_against *out, itr_err *err)
 {
-	const struct side image[2] = { { "image", a->image_id, a->n_images, a->image_dim },
-		                       { "image", b->image_id, b->n_images, b->image_dim } };
-	const struct side text[2] = { { "caption", a->text_id, a->n_texts, a->text_dim },
-		                      { "caption", b->text_id, b->n_texts, b->text_dim } };
+	const struct side image[2] = { { "image", a->table.id[ITR_IMAGE], a->table.n[ITR_IMAGE], a->image_dim },
+		                       { "image", b->table.id[ITR_IMAGE], b->table.n[ITR_IMAGE], b->image_dim } };
+	const struct side text[2] = { { "caption", a->table.id[ITR_TEXT], a->table.n[ITR_TEXT], a->text_dim },
+		                      { "caption", b->table.id[ITR_TEXT], b->table.n[ITR_TEXT], b->text_dim } };
 	if (compare(&image[0], &image[1], itr_features_images, a, b, &out->image, err) < 0)
 		return -1;
 	return compare(&text[0], &text[1], itr_features_texts, a, b, &out->text, err);

@@ -14,72 +14,38 @@
 /* --- rows of a split ------------------------------------------------------------------------------------------------------------------ */
 
 struct rows {
-	int64_t *images, *texts, n_images, n_texts;     /* of the store */
-	int64_t *truth;                                 /* per text: place of its image among `images` */
-	float *image, *text;                            /* vectors, (n, base) */
+	itr_selection of;               /* of the store */
+	float *image, *text;            /* vectors, (n, base) */
 };
 
-static int64_t *all_rows(int64_t n)
-{
-	int64_t *r = itr_xmalloc((size_t)(n + 1) * sizeof *r);
-	for (int64_t i = 0; i < n; i++)
-		r[i] = i;
-	return r;
-}
-
-static void shuffle_texts(struct rows *s, uint64_t seed)
+static void shuffle_texts(itr_selection *s, uint64_t seed)
 {
 	itr_rng r;
-	int64_t *order = itr_xmalloc((size_t)(s->n_texts + 1) * sizeof *order), *old = itr_xmalloc((size_t)(s->n_texts + 1) * sizeof *old);
+	const int64_t n = s->n[ITR_TEXT];
+	int64_t *order = itr_xmalloc((size_t)(n + 1) * sizeof *order), *row = itr_xmalloc((size_t)(n + 1) * sizeof *row),
+		*image = itr_xmalloc((size_t)(n + 1) * sizeof *image);
 	itr_rng_seed(&r, seed);
-	itr_rng_permutation(&r, s->n_texts, order);
-	memcpy(old, s->texts, (size_t)s->n_texts * sizeof *old);
-	for (int64_t i = 0; i < s->n_texts; i++)
-		s->texts[i] = old[order[i]];
-	free(order);
-	free(old);
-}
-
-/* A store without a split, and a model that remembers how its own data were dealt out: the store is dealt out alike, or its training rows
- * would count as test. */
-static int deal_out(itr_features *f, const itr_model *m, const char *model, itr_err *err)
-{
-	char hash[3][ITR_SHA256_HEX];
-	const char *const hashes[3] = { hash[0], hash[1], hash[2] };
-	int64_t count[3];
-	itr_split_rule rule;
-	if (f->has_split || !itr_split_rule_of(&rule, m->split.by, m->split.groups) || rule.by == ITR_SPLIT_BY_CAPTION)
-		return 0;
-	if (itr_features_deal(f, m->split.sizes, m->split.seed, &rule, err) < 0)
-		return -1;
-	itr_features_parts(f, hash, count);
-	if (itr_split_note_check(&m->split, hashes, count, err) < 0)
-		return itr_err_prefix(err, "'%s' has no split and is not what '%s' was fitted on: ", f->path, model);
-	return 0;
-}
-
-static int select_rows(const itr_features *f, const itr_embed_opts *o, struct rows *s, itr_err *err)
-{
-	if (o->has_split && !f->has_split && o->split != ITR_TEST)
-		return itr_err_set(err, "'%s' knows no splits: every row counts as test", f->path);
-	if (o->has_split)
-		itr_features_select(f, o->split, &s->images, &s->n_images, &s->texts, &s->n_texts);
-	else {
-		s->images = all_rows(s->n_images = f->n_images);
-		s->texts = all_rows(s->n_texts = f->n_texts);
+	itr_rng_permutation(&r, n, order);
+	for (int64_t i = 0; i < n; i++) {
+		row[i] = s->row[ITR_TEXT][order[i]];
+		image[i] = s->text_image[order[i]];
 	}
-	if (!s->n_images || !s->n_texts)
-		return itr_err_set(err, "'%s' has %lld images and %lld captions in split '%s': nothing to embed", f->path,
-		                   (long long)s->n_images, (long long)s->n_texts, o->has_split ? itr_split_names[o->split] : "all");
+	free(order);
+	free(s->row[ITR_TEXT]);
+	free(s->text_image);
+	s->row[ITR_TEXT] = row;
+	s->text_image = image;
+}
+
+/* A store without a split is split by the rule that the model remembers, or its training rows would count as test. */
+static int select_rows(itr_features *f, const itr_model *m, const itr_embed_opts *o, struct rows *s, itr_err *err)
+{
+	if (o->split && m && !itr_row_table_has_split(&f->table) && itr_split_record_apply(&m->split, &f->table, err) < 0)
+		return itr_err_prefix(err, "'%s' has no split and is not what '%s' was fitted on: ", f->path, o->model);
+	if (itr_row_table_select(&s->of, &f->table, o->split, 0, err) < 0)
+		return -1;
 	if (o->shuffle_queries)
-		shuffle_texts(s, o->seed);
-	int64_t *place = itr_xmalloc((size_t)f->n_images * sizeof *place);
-	for (int64_t i = 0; i < s->n_images; i++)
-		place[s->images[i]] = i;
-	s->truth = itr_xmalloc((size_t)s->n_texts * sizeof *s->truth);
-	for (int64_t i = 0; i < s->n_texts; i++)
-		s->truth[i] = place[f->text_image[s->texts[i]]];
-	free(place);
+		shuffle_texts(&s->of, o->seed);
 	return 0;
 }
 
@@ -101,7 +67,7 @@ static float *apply(const itr_model *p, const char *model, itr_modality side, co
 		out = itr_aligned_alloc((size_t)(rows * itr_model_embed_dim(p)) * sizeof *out);
 		const int64_t bad = itr_model_encode_stored(p, side, x, rows, out, true, zero, threads);
 		if (bad >= 0) {
-			itr_model_bad_row(err, model, side, (side == ITR_TEXT ? f->text_id : f->image_id)[row[bad]]);
+			itr_model_bad_row(err, model, side, (side == ITR_TEXT ? f->table.id[ITR_TEXT] : f->table.id[ITR_IMAGE])[row[bad]]);
 			itr_aligned_free(out);
 			out = NULL;
 		}
@@ -122,17 +88,19 @@ static int64_t map_rows(const itr_features *f, const itr_model *p, const itr_emb
 		                   "({train} makes one)",
 		                   f->path, (long long)f->image_dim, (long long)f->text_dim);
 	int64_t base = p ? itr_model_embed_dim(p) : f->image_dim;
-	s->image = itr_features_images(f, s->images, s->n_images, err);
-	s->text = s->image ? itr_features_texts(f, s->texts, s->n_texts, err) : NULL;
+	s->image = itr_features_images(f, s->of.row[ITR_IMAGE], s->of.n[ITR_IMAGE], err);
+	s->text = s->image ? itr_features_texts(f, s->of.row[ITR_TEXT], s->of.n[ITR_TEXT], err) : NULL;
 	if (p && s->text) {
-		s->image = apply(p, o->model, ITR_IMAGE, f, s->images, s->image, s->n_images, &r->zero_images, o->threads, err);
-		s->text = s->image ? apply(p, o->model, ITR_TEXT, f, s->texts, s->text, s->n_texts, &r->zero_texts, o->threads, err)
+		s->image = apply(p, o->model, ITR_IMAGE, f, s->of.row[ITR_IMAGE], s->image, s->of.n[ITR_IMAGE], &r->zero_images, o->threads,
+		                 err);
+		s->text = s->image ? apply(p, o->model, ITR_TEXT, f, s->of.row[ITR_TEXT], s->text, s->of.n[ITR_TEXT], &r->zero_texts,
+		                           o->threads, err)
 		                   : (itr_aligned_free(s->text), NULL);
 	} else if (s->text) {
-		r->zero_images = itr_rows_normalize(s->image, s->n_images, base, o->threads);
-		r->zero_texts = itr_rows_normalize(s->text, s->n_texts, base, o->threads);
+		r->zero_images = itr_rows_normalize(s->image, s->of.n[ITR_IMAGE], base, o->threads);
+		r->zero_texts = itr_rows_normalize(s->text, s->of.n[ITR_TEXT], base, o->threads);
 	}
-	if (provenance && (f->synthetic || (p && p->synthetic)))
+	if (provenance && (f->table.synthetic || (p && p->synthetic)))
 		itr_provenance_set_synthetic(provenance);
 	return s->text ? base : -1;
 }
@@ -172,15 +140,15 @@ static void fit(const float *x, int64_t rows, int64_t base, int64_t dim, bool cu
 static int put_size(itr_npz_writer *w, const struct rows *s, int64_t base, int64_t dim, bool cut, const itr_embed_opts *o, itr_err *err)
 {
 	char name[40];
-	int64_t most = ITR_MAX(s->n_texts, s->n_images);
+	int64_t most = ITR_MAX(s->of.n[ITR_TEXT], s->of.n[ITR_IMAGE]);
 	float *out = itr_aligned_alloc((size_t)(most * dim) * sizeof *out);
-	fit(s->text, s->n_texts, base, dim, cut, o, out);
+	fit(s->text, s->of.n[ITR_TEXT], base, dim, cut, o, out);
 	snprintf(name, sizeof name, "text_%lld", (long long)dim);
-	int rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->n_texts, dim }, out, err);
+	int rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->of.n[ITR_TEXT], dim }, out, err);
 	if (rc == 0) {
-		fit(s->image, s->n_images, base, dim, cut, o, out);
+		fit(s->image, s->of.n[ITR_IMAGE], base, dim, cut, o, out);
 		snprintf(name, sizeof name, "video_%lld", (long long)dim);
-		rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->n_images, dim }, out, err);
+		rc = itr_npz_put(w, name, ITR_F32, 2, (int64_t[]){ s->of.n[ITR_IMAGE], dim }, out, err);
 	}
 	itr_aligned_free(out);
 	return rc;
@@ -206,11 +174,11 @@ static int write_npz(const itr_features *f, const struct rows *s, const itr_embe
 	for (int64_t i = 0; i < r->n_dims && rc == 0; i++)
 		rc = put_size(w, s, r->base, r->dims[i], i >= o->n_project, o, err);
 	if (rc == 0)
-		rc = itr_npz_put(w, "ground_truth", ITR_I64, 1, &s->n_texts, s->truth, err);
+		rc = itr_npz_put(w, "ground_truth", ITR_I64, 1, &s->of.n[ITR_TEXT], s->of.text_image, err);
 	if (rc == 0)
-		rc = put_ids(w, "text_ids", f->text_id, s->texts, s->n_texts, err);
+		rc = put_ids(w, "text_ids", f->table.id[ITR_TEXT], s->of.row[ITR_TEXT], s->of.n[ITR_TEXT], err);
 	if (rc == 0)
-		rc = put_ids(w, "video_ids", f->image_id, s->images, s->n_images, err);
+		rc = put_ids(w, "video_ids", f->table.id[ITR_IMAGE], s->of.row[ITR_IMAGE], s->of.n[ITR_IMAGE], err);
 	char *text = p ? itr_provenance_text(p) : NULL;
 	if (rc == 0 && text && text[0])
 		rc = itr_npz_put_string(w, "itr_provenance", text, err);
@@ -223,25 +191,22 @@ static int write_npz(const itr_features *f, const struct rows *s, const itr_embe
 
 int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err)
 {
-	struct rows s = { 0 };
+	struct rows s = { .image = NULL };
 	*r = (itr_embed_result){ 0 };
 	itr_model *m = o->model ? itr_model_open_for_rows(o->model, err) : NULL;
 	int rc = o->model && !m ? -1 : 0;
-	if (rc == 0 && m && o->has_split)
-		rc = deal_out(f, m, o->model, err);
 	if (rc == 0)
-		rc = select_rows(f, o, &s, err);
+		rc = select_rows(f, m, o, &s, err);
 	if (rc == 0)
 		rc = (r->base = map_rows(f, m, o, &s, p, r, err)) < 0 ? -1 : choose_dims(o, r, err);
 	if (rc == 0) {
-		r->texts = s.n_texts;
-		r->images = s.n_images;
+		r->texts = s.of.n[ITR_TEXT];
+		r->images = s.of.n[ITR_IMAGE];
+		r->restval = s.of.restval;
 		rc = write_npz(f, &s, o, r, out, p, err);
 	}
 	itr_model_free(m);
-	free(s.images);
-	free(s.texts);
-	free(s.truth);
+	itr_selection_free(&s.of);
 	itr_aligned_free(s.image);
 	itr_aligned_free(s.text);
 	return rc;

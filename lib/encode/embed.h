@@ -6,8 +6,7 @@
 
 typedef struct itr_embed_opts {
 	const char *model;               /* projection model; NULL: the stored vectors, if both sides have one size */
-	bool has_split;                  /* false: every row */
-	itr_split split;
+	const char *split;               /* part, by its name; NULL: every row */
 	const int64_t *project;          /* sizes made by Gaussian projection, n_project of them (methods section 1) */
 	int64_t n_project;
 	const int64_t *truncate;         /* sizes made by cutting (Matryoshka) */
@@ -20,12 +19,14 @@ typedef struct itr_embed_opts {
 typedef struct itr_embed_result {
 	int64_t texts, images, base;     /* rows, and the model's own size */
 	int64_t dims[130], n_dims;       /* sizes written */
+	int64_t restval;                 /* images of restval that "train" took in */
 	int64_t zero_texts, zero_images; /* rows without direction: they stay zero */
 } itr_embed_result;
 
-/* A store without a split is dealt out as the model's own data were (f then has that split), and refused where it is not those. Writes
- * text_D, video_D (float32, unit rows), ground_truth (int64: row of the image), text_ids, video_ids, itr_provenance. No sizes given: the
- * base size. p (may be NULL) is marked synthetic when the store or the model is. 0, or -1 with err and nothing written. */
+/* A part of a store without a split is that of the rule that the model remembers (f then has that split); without such a model, or where
+ * the store is not what that was fitted on, it is refused. Writes text_D, video_D (float32, unit rows), ground_truth (int64: row of the
+ * image), text_ids, video_ids, itr_provenance. No sizes given: the base size. p (may be NULL) is marked synthetic when the store or the
+ * model is. 0, or -1 with err and nothing written. */
 ITR_MUST_USE int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err);
 
 #endif

@@ -298,48 +298,50 @@ static void collect_labels(struct index *x, const itr_record *const *kept)
 	x->x.label_matrix = x->matrix;
 }
 
-/* Parts by the rule of a model's own data. */
-static int assign(itr_split *part, const itr_split_note *note, const itr_record *const *kept, const char *const *id, int64_t n,
-                  itr_err *err)
+/* The labels of the records as lists; a name that occurs often is listed as often. */
+static void list_labels(itr_row_table *t, const itr_record *const *kept)
 {
-	itr_split_rule rule;
-	if (!itr_split_rule_of(&rule, note->by, note->groups) || rule.by == ITR_SPLIT_BY_CAPTION || rule.by == ITR_SPLIT_BY_NEAR)
-		return -1;
-	itr_groups *g = itr_groups_new(n);
-	int rc = rule.by == ITR_SPLIT_BY_GROUP ? itr_groups_read(g, rule.file, id, n, err) : 0;
-	for (int64_t i = 0; i < n && rule.by == ITR_SPLIT_BY_LABEL; i++)
-		for (int64_t c = 0; c < kept[i]->n_labels; c++)
-			itr_groups_tag(g, i, kept[i]->labels[c]);
-	if (rc == 0)
-		rc = itr_split_assign_groups(part, id, n, g, note->sizes, note->seed, err);
-	itr_groups_free(g);
-	return rc;
+	const int64_t n = t->n[ITR_IMAGE];
+	t->label_start = itr_xcalloc((size_t)n + 1, sizeof *t->label_start);
+	for (int64_t i = 0; i < n; i++)
+		t->label_start[i + 1] = t->label_start[i] + kept[i]->n_labels;
+	t->n_labels = t->label_start[n];
+	t->label = itr_xmalloc(((size_t)t->n_labels + 1) * sizeof *t->label);
+	t->label_name = itr_xmalloc(((size_t)t->n_labels + 1) * sizeof *t->label_name);
+	for (int64_t i = 0, at = 0; i < n; i++)
+		for (int64_t c = 0; c < kept[i]->n_labels; c++, at++) {
+			t->label[at] = at;
+			t->label_name[at] = (char *)(intptr_t)kept[i]->labels[c];
+		}
 }
 
-/* Pictures that nobody has dealt out are dealt out as they were for training, so that evaluate can tell them apart; other pictures than
- * those of the training stay without a split. */
-static void deal_out(const itr_extract_job *j, const itr_record *const *kept, const char *const *id, const char **split, int64_t n)
+/* Pictures without a split are split as they were for training, so that evaluate can tell the parts apart; other pictures than those of the
+ * training stay without one, and so do those that were split by caption. */
+static void assign_split(const struct index *x, const itr_extract_job *j, const itr_record *const *kept, const char **split)
 {
-	const itr_split_note *note = &j->model->model->split;
-	itr_split *part = itr_xcalloc((size_t)n + 1, sizeof *part);
-	char hash[3][ITR_SHA256_HEX];
-	int64_t count[3] = { 0, 0, 0 };
+	const itr_split_record *record = &j->model->model->split;
 	itr_err err = ITR_ERR_INIT;
-	bool none = n > 0;
-	for (int64_t i = 0; i < n; i++)
+	itr_split_rule rule;
+	bool none = x->n > 0 && itr_split_rule_of(&rule, record->by, record->groups) && rule.by != ITR_SPLIT_BY_CAPTION;
+	for (int64_t i = 0; i < x->n; i++)
 		none &= !split[i][0];
-	if (none && assign(part, note, kept, id, n, &err) == 0) {
-		for (int64_t i = 0; i < n; i++)
-			count[part[i]]++;
-		for (int p = 0; p < 3; p++)
-			itr_split_hash(id, part, n, (itr_split)p, hash[p]);
-		const bool same = itr_split_note_check(note, (const char *const[3]){ hash[0], hash[1], hash[2] }, count, &err) == 0;
-		for (int64_t i = 0; i < n && same; i++)
-			split[i] = itr_split_names[part[i]];
-		if (!same)
-			itr_info("not the pictures, or not all of those, that the model was trained on: no split is stored");
-	}
-	free(part);
+	if (!none)
+		return;
+	/* the strings and text_image are the index's: only what is made here is freed */
+	itr_row_table t = { .n = { x->m, x->n }, .text_image = x->text_image };
+	t.id[ITR_IMAGE] = (char **)(intptr_t)x->x.image_id;
+	list_labels(&t, kept);
+	if (itr_split_record_apply(record, &t, &err) == 0)
+		for (int64_t i = 0; i < x->n; i++)
+			split[i] = itr_split_names[t.part[ITR_IMAGE][i]];
+	else if (itr_row_table_has_split(&t))
+		itr_info("not the pictures, or not all of those, that the model was trained on: no split is stored");
+	free(t.part[ITR_TEXT]);
+	free(t.part[ITR_IMAGE]);
+	free(t.groups);
+	free(t.label_start);
+	free(t.label);
+	free(t.label_name);
 }
 
 static void build_index(struct index *x, const itr_extract_job *j, const itr_part *parts)
@@ -371,7 +373,7 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 		                     .caption = caption,
 		                     .text_image = x->text_image };
 	if (j->model)
-		deal_out(j, kept, id, split, x->n);
+		assign_split(x, j, kept, split);
 	collect_labels(x, kept);
 	free(kept);
 }

@@ -104,9 +104,9 @@ int itr_verify_store(const itr_features *f, itr_verify *v, itr_err *err)
 {
 	double *image = NULL, *text = NULL, sum = 0;
 	*v = (itr_verify){ .has_gap = false };
-	int rc = scan_side(f, "/image/pooled", f->n_images, f->image_dim, &v->image, &image, err);
+	int rc = scan_side(f, "/image/pooled", f->table.n[ITR_IMAGE], f->image_dim, &v->image, &image, err);
 	if (rc == 0)
-		rc = scan_side(f, "/text/pooled", f->n_texts, f->text_dim, &v->text, &text, err);
+		rc = scan_side(f, "/text/pooled", f->table.n[ITR_TEXT], f->text_dim, &v->text, &text, err);
 	v->has_gap = rc == 0 && image && text && v->image.dim == v->text.dim;
 	for (int64_t k = 0; v->has_gap && k < v->image.dim; k++)
 		sum += (image[k] - text[k]) * (image[k] - text[k]);

@@ -10,7 +10,7 @@
 #define ITR_MODEL_CLOSED_H
 
 #include "data/modality.h"
-#include "data/split_note.h"
+#include "data/split_record.h"
 #include "io/h5.h"
 #include "io/provenance.h"
 #include "linear/moments.h"
@@ -32,7 +32,7 @@ typedef struct itr_closed {
 	double regularization;          /* r as chosen */
 	double lambda;                  /* ridge: the absolute value; 0 otherwise */
 	itr_json *details;              /* what the method has to tell: {"power":4,"correlations":[...]}; may be NULL */
-	itr_split_note split;
+	itr_split_record split;
 	bool synthetic;
 } itr_closed;
 

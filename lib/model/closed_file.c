@@ -31,7 +31,7 @@ static char *config_text(const itr_closed *p)
 	itr_json_add_num(c, "lambda", p->lambda);
 	if (p->details)
 		itr_json_add(c, "details", itr_json_copy(p->details));
-	itr_split_note_put(c, &p->split);
+	itr_split_record_put(c, &p->split);
 	itr_json_print(&b, c, false);
 	itr_json_free(c);
 	return itr_buf_detach(&b);
@@ -144,7 +144,7 @@ itr_closed *itr_closed_read(const itr_h5 *h, const itr_json *config, itr_err *er
 	p->lambda = itr_json_num(itr_json_get(config, "lambda"), 0);
 	if (itr_json_get(config, "details"))
 		p->details = itr_json_copy(itr_json_get(config, "details"));
-	itr_split_note_get(config, &p->split);
+	itr_split_record_get(config, &p->split);
 	p->synthetic = itr_h5_is_synthetic(h);
 	return p;
 }

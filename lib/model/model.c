@@ -365,7 +365,7 @@ itr_model *itr_model_open(const char *path, itr_err *err)
 		m->path = itr_xstrdup(path);
 		m->saved = config;
 		m->synthetic = itr_h5_is_synthetic(h);
-		itr_split_note_get(config, &m->split);
+		itr_split_record_get(config, &m->split);
 	} else {
 		itr_json_free(config);
 	}

@@ -54,7 +54,7 @@ struct itr_model {
 	/* What its file says beside the arrays; of models that were opened (itr_model_open). Owned */
 	char *path;
 	itr_json *saved;                /* the whole /config: training options, split, encoders */
-	itr_split_note split;
+	itr_split_record split;
 	bool synthetic;                 /* trained on synthetic data */
 };
 

@@ -33,8 +33,8 @@ static void meet(struct wording *w, const char *text_id, const char *image_id, c
 static int meet_store(struct wording *w, const char *path, itr_err *err)
 {
 	itr_features *f = itr_features_open(path, err);
-	for (int64_t i = 0; f && i < f->n_texts; i++)
-		meet(w, f->text_id[i], f->image_id[f->text_image[i]], f->caption[i]);
+	for (int64_t i = 0; f && i < f->table.n[ITR_TEXT]; i++)
+		meet(w, f->table.id[ITR_TEXT][i], f->table.id[ITR_IMAGE][f->table.text_image[i]], f->table.caption[i]);
 	itr_features_close(f);
 	return f ? 0 : -1;
 }

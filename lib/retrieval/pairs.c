@@ -469,6 +469,8 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 		itr_json_pushf(w, "%lld positives were the query itself: they left with it (--exclude self)", (long long)p->own_positives);
 	if (p->all_parts)
 		itr_json_pushf(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
+	if (p->restval)
+		itr_json_pushf(w, "train holds the %lld images of restval too", (long long)p->restval);
 	if (p->leaky)
 		itr_json_pushf(w, "leaky: the split is by caption, so the model was trained on images of this part");
 	if (p->constant_text)

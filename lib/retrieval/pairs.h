@@ -34,6 +34,7 @@ typedef struct itr_pairs {
 	/* the vectors' own size, where a Gaussian matrix brought them to this one; 0: they are as they were */
 	int64_t made_from;
 	bool all_parts;                 /* a model is applied to every split, its training rows included */
+	int64_t restval;                /* images of part restval that "train" took in */
 	bool leaky;                     /* split by caption: images of the training part are in this one too */
 	bool normalized_here, constant_text, constant_image;
 	int64_t outside;                /* judged positives that are not in the gallery */

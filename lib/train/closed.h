@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "data/pair_data.h"
+#include "data/embeddings.h"
 #include "model/closed.h"
 #include "train/validate.h"
 
@@ -31,6 +31,6 @@ typedef struct itr_closed_report {
 } itr_closed_report;
 
 /* d is split already. The caller frees the model. NULL with err. */
-itr_closed *itr_train_closed(const itr_pair_data *d, const itr_closed_opts *o, itr_closed_report *report, itr_err *err);
+itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, itr_closed_report *report, itr_err *err);
 
 #endif

@@ -12,7 +12,7 @@
 struct distill {
 	const char *teacher;
 	double weight, temperature;
-	itr_pair_data data;             /* the teacher's rows, unit length */
+	itr_embeddings data;             /* the teacher's rows, unit length */
 	int64_t *text_row, *image_row;  /* [n_texts], [n_images] of the training data: its row of the teacher's, -1: none */
 	int64_t *known;                 /* [batch] rows of the batch that the teacher knows */
 	float *rows[2];                 /* (batch, dim) the teacher's, for the tape */
@@ -43,20 +43,21 @@ static int build(void *self, itr_trainer *r, itr_err *err)
 {
 	struct distill *d = self;
 	const itr_train_opts *o = itr_trainer_opts(r);
-	const itr_pair_data *data = itr_trainer_data(r), *t = &d->data;
+	const itr_embeddings *data = itr_trainer_data(r), *t = &d->data;
 	int64_t n, missing = 0;
 	const int64_t *train = itr_trainer_rows(r, &n);
 	if (!d->teacher)
 		return itr_err_set(err, "distillation needs a teacher: --teacher FILE");
-	if (itr_pair_data_open(&d->data, d->teacher, o->threads, err) < 0)
+	if (itr_embeddings_open(&d->data, d->teacher, o->threads, err) < 0)
 		return -1;
-	if (!t->image || !t->text || t->text_dim != t->image_dim)
+	if (!t->side[ITR_IMAGE].rows || !t->side[ITR_TEXT].rows || t->side[ITR_TEXT].dim != t->side[ITR_IMAGE].dim)
 		return itr_err_set(err, "'%s' is no teacher: its texts have %lld dimensions, its images %lld, which must be one space",
-		                   d->teacher, (long long)t->text_dim, (long long)(t->image ? t->image_dim : 0));
-	d->text_row = join(data->text_id, data->n_texts, t->text_id, t->n_texts);
-	d->image_row = join(data->image_id, data->n_images, t->image_id, t->n_images);
+		                   d->teacher, (long long)t->side[ITR_TEXT].dim,
+		                   (long long)(t->side[ITR_IMAGE].rows ? t->side[ITR_IMAGE].dim : 0));
+	d->text_row = join(data->table.id[ITR_TEXT], data->table.n[ITR_TEXT], t->table.id[ITR_TEXT], t->table.n[ITR_TEXT]);
+	d->image_row = join(data->table.id[ITR_IMAGE], data->table.n[ITR_IMAGE], t->table.id[ITR_IMAGE], t->table.n[ITR_IMAGE]);
 	for (int64_t i = 0; i < n; i++)
-		missing += d->text_row[train[i]] < 0 || d->image_row[data->text_image[train[i]]] < 0;
+		missing += d->text_row[train[i]] < 0 || d->image_row[data->table.text_image[train[i]]] < 0;
 	if (missing == n)
 		return itr_err_set(err, "the teacher '%s' knows none of the %lld training pairs by their ids", d->teacher, (long long)n);
 	if (missing)
@@ -65,21 +66,21 @@ static int build(void *self, itr_trainer *r, itr_err *err)
 	const int64_t b = ITR_MIN(o->batch_size, n);
 	d->known = itr_xmalloc((size_t)b * sizeof *d->known);
 	for (int side = 0; side < 2; side++)
-		d->rows[side] = itr_aligned_alloc((size_t)(b * t->text_dim) * sizeof(float));
+		d->rows[side] = itr_aligned_alloc((size_t)(b * t->side[ITR_TEXT].dim) * sizeof(float));
 	return 0;
 }
 
 /* Fills `known` and the teacher's rows; how many. */
 static int64_t take_known(struct distill *d, const itr_batch *b)
 {
-	const int64_t dim = d->data.text_dim;
+	const int64_t dim = d->data.side[ITR_TEXT].dim;
 	int64_t n = 0;
 	for (int64_t i = 0; i < b->n; i++) {
 		const int64_t row[2] = { d->text_row[b->text[i]], d->image_row[b->image[i]] };
 		if (row[0] < 0 || row[1] < 0)
 			continue;
-		memcpy(d->rows[0] + n * dim, d->data.text + row[0] * dim, (size_t)dim * sizeof(float));
-		memcpy(d->rows[1] + n * dim, d->data.image + row[1] * dim, (size_t)dim * sizeof(float));
+		memcpy(d->rows[0] + n * dim, d->data.side[ITR_TEXT].rows + row[0] * dim, (size_t)dim * sizeof(float));
+		memcpy(d->rows[1] + n * dim, d->data.side[ITR_IMAGE].rows + row[1] * dim, (size_t)dim * sizeof(float));
 		d->known[n++] = i;
 	}
 	return n;
@@ -95,7 +96,7 @@ static itr_var *term(void *self, itr_step *s)
 {
 	struct distill *d = self;
 	itr_tape *t = s->tape;
-	const int64_t n = take_known(d, &s->batch), shape[] = { n, d->data.text_dim };
+	const int64_t n = take_known(d, &s->batch), shape[] = { n, d->data.side[ITR_TEXT].dim };
 	itr_var *teacher[2], *model[2];
 	if (n < 2)
 		return NULL;
@@ -112,7 +113,7 @@ static itr_var *term(void *self, itr_step *s)
 static void release(void *self)
 {
 	struct distill *d = self;
-	itr_pair_data_free(&d->data);
+	itr_embeddings_free(&d->data);
 	free(d->text_row);
 	free(d->image_row);
 	free(d->known);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/dataset.h"
+#include "data/split_record.h"
 #include "encode/encoder.h"
 
 static const char *const without_weights[2] = { "hash", "classic" };
@@ -39,8 +40,8 @@ static itr_tokenizer *words_of(const itr_raw *r, int64_t size, itr_err *err)
 {
 	itr_word_counter *c = itr_word_counter_new();
 	int64_t lines;
-	for (int64_t i = 0; i < r->pairs.n_texts; i++)
-		if (r->pairs.text_split[i] == ITR_TRAIN || r->pairs.text_split[i] == ITR_RESTVAL)
+	for (int64_t i = 0; i < r->pairs.table.n[ITR_TEXT]; i++)
+		if (r->pairs.table.part[ITR_TEXT][i] == ITR_TRAIN || r->pairs.table.part[ITR_TEXT][i] == ITR_RESTVAL)
 			itr_word_counter_add(c, r->caption[i], strlen(r->caption[i]));
 	char *text = itr_word_counter_vocab(c, 1, size, &lines);
 	itr_tokenizer *k = itr_tokenizer_parse("words", "words of the training captions", text, strlen(text), NULL, err);
@@ -131,10 +132,10 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 {
 	itr_tower *w[2] = { NULL, NULL };
 	itr_model_config c = *config;
-	itr_pair_data *d = &f->raw.pairs;
+	itr_embeddings *d = &f->raw.pairs;
 	for (int side = 0; side < 2; side++) {
 		const char *name = o->encoder[side] ? o->encoder[side] : without_weights[side];
-		*(side ? &d->image_encoder : &d->text_encoder) = itr_xstrdup(name);
+		*(side ? &d->side[ITR_IMAGE].encoder : &d->side[ITR_TEXT].encoder) = itr_xstrdup(name);
 		if (tower[side] && !(w[side] = open_tower(&f->raw, o, side, err))) {
 			itr_tower_free(w[ITR_TEXT]);
 			return -1;
@@ -144,8 +145,8 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 			return -1;
 		}
 	}
-	c.text_dim = d->text_dim;
-	c.image_dim = d->image_dim;
+	c.text_dim = d->side[ITR_TEXT].dim;
+	c.image_dim = d->side[ITR_IMAGE].dim;
 	if (o->freeze_layers && itr_towers_fix(w, o->train, o->freeze_layers, err) < 0) {
 		itr_tower_free(w[ITR_TEXT]);
 		itr_tower_free(w[ITR_IMAGE]);
@@ -177,7 +178,7 @@ int itr_finetune_open(itr_finetune *f, const char *path, const char *model, cons
 	    itr_raw_open(&f->raw, path,
 	                 &(itr_raw_opts){ .max_failed = o->max_failed, .look = true, .threads = o->threads, .stop = o->stop }, err) < 0)
 		return -1;
-	if (itr_pair_data_split(&f->raw.pairs, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 &&
+	if (itr_split_assign_rows(&f->raw.pairs.table, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 &&
 	    build(f, model, c, o, tower, err) == 0)
 		return 0;
 	itr_finetune_free(f);
@@ -205,11 +206,11 @@ static bool has_live_norms(const itr_tower *w)
 int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chunk, itr_err *err)
 {
 	const itr_model *m = f->model;
-	int64_t n, last;
+	int64_t last;
 	if (!m->tower[ITR_IMAGE] || !m->trained[ITR_IMAGE] || !m->tower[ITR_IMAGE]->config.batch_statistics ||
 	    !has_live_norms(m->tower[ITR_IMAGE]))
 		return 0;
-	free(itr_pair_data_texts(&f->raw.pairs, ITR_TRAIN, &n));
+	const int64_t n = itr_row_table_count(&f->raw.pairs.table, ITR_TRAIN);
 	last = n % batch ? n % batch : batch;
 	if (chunk > 0 && chunk < batch)
 		return itr_err_set(

@@ -26,7 +26,7 @@ typedef struct itr_timing {
 
 struct itr_trainer {
 	itr_model *model;
-	const itr_pair_data *data;
+	const itr_embeddings *data;
 	const itr_train_opts *opts;
 	const itr_train_hooks *hooks;
 	itr_err *err;

@@ -29,7 +29,7 @@ struct itr_loader {
 
 static int load(itr_loader *l, int64_t text, uint64_t epoch, uint8_t *pixels, itr_err *err)
 {
-	const int64_t image = l->raw->pairs.text_image[text];
+	const int64_t image = l->raw->pairs.table.text_image[text];
 	itr_image img, crop;
 	itr_augment_draw d;
 	if (itr_raw_picture(l->raw, image, &img, err) < 0)
@@ -65,7 +65,8 @@ static void *work(void *ctx)
 		l->working--;
 		l->done[slot] = true;
 		if (rc < 0 && !l->failure.set) {
-			itr_err_set(&l->failure, "image '%s': %s", l->raw->pairs.image_id[l->raw->pairs.text_image[text]], err.msg);
+			itr_err_set(&l->failure, "image '%s': %s", l->raw->pairs.table.id[ITR_IMAGE][l->raw->pairs.table.text_image[text]],
+			            err.msg);
 		}
 		pthread_cond_broadcast(&l->ready);
 	}
@@ -156,8 +157,8 @@ int itr_loader_plain(const itr_raw *raw, const itr_preset *preset, int64_t image
 {
 	itr_image img;
 	if (itr_raw_picture(raw, image, &img, err) < 0)
-		return itr_err_prefix(err, "image '%s': ", raw->pairs.image_id[image]);
+		return itr_err_prefix(err, "image '%s': ", raw->pairs.table.id[ITR_IMAGE][image]);
 	const int rc = itr_preset_apply(preset, &img, out, err);
 	itr_image_free(&img);
-	return rc < 0 ? itr_err_prefix(err, "image '%s': ", raw->pairs.image_id[image]) : 0;
+	return rc < 0 ? itr_err_prefix(err, "image '%s': ", raw->pairs.table.id[ITR_IMAGE][image]) : 0;
 }

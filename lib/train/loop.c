@@ -96,7 +96,7 @@ static int save_checkpoint(itr_trainer *r)
 static int save_model(itr_trainer *r)
 {
 	const itr_train_hooks *h = r->hooks;
-	return h->model_path ? itr_model_save(r->model, h->model_path, r->data->synthetic, h->extra, h->provenance, r->err) : 0;
+	return h->model_path ? itr_model_save(r->model, h->model_path, r->data->table.synthetic, h->extra, h->provenance, r->err) : 0;
 }
 
 /* The best model is put back where it was, if it went. */
@@ -316,8 +316,8 @@ void itr_train_report_free(itr_train_report *r)
 	r->history = NULL;
 }
 
-itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume,
-                                itr_train_report *rep, itr_err *err)
+itr_train_end itr_train_network(itr_model *m, const itr_embeddings *d, const itr_train_opts *o, const itr_train_hooks *h,
+                                const char *resume, itr_train_report *rep, itr_err *err)
 {
 	itr_trainer r = { .model = m, .data = d, .opts = o, .hooks = h, .err = err };
 	itr_train_end end = ITR_TRAIN_FAILED;

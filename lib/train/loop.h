@@ -13,7 +13,7 @@
 
 #include <signal.h>
 
-#include "data/pair_data.h"
+#include "data/embeddings.h"
 #include "io/provenance.h"
 #include "loss/loss.h"
 #include "model/model.h"
@@ -86,7 +86,7 @@ void itr_train_report_free(itr_train_report *r);
 
 /* Trains m in place; at the end m holds the last weights and model_path the best. `resume` (may be NULL) continues from that checkpoint
  * file. */
-itr_train_end itr_train_network(itr_model *m, const itr_pair_data *d, const itr_train_opts *o, const itr_train_hooks *h, const char *resume,
-                                itr_train_report *r, itr_err *err);
+itr_train_end itr_train_network(itr_model *m, const itr_embeddings *d, const itr_train_opts *o, const itr_train_hooks *h,
+                                const char *resume, itr_train_report *r, itr_err *err);
 
 #endif

@@ -9,21 +9,21 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "data/dataset.h"
+#include "data/split_record.h"
 #include "train/checkpoint.h"
-#include "train/note.h"
 #include "train/report.h"
 #include "train/trainer.h"
 
-int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed, int threads,
+int itr_network_data(itr_embeddings *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed, int threads,
                      double sizes[3], itr_err *err)
 {
 	memset(d, 0, sizeof *d);
-	if (itr_split_parse(sizes, sizes_text, err) < 0 || itr_pair_data_open(d, path, threads, err) < 0)
+	if (itr_split_parse(sizes, sizes_text, err) < 0 || itr_embeddings_open(d, path, threads, err) < 0)
 		return -1;
-	int rc = d->image ? itr_pair_data_split(d, sizes, seed, rule, err)
+	int rc = d->side[ITR_IMAGE].rows ? itr_split_assign_rows(&d->table, sizes, seed, rule, err)
 	                  : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);
 	if (rc < 0)
-		itr_pair_data_free(d);
+		itr_embeddings_free(d);
 	return rc;
 }
 
@@ -40,9 +40,7 @@ int itr_network_check_fresh(const char *output, itr_err *err)
 
 int64_t itr_network_samples(const itr_network_job *job)
 {
-	int64_t n;
-	free(itr_pair_data_texts(job->data, ITR_TRAIN, &n));
-	return n * job->opts.epochs;
+	return itr_row_table_count(&job->data->table, ITR_TRAIN) * job->opts.epochs;
 }
 
 static const char *const same_keys[] = { "data_sha256", "text_weights_sha256", "image_weights_sha256" };
@@ -121,15 +119,15 @@ static int note_data(itr_network_job *job, itr_err *err)
 /* Beside the model: what evaluate and predict need to know. */
 static itr_json *model_config(const itr_network_job *job)
 {
-	itr_split_note note;
+	itr_split_record split;
 	itr_json *j = itr_json_object(), *training = itr_json_add_object(j, "training");
-	itr_split_note_of(&note, job->data, job->sizes, job->opts.seed);
-	itr_split_note_put(j, &note);
-	itr_json_add_str(j, "text_encoder", job->data->text_encoder);
-	itr_json_add_str(j, "image_encoder", job->data->image_encoder);
-	if (job->data->text_weights) {          /* search finds the weights by it, so that words can be asked */
-		itr_json_add_str(j, "text_weights_sha256", job->data->text_weights);
-		itr_json_add_str(j, "text_preprocess", job->data->text_preprocess);
+	itr_split_record_of(&split, &job->data->table, job->sizes, job->opts.seed);
+	itr_split_record_put(j, &split);
+	itr_json_add_str(j, "text_encoder", job->data->side[ITR_TEXT].encoder);
+	itr_json_add_str(j, "image_encoder", job->data->side[ITR_IMAGE].encoder);
+	if (job->data->side[ITR_TEXT].weights_sha256) {         /* search finds the weights by it, so that words can be asked */
+		itr_json_add_str(j, "text_weights_sha256", job->data->side[ITR_TEXT].weights_sha256);
+		itr_json_add_str(j, "text_preprocess", job->data->side[ITR_TEXT].preprocess);
 	}
 	if (job->opts.raw)
 		itr_json_add_int(j, "max_failed", job->max_failed);
@@ -179,7 +177,7 @@ static void draw_curve(const itr_network_job *job, const itr_train_report *r, it
 	itr_err err = ITR_ERR_INIT;
 	char *png = itr_path_replace_extension(job->output, ".curves.png");
 	char *title = itr_xasprintf("%s, %lld epoch%s%s", job->model, (long long)r->epochs, r->epochs == 1 ? "" : "s",
-	                            job->data->synthetic ? " (synthetic data)" : "");
+	                            job->data->table.synthetic ? " (synthetic data)" : "");
 	if (itr_learning_curve(png, &job->opts, r, title, &err) < 0)
 		itr_warn("no learning curve: %s", err.msg);
 	else
@@ -229,8 +227,8 @@ static itr_json *run(itr_network_job *job, itr_model *m, const char *checkpoint,
 
 itr_json *itr_network_fit(itr_network_job *job, itr_err *err)
 {
-	job->config.text_dim = job->data->text_dim;
-	job->config.image_dim = job->data->image_dim;
+	job->config.text_dim = job->data->side[ITR_TEXT].dim;
+	job->config.image_dim = job->data->side[ITR_IMAGE].dim;
 	job->config.threads = itr_threads_resolve(job->opts.threads);
 	itr_model *m = job->built ? job->built : itr_model_new(job->model, &job->config, job->opts.seed, err);
 	char *checkpoint = itr_path_replace_extension(job->output, ".ckpt.h5");

@@ -11,7 +11,7 @@ typedef struct itr_network_job {
 	itr_train_opts opts;
 	itr_model *built;               /* borrowed: the model with towers (finetune.h); NULL: made from `model` and config */
 	int64_t max_failed;             /* pictures that were allowed to fail, which evaluation then allows too */
-	const itr_pair_data *data;      /* split already, with: */
+	const itr_embeddings *data;      /* split already, with: */
 	double sizes[3];
 	const char *output;             /* MODEL.h5; MODEL.ckpt.h5 and MODEL.curves.png are written beside it */
 	const char *resume;             /* checkpoint to go on from; NULL: from the start */
@@ -24,7 +24,7 @@ typedef struct itr_network_job {
 
 /* Opens pairs and splits them ("0.9/0.1/0") where the file has no split; `sizes` receives the shares. Files of queries only are refused. 0,
  * or -1 with err and d empty. */
-ITR_MUST_USE int itr_network_data(itr_pair_data *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed,
+ITR_MUST_USE int itr_network_data(itr_embeddings *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed,
                                   int threads, double sizes[3], itr_err *err);
 
 /* Is there a checkpoint beside `output` that a fresh run would replace? -1 with err, which names --resume; 0: there is none. */

@@ -10,7 +10,7 @@
 
 enum { REACH = 8 };     /* batches that a row is looked for in: the order costs n rows, whatever the data */
 
-static int64_t image_of(const itr_trainer *r, int64_t text) { return r->data->text_image[text]; }
+static int64_t image_of(const itr_trainer *r, int64_t text) { return r->data->table.text_image[text]; }
 
 /* Rows by the number of rows of their image that come before them: a counting sort, which keeps the order of equals. */
 static void sort_by_turn(const itr_trainer *r, int64_t *rows, int64_t n, int64_t images)

@@ -79,67 +79,67 @@ static bool says_something(const char *text)
 
 static void add_caption(itr_raw *r, const itr_caption *c, int64_t image)
 {
-	itr_pair_data *d = &r->pairs;
+	itr_embeddings *d = &r->pairs;
 	if (!says_something(c->text)) {
 		if (r->empty++ < 5)
 			itr_warn("caption '%s' is empty: left out", c->id);
 		return;
 	}
-	d->text_id[d->n_texts] = itr_xstrdup(c->id);
-	d->text_image[d->n_texts] = image;
-	r->caption[d->n_texts++] = c->text;
+	d->table.id[ITR_TEXT][d->table.n[ITR_TEXT]] = itr_xstrdup(c->id);
+	d->table.text_image[d->table.n[ITR_TEXT]] = image;
+	r->caption[d->table.n[ITR_TEXT]++] = c->text;
 }
 
 /* "train" where a record has none only if no record has one: then nothing is split yet. */
 static int take_splits(itr_raw *r, const int64_t *record, const char *path, itr_err *err)
 {
-	itr_pair_data *d = &r->pairs;
+	itr_embeddings *d = &r->pairs;
 	int64_t with = 0;
-	for (int64_t i = 0; i < d->n_images; i++)
+	for (int64_t i = 0; i < d->table.n[ITR_IMAGE]; i++)
 		with += r->manifest.records[record[i]].split != NULL;
 	if (with == 0)
 		return 0;
-	d->has_split = true;
-	d->image_split = itr_xcalloc((size_t)d->n_images, sizeof *d->image_split);
-	d->text_split = itr_xcalloc((size_t)d->n_texts, sizeof *d->text_split);
-	for (int64_t i = 0; i < d->n_images; i++) {
+	d->table.split_from_file = true;
+	d->table.part[ITR_IMAGE] = itr_xcalloc((size_t)d->table.n[ITR_IMAGE], sizeof *d->table.part[ITR_IMAGE]);
+	d->table.part[ITR_TEXT] = itr_xcalloc((size_t)d->table.n[ITR_TEXT], sizeof *d->table.part[ITR_TEXT]);
+	for (int64_t i = 0; i < d->table.n[ITR_IMAGE]; i++) {
 		const itr_record *rec = &r->manifest.records[record[i]];
 		const int part = itr_split_find(rec->split);
 		if (part < 0)
 			return itr_err_set(err, "'%s': image '%s' has %s%s%s: train, val, test or restval for every record, or for none",
 			                   path, rec->id, rec->split ? "the split '" : "no split", rec->split ? rec->split : "",
 			                   rec->split ? "'" : "");
-		d->image_split[i] = (itr_split)part;
+		d->table.part[ITR_IMAGE][i] = (itr_split)part;
 	}
-	for (int64_t i = 0; i < d->n_texts; i++)
-		d->text_split[i] = d->image_split[d->text_image[i]];
+	for (int64_t i = 0; i < d->table.n[ITR_TEXT]; i++)
+		d->table.part[ITR_TEXT][i] = d->table.part[ITR_IMAGE][d->table.text_image[i]];
 	return 0;
 }
 
 static int collect(itr_raw *r, const char *path, const uint8_t *bad, itr_err *err)
 {
 	const itr_manifest *m = &r->manifest;
-	itr_pair_data *d = &r->pairs;
+	itr_embeddings *d = &r->pairs;
 	int64_t *record = itr_xmalloc((size_t)(m->n + 1) * sizeof *record);
-	d->synthetic = m->synthetic;
-	d->image_id = itr_xcalloc((size_t)m->n + 1, sizeof *d->image_id);
-	d->text_id = itr_xcalloc((size_t)m->n_captions + 1, sizeof *d->text_id);
-	d->text_image = itr_xcalloc((size_t)m->n_captions + 1, sizeof *d->text_image);
+	d->table.synthetic = m->synthetic;
+	d->table.id[ITR_IMAGE] = itr_xcalloc((size_t)m->n + 1, sizeof *d->table.id[ITR_IMAGE]);
+	d->table.id[ITR_TEXT] = itr_xcalloc((size_t)m->n_captions + 1, sizeof *d->table.id[ITR_TEXT]);
+	d->table.text_image = itr_xcalloc((size_t)m->n_captions + 1, sizeof *d->table.text_image);
 	r->caption = itr_xcalloc((size_t)m->n_captions + 1, sizeof *r->caption);
 	r->path = itr_xcalloc((size_t)m->n + 1, sizeof *r->path);
 	for (int64_t i = 0; i < m->n; i++) {
-		const int64_t texts = d->n_texts;
+		const int64_t texts = d->table.n[ITR_TEXT];
 		for (int64_t c = 0; c < m->records[i].n_captions && !bad[i]; c++)
-			add_caption(r, &m->records[i].captions[c], d->n_images);
-		if (d->n_texts == texts)
+			add_caption(r, &m->records[i].captions[c], d->table.n[ITR_IMAGE]);
+		if (d->table.n[ITR_TEXT] == texts)
 			continue;
-		d->image_id[d->n_images] = itr_xstrdup(m->records[i].id);
-		r->path[d->n_images] = itr_manifest_image_path(m, &m->records[i]);
-		record[d->n_images++] = i;
+		d->table.id[ITR_IMAGE][d->table.n[ITR_IMAGE]] = itr_xstrdup(m->records[i].id);
+		r->path[d->table.n[ITR_IMAGE]] = itr_manifest_image_path(m, &m->records[i]);
+		record[d->table.n[ITR_IMAGE]++] = i;
 	}
 	if (r->empty > 5)
 		itr_warn("%lld captions in all are empty: left out", (long long)r->empty);
-	const int rc = d->n_texts ? take_splits(r, record, path, err)
+	const int rc = d->table.n[ITR_TEXT] ? take_splits(r, record, path, err)
 	                          : itr_err_set(err, "'%s' holds no picture with a caption that can be used", path);
 	free(record);
 	return rc;
@@ -163,11 +163,11 @@ int itr_raw_open(itr_raw *r, const char *path, const itr_raw_opts *o, itr_err *e
 
 void itr_raw_free(itr_raw *r)
 {
-	for (int64_t i = 0; r->path && i < r->pairs.n_images; i++)
+	for (int64_t i = 0; r->path && i < r->pairs.table.n[ITR_IMAGE]; i++)
 		free(r->path[i]);
 	free(r->path);
 	free(r->caption);
-	itr_pair_data_free(&r->pairs);
+	itr_embeddings_free(&r->pairs);
 	itr_manifest_free(&r->manifest);
 	memset(r, 0, sizeof *r);
 }
@@ -203,12 +203,12 @@ static int encode_pictures(itr_raw *r, const itr_encoder *e, float *y, int threa
 {
 	struct preparing p = { r, e, 0, itr_aligned_alloc(ENCODE * e->input_bytes), itr_xcalloc(ENCODE, sizeof *p.reason) };
 	int rc = 0;
-	for (; p.first < r->pairs.n_images && rc == 0; p.first += ENCODE) {
-		const int64_t n = ITR_MIN((int64_t)ENCODE, r->pairs.n_images - p.first);
+	for (; p.first < r->pairs.table.n[ITR_IMAGE] && rc == 0; p.first += ENCODE) {
+		const int64_t n = ITR_MIN((int64_t)ENCODE, r->pairs.table.n[ITR_IMAGE] - p.first);
 		itr_parallel_for(threads, n, prepare_one, &p);
 		for (int64_t i = 0; i < n && rc == 0; i++)
 			if (p.reason[i].set)
-				rc = itr_err_set(err, "image '%s': %s", r->pairs.image_id[p.first + i], p.reason[i].msg);
+				rc = itr_err_set(err, "image '%s': %s", r->pairs.table.id[ITR_IMAGE][p.first + i], p.reason[i].msg);
 		if (rc == 0)
 			rc = e->desc->encode_images(e, p.inputs, n, threads, y + p.first * e->dim, NULL, err);
 		if (rc == 0 && interrupted(stop, err))
@@ -228,7 +228,7 @@ static int by_encoder(itr_raw *r, const char *name, itr_modality modality, int t
 	if (!e)
 		return -1;
 	const bool image = modality == ITR_IMAGE;
-	const int64_t n = image ? r->pairs.n_images : r->pairs.n_texts;
+	const int64_t n = image ? r->pairs.table.n[ITR_IMAGE] : r->pairs.table.n[ITR_TEXT];
 	*dim = e->dim;
 	*y = itr_aligned_alloc((size_t)(n * e->dim) * sizeof **y);
 	const int rc = image ? encode_pictures(r, e, *y, threads, stop, err)
@@ -242,7 +242,7 @@ static int by_tower(itr_raw *r, const itr_model *m, itr_modality modality, int t
                     int64_t *dim, itr_err *err)
 {
 	const bool image = modality == ITR_IMAGE;
-	const int64_t n = image ? r->pairs.n_images : r->pairs.n_texts;
+	const int64_t n = image ? r->pairs.table.n[ITR_IMAGE] : r->pairs.table.n[ITR_TEXT];
 	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
 	itr_source *s =
 		itr_source_new(m, &r->pairs, r, modality, &(itr_source_opts){ .threads = threads, .batch = ENCODE, .part = ENCODE });
@@ -268,24 +268,24 @@ static int by_tower(itr_raw *r, const itr_model *m, itr_modality modality, int t
 int itr_raw_encode(itr_raw *r, const itr_model *m, itr_modality modality, const char *encoder, int threads,
                    const volatile sig_atomic_t *stop, itr_err *err)
 {
-	itr_pair_data *d = &r->pairs;
+	itr_embeddings *d = &r->pairs;
 	float *y = NULL;
 	int64_t dim = 0;
 	const bool image = modality == ITR_IMAGE;
 	const bool tower = m && m->tower[modality];
 	int rc = tower ? by_tower(r, m, modality, threads, stop, &y, &dim, err)
 	               : by_encoder(r, encoder, modality, threads, stop, &y, &dim, err);
-	const int64_t bad = rc == 0 ? itr_first_not_finite(y, (image ? d->n_images : d->n_texts) * dim) : -1;
+	const int64_t bad = rc == 0 ? itr_first_not_finite(y, (image ? d->table.n[ITR_IMAGE] : d->table.n[ITR_TEXT]) * dim) : -1;
 	if (bad >= 0)
 		rc = itr_err_set(err, "the %s tower makes NaN or infinity of '%s': its weights are too large for float32",
-		                 itr_modality_names[modality], (image ? d->image_id : d->text_id)[bad / dim]);
+		                 itr_modality_names[modality], (image ? d->table.id[ITR_IMAGE] : d->table.id[ITR_TEXT])[bad / dim]);
 	if (rc < 0) {
 		itr_aligned_free(y);
 		return -1;
 	}
 	if (!tower || !m->trained[modality])
-		itr_rows_normalize(y, image ? d->n_images : d->n_texts, dim, threads);
-	*(image ? &d->image : &d->text) = y;
-	*(image ? &d->image_dim : &d->text_dim) = dim;
+		itr_rows_normalize(y, image ? d->table.n[ITR_IMAGE] : d->table.n[ITR_TEXT], dim, threads);
+	*(image ? &d->side[ITR_IMAGE].rows : &d->side[ITR_TEXT].rows) = y;
+	*(image ? &d->side[ITR_IMAGE].dim : &d->side[ITR_TEXT].dim) = dim;
 	return 0;
 }

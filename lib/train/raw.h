@@ -9,8 +9,8 @@
 
 #include <signal.h>
 
+#include "data/embeddings.h"
 #include "data/manifest.h"
-#include "data/pair_data.h"
 #include "image/preset.h"
 #include "model/model.h"
 
@@ -24,7 +24,7 @@ typedef struct itr_raw_opts {
 
 typedef struct itr_raw {
 	itr_manifest manifest;
-	itr_pair_data pairs;                    /* ids, text_image; vectors only of sides that no tower makes anew */
+	itr_embeddings pairs;                    /* ids, text_image; vectors only of sides that no tower makes anew */
 	const char **caption;                   /* [n_texts], the manifest's */
 	char **path;                            /* [n_images] */
 	int64_t failed, empty;                  /* pictures and captions left out */

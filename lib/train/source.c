@@ -11,7 +11,7 @@
 enum { STORED_PART = 256, TOWER_PART = 32 };    /* rows that evaluation embeds at once */
 
 struct itr_source {
-	const itr_pair_data *d;
+	const itr_embeddings *d;
 	const itr_raw *raw;
 	const itr_tower *tower;                 /* NULL: rows are stored */
 	itr_source_opts o;
@@ -26,12 +26,14 @@ struct itr_source {
 	int64_t *start;
 };
 
-itr_source *itr_source_new(const itr_model *m, const itr_pair_data *d, const itr_raw *raw, itr_modality modality, const itr_source_opts *o)
+itr_source *itr_source_new(const itr_model *m, const itr_embeddings *d, const itr_raw *raw, itr_modality modality, const itr_source_opts *o)
 {
 	itr_source *s = itr_xcalloc(1, sizeof *s);
 	const bool image = modality == ITR_IMAGE;
-	*s = (itr_source){ .d = d, .raw = raw, .o = *o, .image = image, .stored = image ? d->image : d->text };
-	s->dim = s->values = image ? d->image_dim : d->text_dim;
+	*s = (itr_source){
+		.d = d, .raw = raw, .o = *o, .image = image, .stored = image ? d->side[ITR_IMAGE].rows : d->side[ITR_TEXT].rows
+	};
+	s->dim = s->values = image ? d->side[ITR_IMAGE].dim : d->side[ITR_TEXT].dim;
 	if (!s->stored) {
 		s->tower = m->tower[modality];
 		if (!s->tower || !raw)
@@ -108,7 +110,7 @@ static void fill_row(void *ctx, int64_t i, int worker)
 	if (s->loader)
 		itr_preset_values(s->tower->preset, itr_loader_pixels(s->loader, position), to);
 	else
-		memcpy(to, s->stored + (s->image ? s->d->text_image[s->texts[position]] : s->texts[position]) * s->dim,
+		memcpy(to, s->stored + (s->image ? s->d->table.text_image[s->texts[position]] : s->texts[position]) * s->dim,
 		       (size_t)s->dim * sizeof *to);
 }
 

@@ -27,7 +27,8 @@ typedef struct itr_source_opts {
 } itr_source_opts;
 
 /* Stored rows where d has them for this side, else m's tower on raw's pictures or captions. All borrowed. */
-itr_source *itr_source_new(const itr_model *m, const itr_pair_data *d, const itr_raw *raw, itr_modality modality, const itr_source_opts *o);
+itr_source *itr_source_new(const itr_model *m, const itr_embeddings *d, const itr_raw *raw, itr_modality modality,
+                           const itr_source_opts *o);
 void itr_source_free(itr_source *s);
 bool itr_source_is_tower(const itr_source *s);
 int64_t itr_source_part(const itr_source *s);           /* rows that evaluation embeds at once */

@@ -48,7 +48,7 @@ static int take_batch(itr_trainer *r, int64_t k, itr_batch *b, itr_err *err)
 	const int64_t first = k * r->opts->batch_size;
 	*b = (itr_batch){ r->state.epoch, k, ITR_MIN(r->opts->batch_size, r->n_train - first), r->order + first, r->image_of };
 	for (int64_t i = 0; i < b->n; i++)
-		r->image_of[i] = r->data->text_image[b->text[i]];
+		r->image_of[i] = r->data->table.text_image[b->text[i]];
 	const double asked = itr_clock_now();
 	const int rc = itr_source_take(r->source[0], first, b->n, err) < 0 || itr_source_take(r->source[1], first, b->n, err) < 0 ? -1 : 0;
 	r->time.waited += itr_clock_now() - asked;

@@ -78,7 +78,7 @@ bool itr_method_uses(const itr_method *m, const char *objective)
 /* --- what objectives ask for ------------------------------------------------------------------------------------------------------------
  */
 
-const itr_pair_data *itr_trainer_data(const itr_trainer *r) { return r->data; }
+const itr_embeddings *itr_trainer_data(const itr_trainer *r) { return r->data; }
 const struct itr_train_opts *itr_trainer_opts(const itr_trainer *r) { return r->opts; }
 
 const int64_t *itr_trainer_rows(const itr_trainer *r, int64_t *n)
@@ -143,15 +143,25 @@ static int check_opts(const itr_train_opts *o, itr_err *err)
 
 static int take_rows(itr_trainer *r)
 {
-	const itr_pair_data *d = r->data;
+	const itr_embeddings *d = r->data;
 	const itr_model_config *c = &r->model->config;
-	r->train = itr_pair_data_texts(d, ITR_TRAIN, &r->n_train);
-	r->val = itr_pair_data_texts(d, ITR_VAL, &r->n_val);
+	itr_selection part[2];
+	if (itr_row_table_select(&part[0], &d->table, "train", ITR_SELECT_MAY_BE_EMPTY, r->err) < 0 ||
+	    itr_row_table_select(&part[1], &d->table, "val", ITR_SELECT_MAY_BE_EMPTY, r->err) < 0)
+		return -1;
+	r->train = part[0].row[ITR_TEXT];
+	r->n_train = part[0].n[ITR_TEXT];
+	r->val = part[1].row[ITR_TEXT];
+	r->n_val = part[1].n[ITR_TEXT];
+	part[0].row[ITR_TEXT] = part[1].row[ITR_TEXT] = NULL;
+	itr_selection_free(&part[0]);
+	itr_selection_free(&part[1]);
 	if (r->n_train == 0)
 		return itr_err_set(r->err, "no pair is in the part 'train'");
-	if ((d->text && d->text_dim != c->text_dim) || (d->image && d->image_dim != c->image_dim))
-		return itr_err_set(r->err, "the data are %lld -> %lld, the model is %lld -> %lld", (long long)d->text_dim,
-		                   (long long)d->image_dim, (long long)c->text_dim, (long long)c->image_dim);
+	if ((d->side[ITR_TEXT].rows && d->side[ITR_TEXT].dim != c->text_dim) ||
+	    (d->side[ITR_IMAGE].rows && d->side[ITR_IMAGE].dim != c->image_dim))
+		return itr_err_set(r->err, "the data are %lld -> %lld, the model is %lld -> %lld", (long long)d->side[ITR_TEXT].dim,
+		                   (long long)d->side[ITR_IMAGE].dim, (long long)c->text_dim, (long long)c->image_dim);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #define ITR_TRAIN_TRAINER_H
 
 #include "base/option.h"
-#include "data/pair_data.h"
+#include "data/embeddings.h"
 #include "loss/loss.h"
 #include "optim/optim.h"
 
@@ -70,7 +70,7 @@ ITR_MUST_USE int itr_own_end(itr_step *s, itr_train_net *net, itr_var *loss, itr
 
 /* What objectives may ask the trainer. */
 int64_t itr_trainer_embed_dim(const itr_trainer *r);
-const itr_pair_data *itr_trainer_data(const itr_trainer *r);
+const itr_embeddings *itr_trainer_data(const itr_trainer *r);
 const struct itr_train_opts *itr_trainer_opts(const itr_trainer *r);
 /* Rows of the train part, ascending. */
 const int64_t *itr_trainer_rows(const itr_trainer *r, int64_t *n);

@@ -101,8 +101,8 @@ static int embed(const struct validation *v, bool image, const int64_t *rows, in
 
 static const float *raw_image(const struct validation *v, int64_t position)
 {
-	const itr_pair_data *d = v->r->data;
-	return v->raw ? v->raw + position * v->dim : d->image + v->images[position] * d->image_dim;
+	const itr_embeddings *d = v->r->data;
+	return v->raw ? v->raw + position * v->dim : d->side[ITR_IMAGE].rows + v->images[position] * d->side[ITR_IMAGE].dim;
 }
 
 /* The loss of texts first .. first+n-1, which are embedded in v->y, times n. */
@@ -192,7 +192,7 @@ int itr_validate_finite(const itr_trainer *r, itr_err *err)
 	bool bad = false;
 	struct validation v = { .r = r, .bad = &bad, .err = err, .tape = r->tape, .dim = itr_model_embed_dim(r->model) };
 	const itr_compute compute = begin(r);
-	int64_t *position, n_images, *images = itr_pair_data_images(r->data, r->train, n, &position, &n_images);
+	int64_t *position, n_images, *images = itr_row_table_images_of(&r->data->table, r->train, n, &position, &n_images);
 	float *y = itr_aligned_alloc((size_t)(ITR_MAX(n, (int64_t)1) * v.dim) * sizeof *y);
 	/* no more images than texts */
 	const int rc = embed(&v, false, r->train, n, y) < 0 || embed(&v, true, images, n_images, y) < 0 ? -1 : 0;
@@ -216,7 +216,7 @@ int itr_validate(const itr_trainer *r, double value[ITR_VAL_COUNT], itr_err *err
 	const int64_t block =
 		itr_source_is_tower(r->source[0]) ? n : few; /* a tower's texts are dear: all are kept rather than embedded twice */
 	const itr_compute compute = begin(r);
-	v.images = itr_pair_data_images(r->data, r->val, n, &v.position, &v.n_images);
+	v.images = itr_row_table_images_of(&r->data->table, r->val, n, &v.position, &v.n_images);
 	v.y = itr_aligned_alloc((size_t)(ITR_MIN(block, n) * v.dim) * sizeof *v.y);
 	v.partner = itr_aligned_alloc((size_t)(batch * v.dim) * sizeof *v.partner);
 	int rc = embed_images(&v);

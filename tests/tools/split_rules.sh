@@ -38,3 +38,16 @@ for k in bom wide crlf; do t "a manifest: $k" sh -c '"$0" --image-encoder classi
 printf 'a red circle\nblue square\n' > q.txt; iconv -t UTF-16LE q.txt > q16.txt; { printf '\357\273\277'; sed 's/$/\r/' q.txt; } > qbom.txt; tr '\n' '\r' < q.txt > qmac.txt
 vocab=$TMP/v.txt; printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' a red circle blue square > $vocab
 for k in q16 qbom qmac; do t "captions: $k" sh -c '"$0" --tokenizer wordpiece:$1 q.txt -q > a && "$0" --tokenizer wordpiece:$1 $2.txt -q > b && cmp a b && grep -q "\[2,5,6,7,3\]" a' "$BIN/tokenize" $vocab $k; done
+
+# one meaning of a part for every kind of model: train takes restval in, all pictures of a part are in the gallery, a part that nobody knows is refused
+"$BIN/fetch-coco" --synthetic 60 --size 48 --seed 7 -q -o r && jq -c 'if .id == null then . elif .split == "train" and (.id | tonumber) % 3 == 0 then .split = "restval" elif .split == "test" and (.id | tonumber) % 4 == 0 then .captions = [] else . end' r/manifest.jsonl > r/m.jsonl &&
+	"$BIN/extract-features" --image-encoder classic --text-encoder hash r/m.jsonl -q -o r.h5 > prepare.log 2>&1 || { tail -n 5 prepare.log; echo "not ok - a store with restval"; FAILED=1; }
+count() { jq -r --arg s "$1" 'select(.id and ((.split == $s) or ($s == "train" and .split == "restval"))) | .id' r/m.jsonl | wc -l; }
+for k in cca heads; do
+	o="--dims 8 --regularization 0.1"; [ $k = cca ] || o="--embed-dim 8 -e 1"
+	"$BIN/train" --model $k $o r.h5 -q -o r-$k.h5 > /dev/null 2>&1
+	for s in train test; do "$BIN/evaluate" --model r-$k.h5 r.h5 --split $s --json --per-query none -q > $k-$s.json 2> $k-$s.log; t "$k: $s has all its pictures" test "$(jq .n_images $k-$s.json)" = "$(count $s)"; done
+	t "$k: restval in train is said" grep -q "train holds the [1-9][0-9]* images of restval too" $k-train.json
+done
+t "extract-features --split train takes the same rows" sh -c '"$0" --model r-cca.h5 r.h5 --split train -q -o r-train.npz --json > x.json && test "$(jq .images x.json)" = "$(jq .n_images cca-train.json)"' "$BIN/extract-features"
+expect_err "has no split: omit --split" "a part of a store that has none and no model that remembers" "$BIN/extract-features" f.h5 --split test -q -o x.npz

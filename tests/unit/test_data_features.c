@@ -91,9 +91,10 @@ static void test_back(void **state)
 	assert_int_equal(save(true), 0);
 	itr_features *f = itr_features_open(path, &err);
 	assert_non_null(f);
-	assert_true(f->n_images == N && f->n_texts == M && f->image_dim == D && f->text_dim == E && f->has_split && !f->synthetic);
-	assert_string_equal(f->caption[0], "");
-	assert_string_equal(f->caption[3], "caf\xc3\xa9");
+	assert_true(f->table.n[ITR_IMAGE] == N && f->table.n[ITR_TEXT] == M && f->image_dim == D && f->text_dim == E &&
+	            itr_row_table_has_split(&f->table) && !f->table.synthetic);
+	assert_string_equal(f->table.caption[0], "");
+	assert_string_equal(f->table.caption[3], "caf\xc3\xa9");
 	assert_string_equal(f->image_encoder, "e");
 	float *all = itr_features_images(f, NULL, 0, &err);
 	assert_memory_equal(all, image, sizeof image);
@@ -102,11 +103,11 @@ static void test_back(void **state)
 	assert_memory_equal(some, text + 3 * E, E * sizeof *text);
 	assert_memory_equal(some + E, text, 2 * E * sizeof *text);
 	itr_aligned_free(some);
-	int64_t *images, *texts, ni, nt;
-	itr_features_select(f, ITR_TEST, &images, &ni, &texts, &nt);
-	assert_true(ni == 2 && nt == 3 && images[0] == 1 && texts[0] == 1 && texts[2] == 3);
-	free(images);
-	free(texts);
+	itr_selection s;
+	assert_int_equal(itr_row_table_select(&s, &f->table, "test", 0, &err), 0);
+	assert_true(s.n[ITR_IMAGE] == 2 && s.n[ITR_TEXT] == 3 && s.row[ITR_IMAGE][0] == 1);
+	assert_true(s.row[ITR_TEXT][0] == 1 && s.row[ITR_TEXT][2] == 3 && s.text_image[0] == 0);
+	itr_selection_free(&s);
 	char **names;
 	int64_t k;
 	uint8_t *m;
@@ -151,8 +152,8 @@ static void test_no_split(void **state)
 	assert_int_equal(save(true), 0);
 	itr_features *f = itr_features_open(path, &err);
 	assert_non_null(f);
-	assert_false(f->has_split);
-	assert_int_equal(f->image_split[0], ITR_TEST);
+	assert_false(itr_row_table_has_split(&f->table));
+	assert_null(f->table.part[ITR_IMAGE]);
 	itr_features_close(f);
 }
 

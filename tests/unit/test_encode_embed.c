@@ -112,7 +112,7 @@ static void test_sizes(void **state)
 	check_pairs("3", N, M);
 	check_pairs("20", N, M);
 	check_pairs("5", N, M);
-	o = (itr_embed_opts){ .has_split = true, .split = ITR_TEST, .shuffle_queries = true, .seed = 7 };
+	o = (itr_embed_opts){ .split = "test", .shuffle_queries = true, .seed = 7 };
 	assert_int_equal(embed(&o, &r, &err), 0);
 	check_pairs("8", N / 3, M / 3);
 }
@@ -173,7 +173,7 @@ static void test_model(void **state)
 	assert_int_equal(itr_closed_save(p, model, NULL, &err), 0);
 	itr_closed_free(p);
 	itr_embed_opts o = {
-		.model = model, .has_split = true, .split = ITR_VAL, .project = (int64_t[]){ R, 2 }, .n_project = 2, .seed = 42
+		.model = model, .split = "val", .project = (int64_t[]){ R, 2 }, .n_project = 2, .seed = 42
 	};
 	assert_int_equal(embed(&o, &r, &err), 0);
 	assert_int_equal(r.base, R);
@@ -197,7 +197,7 @@ static void test_refused(void **state)
 	assert_int_equal(embed(&(itr_embed_opts){ .truncate = (int64_t[]){ D + 1 }, .n_truncate = 1 }, &r, &err), -1);
 	assert_int_equal(embed(&(itr_embed_opts){ .project = (int64_t[]){ 3, 3 }, .n_project = 2 }, &r, &err), -1);
 	assert_non_null(strstr(err.msg, "twice"));
-	assert_int_equal(embed(&(itr_embed_opts){ .has_split = true, .split = ITR_RESTVAL }, &r, &err), -1);
+	assert_int_equal(embed(&(itr_embed_opts){ .split = "restval" }, &r, &err), -1);
 	assert_non_null(strstr(err.msg, "0 images"));
 	assert_false(itr_path_exists(out));
 }

@@ -54,7 +54,7 @@ static itr_closed *sample(void)
 	p->details = itr_json_object();
 	itr_json_add_num(p->details, "power", 4);
 	p->synthetic = true;
-	p->split = (itr_split_note){
+	p->split = (itr_split_record){
 		.by = "image", .sizes = { 0.6, 0.2, 0.2 }, .seed = UINT64_MAX, .count = { 6, 2, 2 }, .hash = { "aa", "bb", "cc" }
 	};
 	return p;
@@ -86,21 +86,6 @@ static void test_round_trip(void **state)
 	assert_int_equal(itr_closed_apply(q, ITR_TEXT, x, 2, b, NULL, 1), -1);
 	assert_memory_equal(a, b, sizeof a);
 	itr_closed_free(p), itr_model_free(m);
-}
-
-static void test_parts_are_compared(void **state)
-{
-	(void)state;
-	itr_err err = ITR_ERR_INIT;
-	itr_closed *p = sample();
-	const char *same[3] = { "aa", "bb", "cc" }, *other[3] = { "aa", "bb", "dd" };
-	const int64_t count[3] = { 6, 2, 2 };
-	assert_int_equal(itr_split_note_check(&p->split, same, count, &err), 0);
-	assert_int_equal(itr_split_note_check(&p->split, other, count, &err), -1);
-	assert_non_null(strstr(err.msg, "'test'"));
-	p->split.by[0] = 0;
-	assert_int_equal(itr_split_note_check(&p->split, other, count, &err), 0);
-	itr_closed_free(p);
 }
 
 /* A file with this config and a weight of this shape; its refusal must mention `why`. */
@@ -149,7 +134,7 @@ static void test_broken_files(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip), cmocka_unit_test(test_parts_are_compared),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip),
 		                            cmocka_unit_test(test_broken_files) };
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

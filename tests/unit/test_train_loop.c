@@ -39,23 +39,24 @@ static float *rows(int64_t n, int64_t dim, uint64_t key)
 	return x;
 }
 
-/* Three texts an image, dealt out by image. */
-static itr_pair_data data(void)
+/* Three texts an image, split by image. */
+static itr_embeddings data(void)
 {
-	itr_pair_data d = { .n_texts = TEXTS, .n_images = IMAGES, .text_dim = IN, .image_dim = OUT };
+	itr_embeddings d = { .table.n = { TEXTS, IMAGES }, .side = { { .dim = IN }, { .dim = OUT } } };
 	itr_err err = ITR_ERR_INIT;
-	d.text = rows(TEXTS, IN, 1);
-	d.image = rows(IMAGES, OUT, 2);
-	d.text_image = itr_xmalloc(TEXTS * sizeof *d.text_image);
-	d.text_id = itr_xmalloc(TEXTS * sizeof *d.text_id);
-	d.image_id = itr_xmalloc(IMAGES * sizeof *d.image_id);
+	d.side[ITR_TEXT].rows = rows(TEXTS, IN, 1);
+	d.side[ITR_IMAGE].rows = rows(IMAGES, OUT, 2);
+	d.table.text_image = itr_xmalloc(TEXTS * sizeof *d.table.text_image);
+	d.table.id[ITR_TEXT] = itr_xmalloc(TEXTS * sizeof *d.table.id[ITR_TEXT]);
+	d.table.id[ITR_IMAGE] = itr_xmalloc(IMAGES * sizeof *d.table.id[ITR_IMAGE]);
 	for (int64_t i = 0; i < TEXTS; i++) {
-		d.text_image[i] = i / 3;
-		d.text_id[i] = itr_xasprintf("%lld", (long long)i);
+		d.table.text_image[i] = i / 3;
+		d.table.id[ITR_TEXT][i] = itr_xasprintf("%lld", (long long)i);
 	}
 	for (int64_t i = 0; i < IMAGES; i++)
-		d.image_id[i] = itr_xasprintf("%lld", (long long)i);
-	assert_int_equal(itr_pair_data_split(&d, (double[]){ 0.8, 0.2, 0 }, 1, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, &err), 0);
+		d.table.id[ITR_IMAGE][i] = itr_xasprintf("%lld", (long long)i);
+	assert_int_equal(itr_split_assign_rows(&d.table, (double[]){ 0.8, 0.2, 0 }, 1, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, &err),
+	                 0);
 	return d;
 }
 
@@ -97,7 +98,7 @@ static itr_model *two_layers(void)
 }
 
 /* Trains from the same weights; how far they moved, one block; NULL when it failed. */
-static float *moved(const itr_pair_data *d, const itr_train_opts *o, double dropout, itr_train_report *r)
+static float *moved(const itr_embeddings *d, const itr_train_opts *o, double dropout, itr_train_report *r)
 {
 	itr_err err = ITR_ERR_INIT;
 	itr_model *m = model(dropout), *start = model(dropout);
@@ -138,7 +139,7 @@ static int64_t block(void)
  * divide it. */
 static void test_gradcache(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	const int64_t n = block(), chunks[] = { 1, 7, 32, 96, 200 };
 	(void)state;
@@ -155,13 +156,13 @@ static void test_gradcache(void **state)
 		}
 		itr_aligned_free(plain);
 	}
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* Several steps with dropout, bit for bit: chunked or not, averaged or not. */
 static void test_threads(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	const int64_t n = block();
 	(void)state;
 	for (int chunk = 0; chunk <= 10; chunk += 10) {
@@ -180,14 +181,14 @@ static void test_threads(void **state)
 		assert_memory_equal(one, five, (size_t)n * sizeof *one);
 		itr_aligned_free(one), itr_aligned_free(two), itr_aligned_free(five);
 	}
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* A loss that is a mean over rows: batches put together are one large batch, also in the epoch's last group, whose batches are fewer and of
  * unequal size. */
 static void accumulate(const char *loss, int64_t batch, int64_t times, int64_t chunk, int64_t steps)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	itr_train_report r;
 	o.loss = loss;
@@ -211,7 +212,7 @@ static void accumulate(const char *loss, int64_t batch, int64_t times, int64_t c
 	assert_true(difference(parts, whole, n) < 1e-5);
 	itr_aligned_free(start), itr_aligned_free(whole), itr_aligned_free(parts);
 	itr_model_free(m);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 static void test_accumulation(void **state)
@@ -230,7 +231,7 @@ static void test_accumulation(void **state)
  * themselves go on. */
 static void test_ema(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	itr_train_report r;
 	itr_err err = ITR_ERR_INIT;
@@ -252,13 +253,13 @@ static void test_ema(void **state)
 	assert_true(moved_by > 1e-4);
 	itr_model_free(m), itr_model_free(start), itr_model_free(saved);
 	free(path);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* Nothing learns at this rate: the first epoch is the best, and `patience` more end it. */
 static void test_early_stopping(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	itr_train_report r;
 	itr_model *m = model(0);
@@ -271,12 +272,12 @@ static void test_early_stopping(void **state)
 	assert_int_equal(r.best_epoch, 1);
 	itr_train_report_free(&r);
 	itr_model_free(m);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 static void test_refusals(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_report r;
 	itr_model *m = model(0);
 	itr_err err = ITR_ERR_INIT;
@@ -290,7 +291,7 @@ static void test_refusals(void **state)
 	assert_int_equal(itr_train_network(m, &d, &o, &(itr_train_hooks){ 0 }, NULL, &r, &err), ITR_TRAIN_FAILED);
 	assert_non_null(strstr(err.msg, "did you mean 'infonce'"));
 	itr_model_free(m);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 static char *contents(const char *path, size_t *n)
@@ -305,7 +306,7 @@ static char *contents(const char *path, size_t *n)
  * the next step or at the epoch's end. */
 static void test_divergence(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	char *ckpt = in_folder("nan.ckpt.h5"), *path = in_folder("nan.h5");
 	static const char *const monitors[] = { "val_loss", "val_mean_recall_at_10", "val_i2t_mrr", "train_loss" };
 	(void)state;
@@ -331,13 +332,13 @@ static void test_divergence(void **state)
 		itr_model_free(m);
 	}
 	free(ckpt), free(path);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* Without validation pairs a few training pairs tell whether the model is of use. */
 static void test_divergence_without_val(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	o.optimizer = "adam";
 	itr_train_report r;
@@ -345,8 +346,8 @@ static void test_divergence_without_val(void **state)
 	itr_model *m = two_layers();
 	char *path = in_folder("noval.h5");
 	(void)state;
-	for (int64_t i = 0; i < d.n_texts; i++)
-		d.text_split[i] = ITR_TRAIN;
+	for (int64_t i = 0; i < d.table.n[ITR_TEXT]; i++)
+		d.table.part[ITR_TEXT][i] = ITR_TRAIN;
 	o.monitor = "train_loss";
 	o.batch_size = TEXTS;
 	o.lr = 1e30;
@@ -355,13 +356,13 @@ static void test_divergence_without_val(void **state)
 	itr_train_report_free(&r);
 	itr_model_free(m);
 	free(path);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* After good epochs: model and checkpoint stay as they were, byte for byte, and the message names the checkpoint. */
 static void test_divergence_later(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	char *ckpt = in_folder("late.ckpt.h5"), *path = in_folder("late.h5");
 	const itr_train_hooks h = { .checkpoint_path = ckpt, .model_path = path };
 	itr_train_report r;
@@ -391,7 +392,7 @@ static void test_divergence_later(void **state)
 		itr_model_free(m), itr_model_free(again);
 	}
 	free(ckpt), free(path);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* Makes the file's array `name` begin with NaN, by its bytes: the library does not write such a file. */
@@ -425,7 +426,7 @@ static void poison(const char *path, const char *name)
 /* NaN in an array of a model or of a checkpoint: neither written nor read, and the array is named. */
 static void test_files_hold_numbers(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	char *ckpt = in_folder("f.ckpt.h5"), *path = in_folder("f.h5");
 	itr_model *m = model(0);
 	const char *first = itr_params_at(m->params, 0)->name;
@@ -463,7 +464,7 @@ static void test_files_hold_numbers(void **state)
 		itr_model_free(m);
 	}
 	free(ckpt), free(path), free(param), free(in_net);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 static void npz_pairs(const char *path)
@@ -541,7 +542,7 @@ static void count(void *ctx, int64_t samples, double loss, double lr)
  * without. */
 static void test_resume(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	itr_err err = ITR_ERR_INIT;
 	itr_train_report whole, part;
@@ -585,13 +586,13 @@ static void test_resume(void **state)
 	itr_model_free(m);
 	free(ckpt);
 	free(best);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* A checkpoint with bytes changed, or cut, is refused or read as what it was; it never crashes, and the whole one before is named. */
 static void test_damaged(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	itr_err err = ITR_ERR_INIT;
 	itr_train_report r;
@@ -636,7 +637,7 @@ static void test_damaged(void **state)
 	free(bytes);
 	free(ckpt);
 	itr_model_free(m);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* What a later program wrote is refused, with its version. */
@@ -691,7 +692,7 @@ static void test_history_by_name(void **state)
 static void test_samplers(void **state)
 {
 	enum { N = 96, BATCH = 20 };
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	itr_trainer r = { .data = &d, .opts = &o };
 	(void)state;
@@ -726,7 +727,7 @@ static void test_samplers(void **state)
 	for (int64_t i = 0; i < 32; i++)
 		for (int64_t k = 0; k < i; k++)
 			assert_true(rows[i] / 3 != rows[k] / 3);        /* the first of each image come first */
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* --- objectives ------------------------------------------------------------------------------------------------------------------------
@@ -787,7 +788,7 @@ static void test_distill(void **state)
 {
 	enum { DIM = 10, LEFT_OUT = 4 };        /* the last images, which the teacher has not seen */
 	const int64_t texts = TEXTS - 3 * LEFT_OUT, images = IMAGES - LEFT_OUT;
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	itr_train_report r;
 	itr_err err = ITR_ERR_INIT;
@@ -818,13 +819,13 @@ static void test_distill(void **state)
 	o.symmetric = true;
 	/* what the model makes of the pairs, before the training, which does not move it */
 	float *x = itr_aligned_alloc(TEXTS * 24 * sizeof *x), *y = itr_aligned_alloc(IMAGES * 24 * sizeof *y);
-	assert_int_equal(itr_model_encode(m, false, d.text, TEXTS, x, true, NULL, 1), -1);
-	assert_int_equal(itr_model_encode(m, true, d.image, IMAGES, y, true, NULL, 1), -1);
+	assert_int_equal(itr_model_encode(m, ITR_TEXT, d.side[ITR_TEXT].rows, TEXTS, x, true, NULL, 1), -1);
+	assert_int_equal(itr_model_encode(m, ITR_IMAGE, d.side[ITR_IMAGE].rows, IMAGES, y, true, NULL, 1), -1);
 	float *a = itr_aligned_alloc(TEXTS * DIM * 4), *b = itr_aligned_alloc(TEXTS * DIM * 4), *p = itr_aligned_alloc(TEXTS * 24 * 4),
 	      *q = itr_aligned_alloc(TEXTS * 24 * 4);
 	int64_t n = 0;
 	for (int64_t i = 0; i < texts; i++)
-		if (d.text_split[i] == ITR_TRAIN) {
+		if (d.table.part[ITR_TEXT][i] == ITR_TRAIN) {
 			memcpy(a + n * DIM, t + i * DIM, DIM * 4), memcpy(b + n * DIM, u + i / 3 * DIM, DIM * 4);
 			memcpy(p + n * 24, x + i * 24, 24 * 4), memcpy(q + n * 24, y + i / 3 * 24, 24 * 4);
 			n++;
@@ -845,11 +846,11 @@ static void test_distill(void **state)
 		itr_aligned_free(blocks[i]);
 	free(values), free(path);
 	itr_model_free(m);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* Trains with `adversary`; the model's weights (block() floats) and the second network's first array, which the checkpoint holds. */
-static float *with_adversary(const itr_pair_data *d, itr_train_opts o, double weight, float **second, double *own_loss)
+static float *with_adversary(const itr_embeddings *d, itr_train_opts o, double weight, float **second, double *own_loss)
 {
 	char *ckpt = in_folder("adversary.ckpt.h5");
 	itr_err err = ITR_ERR_INIT;
@@ -884,7 +885,7 @@ static float *with_adversary(const itr_pair_data *d, itr_train_opts o, double we
  * one step the second network is the same for any weight, for chunks as for the whole batch. It learns; the term makes it harder. */
 static void test_own_steps(void **state)
 {
-	itr_pair_data d = data();
+	itr_embeddings d = data();
 	itr_train_opts o = options();
 	double alone, against, ignored;
 	float *second[4];
@@ -912,13 +913,13 @@ static void test_own_steps(void **state)
 	itr_aligned_free(none), itr_aligned_free(some);
 	for (int i = 0; i < 4; i++)
 		itr_aligned_free(second[i]);
-	itr_pair_data_free(&d);
+	itr_embeddings_free(&d);
 }
 
 /* NaN in the data is found on reading, with the row and the array's name; wrong keys list those that are there. */
 static void test_bad_pairs(void **state)
 {
-	itr_pair_data d;
+	itr_embeddings d;
 	itr_err err = ITR_ERR_INIT;
 	char *path = in_folder("bad.npz");
 	float *x = rows(10, 8, 1), *y = rows(2, 8, 2);
@@ -930,9 +931,9 @@ static void test_bad_pairs(void **state)
 			itr_npz_put(w, k ? "caption/embeddings" : "captions/embeddings", ITR_F32, 2, (int64_t[]){ 10, 8 }, x, &err), 0);
 		assert_int_equal(itr_npz_put(w, "images/embeddings", ITR_F32, 2, (int64_t[]){ 2, 8 }, y, &err), 0);
 		assert_int_equal(itr_npz_finish(w, &err), 0);
-		assert_int_equal(itr_pair_data_open(&d, path, 1, &err), -1);
+		assert_int_equal(itr_embeddings_open(&d, path, 1, &err), -1);
 		assert_non_null(strstr(err.msg, k ? "caption/embeddings" : "row 3 of 'captions/embeddings'"));
-		assert_null(d.text);
+		assert_null(d.side[ITR_TEXT].rows);
 	}
 	itr_aligned_free(x), itr_aligned_free(y);
 	free(path);
