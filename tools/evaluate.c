@@ -3,7 +3,7 @@
 
 #include "apply/evaluation.h"
 #include "base/log.h"
-#include "cli/keep.h"
+#include "cli/saved_options.h"
 #include "cli/tool.h"
 #include "io/table.h"
 #include "retrieval/condition.h"

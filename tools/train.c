@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "cli/keep.h"
+#include "cli/saved_options.h"
 #include "cli/progress.h"
 #include "options/train.h"
 #include "tensor/rows.h"

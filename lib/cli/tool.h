@@ -46,7 +46,7 @@ typedef struct itr_tool_desc {
 	const char *const *examples;     /* NULL-terminated runnable lines */
 	const char *see_also;            /* "{train}(1), {runs}(1)" */
 	/* Called once options are parsed and before a run is opened: defaults that depend on other options, options taken up from a file
-	 * (keep.h), wrong use. 0, or the exit code (ITR_EXIT_FAIL, ITR_EXIT_USAGE) with t->err. May be NULL. */
+	 * (saved_options.h), wrong use. 0, or the exit code (ITR_EXIT_FAIL, ITR_EXIT_USAGE) with t->err. May be NULL. */
 	int (*complete)(struct itr_tool *t, void *opt);
 	/* Options of the components that the tool offers (base/option.h): groups up to one without a table, kept in `opt`. Called first of
 	 * all; `complete` sets in_use. May be NULL. */

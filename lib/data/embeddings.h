@@ -1,8 +1,9 @@
 /* embeddings.h - text rows, image rows, ids, which text belongs to which image, split, labels: from any file that holds vectors. A reader
- *is one file that exports one descriptor and one line in embeddings.def.
+ * is one file that exports one descriptor and one line in embeddings.def.
  *
  *	itr_embeddings e;
- *	if (itr_embeddings_open(&e, "features.h5", 2, err) == 0) ...
+ *	if (itr_embeddings_open(&e, "features.h5", 2, err) < 0)
+ *		return -1;
  *	itr_embeddings_free(&e);
  *
  * Memory is the arrays themselves: a one-hot captions/label (3 GB at full size) is streamed to indices, never held.

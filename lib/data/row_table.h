@@ -1,9 +1,11 @@
 /* row_table.h - which rows a data set has, without their vectors or pixels: ids, which text belongs to which image, split, labels.
- *Embeddings, feature stores and manifests that are trained on each hold one, so what is asked of rows (a part, groups, the record of a
- *split) is written once.
+ * Embeddings, feature stores and manifests that are trained on each hold one, so what is asked of rows (a part, groups, the record of a
+ * split) is written once.
  *
  *	itr_selection s;
- *	if (itr_row_table_select(&s, &e->table, "test", 0, err) == 0) ...       // s.row[ITR_TEXT], s.row[ITR_IMAGE], s.text_image
+ *	if (itr_row_table_select(&s, &e->table, "test", 0, err) < 0)
+ *		return -1;
+ *	use(s.row[ITR_TEXT], s.row[ITR_IMAGE], s.text_image);
  *	itr_selection_free(&s);
  */
 #ifndef ITR_DATA_ROW_TABLE_H

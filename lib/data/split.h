@@ -24,7 +24,7 @@ ITR_MUST_USE int itr_split_assign(itr_split *part, const char *const *ids, int64
 ITR_MUST_USE int itr_split_assign_groups(itr_split *part, const char *const *ids, int64_t n, itr_groups *g, const double fractions[3],
                                          uint64_t seed, itr_err *err);
 
-/* What is dealt out: `--split-by image|caption|near|label|group:FILE`. */
+/* What stays together in a split: `--split-by image|caption|near|label|group:FILE`. */
 typedef enum { ITR_SPLIT_BY_IMAGE, ITR_SPLIT_BY_CAPTION, ITR_SPLIT_BY_NEAR, ITR_SPLIT_BY_LABEL, ITR_SPLIT_BY_GROUP } itr_split_by;
 extern const char *const itr_split_by_names[];   /* in that order, then NULL */
 typedef struct itr_split_rule {
@@ -33,7 +33,7 @@ typedef struct itr_split_rule {
 } itr_split_rule;
 /* The option's value; NULL is "image". -1 with err, which names the nearest. */
 ITR_MUST_USE int itr_split_rule_parse(itr_split_rule *r, const char *text, itr_err *err);
-/* Back from what a model file keeps (`by` and the file of groups); false when `by` is no rule that deals out: "" or "file". */
+/* Back from what a model file keeps (`by` and the file of groups); false when `by` is no rule for a split: "" or "file". */
 bool itr_split_rule_of(itr_split_rule *r, const char *by, const char *file);
 
 /* SHA-256 of the sorted ids of one part, one per line: what a model file remembers and evaluate compares. */

@@ -311,7 +311,7 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 	c->state = itr_xcalloc((size_t)ITR_MAX(c->m->n, 1), sizeof *c->state);
 	int rc = coco_fetch_images(c, err);
 	if (rc == 0)
-		rc = coco_look(c, err);
+		rc = coco_check(c, err);
 	itr_err later = ITR_ERR_INIT;
 	if (rc < 0) {                           /* interrupted or a full disk: what is known is kept where that is possible */
 		if (coco_failures_write(c, false, &later) < 0 || itr_pins_flush(c->pins, &later) < 0)

@@ -24,7 +24,7 @@ typedef struct transfer {
 	itr_err err;
 } transfer;
 
-/* An error page or a cut-off file does not get past this. Decoding comes later (coco_look). */
+/* An error page or a cut-off file does not get past this. Decoding comes later (coco_check). */
 static int looks_like_picture(const itr_http_job *job, const char *path, itr_err *err)
 {
 	size_t n;
@@ -49,7 +49,7 @@ void coco_fail(coco_run *c, int64_t row, const char *reason, long status, int at
 }
 
 /* What is on disk already? */
-static void look_at_disk(coco_run *c)
+static void check_disk(coco_run *c)
 {
 	for (int64_t i = 0; i < c->m->n; i++) {
 		const itr_record *r = &c->m->records[i];
@@ -135,7 +135,7 @@ int coco_fetch_images(coco_run *c, itr_err *err)
 	transfer t = { .c = c, .started = itr_clock_now() };
 	itr_http_source source = { &t, next_job, job_done, tick };
 	int64_t missing = 0;
-	look_at_disk(c);
+	check_disk(c);
 	for (int64_t i = 0; i < c->m->n; i++)
 		missing += c->state[i] == COCO_MISSING;
 	if (!missing)

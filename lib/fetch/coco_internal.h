@@ -39,10 +39,10 @@ bool coco_stopped(const coco_run *c);
 void coco_say(const coco_run *c);
 /* coco_images.c: fetches what is missing. 0, or -1 with err. */
 ITR_MUST_USE int coco_fetch_images(coco_run *c, itr_err *err);
-/* coco_look.c: decodes what has not been checked yet; pins what was found; damaged files become failures (those that were fetched are
+/* coco_check.c: decodes what has not been checked yet; pins what was found; damaged files become failures (those that were fetched are
  * removed). */
-ITR_MUST_USE int coco_look(coco_run *c, itr_err *err);
-/* coco_look.c: pairs across parts, to DIR/near_duplicates.jsonl. */
+ITR_MUST_USE int coco_check(coco_run *c, itr_err *err);
+/* coco_check.c: pairs across parts, to DIR/near_duplicates.jsonl. */
 ITR_MUST_USE int coco_near(coco_run *c, itr_err *err);
 /* coco_failures.c: DIR/failures.json; written at the start, too, so that a killed run leaves its selection and the mark that it did not
  * end. */

@@ -19,13 +19,13 @@ static void end(const itr_source_opts *o, void *p)
 		o->progress.end(p);
 }
 
-static int deal_out(const itr_source_opts *o, itr_manifest *m, itr_err *err)
+static int assign_split(const itr_source_opts *o, itr_manifest *m, itr_err *err)
 {
 	return itr_dataset_split(m, o->fractions, o->seed, &o->rule, o->near, err);
 }
 
 /* Every picture is opened, and decoded where that is asked for: how many were dropped, -1 with err. */
-static int64_t look_at(const itr_source_opts *o, itr_manifest *m, bool decode, itr_findings *f, itr_err *err)
+static int64_t check_pictures(const itr_source_opts *o, itr_manifest *m, bool decode, itr_findings *f, itr_err *err)
 {
 	void *p = begin(o, "pictures", m->n);
 	itr_check_opts co = {
@@ -60,10 +60,10 @@ int itr_source_scenes(const itr_source_opts *o, itr_manifest *m, int64_t *compos
 		rc = itr_path_remove_tree(images, err);         /* pictures of another data set under the same names */
 	if (rc >= 0)
 		rc = draw(o, &so, m, err);
-	if (rc == 0 && o->rule.by == ITR_SPLIT_BY_NEAR && look_at(o, m, true, NULL, err) != 0)
+	if (rc == 0 && o->rule.by == ITR_SPLIT_BY_NEAR && check_pictures(o, m, true, NULL, err) != 0)
 		rc = -1;
 	if (rc == 0)
-		rc = deal_out(o, m, err);
+		rc = assign_split(o, m, err);
 	if (rc == 0 && parts && o->rule.by != ITR_SPLIT_BY_CAPTION) {               /* targets are sought within a part */
 		*composed = itr_scenes_write_composed(o->dir, &so, m, err);
 		rc = *composed < 0 ? -1 : 0;
@@ -95,8 +95,8 @@ int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_ma
 	if (m->n == 0)
 		return 0;               /* the findings say why; itr_dataset_write makes them the message */
 	itr_dataset_limit(m, o->limit, o->seed);
-	*failed = look_at(o, m, reader->decode || o->near >= 0, f, err);
-	if (*failed < 0 || deal_out(o, m, err) < 0)
+	*failed = check_pictures(o, m, reader->decode || o->near >= 0, f, err);
+	if (*failed < 0 || assign_split(o, m, err) < 0)
 		return -1;
 	if (itr_dataset_place(m, o->dir, o->reader.images_dir ? o->reader.images_dir : o->reader.source, o->copy, err) < 0)
 		return -1;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/nearest.h"
-#include "cli/keep.h"
+#include "cli/saved_options.h"
 #include "data/dataset.h"
 #include "train/checkpoint.h"
 #include "train/recipe.h"

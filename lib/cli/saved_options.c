@@ -1,4 +1,4 @@
-#include "cli/keep.h"
+#include "cli/saved_options.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-/* keep.h - options that outlive the program: a long job writes them into its checkpoint, a later call takes them up again.
+/* saved_options.h - options that are saved: a long job writes them into its checkpoint, a later call reads them back.
  *
  *	itr_json *info = itr_tool_options(t);                              // into the checkpoint
  *	itr_tool_adopt(t, info, "model.ckpt.h5", free_to_differ);          // --resume: in the tool's `complete`, before a run is opened
  */
-#ifndef ITR_CLI_KEEP_H
-#define ITR_CLI_KEEP_H
+#ifndef ITR_CLI_SAVED_OPTIONS_H
+#define ITR_CLI_SAVED_OPTIONS_H
 
 #include "cli/tool.h"
 

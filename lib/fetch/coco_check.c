@@ -25,15 +25,15 @@ typedef struct seen {
 	char *why;                      /* it is damaged */
 } seen;
 
-typedef struct looking {
+typedef struct checking {
 	coco_run *c;
 	seen *s;
 	void *progress;
-} looking;
+} checking;
 
-static void look(void *ctx, int64_t i, int worker)
+static void check_one(void *ctx, int64_t i, int worker)
 {
-	looking *l = ctx;
+	checking *l = ctx;
 	seen *s = &l->s[i];
 	const itr_record *r = &l->c->m->records[s->row];
 	itr_err err = ITR_ERR_INIT;
@@ -98,7 +98,7 @@ static bool wants_look(const coco_run *c, int64_t i)
 	return !pin || !pin->has_phash;
 }
 
-int coco_look(coco_run *c, itr_err *err)
+int coco_check(coco_run *c, itr_err *err)
 {
 	int64_t todo = 0;
 	int rc = 0;
@@ -106,7 +106,7 @@ int coco_look(coco_run *c, itr_err *err)
 		todo += wants_look(c, i);
 	if (!todo)
 		return 0;
-	looking l = { .c = c, .s = itr_xcalloc(BATCH, sizeof *l.s) };
+	checking l = { .c = c, .s = itr_xcalloc(BATCH, sizeof *l.s) };
 	if (c->o->progress.begin)
 		l.progress = c->o->progress.begin(c->o->progress.ctx, "checking pictures", "pictures", todo);
 	for (int64_t i = 0; i < c->m->n && rc == 0; ) {
@@ -115,7 +115,7 @@ int coco_look(coco_run *c, itr_err *err)
 		for (; i < c->m->n && n < BATCH; i++)
 			if (wants_look(c, i))
 				l.s[n++].row = i;
-		itr_parallel_for(c->o->threads, n, look, &l);
+		itr_parallel_for(c->o->threads, n, check_one, &l);
 		for (int64_t k = 0; k < n && rc == 0; k++)
 			if (l.s[k].done)
 				rc = take(c, &l.s[k], err);
