@@ -262,42 +262,75 @@ static float *read_npy(const char *path, int64_t *rows, int64_t *dim, itr_err *e
 	return x;
 }
 
-/* PREFIX_0.npy, PREFIX_1.npy, ... one below the other. */
-static float *read_parts(const char *dir, const char *kind, int64_t *rows, int64_t *dim, itr_provenance *provenance, itr_err *err)
+static char *part_path(const char *dir, const char *kind, int part)
 {
-	float *all = NULL;
+	return itr_xasprintf("%s/%s/%s_%d.npy", dir, kind, kind, part);
+}
+
+/* Rows of all parts together, by their headers; how many parts there are. The first must be there. -1 with err. */
+static int count_parts(const char *dir, const char *kind, int64_t *rows, int64_t *dim, itr_err *err)
+{
 	*rows = *dim = 0;
 	for (int part = 0;; part++) {
-		int64_t n = 0, d = 0;
-		char *path = itr_xasprintf("%s/%s/%s_%d.npy", dir, kind, kind, part);
+		char *path = part_path(dir, kind, part);
+		itr_array_info info;
 		if (part && !itr_path_exists(path)) {
 			free(path);
-			return all;
+			return part;
 		}
+		itr_npz *z = itr_npz_open(path, err);
+		int rc = z ? itr_npz_info(z, "", &info, err) : -1;
+		if (z)
+			itr_npz_close(z);
+		if (rc == 0 && info.rank == 2 && part && info.shape[1] != *dim)
+			rc = itr_err_set(err, "'%s' has rows of %lld dimensions, the parts before it %lld", path, (long long)info.shape[1],
+			                 (long long)*dim);
+		if (rc == 0 && info.rank == 2) {         /* another rank is refused when it is read */
+			*rows += info.shape[0];
+			*dim = info.shape[1];
+		}
+		free(path);
+		if (rc < 0)
+			return -1;
+	}
+}
+
+/* KIND_0.npy, KIND_1.npy, ... one below the other. */
+static float *read_parts(const char *dir, const char *kind, int64_t *rows, int64_t *dim, itr_provenance *provenance, itr_err *err)
+{
+	size_t bytes;
+	const int parts = count_parts(dir, kind, rows, dim, err);
+	if (parts < 0)
+		return NULL;
+	if (itr_size_mul((size_t)*rows, (size_t)*dim * sizeof(float), &bytes) < 0) {
+		itr_err_set(err, "'%s/%s' is too large", dir, kind);
+		return NULL;
+	}
+	float *all = parts > 1 ? itr_aligned_alloc(bytes + 1) : NULL;
+	int64_t at = 0;
+	for (int part = 0; part < parts; part++) {
+		int64_t n = 0, d = 0;
+		char *path = part_path(dir, kind, part);
 		float *x = read_npy(path, &n, &d, err);
-		if (x && part && d != *dim)
-			itr_err_set(err, "'%s' has rows of %lld dimensions, the parts before it %lld", path, (long long)d, (long long)*dim);
-		if (!x || (part && d != *dim)) {
+		if (x && (d != *dim || n > *rows - at)) {
+			itr_err_set(err, "'%s' has changed while it was read", path);
 			itr_aligned_free(x);
-			itr_aligned_free(all);
-			free(path);
-			return NULL;
+			x = NULL;
 		}
-		if (provenance)
+		if (x && provenance)
 			itr_provenance_input(provenance, path);
 		free(path);
-		if (all) {
-			float *more = itr_aligned_alloc((size_t)((*rows + n) * d) * sizeof *more);
-			memcpy(more, all, (size_t)(*rows * d) * sizeof *more);
-			memcpy(more + *rows * d, x, (size_t)(n * d) * sizeof *more);
+		if (!x) {
 			itr_aligned_free(all);
-			itr_aligned_free(x);
-			x = more;
+			return NULL;
 		}
-		all = x;
-		*rows += n;
-		*dim = d;
+		if (parts == 1)
+			return x;
+		memcpy(all + at * *dim, x, (size_t)(n * d) * sizeof *all);
+		itr_aligned_free(x);
+		at += n;
 	}
+	return all;
 }
 
 static int read_vectors(itr_pairs *p, const char *folder, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err)
