@@ -37,7 +37,7 @@ static int open_store(itr_embeddings *e, const char *path, itr_err *err)
 
 const itr_embeddings_reader itr_embeddings_store = {
 	.name = "store",
-	.summary = "feature store of extract-features: HDF5, /image/pooled and /text/pooled",
+	.summary = "feature store of {extract-features}: HDF5, /image/pooled and /text/pooled",
 	.is = is,
 	.open = open_store,
 	.where = { "/text/pooled", "/image/pooled" },
