@@ -67,7 +67,7 @@ static itr_json *fit_closed(struct training *w)
 	const itr_train_options *o = w->o;
 	itr_closed_report r;
 	itr_closed_opts c = {
-		.kind = itr_model_find(o->model, NULL)->closed,
+		.kind = itr_model_find(o->model, NULL),
 		.sizes = { w->sizes[0], w->sizes[1], w->sizes[2] },
 		.seed = t->seed,
 		.monitor = ITR_VAL_MEAN_R10,
@@ -79,6 +79,8 @@ static itr_json *fit_closed(struct training *w)
 		            .power = o->power,
 		            .lambda = o->lambda >= 0 ? o->lambda : NAN,
 		            .image_to_text = o->direction == 1,
+		            .features = o->features,
+		            .seed = t->seed,
 		            .threads = t->threads,
 		            .regularization = o->regularization.n ? o->regularization.v : NULL,
 		            .n_regularization = o->regularization.n },

@@ -16,7 +16,27 @@ struct side {
 	int64_t rows, dim;
 	const double *weight;
 	bool normalize;
+	/* random features: dim is theirs; rows are lifted a block at a time, and the last block is kept */
+	const itr_fourier *fourier;
+	float *block;
+	int64_t first, n;               /* rows in it */
+	int threads;
 };
+
+/* Row r as it counts. */
+static const float *row_of(struct side *s, int64_t r)
+{
+	if (!s->fourier)
+		return s->x + r * s->dim;
+	if (r < s->first || r >= s->first + s->n) {
+		s->first = r / BLOCK * BLOCK;
+		s->n = ITR_MIN((int64_t)BLOCK, s->rows - s->first);
+		if (!s->block)
+			s->block = itr_aligned_alloc((size_t)(BLOCK * s->dim) * sizeof *s->block);
+		itr_fourier_apply(s->fourier, s->x + s->first * s->fourier->in, s->n, s->block, s->threads);
+	}
+	return s->block + (r - s->first) * s->dim;
+}
 
 static double row_scale(const struct side *s, const float *x)
 {
@@ -28,14 +48,14 @@ static double row_scale(const struct side *s, const float *x)
 	return sum > 0 ? 1 / sqrt(sum) : 0;
 }
 
-static double *mean_of(const struct side *s, double total)
+static double *mean_of(struct side *s, double total)
 {
 	double *mean = itr_xcalloc((size_t)s->dim, sizeof *mean);
 	for (int64_t r = 0; r < s->rows; r++) {
 		double w = s->weight[r], scale;
-		const float *x = s->x + r * s->dim;
 		if (w == 0)
 			continue;
+		const float *x = row_of(s, r);
 		scale = w * row_scale(s, x);
 		for (int64_t i = 0; i < s->dim; i++)
 			mean[i] += scale * (double)x[i];
@@ -46,9 +66,9 @@ static double *mean_of(const struct side *s, double total)
 }
 
 /* out (dim) = row r, centred, times w. */
-static void centred(const struct side *s, const double *mean, int64_t r, double w, double *out)
+static void centred(struct side *s, const double *mean, int64_t r, double w, double *out)
 {
-	const float *x = s->x + r * s->dim;
+	const float *x = row_of(s, r);
 	double scale = row_scale(s, x);
 	for (int64_t i = 0; i < s->dim; i++)
 		out[i] = w * (scale * (double)x[i] - mean[i]);
@@ -79,7 +99,7 @@ static void accumulate(const double *a, int64_t da, const double *b, int64_t db,
 	itr_parallel_for(threads, (da + TILE - 1) / TILE * u.tiles_b, update_tile, &u);
 }
 
-static double *covariance(const struct side *s, const double *mean, double total, int threads)
+static double *covariance(struct side *s, const double *mean, double total, int threads)
 {
 	double *c = itr_aligned_calloc((size_t)(s->dim * s->dim) * sizeof *c),
 	       *block = itr_aligned_alloc((size_t)(BLOCK * s->dim) * sizeof *block);
@@ -100,7 +120,7 @@ static double *covariance(const struct side *s, const double *mean, double total
 
 /* Sum over pairs of (x - mx)(y - my)^T = sum over images of (sum of their texts' x - mx) (y - my)^T: as many rows as images, not as pairs.
  * texts[first[i]] .. texts[first[i+1]-1] are the texts of image i, in row order. */
-static double *cross(const struct side *x, const struct side *y, const double *mx, const double *my, const int64_t *first,
+static double *cross(struct side *x, struct side *y, const double *mx, const double *my, const int64_t *first,
                      const int64_t *texts, double total, int threads)
 {
 	double *c = itr_aligned_calloc((size_t)(x->dim * y->dim) * sizeof *c), *one = itr_xmalloc((size_t)x->dim * sizeof *one);
@@ -160,12 +180,16 @@ itr_moments *itr_moments_new(const itr_linear_data *d, unsigned needs, bool norm
 {
 	itr_moments *m = itr_xcalloc(1, sizeof *m);
 	struct pairs p = pairs_of(d);
-	struct side x = { d->text, d->n_texts, d->text_dim, p.text_weight, normalize },
-		    y = { d->image, d->n_images, d->image_dim, p.image_weight, normalize };
+	const itr_fourier *fx = d->fourier[0], *fy = d->fourier[1];
+	struct side x = { d->text, d->n_texts, fx ? fx->features : d->text_dim, p.text_weight, normalize && !fx, fx, NULL, 0, 0, threads },
+		    y = {
+			    d->image, d->n_images, fy ? fy->features : d->image_dim, p.image_weight, normalize && !fy, fy, NULL, 0,
+			    0,        threads
+		    };
 	double total = (double)p.n;
 	m->n = p.n;
-	m->dx = d->text_dim;
-	m->dy = d->image_dim;
+	m->dx = x.dim;
+	m->dy = y.dim;
 	m->mean_x = mean_of(&x, total);
 	m->mean_y = mean_of(&y, total);
 	if (needs & ITR_MOMENT_XX)
@@ -174,6 +198,8 @@ itr_moments *itr_moments_new(const itr_linear_data *d, unsigned needs, bool norm
 		m->cyy = covariance(&y, m->mean_y, total, threads);
 	if (needs & ITR_MOMENT_XY)
 		m->cxy = cross(&x, &y, m->mean_x, m->mean_y, p.first, p.texts, total, threads);
+	itr_aligned_free(x.block);
+	itr_aligned_free(y.block);
 	free(p.first), free(p.texts), free(p.text_weight), free(p.image_weight);
 	return m;
 }

@@ -2,7 +2,7 @@
 #ifndef ITR_LINEAR_MOMENTS_H
 #define ITR_LINEAR_MOMENTS_H
 
-#include "base/compat.h"
+#include "linear/fourier.h"
 
 /* Pairs: text row i belongs to image row text_image[i]; negative: the text is left out (it belongs to another part). Every row float32,
  * finite. Images without a text count for nothing. Borrowed. */
@@ -10,6 +10,8 @@ typedef struct itr_linear_data {
 	const float *text, *image;
 	int64_t n_texts, text_dim, n_images, image_dim;
 	const int64_t *text_image;
+	/* NULL: the rows as they are; else their random features take their place, made block by block. Of texts, of images */
+	const itr_fourier *fourier[2];
 } itr_linear_data;
 
 /* Means and centred covariances (divided by the number of pairs) over the pairs; x = text, y = image. */

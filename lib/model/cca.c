@@ -85,7 +85,7 @@ static itr_closed *assemble(const itr_moments *m, const itr_closed_fit_opts *o, 
 	return p;
 }
 
-static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
+itr_closed *itr_cca_solve(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
 {
 	int64_t all = ITR_MIN(m->dx, m->dy);
 	itr_closed *p = NULL;
@@ -107,7 +107,8 @@ static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, doubl
 const itr_model_ops itr_model_cca = {
 	.name = "cca",
 	.summary = "canonical correlation analysis: both sides into a space where they correlate most",
-	.closed =
-		&(const itr_closed_kind){
-			.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .normalize = true, .regularized = true, .fit = fit },
+	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY,
+	                                    .normalize = true,
+	                                    .regularized = true,
+	                                    .fit = itr_cca_solve },
 };

@@ -21,11 +21,14 @@ itr_closed *itr_closed_new(const char *method, int64_t dim)
 	return p;
 }
 
+int64_t itr_closed_width(const itr_closed_side *s) { return s->fourier ? s->fourier->features : s->in; }
+
 void itr_closed_free(itr_closed *p)
 {
 	if (!p)
 		return;
 	for (int s = 0; s < 2; s++) {
+		itr_fourier_free(p->side[s].fourier);
 		itr_aligned_free(p->side[s].mean);
 		itr_aligned_free(p->side[s].weight);
 		itr_aligned_free(p->side[s].bias);
@@ -59,18 +62,22 @@ int64_t itr_closed_apply(const itr_closed *p, itr_modality which, const float *x
 	int64_t zeros = 0, bad = -1, block = ITR_MIN((int64_t)BLOCK, ITR_MAX(rows, (int64_t)1));
 	if (!s->weight && s->in != p->dim)
 		ITR_BUG("itr_closed_apply: %lld wide without a map to %lld", (long long)s->in, (long long)p->dim);
-	itr_packed *packed = s->weight ? itr_pack_rows(s->weight, p->dim, s->in, s->in, threads) : NULL;
-	float *in = itr_aligned_alloc((size_t)(block * s->in) * sizeof *in);
+	const int64_t width = itr_closed_width(s);
+	itr_packed *packed = s->weight ? itr_pack_rows(s->weight, p->dim, width, width, threads) : NULL;
+	float *in = itr_aligned_alloc((size_t)(block * width) * sizeof *in);
 	for (int64_t r = 0; r < rows && bad < 0; r += block) {
 		int64_t n = ITR_MIN(block, rows - r);
 		float *o = out + r * p->dim;
-		memcpy(in, x + r * s->in, (size_t)(n * s->in) * sizeof *in);
-		if (s->normalize)
+		if (s->fourier)
+			itr_fourier_apply(s->fourier, x + r * s->in, n, in, threads);
+		else
+			memcpy(in, x + r * s->in, (size_t)(n * s->in) * sizeof *in);
+		if (s->normalize && !s->fourier)
 			(void)itr_rows_normalize(in, n, s->in, threads);
 		if (s->mean)
-			add_rows(in, n, s->in, s->mean, -1);
+			add_rows(in, n, width, s->mean, -1);
 		if (packed)
-			itr_gemm_packed(n, in, s->in, packed, 0, p->dim, o, p->dim, threads);
+			itr_gemm_packed(n, in, width, packed, 0, p->dim, o, p->dim, threads);
 		else
 			memcpy(o, in, (size_t)(n * p->dim) * sizeof *o);
 		if (s->bias)

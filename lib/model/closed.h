@@ -2,9 +2,9 @@
  * applied in float32. A closed form is a kind like any other: one file + one line in models.def; itr_model_open and itr_model_encode
  * (model/model.h) do not distinguish them from networks.
  *
- * A side computes  y = (l2(x) - mean) . weight^T + bias  and then l2(y); every part may be absent. In float32 through itr_gemm, so equal
- * rows give bit-equal vectors wherever they are. The strength of regularization is chosen from a list by what the caller calls a score
- * (train: Recall@10 on val); this file knows nothing of retrieval.
+ * A side computes  y = (z - mean) . weight^T + bias  and then l2(y), where z = l2(x) or its random features; every part may be absent. In
+ * float32 through itr_gemm, so equal rows give bit-equal vectors wherever they are. The strength of regularization is chosen from a list by
+ * what the caller calls a score (train: Recall@10 on val); this file knows nothing of retrieval.
  */
 #ifndef ITR_MODEL_CLOSED_H
 #define ITR_MODEL_CLOSED_H
@@ -18,8 +18,9 @@
 typedef struct itr_closed_side {
 	int64_t in;                     /* width of what comes in */
 	bool normalize;                 /* L2 before anything else */
-	float *mean;                    /* (in), or NULL */
-	float *weight;                  /* (dim, in) as PyTorch's Linear, or NULL: the identity, in == dim */
+	itr_fourier *fourier;           /* kernel models: random features take the rows' place; NULL: none. `width` is theirs, else `in` */
+	float *mean;                    /* (width), or NULL */
+	float *weight;                  /* (dim, width) as PyTorch's Linear, or NULL: the identity, in == dim */
 	float *bias;                    /* (dim), or NULL */
 	char *encoder;                  /* the feature store's encoder name; "" when unknown */
 	char *weights_sha256, *preprocess;      /* text: of that encoder's weights, and how it was used; NULL: none, or not told */
@@ -36,6 +37,8 @@ typedef struct itr_closed {
 	bool synthetic;
 } itr_closed;
 
+/* Columns of weight and mean. */
+int64_t itr_closed_width(const itr_closed_side *s);
 itr_closed *itr_closed_new(const char *method, int64_t dim);         /* no side set */
 void itr_closed_free(itr_closed *p);
 
@@ -61,6 +64,8 @@ typedef struct itr_closed_fit_opts {
 	bool image_to_text;             /* ridge, procrustes: the image side is mapped onto the text side, not the reverse */
 	const double *regularization;   /* candidates r, relative to the mean variance of a dimension; NULL: 1e-4 1e-3 1e-2 1e-1 1 */
 	int64_t n_regularization;
+	int64_t features;               /* kernel models: random features a side; 0: 4096 */
+	uint64_t seed;                  /* which those are */
 	int threads;
 } itr_closed_fit_opts;
 
@@ -69,6 +74,8 @@ typedef struct itr_closed_kind {
 	unsigned needs;                 /* ITR_MOMENT_* */
 	bool normalize;                 /* inputs are L2-normalised, when fitting and when applying */
 	bool regularized;               /* uses r */
+	bool kernel;                    /* solved on random features: of both sides, or, with one_sided, of the side that is mapped */
+	bool one_sided;                 /* one side is mapped onto the other */
 	/* A model from the moments and one r. NULL with err. */
 	itr_closed *(*fit)(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err);
 } itr_closed_kind;
@@ -80,8 +87,12 @@ typedef struct itr_closed_trial { double r, score; } itr_closed_trial;
 
 /* Fits every candidate and keeps the best score (the first of equals). `score` may be NULL when there is one candidate only. trials (may be
  * NULL) receives what was tried, room for n_regularization or 5 entries; *n_trials their number. NULL with err. */
-itr_closed *itr_closed_fit(const itr_closed_kind *kind, const itr_linear_data *data, const itr_closed_fit_opts *opts,
+itr_closed *itr_closed_fit(const char *name, const itr_closed_kind *kind, const itr_linear_data *data, const itr_closed_fit_opts *opts,
                            itr_closed_score score, void *ctx, itr_closed_trial *trials, int64_t *n_trials, itr_err *err);
+
+/* Solvers that several kinds share: rows as they are, or their random features. */
+itr_closed *itr_cca_solve(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err);
+itr_closed *itr_ridge_solve(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err);
 
 /* For the kinds' own files: a double (rows, cols) matrix as float32, transposed or as it is; itr_aligned_free. */
 float *itr_closed_transposed(const double *a, int64_t rows, int64_t cols);

@@ -21,6 +21,8 @@ static char *config_text(const itr_closed *p)
 		itr_json *side = itr_json_add_object(c, itr_modality_names[s]);
 		itr_json_add_int(side, "in", p->side[s].in);
 		itr_json_add_bool(side, "normalize", p->side[s].normalize);
+		if (p->side[s].fourier)
+			itr_json_add_int(side, "features", p->side[s].fourier->features);
 		itr_json_add_str(side, "encoder", p->side[s].encoder);
 		if (p->side[s].weights_sha256) {
 			itr_json_add_str(side, "weights_sha256", p->side[s].weights_sha256);
@@ -59,9 +61,15 @@ static int put_all(itr_h5 *h, const itr_closed *p, const itr_provenance *provena
 		rc = itr_h5_write_text(h, "/provenance", history, err);
 	for (int s = 0; s < 2 && rc == 0; s++) {
 		const itr_closed_side *side = &p->side[s];
-		rc = put_array(h, s, "mean", side->mean, 1, side->in, 0, err);
+		const int64_t width = itr_closed_width(side);
+		if (side->fourier)
+			rc = put_array(h, s, "frequency", side->fourier->frequency, 2, width, side->in, err);
+		if (side->fourier && rc == 0)
+			rc = put_array(h, s, "phase", side->fourier->phase, 1, width, 0, err);
 		if (rc == 0)
-			rc = put_array(h, s, "weight", side->weight, 2, p->dim, side->in, err);
+			rc = put_array(h, s, "mean", side->mean, 1, width, 0, err);
+		if (rc == 0)
+			rc = put_array(h, s, "weight", side->weight, 2, p->dim, width, err);
 		if (rc == 0)
 			rc = put_array(h, s, "bias", side->bias, 1, p->dim, 0, err);
 	}
@@ -105,6 +113,27 @@ static int get_array(const itr_h5 *h, int side, const char *name, int rank, int6
 
 enum { MAX_WIDTH = 1 << 20 };                /* of a side: far above any encoder, far below what makes products overflow */
 
+/* The random features of a kernel model; none where the config names none. */
+static int get_fourier(const itr_h5 *h, const itr_json *j, int s, itr_closed_side *side, itr_err *err)
+{
+	const int64_t features = itr_json_int(itr_json_get(j, "features"), 0);
+	float *frequency = NULL, *phase = NULL;
+	if (!itr_json_get(j, "features"))
+		return 0;
+	if (features < 1 || features > MAX_WIDTH)
+		return itr_err_set(err, "'%s': /config has no usable number of random features", itr_h5_path(h));
+	if (get_array(h, s, "frequency", 2, features, side->in, &frequency, err) == 0 &&
+	    get_array(h, s, "phase", 1, features, 0, &phase, err) == 0 && frequency && phase) {
+		side->fourier = itr_xcalloc(1, sizeof *side->fourier);
+		*side->fourier = (itr_fourier){ side->in, features, frequency, phase };
+		return 0;
+	}
+	itr_aligned_free(frequency);
+	itr_aligned_free(phase);
+	return err->set ? -1
+	                : itr_err_set(err, "'%s': '/param/%s.frequency' or '.phase' is missing", itr_h5_path(h), itr_modality_names[s]);
+}
+
 static int get_side(const itr_h5 *h, const itr_json *config, int s, itr_closed *p, itr_err *err)
 {
 	const itr_json *j = itr_json_get(config, itr_modality_names[s]);
@@ -119,11 +148,14 @@ static int get_side(const itr_h5 *h, const itr_json *config, int s, itr_closed *
 	side->preprocess = preprocess ? itr_xstrdup(preprocess) : NULL;
 	if (side->in < 1 || side->in > MAX_WIDTH)
 		return itr_err_set(err, "'%s': /config has no usable width of the %s side", itr_h5_path(h), itr_modality_names[s]);
-	if (get_array(h, s, "mean", 1, side->in, 0, &side->mean, err) < 0 ||
-	    get_array(h, s, "weight", 2, p->dim, side->in, &side->weight, err) < 0 ||
+	if (get_fourier(h, j, s, side, err) < 0)
+		return -1;
+	const int64_t width = itr_closed_width(side);
+	if (get_array(h, s, "mean", 1, width, 0, &side->mean, err) < 0 ||
+	    get_array(h, s, "weight", 2, p->dim, width, &side->weight, err) < 0 ||
 	    get_array(h, s, "bias", 1, p->dim, 0, &side->bias, err) < 0)
 		return -1;
-	if (!side->weight && side->in != p->dim)
+	if (!side->weight && (side->in != p->dim || side->fourier))
 		return itr_err_set(err, "'%s': '/param/%s.weight' is missing", itr_h5_path(h), itr_modality_names[s]);
 	return 0;
 }

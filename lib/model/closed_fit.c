@@ -55,8 +55,8 @@ static bool fits_float(const itr_closed *p, double r, itr_err *err)
 			const char *name;
 			const float *x;
 			int64_t n;
-		} part[] = { { "mean", side->mean, side->in },
-			     { "weight", side->weight, p->dim * side->in },
+		} part[] = { { "mean", side->mean, itr_closed_width(side) },
+			     { "weight", side->weight, p->dim * itr_closed_width(side) },
 			     { "bias", side->bias, p->dim } };
 		for (int k = 0; k < ITR_LEN(part); k++)
 			if (part[k].x && itr_first_not_finite(part[k].x, part[k].n) >= 0) {
@@ -71,7 +71,57 @@ static bool fits_float(const itr_closed *p, double r, itr_err *err)
 	return true;
 }
 
-itr_closed *itr_closed_fit(const itr_closed_kind *kind, const itr_linear_data *data, const itr_closed_fit_opts *opts,
+/* The random features of a kernel model's sides, of the rows that it is fitted on. */
+static void lift(const itr_closed_kind *kind, itr_linear_data *d, const itr_closed_fit_opts *o, itr_fourier *out[2])
+{
+	const bool text = kind->kernel && !(kind->one_sided && o->image_to_text),
+		   image = kind->kernel && !(kind->one_sided && !o->image_to_text);
+	const int64_t features = o->features > 0 ? o->features : 4096;
+	bool *used = itr_xcalloc((size_t)ITR_MAX(d->n_texts, d->n_images) + 1, sizeof *used);
+	out[ITR_TEXT] = out[ITR_IMAGE] = NULL;
+	if (text) {
+		for (int64_t i = 0; i < d->n_texts; i++)
+			used[i] = d->text_image[i] >= 0;
+		out[ITR_TEXT] = itr_fourier_new(d->text_dim, features, itr_fourier_width(d->text, d->n_texts, d->text_dim, used), o->seed,
+		                                ITR_TEXT);
+	}
+	if (image) {
+		memset(used, 0, (size_t)ITR_MAX(d->n_texts, d->n_images));
+		for (int64_t i = 0; i < d->n_texts; i++)
+			if (d->text_image[i] >= 0)
+				used[d->text_image[i]] = true;
+		out[ITR_IMAGE] = itr_fourier_new(d->image_dim, features, itr_fourier_width(d->image, d->n_images, d->image_dim, used),
+		                                 o->seed, ITR_IMAGE);
+	}
+	free(used);
+	d->fourier[ITR_TEXT] = out[ITR_TEXT];
+	d->fourier[ITR_IMAGE] = out[ITR_IMAGE];
+}
+
+static itr_fourier *copy_of(const itr_fourier *f)
+{
+	itr_fourier *g = itr_fourier_empty(f->in, f->features);
+	memcpy(g->frequency, f->frequency, (size_t)(f->features * f->in) * sizeof *f->frequency);
+	memcpy(g->phase, f->phase, (size_t)f->features * sizeof *f->phase);
+	return g;
+}
+
+/* What the solver made of the moments, as a model of this kind on the rows themselves. */
+static itr_closed *finish(itr_closed *p, const char *name, itr_fourier *const fourier[2])
+{
+	if (!p)
+		return NULL;
+	free(p->method);
+	p->method = itr_xstrdup(name);
+	for (int s = 0; s < 2; s++)
+		if (fourier[s]) {
+			p->side[s].in = fourier[s]->in;
+			p->side[s].fourier = copy_of(fourier[s]);
+		}
+	return p;
+}
+
+itr_closed *itr_closed_fit(const char *name, const itr_closed_kind *kind, const itr_linear_data *data, const itr_closed_fit_opts *opts,
                                itr_closed_score score, void *ctx, itr_closed_trial *trials, int64_t *n_trials, itr_err *err)
 {
 	const double *r = opts->regularization ? opts->regularization : decades;
@@ -86,9 +136,12 @@ itr_closed *itr_closed_fit(const itr_closed_kind *kind, const itr_linear_data *d
 		itr_err_set(err, "%lld strengths of regularization and nothing to choose by: give one, or a validation part", (long long)n);
 		return NULL;
 	}
-	itr_moments *m = itr_moments_new(data, kind->needs, kind->normalize, opts->threads);
+	itr_linear_data lifted = *data;
+	itr_fourier *fourier[2];
+	lift(kind, &lifted, opts, fourier);
+	itr_moments *m = itr_moments_new(&lifted, kind->needs, kind->normalize, opts->threads);
 	for (int64_t i = 0; i < n; i++) {
-		itr_closed *p = kind->fit(m, opts, kind->regularized ? r[i] : 0, err);
+		itr_closed *p = finish(kind->fit(m, opts, kind->regularized ? r[i] : 0, err), name, fourier);
 		if (p && !fits_float(p, kind->regularized ? r[i] : 0, err)) {
 			itr_closed_free(p);
 			p = NULL;
@@ -97,8 +150,8 @@ itr_closed *itr_closed_fit(const itr_closed_kind *kind, const itr_linear_data *d
 		if (!p || isnan(s)) {
 			itr_closed_free(p);
 			itr_closed_free(best);
-			itr_moments_free(m);
-			return NULL;
+			best = NULL;
+			break;
 		}
 		if (trials)
 			trials[done] = (itr_closed_trial){ p->regularization, s };
@@ -114,5 +167,7 @@ itr_closed *itr_closed_fit(const itr_closed_kind *kind, const itr_linear_data *d
 	if (n_trials)
 		*n_trials = done;
 	itr_moments_free(m);
+	itr_fourier_free(fourier[ITR_TEXT]);
+	itr_fourier_free(fourier[ITR_IMAGE]);
 	return best;
 }

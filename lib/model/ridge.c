@@ -24,7 +24,7 @@ static double *solve(const double *c, const double *b, int64_t din, int64_t dout
 	return w;
 }
 
-static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
+itr_closed *itr_ridge_solve(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
 {
 	bool back = o->image_to_text;
 	int64_t din = back ? m->dy : m->dx, dout = back ? m->dx : m->dy;
@@ -62,7 +62,9 @@ static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, doubl
 const itr_model_ops itr_model_ridge = {
 	.name = "ridge",
 	.summary = "regularized least squares from one side to the other",
-	.closed =
-		&(const itr_closed_kind){
-			.needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY, .normalize = true, .regularized = true, .fit = fit },
+	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY,
+	                                    .normalize = true,
+	                                    .regularized = true,
+	                                    .one_sided = true,
+	                                    .fit = itr_ridge_solve },
 };

@@ -16,7 +16,8 @@ static const char *const finetune_names[] = { "no", "image", "text", "all", NULL
 	                                                                                                  NULL };
 
 const itr_option itr_train_option_table[] = {
-	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME", "what is fitted: cca, ridge, procrustes; mlp, residual-mlp, heads"),
+	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME",
+	            "what is fitted: cca, ridge, procrustes, kernel-ridge, kernel-cca; mlp, residual-mlp, heads"),
 	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE",
 	            "resume from a checkpoint, which holds every option, the data's path and the output's"),
 	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names,
@@ -72,11 +73,13 @@ const itr_option itr_train_tower_options[] = {
 const itr_option itr_train_closed_options[] = {
 	ITR_OPT_INT_IN("dims", 'd', itr_train_options, dims, "D", ITR_FROM(1), "cca: width of the shared space, at most"),
 	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
+	ITR_OPT_INT_IN("features", 0, itr_train_options, features, "N", ITR_BETWEEN(1, 65536),
+	               "kernel-ridge, kernel-cca: random features of a side"),
 	ITR_OPT_NUMS_IN("regularization", 'r', itr_train_options, regularization, "R...", ITR_FROM(0),
 	                "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
 	ITR_OPT_NUM("lambda", 0, itr_train_options, lambda, "L", "ridge: this absolute value instead; negative: choose"),
 	ITR_OPT_ENUM("direction", 0, itr_train_options, direction, direction_names,
-	             "ridge, procrustes: which side is mapped onto the other"),
+	             "ridge, procrustes, kernel-ridge: which side is mapped onto the other"),
 	ITR_OPT_END
 };
 
@@ -133,6 +136,7 @@ void itr_train_options_init(itr_train_options *o)
 {
 	*o = (itr_train_options){ .dims = 512,
 		                  .power = 4,
+		                  .features = 4096,
 		                  .lambda = -1,
 		                  .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } },
 		                  .checkpoint_minutes = 10,
@@ -244,7 +248,8 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 	if (o->resume && take_up(t, o) != 0)
 		return ITR_EXIT_FAIL;
 	if (!o->model)
-		return wrong(t, "%s", "'--model' is required: cca, ridge, procrustes, mlp, residual-mlp or heads");
+		return wrong(t, "%s",
+		             "'--model' is required: cca, ridge, procrustes, kernel-ridge, kernel-cca, mlp, residual-mlp or heads");
 	const itr_recipe *r = itr_recipe_find(o->model, o->finetune != ITR_FINETUNE_NO);
 	if (o->finetune && !r) {
 		itr_err_set(&t->err, "'--finetune' belongs to '--model %s', not to '%s'", with_towers, o->model);
@@ -262,6 +267,8 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		return ITR_EXIT_USAGE;
 	}
 	(r ? o->network : o->closed)->in_use = true;
+	if (!r && itr_tool_given(t, "features") && !itr_model_find(o->model, NULL)->closed->kernel)
+		return wrong(t, "'--features' belongs to kernel models, not to '%s'", o->model);
 	if (!t->n_args || !t->output)
 		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
 	if (!r && !itr_tool_given(t, "split-sizes"))

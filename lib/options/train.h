@@ -10,7 +10,7 @@ typedef struct itr_train_options {
 	const char *model, *split_sizes, *split_by, *resume;
 	itr_split_rule rule;            /* what split_by means */
 	int direction, precision, activation, output_activation, method;
-	int64_t dims;
+	int64_t dims, features;
 	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
 	bool check_grad, gradient_checkpointing;

@@ -115,14 +115,16 @@ itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, 
 		                 d->side[ITR_TEXT].dim,
 		                 d->table.n[ITR_IMAGE],
 		                 d->side[ITR_IMAGE].dim,
-		                 map };
-	bool choosing = o->kind->regularized && isnan(o->linear.lambda) && (!o->linear.regularization || o->linear.n_regularization > 1);
+		                 map,
+		                 { NULL, NULL } };
+	bool choosing =
+		o->kind->closed->regularized && isnan(o->linear.lambda) && (!o->linear.regularization || o->linear.n_regularization > 1);
 	itr_closed *p = NULL;
 	if (choosing && v.part.n[ITR_TEXT] == 0)
 		itr_err_set(err,
 		            "no image is in part 'val', so nothing can choose the regularization: give one value with --regularization");
 	else
-		p = itr_closed_fit(o->kind, &data, &o->linear, score, &v, NULL, NULL, err);
+		p = itr_closed_fit(o->kind->name, o->kind->closed, &data, &o->linear, score, &v, NULL, NULL, err);
 	if (p) {
 		itr_split_record_of(&p->split, &d->table, o->sizes, o->seed);
 		set_encoder(&p->side[ITR_TEXT], d->side[ITR_TEXT].encoder);

@@ -6,13 +6,13 @@
 #include <signal.h>
 
 #include "data/embeddings.h"
-#include "model/closed.h"
+#include "model/model.h"
 #include "train/validate.h"
 
 enum { ITR_CLOSED_TRIALS = 64 };
 
 typedef struct itr_closed_opts {
-	const itr_closed_kind *kind;
+	const itr_model_ops *kind;
 	itr_closed_fit_opts linear;
 	double sizes[3];                /* the split rule that `d` was split by; written into the model unless the data came with a split */
 	uint64_t seed;

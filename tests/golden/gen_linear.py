@@ -63,3 +63,34 @@ P = np.random.default_rng([5, 40]).standard_normal((64, 40)) / np.sqrt(64)
 V = np.random.default_rng(6).standard_normal((10, 64)).astype(np.float32)
 p = (V.astype(np.float64) @ P).astype(np.float32)
 out("project", l2(p.astype(np.float64))[:3])
+
+# kernel models: random Fourier features of a Gaussian kernel, then the same solvers
+FEATURES, SEED = 16, 42
+
+
+def lift(rows, side):
+    """z of unit rows as a function; width: the median distance of the training rows."""
+    n = min(len(rows), 1000)
+    s = rows[np.arange(n) * len(rows) // n]
+    d = np.sqrt(((s[:, None] - s[None]) ** 2).sum(2))[np.tril_indices(n, -1)]
+    g = np.random.default_rng([SEED, side])
+    w = g.standard_normal((FEATURES, rows.shape[1])) / np.median(d)
+    b = 2 * np.pi * g.random(FEATURES)
+    return lambda v: np.sqrt(2 / FEATURES) * np.cos(v @ w.T + b)
+
+
+zx, zy = lift(x, 0), lift(l2(raw_y)[np.unique(ti)], 1)
+X_, Y_ = zx(x), zy(y)
+out("fourier.text", X_[:3])
+m = Ridge(alpha=0.7).fit(X_, yn)
+out("kernel_ridge.forward", l2(m.predict(X_[:5])))
+m = Ridge(alpha=3.0).fit(Y_, xn)
+out("kernel_ridge.backward", l2(m.predict(zy(l2(raw_y)[:5]))))
+xc, yc, r = X_ - X_.mean(0), Y_ - Y_.mean(0), 1e-1
+Cxx, Cyy, Cxy = xc.T @ xc / M, yc.T @ yc / M, xc.T @ yc / M
+Rx, Ry = Cxx + r * np.trace(Cxx) / FEATURES * np.eye(FEATURES), Cyy + r * np.trace(Cyy) / FEATURES * np.eye(FEATURES)
+w, a = scipy.linalg.eigh(Cxy @ np.linalg.solve(Ry, Cxy.T), Rx)
+rho = np.sqrt(np.maximum(w[::-1], 0))
+a = a[:, ::-1][:, :6]
+b = np.linalg.solve(Ry, Cxy.T @ a) / rho[:6]
+out("kernel_cca.cosines", l2(xc[:8] @ (a * rho[:6] ** 4)) @ l2((zy(l2(raw_y)[:8]) - Y_.mean(0)) @ (b * rho[:6] ** 4)).T)

@@ -8,8 +8,8 @@ setup() {
 	"$BIN/train" --model heads --finetune text --text-encoder lstm --image-encoder classic --lr 2e-3 -e 1 --embed-dim 16 data/manifest.jsonl -q -o towers.h5 && "$BIN/extract-features" --model towers.h5 data/manifest.jsonl -q -o b.h5 &&
 	"$BIN/extract-features" b.h5 -q -o b-named.npz || return 1
 	for b in a b; do
-		for k in cca ridge procrustes mlp residual-mlp heads; do
-			o=; case $k in cca) o="--dims 8 --regularization 0.1" ;; ridge) o="--regularization 0.1" ;; mlp|residual-mlp) o="--hidden 8 -e 1 -b 32" ;; heads) o="--embed-dim 8 -e 1 -b 32" ;; esac
+		for k in cca ridge procrustes kernel-ridge kernel-cca mlp residual-mlp heads; do
+			o=; case $k in cca) o="--dims 8 --regularization 0.1" ;; ridge) o="--regularization 0.1" ;; kernel-*) o="--dims 8 --features 32 --regularization 0.1" ;; mlp|residual-mlp) o="--hidden 8 -e 1 -b 32" ;; heads) o="--embed-dim 8 -e 1 -b 32" ;; esac
 			"$BIN/train" --model $k $o $b.h5 -q -o $b-$k.h5 || return 1
 		done
 	done
@@ -38,7 +38,7 @@ setup() {
 	PY
 }
 setup > setup.log 2>&1 || { tail -n 5 setup.log; echo "not ok - models and inputs"; exit 1; }
-kinds="cca ridge procrustes mlp residual-mlp heads towers"
+kinds="cca ridge procrustes kernel-ridge kernel-cca mlp residual-mlp heads towers"
 programs="evaluate words id image vector extract predict"
 inputs="store npz folder npy hdf5 named manifest"
 
@@ -114,6 +114,20 @@ procrustes   image     ok       sizes    sizes    input    input    ok       inp
 procrustes   vector    ok       sizes    sizes    input    input    ok       input
 procrustes   extract   ok       input    input    input    input    input    encoder
 procrustes   predict   ok       ok       input    input    input    input    vectors
+kernel-ridge evaluate  ok       ok       sizes    sizes    input    input    vectors
+kernel-ridge words     ok       sizes    sizes    input    input    encoder  input
+kernel-ridge id        ok       sizes    sizes    input    input    ok       input
+kernel-ridge image     ok       sizes    sizes    input    input    ok       input
+kernel-ridge vector    ok       sizes    sizes    input    input    ok       input
+kernel-ridge extract   ok       input    input    input    input    input    encoder
+kernel-ridge predict   ok       ok       input    input    input    input    vectors
+kernel-cca   evaluate  ok       ok       sizes    sizes    input    input    vectors
+kernel-cca   words     ok       sizes    sizes    input    input    input    input
+kernel-cca   id        ok       sizes    sizes    input    input    input    input
+kernel-cca   image     ok       sizes    sizes    input    input    input    input
+kernel-cca   vector    ok       sizes    sizes    input    input    input    input
+kernel-cca   extract   ok       input    input    input    input    input    encoder
+kernel-cca   predict   ok       ok       input    input    input    input    vectors
 mlp          evaluate  ok       ok       input    sizes    input    input    vectors
 mlp          words     ok       sizes    sizes    input    input    encoder  input
 mlp          id        ok       sizes    sizes    input    input    ok       input

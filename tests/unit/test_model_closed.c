@@ -75,15 +75,15 @@ static int setup(void **state)
 			if (j < DY)
 				data.narrow[i * DY + j] = data.text[i * DX + j];
 		}
-	data.all = (itr_linear_data){ data.text, data.image, M, DX, N, DY, data.text_image };
-	data.square = (itr_linear_data){ data.narrow, data.image, M, DY, N, DY, data.text_image };
+	data.all = (itr_linear_data){ data.text, data.image, M, DX, N, DY, data.text_image, { NULL, NULL } };
+	data.square = (itr_linear_data){ data.narrow, data.image, M, DY, N, DY, data.text_image, { NULL, NULL } };
 	return 0;
 }
 
 static itr_closed *fit(const char *method, const itr_linear_data *d, itr_closed_fit_opts o)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_closed *p = itr_closed_fit(itr_model_find(method, NULL)->closed, d, &o, NULL, NULL, NULL, NULL, &err);
+	itr_closed *p = itr_closed_fit(method, itr_model_find(method, NULL)->closed, d, &o, NULL, NULL, NULL, NULL, &err);
 	if (!p)
 		fail_msg("%s: %s", method, err.msg);
 	return p;
@@ -150,6 +150,41 @@ static void test_ridge(void **state)
 	itr_closed_free(p);
 }
 
+/* The same solvers on random Fourier features. 2e-5: cosines of arguments of a few units in float32. */
+static void test_kernel_models(void **state)
+{
+	(void)state;
+	double want[64];
+	float out[5 * DX], t[8 * 6], v[8 * 6], z[3 * 16], cosine[64];
+	itr_closed *p = fit("kernel-ridge", &data.all, (itr_closed_fit_opts){ .lambda = 0.7, .features = 16, .seed = 42, .threads = 2 });
+	assert_string_equal(p->method, "kernel-ridge");
+	assert_true(p->dim == DY && p->side[ITR_TEXT].in == DX && !p->side[ITR_IMAGE].fourier);
+	itr_fourier_apply(p->side[ITR_TEXT].fourier, data.text, 3, z, 2);
+	near("fourier.text", want, z, golden("fourier.text", want, 48), 2e-6);
+	assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
+	near("kernel_ridge.forward", want, out, golden("kernel_ridge.forward", want, 5 * DY), 2e-5);
+	itr_closed_free(p);
+	p = fit("kernel-ridge", &data.all,
+	        (itr_closed_fit_opts){ .lambda = 3, .image_to_text = true, .features = 16, .seed = 42, .threads = 1 });
+	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 5, out, NULL, 1), -1);
+	near("kernel_ridge.backward", want, out, golden("kernel_ridge.backward", want, 5 * DX), 2e-5);
+	itr_closed_free(p);
+	p = fit("kernel-cca", &data.all,
+	        (itr_closed_fit_opts){ .dims = 6, .power = 4, .lambda = NAN, .regularization = (double[]){ 0.1 }, .n_regularization = 1,
+	                               .features = 16, .seed = 42, .threads = 2 });
+	assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.text, 8, t, NULL, 1), -1);
+	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 8, v, NULL, 2), -1);
+	for (int i = 0; i < 8; i++)
+		for (int j = 0; j < 8; j++) {
+			double sum = 0;
+			for (int k = 0; k < 6; k++)
+				sum += (double)t[i * 6 + k] * (double)v[j * 6 + k];
+			cosine[i * 8 + j] = (float)sum;
+		}
+	near("kernel_cca.cosines", want, cosine, golden("kernel_cca.cosines", want, 64), 2e-5);
+	itr_closed_free(p);
+}
+
 static void test_procrustes(void **state)
 {
 	(void)state;
@@ -200,22 +235,22 @@ static void test_choice_of_regularization(void **state)
 	itr_err err = ITR_ERR_INIT;
 	itr_closed_trial trials[5];
 	int64_t n = 0;
-	itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .threads = 1 };
+	itr_closed_fit_opts o = { .power = 4, .features = 16, .lambda = NAN, .threads = 1 };
 	for (int i = 0; itr_models[i]; i++) {
 		if (!itr_models[i]->closed)
 			continue;
 		const itr_closed_kind *m = itr_models[i]->closed;
 		struct chooser c = { 0, 1e-2 };
 		assert_ptr_equal(itr_model_find(itr_models[i]->name, NULL), itr_models[i]);
-		itr_closed *p = itr_closed_fit(m, &data.all, &o, m->regularized ? prefer : NULL, &c, trials, &n, &err);
+		itr_closed *p = itr_closed_fit(itr_models[i]->name, m, &data.all, &o, m->regularized ? prefer : NULL, &c, trials, &n, &err);
 		assert_non_null(p);
 		assert_string_equal(p->method, itr_models[i]->name);
 		if (m->regularized) {
 			assert_true(c.calls == 5 && n == 5);
 			assert_true(fabs(p->regularization - 1e-2) < 1e-12);
 			assert_true(fabs(trials[4].r - 1) < 1e-12);
-			assert_null(itr_closed_fit(m, &data.all, &o, NULL, NULL, NULL, NULL, &err));
-			assert_null(itr_closed_fit(m, &data.all, &o, refuse, NULL, NULL, NULL, &err));
+			assert_null(itr_closed_fit(itr_models[i]->name, m, &data.all, &o, NULL, NULL, NULL, NULL, &err));
+			assert_null(itr_closed_fit(itr_models[i]->name, m, &data.all, &o, refuse, NULL, NULL, NULL, &err));
 			assert_string_equal(err.msg, "no");
 		}
 		itr_closed_free(p);
@@ -230,7 +265,9 @@ static void test_threads_change_nothing(void **state)
 		if (!itr_models[i]->closed)
 			continue;
 		const double r[] = { 0.1 };
-		itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
+		itr_closed_fit_opts o = {
+			.power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1
+		};
 		itr_closed *a = fit(itr_models[i]->name, &data.all, o);
 		o.threads = 3;
 		itr_closed *b = fit(itr_models[i]->name, &data.all, o);
@@ -258,7 +295,7 @@ static void test_moments_of_many_rows(void **state)
 	for (int i = 0; i < BIG; i++)
 		map[i] = map[BIG + i] = (i * 7) % BIG;
 	memcpy(twice, x, (size_t)BIG * D * sizeof *x), memcpy(twice + (size_t)BIG * D, x, (size_t)BIG * D * sizeof *x);
-	itr_linear_data one = { x, y, BIG, D, BIG, 7, map }, two = { twice, y, 2 * BIG, D, BIG, 7, map };
+	itr_linear_data one = { x, y, BIG, D, BIG, 7, map, { NULL, NULL } }, two = { twice, y, 2 * BIG, D, BIG, 7, map, { NULL, NULL } };
 	itr_moments *a = itr_moments_new(&one, 7, false, 2), *b = itr_moments_new(&two, 7, false, 1);
 	double sum = 0;
 	for (int i = 0; i < D * D; i++)
@@ -286,12 +323,14 @@ static void test_other_parts_do_not_leak(void **state)
 	for (int i = 0; i < 2 * N; i++)
 		for (int j = 0; j < DY; j++)
 			image[i * DY + j] = i % 2 ? -50 : data.image[i / 2 * DY + j];
-	itr_linear_data mixed = { text, image, 2 * M, DX, 2 * N, DY, map };
+	itr_linear_data mixed = { text, image, 2 * M, DX, 2 * N, DY, map, { NULL, NULL } };
 	for (int i = 0; itr_models[i]; i++) {
 		if (!itr_models[i]->closed)
 			continue;
 		const double r[] = { 1e-3 };
-		itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 };
+		itr_closed_fit_opts o = {
+			.power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2
+		};
 		itr_closed *a = fit(itr_models[i]->name, &data.all, o), *b = fit(itr_models[i]->name, &mixed, o);
 		for (int s = 0; s < 2; s++)
 			if (a->side[s].weight)
@@ -307,7 +346,8 @@ static void test_equal_rows_stay_equal(void **state)
 	const double r[] = { 1e-2 };
 	float *x = itr_xmalloc(ROWS * DX * sizeof *x), *out = itr_xmalloc(ROWS * 64 * sizeof *out);
 	itr_closed *p = fit("cca", &data.all,
-	                    (itr_closed_fit_opts){ .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
+	                    (itr_closed_fit_opts){
+				    .power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
 	for (int i = 0; i < ROWS; i++)
 		memcpy(x + i * DX, data.text, DX * sizeof *x);
 	for (int threads = 1; threads < 3; threads++) {
@@ -362,20 +402,21 @@ static void test_hopeless_data(void **state)
 	itr_err err = ITR_ERR_INIT;
 	const double r[] = { 1e-2 };
 	float same[M * DX] = { 0 };
-	itr_closed_fit_opts o = { .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
+	itr_closed_fit_opts o = { .power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
 	itr_linear_data d = data.all;
 	d.text = same;
-	assert_null(itr_closed_fit(itr_model_find("cca", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
+	assert_null(itr_closed_fit("cca", itr_model_find("cca", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
 	assert_non_null(strstr(err.msg, "text covariance"));
-	assert_null(itr_closed_fit(itr_model_find("ridge", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
+	assert_null(itr_closed_fit("ridge", itr_model_find("ridge", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
 	d.n_texts = 1;
-	assert_null(itr_closed_fit(itr_model_find("cca", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
+	assert_null(itr_closed_fit("cca", itr_model_find("cca", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cca),
 		                            cmocka_unit_test(test_ridge),
+		cmocka_unit_test(test_kernel_models),
 		                            cmocka_unit_test(test_procrustes),
 		                            cmocka_unit_test(test_choice_of_regularization),
 		                            cmocka_unit_test(test_threads_change_nothing),
