@@ -1,12 +1,12 @@
 /* evaluate - score text and image embeddings against each other: both directions, ties exact, chance and intervals beside every figure. */
 #include <string.h>
 
-#include "apply/evaluation.h"
+#include "evaluate/evaluation.h"
 #include "base/log.h"
 #include "cli/saved_options.h"
 #include "cli/tool.h"
 #include "io/table.h"
-#include "retrieval/condition.h"
+#include "evaluate/threshold.h"
 
 struct opt {
 	itr_evaluation_opts e;
@@ -159,7 +159,7 @@ static int check_metrics(itr_tool *t, const struct opt *o)
 				return itr_tool_usage(t, "--%s is an option of %s: name that in --metrics", p->name,
 				                      itr_metrics_table[i]->name);
 	for (int64_t i = 0; i < o->fail_if.n; i++)
-		if (itr_condition_check(o->fail_if.v[i], &set, &t->err) < 0)
+		if (itr_threshold_check(o->fail_if.v[i], &set, &t->err) < 0)
 			return itr_tool_usage(t, "--fail-if: %s", t->err.msg);
 	return -1;
 }
@@ -202,7 +202,7 @@ static int failed_conditions(itr_tool *t, const struct opt *o, const itr_json *r
 	int failed = 0;
 	for (int64_t i = 0; i < o->fail_if.n; i++) {
 		double value;
-		int holds = itr_condition(result, o->fail_if.v[i], &value, &t->err);
+		int holds = itr_threshold(result, o->fail_if.v[i], &value, &t->err);
 		if (holds < 0)
 			return -1;
 		if (holds)

@@ -1,6 +1,6 @@
-/* condition.h - "i2t.recall@1<0.3": a limit on a figure of a JSON result, for use in CI. */
-#ifndef ITR_RETRIEVAL_CONDITION_H
-#define ITR_RETRIEVAL_CONDITION_H
+/* threshold.h - "i2t.recall@1<0.3": a limit on a figure of a JSON result, for use in CI. */
+#ifndef ITR_EVALUATE_THRESHOLD_H
+#define ITR_EVALUATE_THRESHOLD_H
 
 #include "io/json.h"
 #include "retrieval/metrics.h"
@@ -8,9 +8,9 @@
 /* Can `condition` ever hold for an evaluation of these metrics? 0, or -1 with err: not of the form PATH OPERATOR NUMBER, a limit that is
  * NaN or infinite, a figure that no evaluation has (the nearest name is given), or a share that would have to leave [0, 1]. To be asked
  * before the work. */
-ITR_MUST_USE int itr_condition_check(const char *condition, const itr_metric_set *set, itr_err *err);
+ITR_MUST_USE int itr_threshold_check(const char *condition, const itr_metric_set *set, itr_err *err);
 /* Does `condition` (PATH OPERATOR NUMBER; < <= > >= == !=; spaces allowed) hold for `result`? 1 yes, 0 no, -1 with err: not of that form,
  * or no such number in the result (the nearest name is given). *value receives the figure. */
-ITR_MUST_USE int itr_condition(const itr_json *result, const char *condition, double *value, itr_err *err);
+ITR_MUST_USE int itr_threshold(const itr_json *result, const char *condition, double *value, itr_err *err);
 
 #endif

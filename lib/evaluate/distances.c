@@ -1,4 +1,4 @@
-#include "apply/distances.h"
+#include "evaluate/distances.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "retrieval/evaluate.h"
+#include "evaluate/evaluate.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "retrieval/condition.h"
+#include "evaluate/threshold.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -45,9 +45,9 @@ static void free_names(names *n)
 /* --- PATH OPERATOR NUMBER ------------------------------------------------------------------------------------------------------------- */
 
 typedef enum operator { AT_MOST, AT_LEAST, EQUAL, OTHER, LESS, MORE } operator;
-struct condition { char *path; operator op; double limit; };
+struct threshold { char *path; operator op; double limit; };
 
-static int parse(const char *condition, struct condition *c, itr_err *err)
+static int parse(const char *condition, struct threshold *c, itr_err *err)
 {
 	static const char *const operators[] = { "<=", ">=", "==", "!=", "<", ">" };
 	size_t at = strcspn(condition, "<>=!"), end = at, begin = strspn(condition, " \t");
@@ -60,7 +60,7 @@ static int parse(const char *condition, struct condition *c, itr_err *err)
 	double limit = op < ITR_LEN(operators) ? strtod(condition + at + strlen(operators[op]), &rest) : 0;
 	if (op == ITR_LEN(operators) || end <= begin || rest == condition + at + strlen(operators[op]) || rest[strspn(rest, " \t")])
 		return itr_err_set(err, "'%s' is no condition: write it as 'i2t.recall@1<0.3'", condition);
-	*c = (struct condition){ itr_xstrndup(condition + begin, end - begin), (operator)op, limit };
+	*c = (struct threshold){ itr_xstrndup(condition + begin, end - begin), (operator)op, limit };
 	return 0;
 }
 
@@ -94,10 +94,10 @@ static void known_figures(const itr_metric_set *set, names *n)
 		ITR_VEC_PUSH(n, itr_xstrdup(whole[j]));
 }
 
-int itr_condition_check(const char *condition, const itr_metric_set *set, itr_err *err)
+int itr_threshold_check(const char *condition, const itr_metric_set *set, itr_err *err)
 {
 	static const char *const more[] = { "baseline.", "distances.", "anchors." };
-	struct condition c;
+	struct threshold c;
 	names n = ITR_VEC_INIT;
 	int rc = 0;
 	if (parse(condition, &c, err) < 0)
@@ -121,9 +121,9 @@ int itr_condition_check(const char *condition, const itr_metric_set *set, itr_er
 	return rc;
 }
 
-int itr_condition(const itr_json *result, const char *condition, double *value, itr_err *err)
+int itr_threshold(const itr_json *result, const char *condition, double *value, itr_err *err)
 {
-	struct condition c;
+	struct threshold c;
 	int rc;
 	if (parse(condition, &c, err) < 0)
 		return -1;

@@ -9,7 +9,7 @@
 #include "base/path.h"
 #include "io/npz.h"
 #include "io/table.h"
-#include "retrieval/evaluate.h"
+#include "evaluate/evaluate.h"
 
 static const char *const side_names[] = { "t2i", "i2t" };
 

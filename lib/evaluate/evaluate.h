@@ -1,7 +1,7 @@
 /* evaluate.h - pairs in, a report out: both directions under a protocol, chance beside each figure, intervals, warnings (methods.md section
  * 0). */
-#ifndef ITR_RETRIEVAL_EVALUATE_H
-#define ITR_RETRIEVAL_EVALUATE_H
+#ifndef ITR_EVALUATE_EVALUATE_H
+#define ITR_EVALUATE_EVALUATE_H
 
 #include "retrieval/bootstrap.h"
 #include "retrieval/pairs.h"

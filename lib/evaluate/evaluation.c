@@ -1,17 +1,17 @@
-#include "apply/evaluation.h"
+#include "evaluate/evaluation.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "apply/distances.h"
+#include "evaluate/distances.h"
 #include "apply/mapped.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "io/table.h"
-#include "retrieval/anchors.h"
+#include "evaluate/published.h"
 #include "retrieval/trec.h"
 #include "train/raw.h"
 
@@ -246,7 +246,7 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 {
 	char *per_query;
 	itr_json *versus = NULL;
-	e->set = o->anchors ? itr_anchor_set(o->protocol, e->pairs->n_image) : NULL;
+	e->set = o->anchors ? itr_published_set(o->protocol, e->pairs->n_image) : NULL;
 	e->result = itr_eval_json(e->eval, e->pairs);
 	if (e->eval->judged || o->judging.conventions != ITR_CONVENTIONS_ITR)
 		itr_provenance_note(o->provenance, "judging", itr_eval_judging_json(e->eval));
@@ -254,7 +254,7 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 	add_origin(e->result, o);
 	itr_json_add_str(e->result, "per_query", per_query);
 	if (o->anchors)
-		itr_json_add(e->result, "anchors", itr_anchors_json(e->set ? e->set : ""));
+		itr_json_add(e->result, "anchors", itr_published_json(e->set ? e->set : ""));
 	if (rc == 0 && o->baseline &&
 	    !(versus = itr_eval_compare(o->baseline, per_query, o->resamples, o->pairs.seed, o->pairs.threads, err)))
 		rc = -1;
@@ -356,7 +356,7 @@ void itr_evaluation_table(const itr_evaluation *e, int format, itr_buf *out)
 	if (distances && format == ITR_TABLE_TEXT)
 		itr_distances_table(distances, out);
 	if (e->set)
-		itr_anchors_table(e->result, e->set, format, out);
+		itr_published_table(e->result, e->set, format, out);
 	else if (itr_json_get(e->result, "anchors"))
 		itr_warn("no published figures belong to %lld images under protocol %s", (long long)e->pairs->n_image, e->eval->protocol);
 	if (versus) {

@@ -1,4 +1,4 @@
-#include "retrieval/anchors.h"
+#include "evaluate/published.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #define NONE { -1, -1, -1 }
 
 /* Zero-shot rows from open_clip's table; trained dual encoders from their papers and repositories. */
-const itr_anchor itr_anchors[] = {
+const itr_published itr_published_figures[] = {
 	{ "CLIP RN50 (OpenAI)", "COCO 5K", { 28.54, 52.91, 64.59 }, { 48.84, 72.78, 82.12 }, true, OPEN_CLIP },
 	{ "CLIP ViT-B/32 (OpenAI)", "COCO 5K", { 30.44, 55.94, 66.87 }, { 50.12, 75.00, 83.52 }, true, OPEN_CLIP },
 	{ "CLIP ViT-B/16 (OpenAI)", "COCO 5K", { 33.09, 58.42, 68.99 }, { 52.42, 76.70, 84.62 }, true, OPEN_CLIP },
@@ -39,9 +39,9 @@ const itr_anchor itr_anchors[] = {
 	{ "SCAN", "Flickr30k", { 48.6, 77.7, -1 }, { 67.4, 90.3, -1 }, true, "as published" },
 	{ "VSE-inf (BUTD, BERT)", "Flickr30k", { 61.4, -1, -1 }, { 81.7, -1, -1 }, true, "as published" },
 };
-const int itr_anchors_count = ITR_LEN(itr_anchors);
+const int itr_published_count = ITR_LEN(itr_published_figures);
 
-const char *itr_anchor_set(const char *protocol, int64_t images)
+const char *itr_published_set(const char *protocol, int64_t images)
 {
 	if (strcmp(protocol, "coco-1k") == 0)
 		return "COCO 1K";
@@ -59,11 +59,11 @@ static void add_recalls(itr_json *j, const char *side, const double *x)
 			itr_json_add_num(o, keys[k], x[k] / 100);
 }
 
-itr_json *itr_anchors_json(const char *set)
+itr_json *itr_published_json(const char *set)
 {
 	itr_json *list = itr_json_array();
-	for (int i = 0; i < itr_anchors_count; i++) {
-		const itr_anchor *a = &itr_anchors[i];
+	for (int i = 0; i < itr_published_count; i++) {
+		const itr_published *a = &itr_published_figures[i];
 		if (strcmp(a->set, set) != 0)
 			continue;
 		itr_json *j = itr_json_push(list, itr_json_object());
@@ -86,7 +86,7 @@ static void cells(itr_table *t, const double *x)
 			itr_table_cell(t, "");
 }
 
-void itr_anchors_table(const itr_json *j, const char *set, int format, itr_buf *out)
+void itr_published_table(const itr_json *j, const char *set, int format, itr_buf *out)
 {
 	static const char *const names[] = { "method", "t2i R@1", "R@5", "R@10", "i2t R@1", "R@5", "R@10", "source" };
 	static const char *const paths[] = { "t2i.recall@1", "t2i.recall@5", "t2i.recall@10",
@@ -99,8 +99,8 @@ void itr_anchors_table(const itr_json *j, const char *set, int format, itr_buf *
 	cells(t, own);
 	cells(t, own + 3);
 	itr_table_cell(t, "");
-	for (int i = 0; i < itr_anchors_count; i++) {
-		const itr_anchor *a = &itr_anchors[i];
+	for (int i = 0; i < itr_published_count; i++) {
+		const itr_published *a = &itr_published_figures[i];
 		if (strcmp(a->set, set) != 0)
 			continue;
 		itr_table_cell(t, a->method);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "io/table.h"
-#include "retrieval/evaluate.h"
+#include "evaluate/evaluate.h"
 
 static void add_interval(itr_json *object, const char *key, itr_interval i)
 {

@@ -1,7 +1,7 @@
 /* distances.h - how near a translated text comes to its own image, and how near to any: Euclidean, Manhattan and cosine distance to the
  * true and to a random target (document 003's verif.py), with the improvement in per cent, two pictures and a table. */
-#ifndef ITR_APPLY_DISTANCES_H
-#define ITR_APPLY_DISTANCES_H
+#ifndef ITR_EVALUATE_DISTANCES_H
+#define ITR_EVALUATE_DISTANCES_H
 
 #include "retrieval/pairs.h"
 

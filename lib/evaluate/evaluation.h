@@ -1,9 +1,9 @@
 /* evaluation.h - a whole evaluation: vectors (or a run) in, rankings judged, the result as JSON and as a table, what belongs beside it
  * written. What the program `evaluate` does between its options and its exit code. */
-#ifndef ITR_APPLY_EVALUATION_H
-#define ITR_APPLY_EVALUATION_H
+#ifndef ITR_EVALUATE_EVALUATION_H
+#define ITR_EVALUATE_EVALUATION_H
 
-#include "retrieval/evaluate.h"
+#include "evaluate/evaluate.h"
 
 typedef struct itr_evaluation_opts {
 	itr_pairs_opts pairs;           /* its threads and seed serve the rest, too */

@@ -7,7 +7,7 @@
 #include "base/path.h"
 #include "base/vec.h"
 #include "io/npz.h"
-#include "retrieval/evaluate.h"
+#include "evaluate/evaluate.h"
 
 /* --- what such a file holds: made once, then written, or compared with a file that is there ------------------------------------------- */
 
