@@ -10,8 +10,8 @@
  *	}
  *
  * Shapes are checked where ops are called; a mismatch is a programming mistake and aborts with the op's name and the shapes. Nothing here
- *allocates after the first steps: the arena keeps its blocks. Results do not depend on the number of threads. Source of the method: reverse
- *accumulation (Griewank & Walther, "Evaluating Derivatives", ch. 3).
+ * allocates after the first steps: the arena keeps its blocks. Results do not depend on the number of threads. Source of the method:
+ * reverse accumulation (Griewank & Walther, "Evaluating Derivatives", ch. 3).
  */
 #ifndef ITR_AUTOGRAD_TAPE_H
 #define ITR_AUTOGRAD_TAPE_H

@@ -5,8 +5,8 @@
  *	no header: NAME.jpg, then the caption           also NAME.jpg, a number, the caption
  *
  * with comma, tab, semicolon or | between fields (the first line tells which) and quotes as in RFC 4180: separators and line breaks inside
- *them are text. A caption that is the last column needs no quotes around separators. Quotes that do not close as CSV's do are taken as they
- *stand, to the end of their line. */
+ * them are text. A caption that is the last column needs no quotes around separators. Quotes that do not close as CSV's do are taken as
+ * they stand, to the end of their line. */
 #ifndef ITR_DATA_CAPTION_LIST_H
 #define ITR_DATA_CAPTION_LIST_H
 

@@ -1,5 +1,5 @@
 /* model_encoder.h - a model file of `train --finetune` as the two encoders that it is: tower (or the encoder without weights that it was
- *trained beside), then head. What comes out lies in the shared space, so a store of it is evaluated and searched as it is.
+ * trained beside), then head. What comes out lies in the shared space, so a store of it is evaluated and searched as it is.
  *
  *	itr_model_file *f = itr_model_file_open("m.h5", ITR_COMPUTE_F32, threads, err);
  *	itr_encoder *e = itr_model_encoder_new(f, ITR_IMAGE, &opts, err);      // free it before f

@@ -1,5 +1,5 @@
 /* tower.h - what turns pixels or token ids into vectors: CLIP's towers, ViT, BERT, ResNet, MobileNet, EfficientNet-Lite, LSTM. One tower =
- *one file + one line in towers.def; one forward for training, fine-tuning and inference.
+ * one file + one line in towers.def; one forward for training, fine-tuning and inference.
  *
  *	itr_tower *w = itr_tower_open("bert", ITR_TEXT, &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);  // from files
  *	itr_tower_freeze(w, ITR_COMPUTE_BF16, threads);                                                     // inference: packed once

@@ -5,7 +5,7 @@
  *	x = itr_conv_norm(t, &m->conv1, x, NULL, ITR_ACT_RELU);
  *
  * While recording: conv2d, then batchnorm with residual and activation. After itr_params_freeze: one product (or one depthwise pass) whose
- *weights have the normalisation folded in.
+ * weights have the normalisation folded in.
  */
 #ifndef ITR_NN_CONV_H
 #define ITR_NN_CONV_H

@@ -5,8 +5,8 @@
  *	itr_optim_step(opt, itr_schedule_lr(&s, step), norm > 1 ? 1 / norm : 1);
  *
  * One pass over memory a step: decay, moments, update and clipping factor are fused. Updates are elementwise, so they do not depend on
- *threads. Sources: Kingma & Ba 2015 (adam: L2 added to the gradient); Loshchilov & Hutter 2019 (adamw: decoupled); as torch.optim, whose
- *golden curves hold them.
+ * threads. Sources: Kingma & Ba 2015 (adam: L2 added to the gradient); Loshchilov & Hutter 2019 (adamw: decoupled); as torch.optim, whose
+ * golden curves hold them.
  */
 #ifndef ITR_OPTIM_OPTIM_H
 #define ITR_OPTIM_OPTIM_H

@@ -5,7 +5,7 @@
  *	    neg = np.delete(np.arange(Ng), positives)[rng.choice(Ng - p, C - p, replace=False)]
  *
  * C >= Ng: the whole gallery, nothing is drawn. No positive, or p > C: the query is left out and draws nothing. Pools depend on nothing
- *else: the same for every dimension and precision, so that comparisons are paired. */
+ * else: the same for every dimension and precision, so that comparisons are paired. */
 #ifndef ITR_RETRIEVAL_POOLS_H
 #define ITR_RETRIEVAL_POOLS_H
 

@@ -1,6 +1,6 @@
 /* source.h - inside of train: where one side of a batch comes from. The loop asks for the inputs of the model's head and does not care
- *whether they were stored (feature store, an encoder's vectors made at the start) or are made on this very tape by a tower from pixels or
- *token ids.
+ * whether they were stored (feature store, an encoder's vectors made at the start) or are made on this very tape by a tower from pixels or
+ * token ids.
  *
  *	itr_source_epoch(s, texts, n, epoch, first);
  *	itr_source_take(s, at, b, err);                         // the batch: positions at .. at+b-1 of the epoch

@@ -4,8 +4,8 @@
  *	PEERS_PYTHON=venv/bin/python ITR_SHARED=../shared make bench-search
  *
  * {"case","ours","peer","ratio","limit","kernel",...}: queries a second, medians; `limit` is what memory bandwidth (batch 1) or the
- *multiply-add peak (batch 256), measured in the same minute, would allow. Environment: BENCH_N (1000000), BENCH_THREADS (2), BENCH_SECONDS
- *a case (3), PEERS_DIR (scratch; default peers-data), BENCH_CASES (words to match, such as "int8").
+ * multiply-add peak (batch 256), measured in the same minute, would allow. Environment: BENCH_N (1000000), BENCH_THREADS (2), BENCH_SECONDS
+ * a case (3), PEERS_DIR (scratch; default peers-data), BENCH_CASES (words to match, such as "int8").
  */
 #include <dirent.h>
 #include <fcntl.h>
