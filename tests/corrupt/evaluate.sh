@@ -132,7 +132,7 @@ bad_qrels "line 1 has 3 columns.*BEIR" 'a x 1\n'
 bad_qrels "line 2 has 4 columns: it is not 'QUERY DOCUMENT SCORE'" 'query-id\tcorpus-id\tscore\na\t0\tx\t1\n'
 bad_qrels "is empty" ''
 bad_qrels "holds no line of relevance, comments only" '# nothing\n'
-bad_qrels "no positive judgement: all 1 grades" 'a 0 x 0\n'
+bad_qrels "no positive: all 1 grades" 'a 0 x 0\n'
 bad_qrels "is not UTF-8" 'caf\351 0 x 1\n'
 head -c 10000000 /dev/zero | tr '\0' x > long.txt
 expect_err "line 1 has 10000000 bytes" "a run of one line of 10 MB" r long.txt ok.qrels
