@@ -79,6 +79,7 @@ static itr_json *fit_closed(struct training *w)
 		            .power = o->power,
 		            .lambda = o->lambda >= 0 ? o->lambda : NAN,
 		            .image_to_text = o->direction == 1,
+		            .idf = o->idf,
 		            .features = o->features,
 		            .seed = t->seed,
 		            .threads = t->threads,

@@ -16,24 +16,47 @@ struct side {
 	int64_t rows, dim;
 	const double *weight;
 	bool normalize;
-	/* random features: dim is theirs; rows are lifted a block at a time, and the last block is kept */
+	/* random features, whose number dim is then, and factors of dimensions: rows are made a block at a time, and the last block is kept
+	 */
 	const itr_fourier *fourier;
+	const float *idf;
 	float *block;
 	int64_t first, n;               /* rows in it */
 	int threads;
 };
 
+void itr_scale_columns(float *x, int64_t n, int64_t dim, const float *idf)
+{
+	for (int64_t r = 0; r < n; r++)
+		for (int64_t i = 0; i < dim; i++)
+			x[r * dim + i] *= idf[i];
+}
+
+static void make_block(struct side *s)
+{
+	const int64_t in = s->fourier ? s->fourier->in : s->dim;
+	float *rows = s->fourier && s->idf ? itr_aligned_alloc((size_t)(s->n * in) * sizeof *rows) : s->block;
+	if (s->idf) {
+		memcpy(rows, s->x + s->first * in, (size_t)(s->n * in) * sizeof *rows);
+		itr_scale_columns(rows, s->n, in, s->idf);
+	}
+	if (s->fourier)
+		itr_fourier_apply(s->fourier, s->idf ? rows : s->x + s->first * in, s->n, s->block, s->threads);
+	if (rows != s->block)
+		itr_aligned_free(rows);
+}
+
 /* Row r as it counts. */
 static const float *row_of(struct side *s, int64_t r)
 {
-	if (!s->fourier)
+	if (!s->fourier && !s->idf)
 		return s->x + r * s->dim;
 	if (r < s->first || r >= s->first + s->n) {
 		s->first = r / BLOCK * BLOCK;
 		s->n = ITR_MIN((int64_t)BLOCK, s->rows - s->first);
 		if (!s->block)
 			s->block = itr_aligned_alloc((size_t)(BLOCK * s->dim) * sizeof *s->block);
-		itr_fourier_apply(s->fourier, s->x + s->first * s->fourier->in, s->n, s->block, s->threads);
+		make_block(s);
 	}
 	return s->block + (r - s->first) * s->dim;
 }
@@ -181,11 +204,10 @@ itr_moments *itr_moments_new(const itr_linear_data *d, unsigned needs, bool norm
 	itr_moments *m = itr_xcalloc(1, sizeof *m);
 	struct pairs p = pairs_of(d);
 	const itr_fourier *fx = d->fourier[0], *fy = d->fourier[1];
-	struct side x = { d->text, d->n_texts, fx ? fx->features : d->text_dim, p.text_weight, normalize && !fx, fx, NULL, 0, 0, threads },
-		    y = {
-			    d->image, d->n_images, fy ? fy->features : d->image_dim, p.image_weight, normalize && !fy, fy, NULL, 0,
-			    0,        threads
-		    };
+	struct side x = { d->text, d->n_texts, fx ? fx->features : d->text_dim, p.text_weight, normalize && !fx, fx, d->idf, NULL, 0,
+		          0,       threads },
+		    y = { d->image, d->n_images, fy ? fy->features : d->image_dim, p.image_weight, normalize && !fy, fy, NULL, NULL, 0,
+		          0,        threads };
 	double total = (double)p.n;
 	m->n = p.n;
 	m->dx = x.dim;

@@ -28,6 +28,7 @@ void itr_closed_free(itr_closed *p)
 	if (!p)
 		return;
 	for (int s = 0; s < 2; s++) {
+		itr_aligned_free(p->side[s].idf);
 		itr_fourier_free(p->side[s].fourier);
 		itr_aligned_free(p->side[s].mean);
 		itr_aligned_free(p->side[s].weight);
@@ -65,13 +66,20 @@ int64_t itr_closed_apply(const itr_closed *p, itr_modality which, const float *x
 	const int64_t width = itr_closed_width(s);
 	itr_packed *packed = s->weight ? itr_pack_rows(s->weight, p->dim, width, width, threads) : NULL;
 	float *in = itr_aligned_alloc((size_t)(block * width) * sizeof *in);
+	float *weighted = s->idf ? itr_aligned_alloc((size_t)(block * s->in) * sizeof *weighted) : NULL;
 	for (int64_t r = 0; r < rows && bad < 0; r += block) {
 		int64_t n = ITR_MIN(block, rows - r);
 		float *o = out + r * p->dim;
+		const float *from = x + r * s->in;
+		if (weighted) {
+			memcpy(weighted, from, (size_t)(n * s->in) * sizeof *weighted);
+			itr_scale_columns(weighted, n, s->in, s->idf);
+			from = weighted;
+		}
 		if (s->fourier)
-			itr_fourier_apply(s->fourier, x + r * s->in, n, in, threads);
+			itr_fourier_apply(s->fourier, from, n, in, threads);
 		else
-			memcpy(in, x + r * s->in, (size_t)(n * s->in) * sizeof *in);
+			memcpy(in, from, (size_t)(n * s->in) * sizeof *in);
 		if (s->normalize && !s->fourier)
 			(void)itr_rows_normalize(in, n, s->in, threads);
 		if (s->mean)
@@ -87,6 +95,7 @@ int64_t itr_closed_apply(const itr_closed *p, itr_modality which, const float *x
 		zeros += itr_rows_normalize(o, n, p->dim, threads);
 	}
 	itr_aligned_free(in);
+	itr_aligned_free(weighted);
 	itr_packed_free(packed);
 	if (zero)
 		*zero = zeros;

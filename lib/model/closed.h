@@ -2,9 +2,9 @@
  * applied in float32. A closed form is a kind like any other: one file + one line in models.def; itr_model_open and itr_model_encode
  * (model/model.h) do not distinguish them from networks.
  *
- * A side computes  y = (z - mean) . weight^T + bias  and then l2(y), where z = l2(x) or its random features; every part may be absent. In
- * float32 through itr_gemm, so equal rows give bit-equal vectors wherever they are. The strength of regularization is chosen from a list by
- * what the caller calls a score (train: Recall@10 on val); this file knows nothing of retrieval.
+ * A side computes  y = (z - mean) . weight^T + bias  and then l2(y), where z = l2(x idf) or its random features; every part may be absent.
+ * In float32 through itr_gemm, so equal rows give bit-equal vectors wherever they are. The strength of regularization is chosen from a list
+ * by what the caller calls a score (train: Recall@10 on val); this file knows nothing of retrieval.
  */
 #ifndef ITR_MODEL_CLOSED_H
 #define ITR_MODEL_CLOSED_H
@@ -18,6 +18,7 @@
 typedef struct itr_closed_side {
 	int64_t in;                     /* width of what comes in */
 	bool normalize;                 /* L2 before anything else */
+	float *idf;                     /* (in), a factor of each dimension, before anything else; NULL: none */
 	itr_fourier *fourier;           /* kernel models: random features take the rows' place; NULL: none. `width` is theirs, else `in` */
 	float *mean;                    /* (width), or NULL */
 	float *weight;                  /* (dim, width) as PyTorch's Linear, or NULL: the identity, in == dim */
@@ -64,6 +65,7 @@ typedef struct itr_closed_fit_opts {
 	bool image_to_text;             /* ridge, procrustes: the image side is mapped onto the text side, not the reverse */
 	const double *regularization;   /* candidates r, relative to the mean variance of a dimension; NULL: 1e-4 1e-3 1e-2 1e-1 1 */
 	int64_t n_regularization;
+	bool idf;                       /* a text's dimensions are weighted by their inverse document frequency among the fitted texts */
 	int64_t features;               /* kernel models: random features a side; 0: 4096 */
 	uint64_t seed;                  /* which those are */
 	int threads;

@@ -62,7 +62,8 @@ static int put_all(itr_h5 *h, const itr_closed *p, const itr_provenance *provena
 	for (int s = 0; s < 2 && rc == 0; s++) {
 		const itr_closed_side *side = &p->side[s];
 		const int64_t width = itr_closed_width(side);
-		if (side->fourier)
+		rc = put_array(h, s, "idf", side->idf, 1, side->in, 0, err);
+		if (side->fourier && rc == 0)
 			rc = put_array(h, s, "frequency", side->fourier->frequency, 2, width, side->in, err);
 		if (side->fourier && rc == 0)
 			rc = put_array(h, s, "phase", side->fourier->phase, 1, width, 0, err);
@@ -148,7 +149,7 @@ static int get_side(const itr_h5 *h, const itr_json *config, int s, itr_closed *
 	side->preprocess = preprocess ? itr_xstrdup(preprocess) : NULL;
 	if (side->in < 1 || side->in > MAX_WIDTH)
 		return itr_err_set(err, "'%s': /config has no usable width of the %s side", itr_h5_path(h), itr_modality_names[s]);
-	if (get_fourier(h, j, s, side, err) < 0)
+	if (get_array(h, s, "idf", 1, side->in, 0, &side->idf, err) < 0 || get_fourier(h, j, s, side, err) < 0)
 		return -1;
 	const int64_t width = itr_closed_width(side);
 	if (get_array(h, s, "mean", 1, width, 0, &side->mean, err) < 0 ||

@@ -71,6 +71,24 @@ static bool fits_float(const itr_closed *p, double r, itr_err *err)
 	return true;
 }
 
+/* ln((1 + N) / (1 + df)) + 1 of each dimension of a text, df: fitted texts in which it is not zero. scikit-learn's TfidfTransformer. */
+static float *idf_of(const itr_linear_data *d)
+{
+	int64_t n = 0, *df = itr_xcalloc((size_t)d->text_dim, sizeof *df);
+	float *idf = itr_aligned_alloc((size_t)d->text_dim * sizeof *idf);
+	for (int64_t t = 0; t < d->n_texts; t++) {
+		if (d->text_image[t] < 0)
+			continue;
+		n++;
+		for (int64_t i = 0; i < d->text_dim; i++)
+			df[i] += d->text[t * d->text_dim + i] != 0;
+	}
+	for (int64_t i = 0; i < d->text_dim; i++)
+		idf[i] = (float)(log((1 + (double)n) / (1 + (double)df[i])) + 1);
+	free(df);
+	return idf;
+}
+
 /* The random features of a kernel model's sides, of the rows that it is fitted on. */
 static void lift(const itr_closed_kind *kind, itr_linear_data *d, const itr_closed_fit_opts *o, itr_fourier *out[2])
 {
@@ -107,17 +125,22 @@ static itr_fourier *copy_of(const itr_fourier *f)
 }
 
 /* What the solver made of the moments, as a model of this kind on the rows themselves. */
-static itr_closed *finish(itr_closed *p, const char *name, itr_fourier *const fourier[2])
+static itr_closed *finish(itr_closed *p, const char *name, itr_fourier *const fourier[2], const float *idf)
 {
 	if (!p)
 		return NULL;
 	free(p->method);
 	p->method = itr_xstrdup(name);
-	for (int s = 0; s < 2; s++)
+	for (int s = 0; s < 2; s++) {
 		if (fourier[s]) {
 			p->side[s].in = fourier[s]->in;
 			p->side[s].fourier = copy_of(fourier[s]);
 		}
+		if (idf && s == ITR_TEXT) {
+			p->side[s].idf = itr_aligned_alloc((size_t)p->side[s].in * sizeof *idf);
+			memcpy(p->side[s].idf, idf, (size_t)p->side[s].in * sizeof *idf);
+		}
+	}
 	return p;
 }
 
@@ -138,10 +161,12 @@ itr_closed *itr_closed_fit(const char *name, const itr_closed_kind *kind, const 
 	}
 	itr_linear_data lifted = *data;
 	itr_fourier *fourier[2];
+	float *idf = opts->idf ? idf_of(data) : NULL;
+	lifted.idf = idf;
 	lift(kind, &lifted, opts, fourier);
 	itr_moments *m = itr_moments_new(&lifted, kind->needs, kind->normalize, opts->threads);
 	for (int64_t i = 0; i < n; i++) {
-		itr_closed *p = finish(kind->fit(m, opts, kind->regularized ? r[i] : 0, err), name, fourier);
+		itr_closed *p = finish(kind->fit(m, opts, kind->regularized ? r[i] : 0, err), name, fourier, idf);
 		if (p && !fits_float(p, kind->regularized ? r[i] : 0, err)) {
 			itr_closed_free(p);
 			p = NULL;
@@ -167,6 +192,7 @@ itr_closed *itr_closed_fit(const char *name, const itr_closed_kind *kind, const 
 	if (n_trials)
 		*n_trials = done;
 	itr_moments_free(m);
+	itr_aligned_free(idf);
 	itr_fourier_free(fourier[ITR_TEXT]);
 	itr_fourier_free(fourier[ITR_IMAGE]);
 	return best;

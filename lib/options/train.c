@@ -73,6 +73,8 @@ const itr_option itr_train_tower_options[] = {
 const itr_option itr_train_closed_options[] = {
 	ITR_OPT_INT_IN("dims", 'd', itr_train_options, dims, "D", ITR_FROM(1), "cca: width of the shared space, at most"),
 	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
+	ITR_OPT_BOOL("idf", 0, itr_train_options, idf,
+	             "weight each dimension of a text by its inverse document frequency in the training part (hashed text)"),
 	ITR_OPT_INT_IN("features", 0, itr_train_options, features, "N", ITR_BETWEEN(1, 65536),
 	               "kernel-ridge, kernel-cca: random features of a side"),
 	ITR_OPT_NUMS_IN("regularization", 'r', itr_train_options, regularization, "R...", ITR_FROM(0),

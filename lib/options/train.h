@@ -11,6 +11,7 @@ typedef struct itr_train_options {
 	itr_split_rule rule;            /* what split_by means */
 	int direction, precision, activation, output_activation, method;
 	int64_t dims, features;
+	bool idf;
 	double power, lambda, checkpoint_minutes;
 	itr_nums regularization;
 	bool check_grad, gradient_checkpointing;

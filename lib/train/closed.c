@@ -116,7 +116,7 @@ itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, 
 		                 d->table.n[ITR_IMAGE],
 		                 d->side[ITR_IMAGE].dim,
 		                 map,
-		                 { NULL, NULL } };
+		                 { NULL, NULL }, NULL };
 	bool choosing =
 		o->kind->closed->regularized && isnan(o->linear.lambda) && (!o->linear.regularization || o->linear.n_regularization > 1);
 	itr_closed *p = NULL;

@@ -94,3 +94,11 @@ rho = np.sqrt(np.maximum(w[::-1], 0))
 a = a[:, ::-1][:, :6]
 b = np.linalg.solve(Ry, Cxy.T @ a) / rho[:6]
 out("kernel_cca.cosines", l2(xc[:8] @ (a * rho[:6] ** 4)) @ l2((zy(l2(raw_y)[:8]) - Y_.mean(0)) @ (b * rho[:6] ** 4)).T)
+
+# inverse document frequency, on texts with zeros
+from sklearn.feature_extraction.text import TfidfTransformer  # noqa: E402
+
+sparse = np.maximum(raw_x, 0)
+weighted = TfidfTransformer(norm="l2", smooth_idf=True).fit(sparse).transform(sparse).toarray()
+m = Ridge(alpha=0.7).fit(weighted, yn)
+out("ridge.idf", l2(m.predict(weighted[:5])))

@@ -36,6 +36,7 @@ any_kind() {    # MODEL OPTIONS
 	"$BIN/search" plain.h5 --model k-$1.h5 --text 'a small red circle' -k 3 --json -q | jq -e '[.results[]? // .queries[].results[]] | length == 3'; }
 for kind in cca ridge procrustes; do t "$kind on a store: one answer from every program" any_kind $kind; done
 expect_exit 2 "--features goes with kernel models" "$BIN/train" --model cca --features 64 plain.h5 -o k.h5
+t "ridge with --idf on a store: one answer from every program" any_kind ridge --idf
 for kind in kernel-ridge kernel-cca; do t "$kind on a store: one answer from every program" any_kind $kind --features 64; done
 for kind in heads mlp residual-mlp; do t "$kind on a store: one answer from every program" any_kind $kind --epochs 1; done
 t "nothing was left behind by the refused ones" test ! -e x.h5 -a ! -e x.npz

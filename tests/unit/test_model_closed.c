@@ -75,8 +75,8 @@ static int setup(void **state)
 			if (j < DY)
 				data.narrow[i * DY + j] = data.text[i * DX + j];
 		}
-	data.all = (itr_linear_data){ data.text, data.image, M, DX, N, DY, data.text_image, { NULL, NULL } };
-	data.square = (itr_linear_data){ data.narrow, data.image, M, DY, N, DY, data.text_image, { NULL, NULL } };
+	data.all = (itr_linear_data){ data.text, data.image, M, DX, N, DY, data.text_image, { NULL, NULL }, NULL };
+	data.square = (itr_linear_data){ data.narrow, data.image, M, DY, N, DY, data.text_image, { NULL, NULL }, NULL };
 	return 0;
 }
 
@@ -148,6 +148,23 @@ static void test_ridge(void **state)
 	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 5, out, NULL, 1), -1);
 	near("ridge.backward", want, out, golden("ridge.backward", want, 5 * DX), 5e-6);
 	itr_closed_free(p);
+}
+
+static void test_idf(void **state)
+{
+	(void)state;
+	double want[5 * DY];
+	float out[5 * DY], *text = itr_aligned_alloc(M * DX * sizeof *text);
+	itr_linear_data d = data.all;
+	for (int i = 0; i < M * DX; i++)
+		text[i] = data.text[i] > 0 ? data.text[i] : 0;
+	d.text = text;
+	itr_closed *p = fit("ridge", &d, (itr_closed_fit_opts){ .lambda = 0.7, .idf = true, .threads = 2 });
+	assert_true(p->side[ITR_TEXT].idf && !p->side[ITR_IMAGE].idf);
+	assert_int_equal(itr_closed_apply(p, ITR_TEXT, text, 5, out, NULL, 1), -1);
+	near("ridge.idf", want, out, golden("ridge.idf", want, 5 * DY), 5e-6);
+	itr_closed_free(p);
+	itr_aligned_free(text);
 }
 
 /* The same solvers on random Fourier features. 2e-5: cosines of arguments of a few units in float32. */
@@ -295,7 +312,8 @@ static void test_moments_of_many_rows(void **state)
 	for (int i = 0; i < BIG; i++)
 		map[i] = map[BIG + i] = (i * 7) % BIG;
 	memcpy(twice, x, (size_t)BIG * D * sizeof *x), memcpy(twice + (size_t)BIG * D, x, (size_t)BIG * D * sizeof *x);
-	itr_linear_data one = { x, y, BIG, D, BIG, 7, map, { NULL, NULL } }, two = { twice, y, 2 * BIG, D, BIG, 7, map, { NULL, NULL } };
+	itr_linear_data one = { x, y, BIG, D, BIG, 7, map, { NULL, NULL }, NULL },
+			two = { twice, y, 2 * BIG, D, BIG, 7, map, { NULL, NULL }, NULL };
 	itr_moments *a = itr_moments_new(&one, 7, false, 2), *b = itr_moments_new(&two, 7, false, 1);
 	double sum = 0;
 	for (int i = 0; i < D * D; i++)
@@ -323,7 +341,7 @@ static void test_other_parts_do_not_leak(void **state)
 	for (int i = 0; i < 2 * N; i++)
 		for (int j = 0; j < DY; j++)
 			image[i * DY + j] = i % 2 ? -50 : data.image[i / 2 * DY + j];
-	itr_linear_data mixed = { text, image, 2 * M, DX, 2 * N, DY, map, { NULL, NULL } };
+	itr_linear_data mixed = { text, image, 2 * M, DX, 2 * N, DY, map, { NULL, NULL }, NULL };
 	for (int i = 0; itr_models[i]; i++) {
 		if (!itr_models[i]->closed)
 			continue;
@@ -417,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cca),
 		                            cmocka_unit_test(test_ridge),
 		cmocka_unit_test(test_kernel_models),
+		cmocka_unit_test(test_idf),
 		                            cmocka_unit_test(test_procrustes),
 		                            cmocka_unit_test(test_choice_of_regularization),
 		                            cmocka_unit_test(test_threads_change_nothing),
