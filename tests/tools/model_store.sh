@@ -30,7 +30,7 @@ expect_err "cut.h5" "a truncated model is refused" "$BIN/extract-features" --mod
 # any kind of model on a plain store: extract-features and search give what evaluate gives
 "$BIN/extract-features" --image-encoder classic --text-encoder hash $M -o plain.h5 -q || exit 1
 any_kind() {    # MODEL OPTIONS
-	"$BIN/train" --split-sizes 0.6/0.2/0.2 --model "$@" plain.h5 -o k-$1.h5 -q 2> k.log && "$BIN/extract-features" --model k-$1.h5 plain.h5 --split test -o k-$1.npz -q &&
+	"$BIN/train" --split-sizes 0.6/0.2/0.2 --model "$@" plain.h5 -o k-$1.h5 -f -q 2> k.log && "$BIN/extract-features" --model k-$1.h5 plain.h5 --split test -o k-$1.npz -f -q &&
 	"$BIN/evaluate" k-$1.npz --per-query none --json -q > e.json && "$BIN/evaluate" plain.h5 --model k-$1.h5 --split test --per-query none --json -q > d.json &&
 	jq -en --slurpfile a e.json --slurpfile b d.json '$a[0].t2i == $b[0].t2i and $a[0].i2t == $b[0].i2t' &&
 	"$BIN/search" plain.h5 --model k-$1.h5 --text 'a small red circle' -k 3 --json -q | jq -e '[.results[]? // .queries[].results[]] | length == 3'; }
