@@ -47,7 +47,7 @@ static itr_attention_head head_of(const itr_node *n, int64_t piece, int64_t *r0,
 	*h = piece % n->attr.i[0];
 	*r0 = n->index[s];
 	const float *q = itr_in(n, 0) + *r0 * 3 * d_out + *h * d;
-	return (itr_attention_head){ n->index[s + 1] - *r0, d, q, q + d_out, q + 2 * d_out, 3 * d_out, n->attr.i[1] != 0 };
+	return (itr_attention_head){ n->index[s + 1] - *r0, d, q, q + d_out, q + 2 * d_out, 3 * d_out, n->attr.i[1] != 0, 0, 0 };
 }
 
 /* Pieces of work for each head of each sequence, with scratch for the longest a worker. */

@@ -26,6 +26,9 @@ itr_var *itr_scale_by(itr_tape *t, itr_var *x, itr_var *s);                     
 itr_var *itr_row_scale(itr_tape *t, itr_var *x, itr_var *s);                          /* row i of x (N, D) times s[i], s (N); both learn */
 itr_var *itr_row_limit(itr_tape *t, itr_var *x, double r);                            /* x min(1, r / |x|) per row; r >= 0 */
 itr_var *itr_row_dot(itr_tape *t, itr_var *a, itr_var *b);                            /* inner products of rows: (B, D), (B, D) -> (B) */
+/* The shortest way between unit rows a, b (B, D): (sin(l theta) a + sin((1 - l) theta) b) / sin(theta) -> (B, D), l = lambda[i] (B, a
+ * constant) the share of a, theta the angle. Nearly opposite rows (cosine below -0.9995) are mixed linearly. */
+itr_var *itr_slerp(itr_tape *t, itr_var *a, itr_var *b, itr_var *lambda);
 /* Mean of all elements -> 1; with weights (as many, a constant): sum of w x over the sum of w, and 0 where that is 0. */
 itr_var *itr_mean(itr_tape *t, itr_var *x, itr_var *weights);
 itr_var *itr_exp(itr_tape *t, itr_var *x);                                            /* infinity beyond 88 */
@@ -58,6 +61,15 @@ itr_var *itr_quick_gelu(itr_tape *t, itr_var *x);                               
  * / heads)) v within each sequence -> (N, D). causal: a token sees itself and what is before it. Source: Vaswani et al. 2017; computed by
  * tiles with a running softmax, nothing quadratic is kept (Dao et al. 2022): saved are D + heads numbers a token. */
 itr_var *itr_attention(itr_tape *t, itr_var *qkv, const int64_t *start, int64_t n, int64_t heads, bool causal);
+/* Attention of queries q (Nq, D) of n sequences, as above, on keys and values kv (Nk, 2 D), a row holding key | value: sequence s sees rows
+ * begin[s] .. end[s]-1, which several may share (one picture, many texts) -> (Nq, D); zeros where it sees none. */
+itr_var *itr_cross_attention(itr_tape *t, itr_var *q, itr_var *kv, const int64_t *q_start, const int64_t *begin, const int64_t *end,
+                             int64_t n, int64_t heads);
+/* Late interaction: the mean over the words of text i of the largest product with a patch of image j -> (n_texts, n_images). words (Nw, D),
+ * patches (Np, D), sequences by their starts; a text without words gives 0, an image has at least one patch. Of equal products the first.
+ * Source: Khattab & Zaharia 2020 (ColBERT); Yao et al. 2022 (FILIP). */
+itr_var *itr_token_max(itr_tape *t, itr_var *words, itr_var *patches, const int64_t *word_starts, int64_t n_texts,
+                       const int64_t *patch_starts, int64_t n_images);
 /* x (N, D) -> (n, D); an empty sequence gives zeros */
 itr_var *itr_segment_mean(itr_tape *t, itr_var *x, const int64_t *start, int64_t n);
 /* x (N, D) -> (n, D): rows of a sequence times 1/sqrt(rows), or times (first + 1, first + 2, ...) over the sum of these; an empty sequence
@@ -106,6 +118,9 @@ itr_var *itr_cosine_loss(itr_tape *t, itr_var *a, itr_var *b);
 itr_var *itr_mse(itr_tape *t, itr_var *a, itr_var *b); /* mean over all elements */
 
 /* --- pictures, channels last: (B, H, W, C). ------------------------------------------------------------------------------------------- */
+/* torch's conv_transpose2d: x (B, H, W, C), w (C, O, KH, KW), bias (O) or NULL -> (B, OH, OW, O) with
+ * OH = (H - 1) stride - 2 padding + KH + output_padding; output_padding < stride. */
+itr_var *itr_conv_transpose2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t output_padding);
 /* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C =
  * O: depthwise. */
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups);

@@ -40,14 +40,18 @@ static struct places places_of(const itr_gemm_isa *g, int64_t rows, int64_t dim)
 
 int64_t itr_attention_scratch(int64_t rows, int64_t dim) { return places_of(itr_gemm_isa_get(), rows, dim).total; }
 
+static int64_t keys_of(const itr_attention_head *a) { return a->keys ? a->keys : a->rows; }
+static int64_t ld_keys(const itr_attention_head *a) { return a->keys ? a->ld_keys : a->ld; }
+
 static void pack_sequence(const itr_gemm_isa *g, const itr_attention_head *a, const struct places *p, float *scratch)
 {
-	for (int64_t i = 0, r = 0; r < a->rows; i++, r += p->step_keys)
-		g->pack(scratch + p->keys + i * g->mr * a->dim, g->mr, a->k + r * a->ld, a->ld, 1,
-		        (int)ITR_MIN((int64_t)p->step_keys, a->rows - r), a->dim);
+	const int64_t keys = keys_of(a), ld = ld_keys(a);
+	for (int64_t i = 0, r = 0; r < keys; i++, r += p->step_keys)
+		g->pack(scratch + p->keys + i * g->mr * a->dim, g->mr, a->k + r * ld, ld, 1,
+		        (int)ITR_MIN((int64_t)p->step_keys, keys - r), a->dim);
 	for (int64_t i = 0, r = 0; r < a->dim; i++, r += p->step_dim)
-		g->pack(scratch + p->values + i * g->mr * a->rows, g->mr, a->v + r, 1, a->ld,
-		        (int)ITR_MIN((int64_t)p->step_dim, a->dim - r), a->rows);
+		g->pack(scratch + p->values + i * g->mr * keys, g->mr, a->v + r, 1, ld,
+		        (int)ITR_MIN((int64_t)p->step_dim, a->dim - r), keys);
 }
 
 /* Scores of the panel's queries with keys k0 .. k1-1 (k0 the first of a left panel). */
@@ -83,7 +87,7 @@ void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_o
 {
 	const itr_gemm_isa *g = itr_gemm_isa_get();
 	const itr_rowwise *w = itr_rowwise_get();
-	const struct places p = places_of(g, a->rows, a->dim);
+	const struct places p = places_of(g, keys_of(a), a->dim);
 	const float scale = (float)(1 / sqrt((double)a->dim));
 	float *s = scratch + p.scores, *o = scratch + p.out, top[ITR_GEMM_MAX_NR], sum[ITR_GEMM_MAX_NR], old[ITR_GEMM_MAX_NR];
 	if (a->rows < 1)
@@ -92,7 +96,7 @@ void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_o
 	pack_sequence(g, a, &p, scratch);
 	for (int64_t q0 = 0; q0 < a->rows; q0 += g->nr) {
 		const int n = (int)ITR_MIN((int64_t)g->nr, a->rows - q0);
-		const int64_t end = a->causal ? q0 + n : a->rows;
+		const int64_t end = a->causal ? q0 + n : keys_of(a);
 		g->pack(scratch + p.query, g->nr, a->q + q0 * a->ld, a->ld, 1, n, a->dim);
 		for (int l = 0; l < g->nr; l++)
 			top[l] = -INFINITY, sum[l] = 0;
@@ -105,7 +109,7 @@ void itr_attention_forward(const itr_attention_head *a, float *out, int64_t ld_o
 					o[j * g->nr + l] *= old[l];
 			for (int64_t i = 0, r = 0; r < a->dim; i++, r += p.step_dim)
 				g->tile((int)ITR_MIN((int64_t)p.step_dim, a->dim - r), keys,
-				        scratch + p.values + (i * a->rows + k0) * g->mr, s, o + r * g->nr, g->nr, k0 > 0);
+				        scratch + p.values + (i * keys_of(a) + k0) * g->mr, s, o + r * g->nr, g->nr, k0 > 0);
 		}
 		put_panel(g, a, &p, q0, n, sum, out, ld_out, scratch);
 		for (int l = 0; l < n; l++)
@@ -158,15 +162,16 @@ void itr_attention_backward(const itr_attention_head *a, const float *out, const
 	const itr_rowwise *w = itr_rowwise_get();
 	const itr_gemm_isa *g = itr_gemm_isa_get();
 	const float scale = (float)(1 / sqrt((double)a->dim));
-	float *p = scratch, *d = p + probabilities(a->rows), *rest = d + probabilities(a->rows);
+	const int64_t ld = ld_keys(a), most = probabilities(ITR_MAX(a->rows, keys_of(a)));
+	float *p = scratch, *d = p + most, *rest = d + most;
 	for (int64_t q0 = 0; q0 < a->rows; q0 += QUERIES) {
-		const int64_t n = ITR_MIN((int64_t)QUERIES, a->rows - q0), keys = a->causal ? q0 + n : a->rows;
+		const int64_t n = ITR_MIN((int64_t)QUERIES, a->rows - q0), keys = a->causal ? q0 + n : keys_of(a);
 		const float *go = grad + q0 * ld_out, *q = a->q + q0 * a->ld;
-		small_product(g, false, true, n, keys, a->dim, q, a->ld, a->k, a->ld, false, p, keys, rest);
-		small_product(g, false, true, n, keys, a->dim, go, ld_out, a->v, a->ld, false, d, keys, rest);
+		small_product(g, false, true, n, keys, a->dim, q, a->ld, a->k, ld, false, p, keys, rest);
+		small_product(g, false, true, n, keys, a->dim, go, ld_out, a->v, ld, false, d, keys, rest);
 		w->attention_slope(n, keys, a->dim, scale, a->causal ? q0 : -1, lse + q0, out + q0 * ld_out, go, ld_out, p, d);
-		small_product(g, true, false, keys, a->dim, n, p, keys, go, ld_out, true, dv, a->ld, rest);
-		small_product(g, false, false, n, a->dim, keys, d, keys, a->k, a->ld, true, dq + q0 * a->ld, a->ld, rest);
-		small_product(g, true, false, keys, a->dim, n, d, keys, q, a->ld, true, dk, a->ld, rest);
+		small_product(g, true, false, keys, a->dim, n, p, keys, go, ld_out, true, dv, ld, rest);
+		small_product(g, false, false, n, a->dim, keys, d, keys, a->k, ld, true, dq + q0 * a->ld, a->ld, rest);
+		small_product(g, true, false, keys, a->dim, n, d, keys, q, a->ld, true, dk, ld, rest);
 	}
 }

@@ -122,5 +122,22 @@ for kind in ('infonce', 'sigmoid_loss', 'rank_hinge'):
         s, own, bias = rnd(5, 8, scale=3), rnd(5, n_own, scale=3), rnd(1, shift=-1)
         y = loss_of(kind, s, own, bias, z, sym, 1.5, hardest)
         case(kind + ' of matches', [s] + ([own] if n_own else []) + ([bias] if kind == 'sigmoid_loss' else []), y.reshape(1), [mode, sym, n_own, cut, hardest], group + out)
+x, w, b = rnd(2, 3, 4, 5), rnd(5, 3, 4, 4, scale=.4), rnd(3); case('conv_transpose2d', [x, w, b], nhwc(F.conv_transpose2d(nchw(x), w, b, 2, 1)), [2, 1, 0])
+x, w = rnd(1, 4, 3, 3), rnd(3, 2, 3, 3, scale=.4); case('conv_transpose2d', [x, w], nhwc(F.conv_transpose2d(nchw(x), w, None, 2, 1, 1)), [2, 1, 1])
+qs, kb, ke = [0, 2, 3, 3, 6], [0, 1, 0, 3], [4, 5, 2, 7]; q, kv = rnd(6, 8), rnd(7, 16)
+def cross(q, kv, heads):
+    out = []
+    for s in range(4):
+        a, k, v = (p.reshape(p.shape[0], heads, 8 // heads).transpose(0, 1)[None] for p in (q[qs[s]:qs[s + 1]], kv[kb[s]:ke[s], :8], kv[kb[s]:ke[s], 8:]))
+        out.append(F.scaled_dot_product_attention(a, k, v)[0].transpose(0, 1).reshape(-1, 8))
+    return torch.cat(out)
+case('cross_attention', [q, kv], cross(q, kv, 2), [2, 4], qs + kb + ke)
+ws, ps = [0, 3, 4, 6], [0, 2, 5]; w, p = rnd(6, 5), rnd(5, 5)
+case('token_max', [w, p], torch.stack([torch.stack([(w[a:b] @ p[c:d].T).max(1)[0].mean() for c, d in zip(ps, ps[1:])]) for a, b in zip(ws, ws[1:])]), [3], ws + ps)
+a, c = rnd(4, 6), rnd(4, 6); lam = torch.tensor([.25, .5, .75, .375])
+def slerp(a, b, l):
+    a = F.normalize(a, dim=1); b = F.normalize(torch.cat([b[:3], a[3:].detach() + .01 * b[3:]]), dim=1); theta = torch.acos((a * b).sum(1))        # the last pair is some hundredths apart
+    return ((l * theta).sin()[:, None] * a + ((1 - l) * theta).sin()[:, None] * b) / theta.sin()[:, None]
+case('slerp', [a, c], slerp(a, c, lam), lam.tolist())
 json.dump(dict(torch=torch.__version__, cases=cases), open(os.path.join(os.path.dirname(__file__), 'ops.json'), 'w'))
 print(len(cases), 'cases, torch', torch.__version__)

@@ -57,7 +57,7 @@ static void check(itr_rng *r, int64_t rows, int64_t dim, bool causal, double sca
 	const int64_t ld = 3 * dim + 5, ld_out = dim + 3;
 	float *qkv = draws(r, rows * ld, scale), *g = draws(r, rows * ld_out, 1), *out = draws(r, rows * ld_out, 1),
 	      *lse = draws(r, rows, 1), *d = itr_aligned_calloc((size_t)(rows * ld) * sizeof *d);
-	const itr_attention_head a = { rows, dim, qkv, qkv + dim, qkv + 2 * dim, ld, causal };
+	const itr_attention_head a = { rows, dim, qkv, qkv + dim, qkv + 2 * dim, ld, causal, 0, 0 };
 	float *scratch = itr_aligned_alloc((size_t)itr_attention_scratch(rows, dim) * sizeof *scratch);
 	float *scratch2 = itr_aligned_alloc((size_t)itr_attention_backward_scratch(rows, dim) * sizeof *scratch2);
 	double *p = itr_xmalloc((size_t)rows * sizeof *p), *o = itr_xcalloc((size_t)(rows * dim), sizeof *o), *w[3], size, size_d[3],
