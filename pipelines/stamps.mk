@@ -1,11 +1,12 @@
 # stamps.mk - a real experiment: photographs and drawings with captions, published towers, a shared space by closed forms and by InfoNCE, ten random splits.
 #   make stamps DATA=FOLDER            FOLDER of NAME.png beside NAME.txt; default: the Tux Paint stamps in ../shared/data/stamps
+#   make stamps METHODS='ridge1 ridge cca kridge kcca'    kernel models beside the linear ones
 #   make precision                     the same towers in bf16 and int8: cosine to fp32, and what that changes in recall
 # Every split is 80 % training and 20 % test. Hyper-parameters are chosen on a fifth of the training part, then the model is fitted to all of it; the test part is scored once.
 # Equal captions are equal answers. Interrupt it anywhere and give the command again.
 # Another value of a variable, other pictures or weights: what depends on them is made again.
 # in: DATA, WEIGHTS   out: $(OUT)/{features.h5,METHOD-SEED.h5,table.csv,summary.txt,summary.png,retrieval.png}, precision: $(OUT)/precision.txt
-# variables: DATA, SEEDS, METHODS (ridge1: lambda = 1; ridge, cca, heads: chosen), IMAGE/TEXT encoders and IMAGE_WEIGHTS/TEXT_WEIGHTS (default: from WEIGHTS in SHARED), of a method: CANDIDATES_*, MODEL_*, TRY_*, FIT_*; OUT
+# variables: DATA, SEEDS, METHODS (ridge1: lambda = 1; ridge, cca, heads, kridge, kcca (kernel models): chosen), IMAGE/TEXT encoders and IMAGE_WEIGHTS/TEXT_WEIGHTS (default: from WEIGHTS in SHARED), of a method: CANDIDATES_*, MODEL_*, TRY_*, FIT_*; OUT
 SHARED        ?= ../shared
 DATA          ?= $(call given,SHARED)/data/stamps
 WEIGHTS       ?= $(call given,SHARED)/weights
@@ -27,9 +28,13 @@ CANDIDATES_ridge1 ?= --lambda=1
 CANDIDATES_ridge  ?= --regularization=0.1,0.3,1,3,10,30
 CANDIDATES_cca    ?= $(foreach p,0.5 1 2 4,--dims=256;--power=$p;--regularization=0.1,0.3,1,3,10,30)
 CANDIDATES_heads  ?= --dropout=0 --dropout=0.3 --dropout=0.6 --dropout=0.3;--temperature=0.15
+CANDIDATES_kridge ?= --regularization=0.001,0.01,0.1,1,10
+CANDIDATES_kcca   ?= $(foreach p,0.5 1 2 4,--dims=256;--power=$p;--regularization=0.01,0.1,1,10)
 MODEL_ridge1      := --model ridge --direction image-to-text
 MODEL_ridge       := --model ridge --direction image-to-text
 MODEL_cca         := --model cca
+MODEL_kridge      := --model kernel-ridge --direction image-to-text --features 1024
+MODEL_kcca        := --model kernel-cca --features 512
 MODEL_heads       := --model heads --schedule constant
 # only while choosing; the number of epochs is chosen too
 TRY_heads         := --monitor val_mean_recall_at_10 --epochs 30 --patience 8
@@ -72,7 +77,7 @@ $(OUT)/%.tried: $(OUT)/features.h5
 # the best one, the first of equals, fitted to the whole training part
 $(OUT)/%.h5: $(OUT)/%.tried
 	@set -- $$(sort -s -k1,1gr $< | head -n 1); o=$${4//;/ }; \
-	case $(call method,$*) in ridge|cca) o="$${o%--regularization*} --$$2" ;; heads) o="$$o --$$3 $(FIT_heads)" ;; esac; \
+	case $(call method,$*) in ridge|cca|kridge|kcca) o="$${o%--regularization*} --$$2" ;; heads) o="$$o --$$3 $(FIT_heads)" ;; esac; \
 	echo $(call in_run,train) $(MODEL_$(call method,$*)) $$o --split-sizes 0.8/0/0.2 --seed $(call seed,$*); \
 	$(call in_run,train) $(MODEL_$(call method,$*)) $$o --split-sizes 0.8/0/0.2 --seed $(call seed,$*) $(OUT)/features.h5 -o $@ -f -q --run-name $*
 $(OUT)/%.csv: $(OUT)/%.h5
