@@ -114,7 +114,7 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
 	const itr_encoder_opts own = { .compute = o->compute, .threads = o->threads };
-	if (o->model && (!(j->model = itr_model_file_open(o->model, o->compute, o->threads, err)) ||
+	if (o->model && (!(j->model = itr_model_open_for_inputs(o->model, o->compute, o->threads, err)) ||
 	                 !(j->image = itr_model_encoder_new(j->model, ITR_IMAGE, &own, err)) ||
 	                 !(j->text = itr_model_encoder_new(j->model, ITR_TEXT, &own, err))))
 		return -1;
@@ -162,7 +162,7 @@ static int plan(itr_extract_job *j, itr_err *err)
 		j->layout.n_texts += j->m->records[i].n_captions;
 		j->layout.synthetic |= j->m->records[i].synthetic;
 	}
-	j->layout.synthetic |= j->model && j->model->model->synthetic;
+	j->layout.synthetic |= j->model && j->model->synthetic;
 	j->r->parts = (j->n + j->part_rows - 1) / j->part_rows;
 	j->r->layout = j->layout;
 	return 0;
@@ -319,7 +319,7 @@ static void list_labels(itr_row_table *t, const itr_record *const *kept)
  * training stay without one, and so do those that were split by caption. */
 static void assign_split(const struct index *x, const itr_extract_job *j, const itr_record *const *kept, const char **split)
 {
-	const itr_split_record *record = &j->model->model->split;
+	const itr_split_record *record = &j->model->split;
 	itr_err err = ITR_ERR_INIT;
 	itr_split_rule rule;
 	bool none = x->n > 0 && itr_split_rule_of(&rule, record->by, record->groups) && rule.by != ITR_SPLIT_BY_CAPTION;
@@ -518,7 +518,7 @@ int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *
 	}
 	itr_encoder_free(j.image);
 	itr_encoder_free(j.text);
-	itr_model_file_close(j.model);
+	itr_model_free(j.model);
 	free(folder);
 	return rc;
 }

@@ -8,37 +8,6 @@
 #include "encode/tower_encoder.h"
 #include "tensor/rows.h"
 
-itr_model_file *itr_model_file_open(const char *path, itr_compute c, int threads, itr_err *err)
-{
-	itr_model_file *f = itr_xcalloc(1, sizeof *f);
-	int rc = (f->model = itr_model_open(path, err)) ? 0 : -1;
-	if (rc == 0 && !itr_model_has_towers(f->model))
-		rc = -1;
-	if (rc < 0) {
-		if (!err || !err->set)
-			itr_err_set(err,
-			            "'%s' has no encoders of its own: make vectors with --image-encoder and --text-encoder, then give it "
-			            "their store",
-			            path);
-		itr_model_file_close(f);
-		return NULL;
-	}
-	if (itr_sha256_file(path, f->sha256, err) < 0) {
-		itr_model_file_close(f);
-		return NULL;
-	}
-	itr_params_freeze(f->model->params, c, threads);
-	return f;
-}
-
-void itr_model_file_close(itr_model_file *f)
-{
-	if (!f)
-		return;
-	itr_model_free(f->model);
-	free(f);
-}
-
 /* --- the encoder: another one inside, and a head behind it ---------------------------------------------------------------------------- */
 
 struct state {
@@ -116,16 +85,16 @@ static const itr_encoder_desc desc = {
 	.encode_texts = encode_texts,
 };
 
-itr_encoder *itr_model_encoder_new(const itr_model_file *f, itr_modality modality, const itr_encoder_opts *o, itr_err *err)
+itr_encoder *itr_model_encoder_new(const itr_model *m, itr_modality modality, const itr_encoder_opts *o, itr_err *err)
 {
 	const bool image = modality == ITR_IMAGE;
-	itr_tower *w = f->model->tower[image];
+	itr_tower *w = m->tower[image];
 	const char *name =
 		w ? w->ops->name
-		  : itr_json_str(itr_json_get(f->model->saved, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");
+		  : itr_json_str(itr_json_get(m->saved, image ? "image_encoder" : "text_encoder"), image ? "classic" : "hash");
 	itr_encoder *inside =
 		w ? itr_tower_encoder_of(w, o) : itr_encoder_new(name, modality, &(itr_encoder_opts){ .threads = o->threads }, err);
-	const int64_t in = image ? f->model->config.image_dim : f->model->config.text_dim;
+	const int64_t in = image ? m->config.image_dim : m->config.text_dim;
 	if (inside && inside->dim != in) {
 		itr_err_set(err, "the model's head takes %s vectors of %lld dimensions, '%s' makes %lld", image ? "image" : "text",
 		            (long long)in, name, (long long)inside->dim);
@@ -136,18 +105,18 @@ itr_encoder *itr_model_encoder_new(const itr_model_file *f, itr_modality modalit
 		return NULL;
 	itr_encoder *e = itr_xcalloc(1, sizeof *e);
 	struct state *s = e->state = itr_xcalloc(1, sizeof *s);
-	*s = (struct state){ .model = f->model, .inside = inside, .image = image, .unit = !w || !f->model->trained[image],
+	*s = (struct state){ .model = m, .inside = inside, .image = image, .unit = !w || !m->trained[image],
 	                     .tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads, .inference = true, .compute = o->compute }) };
 	e->desc = &desc;
 	e->modality = modality;
-	e->dim = itr_model_embed_dim(f->model);
+	e->dim = itr_model_embed_dim(m);
 	e->grid = inside->grid;
 	e->patch_dim = inside->patch_dim;
 	e->token_dim = inside->token_dim;
 	e->input_bytes = inside->input_bytes;
 	e->fast_side = inside->fast_side;
 	e->batch = inside->batch;
-	memcpy(e->weights_sha256, f->sha256, sizeof e->weights_sha256);
+	memcpy(e->weights_sha256, m->sha256, sizeof e->weights_sha256);
 	snprintf(e->preprocess, sizeof e->preprocess, "%.440s; %.32s and head", inside->preprocess, name);
 	return e;
 }

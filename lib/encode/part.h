@@ -8,7 +8,7 @@
 typedef struct itr_extract_job {
 	const itr_manifest *m;
 	const itr_extract_opts *o;
-	itr_model_file *model;           /* whose towers and heads these are, or NULL */
+	itr_model *model;                /* whose towers and heads these are, or NULL */
 	itr_encoder *image, *text;       /* NULL: no vectors on that side */
 	itr_features_layout layout;      /* of the whole, before failures */
 	int64_t first, n;                /* records of the manifest */

@@ -76,8 +76,8 @@ typedef struct itr_closed_kind {
 	unsigned needs;                 /* ITR_MOMENT_* */
 	bool normalize;                 /* inputs are L2-normalised, when fitting and when applying */
 	bool regularized;               /* uses r */
-	bool kernel;                    /* solved on random features: of both sides, or, with one_sided, of the side that is mapped */
-	bool one_sided;                 /* one side is mapped onto the other */
+	/* whose random features take the place of the rows */
+	enum { ITR_KERNEL_NONE, ITR_KERNEL_MAPPED_SIDE, ITR_KERNEL_BOTH_SIDES } kernel;
 	/* A model from the moments and one r. NULL with err. */
 	itr_closed *(*fit)(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err);
 } itr_closed_kind;

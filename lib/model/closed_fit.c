@@ -92,8 +92,8 @@ static float *idf_of(const itr_linear_data *d)
 /* The random features of a kernel model's sides, of the rows that it is fitted on. */
 static void lift(const itr_closed_kind *kind, itr_linear_data *d, const itr_closed_fit_opts *o, itr_fourier *out[2])
 {
-	const bool text = kind->kernel && !(kind->one_sided && o->image_to_text),
-		   image = kind->kernel && !(kind->one_sided && !o->image_to_text);
+	const bool both = kind->kernel == ITR_KERNEL_BOTH_SIDES, mapped = kind->kernel == ITR_KERNEL_MAPPED_SIDE;
+	const bool text = both || (mapped && !o->image_to_text), image = both || (mapped && o->image_to_text);
 	const int64_t features = o->features > 0 ? o->features : 4096;
 	bool *used = itr_xcalloc((size_t)ITR_MAX(d->n_texts, d->n_images) + 1, sizeof *used);
 	out[ITR_TEXT] = out[ITR_IMAGE] = NULL;

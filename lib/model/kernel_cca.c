@@ -8,6 +8,6 @@ const itr_model_ops itr_model_kernel_cca = {
 	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY,
 	                                    .normalize = true,
 	                                    .regularized = true,
-	                                    .kernel = true,
+	                                    .kernel = ITR_KERNEL_BOTH_SIDES,
 	                                    .fit = itr_cca_solve },
 };

@@ -8,7 +8,6 @@ const itr_model_ops itr_model_kernel_ridge = {
 	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY,
 	                                    .normalize = true,
 	                                    .regularized = true,
-	                                    .kernel = true,
-	                                    .one_sided = true,
+	                                    .kernel = ITR_KERNEL_MAPPED_SIDE,
 	                                    .fit = itr_ridge_solve },
 };

@@ -301,14 +301,10 @@ static itr_model *build(const itr_h5 *h, const itr_json *config, const char *nam
 	return NULL;
 }
 
-itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
+/* The network that the file holds. NULL with err. */
+static itr_model *read_network(const itr_h5 *h, const itr_json *j, itr_err *err)
 {
-	itr_json *j = read_config(h, err);
-	itr_model *m = NULL;
-	if (!j)
-		return NULL;
-	const char *kind = itr_json_str(itr_json_get(j, "kind"), "?"), *name = itr_json_str(itr_json_get(j, "model"), "?");
-	itr_model_config c = {
+	const itr_model_config c = {
 		.text_dim = itr_json_int(itr_json_get(j, "text_dim"), 0),
 		.image_dim = itr_json_int(itr_json_get(j, "image_dim"), 0),
 		.hidden = itr_json_int(itr_json_get(j, "hidden"), 0),
@@ -320,16 +316,11 @@ itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err)
 		.temperature = itr_json_num(itr_json_get(j, "temperature"), 0.07),
 		.stored = stored_numbers(h),
 	};
-	if (strcmp(kind, "network"))
-		itr_err_set(err, "'%s' holds no network but '%s'", itr_h5_path(h), name);
-	else if ((m = build(h, j, name, &c, err)) && itr_params_load(m->params, h, "/param", err) < 0) {
+	itr_model *m = build(h, j, itr_json_str(itr_json_get(j, "model"), "?"), &c, err);
+	if (m && itr_params_load(m->params, h, "/param", err) < 0) {
 		itr_model_free(m);
 		m = NULL;
 	}
-	if (m && config)
-		*config = j;
-	else
-		itr_json_free(j);
 	return m;
 }
 
@@ -351,16 +342,15 @@ static itr_model *read_closed(const itr_h5 *h, const itr_json *config, itr_err *
 itr_model *itr_model_open(const char *path, itr_err *err)
 {
 	itr_h5 *h = itr_h5_open(path, "itr-model", err);
-	itr_json *config = h ? read_config(h, err) : NULL, *again = NULL;
+	itr_json *config = h ? read_config(h, err) : NULL;
 	itr_model *m = NULL;
 	const char *kind = itr_json_str(itr_json_get(config, "kind"), "none");
 	if (config && !strcmp(kind, "projection"))
 		m = read_closed(h, config, err);
 	else if (config && !strcmp(kind, "network"))
-		m = itr_model_read(h, &again, err);
+		m = read_network(h, config, err);
 	else if (config)
 		itr_err_set(err, "'%s' is a model of kind '%s', which this program does not know", path, kind);
-	itr_json_free(again);
 	if (m) {
 		m->path = itr_xstrdup(path);
 		m->saved = config;
@@ -379,6 +369,30 @@ itr_model *itr_model_open_for_rows(const char *path, itr_err *err)
 	if (!m || !itr_model_has_towers(m))
 		return m;
 	itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl)", path);
+	itr_model_free(m);
+	return NULL;
+}
+
+int itr_model_pack(itr_model *m, itr_compute c, int threads, itr_err *err)
+{
+	if (itr_sha256_file(m->path, m->sha256, err) < 0)
+		return -1;
+	if (m->params)
+		itr_params_freeze(m->params, c, threads);
+	return 0;
+}
+
+itr_model *itr_model_open_for_inputs(const char *path, itr_compute c, int threads, itr_err *err)
+{
+	itr_model *m = itr_model_open(path, err);
+	int rc = m ? 0 : -1;
+	if (m && !itr_model_has_towers(m))
+		rc = itr_err_set(err,
+		                 "'%s' has no encoders of its own: make vectors with --image-encoder and --text-encoder, then give it "
+		                 "their store",
+		                 path);
+	if (rc == 0 && itr_model_pack(m, c, threads, err) == 0)
+		return m;
 	itr_model_free(m);
 	return NULL;
 }

@@ -56,6 +56,7 @@ struct itr_model {
 	itr_json *saved;                /* the whole /config: training options, split, encoders */
 	itr_split_record split;
 	bool synthetic;                 /* trained on synthetic data */
+	char sha256[ITR_SHA256_HEX];    /* of the file; "" before itr_model_pack */
 };
 
 /* Builds and initialises. NULL with err for an unknown name or sizes below 1. */
@@ -104,7 +105,10 @@ itr_model *itr_model_open(const char *path, itr_err *err);
 bool itr_model_is_closed(const char *path);
 /* The same where rows are to be mapped: a model with towers, which takes pictures and captions, is refused. */
 itr_model *itr_model_open_for_rows(const char *path, itr_err *err);
-/* The network in an open file; *config (may be NULL) receives the whole config object, the caller frees. A closed form is refused. */
-itr_model *itr_model_read(itr_h5 *h, itr_json **config, itr_err *err);
+/* The same where pictures and captions are to be encoded: a model without towers is refused; packed (itr_model_pack). */
+itr_model *itr_model_open_for_inputs(const char *path, itr_compute c, int threads, itr_err *err);
+/* For inference from here on: a network's weights are packed for c (nn/param.h), and the file is hashed, since stores of its vectors name
+ * it by that. 0, or -1 with err. */
+ITR_MUST_USE int itr_model_pack(itr_model *m, itr_compute c, int threads, itr_err *err);
 
 #endif

@@ -39,5 +39,5 @@ static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, doubl
 const itr_model_ops itr_model_procrustes = {
 	.name = "procrustes",
 	.summary = "the rotation that brings one side nearest to the other",
-	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XY, .normalize = true, .one_sided = true, .fit = fit },
+	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XY, .normalize = true, .fit = fit },
 };

@@ -65,6 +65,5 @@ const itr_model_ops itr_model_ridge = {
 	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY,
 	                                    .normalize = true,
 	                                    .regularized = true,
-	                                    .one_sided = true,
 	                                    .fit = itr_ridge_solve },
 };

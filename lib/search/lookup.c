@@ -61,14 +61,12 @@ static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
 	if (!l->model)
 		return -1;
 	if (itr_model_has_towers(l->model)) {
-		itr_model_free(l->model);
-		l->model = NULL;
 		if (l->o.pairs.model == path)
 			/* the collection holds its vectors already: nothing is to be mapped */
 			l->o.pairs.model = NULL;
 		if (p)
 			itr_provenance_input(p, path);
-		return (l->network = itr_model_file_open(path, ITR_COMPUTE_F32, l->o.threads, err)) ? 0 : -1;
+		return itr_model_pack(l->model, ITR_COMPUTE_F32, l->o.threads, err);
 	}
 	if (p && l->o.text_model)
 		itr_provenance_input(p, path);
@@ -120,7 +118,6 @@ void itr_lookup_close(itr_lookup *l)
 	if (l->query_row)
 		itr_map_free(l->query_row);
 	itr_model_free(l->model);
-	itr_model_file_close(l->network);
 	if (l->gallery)
 		itr_gallery_free(l->gallery);
 	if (l->pairs)

@@ -12,8 +12,7 @@ struct itr_lookup {
 	itr_lookup_opts o;
 	itr_pairs *pairs;
 	itr_gallery *gallery;
-	itr_model *model;                /* one of these turns words into vectors; both NULL: words cannot be asked */
-	itr_model_file *network;         /* with towers of its own */
+	itr_model *model; /* turns words into vectors, by its own towers (packed then) or behind an encoder; NULL: words cannot be asked */
 	itr_manifest *manifest;          /* NULL: no paths, no words */
 	itr_map *image_record;           /* picture id -> record */
 	itr_map *caption_text;           /* caption id -> its words (borrowed from the manifest) */

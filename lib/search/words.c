@@ -29,21 +29,21 @@ static int no_word(const char *text, itr_err *err) { return itr_err_set(err, "'%
 
 static itr_encoder *network_encoder(const itr_lookup *l, itr_err *err)
 {
-	const int64_t dim = itr_model_embed_dim(l->network->model);
+	const int64_t dim = itr_model_embed_dim(l->model);
 	if (dim != l->pairs->dim) {
 		itr_err_set(err,
 		            "the model gives %lld dimensions, '%s' holds %lld: is it a store that {extract-features} made with this model?",
 		            (long long)dim, l->pairs->name, (long long)l->pairs->dim);
 		return NULL;
 	}
-	if (l->pairs->text_weights && strcmp(l->pairs->text_weights, l->network->sha256)) {
+	if (l->pairs->text_weights && strcmp(l->pairs->text_weights, l->model->sha256)) {
 		itr_err_set(err,
 		            "the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in "
 		            "another space. Make the store anew with {extract-features} --model",
-		            l->pairs->name, l->pairs->text_weights, l->network->sha256);
+		            l->pairs->name, l->pairs->text_weights, l->model->sha256);
 		return NULL;
 	}
-	return itr_model_encoder_new(l->network, ITR_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
+	return itr_model_encoder_new(l->model, ITR_TEXT, &(itr_encoder_opts){ .threads = l->o.threads }, err);
 }
 
 static int by_network(const itr_lookup *l, const itr_encoder *e, const char *text, float *y, itr_err *err)
@@ -52,7 +52,7 @@ static int by_network(const itr_lookup *l, const itr_encoder *e, const char *tex
 	if (e->desc->encode_texts(e, &text, 1, l->o.threads, y, NULL, 0, &length, err) < 0)
 		return -1;
 	if (itr_first_not_finite(y, l->pairs->dim) >= 0)
-		return itr_model_bad_row(err, l->o.text_model ? l->o.text_model : "the model", ITR_TEXT, text);
+		return itr_model_bad_row(err, l->model->path, ITR_TEXT, text);
 	return itr_rows_normalize(y, 1, l->pairs->dim, 1) > 0 ? no_word(text, err) : 0;
 }
 
@@ -133,7 +133,7 @@ static int by_model(const itr_lookup *l, const itr_encoder *e, const char *text,
 	for (int64_t i = 0; rc == 0 && i < e->dim; i++)
 		says = says || raw[i] != 0;
 	if (rc == 0 && says && itr_model_encode_stored(l->model, ITR_TEXT, raw, 1, y, true, &zero, 1) >= 0)
-		rc = itr_model_bad_row(err, l->o.text_model ? l->o.text_model : l->o.pairs.model, ITR_TEXT, text);
+		rc = itr_model_bad_row(err, l->model->path, ITR_TEXT, text);
 	else if (rc == 0 && (!says || zero > 0))
 		rc = no_word(text, err);
 	itr_aligned_free(raw);
@@ -142,14 +142,15 @@ static int by_model(const itr_lookup *l, const itr_encoder *e, const char *text,
 
 int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, itr_lookup_query *q, itr_err *err)
 {
-	if (!l->network && !l->model)
+	if (!l->model)
 		return itr_err_set(err, "words need the model that made these vectors: --model FILE");
-	const char *front = l->network ? NULL : itr_model_source_of(l->model, ITR_TEXT).encoder;
+	const bool towers = itr_model_has_towers(l->model);
+	const char *front = towers ? NULL : itr_model_source_of(l->model, ITR_TEXT).encoder;
 	if (l->o.text_weights && (!front || !strcmp(front, "hash")))
 		return itr_err_set(
 			err,
 			"--text-weights would change nothing: the model's texts are not read by an encoder with weights of its own file");
-	itr_encoder *e = l->network ? network_encoder(l, err) : encoder_in_front(l, err);
+	itr_encoder *e = towers ? network_encoder(l, err) : encoder_in_front(l, err);
 	int rc = e ? 0 : -1;
 	int64_t made = 0;
 	for (; made < n && rc == 0; made++) {
@@ -157,7 +158,7 @@ int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, it
 			                      .row = -1,
 			                      .vector = itr_xcalloc((size_t)l->pairs->dim, sizeof(float)) };
 		rc = !has_word(text[made]) ? no_word(text[made], err)
-		     : l->network          ? by_network(l, e, text[made], q[made].vector, err)
+		     : towers              ? by_network(l, e, text[made], q[made].vector, err)
 		                           : by_model(l, e, text[made], q[made].vector, err);
 	}
 	for (int64_t i = 0; i < made && rc < 0; i++)
