@@ -5,8 +5,7 @@
 #include "autograd/op_util.h"
 #include "autograd/ops.h"
 
-/* --- mean: saved = the sum of the weights, scratch = one sum for each piece
- * ----------------------------------------------------------------- */
+/* --- mean: saved = the sum of the weights, scratch = one sum for each piece ----------------------------------------------------------- */
 
 static void mean_shape(itr_node *n)
 {
@@ -98,8 +97,7 @@ static itr_var *mean_sample(itr_case *c, int which)
 	return itr_mean(c->tape, x, which ? itr_input(c->tape, 1, (int64_t[]){ 12 }, weights[which]) : NULL);
 }
 
-/* --- row_dot
- * ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- row_dot -------------------------------------------------------------------------------------------------------------------------- */
 
 static void dot_shape(itr_node *n)
 {

@@ -89,8 +89,7 @@ static itr_var *scale_by_sample(itr_case *c, int which)
 	return itr_scale_by(c->tape, x, itr_case_input(c, 1, (int64_t[]){ 1 }, 1, 0.5));
 }
 
-/* --- row_scale
- * ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- row_scale ------------------------------------------------------------------------------------------------------------------------ */
 
 static void row_shape(itr_node *n)
 {
@@ -178,8 +177,7 @@ static itr_var *row_scale_sample(itr_case *c, int which)
 	return itr_row_scale(c->tape, x, itr_case_input(c, 1, &b, 1, 0));
 }
 
-/* --- row_limit: attr.f0 = the longest that a row may be, saved = lengths
- * --------------------------------------------------------------------- */
+/* --- row_limit: attr.f0 = the longest that a row may be, saved = lengths -------------------------------------------------------------- */
 
 static void limit_shape(itr_node *n)
 {

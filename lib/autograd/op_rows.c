@@ -207,16 +207,25 @@ static void softmax_backward(itr_node *n)
 		by_rows(n, softmax_dx);
 }
 
+/* Sum of exp(x - *top), *top being the largest. */
+static double sum_of_exp(const double *x, int64_t d, double *top)
+{
+	double sum = 0;
+	*top = x[0];
+	for (int64_t j = 1; j < d; j++)
+		*top = fmax(*top, x[j]);
+	for (int64_t j = 0; j < d; j++)
+		sum += exp(x[j] - *top);
+	return sum;
+}
+
 static void softmax_ref_forward(itr_node *n)
 {
 	const int64_t d = itr_last_dim(n->out);
 	for (int64_t r = 0; r < rows_of(n); r++) {
 		const double *x = itr_in64(n, 0) + r * d;
-		double top = x[0], sum = 0;
-		for (int64_t j = 1; j < d; j++)
-			top = fmax(top, x[j]);
-		for (int64_t j = 0; j < d; j++)
-			sum += exp(x[j] - top);
+		double top;
+		const double sum = sum_of_exp(x, d, &top);
 		for (int64_t j = 0; j < d; j++)
 			itr_out64(n)[r * d + j] = exp(x[j] - top) / sum;
 	}
@@ -289,11 +298,8 @@ static void log_softmax_ref_forward(itr_node *n)
 	const int64_t d = itr_last_dim(n->out);
 	for (int64_t r = 0; r < rows_of(n); r++) {
 		const double *x = itr_in64(n, 0) + r * d;
-		double top = x[0], sum = 0;
-		for (int64_t j = 1; j < d; j++)
-			top = fmax(top, x[j]);
-		for (int64_t j = 0; j < d; j++)
-			sum += exp(x[j] - top);
+		double top;
+		const double sum = sum_of_exp(x, d, &top);
 		for (int64_t j = 0; j < d; j++)
 			itr_out64(n)[r * d + j] = x[j] - top - log(sum);
 	}

@@ -34,6 +34,7 @@ typedef struct itr_closed {
 	double regularization;          /* r as chosen */
 	double lambda;                  /* ridge: the absolute value; 0 otherwise */
 	itr_json *details;              /* what the method has to tell: {"power":4,"correlations":[...]}; may be NULL */
+	/* of a fitted model, for its file; those of an opened one are itr_model's */
 	itr_split_record split;
 	bool synthetic;
 } itr_closed;

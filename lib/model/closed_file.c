@@ -177,7 +177,5 @@ itr_closed *itr_closed_read(const itr_h5 *h, const itr_json *config, itr_err *er
 	p->lambda = itr_json_num(itr_json_get(config, "lambda"), 0);
 	if (itr_json_get(config, "details"))
 		p->details = itr_json_copy(itr_json_get(config, "details"));
-	itr_split_record_get(config, &p->split);
-	p->synthetic = itr_h5_is_synthetic(h);
 	return p;
 }

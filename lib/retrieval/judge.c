@@ -400,8 +400,7 @@ int itr_pairs_judge(itr_pairs *p, const char *spec, const itr_judging *judging, 
 	return rc;
 }
 
-/* --- what a query does not search for ----------------------------------------------------------------------------------------------------
- * */
+/* --- what a query does not search for ------------------------------------------------------------------------------------------------- */
 
 /* Rows of the other side that have the query's own id. */
 static itr_relevance *own_ids(char **ids, int64_t n, const itr_map *others, int64_t gallery)

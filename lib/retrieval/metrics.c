@@ -75,8 +75,7 @@ int itr_metric_find(const itr_metric_set *s, const char *key)
 
 bool itr_metric_is_median(const itr_metric_def *m) { return m->metric && m->metric->median; }
 
-/* --- options of metrics ----------------------------------------------------------------------------------------------------------------
- * */
+/* --- options of metrics --------------------------------------------------------------------------------------------------------------- */
 
 /* Where the options of a metric lie in itr_metric_options: one after the other, in the table's order. */
 static size_t options_at(const itr_metric_ops *metric)
@@ -152,8 +151,7 @@ itr_json *itr_metric_options_json(const itr_metric_set *s)
 	return j;
 }
 
-/* --- one query -------------------------------------------------------------------------------------------------------------------------
- * */
+/* --- one query ------------------------------------------------------------------------------------------------------------------------ */
 
 void itr_metric_ranking(const itr_metric_set *s, const itr_ranking *r, double *value)
 {

@@ -5,8 +5,7 @@
 #include "retrieval/queries.h"
 #include "tensor/dtype.h"
 
-/* --- kernels of the reference ----------------------------------------------------------------------------------------------------------
- * */
+/* --- kernels of the reference --------------------------------------------------------------------------------------------------------- */
 
 static void few_f32(const itr_krows *g, const itr_kquery *q, int64_t first, const int64_t *idx, int64_t n, float *out)
 {
@@ -60,8 +59,7 @@ static const itr_kernel kernel_fp32 = { "scalar", few_f32, tile_f32, MR, NR, ITR
 static const itr_kernel kernel_fp16 = { "scalar", few_f16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 static const itr_kernel kernel_bf16 = { "scalar", few_bf16, NULL, 0, 0, ITR_PANEL_NONE, NULL, 0, NULL };
 
-/* --- rows and queries --------------------------------------------------------------------------------------------------------------------
- * */
+/* --- rows and queries ----------------------------------------------------------------------------------------------------------------- */
 
 static void layout(itr_gallery *g, size_t element)
 {

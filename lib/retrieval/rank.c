@@ -172,8 +172,7 @@ static int count_all(itr_score_source *s, itr_ranks *const ranks[2], int threads
 	return run_pass(s, rest, !lines, threads, err);
 }
 
-/* --- what is excluded leaves
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- what is excluded leaves ---------------------------------------------------------------------------------------------------------- */
 
 /* Row x of score s leaves query q's ranking. */
 static void leave(itr_ranks *r, int64_t q, int64_t x, float s)
@@ -197,8 +196,7 @@ int itr_rank_check_excluded(const itr_relevance *relevant, const itr_relevance *
 	return 0;
 }
 
-/* --- candidate pools
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* --- candidate pools ------------------------------------------------------------------------------------------------------------------ */
 
 struct pooled {
 	const itr_score_source *s;
@@ -264,8 +262,7 @@ static itr_ranks *rank_pools(itr_score_source *s, int side, const itr_relevance 
 	return p.ranks;
 }
 
-/* --- both directions
- * ------------------------------------------------------------------------------------------------------------------------- */
+/* --- both directions ------------------------------------------------------------------------------------------------------------------ */
 
 struct positives { itr_ranks *r; };
 
@@ -353,8 +350,7 @@ void itr_rank_rows(const float *queries, int64_t nq, const float *gallery, int64
 	itr_score_source_free(s);
 }
 
-/* --- one query whose scores are all there
- * ------------------------------------------------------------------------------------------------- */
+/* --- one query whose scores are all there --------------------------------------------------------------------------------------------- */
 
 size_t itr_rank_scratch(int64_t gallery)
 {

@@ -36,8 +36,7 @@ void itr_rank_rows(const float *queries, int64_t nq, const float *gallery, int64
 /* -1 with err that names the first query which excludes one of its own positives; `what`: what a query is called. */
 ITR_MUST_USE int itr_rank_check_excluded(const itr_relevance *relevant, const itr_relevance *excluded, const char *what, itr_err *err);
 
-/* --- one query whose scores are all there
- * ------------------------------------------------------------------------------------------------- */
+/* --- one query whose scores are all there --------------------------------------------------------------------------------------------- */
 
 /* The candidates of a query: a set of rows, a list, or (both NULL) the whole gallery. */
 typedef struct itr_candidates {

@@ -24,8 +24,7 @@ struct rows {
 	void *ctx;
 };
 
-/* --- chosen pairs ------------------------------------------------------------------------------------------------------------------------
- * */
+/* --- chosen pairs --------------------------------------------------------------------------------------------------------------------- */
 
 struct pairs { const struct rows *r; const itr_score_list *list; int64_t piece; };
 
@@ -61,8 +60,7 @@ static int rows_pairs(itr_score_source *s, const itr_score_list *list, int n, in
 	return 0;
 }
 
-/* --- tiles -------------------------------------------------------------------------------------------------------------------------------
- * */
+/* --- tiles ---------------------------------------------------------------------------------------------------------------------------- */
 
 struct pass {
 	const float *a, *b;             /* rows first .. first+na-1 of the side that is shared out; the other side */
@@ -124,8 +122,7 @@ static int rows_tiles(itr_score_source *s, int line_side, int threads, itr_use_t
 	return 0;
 }
 
-/* --- lines
- * --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void lines_begin(itr_score_source *s, int side, int threads)
 {
@@ -172,8 +169,7 @@ void itr_score_source_free(itr_score_source *s)
 		s->free(s);
 }
 
-/* --- queries in blocks
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* --- queries in blocks ---------------------------------------------------------------------------------------------------------------- */
 
 /* The pairs of a list whose lines are gallery rows, by query: pairs of query q are pair[begin[q]] .. pair[begin[q + 1]], each an entry and
  * its gallery row. */

@@ -113,8 +113,7 @@ itr_train_net *itr_trainer_add_net(itr_trainer *r, const char *name, itr_params 
 	return net;
 }
 
-/* --- setting up
- * --------------------------------------------------------------------------------------------------------------------------- */
+/* --- setting up ----------------------------------------------------------------------------------------------------------------------- */
 
 int64_t itr_trainer_step_number(const itr_trainer *r) { return r->state.epoch * r->steps_per_epoch + r->state.step_in_epoch; }
 

@@ -39,15 +39,13 @@ enum { ITR_TRAIN_NETS = 8 };
  * long as the trainer. */
 itr_train_net *itr_trainer_add_net(itr_trainer *r, const char *name, itr_params *p, itr_trained trained, double lr);
 
-/* --- a batch. Lives until the next one; arrays are the trainer's
- * ---------------------------------------------------------------------------- */
+/* --- a batch. Lives until the next one; arrays are the trainer's ---------------------------------------------------------------------- */
 typedef struct itr_batch {
 	int64_t epoch, index, n;        /* index: of the epoch; n rows */
 	const int64_t *text, *image;    /* [n] rows of the data: each text with its own image */
 } itr_batch;
 
-/* --- a step: what objectives see
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- a step: what objectives see ------------------------------------------------------------------------------------------------------ */
 typedef struct itr_step {
 	itr_trainer *trainer;
 	itr_batch batch;
@@ -75,8 +73,7 @@ const struct itr_train_opts *itr_trainer_opts(const itr_trainer *r);
 /* Rows of the train part, ascending. */
 const int64_t *itr_trainer_rows(const itr_trainer *r, int64_t *n);
 
-/* --- objectives: one file + one line in objectives.def
- * ------------------------------------------------------------------------------------------ */
+/* --- objectives: one file + one line in objectives.def -------------------------------------------------------------------------------- */
 typedef struct itr_objective {
 	const char *name, *summary;
 	size_t size;                    /* self: begins as a copy of `defaults`; `options` write into it. 0: neither */
@@ -99,8 +96,7 @@ const itr_method *itr_method_find(const char *name, itr_err *err);       /* unkn
 /* Does the method use this objective? */
 bool itr_method_uses(const itr_method *m, const char *objective);
 
-/* --- how a batch becomes embeddings: one file + one line in strategies.def
- * -------------------------------------------------------------------------- */
+/* --- how a batch becomes embeddings: one file + one line in strategies.def ------------------------------------------------------------ */
 typedef struct itr_strategy {
 	const char *name, *summary;
 	size_t size;                    /* self: begins as zeros */
@@ -112,8 +108,7 @@ typedef struct itr_strategy {
 } itr_strategy;
 extern const itr_strategy itr_strategy_whole, itr_strategy_chunks;
 
-/* --- the order of an epoch: one file + one line in samplers.def
- * --------------------------------------------------------------------------------------- */
+/* --- the order of an epoch: one file + one line in samplers.def ----------------------------------------------------------------------- */
 typedef struct itr_sampler {
 	const char *name, *summary;
 	void (*order)(const itr_trainer *r, int64_t epoch, int64_t *rows,

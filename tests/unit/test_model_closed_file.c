@@ -72,15 +72,15 @@ static void test_round_trip(void **state)
 	assert_true(m->synthetic && m->split.count[0] == 6 && itr_model_in(m, ITR_TEXT) == 5 && itr_model_embed_dim(m) == 3);
 	assert_string_equal(itr_model_source_of(m, ITR_IMAGE).encoder, "classic");
 	assert_string_equal(q->method, "ridge");
-	assert_true(q->dim == 3 && q->synthetic && q->regularization == 1e-3 && q->lambda == 12.5);
+	assert_true(q->dim == 3 && q->regularization == 1e-3 && q->lambda == 12.5);
 	assert_true(itr_json_num(itr_json_get(q->details, "power"), 0) == 4);
 	assert_memory_equal(q->side[0].weight, p->side[0].weight, 15 * sizeof(float));
 	assert_memory_equal(q->side[0].mean, p->side[0].mean, 5 * sizeof(float));
 	assert_memory_equal(q->side[0].bias, p->side[0].bias, 3 * sizeof(float));
 	assert_true(q->side[0].normalize && !q->side[1].normalize && !q->side[1].weight && q->side[1].in == 3);
 	assert_string_equal(q->side[1].encoder, "classic");
-	assert_true(q->split.seed == UINT64_MAX && q->split.count[0] == 6 && q->split.sizes[0] == 0.6);
-	assert_string_equal(q->split.hash[2], "cc");
+	assert_true(m->split.seed == UINT64_MAX && m->split.count[0] == 6 && m->split.sizes[0] == 0.6);
+	assert_string_equal(m->split.hash[2], "cc");
 	float x[10] = { 1, 2, 3, 4, 5, 0, 0, 1, 0, 0 }, a[6], b[6];
 	assert_int_equal(itr_closed_apply(p, ITR_TEXT, x, 2, a, NULL, 1), -1);
 	assert_int_equal(itr_closed_apply(q, ITR_TEXT, x, 2, b, NULL, 1), -1);

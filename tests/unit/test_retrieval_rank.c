@@ -240,8 +240,7 @@ static void sums_are_the_same_bits(void **state)
 #endif
 }
 
-/* --- exclusions
- * --------------------------------------------------------------------------------------------------------------------------- */
+/* --- exclusions ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Rows of small integers, so that many scores are equal. */
 static float *tied_rows(itr_rng *rng, int64_t rows, int64_t dim)
