@@ -144,34 +144,6 @@ static int read_texts(itr_features *f, itr_err *err)
 	return 0;
 }
 
-/* The dense matrix of labels as lists. */
-static int read_labels(itr_row_table *t, itr_err *err)
-{
-	uint8_t *matrix = NULL;
-	itr_features *f = itr_features_open(t->name, err);
-	int rc = f ? itr_features_labels(f, &t->label_name, &t->n_labels, &matrix, err) : -1;
-	if (rc == 0 && f->table.n[ITR_IMAGE] != t->n[ITR_IMAGE]) {
-		rc = itr_err_set(err, "'%s' has changed while it was in use", t->name);
-		itr_aligned_free(matrix);
-	}
-	const int64_t k = t->n_labels;
-	itr_features_close(f);
-	if (rc < 0)
-		return -1;
-	t->label_start = itr_xcalloc((size_t)t->n[ITR_IMAGE] + 1, sizeof *t->label_start);
-	for (int64_t i = 0; i < t->n[ITR_IMAGE]; i++) {
-		t->label_start[i + 1] = t->label_start[i];
-		for (int64_t c = 0; c < k; c++)
-			t->label_start[i + 1] += matrix[i * k + c] != 0;
-	}
-	t->label = itr_xmalloc(((size_t)t->label_start[t->n[ITR_IMAGE]] + 1) * sizeof *t->label);
-	for (int64_t i = 0, at = 0; i < t->n[ITR_IMAGE] * k; i++)
-		if (matrix[i])
-			t->label[at++] = i % k;
-	itr_aligned_free(matrix);
-	return 0;
-}
-
 itr_features *itr_features_open(const char *path, itr_err *err)
 {
 	itr_h5 *h = itr_h5_open(path, ITR_FEATURES_FORMAT, err);
@@ -180,7 +152,8 @@ itr_features *itr_features_open(const char *path, itr_err *err)
 	itr_features *f = itr_xcalloc(1, sizeof *f);
 	f->path = itr_xstrdup(path);
 	f->h5 = h;
-	f->table = (itr_row_table){ .name = itr_xstrdup(path), .read_labels = read_labels, .synthetic = itr_h5_is_synthetic(h) };
+	f->table =
+		(itr_row_table){ .name = itr_xstrdup(path), .read_labels = itr_features_read_labels, .synthetic = itr_h5_is_synthetic(h) };
 	if (read_images(f, err) < 0 || read_texts(f, err) < 0) {
 		itr_features_close(f);
 		return NULL;
@@ -239,30 +212,4 @@ float *itr_features_images(const itr_features *f, const int64_t *rows, int64_t n
 float *itr_features_texts(const itr_features *f, const int64_t *rows, int64_t n, itr_err *err)
 {
 	return pooled(f, "/text/pooled", rows, n, f->table.n[ITR_TEXT], f->text_dim, f->table.id[ITR_TEXT], err);
-}
-
-int itr_features_labels(const itr_features *f, char ***names, int64_t *n, uint8_t **matrix, itr_err *err)
-{
-	itr_h5_info info;
-	*names = NULL;
-	*matrix = NULL;
-	*n = 0;
-	if (!itr_h5_has(f->h5, "/label/name"))
-		return 0;
-	*names = itr_h5_read_texts(f->h5, "/label/name", n, err);
-	if (!*names)
-		return -1;
-	if (itr_h5_info_of(f->h5, "/label/matrix", &info, err) == 0) {
-		if (info.is_text || info.rank != 2 || info.shape[0] != f->table.n[ITR_IMAGE] || info.shape[1] != *n)
-			itr_err_set(err, "'%s': /label/matrix is not %lld x %lld", f->path, (long long)f->table.n[ITR_IMAGE],
-			            (long long)*n);
-		else
-			*matrix = itr_h5_read(f->h5, "/label/matrix", ITR_U8, NULL, err);
-	}
-	if (*matrix)
-		return 0;
-	free_texts(*names, *n);
-	*names = NULL;
-	*n = 0;
-	return -1;
 }

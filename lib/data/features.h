@@ -1,5 +1,5 @@
 /* features.h - the feature store (formats.md): encoded images and captions of one data set in one HDF5 file, keyed by id.
- * /image/{id,split,path,pooled,patches,grid} /text/{id,image,caption,pooled,tokens,length} /label/{name,matrix}; groups carry encoder,
+ * /image/{id,split,path,pooled,patches,grid} /text/{id,image,caption,pooled,tokens,length} /label/{name,start,index}; groups carry encoder,
  * weights_sha256, preprocess, normalized. */
 #ifndef ITR_DATA_FEATURES_H
 #define ITR_DATA_FEATURES_H
@@ -61,7 +61,8 @@ typedef struct itr_features_index {
 	const int64_t *text_image;
 	const char *const *label;                                               /* n_labels names */
 	int64_t n_labels;
-	const uint8_t *label_matrix;                                            /* (n_images, n_labels) 0/1 */
+	/* those of image i are label_index[label_start[i]] .. label_index[label_start[i + 1] - 1], ascending; NULL where n_labels is 0 */
+	const int64_t *label_start, *label_index;
 	const char *config, *provenance;                                        /* JSON text; provenance "" or NULL: left out */
 } itr_features_index;
 ITR_MUST_USE int itr_features_write_index(itr_h5 *h, const itr_features_layout *l, const itr_features_index *x, itr_err *err);
@@ -84,8 +85,10 @@ ITR_MUST_USE int itr_features_copy_vectors(itr_h5 *to, int64_t *image, int64_t *
 ITR_MUST_USE int itr_features_merge(char *const *paths, int n, const char *out, itr_provenance *p, itr_features_layout *merged,
                                     itr_err *err);
 
-/* Labels of an open store: names (NULL when it has none) and the (n_images, n_labels) matrix. The caller frees each name, the array, and
- * the matrix (itr_aligned_free). */
-ITR_MUST_USE int itr_features_labels(const itr_features *f, char ***names, int64_t *n, uint8_t **matrix, itr_err *err);
+/* Reads the labels of an open store into f->table, unless they are there; label_start stays NULL where it has none. A store's labels are
+ * lists (/label/start, /label/index); the matrix of older ones is read a block of rows at a time. 0, or -1 with err. */
+ITR_MUST_USE int itr_features_labels(itr_features *f, itr_err *err);
+/* The read_labels of a store's table: opens the store anew. */
+ITR_MUST_USE int itr_features_read_labels(itr_row_table *t, itr_err *err);
 
 #endif

@@ -73,11 +73,8 @@ struct merging {
 	itr_features_index x;
 	const char **strings;                   /* six columns behind each other */
 	int64_t *text_image;
-	char ***label;                          /* names and matrices of each store */
-	int64_t *n_label;
-	uint8_t **has;
 	const char **all_labels;
-	uint8_t *matrix;
+	int64_t *label_start, *label_index;
 };
 
 static const char *text_or(const char *s) { return s ? s : ""; }
@@ -107,7 +104,7 @@ static int open_all(struct merging *g, char *const *paths, itr_err *err)
 		if (g->f[i]->table.n[ITR_IMAGE] && g->f[0]->table.n[ITR_IMAGE] &&
 		    g->f[i]->table.split_from_file != g->f[0]->table.split_from_file)
 			return itr_err_set(err, "of '%s' and '%s' only one knows its splits", paths[0], paths[i]);
-		if (itr_features_labels(g->f[i], &g->label[i], &g->n_label[i], &g->has[i], err) < 0)
+		if (itr_features_labels(g->f[i], err) < 0)
 			return -1;
 		if (i == 0)
 			g->sum = g->l[0];
@@ -172,30 +169,54 @@ static int by_bytes(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void merge_labels(struct merging *g)
+static int ascending(const void *a, const void *b)
+{
+	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* All names in byte order, and where each has its place. */
+static itr_map *merge_names(struct merging *g)
 {
 	itr_map *rank = itr_map_new();
-	int64_t total = 0, k = 0, at = 0;
+	int64_t total = 0, k = 0;
 	for (int i = 0; i < g->n; i++)
-		total += g->n_label[i];
+		total += g->f[i]->table.n_labels;
 	g->all_labels = itr_xcalloc((size_t)total + 1, sizeof *g->all_labels);
 	for (int i = 0; i < g->n; i++)
-		for (int64_t c = 0; c < g->n_label[i]; c++)
-			if (itr_map_add(rank, g->label[i][c], 0))
-				g->all_labels[k++] = g->label[i][c];
+		for (int64_t c = 0; c < g->f[i]->table.n_labels; c++)
+			if (itr_map_add(rank, g->f[i]->table.label_name[c], 0))
+				g->all_labels[k++] = g->f[i]->table.label_name[c];
 	if (k)
 		qsort(g->all_labels, (size_t)k, sizeof *g->all_labels, by_bytes);
 	for (int64_t c = 0; c < k; c++)
 		itr_map_set(rank, g->all_labels[c], c);
-	g->matrix = itr_xcalloc((size_t)(g->sum.n_images * k) + 1, 1);
-	for (int i = 0; i < g->n; at += g->f[i++]->table.n[ITR_IMAGE])
-		for (int64_t r = 0; r < g->f[i]->table.n[ITR_IMAGE]; r++)
-			for (int64_t c = 0; c < g->n_label[i]; c++)
-				g->matrix[(at + r) * k + itr_map_get(rank, g->label[i][c], 0)] = g->has[i][r * g->n_label[i] + c];
-	itr_map_free(rank);
 	g->x.label = g->all_labels;
 	g->x.n_labels = k;
-	g->x.label_matrix = g->matrix;
+	return rank;
+}
+
+static void merge_labels(struct merging *g)
+{
+	itr_map *rank = merge_names(g);
+	int64_t entries = 0, row = 0, at = 0;
+	for (int i = 0; i < g->n; i++)
+		entries += g->f[i]->table.label_start ? g->f[i]->table.label_start[g->f[i]->table.n[ITR_IMAGE]] : 0;
+	g->label_start = itr_xcalloc((size_t)g->sum.n_images + 1, sizeof *g->label_start);
+	g->label_index = itr_xmalloc(((size_t)entries + 1) * sizeof *g->label_index);
+	for (int i = 0; i < g->n; i++) {
+		const itr_row_table *t = &g->f[i]->table;
+		for (int64_t r = 0; r < t->n[ITR_IMAGE]; r++, row++) {
+			const int64_t first = at;
+			for (int64_t k = t->label_start ? t->label_start[r] : 0; t->label_start && k < t->label_start[r + 1]; k++)
+				g->label_index[at++] = itr_map_get(rank, t->label_name[t->label[k]], 0);
+			qsort(g->label_index + first, (size_t)(at - first), sizeof *g->label_index, ascending);
+			g->label_start[row + 1] = at;
+		}
+	}
+	itr_map_free(rank);
+	g->x.label_start = g->label_start;
+	g->x.label_index = g->label_index;
 }
 
 static int write_merged(struct merging *g, const char *out, itr_provenance *p, itr_err *err)
@@ -227,9 +248,6 @@ int itr_features_merge(char *const *paths, int n, const char *out, itr_provenanc
 	struct merging g = { .n = n };
 	g.f = itr_xcalloc((size_t)n, sizeof *g.f);
 	g.l = itr_xcalloc((size_t)n, sizeof *g.l);
-	g.label = itr_xcalloc((size_t)n, sizeof *g.label);
-	g.n_label = itr_xcalloc((size_t)n, sizeof *g.n_label);
-	g.has = itr_xcalloc((size_t)n, sizeof *g.has);
 	int rc = open_all(&g, paths, err);
 	if (rc == 0)
 		rc = check_twice(&g, err);
@@ -241,21 +259,15 @@ int itr_features_merge(char *const *paths, int n, const char *out, itr_provenanc
 	*merged = g.sum;
 	merged->image.encoder = merged->text.encoder = NULL;            /* these die with the stores */
 	for (int i = 0; i < n; i++) {
-		for (int64_t c = 0; c < g.n_label[i]; c++)
-			free(g.label[i][c]);
-		free(g.label[i]);
-		itr_aligned_free(g.has[i]);
 		itr_features_layout_free(&g.l[i]);
 		itr_features_close(g.f[i]);
 	}
 	free(g.strings);
 	free(g.text_image);
 	free(g.all_labels);
-	free(g.matrix);
+	free(g.label_start);
+	free(g.label_index);
 	free(g.f);
 	free(g.l);
-	free(g.label);
-	free(g.n_label);
-	free(g.has);
 	return rc;
 }

@@ -57,12 +57,13 @@ itr_h5 *itr_features_create(const char *path, const char *format, const itr_feat
 
 static int write_labels(itr_h5 *h, const itr_features_layout *l, const itr_features_index *x, itr_err *err)
 {
-	int64_t shape[2] = { l->n_images, x->n_labels };
+	const int64_t starts = l->n_images + 1;
 	if (x->n_labels == 0)
 		return 0;
-	if (itr_h5_write_texts(h, "/label/name", x->label, x->n_labels, err) < 0)
+	if (itr_h5_write_texts(h, "/label/name", x->label, x->n_labels, err) < 0 ||
+	    itr_h5_write(h, "/label/start", ITR_I64, 1, &starts, x->label_start, err) < 0)
 		return -1;
-	return itr_h5_write(h, "/label/matrix", ITR_U8, 2, shape, x->label_matrix, err);
+	return itr_h5_write(h, "/label/index", ITR_I64, 1, &x->label_start[l->n_images], x->label_index, err);
 }
 
 int itr_features_write_index(itr_h5 *h, const itr_features_layout *l, const itr_features_index *x, itr_err *err)

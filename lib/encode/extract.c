@@ -261,8 +261,8 @@ struct index {
 	const char **strings;
 	char **paths;
 	int64_t *text_image;
-	const char **labels;
-	uint8_t *matrix;
+	const char **labels;            /* names in byte order */
+	int64_t *label_start, *label_index;
 	int64_t n, m;                   /* images and captions that stay */
 };
 
@@ -271,7 +271,14 @@ static int by_bytes(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void collect_labels(struct index *x, const itr_record *const *kept)
+static int ascending(const void *a, const void *b)
+{
+	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* All names in byte order, and where each has its place. */
+static itr_map *collect_names(struct index *x, const itr_record *const *kept)
 {
 	itr_map *rank = itr_map_new();
 	int64_t k = 0;
@@ -285,39 +292,40 @@ static void collect_labels(struct index *x, const itr_record *const *kept)
 		qsort(x->labels, (size_t)k, sizeof *x->labels, by_bytes);
 	for (int64_t c = 0; c < k; c++)
 		itr_map_set(rank, x->labels[c], c);
-	x->matrix = itr_xcalloc((size_t)(x->n * k) + 1, 1);
-	for (int64_t i = 0; i < x->n; i++)
-		for (int64_t c = 0; c < kept[i]->n_labels; c++) {
-			int64_t column = itr_map_get(rank, kept[i]->labels[c], 0);
-			x->matrix[i * k + column] = 1;
-			x->labels[column] = kept[i]->labels[c];          /* the map's own keys die with it */
-		}
-	itr_map_free(rank);
-	x->x.label = x->labels;
 	x->x.n_labels = k;
-	x->x.label_matrix = x->matrix;
+	return rank;
 }
 
-/* The labels of the records as lists; a name that occurs often is listed as often. */
-static void list_labels(itr_row_table *t, const itr_record *const *kept)
+/* Each picture's labels as a list, ascending; a name that occurs twice is one label. */
+static void collect_labels(struct index *x, const itr_record *const *kept)
 {
-	const int64_t n = t->n[ITR_IMAGE];
-	t->label_start = itr_xcalloc((size_t)n + 1, sizeof *t->label_start);
-	for (int64_t i = 0; i < n; i++)
-		t->label_start[i + 1] = t->label_start[i] + kept[i]->n_labels;
-	t->n_labels = t->label_start[n];
-	t->label = itr_xmalloc(((size_t)t->n_labels + 1) * sizeof *t->label);
-	t->label_name = itr_xmalloc(((size_t)t->n_labels + 1) * sizeof *t->label_name);
-	for (int64_t i = 0, at = 0; i < n; i++)
-		for (int64_t c = 0; c < kept[i]->n_labels; c++, at++) {
-			t->label[at] = at;
-			t->label_name[at] = (char *)(intptr_t)kept[i]->labels[c];
+	itr_map *rank = collect_names(x, kept);
+	int64_t most = 0, at = 0;
+	for (int64_t i = 0; i < x->n; i++)
+		most += kept[i]->n_labels;
+	x->label_start = itr_xcalloc((size_t)x->n + 1, sizeof *x->label_start);
+	x->label_index = itr_xmalloc(((size_t)most + 1) * sizeof *x->label_index);
+	for (int64_t i = 0; i < x->n; i++) {
+		int64_t *list = x->label_index + at, n = 0;
+		for (int64_t c = 0; c < kept[i]->n_labels; c++) {
+			list[c] = itr_map_get(rank, kept[i]->labels[c], 0);
+			x->labels[list[c]] = kept[i]->labels[c];        /* the map's own keys die with it */
 		}
+		qsort(list, (size_t)kept[i]->n_labels, sizeof *list, ascending);
+		for (int64_t c = 0; c < kept[i]->n_labels; c++)
+			if (c == 0 || list[c] != list[n - 1])
+				list[n++] = list[c];
+		x->label_start[i + 1] = at += n;
+	}
+	itr_map_free(rank);
+	x->x.label = x->labels;
+	x->x.label_start = x->label_start;
+	x->x.label_index = x->label_index;
 }
 
 /* Pictures without a split are split as they were for training, so that evaluate can tell the parts apart; other pictures than those of the
  * training stay without one, and so do those that were split by caption. */
-static void assign_split(const struct index *x, const itr_extract_job *j, const itr_record *const *kept, const char **split)
+static void assign_split(const struct index *x, const itr_extract_job *j, const char **split)
 {
 	const itr_split_record *record = &j->model->split;
 	itr_err err = ITR_ERR_INIT;
@@ -330,7 +338,10 @@ static void assign_split(const struct index *x, const itr_extract_job *j, const 
 	/* the strings and text_image are the index's: only what is made here is freed */
 	itr_row_table t = { .n = { x->m, x->n }, .text_image = x->text_image };
 	t.id[ITR_IMAGE] = (char **)(intptr_t)x->x.image_id;
-	list_labels(&t, kept);
+	t.n_labels = x->x.n_labels;
+	t.label_start = x->label_start;
+	t.label = x->label_index;
+	t.label_name = (char **)(intptr_t)x->labels;
 	if (itr_split_record_apply(record, &t, &err) == 0)
 		for (int64_t i = 0; i < x->n; i++)
 			split[i] = itr_split_names[t.part[ITR_IMAGE][i]];
@@ -339,9 +350,6 @@ static void assign_split(const struct index *x, const itr_extract_job *j, const 
 	free(t.part[ITR_TEXT]);
 	free(t.part[ITR_IMAGE]);
 	free(t.groups);
-	free(t.label_start);
-	free(t.label);
-	free(t.label_name);
 }
 
 static void build_index(struct index *x, const itr_extract_job *j, const itr_part *parts)
@@ -372,9 +380,9 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 		                     .text_id = text_id,
 		                     .caption = caption,
 		                     .text_image = x->text_image };
-	if (j->model)
-		assign_split(x, j, kept, split);
 	collect_labels(x, kept);
+	if (j->model)
+		assign_split(x, j, split);
 	free(kept);
 }
 
@@ -386,7 +394,8 @@ static void free_index(struct index *x)
 	free(x->paths);
 	free(x->text_image);
 	free(x->labels);
-	free(x->matrix);
+	free(x->label_start);
+	free(x->label_index);
 }
 
 static char *config_text(const itr_extract_job *j)

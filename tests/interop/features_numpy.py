@@ -1,5 +1,5 @@
 """h5py and numpy on what extract-features wrote: types, strings, half floats, the Gaussian projection. Argument: the folder with the programs."""
-import json, os, sys, tempfile
+import json, os, shutil, sys, tempfile
 
 import h5py
 import numpy as np
@@ -26,10 +26,24 @@ with h5py.File("f.h5") as f:
     check("tokens are float16, unit rows, zero past the end", tokens.dtype == np.float16 and all(
         np.allclose(np.linalg.norm(t[:n].astype(float), axis=1), 1, atol=1e-2) and not t[n:].any() for t, n in zip(tokens, length)))
     names = [s.decode() for s in f["label/name"]]
-    check("labels", all({names[k] for k in np.flatnonzero(m)} == set(r["labels"]) for m, r in zip(f["label/matrix"][:], rows)) and names == sorted(names, key=str.encode))
+    start, index = f["label/start"][:], f["label/index"][:]
+    check("labels are lists, compressed sparse rows", start.dtype == index.dtype == np.int64 and start[0] == 0 and start[-1] == len(index) and "matrix" not in f["label"])
+    check("labels", all([names[k] for k in index[start[i]:start[i + 1]]] == sorted(set(r["labels"]), key=str.encode) for i, r in enumerate(rows)) and names == sorted(names, key=str.encode))
     check("provenance and config are JSON", json.loads(f["provenance"][()])["tool"] == "extract-features" and json.loads(f["config"][()])["image_encoder"] == "classic")
     check("groups say what made them", f["image"].attrs["encoder"] == b"classic" and f["text"].attrs["encoder"] == b"hash" and f["text"].attrs["normalized"] == 0)
     test = [i for i, r in enumerate(rows) if r["split"] == "test"]
+
+# what stores had before: a matrix of 0 and 1; it is read as lists
+shutil.copy("f.h5", "old.h5")
+with h5py.File("old.h5", "r+") as f:
+    matrix = np.zeros((60, len(names)), np.uint8)
+    for i in range(60):
+        matrix[i, index[start[i]:start[i + 1]]] = 1
+    del f["label/start"], f["label/index"]
+    f["label/matrix"] = matrix
+tool("extract-features", "--merge", "old.h5", "-o", "new.h5")
+with h5py.File("new.h5") as f:
+    check("labels of an older store", np.array_equal(f["label/start"][:], start) and np.array_equal(f["label/index"][:], index) and [s.decode() for s in f["label/name"]] == names)
 
 if os.path.exists(os.path.join(BIN, "train")):
     tool("train", "--model", "cca", "f.h5", "-o", "cca.h5")

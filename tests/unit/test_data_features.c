@@ -18,7 +18,7 @@ static char path[] = "/tmp/itr-test-features-XXXXXX";
 static const char *id[N], *split[N], *file[N], *text_id[M], *caption[M], *label[] = { "cat", "dog" };
 static int64_t text_image[M];
 static float image[N * D], text[M * E];
-static uint8_t matrix[N * 2];
+static int64_t label_start[N + 1], label_index[N * 2];
 
 static void reset(void)
 {
@@ -28,9 +28,10 @@ static void reset(void)
 		id[i] = ids[i];
 		split[i] = splits[i];
 		file[i] = "x.png";
-		matrix[2 * i] = (uint8_t)(i == 1);
-		matrix[2 * i + 1] = 1;
 	}
+	/* a: dog, b: cat and dog, c: dog */
+	memcpy(label_start, (int64_t[]){ 0, 1, 3, 4 }, sizeof label_start);
+	memcpy(label_index, (int64_t[]){ 1, 0, 1, 1 }, 4 * sizeof *label_index);
 	for (int i = 0; i < M; i++) {
 		text_id[i] = tids[i];
 		caption[i] = i ? "caf\xc3\xa9" : "";
@@ -56,7 +57,8 @@ static int save(bool commit)
 		                 .text_image = text_image,
 		                 .label = label,
 		                 .n_labels = 2,
-		                 .label_matrix = matrix,
+		                 .label_start = label_start,
+		                 .label_index = label_index,
 		                 .config = "{}" };
 	itr_err err = ITR_ERR_INIT;
 	itr_h5 *h = itr_features_create(path, ITR_FEATURES_FORMAT, &l, &err);
@@ -108,14 +110,6 @@ static void test_back(void **state)
 	assert_true(s.n[ITR_IMAGE] == 2 && s.n[ITR_TEXT] == 3 && s.row[ITR_IMAGE][0] == 1);
 	assert_true(s.row[ITR_TEXT][0] == 1 && s.row[ITR_TEXT][2] == 3 && s.text_image[0] == 0);
 	itr_selection_free(&s);
-	char **names;
-	int64_t k;
-	uint8_t *m;
-	assert_int_equal(itr_features_labels(f, &names, &k, &m, &err), 0);
-	assert_int_equal(k, 2);
-	assert_memory_equal(m, matrix, sizeof matrix);
-	free(names[0]), free(names[1]), free(names);
-	itr_aligned_free(m);
 	itr_features_layout l;
 	assert_int_equal(itr_features_read_layout(f, &l, &err), 0);
 	assert_true(l.image.normalized && !l.text.normalized && l.image.patch_dim == 0);
@@ -141,6 +135,125 @@ static void test_refused(void **state)
 	refuse("did you mean 'test'");
 	split[0] = "";
 	refuse("have no split");
+}
+
+static void same_labels(const itr_row_table *t)
+{
+	assert_int_equal(t->n_labels, 2);
+	assert_string_equal(t->label_name[0], "cat");
+	assert_string_equal(t->label_name[1], "dog");
+	assert_memory_equal(t->label_start, label_start, sizeof label_start);
+	assert_memory_equal(t->label, label_index, 4 * sizeof *label_index);
+}
+
+/* The store with these lists, or with the matrix of older ones, of k columns. */
+static itr_features *labelled(const uint8_t *matrix, int64_t k)
+{
+	itr_err err = ITR_ERR_INIT;
+	if (!matrix) {
+		assert_int_equal(save(true), 0);
+	} else {
+		itr_features_layout l = { .n_images = N, .n_texts = M };
+		itr_features_index x = { id, split, file, text_id, caption, text_image, NULL, 0, NULL, NULL, "{}", NULL };
+		itr_h5 *h = itr_features_create(path, ITR_FEATURES_FORMAT, &l, &err);
+		assert_int_equal(itr_features_write_index(h, &l, &x, &err), 0);
+		assert_int_equal(itr_h5_write_texts(h, "/label/name", (const char *const *)label, 2, &err), 0);
+		assert_int_equal(itr_h5_write(h, "/label/matrix", ITR_U8, 2, (int64_t[]){ N, k }, matrix, &err), 0);
+		assert_int_equal(itr_h5_commit(h, &err), 0);
+	}
+	itr_features *f = itr_features_open(path, &err);
+	assert_non_null(f);
+	return f;
+}
+
+static void refuse_labels(const char *why)
+{
+	itr_err err = ITR_ERR_INIT;
+	itr_features *f = labelled(NULL, 0);
+	assert_int_equal(itr_features_labels(f, &err), -1);
+	if (!strstr(err.msg, why))
+		print_message("wanted '%s', got '%s'\n", why, err.msg);
+	assert_non_null(strstr(err.msg, why));
+	itr_features_close(f);
+	reset();
+}
+
+static void test_labels(void **state)
+{
+	static const uint8_t matrix[] = { 0, 1, 1, 1, 0, 1 };
+	itr_err err = ITR_ERR_INIT;
+	(void)state;
+	reset();
+	for (int old = 0; old < 2; old++) {
+		itr_features *f = labelled(old ? matrix : NULL, 2);
+		assert_null(f->table.label_start);
+		assert_int_equal(itr_features_labels(f, &err), 0);
+		same_labels(&f->table);
+		itr_features_close(f);
+		f = labelled(old ? matrix : NULL, 2);           /* and as a table reads them that has no file open any more */
+		assert_int_equal(f->table.read_labels(&f->table, &err), 0);
+		same_labels(&f->table);
+		itr_features_close(f);
+	}
+	itr_features *f = labelled(matrix, 1);
+	assert_int_equal(itr_features_labels(f, &err), -1);
+	assert_non_null(strstr(err.msg, "/label/matrix is not 3 x 2"));
+	itr_features_close(f);
+}
+
+static void test_labels_refused(void **state)
+{
+	(void)state;
+	reset();
+	label_start[0] = 1;
+	refuse_labels("goes from 1 to 4, not from 0 to the 4 entries");
+	label_start[1] = 4;
+	refuse_labels("goes from 4 to 3 at image 'b'");
+	label_start[2] = INT64_MAX;
+	refuse_labels("at image 'b', of 4 entries");
+	label_index[3] = 2;
+	refuse_labels("image 'c' has label 2 of 2");
+	label_index[0] = -1;
+	refuse_labels("image 'a' has label -1 of 2");
+	label_index[1] = 1;
+	refuse_labels("image 'b' has label 1 of 2, or not in ascending order");
+}
+
+/* Names of two stores become one list in byte order, rows of a store without labels have none. */
+static void test_merged_labels(void **state)
+{
+	static char other[] = "/tmp/itr-test-features-XXXXXX", out[] = "/tmp/itr-test-features-XXXXXX";
+	static const char *const other_id[] = { "d", "e", "f" }, *const other_text[] = { "5", "6", "7", "8" };
+	static const char *const other_label[] = { "zebra", "ant" };
+	itr_err err = ITR_ERR_INIT;
+	itr_features_layout merged;
+	(void)state;
+	reset();
+	assert_int_equal(save(true), 0);
+	close(mkstemp(other)), close(mkstemp(out));
+	itr_features_layout l = { .n_images = N,
+		                  .n_texts = M,
+		                  .image = { .encoder = "e", .preprocess = "p", .dim = D, .normalized = true },
+		                  .text = { .encoder = "f", .dim = E } };
+	/* d: zebra and ant, in the order of this store's names; e: ant */
+	itr_features_index x = { (const char *const *)other_id, split, file, (const char *const *)other_text, caption, text_image,
+		                 (const char *const *)other_label, 2, (int64_t[]){ 0, 2, 3, 3 }, (int64_t[]){ 0, 1, 1 }, "{}", NULL };
+	itr_h5 *h = itr_features_create(other, ITR_FEATURES_FORMAT, &l, &err);
+	assert_int_equal(itr_h5_write_rows(h, "/image/pooled", ITR_F32, 0, N, image, &err), 0);
+	assert_int_equal(itr_h5_write_rows(h, "/text/pooled", ITR_F32, 0, M, text, &err), 0);
+	assert_int_equal(itr_features_write_index(h, &l, &x, &err), 0);
+	assert_int_equal(itr_h5_commit(h, &err), 0);
+	assert_int_equal(itr_features_merge((char *[]){ path, other }, 2, out, NULL, &merged, &err), 0);
+	itr_features *f = itr_features_open(out, &err);
+	assert_int_equal(itr_features_labels(f, &err), 0);
+	const itr_row_table *t = &f->table;
+	assert_int_equal(t->n_labels, 4);
+	assert_string_equal(t->label_name[0], "ant");
+	assert_string_equal(t->label_name[3], "zebra");
+	assert_memory_equal(t->label_start, ((int64_t[]){ 0, 1, 3, 4, 6, 7, 7 }), 7 * sizeof(int64_t));
+	assert_memory_equal(t->label, ((int64_t[]){ 2, 1, 2, 2, 0, 3, 0 }), 7 * sizeof(int64_t));
+	itr_features_close(f);
+	unlink(other), unlink(out);
 }
 
 static void test_no_split(void **state)
@@ -201,6 +314,8 @@ static int clean(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_back), cmocka_unit_test(test_refused), cmocka_unit_test(test_no_split),
+		                            cmocka_unit_test(test_labels), cmocka_unit_test(test_labels_refused),
+		                            cmocka_unit_test(test_merged_labels),
 		                            cmocka_unit_test(test_not_finite), cmocka_unit_test(test_unfinished) };
 	close(mkstemp(path));
 	return cmocka_run_group_tests(tests, NULL, clean);
