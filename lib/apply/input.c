@@ -15,7 +15,7 @@ int itr_input_read(itr_model *m, const char *path, int threads, itr_input_data *
 	}
 	if (!towers)
 		return itr_err_set(err, "'%s' takes vectors: {extract-features} makes them from '%s'", m->path, path);
-	itr_params_freeze(m->params, ITR_COMPUTE_F32, threads);
+	itr_params_pack(m->params, ITR_COMPUTE_F32, threads);
 	in->d = &in->raw.pairs;
 	return itr_finetune_read(&in->raw, m, m->saved, path, threads, err);
 }

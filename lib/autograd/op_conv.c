@@ -214,9 +214,9 @@ itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t 
 	return itr_apply(t, &itr_op_conv2d, in, 3, &(itr_attr){ .i = { stride, padding, dilation, groups } }, NULL, 0, NULL);
 }
 
-/* --- with frozen weights: in inference alone, hence outside of the table. state = weights, bias; attr.i = kernel, stride, padding,
+/* --- with packed weights: in inference alone, hence outside of the table. state = weights, bias; attr.i = kernel, stride, padding,
  * activation, results (0: depthwise) ------------ */
-static itr_conv frozen_geometry(const itr_node *n)
+static itr_conv packed_geometry(const itr_node *n)
 {
 	const itr_var *x = n->in[0];
 	const int64_t o = n->attr.i[4];
@@ -237,48 +237,48 @@ static itr_conv frozen_geometry(const itr_node *n)
 	return g;
 }
 
-static void frozen_shape(itr_node *n)
+static void packed_shape(itr_node *n)
 {
-	const itr_conv g = frozen_geometry(n);
+	const itr_conv g = packed_geometry(n);
 	itr_shape_set(n, 4, (int64_t[]){ g.batch, g.oh, g.ow, g.o });
 	if (n->in[1] && n->in[1]->count != n->out->count)
 		itr_shape_bug(n, "a residual as large as the result");
 }
 
-static void frozen_forward(itr_node *n)
+static void packed_forward(itr_node *n)
 {
-	const itr_conv g = frozen_geometry(n);
+	const itr_conv g = packed_geometry(n);
 	const itr_after after = { n->state[1], n->in[1] ? itr_in(n, 1) : NULL, g.o, (itr_activation)n->attr.i[3] };
 	if (n->attr.i[4])
-		itr_conv_frozen_forward(&g, n->state[0], itr_in(n, 0), &after, itr_out(n), n->threads);
+		itr_conv_packed_forward(&g, n->state[0], itr_in(n, 0), &after, itr_out(n), n->threads);
 	else
 		itr_depthwise(&g, itr_in(n, 0), n->state[0], after.bias, after.activation, itr_out(n), n->threads);
 }
 
-static double frozen_flops(const itr_node *n)
+static double packed_flops(const itr_node *n)
 {
-	const itr_conv g = frozen_geometry(n);
+	const itr_conv g = packed_geometry(n);
 	return itr_conv_flops(&g);
 }
 
-static const itr_op conv_frozen = { "conv2d (frozen)", 2, 0, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL };
-static const itr_op conv_frozen_onto = {
-	"conv2d (frozen, onto the residual)", 2, ITR_OP_ONTO, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL
+static const itr_op conv_packed = { "conv2d (packed)", 2, 0, packed_shape, packed_forward, NULL, NULL, NULL, packed_flops, NULL };
+static const itr_op conv_packed_onto = {
+	"conv2d (packed, onto the residual)", 2, ITR_OP_ONTO, packed_shape, packed_forward, NULL, NULL, NULL, packed_flops, NULL
 };
 
-itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel,
-                         int64_t stride, int64_t padding, itr_activation a)
+itr_var *itr_conv_packed(itr_tape *t, itr_var *x, const itr_packed_weight *w, const float *bias, itr_var *residual, bool onto,
+                         int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
 {
 	itr_var *in[] = { x, residual };
 	void *const state[] = { (void *)(uintptr_t)w, (void *)(uintptr_t)bias };
-	return itr_apply(t, onto ? &conv_frozen_onto : &conv_frozen, in, 2,
-	                 &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_frozen_n(w) } }, NULL, 0, state);
+	return itr_apply(t, onto ? &conv_packed_onto : &conv_packed, in, 2,
+	                 &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_packed_weight_n(w) } }, NULL, 0, state);
 }
 
-itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride,
+itr_var *itr_depthwise_packed(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride,
                               int64_t padding, itr_activation a)
 {
 	itr_var *in[] = { x };
 	void *const state[] = { (void *)(uintptr_t)taps, (void *)(uintptr_t)bias };
-	return itr_apply(t, &conv_frozen, in, 1, &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, 0 } }, NULL, 0, state);
+	return itr_apply(t, &conv_packed, in, 1, &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, 0 } }, NULL, 0, state);
 }

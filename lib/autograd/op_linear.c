@@ -111,11 +111,11 @@ itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias)
 }
 
 /* --- with a packed weight: in inference only, hence outside of the table. state = weight, bias; attr.i = activation ------------------- */
-static void frozen_shape(itr_node *n)
+static void packed_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0], *r = n->in[1];
-	const int64_t o = itr_frozen_n(n->state[0]);
-	if (itr_node_training(n) || !x || x->rank < 1 || itr_last_dim(x) != itr_frozen_k(n->state[0]) ||
+	const int64_t o = itr_packed_weight_n(n->state[0]);
+	if (itr_node_training(n) || !x || x->rank < 1 || itr_last_dim(x) != itr_packed_weight_k(n->state[0]) ||
 	    (r && r->count != x->count / itr_last_dim(x) * o))
 		itr_shape_bug(n, "a tape in inference, x (..., I), residual (..., O) or none");
 	int64_t s[ITR_MAX_RANK];
@@ -124,21 +124,21 @@ static void frozen_shape(itr_node *n)
 	itr_shape_set(n, x->rank, s);
 }
 
-static void frozen_forward(itr_node *n)
+static void packed_forward(itr_node *n)
 {
-	const itr_frozen *w = n->state[0];
-	const int64_t o = itr_frozen_n(w), k = itr_frozen_k(w);
+	const itr_packed_weight *w = n->state[0];
+	const int64_t o = itr_packed_weight_n(w), k = itr_packed_weight_k(w);
 	const itr_after after = { n->state[1], n->in[1] ? itr_in(n, 1) : NULL, o, (itr_activation)n->attr.i[0] };
-	itr_frozen_product(w, n->in[0]->count / k, itr_in(n, 0), k, &after, itr_out(n), o, n->threads);
+	itr_packed_weight_product(w, n->in[0]->count / k, itr_in(n, 0), k, &after, itr_out(n), o, n->threads);
 }
 
-static double frozen_flops(const itr_node *n) { return 2.0 * (double)n->in[0]->count * (double)itr_frozen_n(n->state[0]); }
+static double packed_flops(const itr_node *n) { return 2.0 * (double)n->in[0]->count * (double)itr_packed_weight_n(n->state[0]); }
 
-static const itr_op linear_frozen = { "linear (packed)", 2, 0, frozen_shape, frozen_forward, NULL, NULL, NULL, frozen_flops, NULL };
+static const itr_op linear_packed = { "linear (packed)", 2, 0, packed_shape, packed_forward, NULL, NULL, NULL, packed_flops, NULL };
 
-itr_var *itr_linear_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, itr_activation a)
+itr_var *itr_linear_packed(itr_tape *t, itr_var *x, const itr_packed_weight *w, const float *bias, itr_var *residual, itr_activation a)
 {
 	itr_var *in[] = { x, residual };
 	void *const state[] = { (void *)(uintptr_t)w, (void *)(uintptr_t)bias };
-	return itr_apply(t, &linear_frozen, in, 2, &(itr_attr){ .i = { a } }, NULL, 0, state);
+	return itr_apply(t, &linear_packed, in, 2, &(itr_attr){ .i = { a } }, NULL, 0, state);
 }

@@ -1,6 +1,6 @@
 /* lstm: one direction of one layer over sequences that lie end to end. z (N, 4 H) is the input's share of the gates in torch's order i, f,
  * g, o, w (4 H, H) the recurrent weight, b (4 H) its bias or none -> all hidden states (N, H). Hochreiter & Schmidhuber 1997, as
- * torch.nn.LSTM. attr.i[0]: backwards. state[0]: a frozen weight instead of w, in inference. Sequences are taken longest first, so that
+ * torch.nn.LSTM. attr.i[0]: backwards. state[0]: a packed weight instead of w, in inference. Sequences are taken longest first, so that
  * step t is one product of those that are still running: nothing is padded. saved = gates after their activations (N, 4 H), cells (N, H).
  */
 #include <math.h>
@@ -26,7 +26,8 @@ static void shape(itr_node *n)
 	bool ok = h > 0 && z->shape[1] == 4 * h && n->n_index >= 1 && n->index[0] == 0 && n->index[n->n_index - 1] == z->shape[0] &&
 	          (!b || b->count == 4 * h);
 	ok = ok && (w ? w->rank == 2 && w->shape[0] == 4 * h && w->shape[1] == h
-	              : n->state[0] && !itr_node_training(n) && itr_frozen_n(n->state[0]) == 4 * h && itr_frozen_k(n->state[0]) == h);
+	              : n->state[0] && !itr_node_training(n) && itr_packed_weight_n(n->state[0]) == 4 * h &&
+	                            itr_packed_weight_k(n->state[0]) == h);
 	for (int64_t s = 0; ok && s + 1 < n->n_index; s++)
 		ok = n->index[s] <= n->index[s + 1];
 	if (!ok)
@@ -110,8 +111,8 @@ static void forward(itr_node *n)
 {
 	const int64_t h = hidden(n), count = sequences(n);
 	int64_t steps, *running, *order = by_length(n, &steps, &running);
-	itr_frozen *own = n->state[0] ? NULL
-	                              : itr_freeze(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32,
+	itr_packed_weight *own = n->state[0] ? NULL
+	                              : itr_pack_weight(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32,
 	                                           itr_in(n, 1), 4 * h, h, h, n->threads);
 	float *scratch = itr_scratch_take((size_t)(count * 5 * h + 4 * h) * sizeof(float));
 	struct step q = { .n = n, .order = order, .b = n->in[2] ? itr_in(n, 2) : NULL, .h = scratch + count * 4 * h + 4 * h, .r = scratch };
@@ -119,12 +120,12 @@ static void forward(itr_node *n)
 	for (q.t = 0; q.t < steps; q.t++) {
 		q.count = running[q.t];
 		if (q.t)
-			itr_frozen_product(own ? own : n->state[0], q.count, q.h, h, NULL, q.r, 4 * h, n->threads);
+			itr_packed_weight_product(own ? own : n->state[0], q.count, q.h, h, NULL, q.r, 4 * h, n->threads);
 		each_running(&q, forward_piece);
 	}
 	itr_scratch_give(scratch);
 	itr_scratch_give(order);
-	itr_frozen_free(own);
+	itr_packed_weight_free(own);
 }
 
 ITR_CLONES static void cell_back(float *restrict dg, float *restrict dc, const float *restrict gates, const float *restrict c,
@@ -169,8 +170,8 @@ static void walk(itr_node *n, float *all, float *sequence)
 	const int64_t h = hidden(n), count = sequences(n);
 	int64_t steps, *running, *order = by_length(n, &steps, &running);
 	float *wt = transposed(itr_in(n, 1), 4 * h, h), *zero = itr_scratch_take((size_t)h * sizeof *zero);
-	itr_frozen *w = itr_freeze(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, wt, h, 4 * h, 4 * h,
-	                           n->threads);
+	itr_packed_weight *w = itr_pack_weight(itr_tape_compute(n->tape) == ITR_COMPUTE_BF16 ? ITR_COMPUTE_BF16 : ITR_COMPUTE_F32, wt, h,
+	                                       4 * h, 4 * h, n->threads);
 	struct step q = { .n = n,
 		          .order = order,
 		          .dg = sequence,
@@ -184,9 +185,9 @@ static void walk(itr_node *n, float *all, float *sequence)
 		q.count = running[q.t];
 		each_running(&q, backward_piece);
 		if (q.t)
-			itr_frozen_product(w, q.count, q.dg, 4 * h, NULL, q.dh, h, n->threads);
+			itr_packed_weight_product(w, q.count, q.dg, 4 * h, NULL, q.dh, h, n->threads);
 	}
-	itr_frozen_free(w);
+	itr_packed_weight_free(w);
 	itr_scratch_give(zero);
 	itr_scratch_give(wt);
 	itr_scratch_give(order);
@@ -314,7 +315,7 @@ itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t
 	return itr_apply(t, &itr_op_lstm, in, 3, &(itr_attr){ .i = { backwards } }, start, n + 1, NULL);
 }
 
-itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int64_t *start, int64_t n, bool backwards)
+itr_var *itr_lstm_packed(itr_tape *t, itr_var *z, const itr_packed_weight *w, const int64_t *start, int64_t n, bool backwards)
 {
 	itr_var *in[] = { z };
 	return itr_apply(t, &itr_op_lstm, in, 1, &(itr_attr){ .i = { backwards } }, start, n + 1,

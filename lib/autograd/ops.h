@@ -16,7 +16,7 @@ itr_var *itr_to_bf16(itr_tape *t, itr_var *x);
 /* x (..., I), w (O, I), bias (O) or NULL -> (..., O): x w^T + bias */
 itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias);
 /* activation(x w^T + bias + residual) with a packed weight, in inference alone; bias (O) and residual (..., O) may be NULL. */
-itr_var *itr_linear_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, itr_activation a);
+itr_var *itr_linear_packed(itr_tape *t, itr_var *x, const itr_packed_weight *w, const float *bias, itr_var *residual, itr_activation a);
 itr_var *itr_add(itr_tape *t, itr_var *a, itr_var *b);                                /* same shape */
 itr_var *itr_sub(itr_tape *t, itr_var *a, itr_var *b);                                /* a - b, same shape */
 itr_var *itr_mul(itr_tape *t, itr_var *a, itr_var *b);                                /* elementwise, same shape */
@@ -124,11 +124,11 @@ itr_var *itr_conv_transpose2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias
 /* w (O, C / groups, KH, KW), bias (O) or NULL -> (B, OH, OW, O). padding: zeros on each side, or ITR_PAD_SAME (tensor/conv.h). groups = C =
  * O: depthwise. */
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups);
-/* The same with frozen weights, square kernels, in inference alone: activation(conv + bias + residual). w (O, k k C), rows as
+/* The same with packed weights, square kernels, in inference alone: activation(conv + bias + residual). w (O, k k C), rows as
  * itr_conv_weight_rows makes them; taps by itr_depthwise_weights. */
-itr_var *itr_conv_frozen(itr_tape *t, itr_var *x, const itr_frozen *w, const float *bias, itr_var *residual, bool onto, int64_t kernel,
-                         int64_t stride, int64_t padding, itr_activation a);
-itr_var *itr_depthwise_frozen(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride,
+itr_var *itr_conv_packed(itr_tape *t, itr_var *x, const itr_packed_weight *w, const float *bias, itr_var *residual, bool onto,
+                         int64_t kernel, int64_t stride, int64_t padding, itr_activation a);
+itr_var *itr_depthwise_packed(itr_tape *t, itr_var *x, const float *taps, const float *bias, int64_t kernel, int64_t stride,
                               int64_t padding, itr_activation a);
 /* activation((x - mean) / sqrt(var + eps) gamma + beta + residual) over the last dimension's channels; residual (as x) or NULL; activation
  * NONE, RELU, RELU6, HARDSWISH or HARDSIGMOID. batch_statistics, while training: mean and biased variance of this batch, which has more
@@ -158,7 +158,7 @@ itr_var *itr_global_pool(itr_tape *t, itr_var *x);                              
  * (N, H). */
 itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t *start, int64_t n, bool backwards);
 /* in inference; z holds both biases */
-itr_var *itr_lstm_frozen(itr_tape *t, itr_var *z, const itr_frozen *w, const int64_t *start, int64_t n, bool backwards);
+itr_var *itr_lstm_packed(itr_tape *t, itr_var *z, const itr_packed_weight *w, const int64_t *start, int64_t n, bool backwards);
 /* x (N, D) -> (n, D): of each sequence `last` columns of its last row and the other ones of its first (a bidirectional layer's final states
  * with last = D / 2); zeros for an empty one. */
 itr_var *itr_segment_end(itr_tape *t, itr_var *x, const int64_t *start, int64_t n, int64_t last);

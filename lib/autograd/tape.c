@@ -229,7 +229,7 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p)
 	if (t->o.reference && !p->data64)
 		ITR_BUG("parameter '%s' has no double copy: itr_params_enable_reference", p->name);
 	if (!p->data)
-		ITR_BUG("parameter '%s' is packed for inference (itr_params_freeze): no op but its layer's product can use it", p->name);
+		ITR_BUG("parameter '%s' is packed for inference (itr_params_pack): no op but its layer's product can use it", p->name);
 	v->data = t->o.reference ? (void *)p->data64 : (void *)p->data;
 	v->needs_grad = !p->frozen && !t->o.inference && !t->paused && !(p->net & t->o.frozen_nets);
 	t->nets_read |= p->net;

@@ -17,7 +17,7 @@
 #define ITR_AUTOGRAD_TAPE_H
 
 #include "base/err.h"
-#include "tensor/frozen.h"
+#include "tensor/packed_weight.h"
 
 enum { ITR_MAX_RANK = 5 };
 
@@ -62,8 +62,8 @@ typedef struct itr_param {
 	bool constant;
 	double lr_scale;                /* times the learning rate; 0: as it is */
 	bool no_decay;                  /* bias, norm, temperature: excluded from weight decay when decay is per group */
-	itr_frozen *packed;             /* after itr_params_freeze (nn/param.h): what inference multiplies by; data is then gone (NULL) */
-	/* after freezing a convolution whose normalisation was folded into it: what is added instead of the bias; NULL otherwise */
+	itr_packed_weight *packed;      /* after itr_params_pack (nn/param.h): what inference multiplies by; data is then gone (NULL) */
+	/* after packing a convolution whose normalisation was folded into it: what is added instead of the bias; NULL otherwise */
 	float *folded_bias;
 } itr_param;
 

@@ -82,7 +82,7 @@ static int create(itr_encoder *e, itr_modality modality, const itr_encoder_opts 
 	itr_tower *w = itr_tower_open(e->desc->name, modality, &t, err);
 	if (!w)
 		return -1;
-	itr_tower_freeze(w, o->compute, o->threads);
+	itr_tower_pack(w, o->compute, o->threads);
 	settle(e, w, false, o);
 	return 0;
 }

@@ -13,7 +13,7 @@
 #include "data/modality.h"
 #include "image/image.h"
 #include "io/json.h"
-#include "tensor/frozen.h"
+#include "tensor/packed_weight.h"
 
 typedef struct itr_encoder itr_encoder;
 

@@ -378,7 +378,7 @@ int itr_model_pack(itr_model *m, itr_compute c, int threads, itr_err *err)
 	if (itr_sha256_file(m->path, m->sha256, err) < 0)
 		return -1;
 	if (m->params)
-		itr_params_freeze(m->params, c, threads);
+		itr_params_pack(m->params, c, threads);
 	return 0;
 }
 

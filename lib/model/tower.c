@@ -322,12 +322,12 @@ void itr_tower_free(itr_tower *w)
 	itr_params_free(w->own);
 	itr_tokenizer_free(w->tokenizer);
 	free(w->layers);
-	free(w->fixed);
+	free(w->frozen);
 	free(w->prompt);
 	free(w);
 }
 
-void itr_tower_freeze(itr_tower *w, itr_compute c, int threads) { itr_params_freeze(w->params, c, threads); }
+void itr_tower_pack(itr_tower *w, itr_compute c, int threads) { itr_params_pack(w->params, c, threads); }
 
 void itr_tower_init(itr_tower *w, itr_params *p)
 {

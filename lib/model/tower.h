@@ -2,7 +2,7 @@
  * one file + one line in towers.def; one forward for training, fine-tuning and inference.
  *
  *	itr_tower *w = itr_tower_open("bert", ITR_TEXT, &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);  // from files
- *	itr_tower_freeze(w, ITR_COMPUTE_BF16, threads);                                                     // inference: packed once
+ *	itr_tower_pack(w, ITR_COMPUTE_BF16, threads);                                                     // inference: packed once
  *	itr_tape_reset(t, step);
  *	itr_tower_out y = itr_tower_forward(t, w, &(itr_tower_in){ .n = 32, .ids = ids, .start = start }, false);  // y.pooled (32, dim)
  */
@@ -105,7 +105,7 @@ typedef struct itr_tower {
 	char *prompt;                            /* text: put in front of every text; NULL: none */
 	itr_stage_layers stage[ITR_MAX_STAGES];  /* of config.stages */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without */
-	uint8_t *fixed;                          /* one an array: constant although the tower is trained (itr_towers_fix); NULL: none */
+	uint8_t *frozen;                         /* one an array: constant although the tower is trained (itr_towers_freeze); NULL: none */
 } itr_tower;
 
 /* NULL with err: unknown name (the nearest is named), no weights, missing or unexpected tensors (all listed), no vocabulary. */
@@ -117,7 +117,7 @@ void itr_tower_free(itr_tower *w);
  * "encoder.layer.0", "image_encoder.bn1"), with * ? [..] as in the shell; or a number N: everything up to the end of the tower's N-th
  * numbered block ("layer1.0", "features.3"). A BatchNorm of such a part stays on its running statistics. -1 with err: a name that no array
  * has (those there are get named), more blocks than there are, nothing left to train. */
-ITR_MUST_USE int itr_towers_fix(itr_tower *const tower[2], const bool trained[2], const char *layers, itr_err *err);
+ITR_MUST_USE int itr_towers_freeze(itr_tower *const tower[2], const bool trained[2], const char *layers, itr_err *err);
 
 /* Makes a tower part of a model: its arrays are registered in p (not yet sealed) as SCOPE.name, with `trained` false as constants. After
  * itr_params_seal and itr_params_initialise, itr_tower_fill moves the values that the tower was opened with (a restored one has none) and
@@ -137,7 +137,7 @@ void itr_tower_sizes(itr_tower *w);
 /* One line about what is made of a text's tokens: "mean; dense 384->128 tanh; prompt 'query: '". */
 void itr_tower_describe_text(const itr_tower *w, itr_buf *b);
 
-void itr_tower_freeze(itr_tower *w, itr_compute c, int threads);
+void itr_tower_pack(itr_tower *w, itr_compute c, int threads);
 itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states);
 /* Texts -> ids end to end (free() both). Truncated to max_tokens as the reference does. */
 void itr_tower_tokenize(const itr_tower *w, const char *const *texts, int64_t n, int threads, int32_t **ids, int64_t **start);

@@ -22,7 +22,7 @@ void itr_tower_join(itr_tower *w, itr_params *p, const char *scope, bool trained
 	w->n_params = itr_params_count(p) - w->first_param;
 	for (int64_t i = 0; i < w->n_params; i++) {
 		itr_param *q = itr_params_at(p, w->first_param + i);
-		if (!trained || (w->fixed && w->fixed[i]))
+		if (!trained || (w->frozen && w->frozen[i]))
 			q->frozen = q->constant = true;
 	}
 }

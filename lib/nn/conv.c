@@ -27,7 +27,7 @@ static itr_conv kernel_of(const itr_conv_opts *o)
 
 /* The product's weights, rows of (KH, KW, C), each times scale[o] where there is one. Groups become zeros: no network here has any but
  * depthwise ones. */
-static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_expected *x,
+static itr_packed_weight *pack_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_expected *x,
                                int threads)
 {
 	const itr_conv g = kernel_of(o);
@@ -42,7 +42,7 @@ static itr_frozen *freeze_rows(const itr_conv_opts *o, const float *w, const flo
 					rows[(i * taps + u) * cn + j] * (scale ? scale[i] : 1.0f);
 	itr_conv whole = g;
 	whole.groups = 1;
-	itr_frozen *f = itr_conv_freeze(&whole, c, all, x, threads);
+	itr_packed_weight *f = itr_conv_pack_weight(&whole, c, all, x, threads);
 	itr_aligned_free(rows);
 	itr_aligned_free(all);
 	return f;
@@ -74,19 +74,19 @@ static float mean_through(itr_activation a, float mean, float deviation)
 	return (float)(sum / weight);
 }
 
-static void freeze_product(itr_conv_norm_layer *l, const float *scale, itr_compute c, int threads)
+static void pack_product(itr_conv_norm_layer *l, const float *scale, itr_compute c, int threads)
 {
 	float *mean = itr_aligned_alloc((size_t)(l->o.in + l->o.out) * sizeof *mean), *lost = mean + l->o.in;
 	for (int64_t i = 0; l->source && i < l->o.in; i++)
 		mean[i] = mean_through(l->between, l->source->beta->data[i], fabsf(l->source->gamma->data[i]));
-	l->weight->packed = freeze_rows(&l->o, l->weight->data, scale, c, &(itr_expected){ l->source ? mean : NULL, lost }, threads);
+	l->weight->packed = pack_rows(&l->o, l->weight->data, scale, c, &(itr_expected){ l->source ? mean : NULL, lost }, threads);
 	for (int64_t i = 0; i < l->o.out; i++)
 		l->weight->folded_bias[i] += lost[i];
 	itr_aligned_free(mean);
 }
 
 /* norm(conv(x)) = conv with rows times gamma / sqrt(var + eps), plus beta - mean gamma / sqrt(var + eps). */
-static void freeze_norm(itr_params *p, void *layer, itr_compute c, int threads)
+static void pack_norm(itr_params *p, void *layer, itr_compute c, int threads)
 {
 	itr_conv_norm_layer *l = layer;
 	const int64_t n = l->o.out;
@@ -103,7 +103,7 @@ static void freeze_norm(itr_params *p, void *layer, itr_compute c, int threads)
 		itr_depthwise_weights(&g, l->weight->data, scale, l->taps);
 		itr_params_owns(p, l->taps);
 	} else
-		freeze_product(l, scale, c, threads);
+		pack_product(l, scale, c, threads);
 	itr_aligned_free(scale);
 	itr_params_give_back(p, l->weight);
 }
@@ -119,7 +119,7 @@ void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv,
 	l->mean = itr_params_add(p, norm, "running_mean", 1, &l->o.out, ITR_INIT_ZERO, 0, true);
 	l->var = itr_params_add(p, norm, "running_var", 1, &l->o.out, ITR_INIT_ONE, 0, true);
 	l->mean->frozen = l->var->frozen = true;
-	itr_params_add_freezer(p, freeze_norm, l);
+	itr_params_add_packer(p, pack_norm, l);
 }
 
 void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *source, itr_activation a)
@@ -133,12 +133,12 @@ void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *so
 static itr_var *call(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, bool onto, itr_activation a)
 {
 	if (l->taps)
-		x = itr_depthwise_frozen(t, x, l->taps, l->weight->folded_bias, l->o.kernel, l->o.stride, l->o.padding,
+		x = itr_depthwise_packed(t, x, l->taps, l->weight->folded_bias, l->o.kernel, l->o.stride, l->o.padding,
 		                         residual ? ITR_ACT_NONE : a);
 	if (l->taps)
 		return residual ? itr_activation_call(t, itr_add(t, x, residual), a) : x;
 	if (l->weight->packed)
-		return itr_conv_frozen(t, x, l->weight->packed, l->weight->folded_bias, residual, onto, l->o.kernel, l->o.stride,
+		return itr_conv_packed(t, x, l->weight->packed, l->weight->folded_bias, residual, onto, l->o.kernel, l->o.stride,
 		                       l->o.padding, a);
 	/* of a part that is not trained: nothing moves its statistics */
 	const bool fixed = l->gamma->constant || l->mean->constant;
@@ -163,10 +163,10 @@ itr_var *itr_conv_norm_onto(itr_tape *t, const itr_conv_norm_layer *l, itr_var *
 
 /* --- with a bias ---------------------------------------------------------------------------------------------------------------------- */
 
-static void freeze_conv(itr_params *p, void *layer, itr_compute c, int threads)
+static void pack_conv(itr_params *p, void *layer, itr_compute c, int threads)
 {
 	itr_conv_layer *l = layer;
-	l->weight->packed = freeze_rows(&l->o, l->weight->data, NULL, c, NULL, threads);
+	l->weight->packed = pack_rows(&l->o, l->weight->data, NULL, c, NULL, threads);
 	itr_params_give_back(p, l->weight);
 }
 
@@ -175,13 +175,13 @@ void itr_conv_layer_init(itr_conv_layer *l, itr_params *p, const char *name, con
 	l->o = filled(o);
 	l->weight = normal_weight(p, name, &l->o);
 	l->bias = itr_params_add(p, name, "bias", 1, &l->o.out, ITR_INIT_ZERO, 0, true);
-	itr_params_add_freezer(p, freeze_conv, l);
+	itr_params_add_packer(p, pack_conv, l);
 }
 
 itr_var *itr_conv_layer_call(itr_tape *t, const itr_conv_layer *l, itr_var *x, itr_activation a)
 {
 	if (l->weight->packed)
-		return itr_conv_frozen(t, x, l->weight->packed, l->bias->data, NULL, false, l->o.kernel, l->o.stride, l->o.padding, a);
+		return itr_conv_packed(t, x, l->weight->packed, l->bias->data, NULL, false, l->o.kernel, l->o.stride, l->o.padding, a);
 	return itr_activation_call(
 		t, itr_conv2d(t, x, itr_leaf(t, l->weight), itr_leaf(t, l->bias), l->o.stride, l->o.padding, 1, l->o.groups), a);
 }

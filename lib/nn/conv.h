@@ -4,7 +4,7 @@
  *	itr_conv_norm_init(&m->conv1, p, "conv1", "bn1", &o);
  *	x = itr_conv_norm(t, &m->conv1, x, NULL, ITR_ACT_RELU);
  *
- * While recording: conv2d, then batchnorm with residual and activation. After itr_params_freeze: one product (or one depthwise pass) whose
+ * While recording: conv2d, then batchnorm with residual and activation. After itr_params_pack: one product (or one depthwise pass) whose
  * weights have the normalisation folded in.
  */
 #ifndef ITR_NN_CONV_H
@@ -23,11 +23,11 @@ typedef struct itr_conv_opts {
 } itr_conv_opts;
 
 /* CONV.weight (out, in / groups, k, k); NORM.weight, .bias, .running_mean, .running_var (out). Normal with variance 2 / (k k out), as
- * torchvision initialises its networks. The layer may not move: freezing finds it by its address. */
+ * torchvision initialises its networks. The layer may not move: packing finds it by its address. */
 typedef struct itr_conv_norm_layer {
 	itr_conv_opts o;
 	itr_param *weight, *gamma, *beta, *mean, *var;
-	float *taps;                             /* depthwise, after freezing */
+	float *taps;                             /* depthwise, after packing */
 	const struct itr_conv_norm_layer *source;        /* makes this layer's input, through `between`; or NULL */
 	itr_activation between;
 } itr_conv_norm_layer;
@@ -38,7 +38,7 @@ void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv,
 void itr_conv_norm_follows(itr_conv_norm_layer *l, const itr_conv_norm_layer *source, itr_activation a);
 /* activation(norm(conv(x)) + residual); residual may be NULL. */
 itr_var *itr_conv_norm(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a);
-/* The same with a residual that an op has made and that nobody reads afterwards: a frozen layer's result takes its place, so that a map of
+/* The same with a residual that an op has made and that nobody reads afterwards: a packed layer's result takes its place, so that a map of
  * the largest size is neither written elsewhere nor moved at the end of the block. */
 itr_var *itr_conv_norm_onto(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_var *residual, itr_activation a);
 

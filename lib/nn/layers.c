@@ -2,10 +2,10 @@
 
 #include <math.h>
 
-static void freeze_linear(itr_params *p, void *weight, itr_compute c, int threads)
+static void pack_linear(itr_params *p, void *weight, itr_compute c, int threads)
 {
 	itr_param *w = weight;
-	w->packed = itr_freeze(c, w->data, w->shape[0], w->shape[1], w->shape[1], threads);
+	w->packed = itr_pack_weight(c, w->data, w->shape[0], w->shape[1], w->shape[1], threads);
 	itr_params_give_back(p, w);
 }
 
@@ -14,7 +14,7 @@ void itr_linear_init(itr_linear_layer *l, itr_params *p, const char *name, int64
 	const double bound = 1 / sqrt((double)in);
 	l->weight = itr_params_add(p, name, "weight", 2, (int64_t[]){ out, in }, ITR_INIT_UNIFORM, bound, false);
 	l->bias = bias ? itr_params_add(p, name, "bias", 1, (int64_t[]){ out }, ITR_INIT_UNIFORM, bound, true) : NULL;
-	itr_params_add_freezer(p, freeze_linear, l->weight);
+	itr_params_add_packer(p, pack_linear, l->weight);
 }
 
 itr_var *itr_linear(itr_tape *t, const itr_linear_layer *l, itr_var *x)
@@ -25,14 +25,14 @@ itr_var *itr_linear(itr_tape *t, const itr_linear_layer *l, itr_var *x)
 itr_var *itr_linear_act(itr_tape *t, const itr_linear_layer *l, itr_var *x, itr_activation a)
 {
 	if (l->weight->packed)
-		return itr_linear_frozen(t, x, l->weight->packed, l->bias ? l->bias->data : NULL, NULL, a);
+		return itr_linear_packed(t, x, l->weight->packed, l->bias ? l->bias->data : NULL, NULL, a);
 	return itr_activation_call(t, itr_op_linear_call(t, x, itr_leaf(t, l->weight), l->bias ? itr_leaf(t, l->bias) : NULL), a);
 }
 
 itr_var *itr_linear_add(itr_tape *t, const itr_linear_layer *l, itr_var *x, itr_var *residual)
 {
 	if (l->weight->packed)
-		return itr_linear_frozen(t, x, l->weight->packed, l->bias ? l->bias->data : NULL, residual, ITR_ACT_NONE);
+		return itr_linear_packed(t, x, l->weight->packed, l->bias ? l->bias->data : NULL, residual, ITR_ACT_NONE);
 	return itr_add(t, residual, itr_linear(t, l, x));
 }
 

@@ -12,7 +12,7 @@ typedef struct itr_linear_layer { itr_param *weight, *bias; } itr_linear_layer;
 void itr_linear_init(itr_linear_layer *l, itr_params *p, const char *name, int64_t in, int64_t out, bool bias);
 itr_var *itr_linear(itr_tape *t, const itr_linear_layer *l, itr_var *x);
 
-/* activation(x W^T + b) and residual + x W^T + b: the same ops while recording, one fused product after itr_params_freeze. */
+/* activation(x W^T + b) and residual + x W^T + b: the same ops while recording, one fused product after itr_params_pack. */
 itr_var *itr_linear_act(itr_tape *t, const itr_linear_layer *l, itr_var *x, itr_activation a);
 itr_var *itr_linear_add(itr_tape *t, const itr_linear_layer *l, itr_var *x, itr_var *residual);
 

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "tensor/gemm.h"
 
-static void freeze_direction(itr_params *p, itr_lstm_layer *l, itr_lstm_direction *d, itr_compute c, int threads)
+static void pack_direction(itr_params *p, itr_lstm_layer *l, itr_lstm_direction *d, itr_compute c, int threads)
 {
 	const int64_t h4 = d->w_ih->shape[0], in = d->w_ih->shape[1];
 	d->both = itr_aligned_alloc((size_t)h4 * sizeof(float));
@@ -15,10 +15,10 @@ static void freeze_direction(itr_params *p, itr_lstm_layer *l, itr_lstm_directio
 	for (int64_t i = 0; i < h4; i++)
 		d->both[i] = d->b_ih->data[i] + d->b_hh->data[i];
 	/* activations of the recurrent product are states in (-1, 1), as narrow as int8 likes them */
-	d->w_hh->packed = itr_freeze(c, d->w_hh->data, h4, h4 / 4, h4 / 4, threads);
+	d->w_hh->packed = itr_pack_weight(c, d->w_hh->data, h4, h4 / 4, h4 / 4, threads);
 	itr_params_give_back(p, d->w_hh);
 	if (!l->embedding) {
-		d->w_ih->packed = itr_freeze(c, d->w_ih->data, h4, in, in, threads);
+		d->w_ih->packed = itr_pack_weight(c, d->w_ih->data, h4, in, in, threads);
 		itr_params_give_back(p, d->w_ih);
 		return;
 	}
@@ -33,11 +33,11 @@ static void freeze_direction(itr_params *p, itr_lstm_layer *l, itr_lstm_directio
 	itr_params_give_back(p, d->w_ih);
 }
 
-static void freeze(itr_params *p, void *layer, itr_compute c, int threads)
+static void pack(itr_params *p, void *layer, itr_compute c, int threads)
 {
 	itr_lstm_layer *l = layer;
 	for (int k = 0; k < l->directions; k++)
-		freeze_direction(p, l, &l->d[k], c, threads);
+		pack_direction(p, l, &l->d[k], c, threads);
 	if (l->embedding)
 		itr_params_give_back(p, l->embedding->weight);
 }
@@ -63,7 +63,7 @@ void itr_lstm_init(itr_lstm_layer *l, itr_params *p, const char *name, int index
 		l->d[k].b_ih = add(p, name, "bias_ih", index, k, 1, 4 * hidden, 0, bound);
 		l->d[k].b_hh = add(p, name, "bias_hh", index, k, 1, 4 * hidden, 0, bound);
 	}
-	itr_params_add_freezer(p, freeze, l);
+	itr_params_add_packer(p, pack, l);
 }
 
 /* The states of one direction; words: rows of the table, or NULL where x is the input. */
@@ -75,8 +75,8 @@ static itr_var *direction(itr_tape *t, const itr_lstm_layer *l, int k, itr_var *
 		                itr_leaf(t, d->b_hh), start, n, k == 1);
 	itr_var *z = words ? itr_gather(t, itr_input(t, 2, (int64_t[]){ l->embedding->weight->shape[0], d->w_ih->shape[0] }, d->table),
 	                                words, start[n])
-	                   : itr_linear_frozen(t, x, d->w_ih->packed, d->both, NULL, ITR_ACT_NONE);
-	return itr_lstm_frozen(t, z, d->w_hh->packed, start, n, k == 1);
+	                   : itr_linear_packed(t, x, d->w_ih->packed, d->both, NULL, ITR_ACT_NONE);
+	return itr_lstm_packed(t, z, d->w_hh->packed, start, n, k == 1);
 }
 
 static itr_var *both(itr_tape *t, const itr_lstm_layer *l, itr_var *x, const int64_t *words, const int64_t *start, int64_t n)

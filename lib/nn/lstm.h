@@ -10,7 +10,7 @@
 typedef struct itr_lstm_direction {
 	/* NAME.weight_ih_lK (4 H, I), weight_hh_lK (4 H, H), bias_ih_lK, bias_hh_lK (4 H); those of the second direction end in _reverse */
 	itr_param *w_ih, *w_hh, *b_ih, *b_hh;
-	/* after freezing: the sum of the biases; words' gates (V, 4 H) where the input is an embedding */
+	/* after packing: the sum of the biases; words' gates (V, 4 H) where the input is an embedding */
 	float *both, *table;
 } itr_lstm_direction;
 
@@ -21,7 +21,7 @@ typedef struct itr_lstm_layer {
 } itr_lstm_layer;
 
 /* Layer `index` of NAME; uniform in +-1/sqrt(H) as torch. embedding: where the layer reads words (then it must be registered before, and is
- * given back with freezing). */
+ * given back by packing). */
 void itr_lstm_init(itr_lstm_layer *l, itr_params *p, const char *name, int index, int64_t in, int64_t hidden, int directions,
                    const itr_embedding_layer *embedding);
 /* x (N, I) -> states (N, directions H), forward | backward. */

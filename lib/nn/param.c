@@ -26,11 +26,11 @@ struct itr_params {
 	itr_map *names;
 	float *values, *grads;
 	double *values64, *grads64;
-	struct freezer { itr_freezer *fn; void *layer; } *freezers;
-	int64_t n_freezers, cap_freezers;
+	struct packer { itr_packer *fn; void *layer; } *packers;
+	int64_t n_packers, cap_packers;
 	void **owned;
 	int64_t n_owned, cap_owned;
-	bool frozen;
+	bool packed;
 };
 
 itr_params *itr_params_new(void)
@@ -46,7 +46,7 @@ void itr_params_free(itr_params *p)
 		return;
 	for (int64_t i = 0; i < p->count; i++) {
 		free((void *)(uintptr_t)p->entries[i]->param.name);
-		itr_frozen_free(p->entries[i]->param.packed);
+		itr_packed_weight_free(p->entries[i]->param.packed);
 		itr_aligned_free(p->entries[i]->param.folded_bias);
 		free(p->entries[i]);
 	}
@@ -59,7 +59,7 @@ void itr_params_free(itr_params *p)
 	for (int64_t i = 0; i < p->n_owned; i++)
 		itr_aligned_free(p->owned[i]);
 	free(p->owned);
-	free(p->freezers);
+	free(p->packers);
 	free(p->entries);
 	free(p);
 }
@@ -171,11 +171,11 @@ void itr_params_enable_reference(itr_params *p)
 
 /* --- inference only ------------------------------------------------------------------------------------------------------------------- */
 
-void itr_params_add_freezer(itr_params *p, itr_freezer *fn, void *layer)
+void itr_params_add_packer(itr_params *p, itr_packer *fn, void *layer)
 {
-	if (p->n_freezers == p->cap_freezers)
-		p->freezers = itr_xrealloc(p->freezers, (size_t)(p->cap_freezers = p->cap_freezers * 2 + 16) * sizeof *p->freezers);
-	p->freezers[p->n_freezers++] = (struct freezer){ fn, layer };
+	if (p->n_packers == p->cap_packers)
+		p->packers = itr_xrealloc(p->packers, (size_t)(p->cap_packers = p->cap_packers * 2 + 16) * sizeof *p->packers);
+	p->packers[p->n_packers++] = (struct packer){ fn, layer };
 }
 
 void itr_params_owns(itr_params *p, void *memory)
@@ -192,15 +192,15 @@ void itr_params_give_back(itr_params *p, itr_param *q)
 	q->data = NULL;
 }
 
-bool itr_params_frozen(const itr_params *p) { return p->frozen; }
+bool itr_params_packed(const itr_params *p) { return p->packed; }
 
-void itr_params_freeze(itr_params *p, itr_compute c, int threads)
+void itr_params_pack(itr_params *p, itr_compute c, int threads)
 {
-	if (!p->values || p->frozen)
-		ITR_BUG("itr_params_freeze: %s", p->frozen ? "twice" : "before itr_params_seal");
-	p->frozen = true;
-	for (int64_t i = 0; i < p->n_freezers; i++)
-		p->freezers[i].fn(p, p->freezers[i].layer, c, threads);
+	if (!p->values || p->packed)
+		ITR_BUG("itr_params_pack: %s", p->packed ? "twice" : "before itr_params_seal");
+	p->packed = true;
+	for (int64_t i = 0; i < p->n_packers; i++)
+		p->packers[i].fn(p, p->packers[i].layer, c, threads);
 	itr_aligned_free(p->grads);
 	p->grads = NULL;
 	for (int64_t i = 0; i < p->count; i++) {
@@ -211,8 +211,8 @@ void itr_params_freeze(itr_params *p, itr_compute c, int threads)
 
 static void must_be_whole(const itr_params *p, const char *who)
 {
-	if (p->frozen)
-		ITR_BUG("%s after itr_params_freeze: the weights are packed", who);
+	if (p->packed)
+		ITR_BUG("%s after itr_params_pack: the weights are packed", who);
 }
 
 int64_t itr_params_count(const itr_params *p) { return p->count; }

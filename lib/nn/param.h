@@ -33,17 +33,17 @@ void itr_params_enable_reference(itr_params *p);
 /* For inference only from here on: every weight that products use (registered by the layers' init functions) is packed once for `c`, a
  * following normalisation folded into it, and its memory given back. Tables that are only gathered from stay as they are. Training, saving
  * and loading afterwards abort. */
-void itr_params_freeze(itr_params *p, itr_compute c, int threads);
+void itr_params_pack(itr_params *p, itr_compute c, int threads);
 
-/* How a layer takes part: its init function registers a freezer, which packs the layer's weights (param->packed, param->folded_bias or
+/* How a layer takes part: its init function registers a packer, which packs the layer's weights (param->packed, param->folded_bias or
  * memory of the layer's own), sees to what a packed array still needs, and gives the originals back. Called once, in the order of
  * registration; `layer` must live as long as p. A packed form that is neither in packed nor in folded_bias is handed to itr_params_owns,
  * which frees it with p. */
-typedef void itr_freezer(itr_params *p, void *layer, itr_compute c, int threads);
-void itr_params_add_freezer(itr_params *p, itr_freezer *fn, void *layer);
+typedef void itr_packer(itr_params *p, void *layer, itr_compute c, int threads);
+void itr_params_add_packer(itr_params *p, itr_packer *fn, void *layer);
 void itr_params_give_back(itr_params *p, itr_param *q);          /* q->data becomes NULL, its memory the system's */
 void itr_params_owns(itr_params *p, void *memory);               /* of itr_aligned_alloc */
-bool itr_params_frozen(const itr_params *p);
+bool itr_params_packed(const itr_params *p);
 
 int64_t itr_params_count(const itr_params *p);                   /* arrays */
 int64_t itr_params_elements(const itr_params *p);

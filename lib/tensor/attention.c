@@ -17,7 +17,7 @@ static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 /* Where things lie in scratch, in floats; each a multiple of 16. */
 struct places {
 	int64_t keys, values, query, scores, out, turned, total;
-	int step_keys, step_dim;         /* rows of a left panel: even, as in frozen.c */
+	int step_keys, step_dim;         /* rows of a left panel: even, as in packed_weight.c */
 	int64_t panels_keys, panels_dim;
 };
 

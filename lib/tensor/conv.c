@@ -9,7 +9,7 @@
 #include "tensor/conv_direct.h"
 #include "tensor/conv_int8.h"
 #include "tensor/dtype.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 #include "tensor/gemm.h"
 
 /* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time; fewer are no picture */
@@ -383,16 +383,16 @@ void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const floa
 	itr_scratch_give(rows);
 }
 
-/* --- frozen --------------------------------------------------------------------------------------------------------------------------- */
+/* --- packed --------------------------------------------------------------------------------------------------------------------------- */
 
-struct frozen_source {
+struct packed_source {
 	itr_conv_plan p;
 	const float *x;
 };
 
-static void frozen_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
+static void packed_rows(const void *ctx, int64_t row, int64_t rows, float *dst)
 {
-	const struct frozen_source *s = ctx;
+	const struct packed_source *s = ctx;
 	itr_conv_patches(&s->p, s->x, sizeof *s->x, row, rows, dst);
 }
 
@@ -402,7 +402,7 @@ static float *copy_run(float *to, const float *from, int64_t n)
 }
 static float *zero_run(float *to, int64_t n) { return (float *)zero_bytes((char *)to, (size_t)n * sizeof *to); }
 
-itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads)
+itr_packed_weight *itr_conv_pack_weight(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads)
 {
 	const int64_t run = g->kw * g->c, wide = compute == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g) ? itr_conv_int8_run(g) : run;
 	float *all = itr_scratch_take((size_t)((g->o + 1) * g->kh * wide) * sizeof *all), *mean = all + g->o * g->kh * wide;
@@ -414,35 +414,37 @@ itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float 
 			to = copy_run(to, x->mean, g->c);
 		zero_run(to, wide - run);
 	}
-	itr_frozen *f = itr_freeze_expecting(compute, all, g->o, g->kh * wide, g->kh * wide,
+	itr_packed_weight *f = itr_pack_weight_expecting(compute, all, g->o, g->kh * wide, g->kh * wide,
 	                                     x ? &(itr_expected){ x->mean ? mean : NULL, x->lost } : NULL, threads);
 	itr_scratch_give(all);
 	return f;
 }
 
-void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float *x, const itr_after *after, float *y, int threads)
+void itr_conv_packed_forward(const itr_conv *g, const itr_packed_weight *w, const float *x, const itr_after *after, float *y, int threads)
 {
 	const int64_t m = g->batch * g->oh * g->ow;
-	const bool whole = itr_frozen_compute(w) == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g);
-	if (g->groups != 1 || itr_frozen_k(w) != g->kh * (whole ? itr_conv_int8_run(g) : g->kw * g->c) || itr_frozen_n(w) != g->o)
-		ITR_BUG("itr_conv_frozen_forward: weights (%lld, %lld) for %lld channels, kernel %lld x %lld", (long long)itr_frozen_n(w),
-		        (long long)itr_frozen_k(w), (long long)g->c, (long long)g->kh, (long long)g->kw);
+	const bool whole = itr_packed_weight_compute(w) == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g);
+	if (g->groups != 1 || itr_packed_weight_k(w) != g->kh * (whole ? itr_conv_int8_run(g) : g->kw * g->c) ||
+	    itr_packed_weight_n(w) != g->o)
+		ITR_BUG("itr_conv_packed_forward: weights (%lld, %lld) for %lld channels, kernel %lld x %lld",
+		        (long long)itr_packed_weight_n(w), (long long)itr_packed_weight_k(w), (long long)g->c, (long long)g->kh,
+		        (long long)g->kw);
 	if (whole && (m >= FEW_ROWS || !pointwise(g))) {
 		itr_conv_int8(g, w, x, after, y, threads);
 		return;
 	}
-	const struct frozen_source s = { itr_conv_plan_forward(g, 0), x };
-	if (itr_frozen_compute(w) == ITR_COMPUTE_F32 && itr_pointwise_fits(&s.p)) {
-		itr_pointwise_run(&s.p, x, itr_frozen_panels(w), after, y, threads);
+	const struct packed_source s = { itr_conv_plan_forward(g, 0), x };
+	if (itr_packed_weight_compute(w) == ITR_COMPUTE_F32 && itr_pointwise_fits(&s.p)) {
+		itr_pointwise_run(&s.p, x, itr_packed_weight_panels(w), after, y, threads);
 		return;
 	}
 	if (pointwise(g)) {
-		itr_frozen_product(w, m, x, g->c, after, y, g->o, threads);
+		itr_packed_weight_product(w, m, x, g->c, after, y, g->o, threads);
 		return;
 	}
-	if (itr_frozen_compute(w) == ITR_COMPUTE_F32 && itr_direct_fits(&s.p)) {
-		itr_direct_run(&s.p, x, itr_frozen_panels(w), after, y, threads);
+	if (itr_packed_weight_compute(w) == ITR_COMPUTE_F32 && itr_direct_fits(&s.p)) {
+		itr_direct_run(&s.p, x, itr_packed_weight_panels(w), after, y, threads);
 		return;
 	}
-	itr_frozen_product_from(w, m, frozen_rows, &s, after, y, g->o, threads);
+	itr_packed_weight_product_from(w, m, packed_rows, &s, after, y, g->o, threads);
 }

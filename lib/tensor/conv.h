@@ -7,7 +7,7 @@
 #ifndef ITR_TENSOR_CONV_H
 #define ITR_TENSOR_CONV_H
 
-#include "tensor/frozen.h"
+#include "tensor/packed_weight.h"
 
 enum { ITR_CONV_MAX_KERNEL = 16 };
 
@@ -35,13 +35,13 @@ void itr_conv_backward_weight(const itr_conv *g, itr_compute compute, const floa
 void itr_conv_forward_bf16(const itr_conv *g, const uint16_t *x, const float *w, void *y, bool y_float, int threads);
 void itr_conv_backward_input_bf16(const itr_conv *g, const uint16_t *dy, const float *w, float beta, void *dx, bool dx_float, int threads);
 void itr_conv_backward_weight_bf16(const itr_conv *g, const uint16_t *x, const uint16_t *dy, float beta, float *dw, int threads);
-/* (O, C / groups, KH, KW) -> (O, KH, KW, C / groups): the order in which a weight to freeze (groups 1) is asked for. */
+/* (O, C / groups, KH, KW) -> (O, KH, KW, C / groups): the order in which a weight to pack (groups 1) is asked for. */
 void itr_conv_weight_rows(const itr_conv *g, const float *w, float *rows);
-/* rows (o, kh kw c) packed for itr_conv_frozen_forward. Of g: c, o, kh, kw, dilation, groups (1). x: as in itr_freeze_expecting (mean by
- * channel, (c), zeros around the picture not counted), or NULL. Copies; never fails. */
-itr_frozen *itr_conv_freeze(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads);
-/* y = after(x * w) with a weight by itr_conv_freeze; groups 1. after->residual: as y. int8: activations in the range of each pixel where
- * the kernel is one pixel, else of each picture. */
-void itr_conv_frozen_forward(const itr_conv *g, const itr_frozen *w, const float *x, const itr_after *after, float *y, int threads);
+/* rows (o, kh kw c) packed for itr_conv_packed_forward. Of g: c, o, kh, kw, dilation, groups (1). x: as in itr_pack_weight_expecting (mean
+ * by channel, (c), zeros around the picture not counted), or NULL. Copies; never fails. */
+itr_packed_weight *itr_conv_pack_weight(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads);
+/* y = after(x * w) with a weight by itr_conv_pack_weight; groups 1. after->residual: as y. int8: activations in the range of each pixel
+ * where the kernel is one pixel, else of each picture. */
+void itr_conv_packed_forward(const itr_conv *g, const itr_packed_weight *w, const float *x, const itr_after *after, float *y, int threads);
 
 #endif

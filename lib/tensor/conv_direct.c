@@ -5,7 +5,7 @@
 #include "base/cpu.h"
 #include "base/parallel.h"
 #include "base/scratch.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 enum {
 	BAND_FLOATS = 128 << 10,             /* of the source, in the second-level cache beside the panel that streams by */

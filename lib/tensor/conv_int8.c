@@ -5,7 +5,7 @@
 #include "base/cpu.h"
 #include "base/parallel.h"
 #include "base/scratch.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 /* No number here can change a result. A band of the source and what it makes stay in the second-level cache while the weights pass by. */
 enum { BAND_BYTES = 160 << 10, RESULT_BYTES = 256 << 10, WEIGHT_BYTES = 384 << 10, PIECES = 4, SEGMENTS = 4, SLACK = 64 };
@@ -20,7 +20,7 @@ bool itr_conv_int8_fits(const itr_conv *g) { return g->groups == 1 && (g->dilati
 
 struct int8_conv {
 	itr_conv g;
-	itr_frozen_int8 f;
+	itr_packed_weight_int8 f;
 	const float *x;
 	itr_int8_band t;
 	int group, unit;                                         /* outputs a group; bytes a number */
@@ -207,9 +207,9 @@ static void cut(struct int8_conv *q, int threads)
 	q->chunks = light || q->parts >= pieces ? 1 : ITR_MIN(q->columns, div_up(pieces, q->parts));
 }
 
-void itr_conv_int8(const itr_conv *g, const itr_frozen *f, const float *x, const itr_after *after, float *y, int threads)
+void itr_conv_int8(const itr_conv *g, const itr_packed_weight *f, const float *x, const itr_after *after, float *y, int threads)
 {
-	struct int8_conv q = { .g = *g, .f = itr_frozen_int8_of(f), .x = x, .m = g->batch * g->oh * g->ow };
+	struct int8_conv q = { .g = *g, .f = itr_packed_weight_int8_of(f), .x = x, .m = g->batch * g->oh * g->ow };
 	if (after)
 		q.t.after = *after;
 	/* a few microseconds: less than it takes to wake a thread */

@@ -10,12 +10,12 @@
 
 #include "tensor/conv_plan.h"
 
-/* Numbers a row of the kernel takes in a frozen int8 weight: kw c, and zeros behind them, so that the next row begins with a word of its
+/* Numbers a row of the kernel takes in a packed int8 weight: kw c, and zeros behind them, so that the next row begins with a word of its
  * own. */
 int64_t itr_conv_int8_run(const itr_conv *g);
 /* Does it have the shape that these kernels know: one group, taps side by side? */
 bool itr_conv_int8_fits(const itr_conv *g);
-/* y = after(x * w). f (o, kh * itr_conv_int8_run(g)); after as itr_conv_frozen_forward's, may be NULL. */
-void itr_conv_int8(const itr_conv *g, const itr_frozen *f, const float *x, const itr_after *after, float *y, int threads);
+/* y = after(x * w). f (o, kh * itr_conv_int8_run(g)); after as itr_conv_packed_forward's, may be NULL. */
+void itr_conv_int8(const itr_conv *g, const itr_packed_weight *f, const float *x, const itr_after *after, float *y, int threads);
 
 #endif

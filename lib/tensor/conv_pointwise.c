@@ -7,7 +7,7 @@
 #include "base/cpu.h"
 #include "base/parallel.h"
 #include "base/scratch.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 enum {
 	BAND_FLOATS = 128 << 10,             /* rows of the left operand that all panels pass by: they stay in the second-level cache */

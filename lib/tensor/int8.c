@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 enum { PLAIN_MR = 4, PLAIN_NR = 8 };
 

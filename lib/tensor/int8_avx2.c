@@ -1,6 +1,6 @@
 /* AVX2 integer micro-kernel: 6 x 16 sums of pairs of 16-bit integers. VPMADDUBSW would take bytes but saturates (255 * 127 * 2 > 32767), so
  * both sides are widened when they are packed. */
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,6 +1,6 @@
 /* AVX512-VNNI micro-kernel: the shape of gemm_avx512.c with four bytes along k in place of a float. VPDPBUSD adds four products of an
  * unsigned and a signed byte to a 32-bit sum without saturation. */
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,7 +1,7 @@
 /* Rounding of weights to 8 bits whose errors cancel over a row. */
 #include <math.h>
 
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 /* an error of 1 as an integer: sums of integers have no order; bins: of half an error each 1 / 512 */
 enum { UNIT = 1 << 16, BINS = 512 };

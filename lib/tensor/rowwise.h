@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tensor/frozen.h"
+#include "tensor/packed_weight.h"
 
 /* One row of activations in 8 bits: x = scale * (q - zero). A row that holds NaN or infinity gets a scale of NaN, so that it comes out as
  * NaN instead of as numbers. */

@@ -147,7 +147,7 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 	}
 	c.text_dim = d->side[ITR_TEXT].dim;
 	c.image_dim = d->side[ITR_IMAGE].dim;
-	if (o->freeze_layers && itr_towers_fix(w, o->train, o->freeze_layers, err) < 0) {
+	if (o->freeze_layers && itr_towers_freeze(w, o->train, o->freeze_layers, err) < 0) {
 		itr_tower_free(w[ITR_TEXT]);
 		itr_tower_free(w[ITR_IMAGE]);
 		return -1;

@@ -22,7 +22,7 @@ typedef struct itr_finetune_opts {
 	double tower_lr;                        /* times the learning rate; 0: 0.1 with published weights, 1 from scratch */
 	int bn;
 	bool freeze_bn;                         /* gamma and beta stay too */
-	const char *freeze_layers;              /* parts of trained towers that stay as they are (itr_towers_fix); NULL: none */
+	const char *freeze_layers;              /* parts of trained towers that stay as they are (itr_towers_freeze); NULL: none */
 	const char *split_sizes;
 	uint64_t seed;
 	int threads;

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	double started = itr_clock_now();
-	itr_tower_freeze(w, compute, threads);
+	itr_tower_pack(w, compute, threads);
 	const double packing = itr_clock_now() - started;
 	itr_rng r;
 	itr_rng_seed(&r, 1);

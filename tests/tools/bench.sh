@@ -8,7 +8,7 @@ command -v jq >/dev/null || { skip "benchmarks" "needs jq"; exit 0; }
 line() { local keys=$1; shift; "$@" > out && [ "$(wc -l < out)" = 1 ] && jq -e --arg keys "$keys" '. as $o | ($keys / " ") as $k | ($o[$k[0]] | numbers) > 0 and ($k | all(in($o)))' out; }
 t "bench_rank" line "ours case limit ratio kernel" "$B/bench_rank" 60 20 8 1
 t "bench_gemm" line "itr_gflops openblas_gflops itr_packed_gflops shape m n k threads" "$B/bench_gemm" 11 cpu
-t "bench_frozen" line "gflops shape m n k precision kernel threads" "$B/bench_frozen" 11 0 1
+t "bench_packed" line "gflops shape m n k precision kernel threads" "$B/bench_packed" 11 0 1
 t "bench_train" line "median_ms samples_per_s_median gflops_median extra_mb peak_rss_mb kernel" "$B/bench_train" heads 8 2 fp32 1
 t "bench_finetune" line "median_ms items_per_s_median gflops_median tape_mb peak_rss_mb" "$B/bench_finetune" mobilenet-v3-small lstm-peer fp32 2 4 1 1
 t "bench_towers" line "median_ms items_per_s_median gflops_median peak_gflops percent_of_peak packing_ms peak_rss_mb" "$B/bench_towers" mobilenet-v3-small image fp32 1 0 1 0.01

@@ -128,24 +128,24 @@ static const struct {
 	{ "resnet18", true }, { "mobilenet-v3-small", true }, { "efficientnet-lite0", true }, { "resnet50", true }, { "lstm", false }
 };
 
-/* Frozen = recorded up to rounding (the normalisation is folded); alone = in a batch, with states = without, one thread = two, to the bit.
+/* Packed = recorded up to rounding (the normalisation is folded); alone = in a batch, with states = without, one thread = two, to the bit.
  */
-static void test_frozen(void **state)
+static void test_packed(void **state)
 {
 	(void)state;
 	for (int k = 0; k < ITR_LEN(towers); k++) {
 		struct net y;
 		make(&y, towers[k].name, towers[k].image, false, 9);
 		float *recorded = run(&y, 0, PICTURES, false, 2);
-		itr_params_freeze(y.p, ITR_COMPUTE_F32, 2);
-		float *frozen = run(&y, 0, PICTURES, false, 2), *single = run(&y, 0, PICTURES, true, 1), *alone = run(&y, 2, 1, false, 2);
-		const double e = apart(frozen, recorded, PICTURES * y.dim);
-		printf("# %-20s frozen against recorded %.1e\n", towers[k].name, e);
+		itr_params_pack(y.p, ITR_COMPUTE_F32, 2);
+		float *packed = run(&y, 0, PICTURES, false, 2), *single = run(&y, 0, PICTURES, true, 1), *alone = run(&y, 2, 1, false, 2);
+		const double e = apart(packed, recorded, PICTURES * y.dim);
+		printf("# %-20s packed against recorded %.1e\n", towers[k].name, e);
 		assert_true(e < 2e-5);
-		assert_memory_equal(frozen, single, (size_t)(PICTURES * y.dim) * sizeof(float));
-		assert_memory_equal(frozen + 2 * y.dim, alone, (size_t)y.dim * sizeof(float));
+		assert_memory_equal(packed, single, (size_t)(PICTURES * y.dim) * sizeof(float));
+		assert_memory_equal(packed + 2 * y.dim, alone, (size_t)y.dim * sizeof(float));
 		free(recorded);
-		free(frozen);
+		free(packed);
 		free(single);
 		free(alone);
 		drop(&y);
@@ -223,7 +223,7 @@ static void test_running_statistics(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_frozen), cmocka_unit_test(test_gradients),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_packed), cmocka_unit_test(test_gradients),
 		                            cmocka_unit_test(test_running_statistics) };
 	return cmocka_run_group_tests_name("model_cnn", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Towers at toy sizes: float against double, frozen against recorded, pooled with and without states, gradients of every parameter,
+/* Towers at toy sizes: float against double, packed against recorded, pooled with and without states, gradients of every parameter,
  * registry. True sizes: tests/interop/encoders_parity.py. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,7 +143,7 @@ static void test_float_and_double(void **state)
 	check_tower("bert", false, ITR_POOL_MEAN, true);
 }
 
-/* What is pooled does not depend on whether the states are asked for, nor on what stands beside it in the batch, nor on freezing in fp32.
+/* What is pooled does not depend on whether the states are asked for, nor on what stands beside it in the batch, nor on packing in fp32.
  */
 static void check_same(const char *name, bool image)
 {
@@ -162,7 +162,7 @@ static void check_same(const char *name, bool image)
 	y.in.start += 1;
 	o = forward(&y, t, false);
 	assert_memory_equal(first + dim, o.pooled->data, (size_t)dim * sizeof *first);
-	itr_params_freeze(y.p, ITR_COMPUTE_F32, 2);
+	itr_params_pack(y.p, ITR_COMPUTE_F32, 2);
 	o = forward(&y, t, false);
 	for (int64_t i = 0; i < dim; i++)
 		assert_true(fabsf(first[dim + i] - ((const float *)o.pooled->data)[i]) <= 1e-5f * (1 + fabsf(first[dim + i])));

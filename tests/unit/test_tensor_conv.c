@@ -1,4 +1,4 @@
-/* Frozen fp32 and depthwise convolutions against one chain of fused multiply-adds an output, written plainly: to the bit, whatever kernel,
+/* Packed fp32 and depthwise convolutions against one chain of fused multiply-adds an output, written plainly: to the bit, whatever kernel,
  * block and number of threads. */
 #include <math.h>
 #include <setjmp.h>
@@ -82,25 +82,25 @@ static void check_shape(const struct shape *s)
 		expected[i] = followed(plain(&g, x, w, p / (g.oh * g.ow), p / g.ow % g.oh, p % g.ow, o), s->bias ? bias + o : NULL,
 		                       s->residual ? residual + i : NULL, s->act);
 	}
-	itr_frozen *f = itr_freeze(ITR_COMPUTE_F32, w, g.o, k, k, 1);
+	itr_packed_weight *f = itr_pack_weight(ITR_COMPUTE_F32, w, g.o, k, k, 1);
 	for (int threads = 1; threads <= 3; threads++) {
 		const itr_after after = { s->bias ? bias : NULL, s->residual ? residual : NULL, g.o, s->act };
 		memset(y, 0xff, (size_t)n * sizeof *y);
-		itr_conv_frozen_forward(&g, f, x, &after, y, threads);
+		itr_conv_packed_forward(&g, f, x, &after, y, threads);
 		for (int64_t i = 0; i < n; i++)
 			if (y[i] != expected[i])
 				fail_msg("%lldx%lldx%lld -> %lld, kernel %lld, %d threads: element %lld is %.9g, not %.9g", (long long)g.h,
 				         (long long)g.w, (long long)g.c, (long long)g.o, (long long)g.kh, threads, (long long)i,
 				         (double)y[i], (double)expected[i]);
 	}
-	itr_frozen_free(f);
+	itr_packed_weight_free(f);
 	while (n_blocks)
 		n_blocks--, munmap(blocks[n_blocks].map, blocks[n_blocks].bytes);
 }
 
 /* Distances that are multiples of 4 KB, kernels longer than a block, groups of seven that do not come out even, columns that do not fill a
  * panel. */
-static void test_frozen_is_the_chain(void **state)
+static void test_packed_is_the_chain(void **state)
 {
 	static const struct shape shapes[] = {
 		{ 1, 7, 7, 1024, 40, 1, 1, 0, true, true, ITR_ACT_RELU },     { 2, 7, 7, 2048, 33, 1, 1, 0, true, false, ITR_ACT_NONE },
@@ -188,20 +188,20 @@ static void test_not_a_number(void **state)
 			x[i] = in[i % 7];
 		for (int i = 0; i < 17; i++)
 			w[i] = 1;
-		itr_frozen *f = itr_freeze(ITR_COMPUTE_F32, w, 17, 1, 1, 1);
-		itr_conv_frozen_forward(&g, f, x, &(itr_after){ .bias = bias, .activation = acts[a] }, y, 1);
+		itr_packed_weight *f = itr_pack_weight(ITR_COMPUTE_F32, w, 17, 1, 1, 1);
+		itr_conv_packed_forward(&g, f, x, &(itr_after){ .bias = bias, .activation = acts[a] }, y, 1);
 		for (int i = 0; i < 14 * 17; i++) {
 			const float e = followed(fmaf(x[i / 17], 1, 0), bias, NULL, acts[a]);
 			if (isnan(e) ? !isnan(y[i]) : y[i] != e)
 				fail_msg("activation %d of %g: %g, not %g", a, (double)x[i / 17], (double)y[i], (double)e);
 		}
-		itr_frozen_free(f);
+		itr_packed_weight_free(f);
 	}
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_frozen_is_the_chain), cmocka_unit_test(test_depthwise_is_the_chain),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_packed_is_the_chain), cmocka_unit_test(test_depthwise_is_the_chain),
 		                            cmocka_unit_test(test_not_a_number) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

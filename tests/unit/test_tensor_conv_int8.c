@@ -14,7 +14,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "tensor/conv.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 
 static uint32_t state_ = 815;
 static uint32_t next(void) { return state_ = state_ * 1664525u + 1013904223u; }
@@ -93,7 +93,7 @@ static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual
 	const itr_after after = { bias ? b : NULL, residual ? res : NULL, g.o, relu ? ITR_ACT_RELU : ITR_ACT_NONE };
 	for (int64_t i = 0; i < g.h * g.w * g.c; i++)            /* pictures of different ranges */
 		x[i] *= 3;
-	itr_frozen *f = itr_conv_freeze(&g, ITR_COMPUTE_INT8, w, NULL, 2);
+	itr_packed_weight *f = itr_conv_pack_weight(&g, ITR_COMPUTE_INT8, w, NULL, 2);
 	reference(&g, x, w, want);
 	for (int64_t i = 0; i < n; i++) {
 		want[i] += bias ? b[i % g.o] : 0.0f;
@@ -102,21 +102,21 @@ static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual
 	}
 	for (int threads = 1; threads <= 3; threads++) {
 		memset(y, 255, (size_t)n * sizeof *y);
-		itr_conv_frozen_forward(&g, f, x, &after, y, threads);
+		itr_conv_packed_forward(&g, f, x, &after, y, threads);
 		for (int64_t i = 0; i < n; i++)
 			if (y[i] != want[i])
 				fail_msg("%s: %lld pictures %lld x %lld x %lld, %lld results, kernel %lld x %lld, stride %lld, padding "
 				         "%lld, %d threads: %.9g instead of %.9g at %lld",
-				         itr_frozen_kernel(f), (long long)g.batch, (long long)g.h, (long long)g.w, (long long)g.c,
+				         itr_packed_weight_kernel(f), (long long)g.batch, (long long)g.h, (long long)g.w, (long long)g.c,
 				         (long long)g.o, (long long)g.kh, (long long)g.kw, (long long)g.stride, (long long)pad, threads,
 				         (double)y[i], (double)want[i], (long long)i);
 	}
 	itr_conv one = g;                                        /* the last picture by itself */
 	one.batch = 1;
 	const itr_after its = { after.bias, residual ? res + n / g.batch * (g.batch - 1) : NULL, g.o, after.activation };
-	itr_conv_frozen_forward(&one, f, x + (g.batch - 1) * g.h * g.w * g.c, &its, y, 2);
+	itr_conv_packed_forward(&one, f, x + (g.batch - 1) * g.h * g.w * g.c, &its, y, 2);
 	assert_memory_equal(y, want + n / g.batch * (g.batch - 1), (size_t)(n / g.batch) * sizeof *y);
-	itr_frozen_free(f);
+	itr_packed_weight_free(f);
 	free(x), free(w), free(b), free(res), free(want), free(y);
 }
 
@@ -164,11 +164,11 @@ static void test_bad_numbers_stay_bad(void **state)
 	(void)state;
 	x[17] = NAN;
 	x[2 * 9 * 9 * 5 + 99] = -INFINITY;
-	itr_frozen *f = itr_conv_freeze(&g, ITR_COMPUTE_INT8, w, NULL, 1);
-	itr_conv_frozen_forward(&g, f, x, NULL, y, 2);
+	itr_packed_weight *f = itr_conv_pack_weight(&g, ITR_COMPUTE_INT8, w, NULL, 1);
+	itr_conv_packed_forward(&g, f, x, NULL, y, 2);
 	for (int64_t i = 0; i < 3 * n; i++)
 		assert_true(i / n == 1 ? isfinite(y[i]) : isnan(y[i]));
-	itr_frozen_free(f);
+	itr_packed_weight_free(f);
 	free(x), free(w), free(y);
 }
 

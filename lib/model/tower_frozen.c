@@ -23,7 +23,7 @@ static size_t block_length(const char *name)
 
 /* Everything up to the end of the count-th block: arrays are registered in the order in which the forward pass meets them. The number of
  * blocks there are. */
-static int64_t fix_blocks(itr_tower *w, int64_t count)
+static int64_t freeze_blocks(itr_tower *w, int64_t count)
 {
 	const char *now = "";
 	size_t length = 0;
@@ -40,7 +40,7 @@ static int64_t fix_blocks(itr_tower *w, int64_t count)
 			end = i + 1;
 	}
 	if (count <= blocks)
-		memset(w->fixed, 1, (size_t)end);
+		memset(w->frozen, 1, (size_t)end);
 	return blocks;
 }
 
@@ -53,14 +53,14 @@ static bool means(const char *pattern, const char *name)
 	return yes;
 }
 
-static int64_t fix_named(itr_tower *w, int side, const char *pattern)
+static int64_t freeze_named(itr_tower *w, int side, const char *pattern)
 {
 	int64_t n = 0;
 	for (int64_t i = 0; i < itr_params_count(w->params); i++) {
 		const char *name = itr_params_at(w->params, i)->name;
 		char *whole = itr_xasprintf("%s.%s", scope[side], name);
 		if (means(pattern, name) || means(pattern, whole)) {
-			w->fixed[i] = 1;
+			w->frozen[i] = 1;
 			n++;
 		}
 		free(whole);
@@ -96,13 +96,13 @@ static int nothing_means(itr_tower *const tower[2], const bool trained[2], const
 	return rc;
 }
 
-static int fix_first(itr_tower *const tower[2], const bool trained[2], const char *digits, itr_err *err)
+static int freeze_first(itr_tower *const tower[2], const bool trained[2], const char *digits, itr_err *err)
 {
 	const int64_t count = strlen(digits) > 6 ? 1000000 : strtoll(digits, NULL, 10);
 	if (count == 0)
 		return itr_err_set(err, "--freeze-layers 0 freezes nothing: leave it out");
 	for (int side = 0; side < 2; side++) {
-		const int64_t blocks = tower[side] && trained[side] ? fix_blocks(tower[side], count) : count;
+		const int64_t blocks = tower[side] && trained[side] ? freeze_blocks(tower[side], count) : count;
 		if (blocks == 0)
 			return itr_err_set(
 				err, "--freeze-layers %s: '%s' has no numbered blocks, give names: its parts are 'embedding' and 'lstm'",
@@ -117,7 +117,7 @@ static int fix_first(itr_tower *const tower[2], const bool trained[2], const cha
 static int something_is_left(const itr_tower *w, int side, itr_err *err)
 {
 	for (int64_t i = 0; i < itr_params_count(w->params); i++)
-		if (!w->fixed[i] && !itr_params_at(w->params, i)->frozen)
+		if (!w->frozen[i] && !itr_params_at(w->params, i)->frozen)
 			return 0;
 	return itr_err_set(err,
 	                   "--freeze-layers leaves nothing of '%s' to train: without '%s' in --finetune its vectors would be made once, "
@@ -125,23 +125,23 @@ static int something_is_left(const itr_tower *w, int side, itr_err *err)
 	                   w->ops->name, side ? "image" : "text");
 }
 
-int itr_towers_fix(itr_tower *const tower[2], const bool trained[2], const char *layers, itr_err *err)
+int itr_towers_freeze(itr_tower *const tower[2], const bool trained[2], const char *layers, itr_err *err)
 {
 	char *list = itr_xstrdup(layers), *rest = list, *pattern;
 	int rc = 0;
 	for (int side = 0; side < 2; side++)
-		if (tower[side] && trained[side] && !tower[side]->fixed)
-			tower[side]->fixed = itr_xcalloc((size_t)itr_params_count(tower[side]->params) + 1, 1);
+		if (tower[side] && trained[side] && !tower[side]->frozen)
+			tower[side]->frozen = itr_xcalloc((size_t)itr_params_count(tower[side]->params) + 1, 1);
 	while (rc == 0 && (pattern = strsep(&rest, ","))) {
 		int64_t n = 0;
 		pattern += strspn(pattern, " ");
 		pattern[strcspn(pattern, " ")] = 0;
 		if (pattern[0] && strspn(pattern, "0123456789") == strlen(pattern)) {
-			rc = fix_first(tower, trained, pattern, err);
+			rc = freeze_first(tower, trained, pattern, err);
 			continue;
 		}
 		for (int side = 0; side < 2 && pattern[0]; side++)
-			n += tower[side] && trained[side] ? fix_named(tower[side], side, pattern) : 0;
+			n += tower[side] && trained[side] ? freeze_named(tower[side], side, pattern) : 0;
 		if (n == 0)
 			rc = nothing_means(tower, trained, pattern, err);
 	}

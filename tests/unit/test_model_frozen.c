@@ -23,7 +23,7 @@ static itr_model *make(const char *layers, bool batch, itr_err *err)
 	                    itr_tower_open("mobilenet-v3-small", true, &(itr_tower_opts){ .batch_statistics = batch, .seed = 3 }, err) };
 	assert_true(w[0] && w[1]);
 	w[1]->config.image_size = side;
-	if (layers && itr_towers_fix(w, both, layers, err) < 0) {
+	if (layers && itr_towers_freeze(w, both, layers, err) < 0) {
 		itr_tower_free(w[0]);
 		itr_tower_free(w[1]);
 		return NULL;
@@ -165,18 +165,18 @@ static void test_blocks(void **state)
 		const bool trained[2] = { !rows[r].image, rows[r].image };
 		w[rows[r].image] = itr_tower_open(rows[r].tower, rows[r].image, &(itr_tower_opts){ .seed = 1 }, &err);
 		assert_non_null(w[rows[r].image]);
-		const int rc = itr_towers_fix(w, trained, rows[r].layers, &err);
+		const int rc = itr_towers_freeze(w, trained, rows[r].layers, &err);
 		itr_params *p = w[rows[r].image]->params;
 		const int64_t last = itr_params_index(p, itr_params_find(p, rows[r].last));
 		for (int64_t i = 0; i < itr_params_count(p); i++)
-			assert_int_equal(w[rows[r].image]->fixed[i], i <= last);
+			assert_int_equal(w[rows[r].image]->frozen[i], i <= last);
 		assert_int_equal(rc, rows[r].next ? 0 : -1);             /* all of BERT's blocks are all of it */
 		if (rows[r].next)
 			assert_string_equal(itr_params_at(p, last + 1)->name, rows[r].next);
 		itr_tower_free(w[rows[r].image]);
 	}
 	itr_tower *w[2] = { NULL, itr_tower_open("resnet18", true, &(itr_tower_opts){ .seed = 1 }, &err) };
-	assert_int_equal(itr_towers_fix(w, (const bool[2]){ false, true }, "9", &err), -1);
+	assert_int_equal(itr_towers_freeze(w, (const bool[2]){ false, true }, "9", &err), -1);
 	assert_non_null(strstr(err.msg, "has 8 blocks"));
 	itr_tower_free(w[1]);
 }

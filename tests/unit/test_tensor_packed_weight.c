@@ -1,5 +1,5 @@
-/* lib/tensor/frozen.c: fp32 and bf16 bit-equal to itr_gemm's, int8 bit-equal to plain loops in every kernel that this processor runs (the
- * test calls itself with ITR_CPU), with everything that may follow a product, on odd shapes, wide strides, any number of threads. */
+/* lib/tensor/packed_weight.c: fp32 and bf16 bit-equal to itr_gemm's, int8 bit-equal to plain loops in every kernel that this processor runs
+ * (the test calls itself with ITR_CPU), with everything that may follow a product, on odd shapes, wide strides, any number of threads. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include "base/cpu.h"
 #include "base/mem.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 #include "tensor/gemm.h"
 
 static uint32_t state_ = 4711;
@@ -41,7 +41,7 @@ static double activation(itr_activation a, double v)
 	}
 }
 
-/* A row of weights in 8 bits, as frozen.h promises it; returns the scale. */
+/* A row of weights in 8 bits, as packed_weight.h promises it; returns the scale. */
 static float weight_row(const float *w, int64_t k, int8_t *q)
 {
 	float top = 0;
@@ -54,7 +54,7 @@ static float weight_row(const float *w, int64_t k, int8_t *q)
 	return scale;
 }
 
-/* The definition of int8, plainly: the numbers that frozen.h promises on every machine. */
+/* The definition of int8, plainly: the numbers that packed_weight.h promises on every machine. */
 static void reference_int8(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *w, int64_t ldw, float *c)
 {
 	int8_t *q = itr_xmalloc((size_t)(n * k));
@@ -95,7 +95,7 @@ static void compare(itr_compute compute, int64_t m, int64_t n, int64_t k, itr_ac
 	float *a = matrix(m, lda), *w = matrix(n, ldw), *b = matrix(1, n), *res = matrix(m, ldc), *c = matrix(m, ldc),
 	      *want = itr_xmalloc((size_t)(m * n) * sizeof *want);
 	float *first = itr_xmalloc((size_t)(m * ldc) * sizeof *first);
-	itr_frozen *f = itr_freeze(compute, w, n, k, ldw, 2);
+	itr_packed_weight *f = itr_pack_weight(compute, w, n, k, ldw, 2);
 	if (compute == ITR_COMPUTE_INT8)
 		reference_int8(m, n, k, a, lda, w, ldw, want);
 	else
@@ -111,9 +111,9 @@ static void compare(itr_compute compute, int64_t m, int64_t n, int64_t k, itr_ac
 		memcpy(c, res, (size_t)(m * ldc) * sizeof *c);
 		const itr_after after = { bias ? b : NULL, residual == 2 ? c : residual ? res : NULL, ldc, act };
 		if (run < 3)
-			itr_frozen_product(f, m, a, lda, &after, c, ldc, run + 1);
+			itr_packed_weight_product(f, m, a, lda, &after, c, ldc, run + 1);
 		else
-			itr_frozen_product_from(f, m, fill_rows, &made, &after, c, ldc, run - 2);
+			itr_packed_weight_product_from(f, m, fill_rows, &made, &after, c, ldc, run - 2);
 		for (int64_t i = 0; i < m && run == 0; i++)
 			for (int64_t j = 0; j < n; j++) {
 				const float got = c[i * ldc + j], v = want[i * n + j];
@@ -121,19 +121,20 @@ static void compare(itr_compute compute, int64_t m, int64_t n, int64_t k, itr_ac
 				                        : fabs((double)got - activation(act, (double)v)) > 2e-6 * (1 + fabs((double)v)))
 					fail_msg("%s %s: %lld x %lld x %lld, activation %d, bias %d, residual %d: %.9g instead of %.9g "
 					         "(before it) at %lld, %lld",
-					         itr_compute_names[compute], itr_frozen_kernel(f), (long long)m, (long long)n, (long long)k,
-					         (int)act, bias, residual, (double)got, (double)v, (long long)i, (long long)j);
+					         itr_compute_names[compute], itr_packed_weight_kernel(f), (long long)m, (long long)n,
+					         (long long)k, (int)act, bias, residual, (double)got, (double)v, (long long)i,
+					         (long long)j);
 			}
 		if (run == 0)
 			memcpy(first, c, (size_t)(m * ldc) * sizeof *c);
 		if (memcmp(first, c, (size_t)(m * ldc) * sizeof *c))
-			fail_msg("%s %s: %lld x %lld x %lld: run %d has other bits", itr_compute_names[compute], itr_frozen_kernel(f),
-			         (long long)m, (long long)n, (long long)k, run);
+			fail_msg("%s %s: %lld x %lld x %lld: run %d has other bits", itr_compute_names[compute],
+			         itr_packed_weight_kernel(f), (long long)m, (long long)n, (long long)k, run);
 		for (int64_t i = 0; i < m; i++)
 			/* what lies between the rows */
 			assert_memory_equal(c + i * ldc + n, res + i * ldc + n, (size_t)(ldc - n) * sizeof *c);
 	}
-	itr_frozen_free(f);
+	itr_packed_weight_free(f);
 	free(a), free(w), free(b), free(res), free(c), free(want), free(first);
 }
 
@@ -161,16 +162,16 @@ static void test_a_row_is_its_own(void **state)
 	float *a = matrix(M, K), *w = matrix(N, K), *c = matrix(M, N), one[N];
 	(void)state;
 	for (int p = 0; p < 3; p++) {
-		itr_frozen *f = itr_freeze((itr_compute)p, w, N, K, K, 1);
-		assert_int_equal(itr_frozen_n(f), N);
-		assert_int_equal(itr_frozen_k(f), K);
-		assert_true(itr_frozen_bytes(f) > 0 && itr_frozen_compute(f) == (itr_compute)p);
-		itr_frozen_product(f, M, a, K, NULL, c, N, 2);
+		itr_packed_weight *f = itr_pack_weight((itr_compute)p, w, N, K, K, 1);
+		assert_int_equal(itr_packed_weight_n(f), N);
+		assert_int_equal(itr_packed_weight_k(f), K);
+		assert_true(itr_packed_weight_bytes(f) > 0 && itr_packed_weight_compute(f) == (itr_compute)p);
+		itr_packed_weight_product(f, M, a, K, NULL, c, N, 2);
 		for (int i = 0; i < M; i++) {
-			itr_frozen_product(f, 1, a + i * K, K, NULL, one, N, 1);
+			itr_packed_weight_product(f, 1, a + i * K, K, NULL, one, N, 1);
 			assert_memory_equal(one, c + i * N, sizeof one);
 		}
-		itr_frozen_free(f);
+		itr_packed_weight_free(f);
 	}
 	free(a), free(w), free(c);
 }
@@ -183,23 +184,23 @@ static void test_bad_numbers_stay_bad(void **state)
 	a[K + 5] = NAN;
 	a[2 * K + 7] = INFINITY;
 	for (int p = 0; p < 3; p++) {
-		itr_frozen *f = itr_freeze((itr_compute)p, w, N, K, K, 1);
-		itr_frozen_product(f, 3, a, K, &(itr_after){ .activation = ITR_ACT_RELU }, c, N, 1);
+		itr_packed_weight *f = itr_pack_weight((itr_compute)p, w, N, K, K, 1);
+		itr_packed_weight_product(f, 3, a, K, &(itr_after){ .activation = ITR_ACT_RELU }, c, N, 1);
 		for (int j = 0; j < N; j++) {
 			assert_true(isfinite(c[j]));
 			assert_true(isnan(c[N + j]));
 			assert_true(!isfinite(c[2 * N + j]) || p != 2);
 		}
-		itr_frozen_free(f);
+		itr_packed_weight_free(f);
 	}
 	/* a row of zeros, and rows of tiny and huge numbers */
 	for (int i = 0; i < K; i++)
 		a[i] = 0, a[K + i] = 1e-38f, a[2 * K + i] = 1e36f;
-	itr_frozen *f = itr_freeze(ITR_COMPUTE_INT8, w, N, K, K, 1);
-	itr_frozen_product(f, 3, a, K, NULL, c, N, 1);
+	itr_packed_weight *f = itr_pack_weight(ITR_COMPUTE_INT8, w, N, K, K, 1);
+	itr_packed_weight_product(f, 3, a, K, NULL, c, N, 1);
 	for (int j = 0; j < 3 * N; j++)
 		assert_true(isfinite(c[j]) && (j >= N || c[j] == 0));
-	itr_frozen_free(f);
+	itr_packed_weight_free(f);
 	free(a), free(w);
 }
 
@@ -254,9 +255,9 @@ static void test_errors_cancel(void **state)
 	float ones[K], exact = 0, got;
 	for (int j = 0; j < K; j++)
 		ones[j] = 1, exact += w[j];
-	itr_frozen *f = itr_freeze(ITR_COMPUTE_INT8, w, 1, K, K, 1);
-	itr_frozen_product(f, 1, ones, K, NULL, &got, 1, 1);
-	itr_frozen_free(f);
+	itr_packed_weight *f = itr_pack_weight(ITR_COMPUTE_INT8, w, 1, K, K, 1);
+	itr_packed_weight_product(f, 1, ones, K, NULL, &got, 1, 1);
+	itr_packed_weight_free(f);
 	assert_true(fabsf(got - exact) < 0.7f / 127);
 }
 
@@ -272,9 +273,9 @@ static void test_what_rounding_costs(void **state)
 		mean[j] = nearbyintf((mean[j] + 1) * 127.5f);
 	mean[0] = 0, mean[1] = 255;
 	itr_gemm(false, true, 1, N, K, 1, mean, K, w, K, 0, exact, N, 1);
-	itr_frozen *f = itr_freeze_expecting(ITR_COMPUTE_INT8, w, N, K, K, &(itr_expected){ mean, lost }, 2);
-	itr_frozen_product(f, 1, mean, K, NULL, got, N, 1);
-	itr_frozen_free(f);
+	itr_packed_weight *f = itr_pack_weight_expecting(ITR_COMPUTE_INT8, w, N, K, K, &(itr_expected){ mean, lost }, 2);
+	itr_packed_weight_product(f, 1, mean, K, NULL, got, N, 1);
+	itr_packed_weight_free(f);
 	for (int j = 0; j < N; j++) {
 		without = fmax(without, fabs((double)got[j] - exact[j]));
 		with = fmax(with, fabs((double)got[j] + lost[j] - exact[j]));
@@ -282,7 +283,8 @@ static void test_what_rounding_costs(void **state)
 	assert_true(without > 1 && with < 0.02);
 	for (int c = 0; c < 3; c++) {                            /* nothing is known, or nothing is rounded to 8 bits */
 		lost[0] = lost[N - 1] = 7;
-		itr_frozen_free(itr_freeze_expecting((itr_compute)c, w, N, K, K, &(itr_expected){ c == 2 ? NULL : mean, lost }, 1));
+		itr_packed_weight_free(
+			itr_pack_weight_expecting((itr_compute)c, w, N, K, K, &(itr_expected){ c == 2 ? NULL : mean, lost }, 1));
 		assert_true(lost[0] == 0 && lost[N - 1] == 0);
 	}
 	free(w), free(mean);

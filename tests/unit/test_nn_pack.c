@@ -1,4 +1,4 @@
-/* Layers before and after itr_params_freeze, scopes in inference: the same numbers, less memory. */
+/* Layers before and after itr_params_pack, scopes in inference: the same numbers, less memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,7 +118,7 @@ static void test_scopes_bound_memory(void **state)
 	itr_aligned_free(x);
 }
 
-static void test_freezing(void **state)
+static void test_packing(void **state)
 {
 	float want[4 * D];
 	double worst[3] = { 0, 0, 0 };
@@ -127,8 +127,8 @@ static void test_freezing(void **state)
 		struct model m;
 		build(&m);
 		if (c >= 0) {
-			itr_params_freeze(m.p, (itr_compute)c, 2);
-			assert_true(itr_params_frozen(m.p));
+			itr_params_pack(m.p, (itr_compute)c, 2);
+			assert_true(itr_params_packed(m.p));
 			assert_null(m.b[0].qkv.weight->data);
 			assert_non_null(m.b[0].qkv.weight->packed);
 			assert_non_null(m.b[0].qkv.bias->data);
@@ -146,7 +146,7 @@ static void test_freezing(void **state)
 		}
 		itr_params_free(m.p);
 	}
-	printf("# largest difference to the unfrozen layers: fp32 %.2g, bf16 %.2g, int8 %.2g\n", worst[0], worst[1], worst[2]);
+	printf("# largest difference to the layers before packing: fp32 %.2g, bf16 %.2g, int8 %.2g\n", worst[0], worst[1], worst[2]);
 	/* the epilogue's exp is fused, the op's too: the same numbers but for the order of residual and bias */
 	assert_true(worst[0] < 2e-6);
 	assert_true(worst[1] < 0.05 && worst[1] > 1e-5);
@@ -181,7 +181,7 @@ static double mean_error(bool follows)
 			a.gamma->data[i] = 0.25f + 0.1f * (float)(i % 7);
 			a.beta->data[i] = (float)(i % 9) - 2;
 		}
-		itr_params_freeze(p, (itr_compute)c, 1);
+		itr_params_pack(p, (itr_compute)c, 1);
 		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .inference = true });
 		itr_var *y = itr_conv_norm(
 			t, &b, itr_conv_norm(t, &a, itr_input(t, 4, (int64_t[]){ 1, 50, PIXELS / 50, C }, x), NULL, ITR_ACT_RELU6), NULL,
@@ -212,7 +212,7 @@ static void test_mean_error_of_int8(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_scopes_change_nothing_but_memory),
-		                            cmocka_unit_test(test_scopes_bound_memory), cmocka_unit_test(test_freezing),
+		                            cmocka_unit_test(test_scopes_bound_memory), cmocka_unit_test(test_packing),
 		                            cmocka_unit_test(test_mean_error_of_int8) };
-	return cmocka_run_group_tests_name("nn freeze", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("nn pack", tests, NULL, NULL);
 }

@@ -1,15 +1,15 @@
-/* frozen.h - products with constant weights: packed once, as fp32, bfloat16 or int8, and what follows the product
+/* packed_weight.h - products with constant weights: packed once, as fp32, bfloat16 or int8, and what follows the product
  * (bias, residual, activation) done while the tile is at hand.
  *
- *	itr_frozen *w = itr_freeze(ITR_COMPUTE_BF16, weight, 768, 3072, 3072, threads);
- *	itr_frozen_product(w, tokens, x, 3072, &(itr_after){ .bias = b, .residual = y, .ld_residual = 768 }, y, 768, threads);
+ *	itr_packed_weight *w = itr_pack_weight(ITR_COMPUTE_BF16, weight, 768, 3072, 3072, threads);
+ *	itr_packed_weight_product(w, tokens, x, 3072, &(itr_after){ .bias = b, .residual = y, .ld_residual = 768 }, y, 768, threads);
  *
  * fp32 is bit-identical to itr_gemm (one chain over k); bf16 to itr_gemm_bf16. int8: weights symmetric per row (of w), rounded so that the
  * errors of a row cancel (itr_int8_even_out), activations asymmetric 8 bits per row of the batch, found on the fly; sums in 32-bit
  * integers, hence exact and equal on every machine. No result depends on threads, on the batch or on the row's place.
  */
-#ifndef ITR_TENSOR_FROZEN_H
-#define ITR_TENSOR_FROZEN_H
+#ifndef ITR_TENSOR_PACKED_WEIGHT_H
+#define ITR_TENSOR_PACKED_WEIGHT_H
 
 #include "base/compat.h"
 
@@ -36,32 +36,33 @@ typedef struct itr_after {
 } itr_after;
 void itr_activate(itr_activation a, const float *x, float *y, int64_t n);        /* y may be x */
 
-typedef struct itr_frozen itr_frozen;
+typedef struct itr_packed_weight itr_packed_weight;
 
 /* w (n, k), rows ldw apart: y = x w^T, as torch.nn.Linear stores it. Copies; never fails. */
-itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads);
+itr_packed_weight *itr_pack_weight(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads);
 /* What is known of the left operand, and what rounding the weights to 8 bits then costs. */
 typedef struct itr_expected {
 	const float *mean;               /* (k), of each of its numbers; NULL: nothing is known */
 	/* (n): the product of w's rounding errors and the mean, to be added to the bias; zeros for fp32 and bf16 */
 	float *lost;
 } itr_expected;
-itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x, int threads);
-void itr_frozen_free(itr_frozen *f);
-size_t itr_frozen_bytes(const itr_frozen *f);
-int64_t itr_frozen_n(const itr_frozen *f);
-int64_t itr_frozen_k(const itr_frozen *f);
-itr_compute itr_frozen_compute(const itr_frozen *f);
-const char *itr_frozen_kernel(const itr_frozen *f);      /* "avx512-vnni", "avx2", ...: what runs here */
+itr_packed_weight *itr_pack_weight_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x,
+                                             int threads);
+void itr_packed_weight_free(itr_packed_weight *f);
+size_t itr_packed_weight_bytes(const itr_packed_weight *f);
+int64_t itr_packed_weight_n(const itr_packed_weight *f);
+int64_t itr_packed_weight_k(const itr_packed_weight *f);
+itr_compute itr_packed_weight_compute(const itr_packed_weight *f);
+const char *itr_packed_weight_kernel(const itr_packed_weight *f);      /* "avx512-vnni", "avx2", ...: what runs here */
 
 /* c (m, n) = after(a (m, k) w^T). `after` may be NULL. c may not overlap a. */
-void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc,
-                        int threads);
+void itr_packed_weight_product(const itr_packed_weight *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c,
+                               int64_t ldc, int threads);
 
 /* The same with a left operand that is made as it is needed (a convolution's patches): fill writes rows row .. row+rows-1, k numbers each,
  * one behind the other. Called from several threads, for blocks that stay in cache. */
 typedef void itr_rows_fill(const void *ctx, int64_t row, int64_t rows, float *dst);
-void itr_frozen_product_from(const itr_frozen *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after, float *c,
-                             int64_t ldc, int threads);
+void itr_packed_weight_product_from(const itr_packed_weight *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after,
+                                    float *c, int64_t ldc, int threads);
 
 #endif

@@ -1,4 +1,4 @@
-#include "tensor/frozen.h"
+#include "tensor/packed_weight.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/scratch.h"
-#include "tensor/frozen_kernel.h"
+#include "tensor/packed_weight_kernel.h"
 #include "tensor/rowwise.h"
 
 const char *const itr_compute_names[] = { "fp32", "bf16", "int8", NULL };
@@ -24,7 +24,7 @@ enum {
 	MAX_ROWS = MAX_PANELS * ITR_GEMM_MAX_MR
 };
 
-struct itr_frozen {
+struct itr_packed_weight {
 	itr_compute compute;
 	int64_t n, k, words;         /* words: 32-bit words of a panel's row */
 	int mr, nr;
@@ -39,8 +39,8 @@ static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* --- packing ------------------------------------------------------------------------------------------------------------------------- */
 
-struct freezing {
-	itr_frozen *f;
+struct packing {
+	itr_packed_weight *f;
 	const float *w;
 	int64_t ldw;
 	const itr_expected *x;
@@ -56,10 +56,10 @@ static float lost(const float *w, float scale, bool wide, const void *q, int64_t
 	return isfinite(s) ? (float)s : 0.0f;
 }
 
-static void freeze_piece(void *ctx, int64_t p, int worker)
+static void pack_panel(void *ctx, int64_t p, int worker)
 {
-	const struct freezing *z = ctx;
-	itr_frozen *f = z->f;
+	const struct packing *z = ctx;
+	itr_packed_weight *f = z->f;
 	const int64_t j0 = p * f->nr;
 	const int cols = (int)ITR_MIN((int64_t)f->nr, f->n - j0);
 	uint32_t *panel = f->panels + j0 * f->words;
@@ -79,16 +79,17 @@ static void freeze_piece(void *ctx, int64_t p, int worker)
 	itr_gemm_isa_get()->pack((float *)panel, f->nr, (const float *)rows, f->words, 1, cols, f->words);
 }
 
-itr_frozen *itr_freeze(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads)
+itr_packed_weight *itr_pack_weight(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads)
 {
-	return itr_freeze_expecting(c, w, n, k, ldw, NULL, threads);
+	return itr_pack_weight_expecting(c, w, n, k, ldw, NULL, threads);
 }
 
-itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x, int threads)
+itr_packed_weight *itr_pack_weight_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x,
+                                             int threads)
 {
-	itr_frozen *f = itr_xcalloc(1, sizeof *f);
+	itr_packed_weight *f = itr_xcalloc(1, sizeof *f);
 	if (n < 1 || k < 1 || ldw < k || (c == ITR_COMPUTE_INT8 && k > 66000))          /* 255 * 127 * k must fit 31 bits */
-		ITR_BUG("itr_freeze: impossible shape n %lld k %lld ldw %lld", (long long)n, (long long)k, (long long)ldw);
+		ITR_BUG("itr_pack_weight: impossible shape n %lld k %lld ldw %lld", (long long)n, (long long)k, (long long)ldw);
 	threads = itr_threads_resolve(threads);
 	f->compute = c;
 	f->n = n;
@@ -100,7 +101,7 @@ itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64
 	f->words = div_up(k, f->q ? f->q->k_unit : f->g.k_unit);
 	const int64_t panels = div_up(n, f->nr);
 	f->panels = itr_aligned_alloc((size_t)(panels * f->nr * f->words) * sizeof *f->panels);
-	struct freezing z = { f, w, ldw, x && x->mean ? x : NULL, NULL };
+	struct packing z = { f, w, ldw, x && x->mean ? x : NULL, NULL };
 	if (x)
 		memset(x->lost, 0, (size_t)n * sizeof *x->lost);
 	if (f->q) {
@@ -108,12 +109,12 @@ itr_frozen *itr_freeze_expecting(itr_compute c, const float *w, int64_t n, int64
 		f->sum = itr_aligned_calloc((size_t)(panels * f->nr) * sizeof *f->sum);
 		z.rows = itr_scratch_take((size_t)(threads * f->nr * f->words) * sizeof *z.rows);
 	}
-	itr_parallel_for(n * k < 1 << 16 ? 1 : threads, panels, freeze_piece, &z);
+	itr_parallel_for(n * k < 1 << 16 ? 1 : threads, panels, pack_panel, &z);
 	itr_scratch_give(z.rows);
 	return f;
 }
 
-void itr_frozen_free(itr_frozen *f)
+void itr_packed_weight_free(itr_packed_weight *f)
 {
 	if (!f)
 		return;
@@ -123,23 +124,26 @@ void itr_frozen_free(itr_frozen *f)
 	free(f);
 }
 
-size_t itr_frozen_bytes(const itr_frozen *f)
+size_t itr_packed_weight_bytes(const itr_packed_weight *f)
 {
 	const size_t rows = (size_t)(div_up(f->n, f->nr) * f->nr);
 	return rows * (size_t)f->words * sizeof *f->panels + (f->q ? rows * (sizeof *f->scale + sizeof *f->sum) : 0);
 }
 
-const float *itr_frozen_panels(const itr_frozen *f) { return (const float *)f->panels; }
-itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f) { return (itr_frozen_int8){ f->q, f->panels, f->words, { f->scale, f->sum } }; }
-int64_t itr_frozen_n(const itr_frozen *f) { return f->n; }
-int64_t itr_frozen_k(const itr_frozen *f) { return f->k; }
-itr_compute itr_frozen_compute(const itr_frozen *f) { return f->compute; }
-const char *itr_frozen_kernel(const itr_frozen *f) { return f->q ? f->q->name : f->g.name; }
+const float *itr_packed_weight_panels(const itr_packed_weight *f) { return (const float *)f->panels; }
+itr_packed_weight_int8 itr_packed_weight_int8_of(const itr_packed_weight *f)
+{
+	return (itr_packed_weight_int8){ f->q, f->panels, f->words, { f->scale, f->sum } };
+}
+int64_t itr_packed_weight_n(const itr_packed_weight *f) { return f->n; }
+int64_t itr_packed_weight_k(const itr_packed_weight *f) { return f->k; }
+itr_compute itr_packed_weight_compute(const itr_packed_weight *f) { return f->compute; }
+const char *itr_packed_weight_kernel(const itr_packed_weight *f) { return f->q ? f->q->name : f->g.name; }
 
 /* --- products ------------------------------------------------------------------------------------------------------------------------ */
 
 struct job {
-	const itr_frozen *f;
+	const itr_packed_weight *f;
 	int64_t m;
 	const float *a;              /* or, NULL: */
 	int64_t lda;
@@ -160,7 +164,7 @@ struct job {
 /* Left panels p0 .. p0+count-1 to dst. */
 static void pack_left(const struct job *o, int64_t p0, int64_t count, uint32_t *dst, itr_row_range *range, char *buffer)
 {
-	const itr_frozen *f = o->f;
+	const itr_packed_weight *f = o->f;
 	uint32_t *rows = (uint32_t *)buffer;
 	float *made = (float *)(buffer + (size_t)f->mr * (size_t)f->words * 4);
 	for (int64_t p = p0; p < p0 + count; p++, dst += f->mr * f->words) {
@@ -195,7 +199,7 @@ static void pack_piece(void *ctx, int64_t p, int worker)
 static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count, const uint32_t *left, const itr_row_range *range,
                      uint32_t *sums)
 {
-	const itr_frozen *f = o->f;
+	const itr_packed_weight *f = o->f;
 	const uint32_t *right = f->panels + jp * f->nr * f->words;
 	const int64_t rows_here = ITR_MIN(count * o->step, o->m - p0 * o->step);
 	const itr_int8_columns w = { f->scale, f->sum };
@@ -229,7 +233,7 @@ static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count,
 static void product_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct job *o = ctx;
-	const itr_frozen *f = o->f;
+	const itr_packed_weight *f = o->f;
 	char *scratch = worker_scratch(o, worker);
 	const int64_t b = piece / o->chunks, p0 = o->left * b / o->blocks, count = o->left * (b + 1) / o->blocks - p0;
 	const int64_t q = piece % o->chunks, j0 = o->right * q / o->chunks, j1 = o->right * (q + 1) / o->chunks;
@@ -245,7 +249,7 @@ static void product_piece(void *ctx, int64_t piece, int worker)
  * and as many for each thread. */
 static void cut(struct job *o, int threads)
 {
-	const itr_frozen *f = o->f;
+	const itr_packed_weight *f = o->f;
 	o->left = div_up(o->m, f->mr);
 	/* even panels: a last one of few rows would run at a fraction of the speed */
 	o->step = (int)div_up(o->m, o->left);
@@ -263,7 +267,7 @@ static void cut(struct job *o, int threads)
 
 static void run(struct job *o, int threads)
 {
-	const itr_frozen *f = o->f;
+	const itr_packed_weight *f = o->f;
 	if ((double)o->m * (double)f->n * (double)f->k < 1e6)        /* a few microseconds: less than it takes to wake a thread */
 		threads = 1;
 	cut(o, threads);
@@ -284,25 +288,25 @@ static void run(struct job *o, int threads)
 	itr_scratch_give(o->scratch);
 }
 
-void itr_frozen_product(const itr_frozen *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c, int64_t ldc,
-                        int threads)
+void itr_packed_weight_product(const itr_packed_weight *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c,
+                               int64_t ldc, int threads)
 {
 	struct job o = { .f = f, .m = m, .a = a, .lda = lda, .c = c, .ldc = ldc };
 	if (m < 0 || lda < f->k || ldc < f->n)
-		ITR_BUG("itr_frozen_product: m %lld, n %lld, k %lld, lda %lld, ldc %lld", (long long)m, (long long)f->n, (long long)f->k,
-		        (long long)lda, (long long)ldc);
+		ITR_BUG("itr_packed_weight_product: m %lld, n %lld, k %lld, lda %lld, ldc %lld", (long long)m, (long long)f->n,
+		        (long long)f->k, (long long)lda, (long long)ldc);
 	if (after)
 		o.after = *after;
 	if (m > 0)
 		run(&o, itr_threads_resolve(threads));
 }
 
-void itr_frozen_product_from(const itr_frozen *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after, float *c,
-                             int64_t ldc, int threads)
+void itr_packed_weight_product_from(const itr_packed_weight *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after,
+                                    float *c, int64_t ldc, int threads)
 {
 	struct job o = { .f = f, .m = m, .fill = fill, .ctx = ctx, .c = c, .ldc = ldc };
 	if (m < 0 || ldc < f->n)
-		ITR_BUG("itr_frozen_product_from: m %lld, n %lld, ldc %lld", (long long)m, (long long)f->n, (long long)ldc);
+		ITR_BUG("itr_packed_weight_product_from: m %lld, n %lld, ldc %lld", (long long)m, (long long)f->n, (long long)ldc);
 	if (after)
 		o.after = *after;
 	if (m > 0)

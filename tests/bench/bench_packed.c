@@ -1,11 +1,11 @@
-/* Frozen products (tensor/frozen.h) at the shapes of the encoders: GFLOP/s, best of a few repeats, fp32, bf16 and int8, plain and with
- * everything that may follow. One JSON object a line. bench_frozen [SHAPE [PRECISION [THREADS]]]: by number; -1: all. */
+/* Products with packed weights (tensor/packed_weight.h) at the shapes of the encoders: GFLOP/s, best of a few repeats, fp32, bf16 and int8,
+ * plain and with everything that may follow. One JSON object a line. bench_packed [SHAPE [PRECISION [THREADS]]]: by number; -1: all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/mem.h"
-#include "tensor/frozen.h"
+#include "tensor/packed_weight.h"
 
 static double now(void)
 {
@@ -35,12 +35,12 @@ static const struct shape shapes[] = {
 	{ "1x1 conv 112^2", 12544, 96, 16, ITR_ACT_RELU6, false },
 };
 
-static double best(const struct shape *s, const itr_frozen *f, int threads, const float *a, const itr_after *after, float *c)
+static double best(const struct shape *s, const itr_packed_weight *f, int threads, const float *a, const itr_after *after, float *c)
 {
 	double t = 1e9, spent = 0;
 	for (int r = 0; r < 2000 && (r < 3 || spent < 0.25); r++) {
 		double t0 = now();
-		itr_frozen_product(f, s->m, a, s->k, after, c, s->n, threads);
+		itr_packed_weight_product(f, s->m, a, s->k, after, c, s->n, threads);
 		double d = now() - t0;
 		spent += d;
 		t = d < t ? d : t;
@@ -67,16 +67,16 @@ int main(int argc, char **argv)
 			if (precision >= 0 && precision != p)
 				continue;
 			const double t0 = now();
-			itr_frozen *f = itr_freeze((itr_compute)p, b, s->n, s->k, s->k, 2);
+			itr_packed_weight *f = itr_pack_weight((itr_compute)p, b, s->n, s->k, s->k, 2);
 			const double packing = now() - t0;
 			const itr_after after = { b, s->residual ? res : NULL, s->n, s->act };
 			for (int threads = only_threads ? only_threads : 1; threads <= (only_threads ? only_threads : 2); threads++)
 				printf("{\"shape\": \"%s\", \"m\": %d, \"n\": %d, \"k\": %d, \"precision\": \"%s\", \"kernel\": \"%s\", "
-				       "\"threads\": %d, \"gflops\": %.1f, \"with_all_gflops\": %.1f, \"freeze_ms\": %.1f}\n",
-				       s->what, s->m, s->n, s->k, itr_compute_names[p], itr_frozen_kernel(f), threads,
+				       "\"threads\": %d, \"gflops\": %.1f, \"with_all_gflops\": %.1f, \"pack_ms\": %.1f}\n",
+				       s->what, s->m, s->n, s->k, itr_compute_names[p], itr_packed_weight_kernel(f), threads,
 				       best(s, f, threads, a, NULL, c), best(s, f, threads, a, &after, c), 1e3 * packing);
 			fflush(stdout);
-			itr_frozen_free(f);
+			itr_packed_weight_free(f);
 		}
 		itr_aligned_free(a), itr_aligned_free(b), itr_aligned_free(c), itr_aligned_free(res);
 	}

@@ -1,12 +1,12 @@
-/* frozen_kernel.h - inside of frozen.h: integer micro-kernels and what follows a tile.
+/* packed_weight_kernel.h - inside of packed_weight.h: integer micro-kernels and what follows a tile.
  *
  * Panels are those of gemm_kernel.h, of 32-bit words whatever they hold: a float, two bfloat16, four 8-bit or two 16-bit integers that lie
  * behind each other along k. Left words are activations (unsigned), right words weights (signed).
  */
-#ifndef ITR_TENSOR_FROZEN_KERNEL_H
-#define ITR_TENSOR_FROZEN_KERNEL_H
+#ifndef ITR_TENSOR_PACKED_WEIGHT_KERNEL_H
+#define ITR_TENSOR_PACKED_WEIGHT_KERNEL_H
 
-#include "tensor/frozen.h"
+#include "tensor/packed_weight.h"
 #include "tensor/gemm_kernel.h"
 #include "tensor/rowwise.h"
 
@@ -54,13 +54,13 @@ extern const itr_int8_isa itr_int8_neon;
 #endif
 
 /* An int8 weight's parts. Panels: of kernel->nr columns, `words` rows each. */
-typedef struct itr_frozen_int8 {
+typedef struct itr_packed_weight_int8 {
 	const itr_int8_isa *kernel;
 	const uint32_t *panels;
 	int64_t words;
 	itr_int8_columns columns;
-} itr_frozen_int8;
-itr_frozen_int8 itr_frozen_int8_of(const itr_frozen *f);
+} itr_packed_weight_int8;
+itr_packed_weight_int8 itr_packed_weight_int8_of(const itr_packed_weight *f);
 
 /* q: a row of weights w (k), rounded to the nearest w / scale. Rounds the other way those that lie nearest to the middle, until what
  * rounding did to the row's sum is nothing (half a step at most); returns what is added to the sum of q. Why: errors of rounding are noise
@@ -70,6 +70,6 @@ int32_t itr_int8_even_out(const float *w, int64_t k, float scale, bool wide, voi
 
 /* The packed weights themselves, panels of itr_gemm_isa_get()->nr columns, for kernels that bring a left operand of their own. fp32 only.
  */
-const float *itr_frozen_panels(const itr_frozen *f);
+const float *itr_packed_weight_panels(const itr_packed_weight *f);
 
 #endif
