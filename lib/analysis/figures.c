@@ -7,7 +7,7 @@
 #include "analysis/analysis.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "track/plot.h"
+#include "plot/plot.h"
 
 char *itr_analysis_figure_path(const itr_analysis *a, const char *dir, int figure)
 {

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "track/plot.h"
+#include "plot/plot.h"
 
 enum { EUCLIDEAN, MANHATTAN, COSINE, KINDS, SAMPLES = 15 };
 static const char *const kind_names[KINDS] = { "euclidean", "manhattan", "cosine" }, *const target_names[2] = { "true", "random" };

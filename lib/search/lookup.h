@@ -72,7 +72,7 @@ char *itr_lookup_path(const itr_lookup *l, int64_t row);              /* a found
 /* {"query":{"id","text"},"rank":…,"results":[{"rank","id","path","text","score","correct"}]} */
 itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k);
 void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_buf *out);
-/* The retrieval picture (sheet/sheet.h): captions asking for pictures. Needs a manifest. */
+/* The retrieval picture (plot/result_picture.h): captions asking for pictures. Needs a manifest. */
 ITR_MUST_USE int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k,
                                   const char *png, itr_err *err);
 

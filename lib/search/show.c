@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "search/lookup_internal.h"
-#include "sheet/sheet.h"
+#include "plot/result_picture.h"
 
 const char *itr_lookup_id(const itr_lookup *l, int64_t row)
 {
@@ -89,30 +89,30 @@ static bool same_words(const itr_lookup *l, const itr_lookup_query *q, int64_t r
 	return false;
 }
 
-static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_sheet_row *row, char **owned,
-                    itr_err *err)
+static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k, itr_result_row *row,
+                    char **owned, itr_err *err)
 {
-	*row = (itr_sheet_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
+	*row = (itr_result_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
 	bool found = false, known = judged(l, q);
 	if (l->o.from == ITR_IMAGE && q->row >= 0)
-		row->query = owned[ITR_SHEET_HITS + 2] = picture_path(l, l->pairs->image_id[q->row]);
-	for (int64_t i = 0; i < ITR_MIN(k, ITR_SHEET_HITS) && r->hits[i].row >= 0; i++) {
+		row->query = owned[ITR_RESULT_HITS + 2] = picture_path(l, l->pairs->image_id[q->row]);
+	for (int64_t i = 0; i < ITR_MIN(k, ITR_RESULT_HITS) && r->hits[i].row >= 0; i++) {
 		owned[i] = itr_lookup_path(l, r->hits[i].row);
 		if (!owned[i])
 			return itr_err_set(err, "the manifest has no picture '%s'", itr_lookup_id(l, r->hits[i].row));
-		itr_sheet_mark mark = !known                             ? ITR_SHEET_UNKNOWN
-		                      : r->correct[i]                    ? ITR_SHEET_HIT
-		                      : same_words(l, q, r->hits[i].row) ? ITR_SHEET_SAME
-		                                                         : ITR_SHEET_MISS;
-		row->hits[row->n_hits++] = (itr_sheet_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, mark };
+		itr_result_mark mark = !known                             ? ITR_RESULT_UNKNOWN
+		                      : r->correct[i]                    ? ITR_RESULT_HIT
+		                      : same_words(l, q, r->hits[i].row) ? ITR_RESULT_SAME
+		                                                         : ITR_RESULT_MISS;
+		row->hits[row->n_hits++] = (itr_result_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, mark };
 		found = found || r->correct[i];
 	}
 	int64_t truth = q->row >= 0 && l->o.from == ITR_TEXT && l->pairs->text_image ? l->pairs->text_image[q->row] : -1;
 	if (!found && truth >= 0) {
-		owned[ITR_SHEET_HITS] = itr_lookup_path(l, truth);
-		owned[ITR_SHEET_HITS + 1] = itr_xasprintf("found at rank %lld of %lld", (long long)r->rank, (long long)itr_lookup_size(l));
-		row->truth = owned[ITR_SHEET_HITS];
-		row->truth_name = owned[ITR_SHEET_HITS + 1];
+		owned[ITR_RESULT_HITS] = itr_lookup_path(l, truth);
+		owned[ITR_RESULT_HITS + 1] = itr_xasprintf("found at rank %lld of %lld", (long long)r->rank, (long long)itr_lookup_size(l));
+		row->truth = owned[ITR_RESULT_HITS];
+		row->truth_name = owned[ITR_RESULT_HITS + 1];
 	}
 	return 0;
 }
@@ -120,10 +120,10 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t n, int64_t k, const char *png,
                      itr_err *err)
 {
-	enum { OWNED = ITR_SHEET_HITS + 3 };
+	enum { OWNED = ITR_RESULT_HITS + 3 };
 	if (!l->manifest || l->o.to != ITR_IMAGE)
 		return itr_err_set(err, "a picture of the answers needs pictures: --to image and --manifest FILE");
-	itr_sheet_row *rows = itr_xcalloc((size_t)n + 1, sizeof *rows);
+	itr_result_row *rows = itr_xcalloc((size_t)n + 1, sizeof *rows);
 	char **owned = itr_xcalloc((size_t)(n + 1) * OWNED, sizeof *owned);
 	int64_t hits = 0, same = 0, asked = 0;
 	int rc = 0;
@@ -132,8 +132,8 @@ int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_l
 		asked += judged(l, &q[i]);
 		bool hit = false, again = false;
 		for (int c = 0; c < rows[i].n_hits; c++) {
-			hit |= rows[i].hits[c].mark == ITR_SHEET_HIT;
-			again |= rows[i].hits[c].mark == ITR_SHEET_SAME;
+			hit |= rows[i].hits[c].mark == ITR_RESULT_HIT;
+			again |= rows[i].hits[c].mark == ITR_RESULT_SAME;
 		}
 		hits += hit;
 		same += again && !hit;
@@ -141,11 +141,11 @@ int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_l
 	itr_buf line = ITR_BUF_INIT;
 	if (asked) {
 		itr_buf_printf(&line, "%lld of these %lld queries find their picture among the first %d", (long long)hits, (long long)asked,
-		               (int)ITR_MIN(k, ITR_SHEET_HITS));
+		               (int)ITR_MIN(k, ITR_RESULT_HITS));
 		if (same)
 			itr_buf_printf(&line, " and %lld another of the same caption", (long long)same);
 		itr_buf_printf(&line, "; guessing would find %.2g (gallery of %lld)",
-		               (double)asked * (double)ITR_MIN(k, ITR_SHEET_HITS) / (double)itr_lookup_size(l),
+		               (double)asked * (double)ITR_MIN(k, ITR_RESULT_HITS) / (double)itr_lookup_size(l),
 		               (long long)itr_lookup_size(l));
 	}
 	else
@@ -153,7 +153,7 @@ int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_l
 	if (l->pairs->synthetic)
 		itr_buf_puts(&line, "   synthetic data");
 	if (rc == 0)
-		rc = itr_sheet_render(png, "What the queries find", line.data, rows, n, l->o.threads, err);
+		rc = itr_result_picture_render(png, "What the queries find", line.data, rows, n, l->o.threads, err);
 	itr_buf_free(&line);
 	for (int64_t i = 0; i < n * OWNED; i++)
 		free(owned[i]);

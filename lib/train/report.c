@@ -7,7 +7,7 @@
 #include "autograd/gradcheck.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "track/plot.h"
+#include "plot/plot.h"
 
 /* --- closed forms --------------------------------------------------------------------------------------------------------------------- */
 

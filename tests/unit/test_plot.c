@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/proc.h"
-#include "track/plot.h"
+#include "plot/plot.h"
 
 static char root[256];
 

@@ -10,7 +10,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "image/image.h"
-#include "sheet/sheet.h"
+#include "plot/result_picture.h"
 
 static char root[256];
 
@@ -42,12 +42,12 @@ static char *picture(int number, int width, int height)
 	return path;
 }
 
-static void test_sheet(void **state)
+static void test_result_picture(void **state)
 {
 	char *png = itr_path_join(root, "sheet.png"), *gp = itr_path_join(root, "sheet.gp"),
 	     *tiles = itr_path_join(root, "sheet.tiles.png"), *paths[6];
 	itr_err err = ITR_ERR_INIT;
-	itr_sheet_row rows[2] = { { .caption = "two small red circles on a dark green field, and it's `date` that \xC3\xBC"
+	itr_result_row rows[2] = { { .caption = "two small red circles on a dark green field, and it's `date` that \xC3\xBC"
 		                               "berrascht: averyveryverylongwordwithoutanyspaceinit",
 		                    .note = "caption 17",
 		                    .n_hits = 5 },
@@ -57,11 +57,11 @@ static void test_sheet(void **state)
 		paths[i] = picture(i, i % 2 ? 300 : 120, i % 3 ? 200 : 320);
 	for (int i = 0; i < 5; i++)
 		rows[0].hits[i] = rows[1].hits[i] =
-			(itr_sheet_hit){ paths[i], "scene-000123", 0.9 - 0.1 * i, i == 1 ? ITR_SHEET_HIT : ITR_SHEET_MISS };
-	rows[1].hits[1].mark = ITR_SHEET_MISS;
+			(itr_result_hit){ paths[i], "scene-000123", 0.9 - 0.1 * i, i == 1 ? ITR_RESULT_HIT : ITR_RESULT_MISS };
+	rows[1].hits[1].mark = ITR_RESULT_MISS;
 	rows[1].truth = paths[5];
 	rows[1].truth_name = "rank 17";
-	int rc = itr_sheet_render(png, "What the captions find", "1 of 2 in the top 5", rows, 2, 2, &err);
+	int rc = itr_result_picture_render(png, "What the captions find", "1 of 2 in the top 5", rows, 2, 2, &err);
 	assert_true(itr_path_size(gp) > 0 && itr_path_size(tiles) > 0);
 	if (!itr_proc_exists("gnuplot")) {
 		assert_int_equal(rc, -1);
@@ -82,7 +82,7 @@ static void test_sheet(void **state)
 		itr_image_free(&t);
 	}
 	rows[0].hits[2].image = "/nonexistent/x.jpg";
-	assert_int_equal(itr_sheet_render(png, "t", NULL, rows, 2, 2, &err), -1);
+	assert_int_equal(itr_result_picture_render(png, "t", NULL, rows, 2, 2, &err), -1);
 	assert_non_null(strstr(err.msg, "/nonexistent/x.jpg"));
 	for (int i = 0; i < 6; i++)
 		free(paths[i]);
@@ -91,6 +91,6 @@ static void test_sheet(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_sheet) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_result_picture) };
 	return cmocka_run_group_tests_name("sheet", tests, setup, teardown);
 }

@@ -11,8 +11,8 @@
  * All strings may hold anything: they reach gnuplot as quoted text with its own mark-up switched off. Numbers that are NaN leave a gap.
  * Everything given is copied.
  */
-#ifndef ITR_TRACK_PLOT_H
-#define ITR_TRACK_PLOT_H
+#ifndef ITR_PLOT_PLOT_H
+#define ITR_PLOT_PLOT_H
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -53,7 +53,7 @@ void itr_panel_diagonal(itr_panel *p);                                          
 void itr_panel_heat(itr_panel *p, int64_t rows, int64_t columns, const char *const *row_names, const char *const *column_names,
                     const double *values, int digits);
 
-/* --- for pictures that bring their own script (sheets) -------------------------------------------------------------------------------- */
+/* --- for figures with a script of their own: result pictures ------------------------------------------------------------------------- */
 
 /* s between single quotes, so that gnuplot takes it as nothing but text. */
 void itr_plot_quote(itr_buf *out, const char *s);

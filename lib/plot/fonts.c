@@ -11,7 +11,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "io/utf8.h"
-#include "track/plot_internal.h"
+#include "plot/plot_internal.h"
 
 enum { MAX_SCRIPT = 1 << 24, MAX_ANSWER = 1 << 23, LAST = 0x10FFFF, BOX = 0x25A1 };
 

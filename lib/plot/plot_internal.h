@@ -1,9 +1,9 @@
 /* plot_internal.h - a figure as plot.c builds it and plot_script.c writes it. */
-#ifndef ITR_TRACK_PLOT_INTERNAL_H
-#define ITR_TRACK_PLOT_INTERNAL_H
+#ifndef ITR_PLOT_PLOT_INTERNAL_H
+#define ITR_PLOT_PLOT_INTERNAL_H
 
 #include "base/vec.h"
-#include "track/plot.h"
+#include "plot/plot.h"
 
 typedef enum {
 	SERIES_LINE,

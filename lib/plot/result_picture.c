@@ -1,4 +1,4 @@
-#include "sheet/sheet.h"
+#include "plot/result_picture.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +9,13 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "image/image.h"
-#include "track/plot.h"
+#include "plot/plot.h"
 
 /* Pixels. A tile is the square that a picture is fitted into. */
 /* tiles of a row: the answers, the right one, the one that asks */
 enum {
-	TILES = ITR_SHEET_HITS + 2,
-	QUERY = ITR_SHEET_HITS + 1,
+	TILES = ITR_RESULT_HITS + 2,
+	QUERY = ITR_RESULT_HITS + 1,
 	ASKS = 128,
 	TILE = 176,
 	GAP = 18,
@@ -31,21 +31,21 @@ enum {
 };
 
 struct job {
-	const itr_sheet_row *rows;
+	const itr_result_row *rows;
 	itr_image *tiles;                /* n * TILES, in row order */
 	itr_err *errs;
 	itr_image canvas;
 };
 
-static int column_x(int column) { return MARGIN + TEXT + column * (TILE + GAP) + (column == ITR_SHEET_HITS ? GAP : 0); }
+static int column_x(int column) { return MARGIN + TEXT + column * (TILE + GAP) + (column == ITR_RESULT_HITS ? GAP : 0); }
 static int row_y(int64_t row) { return HEAD + (int)row * ROW; }
 
 /* The picture of tile i, or NULL. */
-static const char *tile_path(const itr_sheet_row *rows, int64_t i)
+static const char *tile_path(const itr_result_row *rows, int64_t i)
 {
-	const itr_sheet_row *r = &rows[i / TILES];
+	const itr_result_row *r = &rows[i / TILES];
 	int column = (int)(i % TILES);
-	return column == QUERY ? r->query : column == ITR_SHEET_HITS ? r->truth : column < r->n_hits ? r->hits[column].image : NULL;
+	return column == QUERY ? r->query : column == ITR_RESULT_HITS ? r->truth : column < r->n_hits ? r->hits[column].image : NULL;
 }
 
 static int tile_size(int64_t i) { return i % TILES == QUERY ? ASKS : TILE; }
@@ -124,13 +124,13 @@ static int short_name(const char **name)
 	return bytes;
 }
 
-static void put_hit(itr_buf *gp, const struct job *j, const itr_sheet_hit *h, int column, int64_t row)
+static void put_hit(itr_buf *gp, const struct job *j, const itr_result_hit *h, int column, int64_t row)
 {
 	static const char *const words[] = { "", "miss  ", "hit  ", "same caption  " };
 	int x = column_x(column), y = row_y(row), top = j->canvas.height - y;
-	bool good = h->mark >= ITR_SHEET_HIT;
+	bool good = h->mark >= ITR_RESULT_HIT;
 	const char *colour = itr_plot_colour(good ? 2 : 1);
-	if (h->mark != ITR_SHEET_UNKNOWN) {
+	if (h->mark != ITR_RESULT_UNKNOWN) {
 		itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '%s' lw %s\n", x - 2, top + 2,
 		               x + TILE + 2, top - TILE - 2, colour, good ? "5" : "2 dt (6,4)");
 		itr_buf_printf(gp, "set object circle at %d,%d size 13 front fs solid 1 noborder fc rgb '%s'\n", x + TILE - 14, top - 14,
@@ -139,12 +139,12 @@ static void put_hit(itr_buf *gp, const struct job *j, const itr_sheet_hit *h, in
 	}
 	const char *name = h->name;
 	const int bytes = short_name(&name);
-	char *line = itr_xasprintf("%.3f  %s%.*s", h->score, words[h->mark], h->mark == ITR_SHEET_SAME ? 0 : bytes, name);
+	char *line = itr_xasprintf("%.3f  %s%.*s", h->score, words[h->mark], h->mark == ITR_RESULT_SAME ? 0 : bytes, name);
 	put_text(gp, j, line, x, y + TILE + 15, "left font ',10' tc rgb '#333333'");
 	free(line);
 }
 
-static void put_row(itr_buf *gp, const struct job *j, const itr_sheet_row *r, int64_t row)
+static void put_row(itr_buf *gp, const struct job *j, const itr_result_row *r, int64_t row)
 {
 	int y = row_y(row) + 12, lines = put_wrapped(gp, j, r->caption, r->query ? 2 : MAX_LINES, MARGIN, y);
 	if (r->note)
@@ -152,7 +152,7 @@ static void put_row(itr_buf *gp, const struct job *j, const itr_sheet_row *r, in
 	for (int k = 0; k < r->n_hits; k++)
 		put_hit(gp, j, &r->hits[k], k, row);
 	if (r->truth) {
-		int x = column_x(ITR_SHEET_HITS), top = j->canvas.height - row_y(row);
+		int x = column_x(ITR_RESULT_HITS), top = j->canvas.height - row_y(row);
 		itr_buf_printf(gp, "set object rectangle from %d,%d to %d,%d front fs empty border lc rgb '#444444' lw 1.5\n", x - 1,
 		               top + 1, x + TILE + 1, top - TILE - 1);
 		if (r->truth_name)
@@ -175,30 +175,30 @@ static void put_script(itr_buf *gp, const struct job *j, const char *png, const 
 		truth = truth || j->rows[i].truth;
 	}
 	put_text(gp, j, "query", MARGIN, HEAD - 18, "left font ',11' tc rgb '#555555'");
-	for (int k = 0; k < ITR_SHEET_HITS; k++) {
+	for (int k = 0; k < ITR_RESULT_HITS; k++) {
 		char *head = itr_xasprintf("rank %d", k + 1);
 		put_text(gp, j, head, column_x(k), HEAD - 18, "left font ',11' tc rgb '#555555'");
 		free(head);
 	}
 	if (truth)
-		put_text(gp, j, "the right picture", column_x(ITR_SHEET_HITS), HEAD - 18, "left font ',11' tc rgb '#555555'");
+		put_text(gp, j, "the right picture", column_x(ITR_RESULT_HITS), HEAD - 18, "left font ',11' tc rgb '#555555'");
 	itr_buf_puts(gp, "plot ");
 	itr_plot_quote(gp, itr_path_basename(tiles));
 	itr_buf_puts(gp, " binary filetype=png dx=1 dy=1 origin=(0.5,0.5) with rgbimage\nunset output\n");
 }
 
-int itr_sheet_render(const char *png, const char *title, const char *subtitle, const itr_sheet_row *rows, int64_t n, int threads,
+int itr_result_picture_render(const char *png, const char *title, const char *subtitle, const itr_result_row *rows, int64_t n, int threads,
                      itr_err *err)
 {
 	int64_t count = n * TILES;
 	if (n < 1 || n > 200)
-		return itr_err_set(err, "a sheet has 1 to 200 rows, not %lld", (long long)n);
+		return itr_err_set(err, "a result picture has 1 to 200 rows, not %lld", (long long)n);
 	struct job j = { .rows = rows,
 		         .tiles = itr_xcalloc((size_t)count, sizeof *j.tiles),
 		         .errs = itr_xcalloc((size_t)count, sizeof *j.errs) };
-	int rc = 0, columns = ITR_SHEET_HITS;
+	int rc = 0, columns = ITR_RESULT_HITS;
 	for (int64_t i = 0; i < n; i++)
-		columns = rows[i].truth ? ITR_SHEET_HITS + 1 : columns;
+		columns = rows[i].truth ? ITR_RESULT_HITS + 1 : columns;
 	itr_parallel_for(threads, count, load_tile, &j);
 	for (int64_t i = 0; i < count && rc == 0; i++)
 		if (j.errs[i].set)

@@ -1,4 +1,4 @@
-#include "track/plot.h"
+#include "plot/plot.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/proc.h"
-#include "track/plot_internal.h"
+#include "plot/plot_internal.h"
 
 /* --- building ------------------------------------------------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "track/meta.h"
-#include "track/plot_internal.h"
+#include "plot/plot_internal.h"
 
 /* Okabe and Ito's eight; yellow last, it is faint on white. */
 static const char *const palette[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442" };
