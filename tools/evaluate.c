@@ -33,9 +33,7 @@ static const itr_option options[] = {
 	ITR_OPT_STR("split", 0, struct opt, e.pairs.split, "NAME",
 	            "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
-	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT",
-	            "instead of the ground truth: captions:FILE (equal captions answer alike), eccv:DIR, cxc:DIR, coco:DIR, FILE.json, "
-	            "TREC or BEIR qrels"),
+	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT", NULL),
 	ITR_OPT_STR(
 		"exclude", 0, struct opt, e.exclude, "WHAT",
 		"rows that leave a query's gallery: self (the row with the query's own id), or a FILE.json or qrels of queries and rows"),
@@ -80,22 +78,26 @@ static const char *const examples[] = {
 	NULL
 };
 
-/* The table with what the metrics say of themselves: names and summaries in --metrics' help, and their own options behind it. */
+/* The table with what metrics and readers of relevance say of themselves, and the metrics' own options behind --metrics. */
 static const itr_option *whole_table(void)
 {
 	enum { METRIC_OPTIONS = 16 };
 	static itr_option table[ITR_LEN(options) + METRIC_OPTIONS];
-	itr_buf help = ITR_BUF_INIT;
+	itr_buf metrics = ITR_BUF_INIT, relevance = ITR_BUF_INIT;       /* live as long as the program */
 	int n = 0;
-	itr_buf_puts(&help, "what is computed; 'default' among the names stands for what is computed without this option.");
+	itr_buf_puts(&metrics, "what is computed; 'default' among the names stands for what is computed without this option.");
 	for (int i = 0; itr_metrics_table[i]; i++)
-		itr_buf_printf(&help, "%s %s: %s", i ? ";" : "", itr_metrics_table[i]->name, itr_metrics_table[i]->summary);
+		itr_buf_printf(&metrics, "%s %s: %s", i ? ";" : "", itr_metrics_table[i]->name, itr_metrics_table[i]->summary);
+	itr_buf_puts(&relevance, "instead of the ground truth. ");
+	itr_qrels_readers_help(&relevance);
 	for (int i = 0; i < ITR_LEN(options); i++) {
 		table[n++] = options[i];
 		if (options[i].help || !options[i].meta)
 			continue;
-		table[n - 1].help = itr_buf_str(&help);          /* lives as long as the program */
-		n += itr_metric_option_rows(table + n, METRIC_OPTIONS, offsetof(struct opt, e.metric_options));
+		const bool is_metrics = strcmp(options[i].name, "metrics") == 0;
+		table[n - 1].help = itr_buf_str(is_metrics ? &metrics : &relevance);
+		if (is_metrics)
+			n += itr_metric_option_rows(table + n, METRIC_OPTIONS, offsetof(struct opt, e.metric_options));
 	}
 	return table;
 }
@@ -188,7 +190,7 @@ static void complete(itr_tool *t, struct opt *o)
 	e->metrics = o->metrics.v;
 	e->n_metrics = o->metrics.n;
 	e->ties = (itr_ties)o->ties;
-	e->judging = (itr_judging){ (itr_conventions)o->conventions, (itr_gain)o->gain, o->missing != 0 };
+	e->rules = (itr_relevance_rules){ (itr_conventions)o->conventions, (itr_gain)o->gain, o->missing != 0 };
 	e->force = t->force;
 	e->resamples = (int)o->bootstrap;
 	e->provenance = t->provenance;

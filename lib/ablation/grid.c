@@ -120,6 +120,8 @@ static void look_for_oddities(itr_grid *g)
 {
 	int64_t small = ITR_MIN(g->n_gallery[0], g->n_gallery[1]), k = g->o.recall_k.v[g->o.recall_k.n - 1];
 	itr_pairs_warnings(g->base, g->warnings);
+	if (g->unanswered)
+		itr_json_pushf(g->warnings, "%lld texts have no image (ground truth -1): left out", (long long)g->unanswered);
 	for (int i = 0; i < g->o.sizes.n; i++) {
 		if (g->o.sizes.v[i] > small)
 			itr_json_pushf(g->warnings,
@@ -186,6 +188,8 @@ void itr_grid_free(itr_grid *g)
 	free(g->weights.count);
 	itr_journal_close(g->journal);
 	itr_pairs_free(g->base);
+	itr_relevance_free(g->rel[T2V]);
+	itr_relevance_free(g->rel[V2T]);
 	itr_json_free(g->warnings);
 	itr_json_free(g->fidelity);
 	free(g->cells);

@@ -25,7 +25,7 @@ static itr_pairs *open_size(const itr_grid *g, int64_t dim, itr_provenance *p, i
 	return itr_pairs_open(g->o.data, &o, p, err);
 }
 
-/* The permutation moves texts, their ids and their answers together; images stay. */
+/* The permutation moves texts, their ids and their images together; images stay. */
 static void shuffle(itr_grid *g)
 {
 	itr_pairs *p = g->base;
@@ -43,10 +43,6 @@ static void shuffle(itr_grid *g)
 	free(p->text_id);
 	p->text_image = image;
 	p->text_id = id;
-	itr_relevance_free(p->t2i);
-	itr_relevance_free(p->i2t);
-	p->t2i = itr_relevance_from_map(n, p->n_image, image);
-	p->i2t = itr_relevance_invert(p->t2i);
 }
 
 /* The first size that can be read gives ids and ground truth; that a listed size is missing is its cells' failure, not the grid's. */
@@ -72,11 +68,13 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 		g->o.dims = (itr_grid_list){ 1, { g->base->dim } };
 	if (g->o.shuffle)
 		shuffle(g);
-	g->rel[T2V] = g->base->t2i;
-	g->rel[V2T] = g->base->i2t;
+	g->rel[T2V] = itr_relevance_from_map(g->base->n_text, g->base->n_image, g->base->text_image);
+	g->rel[V2T] = itr_relevance_invert(g->rel[T2V]);
+	for (int64_t i = 0; i < g->base->n_text; i++)
+		g->unanswered += g->base->text_image[i] < 0;
 	g->n_queries[T2V] = g->n_gallery[V2T] = g->base->n_text;
 	g->n_queries[V2T] = g->n_gallery[T2V] = g->base->n_image;
-	return itr_relevance_pairs(g->base->t2i)
+	return itr_relevance_pairs(g->rel[T2V])
 	               ? 0
 	               : itr_err_set(err, "'%s': no text has an answer (ground_truth is -1 throughout)", g->o.data);
 }

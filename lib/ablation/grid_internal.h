@@ -5,6 +5,7 @@
 #include "ablation/grid.h"
 #include "retrieval/bootstrap.h"
 #include "retrieval/pairs.h"
+#include "retrieval/relevance.h"
 
 enum { T2V = 0, V2T = 1 };
 
@@ -36,9 +37,10 @@ typedef struct itr_grid_weights {
 struct itr_grid {
 	itr_grid_opts o;
 	itr_metric_set set;
-	itr_pairs *base;                 /* ids, relevance, and the vectors of the first size that was read */
+	itr_pairs *base;                 /* ids, ground truth, and the vectors of the first size that was read */
 	int64_t *order;                  /* --shuffle-queries: text row i is the file's row order[i]; or NULL */
-	const itr_relevance *rel[2];
+	itr_relevance *rel[2];           /* T2V, V2T: the ground truth */
+	int64_t unanswered;              /* texts without an image */
 	int64_t n_queries[2], n_gallery[2];
 	itr_cell *cells;
 	int64_t n_cells;

@@ -59,7 +59,7 @@ static int write_meta(const itr_grid *g, const itr_provenance *p, itr_err *err)
 	itr_json_add(j, "config", config_json(g));
 	itr_json_add_int(j, "num_texts", g->base->n_text);
 	itr_json_add_int(j, "num_videos", g->base->n_image);
-	itr_json_add_int(j, "unanswered", g->base->unanswered);
+	itr_json_add_int(j, "unanswered", g->unanswered);
 	itr_json_add_str(j, "ties", itr_ties_names[g->o.ties]);
 	itr_json_add_str(j, "chance", "random_baseline of each cell: the same metrics for a random order of the same pools");
 	itr_json_add_str(j, "pools",

@@ -105,20 +105,3 @@ itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_prove
 	itr_model_free(m);
 	return p;
 }
-
-double itr_mean_cosine(const itr_pairs *p)
-{
-	double sum = 0;
-	int64_t n = 0;
-	for (int64_t i = 0; i < p->n_text; i++) {
-		if (p->text_image[i] < 0)
-			continue;
-		const float *a = p->text + i * p->dim, *b = p->image + p->text_image[i] * p->dim;
-		double s = 0;
-		for (int64_t k = 0; k < p->dim; k++)
-			s += (double)a[k] * (double)b[k];
-		sum += s;
-		n++;
-	}
-	return n ? sum / (double)n : 0;
-}

@@ -13,7 +13,4 @@ bool itr_mapped_wanted(const char *path, const char *model);
  * about) and maps it. NULL with err: wrong widths, another split than the model's, an empty part. */
 itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
 
-/* Mean cosine of texts to their own images. Rows are unit length. */
-double itr_mean_cosine(const itr_pairs *p);
-
 #endif

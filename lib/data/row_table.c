@@ -27,12 +27,14 @@ void itr_row_table_free(itr_row_table *t)
 	for (int m = 0; m < 2; m++) {
 		free_texts(t->id[m], t->n[m]);
 		free(t->part[m]);
+		free(t->pair[m]);
 	}
 	itr_row_table_drop_words(t);
 	free_texts(t->label_name, t->n_labels);
 	free(t->label_start);
 	free(t->label);
 	free(t->text_image);
+	free(t->truth);
 	free(t->groups);
 	free(t->name);
 	*t = (itr_row_table){ .name = NULL };
@@ -125,4 +127,13 @@ void itr_selection_free(itr_selection *s)
 	free(s->row[ITR_IMAGE]);
 	free(s->text_image);
 	*s = (itr_selection){ .restval = 0 };
+}
+
+int itr_row_numbers_check(const int64_t *row, int64_t rows, int64_t n, const char *name, itr_err *err)
+{
+	for (int64_t i = 0; i < rows; i++)
+		if (row[i] < -1 || row[i] >= n)
+			return itr_err_set(err, "%s[%lld] is %lld, outside the gallery of %lld rows (-1 means no answer)", name,
+			                   (long long)i, (long long)row[i], (long long)n);
+	return 0;
 }

@@ -17,8 +17,12 @@
 typedef struct itr_row_table {          /* owns all that it points to */
 	char *name;                     /* as the user knows it: the file */
 	int64_t n[2];
-	char **id[2];                   /* [n] unique; row numbers where the source has none */
-	int64_t *text_image;            /* [n[ITR_TEXT]] row of its image; NULL: no image side */
+	char **id[2];                   /* [n] unique */
+	bool numbered;                  /* the source has no ids of one side or both: row numbers */
+	int64_t *text_image;            /* [n[ITR_TEXT]] row of its image, -1: none; NULL: no image side, or ids alone (a TREC run's) */
+	char *truth;                    /* what text_image comes from: "row by row", a file; NULL: it is the data's own, "ground_truth" */
+	/* Where a text may have several images: n_pairs rows of texts and of images; text_image is each text's first. 0: one each */
+	int64_t n_pairs, *pair[2];
 	itr_split *part[2];             /* [n]; both NULL without a split, the images' alone where it is by caption */
 	bool split_from_file;           /* it came with the data; else it was made by: */
 	itr_split_by split_by;
@@ -58,5 +62,7 @@ void itr_selection_free(itr_selection *s);
 int64_t itr_row_table_count(const itr_row_table *t, itr_split part);
 /* Images of n texts (rows), each once, ascending, and per text the place of its image among them. The caller frees both. */
 int64_t *itr_row_table_images_of(const itr_row_table *t, const int64_t *texts, int64_t n, int64_t **place, int64_t *n_images);
+/* Row numbers from a file: row[i] is -1 or in [0, n): 0, or -1 with err that names the first that is not as "NAME[i]". */
+ITR_MUST_USE int itr_row_numbers_check(const int64_t *row, int64_t rows, int64_t n, const char *name, itr_err *err);
 
 #endif

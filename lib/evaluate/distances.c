@@ -13,7 +13,7 @@ enum { EUCLIDEAN, MANHATTAN, COSINE, KINDS, SAMPLES = 15 };
 static const char *const kind_names[KINDS] = { "euclidean", "manhattan", "cosine" }, *const target_names[2] = { "true", "random" };
 
 struct distances {
-	const itr_pairs *p;
+	const itr_embeddings *e;
 	int64_t n, *text, *target[2];           /* texts that have an image; rows of their true and random targets */
 	double *value[KINDS][2];
 };
@@ -21,12 +21,13 @@ struct distances {
 static void measure(void *ctx, int64_t i, int worker)
 {
 	struct distances *d = ctx;
-	const itr_pairs *p = d->p;
+	const int64_t dim = d->e->side[ITR_TEXT].dim;
+	const float *text = d->e->side[ITR_TEXT].rows, *image = d->e->side[ITR_IMAGE].rows;
 	(void)worker;
 	for (int t = 0; t < 2; t++) {
-		const float *a = p->text + d->text[i] * p->dim, *b = p->image + d->target[t][i] * p->dim;
+		const float *a = text + d->text[i] * dim, *b = image + d->target[t][i] * dim;
 		double square = 0, absolute = 0, dot = 0, aa = 0, bb = 0;
-		for (int64_t k = 0; k < p->dim; k++) {
+		for (int64_t k = 0; k < dim; k++) {
 			const double x = (double)a[k], y = (double)b[k];
 			square += (x - y) * (x - y);
 			absolute += fabs(x - y);
@@ -42,17 +43,17 @@ static void measure(void *ctx, int64_t i, int worker)
 
 static void collect(struct distances *d, uint64_t seed, int threads)
 {
-	const itr_pairs *p = d->p;
+	const itr_row_table *rows = &d->e->table;
 	itr_rng r;
 	itr_rng_init(&r, (uint64_t[]){ seed, 4 }, 2);
-	d->text = itr_xmalloc((size_t)(p->n_text + 1) * sizeof *d->text);
+	d->text = itr_xmalloc((size_t)(rows->n[ITR_TEXT] + 1) * sizeof *d->text);
 	for (int t = 0; t < 2; t++)
-		d->target[t] = itr_xmalloc((size_t)(p->n_text + 1) * sizeof *d->target[t]);
-	for (int64_t i = 0; i < p->n_text; i++) {
-		const int64_t own = p->text_image[i];
+		d->target[t] = itr_xmalloc((size_t)(rows->n[ITR_TEXT] + 1) * sizeof *d->target[t]);
+	for (int64_t i = 0; i < rows->n[ITR_TEXT]; i++) {
+		const int64_t own = rows->text_image[i];
 		if (own < 0)
 			continue;
-		const int64_t other = itr_rng_integers(&r, 0, p->n_image - 1);
+		const int64_t other = itr_rng_integers(&r, 0, rows->n[ITR_IMAGE] - 1);
 		d->text[d->n] = i;
 		d->target[0][d->n] = own;
 		d->target[1][d->n++] = other + (other >= own);
@@ -121,9 +122,9 @@ static itr_json *report(const struct distances *d)
 	samples = itr_json_add_array(j, "samples");
 	for (int64_t i = 0; i < ITR_MIN(d->n, (int64_t)SAMPLES); i++) {
 		itr_json *s = itr_json_push(samples, itr_json_object());
-		itr_json_add_str(s, "text", d->p->text_id[d->text[i]]);
+		itr_json_add_str(s, "text", d->e->table.id[ITR_TEXT][d->text[i]]);
 		for (int t = 0; t < 2; t++)
-			itr_json_add_str(s, t ? "random_image" : "image", d->p->image_id[d->target[t][i]]);
+			itr_json_add_str(s, t ? "random_image" : "image", d->e->table.id[ITR_IMAGE][d->target[t][i]]);
 		for (int k = 0; k < KINDS; k++) {
 			itr_json *one = itr_json_add_object(s, kind_names[k]);
 			for (int t = 0; t < 2; t++)
@@ -140,10 +141,10 @@ static int draw(const struct distances *d, const char *stem, bool samples, itr_j
 	const int64_t n = samples ? ITR_MIN(d->n, (int64_t)SAMPLES) : d->n;
 	const char *names[SAMPLES];
 	itr_figure *f = itr_figure_new(png, samples ? KINDS : 1, samples ? 1 : KINDS,
-	                               d->p->synthetic ? "distance to the own and to a random image (synthetic data)"
+	                               d->e->table.synthetic ? "distance to the own and to a random image (synthetic data)"
 	                                               : "distance to the own and to a random image");
 	for (int64_t i = 0; i < n && samples; i++)
-		names[i] = d->p->text_id[d->text[i]];
+		names[i] = d->e->table.id[ITR_TEXT][d->text[i]];
 	for (int k = 0; k < KINDS; k++) {
 		char title[80];
 		snprintf(title, sizeof title, "%s, %.1f %% nearer", kind_names[k],
@@ -167,17 +168,17 @@ static int draw(const struct distances *d, const char *stem, bool samples, itr_j
 	return rc;
 }
 
-itr_json *itr_distances(const itr_pairs *p, uint64_t seed, int threads, const char *stem, itr_err *err)
+itr_json *itr_distances(const itr_embeddings *e, uint64_t seed, int threads, const char *stem, itr_err *err)
 {
-	struct distances d = { .p = p };
-	if (!p->text || p->n_image < 2) {
-		itr_err_set(err, "'%s': distances need vectors, and at least two images", p->name);
+	struct distances d = { .e = e };
+	if (!e->side[ITR_TEXT].rows || e->table.n[ITR_IMAGE] < 2) {
+		itr_err_set(err, "'%s': distances need vectors, and at least two images", e->table.name);
 		return NULL;
 	}
 	collect(&d, seed, threads);
 	itr_json *j = NULL;
 	if (d.n == 0)
-		itr_err_set(err, "'%s': no text has an image", p->name);
+		itr_err_set(err, "'%s': no text has an image", e->table.name);
 	else
 		j = report(&d);
 	if (j && stem) {
@@ -204,4 +205,22 @@ void itr_distances_table(const itr_json *j, itr_buf *out)
 		}
 		itr_buf_printf(out, "  %.1f %%\n", itr_json_num(itr_json_get(one, "improvement_percent"), NAN));
 	}
+}
+
+double itr_mean_cosine(const itr_embeddings *e)
+{
+	const int64_t dim = e->side[ITR_TEXT].dim;
+	double sum = 0;
+	int64_t n = 0;
+	for (int64_t i = 0; i < e->table.n[ITR_TEXT]; i++) {
+		if (e->table.text_image[i] < 0)
+			continue;
+		const float *a = e->side[ITR_TEXT].rows + i * dim, *b = e->side[ITR_IMAGE].rows + e->table.text_image[i] * dim;
+		double s = 0;
+		for (int64_t k = 0; k < dim; k++)
+			s += (double)a[k] * (double)b[k];
+		sum += s;
+		n++;
+	}
+	return n ? sum / (double)n : 0;
 }

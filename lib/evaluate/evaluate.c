@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "evaluate/trec.h"
 #include "retrieval/rank.h"
-#include "retrieval/trec.h"
 
 enum { COCO_IMAGES = 5000, COCO_FOLDS = 5 };
 
@@ -48,22 +48,21 @@ const char *itr_ties_text(itr_ties ties, itr_conventions conventions)
 	return conventions == ITR_CONVENTIONS_ITR ? itr_ties_names[ties] : rules[conventions];
 }
 
-static int check_protocol(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
+static int check_protocol(const itr_embeddings *e, const itr_qrels *q, const itr_eval_opts *o, itr_err *err)
 {
-	if ((o->protocol == ITR_PROTOCOL_COCO_1K || o->protocol == ITR_PROTOCOL_COCO_5K) && p->n_image != COCO_IMAGES)
+	const int64_t images = e->table.n[ITR_IMAGE];
+	if ((o->protocol == ITR_PROTOCOL_COCO_1K || o->protocol == ITR_PROTOCOL_COCO_5K) && images != COCO_IMAGES)
 		return itr_err_set(err,
 		                   "protocol coco-%s is defined on the 5,000 test images; '%s' has %lld: use --protocol full or pool:C",
-		                   o->protocol == ITR_PROTOCOL_COCO_1K ? "1k" : "5k", p->name, (long long)p->n_image);
-	bool replaced = p->judged || strncmp(p->relevance, "captions:", 9) == 0;
-	if (o->protocol == ITR_PROTOCOL_COCO_1K && replaced && strncmp(p->relevance, "coco:", 5) != 0)
+		                   o->protocol == ITR_PROTOCOL_COCO_1K ? "1k" : "5k", e->table.name, (long long)images);
+	if (o->protocol == ITR_PROTOCOL_COCO_1K && q->reader && !q->reader->original_captions)
 		return itr_err_set(
-			err,
-			"coco-1k is defined on the original captions: use --relevance coco:DIR (folds in the judgements' order) or none");
-	if (p->exclude && (o->protocol == ITR_PROTOCOL_COCO_1K || o->judging.conventions != ITR_CONVENTIONS_ITR))
+			err, "coco-1k is defined on the original captions: use --relevance coco:DIR (folds in that file's order) or none");
+	if (q->exclude && (o->protocol == ITR_PROTOCOL_COCO_1K || o->rules.conventions != ITR_CONVENTIONS_ITR))
 		return itr_err_set(err, "--exclude goes with the protocols full, pool:C and coco-5k and the conventions itr");
-	if (o->judging.conventions != ITR_CONVENTIONS_ITR && o->protocol != ITR_PROTOCOL_FULL)
+	if (o->rules.conventions != ITR_CONVENTIONS_ITR && o->protocol != ITR_PROTOCOL_FULL)
 		return itr_err_set(err, "the conventions of %s rank the whole gallery: use --protocol full",
-		                   itr_conventions_names[o->judging.conventions]);
+		                   itr_conventions_names[o->rules.conventions]);
 	return 0;
 }
 
@@ -102,7 +101,8 @@ static void side_append(itr_eval_side *s, const itr_ranks *r, const itr_eval_opt
 	itr_metric_values_free(v);
 }
 
-/* Judged queries that have no row, after those that have: numbers from `first` on, nothing found. A query's image is its first positive. */
+/* Queries of the relevance that have no row, after those that have: numbers from `first` on, nothing found. A query's image is its first
+ * positive. */
 static void append_absent(itr_eval_side *s, const itr_relevance *absent, const itr_eval_opts *o, int64_t first, bool texts_ask)
 {
 	int64_t n = absent->queries, *row = itr_xmalloc(((size_t)n + 1) * sizeof *row),
@@ -110,7 +110,7 @@ static void append_absent(itr_eval_side *s, const itr_relevance *absent, const i
 	itr_ranks *r = itr_ranks_nothing(absent);
 	itr_ranks_grade(r, absent);
 	for (int64_t q = 0; q < n; q++) {
-		bool counts = itr_relevance_counts(absent, q, &o->judging, false);
+		bool counts = itr_relevance_counts(absent, q, &o->rules, false);
 		row[q] = first + q;
 		cluster[q] = texts_ask && itr_relevance_count(absent, q) ? absent->row[absent->offset[q]] : -1;
 		s->missing += counts || itr_relevance_all(absent, q) > 0;
@@ -125,14 +125,14 @@ static void append_absent(itr_eval_side *s, const itr_relevance *absent, const i
 	free(cluster);
 }
 
-static void count_judged(itr_eval_side *s, const itr_ranks *r, const itr_relevance *rel, const itr_eval_opts *o)
+static void count_named(itr_eval_side *s, const itr_ranks *r, const itr_relevance *rel, const itr_eval_opts *o)
 {
-	for (int64_t q = 0; q < rel->queries && rel->judged; q++) {
+	for (int64_t q = 0; q < rel->queries && rel->named; q++) {
 		bool listed = !r->listed || r->listed[q], positive = itr_relevance_all(rel, q) > 0;
-		s->missing += rel->judged[q] && !listed && (positive || o->judging.conventions != ITR_CONVENTIONS_ITR);
-		s->no_positive += rel->judged[q] && !positive;
-		s->unjudged += listed && !rel->judged[q];
-		s->explained += !itr_relevance_counts(rel, q, &o->judging, listed) && (!listed || !rel->judged[q] || !positive);
+		s->missing += rel->named[q] && !listed && (positive || o->rules.conventions != ITR_CONVENTIONS_ITR);
+		s->no_positive += rel->named[q] && !positive;
+		s->unnamed += listed && !rel->named[q];
+		s->explained += !itr_relevance_counts(rel, q, &o->rules, listed) && (!listed || !rel->named[q] || !positive);
 	}
 }
 
@@ -144,22 +144,22 @@ static int64_t *identity(int64_t n)
 	return x;
 }
 
-static void whole(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, itr_ranks *t2i, itr_ranks *i2t)
+static void whole(itr_eval *e, const itr_eval_opts *o, itr_ranks *const ranks[2])
 {
-	int64_t *images = identity(p->n_image);
-	itr_ranks *r[] = { t2i, i2t };
-	const itr_relevance *rel[] = { p->t2i, p->i2t };
+	const itr_row_table *t = &e->data->table;
+	int64_t *images = identity(t->n[ITR_IMAGE]);
 	itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	for (int d = 0; d < 2; d++) {
-		if (!r[d])
+		const itr_relevance *rel = e->qrels->relevant[d], *absent = e->qrels->absent[d];
+		if (!ranks[d])
 			continue;
-		itr_ranks_grade(r[d], rel[d]);
-		e->graded |= rel[d]->grade != NULL;
-		count_judged(side[d], r[d], rel[d], o);
-		side_append(side[d], r[d], o, NULL, d ? images : p->text_image);
-		if (p->absent[d])
-			append_absent(side[d], p->absent[d], o, d ? p->n_image : p->n_text, d == 0);
-		itr_metric_summary(side[d]->values, &o->set, r[d]->gallery, &side[d]->result);
+		itr_ranks_grade(ranks[d], rel);
+		e->graded |= rel->grade != NULL;
+		count_named(side[d], ranks[d], rel, o);
+		side_append(side[d], ranks[d], o, NULL, d == ITR_IMAGE ? images : t->text_image);
+		if (absent)
+			append_absent(side[d], absent, o, t->n[d], d == ITR_TEXT);
+		itr_metric_summary(side[d]->values, &o->set, ranks[d]->gallery, &side[d]->result);
 	}
 	free(images);
 }
@@ -174,30 +174,27 @@ struct fold {
 	int64_t *cluster;               /* per text: row of its image */
 };
 
-static void fold_make(struct fold *f, const itr_pairs *p, const int64_t *order, int k)
+static void fold_make(struct fold *f, const itr_embeddings *e, const int64_t *order, int k)
 {
-	int64_t size = p->n_image / COCO_FOLDS, d = p->dim;
-	int64_t *place = itr_xmalloc(((size_t)p->n_image + 1) * sizeof *place), *map = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *map);
+	const itr_row_table *t = &e->table;
+	const int64_t images = t->n[ITR_IMAGE], texts = t->n[ITR_TEXT], size = images / COCO_FOLDS;
+	int64_t *place = itr_xmalloc(((size_t)images + 1) * sizeof *place), *map = itr_xmalloc(((size_t)texts + 1) * sizeof *map);
 	*f = (struct fold){ .n_image = size };
-	for (int64_t i = 0; i < p->n_image; i++)
+	for (int64_t i = 0; i < images; i++)
 		place[i] = -1;
 	f->image = itr_xmalloc((size_t)size * sizeof *f->image);
 	for (int64_t i = 0; i < size; i++)
 		place[f->image[i] = order ? order[k * size + i] : k * size + i] = i;
-	f->text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *f->text);
-	f->cluster = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *f->cluster);
-	for (int64_t i = 0; i < p->n_text; i++)
-		if (p->text_image[i] >= 0 && place[p->text_image[i]] >= 0) {
-			map[f->n_text] = place[p->text_image[i]];
-			f->cluster[f->n_text] = p->text_image[i];
+	f->text = itr_xmalloc(((size_t)texts + 1) * sizeof *f->text);
+	f->cluster = itr_xmalloc(((size_t)texts + 1) * sizeof *f->cluster);
+	for (int64_t i = 0; i < texts; i++)
+		if (t->text_image[i] >= 0 && place[t->text_image[i]] >= 0) {
+			map[f->n_text] = place[t->text_image[i]];
+			f->cluster[f->n_text] = t->text_image[i];
 			f->text[f->n_text++] = i;
 		}
-	f->tv = itr_aligned_alloc((size_t)(f->n_text * d + 1) * sizeof *f->tv);
-	f->iv = itr_aligned_alloc((size_t)(size * d) * sizeof *f->iv);
-	for (int64_t i = 0; i < f->n_text; i++)
-		memcpy(f->tv + i * d, p->text + f->text[i] * d, (size_t)d * sizeof *f->tv);
-	for (int64_t i = 0; i < size; i++)
-		memcpy(f->iv + i * d, p->image + f->image[i] * d, (size_t)d * sizeof *f->iv);
+	f->tv = itr_embeddings_rows(e, ITR_TEXT, f->text, f->n_text);
+	f->iv = itr_embeddings_rows(e, ITR_IMAGE, f->image, size);
 	f->t2i = itr_relevance_from_map(f->n_text, size, map);
 	f->i2t = itr_relevance_invert(f->t2i);
 	free(place);
@@ -229,13 +226,13 @@ static void add_fold(itr_metric_result *sum, const itr_ranks *r, const itr_eval_
 	sum->n_gallery = ITR_MAX(sum->n_gallery, one.n_gallery);
 }
 
-static void coco_1k(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, int32_t *fold_of)
+static void coco_1k(itr_eval *e, const itr_eval_opts *o, int32_t *fold_of)
 {
 	for (int k = 0; k < COCO_FOLDS; k++) {
 		struct fold f;
 		itr_ranks *r[2];
-		fold_make(&f, p, p->fold_order, k);
-		itr_rank_rows(f.tv, f.n_text, f.iv, f.n_image, p->dim, (const itr_relevance *[]){ f.t2i, f.i2t },
+		fold_make(&f, e->data, e->qrels->fold_order, k);
+		itr_rank_rows(f.tv, f.n_text, f.iv, f.n_image, e->data->side[ITR_TEXT].dim, (const itr_relevance *[]){ f.t2i, f.i2t },
 		              &(itr_rank_opts){ .stable = o->ties == ITR_TIES_STABLE, .threads = o->threads }, r);
 		itr_ranks *t2i = r[0], *i2t = r[1];
 		side_append(&e->t2i, t2i, o, f.text, f.cluster);
@@ -269,7 +266,7 @@ static double rsum_of(const itr_metric_set *s, const double *t2i, const double *
 	return 100 * sum;
 }
 
-static void intervals(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, const int32_t *fold, int folds)
+static void intervals(itr_eval *e, const itr_eval_opts *o, const int32_t *fold, int folds)
 {
 	itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	itr_boot_side boot[2];
@@ -285,7 +282,7 @@ static void intervals(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, c
 		}
 	if (!o->resamples || !n)
 		return;
-	double *x = itr_bootstrap(boot, n, &e->set, p->n_image, fold, folds, o->resamples, o->seed, o->threads);
+	double *x = itr_bootstrap(boot, n, &e->set, e->data->table.n[ITR_IMAGE], fold, folds, o->resamples, o->seed, o->threads);
 	for (int d = 0; d < 2; d++)
 		for (int j = 0; place[d] >= 0 && j < columns; j++)
 			side[d]->ci[j] = itr_interval_95(x + place[d] * columns + j, o->resamples, n * columns);
@@ -299,20 +296,20 @@ static void intervals(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, c
 	free(x);
 }
 
-/* What the judgements and the rankings do not share. */
-static void judged_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
+/* What the relevance and the rankings do not share. */
+static void query_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 {
-	const bool itr = e->judging.conventions == ITR_CONVENTIONS_ITR;
+	const bool itr = e->rules.conventions == ITR_CONVENTIONS_ITR;
 	if (s->missing)
 		itr_json_pushf(e->warnings, "%s: %lld queries of the relevance are missing: %s", name, (long long)s->missing,
-		               e->judging.skip_missing ? "left out (--missing-queries skip)"
+		               e->rules.skip_missing ? "left out (--missing-queries skip)"
 		                                       : "they count 0 (--missing-queries skip leaves them out)");
 	if (s->no_positive)
 		itr_json_pushf(e->warnings, "%s: %lld queries of the relevance have no positive: %s", name, (long long)s->no_positive,
 		               itr ? "left out (trec_eval counts them 0: --conventions trec_eval)"
 		                   : "they count 0, as the conventions ask");
-	if (s->unjudged)
-		itr_json_pushf(e->warnings, "%s: %lld queries are not in the relevance: left out", name, (long long)s->unjudged);
+	if (s->unnamed)
+		itr_json_pushf(e->warnings, "%s: %lld queries are not in the relevance: left out", name, (long long)s->unnamed);
 }
 
 static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
@@ -334,36 +331,38 @@ static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 			               e->set.m[j].key, r->value[j], ci.low, ci.high, r->chance[j]);
 		break;
 	}
-	judged_warnings(e, s, name);
+	query_warnings(e, s, name);
 	if (r->left_out > s->explained)
 		itr_json_pushf(e->warnings, "%s: %lld of %lld queries have no positive in the gallery%s: left out", name,
 		               (long long)(r->left_out - s->explained), (long long)(r->left_out + r->n_queries),
 		               strncmp(e->protocol, "pool", 4) == 0 ? " or more than the pool holds" : "");
 }
 
-static itr_eval *finish(itr_eval *e, const itr_pairs *p, const itr_eval_opts *o, const int32_t *fold, int folds, itr_err *err)
+static itr_eval *finish(itr_eval *e, const itr_eval_opts *o, const int32_t *fold, int folds, itr_err *err)
 {
 	if ((e->t2i.values ? e->t2i.values->n : 0) + (e->i2t.values ? e->i2t.values->n : 0) == 0) {
-		itr_err_set(err, "'%s': no query has a positive in the gallery (relevance: %s)", p->name, p->relevance);
+		itr_err_set(err, "'%s': no query has a positive in the gallery (relevance: %s)", e->data->table.name, e->qrels->source);
 		itr_eval_free(e);
 		return NULL;
 	}
 	e->rsum = e->t2i.values && e->i2t.values ? rsum_of(&e->set, e->t2i.result.value, e->i2t.result.value) : NAN;
-	intervals(e, p, o, fold, folds);
-	itr_pairs_warnings(p, e->warnings);
+	intervals(e, o, fold, folds);
+	itr_qrels_warnings(e->qrels, e->warnings);
 	side_warnings(e, &e->t2i, "t2i");
 	side_warnings(e, &e->i2t, "i2t");
 	return e;
 }
 
-static itr_eval *eval_new(const itr_eval_opts *o)
+static itr_eval *eval_new(const itr_embeddings *data, const itr_qrels *q, const itr_eval_opts *o)
 {
 	itr_eval *e = itr_xcalloc(1, sizeof *e);
+	e->data = data;
+	e->qrels = q;
 	e->set = o->set;
 	e->ties = o->ties;
-	e->judging = o->judging;
+	e->rules = o->rules;
 	e->protocol = itr_protocol_text(o->protocol, o->pool);
-	e->warnings = itr_json_array();
+	e->warnings = o->warnings ? itr_json_copy(o->warnings) : itr_json_array();
 	return e;
 }
 
@@ -384,49 +383,56 @@ static void forget_ranks(itr_eval *e)
 	if (names.len)
 		itr_buf_puts(&names, " need whole rankings and are left out; ");
 	itr_json_pushf(e->warnings, "%s: %sdocuments that a list lacks %s", e->truncated ? "truncated lists" : "missing queries",
-	               itr_buf_str(&names), e->judging.conventions == ITR_CONVENTIONS_ITR ? "tie behind it" : "are not found");
+	               itr_buf_str(&names), e->rules.conventions == ITR_CONVENTIONS_ITR ? "tie behind it" : "are not found");
 	itr_buf_free(&names);
 }
 
-itr_eval *itr_evaluate_ranks(const itr_pairs *p, itr_ranks *t2i, itr_ranks *i2t, bool truncated, const itr_eval_opts *o, itr_err *err)
+itr_eval *itr_evaluate_ranks(const itr_embeddings *data, const itr_qrels *q, itr_ranks *const ranks[2], bool truncated,
+                             const itr_eval_opts *o, itr_err *err)
 {
-	itr_eval *e = eval_new(o);
+	itr_eval *e = eval_new(data, q, o);
 	e->truncated = truncated;
-	e->judged = p->judged;
-	whole(e, p, o, t2i, i2t);
-	itr_ranks_free(t2i);
-	itr_ranks_free(i2t);
-	e = finish(e, p, o, NULL, 1, err);
-	if (e && (truncated || (e->t2i.missing + e->i2t.missing > 0 && !o->judging.skip_missing)))
+	e->named = itr_qrels_names_queries(q);
+	whole(e, o, ranks);
+	itr_ranks_free(ranks[0]);
+	itr_ranks_free(ranks[1]);
+	e = finish(e, o, NULL, 1, err);
+	if (e && (truncated || (e->t2i.missing + e->i2t.missing > 0 && !o->rules.skip_missing)))
 		forget_ranks(e);
 	return e;
 }
 
-itr_eval *itr_evaluate(const itr_pairs *p, const itr_eval_opts *o, itr_err *err)
+static itr_eval *evaluate_folds(const itr_embeddings *data, const itr_qrels *q, const itr_eval_opts *o, itr_err *err)
 {
+	itr_eval *e = eval_new(data, q, o);
+	int32_t *fold = itr_xcalloc((size_t)data->table.n[ITR_IMAGE], sizeof *fold);
+	coco_1k(e, o, fold);
+	e = finish(e, o, fold, COCO_FOLDS, err);
+	free(fold);
+	return e;
+}
+
+itr_eval *itr_evaluate(const itr_embeddings *e, const itr_qrels *q, const itr_eval_opts *o, itr_err *err)
+{
+	const itr_embeddings_side *text = &e->side[ITR_TEXT], *image = &e->side[ITR_IMAGE];
 	itr_ranks *ranks[2];
 	double start = itr_clock_now();
-	if (check_protocol(p, o, err) < 0)
+	if (check_protocol(e, q, o, err) < 0)
 		return NULL;
-	if (o->protocol == ITR_PROTOCOL_COCO_1K) {
-		itr_eval *e = eval_new(o);
-		int32_t *fold = itr_xcalloc((size_t)p->n_image, sizeof *fold);
-		coco_1k(e, p, o, fold);
-		e = finish(e, p, o, fold, COCO_FOLDS, err);
-		free(fold);
-		return e;
-	}
-	if (o->judging.conventions != ITR_CONVENTIONS_ITR) {
+	if (o->protocol == ITR_PROTOCOL_COCO_1K)
+		return evaluate_folds(e, q, o, err);
+	if (o->rules.conventions != ITR_CONVENTIONS_ITR) {
 		itr_trec_ranks lists;
-		itr_trec_rank_vectors(p, &o->judging, o->threads, &lists);
-		return itr_evaluate_ranks(p, lists.side[0], lists.side[1], lists.truncated, o, err);
+		itr_trec_rank_vectors(e, q, &o->rules, o->threads, &lists);
+		return itr_evaluate_ranks(e, q, lists.side, lists.truncated, o, err);
 	}
-	itr_rank_rows(p->text, p->n_text, p->image, p->n_image, p->dim, (const itr_relevance *[]){ p->t2i, p->i2t },
+	itr_rank_rows(text->rows, e->table.n[ITR_TEXT], image->rows, e->table.n[ITR_IMAGE], text->dim,
+	              (const itr_relevance *[]){ q->relevant[ITR_TEXT], q->relevant[ITR_IMAGE] },
 	              &(itr_rank_opts){ .stable = o->ties == ITR_TIES_STABLE, .threads = o->threads, .seed = o->seed,
-	                                .excluded = { p->excluded[0], p->excluded[1] },
+	                                .excluded = { q->excluded[ITR_TEXT], q->excluded[ITR_IMAGE] },
 	                                .pool = o->protocol == ITR_PROTOCOL_POOL ? o->pool : 0 }, ranks);
 	itr_debug("ranking both directions took %.3f s", itr_clock_now() - start);
-	return itr_evaluate_ranks(p, ranks[0], ranks[1], false, o, err);
+	return itr_evaluate_ranks(e, q, ranks, false, o, err);
 }
 
 static void side_free(itr_eval_side *s)

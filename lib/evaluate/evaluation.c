@@ -12,7 +12,7 @@
 #include "base/path.h"
 #include "io/table.h"
 #include "evaluate/published.h"
-#include "retrieval/trec.h"
+#include "evaluate/trec.h"
 #include "train/raw.h"
 
 enum { SCHEMA = 1, NDCG_K = 10 };
@@ -42,15 +42,10 @@ static void add_stem(itr_buf *name, const char *path)
 
 static void add_relevance(itr_buf *name, const itr_evaluation_opts *o)
 {
-	static const char *const kinds[] = { "eccv:", "cxc:", "coco:", "captions:" };
-	for (int i = 0; o->relevance && i < ITR_LEN(kinds); i++)
-		if (strncmp(o->relevance, kinds[i], strlen(kinds[i])) == 0) {
-			char *kind = itr_xstrndup(kinds[i], strlen(kinds[i]) - 1);
-			add_part(name, kind);
-			free(kind);
-			return;
-		}
-	if (o->relevance || o->pairs.ground_truth)
+	const itr_qrels_reader *reader = o->relevance ? itr_qrels_reader_of(o->relevance, NULL) : NULL;
+	if (reader && reader->prefix)
+		add_part(name, reader->name);
+	else if (o->relevance || o->pairs.ground_truth)
 		add_part(name, itr_path_basename(o->relevance ? o->relevance : o->pairs.ground_truth));
 }
 
@@ -74,7 +69,7 @@ static void add_metrics(itr_buf *name, const itr_evaluation_opts *o)
 	itr_buf_free(&all);
 }
 
-/* How it was judged and ranked, where that is not the default. */
+/* How it was ranked and counted, where that is not the default. */
 static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 {
 	static const int64_t usual[] = { 1, 5, 10 };
@@ -86,11 +81,11 @@ static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 	}
 	if (o->pairs.no_normalize)
 		add_part(name, "no-normalize");
-	if (o->judging.conventions != ITR_CONVENTIONS_ITR)
-		add_part(name, itr_conventions_names[o->judging.conventions]);
-	if (o->judging.gain != ITR_GAIN_LINEAR)
-		add_part(name, itr_gain_names[o->judging.gain]);
-	if (o->judging.skip_missing)
+	if (o->rules.conventions != ITR_CONVENTIONS_ITR)
+		add_part(name, itr_conventions_names[o->rules.conventions]);
+	if (o->rules.gain != ITR_GAIN_LINEAR)
+		add_part(name, itr_gain_names[o->rules.gain]);
+	if (o->rules.skip_missing)
 		add_part(name, "skip-missing");
 	if (o->ties != ITR_TIES_EXPECTED)
 		add_part(name, itr_ties_names[o->ties]);
@@ -102,9 +97,9 @@ static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 
 /* Beside the input (a mapped input: beside the model), with what tells this evaluation from others of the same file: model, split, size,
  * protocol, relevance, and what differs from the defaults. The caller frees. */
-static char *automatic_name(const itr_evaluation_opts *o, const itr_pairs *p)
+static char *automatic_name(const itr_evaluation_opts *o, const itr_embeddings *e)
 {
-	const bool mapped = o->input && itr_mapped_wanted(o->input, o->pairs.model);        /* many models are judged on one file */
+	const bool mapped = o->input && itr_mapped_wanted(o->input, o->pairs.model);        /* many models are evaluated on one file */
 	const char *base = mapped     ? o->pairs.model
 	                   : o->input ? o->input
 	                   : o->run   ? o->run
@@ -115,7 +110,7 @@ static char *automatic_name(const itr_evaluation_opts *o, const itr_pairs *p)
 		add_stem(&name, other);
 	if (o->pairs.split)
 		add_part(&name, o->pairs.split);
-	itr_buf_printf(&name, ".dim%lld", (long long)p->dim);
+	itr_buf_printf(&name, ".dim%lld", (long long)e->side[ITR_TEXT].dim);
 	if (strcmp(o->protocol, "full"))
 		add_part(&name, o->protocol);
 	if (strncmp(o->protocol, "pool:", 5) == 0 && o->pairs.seed != 42)
@@ -130,21 +125,21 @@ static char *automatic_name(const itr_evaluation_opts *o, const itr_pairs *p)
 }
 
 /* NULL: none is wanted. */
-static char *per_query_path(const itr_evaluation_opts *o, const itr_pairs *p)
+static char *per_query_path(const itr_evaluation_opts *o, const itr_embeddings *e)
 {
 	if (o->per_query)
 		return strcmp(o->per_query, "none") == 0 ? NULL : itr_xstrdup(o->per_query);
-	return o->output ? itr_path_replace_extension(o->output, ".per_query.npz") : automatic_name(o, p);
+	return o->output ? itr_path_replace_extension(o->output, ".per_query.npz") : automatic_name(o, e);
 }
 
 /* *path becomes NULL where none was written. A file that holds the same is left as it is. */
 static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, char **path, itr_err *err)
 {
-	*path = per_query_path(o, e->pairs);
+	*path = per_query_path(o, &e->data);
 	if (!*path)
 		return 0;
 	if (itr_path_exists(*path) && !itr_path_is_dir(*path)) {
-		if (itr_eval_same_queries(e->eval, e->pairs, *path, o->provenance)) {
+		if (itr_eval_same_queries(e->eval, *path, o->provenance)) {
 			artifact(o, *path);
 			return 0;
 		}
@@ -154,7 +149,7 @@ static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, 
 			                   "--force to replace it",
 			                   *path);
 	}
-	if (itr_eval_write_queries(e->eval, e->pairs, *path, o->provenance, err) == 0) {
+	if (itr_eval_write_queries(e->eval, *path, o->provenance, err) == 0) {
 		artifact(o, *path);
 		return 0;
 	}
@@ -184,9 +179,11 @@ int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
 {
 	char *stem = pictures_stem(o, o->input ? o->input : o->pairs.text ? o->pairs.text : "evaluation");
 	char *boxes = itr_xasprintf("%s.distances.png", stem), *bars = itr_xasprintf("%s.samples.png", stem);
-	const char *captions = o->relevance && strncmp(o->relevance, "captions:", 9) == 0 ? o->relevance + 9 : o->relevance;
+	const char *relevance = NULL;
+	if (o->relevance)
+		itr_qrels_reader_of(o->relevance, &relevance);
 	const char *in[] = {
-		o->input, o->run, captions, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline, o->exclude
+		o->input, o->run, relevance, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline, o->exclude
 	};
 	const char *per_query = o->per_query && strcmp(o->per_query, "none") ? o->per_query : NULL;
 	const char *out[] = { o->output, per_query, o->run_out, o->qrels_out, o->distances ? boxes : NULL, o->distances ? bars : NULL };
@@ -211,15 +208,15 @@ int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
 
 /* --- the result ----------------------------------------------------------------------------------------------------------------------- */
 
-/* What a translation into the images' space is judged by besides its rankings. */
+/* What a translation into the images' space is measured by besides its rankings. */
 static int add_distances(const itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
 {
 	if (o->pairs.model)
-		itr_json_add_num(e->result, "mean_cosine", itr_mean_cosine(e->pairs));
+		itr_json_add_num(e->result, "mean_cosine", itr_mean_cosine(&e->data));
 	if (!o->distances)
 		return 0;
-	char *stem = pictures_stem(o, e->pairs->name);
-	itr_json *d = itr_distances(e->pairs, o->pairs.seed, o->pairs.threads, stem, err);
+	char *stem = pictures_stem(o, e->data.table.name);
+	itr_json *d = itr_distances(&e->data, o->pairs.seed, o->pairs.threads, stem, err);
 	free(stem);
 	for (const itr_json *f = itr_json_first(itr_json_get(d, "figures")); f; f = itr_json_next(f))
 		artifact(o, itr_json_str(f, ""));
@@ -246,10 +243,10 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 {
 	char *per_query;
 	itr_json *versus = NULL;
-	e->set = o->anchors ? itr_published_set(o->protocol, e->pairs->n_image) : NULL;
-	e->result = itr_eval_json(e->eval, e->pairs);
-	if (e->eval->judged || o->judging.conventions != ITR_CONVENTIONS_ITR)
-		itr_provenance_note(o->provenance, "judging", itr_eval_judging_json(e->eval));
+	e->set = o->anchors ? itr_published_set(o->protocol, e->data.table.n[ITR_IMAGE]) : NULL;
+	e->result = itr_eval_json(e->eval);
+	if (e->eval->named || o->rules.conventions != ITR_CONVENTIONS_ITR)
+		itr_provenance_note(o->provenance, "judging", itr_eval_rules_json(e->eval));
 	int rc = write_queries(e, o, &per_query, err);
 	add_origin(e->result, o);
 	itr_json_add_str(e->result, "per_query", per_query);
@@ -264,29 +261,38 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 	return rc == 0 ? add_distances(e, o, err) : -1;
 }
 
-/* Vectors, or ids and lists of a run; relevance replaced. *lists is the run's. */
-static itr_pairs *open_input(const itr_evaluation_opts *o, itr_trec_run **lists, itr_err *err)
+/* Embeddings, with what is to be said of them, or the table and the lists of a run. */
+static int open_input(itr_evaluation *e, const itr_evaluation_opts *o, itr_trec_run **lists, itr_json *warnings, itr_err *err)
 {
 	*lists = o->run ? itr_trec_read_run(o->run, o->provenance, err) : NULL;
-	if (o->run && !*lists)
-		return NULL;
-	itr_pairs *p = o->run                                        ? itr_trec_pairs(*lists)
-	               : itr_mapped_wanted(o->input, o->pairs.model) ? itr_mapped_pairs(o->input, &o->pairs, o->provenance, err)
-	                                                             : itr_pairs_open(o->input, &o->pairs, o->provenance, err);
-	if (p && !o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_raw_wanted(o->input)))
-		itr_pairs_count_equal_captions(p, o->input);
-	if (!p || ((!o->relevance || itr_pairs_judge(p, o->relevance, &o->judging, o->provenance, err) == 0) &&
-	           (!o->exclude || itr_pairs_exclude(p, o->exclude, o->provenance, err) == 0)))
-		return p;
-	itr_pairs_free(p);
-	return NULL;
+	if (*lists)
+		itr_trec_table(*lists, &e->data.table);
+	if (o->run)
+		return *lists ? 0 : -1;
+	itr_pairs *p = itr_mapped_wanted(o->input, o->pairs.model) ? itr_mapped_pairs(o->input, &o->pairs, o->provenance, err)
+	                                                           : itr_pairs_open(o->input, &o->pairs, o->provenance, err);
+	if (!p)
+		return -1;
+	itr_pairs_warnings(p, warnings);
+	itr_pairs_to_embeddings(p, &e->data);
+	return 0;
+}
+
+static int open_relevance(itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
+{
+	itr_row_table *t = &e->data.table;
+	if (itr_qrels_open(&e->qrels, t, o->relevance, &o->rules, o->provenance, err) < 0)
+		return -1;
+	if (!o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_raw_wanted(o->input)))
+		itr_qrels_count_equal_captions(&e->qrels, t, o->input);
+	return o->exclude ? itr_qrels_exclude(&e->qrels, t, o->exclude, o->provenance, err) : 0;
 }
 
 int itr_evaluation_metrics(const itr_evaluation_opts *o, itr_metric_set *set, itr_err *err)
 {
 	itr_metric_set usual;
 	itr_metric_set_default(&usual, o->k, (int)o->n_k, NDCG_K);
-	itr_metric_set_conventions(&usual, o->judging.conventions);
+	itr_metric_set_conventions(&usual, o->rules.conventions);
 	*set = o->n_metrics ? (itr_metric_set){ 0 } : usual;
 	for (int64_t i = 0; i < o->n_metrics; i++) {
 		const bool all = strcmp(o->metrics[i], "default") == 0;
@@ -297,42 +303,48 @@ int itr_evaluation_metrics(const itr_evaluation_opts *o, itr_metric_set *set, it
 	return 0;
 }
 
-static itr_eval *measure(const itr_evaluation_opts *o, const itr_pairs *p, const itr_trec_run *lists, itr_err *err)
+static itr_eval *measure(const itr_evaluation *e, const itr_evaluation_opts *o, const itr_trec_run *lists, const itr_json *warnings,
+                         itr_err *err)
 {
-	itr_eval_opts eo = {
-		.ties = o->ties, .judging = o->judging, .resamples = o->resamples, .seed = o->pairs.seed, .threads = o->pairs.threads
-	};
+	itr_eval_opts eo = { .ties = o->ties,
+		             .rules = o->rules,
+		             .resamples = o->resamples,
+		             .seed = o->pairs.seed,
+		             .threads = o->pairs.threads,
+		             .warnings = warnings };
 	itr_trec_ranks ranks;
 	if (itr_evaluation_metrics(o, &eo.set, err) < 0 || itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, err) < 0)
 		return NULL;
 	if (!lists)
-		return itr_evaluate(p, &eo, err);
-	itr_trec_rank(lists, p, &o->judging, eo.ties == ITR_TIES_STABLE, &ranks);
-	itr_eval *e = itr_evaluate_ranks(p, ranks.side[0], ranks.side[1], ranks.truncated, &eo, err);
-	if (e && ranks.infinite)
-		itr_json_pushf(e->warnings, "%lld scores of the run are infinite: those of one sign tie", (long long)ranks.infinite);
-	for (int d = 0; e && d < 2; d++)
-		if (!ranks.side[d] && (d ? p->i2t : p->t2i)->judged)
-			itr_json_pushf(e->warnings, "the run has no %s lists, the relevance has %s queries: that direction is left out",
+		return itr_evaluate(&e->data, &e->qrels, &eo, err);
+	itr_trec_rank(lists, &e->data.table, &e->qrels, &o->rules, eo.ties == ITR_TIES_STABLE, &ranks);
+	itr_eval *eval = itr_evaluate_ranks(&e->data, &e->qrels, ranks.side, ranks.truncated, &eo, err);
+	if (eval && ranks.infinite)
+		itr_json_pushf(eval->warnings, "%lld scores of the run are infinite: those of one sign tie", (long long)ranks.infinite);
+	for (int d = 0; eval && d < 2; d++)
+		if (!ranks.side[d] && e->qrels.relevant[d]->named)
+			itr_json_pushf(eval->warnings, "the run has no %s lists, the relevance has %s queries: that direction is left out",
 			               d ? "i2t" : "t2i", d ? "i2t" : "t2i");
-	return e;
+	return eval;
 }
 
-static int write_trec(const itr_evaluation_opts *o, const itr_pairs *p, itr_err *err)
+static int write_trec(const itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
 {
-	if (o->qrels_out && itr_trec_write_qrels(p, o->qrels_out, err) < 0)
+	if (o->qrels_out && itr_trec_write_qrels(&e->data.table, &e->qrels, o->qrels_out, err) < 0)
 		return -1;
-	return o->run_out ? itr_trec_write_run(p, o->run_out, o->run_depth ? o->run_depth : INT32_MAX, o->pairs.threads, err) : 0;
+	return o->run_out ? itr_trec_write_run(&e->data, o->run_out, o->run_depth ? o->run_depth : INT32_MAX, o->pairs.threads, err) : 0;
 }
 
 int itr_evaluation_run(itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
 {
 	itr_trec_run *lists;
-	*e = (itr_evaluation){ .pairs = open_input(o, &lists, err) };
-	if (e->pairs)
-		e->eval = measure(o, e->pairs, lists, err);
+	itr_json *warnings = itr_json_array();
+	*e = (itr_evaluation){ .eval = NULL };
+	if (open_input(e, o, &lists, warnings, err) == 0 && open_relevance(e, o, err) == 0)
+		e->eval = measure(e, o, lists, warnings, err);
 	itr_trec_free(lists);
-	if (e->eval && write_trec(o, e->pairs, err) == 0 && make_result(e, o, err) == 0)
+	itr_json_free(warnings);
+	if (e->eval && write_trec(e, o, err) == 0 && make_result(e, o, err) == 0)
 		return 0;
 	itr_evaluation_free(e);
 	return -1;
@@ -341,16 +353,17 @@ int itr_evaluation_run(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 void itr_evaluation_free(itr_evaluation *e)
 {
 	itr_eval_free(e->eval);
-	itr_pairs_free(e->pairs);
+	itr_qrels_free(&e->qrels);
+	itr_embeddings_free(&e->data);
 	itr_json_free(e->result);
-	*e = (itr_evaluation){ 0 };
+	*e = (itr_evaluation){ .eval = NULL };
 }
 
 void itr_evaluation_table(const itr_evaluation *e, int format, itr_buf *out)
 {
 	const itr_json *cosine = itr_json_get(e->result, "mean_cosine"), *distances = itr_json_get(e->result, "distances"),
 		       *versus = itr_json_get(e->result, "baseline");
-	itr_eval_table(e->eval, e->pairs, format, out);
+	itr_eval_table(e->eval, format, out);
 	if (cosine && format == ITR_TABLE_TEXT)
 		itr_buf_printf(out, "mean cosine of texts to their own images: %.4f\n", itr_json_num(cosine, 0));
 	if (distances && format == ITR_TABLE_TEXT)
@@ -358,7 +371,8 @@ void itr_evaluation_table(const itr_evaluation *e, int format, itr_buf *out)
 	if (e->set)
 		itr_published_table(e->result, e->set, format, out);
 	else if (itr_json_get(e->result, "anchors"))
-		itr_warn("no published figures belong to %lld images under protocol %s", (long long)e->pairs->n_image, e->eval->protocol);
+		itr_warn("no published figures belong to %lld images under protocol %s", (long long)e->data.table.n[ITR_IMAGE],
+		         e->eval->protocol);
 	if (versus) {
 		itr_buf_putc(out, '\n');
 		itr_eval_compare_table(versus, format, out);

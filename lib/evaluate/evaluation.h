@@ -1,17 +1,18 @@
-/* evaluation.h - a whole evaluation: vectors (or a run) in, rankings judged, the result as JSON and as a table, what belongs beside it
+/* evaluation.h - a whole evaluation: vectors (or a run) and relevance in, the result as JSON and as a table, what belongs beside it
  * written. What the program `evaluate` does between its options and its exit code. */
 #ifndef ITR_EVALUATE_EVALUATION_H
 #define ITR_EVALUATE_EVALUATION_H
 
 #include "evaluate/evaluate.h"
+#include "retrieval/pairs.h"
 
 typedef struct itr_evaluation_opts {
 	itr_pairs_opts pairs;           /* its threads and seed serve the rest, too */
 	const char *input;              /* vectors; NULL with pairs.text or run */
 	const char *run;                /* a TREC run instead of vectors */
-	const char *relevance;          /* instead of the ground truth, see itr_pairs_judge; may be NULL */
-	const char *exclude;            /* what leaves the galleries of queries, see itr_pairs_exclude; may be NULL */
-	itr_judging judging;
+	const char *relevance;          /* instead of the ground truth, see itr_qrels_open; may be NULL */
+	const char *exclude;            /* what leaves the galleries of queries, see itr_qrels_exclude; may be NULL */
+	itr_relevance_rules rules;
 	const char *protocol;           /* see itr_protocol_parse */
 	const int64_t *k; int64_t n_k;  /* cut-offs of recall among the default metrics */
 	const char *const *metrics;     /* keys, "default" among them standing for the default ones; none: those alone */
@@ -32,7 +33,8 @@ typedef struct itr_evaluation_opts {
 } itr_evaluation_opts;
 
 typedef struct itr_evaluation {
-	itr_pairs *pairs;
+	itr_embeddings data;            /* a table alone for a run */
+	itr_qrels qrels;
 	itr_eval *eval;
 	itr_json *result;               /* complete: schema, provenance, per_query ... */
 	const char *set;                /* of published figures that stand beside it; NULL: none */
@@ -42,8 +44,8 @@ typedef struct itr_evaluation {
  * o->metric_options. -1 with err: a name that is unknown or given twice. */
 ITR_MUST_USE int itr_evaluation_metrics(const itr_evaluation_opts *o, itr_metric_set *set, itr_err *err);
 
-/* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is judged
- * when its content is known: one that holds the same stays. 0, or -1 with err. */
+/* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is left
+ * out, since one that holds the same stays. 0, or -1 with err. */
 ITR_MUST_USE int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err);
 
 /* Files named in the options are written. A per-query file of another evaluation is not replaced without o->force: -1. A per-query file

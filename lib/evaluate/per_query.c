@@ -47,17 +47,18 @@ static const char **add_texts(members *m, const char *side, const char *name, in
 	return one->text = itr_xcalloc((size_t)n + 1, sizeof *one->text);
 }
 
-static void add_side(members *m, const char *side, const itr_eval_side *s, const itr_pairs *p, bool i2t)
+static void add_side(members *m, const char *side, const itr_eval *e, const itr_eval_side *s, itr_modality asks)
 {
+	const itr_row_table *t = &e->data->table;
 	if (!s->values || s->values->n == 0)
 		return;
-	int64_t n = s->values->n, rows = i2t ? p->n_image : p->n_text;
+	int64_t n = s->values->n, rows = t->n[asks];
 	const char **query = add_texts(m, side, "query_id", n), **image = add_texts(m, side, "image_id", n);
 	int64_t *group = itr_xmalloc(((size_t)n * 3 + 1) * sizeof *group);
 	for (int64_t i = 0; i < n; i++) {
 		int64_t q = s->values->query[i];
-		query[i] = q >= rows ? p->absent_id[i2t][q - rows] : (i2t ? p->image_id : p->text_id)[q];
-		image[i] = s->cluster[i] >= 0 ? p->image_id[s->cluster[i]] : "";
+		query[i] = q >= rows ? e->qrels->absent_id[asks][q - rows] : t->id[asks][q];
+		image[i] = s->cluster[i] >= 0 ? t->id[ITR_IMAGE][s->cluster[i]] : "";
 		group[i] = s->best[i].above;
 		group[n + i] = s->best[i].n;
 		group[2 * n + i] = s->best[i].m;
@@ -72,14 +73,14 @@ static void add_side(members *m, const char *side, const itr_eval_side *s, const
 }
 
 /* options: of the metrics, as text; NULL: they have none. */
-static void make_members(members *m, const itr_eval *e, const itr_pairs *p, const char *options)
+static void make_members(members *m, const itr_eval *e, const char *options)
 {
-	add_side(m, "t2i", &e->t2i, p, false);
-	add_side(m, "i2t", &e->i2t, p, true);
+	add_side(m, "t2i", e, &e->t2i, ITR_TEXT);
+	add_side(m, "i2t", e, &e->i2t, ITR_IMAGE);
 	const char **keys = add_texts(m, "", "metrics", e->set.n);
 	for (int i = 0; i < e->set.n; i++)
 		keys[i] = e->set.m[i].key;
-	*add_texts(m, "", "ties", 1) = itr_ties_text(e->ties, e->judging.conventions);
+	*add_texts(m, "", "ties", 1) = itr_ties_text(e->ties, e->rules.conventions);
 	*add_texts(m, "", "protocol", 1) = e->protocol;
 	if (options)
 		*add_texts(m, "", "metric_options", 1) = options;
@@ -123,7 +124,7 @@ static int put(itr_npz_writer *w, const struct member *m, itr_err *err)
 	return itr_npz_put(w, m->key, m->type, m->rank, m->shape, m->data, err);
 }
 
-int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance, itr_err *err)
+int itr_eval_write_queries(const itr_eval *e, const char *path, const itr_provenance *provenance, itr_err *err)
 {
 	members m = ITR_VEC_INIT;
 	itr_npz_writer *w = itr_npz_create(path, true, err);
@@ -131,7 +132,7 @@ int itr_eval_write_queries(const itr_eval *e, const itr_pairs *p, const char *pa
 	if (!w)
 		return -1;
 	char *options = options_text(e);
-	make_members(&m, e, p, options);
+	make_members(&m, e, options);
 	for (size_t i = 0; i < m.n && rc == 0; i++)
 		rc = put(w, &m.v[i], err);
 	char *text = provenance ? itr_provenance_text(provenance) : NULL;
@@ -194,7 +195,7 @@ static bool same_inputs(itr_npz *z, const itr_provenance *provenance)
 	return same;
 }
 
-bool itr_eval_same_queries(const itr_eval *e, const itr_pairs *p, const char *path, const itr_provenance *provenance)
+bool itr_eval_same_queries(const itr_eval *e, const char *path, const itr_provenance *provenance)
 {
 	itr_err ignored = ITR_ERR_INIT;
 	members m = ITR_VEC_INIT;
@@ -202,7 +203,7 @@ bool itr_eval_same_queries(const itr_eval *e, const itr_pairs *p, const char *pa
 	if (!z)
 		return false;
 	char *options = options_text(e);
-	make_members(&m, e, p, options);
+	make_members(&m, e, options);
 	bool same = itr_npz_count(z) == (int64_t)m.n + itr_npz_has(z, "itr_provenance") && same_inputs(z, provenance);
 	for (size_t i = 0; i < m.n && same; i++)
 		same = same_member(z, &m.v[i]);

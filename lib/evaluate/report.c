@@ -16,16 +16,16 @@ static void counts_json(itr_json *j, const itr_eval_side *s)
 {
 	itr_json_add_int(j, "missing", s->missing);
 	itr_json_add_int(j, "no_positive", s->no_positive);
-	itr_json_add_int(j, "unjudged", s->unjudged);
+	itr_json_add_int(j, "unjudged", s->unnamed);
 }
 
-static const char *missing_name(const itr_eval *e) { return e->judging.skip_missing ? "skip" : "zero"; }
+static const char *missing_name(const itr_eval *e) { return e->rules.skip_missing ? "skip" : "zero"; }
 
-itr_json *itr_eval_judging_json(const itr_eval *e)
+itr_json *itr_eval_rules_json(const itr_eval *e)
 {
 	itr_json *j = itr_json_object();
-	itr_json_add_str(j, "conventions", itr_conventions_names[e->judging.conventions]);
-	itr_json_add_str(j, "gain", itr_gain_names[e->judging.gain]);
+	itr_json_add_str(j, "conventions", itr_conventions_names[e->rules.conventions]);
+	itr_json_add_str(j, "gain", itr_gain_names[e->rules.gain]);
 	itr_json_add_str(j, "missing_queries", missing_name(e));
 	if (e->t2i.values)
 		counts_json(itr_json_add_object(j, "t2i"), &e->t2i);
@@ -46,7 +46,7 @@ static void side_json(itr_json *root, const char *name, const itr_eval *e, const
 	itr_json_add_int(j, "n_queries", s->result.n_queries);
 	itr_json_add_int(j, "n_gallery", s->result.n_gallery);
 	itr_json_add_num(j, "tie_fraction", s->result.tie_fraction);
-	if (e->judged)
+	if (e->named)
 		counts_json(j, s);
 	itr_json *chance = itr_json_add_object(j, "chance"), *ci = itr_json_add_object(j, "ci95");
 	for (int i = 0; i < e->set.n; i++) {
@@ -56,18 +56,20 @@ static void side_json(itr_json *root, const char *name, const itr_eval *e, const
 	}
 }
 
-itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
+itr_json *itr_eval_json(const itr_eval *e)
 {
+	const itr_row_table *t = &e->data->table;
+	const itr_qrels *q = e->qrels;
 	itr_json *j = itr_json_object();
 	side_json(j, "t2i", e, &e->t2i);
 	side_json(j, "i2t", e, &e->i2t);
 	itr_json_add_num(j, "rsum", e->rsum);
 	if (!isnan(e->rsum_ci.low))
 		add_interval(j, "rsum_ci95", e->rsum_ci);
-	itr_json_add_str(j, "ties", itr_ties_text(e->ties, e->judging.conventions));
-	itr_json_add_str(j, "conventions", itr_conventions_names[e->judging.conventions]);
-	if (e->judged) {
-		itr_json_add_str(j, "gain", itr_gain_names[e->judging.gain]);
+	itr_json_add_str(j, "ties", itr_ties_text(e->ties, e->rules.conventions));
+	itr_json_add_str(j, "conventions", itr_conventions_names[e->rules.conventions]);
+	if (e->named) {
+		itr_json_add_str(j, "gain", itr_gain_names[e->rules.gain]);
 		itr_json_add_bool(j, "graded", e->graded);
 		itr_json_add_str(j, "missing_queries", missing_name(e));
 	}
@@ -75,21 +77,21 @@ itr_json *itr_eval_json(const itr_eval *e, const itr_pairs *p)
 	if (options)
 		itr_json_add(j, "metric_options", options);
 	itr_json_add_str(j, "protocol", e->protocol);
-	itr_json_add_str(j, "relevance", p->relevance);
-	if (p->exclude) {
+	itr_json_add_str(j, "relevance", q->source);
+	if (q->exclude) {
 		itr_json *x = itr_json_add_object(j, "excluded");
-		itr_json_add_str(x, "by", p->exclude);
-		itr_json_add_int(x, "t2i", p->exclusions[0]);
-		itr_json_add_int(x, "i2t", p->exclusions[1]);
+		itr_json_add_str(x, "by", q->exclude);
+		itr_json_add_int(x, "t2i", q->exclusions[ITR_TEXT]);
+		itr_json_add_int(x, "i2t", q->exclusions[ITR_IMAGE]);
 	}
-	itr_json_add_int(j, "n_texts", p->n_text);
-	itr_json_add_int(j, "n_images", p->n_image);
-	if (p->dim)
-		itr_json_add_int(j, "dim", p->dim);
-	if (p->captions_file)
-		itr_json_add_int(j, "equal_captions", p->equal_captions);
+	itr_json_add_int(j, "n_texts", t->n[ITR_TEXT]);
+	itr_json_add_int(j, "n_images", t->n[ITR_IMAGE]);
+	if (e->data->side[ITR_TEXT].dim)
+		itr_json_add_int(j, "dim", e->data->side[ITR_TEXT].dim);
+	if (q->captions_file)
+		itr_json_add_int(j, "equal_captions", q->equal_captions);
 	itr_json_add(j, "warnings", itr_json_copy(e->warnings));
-	itr_json_add_bool(j, "synthetic", p->synthetic);
+	itr_json_add_bool(j, "synthetic", t->synthetic);
 	return j;
 }
 
@@ -130,7 +132,7 @@ static bool equivalents(const itr_eval *e, itr_buf *out)
 	bool any = false;
 	for (int i = 0; itr_metrics_table[i]; i++) {
 		const itr_metric_ops *m = itr_metrics_table[i];
-		const char *theirs = m->equivalent[e->judging.conventions];
+		const char *theirs = m->equivalent[e->rules.conventions];
 		if (!theirs || !computed(e, m))
 			continue;
 		itr_buf_printf(out, any ? ", %s %s" : "; %s is %s", m->name, theirs);
@@ -140,47 +142,49 @@ static bool equivalents(const itr_eval *e, itr_buf *out)
 }
 
 /* The conventions, and which of our figures are which of theirs. */
-static void judging_line(const itr_eval *e, itr_buf *out)
+static void rules_line(const itr_eval *e, itr_buf *out)
 {
 	static const char *const programs[] = { NULL, "trec_eval -c", "ranx" };
 	const itr_eval_side *side[] = { &e->t2i, &e->i2t };
-	itr_buf_printf(out, "conventions %s", itr_conventions_names[e->judging.conventions]);
-	if (programs[e->judging.conventions] && equivalents(e, out))
-		itr_buf_printf(out, " (%s)", programs[e->judging.conventions]);
+	itr_buf_printf(out, "conventions %s", itr_conventions_names[e->rules.conventions]);
+	if (programs[e->rules.conventions] && equivalents(e, out))
+		itr_buf_printf(out, " (%s)", programs[e->rules.conventions]);
 	if (e->graded)
-		itr_buf_printf(out, "; grades, gain %s", itr_gain_names[e->judging.gain]);
+		itr_buf_printf(out, "; grades, gain %s", itr_gain_names[e->rules.gain]);
 	itr_buf_putc(out, '\n');
-	for (int d = 0; d < 2 && e->judged; d++)
+	for (int d = 0; d < 2 && e->named; d++)
 		if (side[d]->values)
 			itr_buf_printf(
 				out, "%s relevance: %lld queries missing (%s), %lld without a positive (%s), %lld not in it (left out)\n",
-				d ? "i2t" : "t2i", (long long)side[d]->missing, e->judging.skip_missing ? "left out" : "count 0",
-				(long long)side[d]->no_positive, e->judging.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0",
-				(long long)side[d]->unjudged);
+				d ? "i2t" : "t2i", (long long)side[d]->missing, e->rules.skip_missing ? "left out" : "count 0",
+				(long long)side[d]->no_positive, e->rules.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0",
+				(long long)side[d]->unnamed);
 }
 
-static void heading(const itr_eval *e, const itr_pairs *p, itr_buf *out)
+static void heading(const itr_eval *e, itr_buf *out)
 {
-	itr_buf_printf(out, "%s: %lld texts, %lld images", p->name, (long long)p->n_text, (long long)p->n_image);
-	if (p->dim)
-		itr_buf_printf(out, ", %lld dimensions", (long long)p->dim);
-	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, p->relevance,
-	               itr_ties_text(e->ties, e->judging.conventions), p->synthetic ? "; SYNTHETIC DATA" : "");
-	if (e->judged || e->judging.conventions != ITR_CONVENTIONS_ITR)
-		judging_line(e, out);
+	const itr_row_table *t = &e->data->table;
+	const itr_qrels *q = e->qrels;
+	itr_buf_printf(out, "%s: %lld texts, %lld images", t->name, (long long)t->n[ITR_TEXT], (long long)t->n[ITR_IMAGE]);
+	if (e->data->side[ITR_TEXT].dim)
+		itr_buf_printf(out, ", %lld dimensions", (long long)e->data->side[ITR_TEXT].dim);
+	itr_buf_printf(out, "; protocol %s, relevance %s, ties %s%s\n", e->protocol, q->source,
+	               itr_ties_text(e->ties, e->rules.conventions), t->synthetic ? "; SYNTHETIC DATA" : "");
+	if (e->named || e->rules.conventions != ITR_CONVENTIONS_ITR)
+		rules_line(e, out);
 	if (e->t2i.values && e->t2i.values->n)
 		itr_buf_printf(out, "t2i: %lld texts each against %lld images, tied %.2f %%\n", (long long)e->t2i.result.n_queries,
 		               (long long)e->t2i.result.n_gallery, 100 * e->t2i.result.tie_fraction);
 	if (e->i2t.values && e->i2t.values->n)
 		itr_buf_printf(out, "i2t: %lld images each against %lld texts, tied %.2f %%\n", (long long)e->i2t.result.n_queries,
 		               (long long)e->i2t.result.n_gallery, 100 * e->i2t.result.tie_fraction);
-	if (p->exclude)
-		itr_buf_printf(out, "exclude %s: %lld images left the galleries of texts, %lld texts those of images\n", p->exclude,
-		               (long long)p->exclusions[0], (long long)p->exclusions[1]);
+	if (q->exclude)
+		itr_buf_printf(out, "exclude %s: %lld images left the galleries of texts, %lld texts those of images\n", q->exclude,
+		               (long long)q->exclusions[ITR_TEXT], (long long)q->exclusions[ITR_IMAGE]);
 	itr_buf_putc(out, '\n');
 }
 
-void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *out)
+void itr_eval_table(const itr_eval *e, int format, itr_buf *out)
 {
 	static const char *const people[] = { "metric", "t2i", "95 % CI", "chance", "i2t", "95 % CI", "chance" };
 	static const char *const machines[] = { "metric", "t2i",     "t2i_low",  "t2i_high",  "t2i_chance",
@@ -193,8 +197,8 @@ void itr_eval_table(const itr_eval *e, const itr_pairs *p, int format, itr_buf *
 		side_cells(t, e, &e->i2t, i, machine);
 	}
 	if (format == ITR_TABLE_TEXT)
-		heading(e, p, out);
-	itr_table_print_marked(t, (itr_table_format)format, p->synthetic, out);
+		heading(e, out);
+	itr_table_print_marked(t, (itr_table_format)format, e->data->table.synthetic, out);
 	itr_table_free(t);
 	if (format != ITR_TABLE_TEXT)
 		return;

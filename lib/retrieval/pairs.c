@@ -474,20 +474,28 @@ void itr_pairs_free(itr_pairs *p)
 	free_ids(p->image_id, p->n_image);
 	itr_aligned_free(p->text);
 	itr_aligned_free(p->image);
-	itr_relevance_free(p->t2i);
-	itr_relevance_free(p->i2t);
-	for (int d = 0; d < 2; d++) {
-		free_ids(p->absent_id[d], p->absent[d] ? p->absent[d]->queries : 0);
-		itr_relevance_free(p->absent[d]);
-		itr_relevance_free(p->excluded[d]);
-	}
 	free(p->text_image);
-	free(p->fold_order);
-	free(p->relevance);
+	free(p->truth);
+	free(p->pair[ITR_TEXT]);
+	free(p->pair[ITR_IMAGE]);
 	free(p->name);
 	free(p->text_weights);
-	free(p->captions_file);
-	free(p->exclude);
+	free(p);
+}
+
+void itr_pairs_to_embeddings(itr_pairs *p, itr_embeddings *e)
+{
+	*e = (itr_embeddings){ .table = { .name = p->name,
+		                          .n = { p->n_text, p->n_image },
+		                          .id = { p->text_id, p->image_id },
+		                          .numbered = !p->has_ids,
+		                          .text_image = p->text_image,
+		                          .truth = p->truth,
+		                          .n_pairs = p->n_pairs,
+		                          .pair = { p->pair[ITR_TEXT], p->pair[ITR_IMAGE] },
+		                          .synthetic = p->synthetic },
+		               .side = { { .dim = p->dim, .rows = p->text }, { .dim = p->dim, .rows = p->image } } };
+	free(p->text_weights);
 	free(p);
 }
 
@@ -498,8 +506,6 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 	if (p->made_from)
 		itr_json_pushf(w, "the store's vectors have %lld dimensions: a Gaussian matrix brought texts and images to %lld",
 		               (long long)p->made_from, (long long)p->dim);
-	if (p->own_positives)
-		itr_json_pushf(w, "%lld positives were the query itself: they left with it (--exclude self)", (long long)p->own_positives);
 	if (p->all_parts)
 		itr_json_pushf(w, "every split is evaluated, the model's own training rows included (--split test leaves them out)");
 	if (p->restval)
@@ -518,17 +524,4 @@ void itr_pairs_warnings(const itr_pairs *p, itr_json *w)
 	if (p->zero_text || p->zero_image)
 		itr_json_pushf(w, "%lld text and %lld image rows are zero: they score 0 with everything", (long long)p->zero_text,
 		               (long long)p->zero_image);
-	if (p->equal_captions)
-		itr_json_pushf(w,
-		               "%lld of %lld texts have a caption that another image of the gallery has too, which counts as wrong when it "
-		               "comes first: --relevance captions:%s counts it as right",
-		               (long long)p->equal_captions, (long long)p->n_text, p->captions_file);
-	if (p->unanswered)
-		itr_json_pushf(w, "%lld texts have no image (ground truth -1): left out", (long long)p->unanswered);
-	if (p->outside)
-		itr_json_pushf(w, "%lld positives are not in the gallery: counted in R (map_at_r, r_precision, ndcg), never found",
-		               (long long)p->outside);
-	if (p->repeated)
-		itr_json_pushf(w, "%lld lines of relevance stand in '%s' more than once, with the same grade", (long long)p->repeated,
-		               p->relevance);
 }

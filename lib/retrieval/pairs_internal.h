@@ -10,20 +10,12 @@
 char **itr_pairs_number_ids(int64_t n);
 /* id -> row; NULL with err on a repeat, naming `what` and the file. */
 itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *file, itr_err *err);
-/* Ground truth from --ground-truth, --captions-per-image or the rows' own order: fills text_image, t2i, i2t, relevance. `stored`: what the
- * file holds (n_text entries), or NULL. */
+/* Ground truth from --ground-truth, --captions-per-image or the rows' own order: fills text_image, truth, pairs. `stored`: what the file
+ * holds (n_text entries), or NULL. */
 ITR_MUST_USE int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored, itr_provenance *provenance, itr_err *err);
 /* Row numbers must not come as true and false, which would be read as rows 1 and 0: 0, or -1 with err, which says what to save instead. */
 ITR_MUST_USE int itr_pairs_not_mask(itr_dtype t, const char *path, const char *name, itr_err *err);
 /* A feature store, mapped by o->model. */
 ITR_MUST_USE int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o, itr_provenance *provenance, itr_err *err);
-/* text_image from the relevance itself: each text's first positive, or the image that has it as one. For ids without vectors. */
-void itr_pairs_own_images(itr_pairs *p);
-/* Relevance from equal captions, as FILE (manifest or feature store) spells them; texts and images: id -> row. The name in p->relevance
- * stays the caller's. */
-ITR_MUST_USE int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *texts, const itr_map *images,
-                                          itr_provenance *provenance, itr_err *err);
-/* Both relevance lists from pairs of rows; text_image becomes each text's first image. */
-void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, int64_t n);
 
 #endif

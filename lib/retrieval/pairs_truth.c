@@ -31,54 +31,27 @@ itr_map *itr_pairs_id_map(char **ids, int64_t n, const char *what, const char *f
 	return m;
 }
 
-void itr_pairs_relate(itr_pairs *p, const int64_t *text, const int64_t *image, int64_t n)
-{
-	p->text_image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *p->text_image);
-	for (int64_t i = 0; i < p->n_text; i++)
-		p->text_image[i] = -1;
-	for (int64_t k = n - 1; k >= 0; k--)          /* backwards, so that the first image stays */
-		if (image[k] >= 0)
-			p->text_image[text[k]] = image[k];
-	for (int64_t i = 0; i < p->n_text; i++)
-		p->unanswered += p->text_image[i] < 0;
-	p->t2i = itr_relevance_from_pairs(p->n_text, p->n_image, text, image, n);
-	p->i2t = itr_relevance_invert(p->t2i);
-}
-
-void itr_pairs_own_images(itr_pairs *p)
-{
-	free(p->text_image);
-	p->text_image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *p->text_image);
-	for (int64_t i = 0; i < p->n_text; i++)
-		p->text_image[i] = -1;
-	for (int64_t q = p->i2t->queries - 1; q >= 0; q--)
-		for (int64_t k = p->i2t->offset[q]; k < p->i2t->offset[q + 1]; k++)
-			p->text_image[p->i2t->row[k]] = q;
-	for (int64_t i = 0; i < p->n_text; i++)
-		if (itr_relevance_count(p->t2i, i))
-			p->text_image[i] = p->t2i->row[p->t2i->offset[i]];
-}
-
-static void relate_map(itr_pairs *p, const int64_t *image)
-{
-	int64_t *text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *text);
-	for (int64_t i = 0; i < p->n_text; i++)
-		text[i] = i;
-	itr_pairs_relate(p, text, image, p->n_text);
-	free(text);
-}
-
 typedef ITR_VEC(int64_t) rows;
 
-static int check_and_relate(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
+/* Each text's first image; all pairs are kept, since a text may have several. */
+static int take_pairs(itr_pairs *p, const char *path, rows *text, rows *image, itr_err *err)
 {
-	if (itr_relevance_check(image->v, (int64_t)image->n, p->n_image, "image row", err) < 0 ||
-	    itr_relevance_check(text->v, (int64_t)text->n, p->n_text, "text row", err) < 0)
+	if (itr_row_numbers_check(image->v, (int64_t)image->n, p->n_image, "image row", err) < 0 ||
+	    itr_row_numbers_check(text->v, (int64_t)text->n, p->n_text, "text row", err) < 0)
 		return itr_err_prefix(err, "'%s': ", path);
 	for (size_t i = 0; i < text->n; i++)
 		if (text->v[i] < 0)
 			return itr_err_set(err, "'%s': text row %lld", path, (long long)text->v[i]);
-	itr_pairs_relate(p, text->v, image->v, (int64_t)text->n);
+	p->text_image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *p->text_image);
+	for (int64_t i = 0; i < p->n_text; i++)
+		p->text_image[i] = -1;
+	for (size_t k = text->n; k-- > 0;)         /* backwards, so that the first image stays */
+		if (image->v[k] >= 0)
+			p->text_image[text->v[k]] = image->v[k];
+	p->n_pairs = (int64_t)text->n;
+	p->pair[ITR_TEXT] = text->v;
+	p->pair[ITR_IMAGE] = image->v;
+	*text = *image = (rows)ITR_VEC_INIT;
 	return 0;
 }
 
@@ -167,9 +140,9 @@ static int truth_file(itr_pairs *p, const char *path, itr_provenance *provenance
 	int rc = itr_path_has_suffix(path, ".npy") || itr_path_has_suffix(path, ".npz") ? truth_npy(p, path, &text, &image, err)
 	                                                                                : truth_csv(p, path, &text, &image, err);
 	if (rc == 0)
-		rc = check_and_relate(p, path, &text, &image, err);
+		rc = take_pairs(p, path, &text, &image, err);
 	if (rc == 0)
-		p->relevance = itr_xstrdup(path);
+		p->truth = itr_xstrdup(path);
 	if (provenance)
 		itr_provenance_input(provenance, path);
 	ITR_VEC_FREE(&text);
@@ -183,10 +156,12 @@ int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored
 	if (o->ground_truth)
 		return truth_file(p, o->ground_truth, provenance, err);
 	if (stored) {
-		if (itr_relevance_check(stored, p->n_text, p->n_image, "ground_truth", err) < 0)
+		if (itr_row_numbers_check(stored, p->n_text, p->n_image, "ground_truth", err) < 0)
 			return itr_err_prefix(err, "'%s': ", p->name);
-		relate_map(p, stored);
-		p->relevance = itr_xstrdup("ground_truth");
+		p->text_image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *p->text_image);
+		if (p->n_text)
+			memcpy(p->text_image, stored, (size_t)p->n_text * sizeof *p->text_image);
+		p->truth = itr_xstrdup("ground_truth");
 		return 0;
 	}
 	if (k < 1 || p->n_image > INT64_MAX / k || p->n_text != k * p->n_image) {
@@ -197,11 +172,9 @@ int itr_pairs_truth(itr_pairs *p, const itr_pairs_opts *o, const int64_t *stored
 		                   (long long)p->n_text, (long long)p->n_image,
 		                   p->n_image && p->n_text % p->n_image == 0 ? " or --captions-per-image" : "");
 	}
-	int64_t *image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *image);
+	p->text_image = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *p->text_image);
 	for (int64_t i = 0; i < p->n_text; i++)
-		image[i] = i / k;
-	relate_map(p, image);
-	free(image);
-	p->relevance = k == 1 ? itr_xstrdup("row by row") : itr_xasprintf("%lld captions an image", (long long)k);
+		p->text_image[i] = i / k;
+	p->truth = k == 1 ? itr_xstrdup("row by row") : itr_xasprintf("%lld captions an image", (long long)k);
 	return 0;
 }

@@ -136,7 +136,7 @@ void itr_relevance_free(itr_relevance *r)
 	free(r->grade);
 	free(r->ideal_at);
 	free(r->ideal);
-	free(r->judged);
+	free(r->named);
 	free(r);
 }
 
@@ -201,16 +201,16 @@ int64_t itr_relevance_all(const itr_relevance *r, int64_t q)
 	return itr_relevance_count(r, q) + r->outside[q];
 }
 
-bool itr_relevance_judged(const itr_relevance *r, int64_t q)
+bool itr_relevance_names(const itr_relevance *r, int64_t q)
 {
-	return r->judged ? r->judged[q] : itr_relevance_all(r, q) > 0;
+	return r->named ? r->named[q] : itr_relevance_all(r, q) > 0;
 }
 
-bool itr_relevance_counts(const itr_relevance *r, int64_t q, const itr_judging *j, bool listed)
+bool itr_relevance_counts(const itr_relevance *r, int64_t q, const itr_relevance_rules *rules, bool listed)
 {
-	if (!itr_relevance_judged(r, q) || (!listed && j->skip_missing))
+	if (!itr_relevance_names(r, q) || (!listed && rules->skip_missing))
 		return false;
-	if (j->conventions != ITR_CONVENTIONS_ITR)              /* judged, without a positive: 0 */
+	if (rules->conventions != ITR_CONVENTIONS_ITR)          /* named, without a positive: 0 */
 		return true;
 	return listed ? itr_relevance_count(r, q) > 0 : itr_relevance_all(r, q) > 0;
 }
@@ -218,13 +218,4 @@ bool itr_relevance_counts(const itr_relevance *r, int64_t q, const itr_judging *
 bool itr_relevance_has(const itr_relevance *r, int64_t q, int64_t row)
 {
 	return itr_relevance_find(r, q, row) >= 0;
-}
-
-int itr_relevance_check(const int64_t *row, int64_t n, int64_t gallery, const char *name, itr_err *err)
-{
-	for (int64_t i = 0; i < n; i++)
-		if (row[i] < -1 || row[i] >= gallery)
-			return itr_err_set(err, "%s[%lld] is %lld, outside the gallery of %lld rows (-1 means no answer)", name,
-			                   (long long)i, (long long)row[i], (long long)gallery);
-	return 0;
 }

@@ -43,6 +43,16 @@ static itr_row_table with_parts(void)
 	return t;
 }
 
+static void test_row_numbers(void **state)
+{
+	(void)state;
+	itr_err err = ITR_ERR_INIT;
+	assert_int_equal(itr_row_numbers_check((int64_t[]){ 0, -1, 8 }, 3, 9, "ground_truth", &err), 0);
+	assert_int_equal(itr_row_numbers_check((int64_t[]){ 0, -2 }, 2, 9, "ground_truth", &err), -1);
+	assert_non_null(strstr(err.msg, "ground_truth[1] is -2"));
+	assert_int_equal(itr_row_numbers_check((int64_t[]){ 0, 9 }, 2, 9, "ground_truth", &err), -1);
+}
+
 static void test_select(void **state)
 {
 	(void)state;
@@ -195,8 +205,9 @@ static void test_readers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_select),           cmocka_unit_test(test_queries_alone), cmocka_unit_test(test_record),
-		cmocka_unit_test(test_record_of_a_file), cmocka_unit_test(test_labels),        cmocka_unit_test(test_readers),
+		cmocka_unit_test(test_row_numbers), cmocka_unit_test(test_select),           cmocka_unit_test(test_queries_alone),
+		cmocka_unit_test(test_record),      cmocka_unit_test(test_record_of_a_file), cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_readers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Runs and judgements as files, and whole rankings of vectors. */
+/* Runs and relevance as files, and whole rankings of vectors. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,10 +6,10 @@
 #include "base/atomic_file.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "retrieval/trec_internal.h"
+#include "evaluate/trec_internal.h"
 #include "tensor/gemm.h"
 
-static int check_ids(char **ids, int64_t n, itr_err *err)
+static int check_ids(char *const *ids, int64_t n, itr_err *err)
 {
 	for (int64_t i = 0; i < n; i++)
 		if (!ids[i][0] || strpbrk(ids[i], " \t\r\n\v\f"))
@@ -17,28 +17,28 @@ static int check_ids(char **ids, int64_t n, itr_err *err)
 	return 0;
 }
 
-static itr_atomic_file *create(const itr_pairs *p, const char *path, itr_err *err)
+static itr_atomic_file *create(const itr_row_table *t, const char *path, itr_err *err)
 {
-	if (check_ids(p->text_id, p->n_text, err) < 0 || check_ids(p->image_id, p->n_image, err) < 0)
-		return NULL;
-	itr_atomic_file *a = itr_atomic_open(path, err);
-	return a;
+	for (int m = 0; m < 2; m++)
+		if (check_ids(t->id[m], t->n[m], err) < 0)
+			return NULL;
+	return itr_atomic_open(path, err);
 }
 
-static void write_relevance(FILE *f, const char *side, const itr_relevance *r, char **query, char **document)
-{
-	for (int64_t q = 0; q < r->queries; q++)
-		for (int64_t i = r->offset[q]; i < r->offset[q + 1]; i++)
-			fprintf(f, "%s:%s 0 %s %.15g\n", side, query[q], document[r->row[i]], r->grade ? r->grade[i] : 1);
-}
+static const char *const directions[] = { "t2i", "i2t" };       /* by the query's modality */
 
-int itr_trec_write_qrels(const itr_pairs *p, const char *path, itr_err *err)
+int itr_trec_write_qrels(const itr_row_table *t, const itr_qrels *q, const char *path, itr_err *err)
 {
-	itr_atomic_file *a = create(p, path, err);
+	itr_atomic_file *a = create(t, path, err);
 	if (!a)
 		return -1;
-	write_relevance(itr_atomic_stream(a), "t2i", p->t2i, p->text_id, p->image_id);
-	write_relevance(itr_atomic_stream(a), "i2t", p->i2t, p->image_id, p->text_id);
+	for (int m = 0; m < 2; m++) {
+		const itr_relevance *r = q->relevant[m];
+		for (int64_t i = 0; i < r->queries; i++)
+			for (int64_t k = r->offset[i]; k < r->offset[i + 1]; k++)
+				fprintf(itr_atomic_stream(a), "%s:%s 0 %s %.15g\n", directions[m], t->id[m][i], t->id[!m][r->row[k]],
+				        r->grade ? r->grade[k] : 1);
+	}
 	return itr_atomic_commit(a, err);
 }
 
@@ -74,13 +74,14 @@ static void lists_piece(void *ctx, int64_t piece, int worker)
 	}
 }
 
-void itr_trec_each_list(const itr_pairs *p, bool i2t, int64_t depth, int threads, itr_trec_take *take, void *ctx)
+void itr_trec_each_list(const itr_embeddings *e, itr_modality asks, int64_t depth, int threads, itr_trec_take *take, void *ctx)
 {
 	enum { BATCH = 512 };
 	int workers = (int)ITR_MAX(1, threads);
-	int64_t queries = i2t ? p->n_image : p->n_text, n = i2t ? p->n_text : p->n_image;
-	itr_packed *packed = itr_pack_rows(i2t ? p->text : p->image, n, p->dim, p->dim, threads);
-	struct lists l = { .query = i2t ? p->image : p->text, .gallery = n, .dim = p->dim, .depth = ITR_MIN(depth, n), .packed = packed };
+	const itr_embeddings_side *from = &e->side[asks], *to = &e->side[!asks];
+	int64_t queries = e->table.n[asks], n = e->table.n[!asks];
+	itr_packed *packed = itr_pack_rows(to->rows, n, to->dim, to->dim, threads);
+	struct lists l = { .query = from->rows, .gallery = n, .dim = from->dim, .depth = ITR_MIN(depth, n), .packed = packed };
 	l.rows = ITR_MAX(1, ITR_MIN(32, (1 << 20) / n));
 	l.out = itr_xmalloc((size_t)(BATCH * l.depth + 1) * sizeof *l.out);
 	l.scores = itr_xcalloc((size_t)workers, sizeof *l.scores);
@@ -105,23 +106,23 @@ void itr_trec_each_list(const itr_pairs *p, bool i2t, int64_t depth, int threads
 	itr_packed_free(packed);
 }
 
-struct run_file { FILE *f; const char *side; char **query, **document; };
+struct run_file { FILE *f; const itr_row_table *table; itr_modality asks; };
 
 static void write_list(void *ctx, int64_t query, const itr_trec_hit *hit, int64_t n)
 {
 	const struct run_file *r = ctx;
 	for (int64_t k = 0; k < n; k++)
-		fprintf(r->f, "%s:%s Q0 %s %lld %.9g itr\n", r->side, r->query[query], r->document[hit[k].row], (long long)k + 1,
-		        (double)hit[k].score);
+		fprintf(r->f, "%s:%s Q0 %s %lld %.9g itr\n", directions[r->asks], r->table->id[r->asks][query],
+		        r->table->id[!r->asks][hit[k].row], (long long)k + 1, (double)hit[k].score);
 }
 
-int itr_trec_write_run(const itr_pairs *p, const char *path, int64_t depth, int threads, itr_err *err)
+int itr_trec_write_run(const itr_embeddings *e, const char *path, int64_t depth, int threads, itr_err *err)
 {
-	itr_atomic_file *a = create(p, path, err);
+	itr_atomic_file *a = create(&e->table, path, err);
 	if (!a)
 		return -1;
-	FILE *f = itr_atomic_stream(a);
-	itr_trec_each_list(p, false, depth, threads, write_list, &(struct run_file){ f, "t2i", p->text_id, p->image_id });
-	itr_trec_each_list(p, true, depth, threads, write_list, &(struct run_file){ f, "i2t", p->image_id, p->text_id });
+	for (int m = 0; m < 2; m++)
+		itr_trec_each_list(e, (itr_modality)m, depth, threads, write_list,
+		                   &(struct run_file){ itr_atomic_stream(a), &e->table, (itr_modality)m });
 	return itr_atomic_commit(a, err);
 }

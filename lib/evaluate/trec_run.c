@@ -7,9 +7,9 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/vec.h"
+#include "evaluate/trec_internal.h"
+#include "evaluate/trec_lines.h"
 #include "retrieval/rank.h"
-#include "retrieval/trec_internal.h"
-#include "retrieval/trec_lines.h"
 
 struct entry { int64_t query, document, line; double score; };         /* rows of the run's own maps */
 
@@ -138,17 +138,11 @@ static char **keys_of(const itr_map *m)
 	return ids;
 }
 
-itr_pairs *itr_trec_pairs(const itr_trec_run *r)
+void itr_trec_table(const itr_trec_run *r, itr_row_table *t)
 {
-	itr_pairs *p = itr_xcalloc(1, sizeof *p);
-	p->name = itr_xstrdup(r->path);
-	p->n_text = itr_map_count(r->text);
-	p->n_image = itr_map_count(r->image);
-	p->text_id = keys_of(r->text);
-	p->image_id = keys_of(r->image);
-	p->has_ids = true;
-	p->relevance = itr_xstrdup("none");
-	return p;
+	*t = (itr_row_table){ .name = itr_xstrdup(r->path),
+		              .n = { itr_map_count(r->text), itr_map_count(r->image) },
+		              .id = { keys_of(r->text), keys_of(r->image) } };
 }
 
 /* --- the order of one list ------------------------------------------------------------------------------------------------------------ */
@@ -242,7 +236,7 @@ static int by_id(const void *a, const void *b)
 }
 
 /* Where each id stands among all, in bytewise order. */
-static int64_t *id_order(char **ids, int64_t n)
+static int64_t *id_order(char *const *ids, int64_t n)
 {
 	struct named *sorted = itr_xmalloc(((size_t)n + 1) * sizeof *sorted);
 	int64_t *order = itr_xmalloc(((size_t)n + 1) * sizeof *order);
@@ -261,27 +255,27 @@ static int64_t *id_order(char **ids, int64_t n)
 /* One direction. Positives that have a rank are collected first, in the queries' order; the ranks are sized by them. */
 struct ranking {
 	const itr_relevance *rel;
-	const itr_judging *judging;
+	const itr_relevance_rules *rules;
 	int64_t *order;                 /* of document ids; NULL with ranx */
 	bool *listed;                   /* [queries] */
 	struct place *list;             /* [gallery]: scratch */
 	ITR_VEC(int64_t) query, row, above;
 };
 
-static void ranking_init(struct ranking *k, const itr_relevance *rel, const itr_judging *j, char **document_ids)
+static void ranking_init(struct ranking *k, const itr_relevance *rel, const itr_relevance_rules *rules, char *const *document_ids)
 {
-	*k = (struct ranking){ .rel = rel, .judging = j };
+	*k = (struct ranking){ .rel = rel, .rules = rules };
 	k->listed = itr_xcalloc((size_t)rel->queries + 1, sizeof *k->listed);
 	k->list = itr_xmalloc(((size_t)rel->gallery + 1) * sizeof *k->list);
-	k->order = j->conventions == ITR_CONVENTIONS_TREC_EVAL ? id_order(document_ids, rel->gallery) : NULL;
+	k->order = rules->conventions == ITR_CONVENTIONS_TREC_EVAL ? id_order(document_ids, rel->gallery) : NULL;
 }
 
 /* k->list holds query q's n documents: its positives get their places. */
 static void take_list(struct ranking *k, int64_t q, int64_t n)
 {
-	if (!itr_relevance_counts(k->rel, q, k->judging, true))
+	if (!itr_relevance_counts(k->rel, q, k->rules, true))
 		return;
-	order_list(k->list, n, k->judging->conventions);
+	order_list(k->list, n, k->rules->conventions);
 	for (int64_t i = 0; i < n; i++)
 		if (itr_relevance_has(k->rel, q, k->list[i].document)) {
 			ITR_VEC_PUSH(&k->query, q);
@@ -297,7 +291,7 @@ static itr_ranks *collected_ranks(struct ranking *k, bool stable)
 	itr_relevance *found = itr_relevance_from_pairs(rel->queries, rel->gallery, k->query.v, k->row.v, (int64_t)k->query.n);
 	itr_ranks *r = itr_ranks_new(found, stable);
 	for (int64_t q = 0; q < rel->queries; q++) {
-		r->pool[q] = itr_relevance_counts(rel, q, k->judging, k->listed[q]) ? rel->gallery : 0;
+		r->pool[q] = itr_relevance_counts(rel, q, k->rules, k->listed[q]) ? rel->gallery : 0;
 		r->answers[q] = itr_relevance_count(rel, q);
 		r->relevant[q] = itr_relevance_all(rel, q);
 	}
@@ -374,9 +368,10 @@ static itr_ranks *tied_ranks(struct ranking *k, const struct entry *e, size_t n,
 	return r;
 }
 
-void itr_trec_rank(const itr_trec_run *r, const itr_pairs *p, const itr_judging *j, bool stable, itr_trec_ranks *out)
+void itr_trec_rank(const itr_trec_run *r, const itr_row_table *t, const itr_qrels *q, const itr_relevance_rules *rules, bool stable,
+                   itr_trec_ranks *out)
 {
-	const itr_relevance *rel[] = { p->t2i, p->i2t };
+	const bool tied = rules->conventions == ITR_CONVENTIONS_ITR;
 	*out = (itr_trec_ranks){ .infinite = r->infinite };
 	for (int d = 0; d < 2; d++) {
 		const struct entry *e = r->list[d].v;
@@ -384,16 +379,16 @@ void itr_trec_rank(const itr_trec_run *r, const itr_pairs *p, const itr_judging 
 		struct ranking k;
 		if (!n)
 			continue;
-		ranking_init(&k, rel[d], j, d ? p->text_id : p->image_id);
+		ranking_init(&k, q->relevant[d], rules, t->id[!d]);
 		for (size_t i = 0; i < n; i++)
 			k.listed[e[i].query] = true;
-		for (size_t i = 0, end; i < n && j->conventions != ITR_CONVENTIONS_ITR; i = end) {
+		for (size_t i = 0, end; i < n && !tied; i = end) {
 			for (end = i; end < n && e[end].query == e[i].query; end++)
 				k.list[end - i] =
 					(struct place){ e[end].score, e[end].document, k.order ? k.order[e[end].document] : e[end].line };
 			take_list(&k, e[i].query, (int64_t)(end - i));
 		}
-		out->side[d] = j->conventions == ITR_CONVENTIONS_ITR ? tied_ranks(&k, e, n, stable, &out->truncated) : strict_ranks(&k);
+		out->side[d] = tied ? tied_ranks(&k, e, n, stable, &out->truncated) : strict_ranks(&k);
 		out->truncated |= found_nothing(out->side[d]);
 		ranking_free(&k);
 	}
@@ -408,13 +403,13 @@ static void take_hits(void *ctx, int64_t query, const itr_trec_hit *hit, int64_t
 	take_list(k, query, n);
 }
 
-void itr_trec_rank_vectors(const itr_pairs *p, const itr_judging *j, int threads, itr_trec_ranks *out)
+void itr_trec_rank_vectors(const itr_embeddings *e, const itr_qrels *q, const itr_relevance_rules *rules, int threads, itr_trec_ranks *out)
 {
 	*out = (itr_trec_ranks){ .truncated = false };
 	for (int d = 0; d < 2; d++) {
 		struct ranking k;
-		ranking_init(&k, d ? p->i2t : p->t2i, j, d ? p->text_id : p->image_id);
-		itr_trec_each_list(p, d, INT64_MAX, threads, take_hits, &k);
+		ranking_init(&k, q->relevant[d], rules, e->table.id[!d]);
+		itr_trec_each_list(e, (itr_modality)d, INT64_MAX, threads, take_hits, &k);
 		out->side[d] = strict_ranks(&k);
 		out->truncated |= found_nothing(out->side[d]);
 		ranking_free(&k);

@@ -1,8 +1,8 @@
-/* trec_lines.h - inside of retrieval: lines of columns, as TREC's files have them, in any form that io/textfile.h reads. Comments (lines
+/* trec_lines.h - inside of evaluate: lines of columns, as TREC's files have them, in any form that io/textfile.h reads. Comments (lines
  * that begin with '#') and blank lines are passed over; what is no text is refused: NUL bytes, ids that are not UTF-8, lines that are too
  * long. */
-#ifndef ITR_RETRIEVAL_TREC_LINES_H
-#define ITR_RETRIEVAL_TREC_LINES_H
+#ifndef ITR_EVALUATE_TREC_LINES_H
+#define ITR_EVALUATE_TREC_LINES_H
 
 #include "base/err.h"
 

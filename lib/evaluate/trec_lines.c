@@ -1,4 +1,4 @@
-#include "retrieval/trec_lines.h"
+#include "evaluate/trec_lines.h"
 
 #include <math.h>
 #include <stdlib.h>

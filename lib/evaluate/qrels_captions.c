@@ -3,10 +3,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/vec.h"
 #include "data/features.h"
 #include "data/manifest.h"
-#include "retrieval/pairs_internal.h"
+#include "evaluate/qrels_internal.h"
 
 struct wording {
 	itr_map *number;                        /* caption -> its number among the different ones */
@@ -69,33 +68,15 @@ static itr_relevance *relate(const struct wording *w, int64_t n_text, int64_t n_
 }
 
 /* Every text must be there: one that is not would silently keep a single answer. */
-static int complete(const struct wording *w, const itr_pairs *p, const char *path, itr_err *err)
+static int complete(const struct wording *w, const itr_row_table *t, const char *path, itr_err *err)
 {
 	int64_t missing = 0, first = -1;
-	for (int64_t t = 0; t < p->n_text; t++)
-		if (w->of_text[t] < 0 && missing++ == 0)
-			first = t;
+	for (int64_t i = 0; i < t->n[ITR_TEXT]; i++)
+		if (w->of_text[i] < 0 && missing++ == 0)
+			first = i;
 	return missing ? itr_err_set(err, "'%s' lacks the captions of %lld of the %lld texts of '%s' (the first is '%s')", path,
-	                             (long long)missing, (long long)p->n_text, p->name, p->text_id[first])
+	                             (long long)missing, (long long)t->n[ITR_TEXT], t->name, t->id[ITR_TEXT][first])
 	               : 0;
-}
-
-static void wording_init(struct wording *w, const itr_pairs *p, const itr_map *texts, const itr_map *images)
-{
-	*w = (struct wording){ .number = itr_map_new(),
-		               .texts = texts,
-		               .images = images,
-		               .of_text = itr_xmalloc(((size_t)p->n_text + 1) * sizeof *w->of_text) };
-	for (int64_t t = 0; t < p->n_text; t++)
-		w->of_text[t] = -1;
-}
-
-static void wording_free(struct wording *w)
-{
-	itr_map_free(w->number);
-	free(w->of_text);
-	ITR_VEC_FREE(&w->caption);
-	ITR_VEC_FREE(&w->image);
 }
 
 static int meet_file(struct wording *w, const char *path, itr_err *err)
@@ -105,43 +86,54 @@ static int meet_file(struct wording *w, const char *path, itr_err *err)
 	return h ? meet_store(w, path, err) : meet_manifest(w, path, err);
 }
 
-void itr_pairs_count_equal_captions(itr_pairs *p, const char *path)
+/* NULL with err: the file cannot be read, or lacks captions of the table's texts. */
+static itr_relevance *of_file(const itr_qrels_reading *r, const char *path, itr_err *err)
 {
-	itr_err ignored = ITR_ERR_INIT;
-	struct wording w;
-	itr_map *texts = itr_pairs_id_map(p->text_id, p->n_text, "text id", p->name, &ignored);
-	itr_map *images = texts ? itr_pairs_id_map(p->image_id, p->n_image, "image id", p->name, &ignored) : NULL;
-	wording_init(&w, p, texts, images);
-	if (images && meet_file(&w, path, &ignored) == 0 && complete(&w, p, path, &ignored) == 0) {
-		itr_relevance *r = relate(&w, p->n_text, p->n_image);
-		for (int64_t t = 0; t < p->n_text; t++)
-			p->equal_captions += itr_relevance_count(r, t) > itr_relevance_count(p->t2i, t);
-		itr_relevance_free(r);
-		free(p->captions_file);
-		p->captions_file = itr_xstrdup(path);
-	}
-	wording_free(&w);
-	itr_map_free(texts);
-	itr_map_free(images);
+	const int64_t n = r->table->n[ITR_TEXT];
+	itr_relevance *rel = NULL;
+	struct wording w = { .number = itr_map_new(),
+		             .texts = r->id[ITR_TEXT],
+		             .images = r->id[ITR_IMAGE],
+		             .of_text = itr_xmalloc(((size_t)n + 1) * sizeof *w.of_text) };
+	for (int64_t i = 0; i < n; i++)
+		w.of_text[i] = -1;
+	if (meet_file(&w, path, err) == 0 && complete(&w, r->table, path, err) == 0)
+		rel = relate(&w, n, r->table->n[ITR_IMAGE]);
+	itr_map_free(w.number);
+	free(w.of_text);
+	ITR_VEC_FREE(&w.caption);
+	ITR_VEC_FREE(&w.image);
+	return rel;
 }
 
-int itr_pairs_judge_captions(itr_pairs *p, const char *path, const itr_map *texts, const itr_map *images, itr_provenance *provenance,
-                             itr_err *err)
+static int read_captions(itr_qrels_reading *r, const char *path, itr_err *err)
 {
-	struct wording w;
-	wording_init(&w, p, texts, images);
-	int rc = meet_file(&w, path, err);
-	if (rc == 0)
-		rc = complete(&w, p, path, err);
-	if (rc == 0) {
-		itr_relevance_free(p->t2i);
-		itr_relevance_free(p->i2t);
-		p->t2i = relate(&w, p->n_text, p->n_image);
-		p->i2t = itr_relevance_invert(p->t2i);
-		p->unanswered = 0;
-		if (provenance)
-			itr_provenance_input(provenance, path);
-	}
-	wording_free(&w);
-	return rc;
+	if (r->grow)
+		return itr_err_set(err, "'captions:%s': a run has no captions to compare; use a relevance file of ids", path);
+	r->relevant = of_file(r, path, err);
+	if (!r->relevant)
+		return -1;
+	itr_qrels_input(r, path);
+	return 0;
+}
+
+const itr_qrels_reader itr_qrels_captions = {
+	.name = "captions",
+	.prefix = "captions:",
+	.meta = "captions:FILE",
+	.summary = "equal captions answer alike, as a manifest or a feature store spells them",
+	.read = read_captions,
+};
+
+void itr_qrels_count_equal_captions(itr_qrels *q, const itr_row_table *t, const char *path)
+{
+	itr_err ignored = ITR_ERR_INIT;
+	itr_qrels_reading r;
+	itr_relevance *equal = itr_qrels_reading_init(&r, t, NULL, NULL, &ignored) == 0 ? of_file(&r, path, &ignored) : NULL;
+	for (int64_t i = 0; equal && i < t->n[ITR_TEXT]; i++)
+		q->equal_captions += itr_relevance_count(equal, i) > itr_relevance_count(q->relevant[ITR_TEXT], i);
+	if (equal)
+		q->captions_file = itr_xstrdup(path);
+	itr_relevance_free(equal);
+	itr_qrels_reading_free(&r);
 }
