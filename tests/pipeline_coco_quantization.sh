@@ -7,7 +7,7 @@ free() { go coco-quantization ENCODERS="classic hash" DIMS="64 128" POOLS="10 20
 R=data/coco-quantization-scenes/result
 t "drawn scenes from JPEG to page" free DATA=scenes N=200
 t "every cell has a result, marked synthetic" jq -e '.total_experiments == 12 and .synthetic' $R/experiment_summary.json
-t "towers that share no space are judged on the held-out part" jq -e '[.[] | .config.num_queries] | unique == [200]' $R/experiment_results.json
+t "towers that share no space are evaluated on the held-out part" jq -e '[.[] | .config.num_queries] | unique == [200]' $R/experiment_results.json
 t "page and pictures" bash -c "[ -s $R/experiment_report.html ] && [ -s $R/experiment_analysis.png ] && [ -s $R/summary_recall10.png ]"
 again() { free DATA=scenes N=200 > log 2>&1 && ! grep -qE 'fetch-coco|extract-features --|run-experiments --' log; }
 t "a second time nothing is made again" again

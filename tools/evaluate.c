@@ -85,9 +85,8 @@ static const itr_option *whole_table(void)
 	static itr_option table[ITR_LEN(options) + METRIC_OPTIONS];
 	itr_buf metrics = ITR_BUF_INIT, relevance = ITR_BUF_INIT;       /* live as long as the program */
 	int n = 0;
-	itr_buf_puts(&metrics, "what is computed; 'default' among the names stands for what is computed without this option.");
-	for (int i = 0; itr_metrics_table[i]; i++)
-		itr_buf_printf(&metrics, "%s %s: %s", i ? ";" : "", itr_metrics_table[i]->name, itr_metrics_table[i]->summary);
+	itr_buf_puts(&metrics, "what is computed; 'default' among the names stands for what is computed without this option. ");
+	itr_metrics_help(&metrics);
 	itr_buf_puts(&relevance, "instead of the ground truth. ");
 	itr_qrels_readers_help(&relevance);
 	for (int i = 0; i < ITR_LEN(options); i++) {
@@ -113,33 +112,13 @@ static const itr_tool_desc evaluate_tool = {
 };
 
 /* Wrong use that the option table cannot see: the exit code, or -1. */
-static int check_use(itr_tool *t, struct opt *o)
+static int check_use(itr_tool *t, const struct opt *o)
 {
 	if (o->compare)
 		return t->n_args == 2 ? -1 : itr_tool_usage(t, "--compare takes two per-query files");
-	if (!!o->e.pairs.text != !!o->e.pairs.image)
-		return itr_tool_usage(t, "--text and --image go together");
 	if (t->n_args > 1)
 		return itr_tool_usage(t, "one input at a time ('%s' is another)", t->args[1]);
-	if (t->n_args + !!o->e.pairs.text + !!o->e.run != 1)
-		return itr_tool_usage(t, "give one of EMBEDDINGS (a file or folder), --text with --image, or --run");
-	if (o->e.run && (!o->e.relevance || o->e.run_out || strcmp(o->e.protocol, "full")))
-		return itr_tool_usage(t, o->e.relevance ? "a run is evaluated as it is: no --protocol, no --run-out"
-		                                        : "--run needs --relevance");
-	if (o->e.exclude && o->e.run)
-		return itr_tool_usage(t, "--exclude goes with vectors: a run's lists are evaluated as they are");
-	if (o->e.baseline && o->e.per_query && !strcmp(o->e.per_query, "none"))
-		return itr_tool_usage(t, "--baseline compares per-query files: omit --per-query none");
-	if (o->conventions != ITR_CONVENTIONS_ITR && o->ties != ITR_TIES_EXPECTED)
-		return itr_tool_usage(t, "--conventions %s has its own rule for ties: omit --ties",
-		                      itr_conventions_names[o->conventions]);
-	if (o->conventions == ITR_CONVENTIONS_TREC_EVAL && o->gain != ITR_GAIN_LINEAR)
-		return itr_tool_usage(t, "trec_eval's ndcg has a linear gain: omit --gain exponential, or --conventions");
-	for (int64_t i = 0; i < o->k.n; i++)
-		for (int64_t j = 0; j < i; j++)
-			if (o->k.v[i] == o->k.v[j])
-				return itr_tool_usage(t, "--recall-k names %lld twice", (long long)o->k.v[i]);
-	return -1;
+	return itr_evaluation_check(&o->e, &t->err) < 0 ? itr_tool_usage(t, "%s", t->err.msg) : -1;
 }
 
 /* Metrics, their options and conditions are checked before the work. A comparison has the metrics of its files. */
@@ -198,26 +177,10 @@ static void complete(itr_tool *t, struct opt *o)
 	e->ctx = t;
 }
 
-/* 1: a condition holds (said on stderr), 0: none, -1 with t->err. */
-static int failed_conditions(itr_tool *t, const struct opt *o, const itr_json *result)
-{
-	int failed = 0;
-	for (int64_t i = 0; i < o->fail_if.n; i++) {
-		double value;
-		int holds = itr_threshold(result, o->fail_if.v[i], &value, &t->err);
-		if (holds < 0)
-			return -1;
-		if (holds)
-			itr_error("failed: %s (it is %.6g)", o->fail_if.v[i], value);
-		failed |= holds;
-	}
-	return failed;
-}
-
 /* Output file, conditions, tracked figures, stdout: the exit code. e NULL: a comparison. */
 static int conclude(itr_tool *t, const struct opt *o, const itr_evaluation *e, const itr_json *j)
 {
-	int failed = !o->e.output || itr_json_write(o->e.output, j, &t->err) == 0 ? failed_conditions(t, o, j) : -1;
+	int failed = !o->e.output || itr_json_write(o->e.output, j, &t->err) == 0 ? itr_thresholds(j, o->fail_if.v, o->fail_if.n, &t->err) : -1;
 	if (failed < 0)
 		return itr_tool_fail(t);
 	if (o->e.output)
@@ -266,8 +229,8 @@ int main(int argc, char **argv)
 	d.options = whole_table();
 	itr_metric_options_init(&o.e.metric_options);
 	itr_tool *t = itr_tool_begin(&d, &o, argc, argv);
-	int wrong = check_use(t, &o);
 	complete(t, &o);
+	int wrong = check_use(t, &o);
 	if (wrong < 0)
 		wrong = check_metrics(t, &o);
 	if (wrong >= 0)

@@ -162,7 +162,7 @@ static int show(itr_tool *t, const itr_lookup *l, const struct opt *o, const que
 
 static int run(itr_tool *t, const struct opt *o, itr_lookup *l, queries *q)
 {
-	int64_t k = o->sheet ? ITR_MAX(o->k, 5) : o->k, hits = 0, judged = 0;
+	int64_t k = o->sheet ? ITR_MAX(o->k, 5) : o->k, hits = 0, ranked = 0;
 	if (collect(t, l, o, q) < 0)
 		return -1;
 	itr_lookup_result *r = itr_lookup_run(l, q->v, (int64_t)q->n, k, &t->err);
@@ -175,12 +175,12 @@ static int run(itr_tool *t, const struct opt *o, itr_lookup *l, queries *q)
 			itr_tool_artifact(t, o->sheet);
 	}
 	for (size_t i = 0; i < q->n; i++) {
-		judged += r[i].rank > 0;
+		ranked += r[i].rank > 0;
 		hits += r[i].rank > 0 && r[i].rank <= o->k;
 	}
 	itr_tool_metric(t, "queries", (double)q->n, 0);
-	if (judged)
-		itr_tool_metric(t, "found_in_top_k", (double)hits / (double)judged, 0);
+	if (ranked)
+		itr_tool_metric(t, "found_in_top_k", (double)hits / (double)ranked, 0);
 	itr_lookup_results_free(r, (int64_t)q->n);
 	return rc;
 }

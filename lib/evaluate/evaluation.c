@@ -168,6 +168,31 @@ static char *pictures_stem(const itr_evaluation_opts *o, const char *input)
 	return itr_path_replace_extension(o->output ? o->output : o->pairs.model ? o->pairs.model : input, "");
 }
 
+int itr_evaluation_check(const itr_evaluation_opts *o, itr_err *err)
+{
+	if (!o->pairs.text != !o->pairs.image)
+		return itr_err_set(err, "--text and --image go together");
+	if (!!o->input + !!o->pairs.text + !!o->run != 1)
+		return itr_err_set(err, "give one of EMBEDDINGS (a file or folder), --text with --image, or --run");
+	if (o->run && !o->relevance)
+		return itr_err_set(err, "--run needs --relevance");
+	if (o->run && (o->run_out || strcmp(o->protocol, "full") != 0))
+		return itr_err_set(err, "a run is evaluated as it is: no --protocol, no --run-out");
+	if (o->exclude && o->run)
+		return itr_err_set(err, "--exclude goes with vectors: a run's lists are evaluated as they are");
+	if (o->baseline && o->per_query && strcmp(o->per_query, "none") == 0)
+		return itr_err_set(err, "--baseline compares per-query files: omit --per-query none");
+	if (o->rules.conventions != ITR_CONVENTIONS_ITR && o->ties != ITR_TIES_EXPECTED)
+		return itr_err_set(err, "--conventions %s has its own rule for ties: omit --ties", itr_conventions_names[o->rules.conventions]);
+	if (o->rules.conventions == ITR_CONVENTIONS_TREC_EVAL && o->rules.gain != ITR_GAIN_LINEAR)
+		return itr_err_set(err, "trec_eval's ndcg has a linear gain: omit --gain exponential, or --conventions");
+	for (int64_t i = 0; i < o->n_k; i++)
+		for (int64_t j = 0; j < i; j++)
+			if (o->k[i] == o->k[j])
+				return itr_err_set(err, "--recall-k names %lld twice", (long long)o->k[i]);
+	return 0;
+}
+
 static bool same_file(const char *a, const char *b)
 {
 	struct stat x, y;

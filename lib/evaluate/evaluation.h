@@ -44,6 +44,10 @@ typedef struct itr_evaluation {
  * o->metric_options. -1 with err: a name that is unknown or given twice. */
 ITR_MUST_USE int itr_evaluation_metrics(const itr_evaluation_opts *o, itr_metric_set *set, itr_err *err);
 
+/* Options that do not go together (none, or several inputs; a run with what vectors alone have; conventions with another rule for ties):
+ * before the work. 0, or -1 with err. */
+ITR_MUST_USE int itr_evaluation_check(const itr_evaluation_opts *o, itr_err *err);
+
 /* Refuses outputs that exist (unless o->force), that are inputs too, or that are named twice: before the work. The per-query file is left
  * out, since one that holds the same stays. 0, or -1 with err. */
 ITR_MUST_USE int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/vec.h"
@@ -121,7 +122,8 @@ int itr_threshold_check(const char *condition, const itr_metric_set *set, itr_er
 	return rc;
 }
 
-int itr_threshold(const itr_json *result, const char *condition, double *value, itr_err *err)
+/* 1: it holds, 0: not, -1 with err. *value receives the figure. */
+static int one(const itr_json *result, const char *condition, double *value, itr_err *err)
 {
 	struct threshold c;
 	int rc;
@@ -141,4 +143,19 @@ int itr_threshold(const itr_json *result, const char *condition, double *value, 
 	}
 	free(c.path);
 	return rc;
+}
+
+int itr_thresholds(const itr_json *result, const char *const *condition, int64_t n, itr_err *err)
+{
+	int any = 0;
+	for (int64_t i = 0; i < n; i++) {
+		double value = 0;
+		const int rc = one(result, condition[i], &value, err);
+		if (rc < 0)
+			return -1;
+		if (rc)
+			itr_error("failed: %s (it is %.6g)", condition[i], value);
+		any |= rc;
+	}
+	return any;
 }

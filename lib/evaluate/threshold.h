@@ -9,8 +9,8 @@
  * NaN or infinite, a figure that no evaluation has (the nearest name is given), or a share that would have to leave [0, 1]. To be asked
  * before the work. */
 ITR_MUST_USE int itr_threshold_check(const char *condition, const itr_metric_set *set, itr_err *err);
-/* Does `condition` (PATH OPERATOR NUMBER; < <= > >= == !=; spaces allowed) hold for `result`? 1 yes, 0 no, -1 with err: not of that form,
- * or no such number in the result (the nearest name is given). *value receives the figure. */
-ITR_MUST_USE int itr_threshold(const itr_json *result, const char *condition, double *value, itr_err *err);
+/* Does one of n conditions (PATH OPERATOR NUMBER; < <= > >= == !=; spaces allowed) hold for `result`? 1 yes, each that holds reported as an
+ * error of the log; 0 no; -1 with err: not of that form, or no such number in the result (the nearest name is given). */
+ITR_MUST_USE int itr_thresholds(const itr_json *result, const char *const *condition, int64_t n, itr_err *err);
 
 #endif

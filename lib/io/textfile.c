@@ -222,7 +222,7 @@ static void take(itr_textfile *t)
 }
 
 /* A CR with something behind it, and no LF, in what comes first. */
-static void judge(itr_textfile *t)
+static void find_line_ends(itr_textfile *t)
 {
 	const size_t n = ITR_MIN(t->len, (size_t)WINDOW);
 	const char *cr = memchr(t->data, '\r', n);
@@ -247,7 +247,7 @@ static bool fill(itr_textfile *t)
 	if (t->len == 0 && t->raw_pos < t->raw_len)
 		take(t);                /* half a unit at the end */
 	if (t->len && !t->line_ends_known)
-		judge(t);
+		find_line_ends(t);
 	for (char *s = t->text.data, *end = s + t->len; t->mac && t->len && (s = memchr(s, '\r', (size_t)(end - s))); s++)
 		*s = '\n';
 	return t->len > 0;

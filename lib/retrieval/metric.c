@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/nearest.h"
 
 #define ITR_METRIC(name) extern const itr_metric_ops itr_metric_##name;
@@ -17,6 +16,12 @@ const itr_metric_ops *const itr_metrics_table[] = {
 #undef ITR_METRIC
 	NULL
 };
+
+void itr_metrics_help(itr_buf *out)
+{
+	for (int i = 0; itr_metrics_table[i]; i++)
+		itr_buf_printf(out, "%s%s: %s", i ? "; " : "", itr_metrics_table[i]->name, itr_metrics_table[i]->summary);
+}
 
 /* Length of the name without its "@K". */
 static size_t stem(const char *name) { return strcspn(name, "@"); }

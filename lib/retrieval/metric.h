@@ -7,6 +7,7 @@
 #ifndef ITR_RETRIEVAL_METRIC_H
 #define ITR_RETRIEVAL_METRIC_H
 
+#include "base/buf.h"
 #include "base/option.h"
 #include "retrieval/relevance.h"
 
@@ -47,6 +48,7 @@ typedef struct itr_metric_ops {
 } itr_metric_ops;
 
 extern const itr_metric_ops *const itr_metrics_table[];     /* metrics.def, NULL-terminated */
+void itr_metrics_help(itr_buf *out);                        /* "name: summary; name: summary" */
 
 /* "recall@10" -> its descriptor and *k = 10 (0 without a cut-off). NULL with err: an unknown name (the nearest is given, and all), a
  * cut-off that is missing, superfluous or not from 1 to 2^31 - 1. */

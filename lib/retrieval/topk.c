@@ -20,8 +20,8 @@ enum {
 	PIECE_BYTES = 4 << 20,
 	PENDING = 32,                   /* rows of a query that wait for their exact scores */
 	WARM_ROWS = 96,                 /* scored exactly at first, so that the filter has limits to work with */
-	SETTLED = 4096,                 /* rows after which few enough pass to judge the filter by their share */
-	WINDOW = 1 << 18,               /* scores over which it is judged */
+	SETTLED = 4096,                 /* rows after which few enough pass for their share to decide on the filter */
+	WINDOW = 1 << 18,               /* scores over which that share is taken */
 	RESCORE_SHARED = 128,           /* hits of a single query from which sharing out their rescoring pays */
 };
 
@@ -130,7 +130,7 @@ static void use_exact_tile(const struct search *s, struct worker *w, int64_t p, 
 
 /* Where many rows lie so close together that the filter tells few of them apart, it costs more than it saves. What is found is the same
  * either way. */
-static void judge_filter(const struct search *s, struct worker *w)
+static void decide_filter(const struct search *s, struct worker *w)
 {
 	if (w->looked < WINDOW)
 		return;
@@ -165,7 +165,7 @@ static void tile_rows(const struct search *s, struct worker *w, int64_t from, in
 		}
 		w->warm += real;
 		row += real;
-		judge_filter(s, w);
+		decide_filter(s, w);
 	}
 	for (int64_t q = 0; s->rough && q < s->nq; q++)
 		flush(s, w, q);

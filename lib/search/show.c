@@ -30,7 +30,7 @@ char *itr_lookup_path(const itr_lookup *l, int64_t row)
 }
 
 /* Is the relevance of this query known? That of pictures to a picture is not. */
-static bool judged(const itr_lookup *l, const itr_lookup_query *q)
+static bool has_truth(const itr_lookup *l, const itr_lookup_query *q)
 {
 	return q->row >= 0 && l->pairs->text_image && !(l->o.from == ITR_IMAGE && l->o.to == ITR_IMAGE);
 }
@@ -52,7 +52,7 @@ itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const 
 		if (l->o.to == ITR_TEXT)
 			itr_json_add_str(h, "text", itr_lookup_words(l, row));
 		itr_json_add_num(h, "score", (double)r->hits[i].score);
-		itr_json_add(h, "correct", judged(l, q) ? itr_json_new_bool(r->correct[i]) : itr_json_new_null());
+		itr_json_add(h, "correct", has_truth(l, q) ? itr_json_new_bool(r->correct[i]) : itr_json_new_null());
 		itr_json_push(a, h);
 		free(path);
 	}
@@ -93,7 +93,7 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
                     char **owned, itr_err *err)
 {
 	*row = (itr_result_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
-	bool found = false, known = judged(l, q);
+	bool found = false, known = has_truth(l, q);
 	if (l->o.from == ITR_IMAGE && q->row >= 0)
 		row->query = owned[ITR_RESULT_HITS + 2] = picture_path(l, l->pairs->image_id[q->row]);
 	for (int64_t i = 0; i < ITR_MIN(k, ITR_RESULT_HITS) && r->hits[i].row >= 0; i++) {
@@ -129,7 +129,7 @@ int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_l
 	int rc = 0;
 	for (int64_t i = 0; i < n && rc == 0; i++) {
 		rc = fill_row(l, &q[i], &r[i], k, &rows[i], owned + i * OWNED, err);
-		asked += judged(l, &q[i]);
+		asked += has_truth(l, &q[i]);
 		bool hit = false, again = false;
 		for (int c = 0; c < rows[i].n_hits; c++) {
 			hit |= rows[i].hits[c].mark == ITR_RESULT_HIT;

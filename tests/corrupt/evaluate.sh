@@ -94,7 +94,7 @@ flips() { size=$(stat -c %s ok.npz); for n in $(seq 0 7 $((size - 1))); do cp ok
 t "any byte changed: an answer or a message" flips
 for j in '' '{' '[]' '{"t2i": 3}' '{"t2i": {"t0": "v1"}}' '{"t2i": {"t0": [{}]}}' '{"x": ["v1"]}' '{"t2i": {}}'; do
 	printf '%s' "$j" > j.json
-	expect_exit 1 "judgements '$j'" q e.npz --relevance j.json
+	expect_exit 1 "relevance '$j'" q e.npz --relevance j.json
 done
 for l in 't0 0 v1' 't0 0 v1 x' 't0 0 v1 1 1' 't0 0 v1 0' 'z 0 z 1'; do
 	printf '%s\n' "$l" > q.txt
@@ -108,7 +108,7 @@ a Q0 x 2 0.4 tag'; do
 done
 printf 'a Q0 x 1 0.5 tag\n' > ok.run; printf 'a 0 x 1\n' > ok.qrels
 r() { "$E" --run "$1" --relevance "$2" -q --per-query none; }
-t "a run and its judgements are fine" r ok.run ok.qrels
+t "a run and its relevance are fine" r ok.run ok.qrels
 bad_run() { printf "$2" > bad.run; expect_err "$1" "run: $1" r bad.run ok.qrels; }
 bad_qrels() { printf "$2" > bad.qrels; expect_err "$1" "qrels: $1" r ok.run bad.qrels; }
 bad_run "line 2: the score is NaN" 'a Q0 x 1 0.5 t\nb Q0 x 1 nan t\n'
@@ -143,7 +143,7 @@ t "ours need not be" r ok.run half.qrels
 printf 'a 0 x 600\n' > steep.qrels
 expect_err "use --gain linear" "a gain beyond double's range" "$E" --run ok.run --relevance steep.qrels --gain exponential -q --per-query none
 for g in '{"t0": {"v0": "high"}}' '{"t0": {"v0": 1e12}}' '{"t0": {"v0": 1, "v0": 2}}'; do printf '%s' "$g" > g.json; expect_exit 1 "grades '$g'" q e.npz --relevance g.json; done
-expect_exit 1 "judgements without their folder" q e.npz --relevance eccv:nowhere
+expect_exit 1 "relevance without its folder" q e.npz --relevance eccv:nowhere
 expect_err "no per-query file" "a comparison of embeddings" "$E" --compare e.npz e.npz
 "$E" e.npz -q --per-query pq.npz > /dev/null
 cuts() { size=$(stat -c %s pq.npz); for n in 0 30 $((size / 2)) $((size - 1)); do head -c "$n" pq.npz > cutpq.npz; "$E" --compare pq.npz cutpq.npz > out 2> err; [ $? = 1 ] && [ -s err ] || { echo "$n"; return 1; }; done; }

@@ -1,4 +1,4 @@
-"""evaluate against the eccv_caption package (PyPI) on the real judgements: COCO 1K and 5K, CxC, ECCV Caption, on random and on structured scores.
+"""evaluate against the eccv_caption package (PyPI) on the real files: COCO 1K and 5K, CxC, ECCV Caption, on random and on structured scores.
 
 Both get the same scores: inner products as one chain of fused multiply-adds, which float64 reproduces. The package ranks by a list; a stable sort gives it the
 order that --ties stable means, so equality must hold to rounding (1e-9) even where scores tie. Argument: the folder with the programs."""
@@ -51,7 +51,7 @@ def one(kind, folder, tmp, data):
     rng = np.random.default_rng(1)
     captions = np.load(os.path.join(data, "coco_test_ids.npy"))
     image_of = {int(k): v[0] for k, v in json.load(open(os.path.join(data, "original_caption_to_image.json"))).items()}
-    images = rng.permutation(sorted({image_of[int(c)] for c in captions}))          # an order that is not the judgements'
+    images = rng.permutation(sorted({image_of[int(c)] for c in captions}))          # an order that is not that of the files
     captions = rng.permutation(captions)
     row = {int(i): k for k, i in enumerate(images)}
     truth = np.array([row[image_of[int(c)]] for c in captions])
@@ -76,7 +76,7 @@ def one(kind, folder, tmp, data):
         for d in ("t2i", "i2t"):
             got, want = ours["eccv"][d][mine], metrics[theirs][d]
             check("%s scores: %s %s equals the package's" % (kind, theirs, d), abs(got - want) < 1e-9, (got, want))
-    check("%s scores: judged positives outside the gallery are counted and said" % kind,
+    check("%s scores: positives outside the gallery are counted and said" % kind,
           any("not in the gallery" in w for w in ours["eccv"]["warnings"]) and ours["eccv"]["t2i"]["n_queries"] == 1332 and ours["eccv"]["i2t"]["n_queries"] == 1261,
           (ours["eccv"]["warnings"], ours["eccv"]["t2i"]["n_queries"], ours["eccv"]["i2t"]["n_queries"]))
     folds = evaluate(path, "--relevance", "coco:" + data, "--protocol", "coco-1k")
@@ -93,9 +93,9 @@ def main():
     shared = os.path.join(SHARED, "data", "coco5k")
     if os.path.isdir(shared):
         names = sorted(n for n in os.listdir(DATA) if n.endswith((".json", ".npy")))
-        check("the shared judgements are the package's", all(open(os.path.join(DATA, n), "rb").read() == open(os.path.join(shared, n), "rb").read() for n in names), names)
+        check("the shared files are the package's", all(open(os.path.join(DATA, n), "rb").read() == open(os.path.join(shared, n), "rb").read() for n in names), names)
     else:
-        print("skip - shared judgement files (%s is absent; the package's own are used)" % shared)
+        print("skip - shared files of relevance (%s is absent; the package's own are used)" % shared)
     with tempfile.TemporaryDirectory(prefix="itr-eccv.") as tmp:
         one("random", DATA, tmp, DATA)
         one("structured", DATA, tmp, shared if os.path.isdir(shared) else DATA)

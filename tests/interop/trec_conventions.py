@@ -33,7 +33,7 @@ def scores(rng, n, kind):
 
 
 def case(seed, kind, queries=14, documents=40):
-    """(run, qrels): {query: {document: score}}, {query: {document: grade}}; some queries are missing, some not judged, some judged only 0."""
+    """(run, qrels): {query: {document: score}}, {query: {document: grade}}; some queries are missing, some not named, some with grades of 0 alone."""
     rng = random.Random(seed)
     names = ["d%d" % i if rng.random() < .7 else "D\u00fcne%d" % i for i in range(documents)]
     run, qrels = {}, {}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benchmark programs at their smallest: each prints one JSON line with the keys that tests/bench reads, and make bench makes a table of it. No figure is judged.
+# The benchmark programs at their smallest: each prints one JSON line with the keys that tests/bench reads, and make bench makes a table of it. No figure is compared.
 . "$(dirname "$0")/../lib.sh"
 B=$ROOT/build/bench; export OMP_NUM_THREADS=1
 [ -z "${SANITIZE:-}" ] || { skip "benchmarks" "the sanitizer build is not measured"; exit 0; }

@@ -14,10 +14,10 @@ said() { "$BIN/extract-features" --image-encoder classic --text-encoder hash d/o
 t "extraction counts them and names the option" said
 named() { "$BIN/evaluate" --model m.h5 "$1" --bootstrap 0 --per-query none --json -q > y.json 2> y.err && jq -e '.equal_captions == 5 and (.warnings | map(test("^5 of 60 texts have a caption that another image.*--relevance captions:'"$1"' counts")) | any)' y.json; }
 t "evaluate counts them and names the option" named f.h5
-t "not where they are judged already" bash -c "'$BIN/evaluate' --model m.h5 f.h5 --relevance captions:f.h5 --bootstrap 0 --per-query none --json -q | jq -e 'has(\"equal_captions\") | not'"
-judge() { "$BIN/evaluate" --model m.h5 f.h5 --relevance "captions:$1" --bootstrap 0 --per-query none --qrels-out "$2" --json -q > "$3"; }
-t "judged by the store's words" judge f.h5 a.qrels a.json
-t "judged by the manifest's" judge d/one.jsonl b.qrels b.json
+t "not where the relevance knows them" bash -c "'$BIN/evaluate' --model m.h5 f.h5 --relevance captions:f.h5 --bootstrap 0 --per-query none --json -q | jq -e 'has(\"equal_captions\") | not'"
+relevant() { "$BIN/evaluate" --model m.h5 f.h5 --relevance "captions:$1" --bootstrap 0 --per-query none --qrels-out "$2" --json -q > "$3"; }
+t "relevance by the words of the store" relevant f.h5 a.qrels a.json
+t "by those of the manifest" relevant d/one.jsonl b.qrels b.json
 t "is the same" bash -c "cmp a.qrels b.qrels && jq -e '.relevance == \"captions:f.h5\"' a.json"
 # 55 captions alone, 3 x 3 and 2 x 2: 68 pairs a direction
 t "each shared caption answers all its pictures" bash -c "[ \$(grep -c '^t2i' a.qrels) = 68 ] && [ \$(grep -c '^i2t' a.qrels) = 68 ]"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# evaluate: figures equal NumPy's, every way in, ties, protocols, judgements, TREC files, comparison, conditions, and what is refused.
+# evaluate: figures equal NumPy's, every way in, ties, protocols, relevance, TREC files, comparison, conditions, and what is refused.
 . "$(dirname "$0")/../lib.sh"
 G=$ROOT/tests/golden; E=$BIN/evaluate
 cp "$G/evaluate.npz" e.npz
@@ -69,7 +69,7 @@ folder() { mkdir -p clip/text_emb clip/img_emb && for p in 0 1; do npz clip/text
 trec() { json e.npz --run-out run.txt --run-depth 0 --qrels-out qrels.txt && cp r.json a.json && json --run run.txt --relevance qrels.txt &&
 	jq -s -e '[.[] | [.t2i, .i2t | del(.ci95, .n_gallery, .chance, .left_out)]] | .[0][0]["recall@5"] == .[1][0]["recall@5"] and .[0][0].mrr == .[1][0].mrr and (.[0][1].map_at_r - .[1][1].map_at_r | fabs) < 1e-12 and .[0][1].mean_rank == .[1][1].mean_rank' a.json r.json; }
 truncated() { json e.npz --run-out run5.txt --run-depth 5 && json --run run5.txt --relevance qrels.txt && jq -s -e '.[0].t2i["recall@5"] == .[1].t2i["recall@5"] and .[1].t2i.mean_rank == null and (.[1].warnings | map(test("truncated")) | any)' a.json r.json; }
-judged() { printf '{"t2i": {"t0": ["v1", "v2", "elsewhere"], "nobody": ["v1"]}}' > j.json && json e.npz --relevance j.json --per-query none && jq -e '.t2i.n_queries == 2 and .t2i.missing == 1 and .i2t.n_queries == 2 and (.warnings | map(test("1 positives are not in the gallery")) | any)
+relevance_json() { printf '{"t2i": {"t0": ["v1", "v2", "elsewhere"], "nobody": ["v1"]}}' > j.json && json e.npz --relevance j.json --per-query none && jq -e '.t2i.n_queries == 2 and .t2i.missing == 1 and .i2t.n_queries == 2 and (.warnings | map(test("1 positives are not in the gallery")) | any)
 	and (.warnings | map(test("1 queries of the relevance are missing")) | any)' r.json; }
 plain_qrels() { printf 't0 0 v1 1\nt0 0 v2 0\nt3 0 v3 2\n' > q.txt && json e.npz --relevance q.txt --per-query none && jq -e '.t2i.n_queries == 2 and .i2t.n_queries == 2' r.json; }
 against_itself() { json e.npz -o a1.json -f && "$E" --compare a1.json a1.per_query.npz --json -q > c.json && jq -e '(.t2i, .i2t) | [to_entries[] | select(.value | type == "object") | .value] | length == 9 and all(.difference == 0 and .p == 1 and .p_holm == 1)' c.json; }
@@ -152,8 +152,8 @@ t "own vectors, ground truth three ways, normalised or not" own
 t "a clip-retrieval folder in parts" folder
 t "TREC run and qrels out and in" trec
 t "a truncated run keeps what it can tell" truncated
-t "judgements as JSON: strays are counted" judged
-# --- judgements of other people's runs: grades, conventions, what a run lacks ---
+t "relevance as JSON: positives outside of the gallery are counted" relevance_json
+# --- runs of other programs: grades, conventions, what a run lacks ---
 qr() { "$E" --run "$1" --relevance "$2" --bootstrap 0 --per-query none --no-track --json -q "${@:3}" > r.json 2> r.err; }
 is() { jq -en --slurpfile r r.json "$close \$r[0] | $1" > /dev/null || { cat r.json; return 1; }; }
 printf 'q1 Q0 a 1 3 t\nq1 Q0 b 2 2 t\nq1 Q0 c 3 1 t\nq2 Q0 a 1 1 t\nq9 Q0 a 1 1 t\n' > g.run
@@ -202,15 +202,15 @@ PY
 }
 t "ranx's own figures on runs with ties, close and infinite scores" like_ranx
 t "grades count in ndcg, linear and exponential" graded
-t "what a run lacks and what is not judged is counted and said" counts
+t "what a run lacks and what the relevance does not name is counted and said" counts
 t "each convention's own rule for ties" tied_by_rule
 t "vectors under other conventions give what their run gives" as_the_run
 t "grades as JSON and as qrels, on vectors" graded_vectors
 t "BEIR's qrels" beir
 t "comments, a byte-order mark, CRLF, UTF-16 and tabs change nothing" dressed
 t "a run whose queries and documents share their ids" same_ids
-t "equal judgements that repeat are counted" repeated
-t "a direction that is judged but not in the run is named" one_sided
+t "equal lines that repeat are counted" repeated
+t "a direction of the relevance that the run lacks is named" one_sided
 t "missing queries stand in the per-query file" absent_per_query
 expect_exit 2 "trec_eval has its own rule for ties" "$E" --run g.run --relevance g.qrels --conventions trec_eval --ties stable
 expect_exit 2 "trec_eval's gain is linear" "$E" --run g.run --relevance g.qrels --conventions trec_eval --gain exponential
@@ -264,7 +264,7 @@ expect_err "pool:C" "an unknown protocol" "$E" e.npz --protocol pol:3
 expect_err "5,000" "coco-1k needs the 5,000 test images" "$E" e.npz --protocol coco-1k
 expect_err "text_7.*did you mean 'text_6'" "a size that is not there" "$E" e.npz --dim 7
 expect_err "exists" "an existing result is not overwritten" "$E" e.npz -q -o a1.json
-expect_err "judge|relevance|none of its" "judgements for other ids" "$E" c.npz -q --relevance j.json
+expect_err "none of its" "relevance of other ids" "$E" c.npz -q --relevance j.json
 t "a failed evaluation leaves no per-query file" test ! -e t.dim6.per_query.npz
 expect_exit 1 "a full disk is noticed" bash -c "\"$E\" e.npz -q --per-query none > /dev/full"
 
@@ -276,16 +276,16 @@ d = sys.argv[1]; t2i = json.load(open(d + "/original_caption_to_image.json"))
 open("coco.ids", "w").write("\n".join("%s %s" % (c, i[0]) for c, i in t2i.items()))
 PY
 	}
-	coco() {     # a matrix of zeros is exactly at chance whatever is judged
+	coco() {     # a matrix of zeros is exactly at chance whatever is relevant
 		ids && images=$(cut -d' ' -f2 coco.ids | sort -u) && [ "$(echo "$images" | wc -l)" = 5000 ] && cp coco.ids c.ids && echo "$images" > i.ids &&
 		npz coco.npz "text_2=25000x2:1-k" "video_2=5000x2:1-k" "text_ids=25000:__import__('linecache').getline('c.ids',i+1).split()[0]" "video_ids=5000:__import__('linecache').getline('i.ids',i+1).strip()" \
 			"ground_truth=25000:__import__('builtins').__dict__.setdefault('R',{l.strip():n for n,l in enumerate(open('i.ids'))})[__import__('linecache').getline('c.ids',i+1).split()[1]]" &&
 		for r in eccv cxc coco; do json coco.npz --relevance $r:"$SHARED/data/coco5k" --per-query none --bootstrap 50 && jq -e '(.t2i, .i2t) | . as $s | [.chance | keys[] | $s[.] == $s.chance[.]] | all' r.json || return 1; done
 		json coco.npz --protocol coco-1k --per-query none --bootstrap 50 && jq -e '(.t2i["recall@1"] - 0.001 | fabs) < 1e-12 and .t2i.n_gallery == 1000 and .i2t.n_gallery == 5000 and .t2i.n_queries == 25000' r.json
 	}
-	t "ECCV Caption, CxC, COCO 5K and 1K on the real judgements" coco
+	t "ECCV Caption, CxC, COCO 5K and 1K on the real files" coco
 	t "anchors for the 5,000 images" bash -c "'$E' coco.npz -q --per-query none --bootstrap 0 --anchors | grep -q 'ViT-B/32 (OpenAI)'"
-	expect_err "coco-1k is defined on the original captions" "coco-1k takes no ECCV judgements" "$E" coco.npz --protocol coco-1k --relevance eccv:"$SHARED/data/coco5k"
+	expect_err "coco-1k is defined on the original captions" "coco-1k takes no ECCV relevance" "$E" coco.npz --protocol coco-1k --relevance eccv:"$SHARED/data/coco5k"
 else
 	skip "ECCV Caption, CxC, COCO 5K and 1K" "$SHARED/data/coco5k is absent"
 fi

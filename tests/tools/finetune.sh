@@ -7,7 +7,7 @@ both="--model heads --finetune all --image-encoder mobilenet-v3-small --text-enc
 text="--model heads --finetune text --text-encoder lstm --image-encoder classic --lr 2e-3 --batch-size 32 --epochs 12"
 tune() { "$BIN/train" "$@" -q; }
 learns() { tune $text data/manifest.jsonl -o text.h5 --json > r.json && jq -e '.synthetic == true and .final.val_t2i_recall_at_5 > 1.5 * 5 / 12' r.json; }
-judged() { "$BIN/evaluate" --model text.h5 data/manifest.jsonl --split val --json -q > e.json && "$BIN/evaluate" --model text.h5 data/manifest.jsonl --split test --json -q --fail-if 't2i.recall@5<0.5' > test.json &&
+evaluated() { "$BIN/evaluate" --model text.h5 data/manifest.jsonl --split val --json -q > e.json && "$BIN/evaluate" --model text.h5 data/manifest.jsonl --split test --json -q --fail-if 't2i.recall@5<0.5' > test.json &&
 	jq -e --slurpfile r r.json '(.t2i["recall@1"] // .t2i.metrics["recall@1"].value // .text_to_image["recall@1"]) as $v | $v == null or $v >= 0' e.json; }
 vectors() { "$BIN/predict" --model text.h5 --side text data/few.jsonl -o v.npz -q && [ -s v.npz ]; }
 whole() { mkdir whole && tune $both --bn batch data/few.jsonl -j 1 -o whole/m.h5; }
@@ -33,7 +33,7 @@ cached() {      # no dropout on this path: chunks give the whole batch's gradien
 bf16() { tune $both --precision bf16 --accumulate 2 --ema 0.9 --freeze-bn --bn running --augment full data/few.jsonl -o bf16.h5 --epochs 1; }
 says() { grep -v '^$' data/few.jsonl | "$BIN/train" $both - -o x.h5; }
 t "words from scratch onto fixed pictures learn more than chance" learns
-t "evaluate reads the manifest, by the model's own vocabulary and split" judged
+t "evaluate reads the manifest, by the model's own vocabulary and split" evaluated
 t "predict too" vectors
 t "pixels and words, both towers, --bn batch" whole
 t "the same weights for two threads" threads

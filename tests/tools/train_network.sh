@@ -24,7 +24,7 @@ bf16() { net --epochs 1 --precision bf16 --json -o b.h5 > b.json && net --epochs
 positives() { for p in diagonal mask all; do net --epochs 1 --positives $p --symmetric --json -o p.h5 -f > p-$p.json || return 1; done; [ "$(jq -s 'map(.final.train_loss) | unique | length' p-*.json)" = 3 ]; }
 gradients() { "$BIN/train" --check-grad > g.txt && [ "$(grep -c ' ok$' g.txt)" -ge 16 ] && ! grep -q WRONG g.txt; }
 leaky() { "$BIN/train" --model mlp --hidden 16 --epochs 1 --split-by caption d/train.npz -o l.h5 2> l.log && grep -q leaky l.log && "$BIN/evaluate" --model l.h5 d/train.npz --split val 2>&1 | grep leaky; }
-judged() { "$BIN/evaluate" --model m.h5 d/train.npz --split val --json -q > e.json && jq -e --slurpfile r r.json '.mean_cosine as $c | ($r[0].best.epoch == 2) and (($c - $r[0].final.val_cosine) | fabs) < 1e-6 and
+reported() { "$BIN/evaluate" --model m.h5 d/train.npz --split val --json -q > e.json && jq -e --slurpfile r r.json '.mean_cosine as $c | ($r[0].best.epoch == 2) and (($c - $r[0].final.val_cosine) | fabs) < 1e-6 and
 	((.t2i["recall@10"].value? // .t2i["recall@10"]) as $v | ($v - $r[0].final.val_t2i_recall_at_10 | fabs) < 1e-9)' e.json; }
 distances() { "$BIN/evaluate" --model m.h5 d/train.npz --split val --distances -q | grep -q '^cosine .*%' && [ -s m.distances.png ] && [ -s m.samples.png ]; }
 submission() { "$BIN/predict" --model m.h5 d/test.clean.npz -q -o s.csv && python3 - <<'P'
@@ -88,11 +88,11 @@ t "bf16 trains to about the same loss" bf16
 t "three readings of positives are three losses" positives
 t "--check-grad: every op" gradients
 t "--split-by caption says that it is leaky, evaluate too" leaky
-t "evaluate finds what training has reported" judged
+t "evaluate finds what training has reported" reported
 t "--distances: table and pictures" distances
 t "submission.csv is what the competition wants" submission
 t "the same on standard output" standard_output
-t "closed forms are judged and predict the same way" closed
+t "closed forms are evaluated and predict the same way" closed
 t "--resume finds the run where --runs-dir had it; a store that is gone does not stop it" runs_dir
 expect_err "no run can be tracked" "a store that is named and is not there does" "$BIN/train" --resume rd.ckpt.h5 --runs-dir nowhere
 t "one pair a batch: a warning" alone

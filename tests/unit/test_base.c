@@ -300,7 +300,7 @@ static void test_parallel_crowd(void **state)
 		assert_int_equal(pthread_join(other[i], NULL), 0);
 }
 
-/* Who waits sleeps: the caller for a worker's long piece, workers for the next loop. What is judged is processor time, not how long it
+/* Who waits sleeps: the caller for a worker's long piece, workers for the next loop. What is measured is processor time, not how long it
  * took. */
 static double cpu_seconds(void)
 {

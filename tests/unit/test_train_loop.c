@@ -227,7 +227,7 @@ static void test_accumulation(void **state)
 	}
 }
 
-/* After one step the average with decay 0.75 is 0.75 of the old weights and 0.25 of the new; it is what is judged and saved, the weights
+/* After one step the average with decay 0.75 is 0.75 of the old weights and 0.25 of the new; it is what is validated and saved, the weights
  * themselves go on. */
 static void test_ema(void **state)
 {
