@@ -9,7 +9,7 @@ itr_scope itr_scope_begin(itr_tape *t)
 {
 	if (!t->o.inference)
 		return (itr_scope){ { (size_t)(uintptr_t)t->last, (size_t)(uintptr_t)t->unrecorded } };
-	itr_arena_mark m = itr_arena_here(t->arena);
+	itr_arena_mark m = itr_arena_get_mark(t->arena);
 	return (itr_scope){ { (size_t)(uintptr_t)m.block, m.used } };
 }
 
@@ -101,17 +101,17 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 		return result;
 	}
 	if (!result) {
-		itr_arena_back(t->arena, m);
+		itr_arena_rewind(t->arena, m);
 		return NULL;
 	}
 	itr_var keep = *result;
-	const bool inner = itr_arena_since(t->arena, m, keep.data);
-	if (!inner && !itr_arena_since(t->arena, m, result)) {
-		itr_arena_back(t->arena, m);
+	const bool inner = itr_arena_is_after_mark(t->arena, m, keep.data);
+	if (!inner && !itr_arena_is_after_mark(t->arena, m, result)) {
+		itr_arena_rewind(t->arena, m);
 		return result;
 	}
 	/* The new places lie before the old ones, numbers first, then the variable: nothing is overwritten that is still to be moved. */
-	itr_arena_back(t->arena, m);
+	itr_arena_rewind(t->arena, m);
 	if (inner) {
 		void *data = itr_arena_alloc(t->arena, itr_var_bytes(t, &keep));
 		if (data != keep.data)

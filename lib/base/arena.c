@@ -79,12 +79,12 @@ void itr_arena_reset(itr_arena *a)
 	a->current = a->first;
 }
 
-itr_arena_mark itr_arena_here(const itr_arena *a) { return (itr_arena_mark){ a->current, a->current ? a->current->used : 0 }; }
+itr_arena_mark itr_arena_get_mark(const itr_arena *a) { return (itr_arena_mark){ a->current, a->current ? a->current->used : 0 }; }
 
-/* Where the mark lies; one that was taken before the first block lies at its start. */
+/* The block of the mark. A mark taken before there was any block means the start of the first one. */
 static struct block *marked(const itr_arena *a, itr_arena_mark m) { return m.block ? m.block : a->first; }
 
-bool itr_arena_since(const itr_arena *a, itr_arena_mark m, const void *p)
+bool itr_arena_is_after_mark(const itr_arena *a, itr_arena_mark m, const void *p)
 {
 	const uintptr_t at = (uintptr_t)p;
 	for (const struct block *b = marked(a, m); b; b = b->next) {
@@ -95,7 +95,7 @@ bool itr_arena_since(const itr_arena *a, itr_arena_mark m, const void *p)
 	return false;
 }
 
-void itr_arena_back(itr_arena *a, itr_arena_mark m)
+void itr_arena_rewind(itr_arena *a, itr_arena_mark m)
 {
 	for (struct block *b = marked(a, m); b; b = b->next)
 		b->used = b == m.block ? m.used : 0;

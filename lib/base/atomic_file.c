@@ -21,7 +21,7 @@ struct itr_atomic_file {
 	int slot;
 };
 
-/* Names of open temporaries, for removal at exit and on signals: fixed slots, so that the signal handler walks no list. */
+/* Names of open temporaries, for removal at exit and on signals: an array of fixed size, because a signal handler cannot lock a list. */
 static char *volatile open_temps[MAX_OPEN];
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -111,7 +111,7 @@ static int sync_path(const char *path, int flags)
 	int rc = fsync(fd), saved = errno;
 	close(fd);
 	errno = saved;
-	/* a folder on some network file systems cannot be synced: the rename itself is what counts there */
+	/* some network file systems cannot sync a folder: not an error, because the rename has happened */
 	return rc < 0 && (flags & O_DIRECTORY) && (saved == EINVAL || saved == ENOTSUP) ? 0 : rc;
 }
 
@@ -120,7 +120,7 @@ int itr_atomic_commit(itr_atomic_file *a, itr_err *err)
 	int bad = 0;
 	if (a->stream) {
 		bad = ferror(a->stream);
-		bad |= fclose(a->stream) != 0;          /* a full disk often shows only here */
+		bad |= fclose(a->stream) != 0;          /* a full disk is often reported only here */
 		a->stream = NULL;
 	}
 	if (!bad)
@@ -137,7 +137,7 @@ int itr_atomic_commit(itr_atomic_file *a, itr_err *err)
 	return 0;
 }
 
-/* The process that made temporary `file` of `name`, or of any name when it is empty; 0 when it is something else. */
+/* The id of the process that created temporary `file` for target `name` ("": any target); 0 when `file` is not such a temporary. */
 static long maker_of(const char *file, const char *name)
 {
 	const char *last = strrchr(file, '.'), *before = last;

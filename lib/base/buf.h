@@ -1,6 +1,6 @@
-/* buf.h - growable bytes, always NUL-terminated, so that b.data is also a C string.
+/* buf.h - growable byte array, always NUL-terminated, so that b.data is also a C string.
  * Invariant: data[len] == 0; data is NULL only before the first append (use itr_buf_str then).
- * Life: = ITR_BUF_INIT; append...; itr_buf_free, or itr_buf_detach to keep the bytes. */
+ * Use: itr_buf b = ITR_BUF_INIT; append; then itr_buf_free, or itr_buf_detach to keep the bytes. */
 #ifndef ITR_BASE_BUF_H
 #define ITR_BASE_BUF_H
 
@@ -22,8 +22,8 @@ void itr_buf_putc(itr_buf *b, char c);
 void itr_buf_printf(itr_buf *b, const char *format, ...) ITR_PRINTF(2, 3);
 void itr_buf_vprintf(itr_buf *b, const char *format, va_list ap);
 void itr_buf_clear(itr_buf *b);                           /* len = 0, memory kept */
-void itr_buf_free(itr_buf *b);
-char *itr_buf_detach(itr_buf *b);                         /* the caller frees; never NULL */
+void itr_buf_free(itr_buf *b);                            /* frees the bytes; b is empty again and can be used */
+char *itr_buf_detach(itr_buf *b);                         /* the bytes, which the caller frees; never NULL; b is empty again */
 const char *itr_buf_str(const itr_buf *b);                /* "" when empty; borrowed */
 
 #endif

@@ -1,4 +1,4 @@
-/* clock.h - time and the process's own cost. */
+/* clock.h - time, and the peak memory of this process. */
 #ifndef ITR_BASE_CLOCK_H
 #define ITR_BASE_CLOCK_H
 

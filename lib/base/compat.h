@@ -1,6 +1,6 @@
 /* compat.h - attributes and feature macros; include it before anything else in every header of the library.
  *
- * ITR_MUST_USE   the result carries an error and must be checked
+ * ITR_MUST_USE   the result reports an error and must be checked
  * ITR_PRINTF     argument f is a printf format, its arguments start at a
  */
 #ifndef ITR_BASE_COMPAT_H
@@ -15,8 +15,8 @@
 #define ITR_NORETURN __attribute__((noreturn))
 #define ITR_UNUSED __attribute__((unused))
 
-/* Compiles a function once per instruction set, chosen at load time: for elementwise loops that the compiler vectorises. Contraction is
- * off, so all clones give the same bits. */
+/* Compiles a function once per instruction set; the loader chooses. For elementwise loops that the compiler vectorises. The build has
+ * -ffp-contract=off, so all versions give the same bits. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #define ITR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else

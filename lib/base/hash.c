@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 
-static EVP_MD_CTX *ctx_of(itr_sha256 *h) { return (EVP_MD_CTX *)h; }    /* the handle IS libcrypto's context */
+static EVP_MD_CTX *ctx_of(itr_sha256 *h) { return (EVP_MD_CTX *)h; }    /* itr_sha256 is libcrypto's context under another name */
 
 itr_sha256 *itr_sha256_new(void)
 {

@@ -18,7 +18,7 @@ void itr_log_setup(const char *program, int level)
 
 const char *itr_log_program(void) { return log_program; }
 
-/* One write per message: lines of two processes in one pipeline do not mix. "\r\033[K" clears a progress line that may stand there. */
+/* One write per message, so that lines of two processes do not mix. "\r\033[K" erases a progress line on a terminal. */
 static void emit(const char *kind, const char *format, va_list ap)
 {
 	char line[4096];

@@ -15,14 +15,14 @@ struct entry {
 struct itr_map {
 	struct entry *entries;
 	int64_t count, cap;
-	int64_t *slots;                 /* index into entries, -1 empty; power of two, at most half full */
+	int64_t *slots;                 /* indices into entries, -1: empty; their number is a power of two; at most half of them are used */
 	int64_t mask;
 	itr_arena *keys;
 };
 
 uint64_t itr_map_hash(const char *key)
 {
-	uint64_t h = 0xcbf29ce484222325u;       /* FNV-1a, then mixed: short numeric ids differ in few low bits */
+	uint64_t h = 0xcbf29ce484222325u;       /* FNV-1a, then itr_mix64, because short numeric ids differ in few low bits */
 	for (; *key; key++)
 		h = (h ^ (unsigned char)*key) * 0x100000001b3u;
 	h ^= h >> 32;

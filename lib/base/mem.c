@@ -64,13 +64,13 @@ char *itr_xasprintf(const char *format, ...)
 void *itr_aligned_alloc(size_t bytes)
 {
 	size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : LINE;
-	/* not to huge pages: the last one would be paid for in full */
+	/* not rounded up to a huge page, which would use up to 2 MiB more */
 	size_t rounded = (ITR_MAX(bytes, (size_t)1) + LINE - 1) & ~(size_t)(LINE - 1);
 	void *p = NULL;
 	if (rounded < bytes || posix_memalign(&p, align, rounded) != 0)
 		ITR_BUG("out of memory: %zu bytes", bytes);
 	if (align == HUGE_PAGE)
-		(void)madvise(p, rounded, MADV_HUGEPAGE);       /* advice: refusal costs speed only */
+		(void)madvise(p, rounded, MADV_HUGEPAGE);       /* only advice: without huge pages it is slower, not wrong */
 	return p;
 }
 
@@ -81,11 +81,11 @@ void *itr_aligned_calloc(size_t bytes)
 
 void itr_aligned_free(void *p) { free(p); }
 
-void itr_memory_give_back(void *p, size_t bytes)
+void itr_memory_release_pages(void *p, size_t bytes)
 {
 	const uintptr_t page = 4096, from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + bytes) & ~(page - 1);
 	if (to > from)
-		(void)madvise((void *)from, to - from, MADV_DONTNEED);          /* advice: refusal costs memory only */
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);          /* only advice: on failure the pages stay allocated */
 }
 
 void itr_memory_return_large(void)

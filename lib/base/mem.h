@@ -1,4 +1,4 @@
-/* mem.h - allocation that succeeds or aborts. Sizes that come from a file are checked BEFORE they come here (itr_size_mul). */
+/* mem.h - allocation that succeeds or aborts. Callers check sizes that come from a file before (itr_size_mul). */
 #ifndef ITR_BASE_MEM_H
 #define ITR_BASE_MEM_H
 
@@ -11,20 +11,21 @@ char *itr_xstrdup(const char *s);
 char *itr_xstrndup(const char *s, size_t n);
 char *itr_xasprintf(const char *format, ...) ITR_PRINTF(1, 2);
 
-/* 64-byte aligned, NOT zeroed unless it says so; blocks of 2 MiB and more ask for huge pages (reads 18 -> 31 GB/s on one core, measured).
- * Free with itr_aligned_free. */
+/* 64-byte aligned; calloc also zeroes. Blocks of 2 MiB and more ask for huge pages (reading rises from 18 to 31 GB/s on one core,
+ * measured). Free with itr_aligned_free. */
 void *itr_aligned_alloc(size_t bytes);
 void *itr_aligned_calloc(size_t bytes);
 void itr_aligned_free(void *p);
-/* The pages that lie wholly within go back to the system; contents are undefined afterwards, the addresses stay valid. */
-void itr_memory_give_back(void *p, size_t bytes);
+/* Returns the whole pages within p[0..bytes) to the system. Their contents are undefined afterwards; the addresses stay valid. */
+void itr_memory_release_pages(void *p, size_t bytes);
 
-/* From now on freed memory up to 256 MiB stays with the process. For programs of many short phases that use the same large blocks: giving
- * pages back and faulting them in again costs such a program a tenth of its time. Called from main, before threads. */
+/* The process keeps up to 256 MiB of freed memory, of blocks up to 32 MiB. For programs with many short phases that allocate the same large
+ * blocks: returning pages to the system and faulting them in again cost such a program a tenth of its time. Call it in main before threads
+ * start. glibc only; otherwise it does nothing. */
 void itr_mem_keep(void);
 
-/* For a program's start: freed blocks of 2 MiB and more go back to the system at once. The C library would raise that limit at each such
- * free and then keep the holes. The opposite of itr_mem_keep. */
+/* The opposite of itr_mem_keep, also for the start of main: free() returns blocks of 2 MiB and more to the system at once. By default glibc
+ * raises this limit at each such free, and then keeps fragmented free memory. */
 void itr_memory_return_large(void);
 
 /* a*b into *out; -1 when it overflows or exceeds PTRDIFF_MAX. For counts that a file claims. */

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-/* A group of the same kind of component with the same rows and defaults, or a new one. */
+/* Index of the group of this option with the same table and defaults, or of a new one. */
 static int group_for(itr_option_groups *g, const char *option, const char *name, const itr_option *table, const void *defaults, size_t size)
 {
 	const size_t room = (size + 15) & ~(size_t)15;

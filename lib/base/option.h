@@ -1,5 +1,5 @@
-/* option.h - a table of options bound to the fields of one struct. A program has one, and so may a component (a metric, a loss): parsing,
- * --help, the man page's OPTIONS and completion come from it (cli/).
+/* option.h - a table of options, each bound to a field of one struct. Every program has a table; a component (a metric, a loss) may have
+ * one. The parser, --help, the OPTIONS section of the man page and shell completion read it (cli/).
  *
  *	struct opt { int64_t dim; itr_ints k; int ties; const char *out; bool all; };
  *	static const itr_option options[] = {
@@ -8,10 +8,10 @@
  *		ITR_OPT_ENUM("ties", 0, struct opt, ties, tie_names, "how equal scores are ranked"),
  *		ITR_OPT_END
  *	};
- * Defaults are what the struct holds before parsing; --help prints them. `-` and `_` are interchangeable in names; `--name=value`
- * and `--name value`; a bool `name` is also `--no-name`. A list takes a,b,c or, for numbers and enum names, a b c up to the next
- * option, `--`, or the first word that is neither. Abbreviations are refused with the full name; an unknown option is refused with
- * the nearest, a number outside of its range with the range:
+ * The values of the struct before parsing are the defaults; --help prints them. `-` and `_` are interchangeable in names. Both
+ * `--name=value` and `--name value` are accepted; a bool `name` has also `--no-name`. A list is written a,b,c or, for numbers and enum
+ * names, a b c up to the next option, `--`, or the first word that is not a value. Errors: an abbreviated option (the message gives the
+ * full name), an unknown option (the message gives the nearest), a number outside its range (the message gives the range):
  *		ITR_OPT_NUM_IN("dropout", 0, struct opt, dropout, "P", ITR_BELOW(0, 1), "share of hidden values dropped"),
  */
 #ifndef ITR_BASE_OPTION_H
@@ -30,29 +30,29 @@ typedef struct itr_nums { int64_t n; double v[64]; } itr_nums;
 typedef enum { ITR_OPT_T_END, ITR_OPT_T_BOOL, ITR_OPT_T_INT, ITR_OPT_T_NUM, ITR_OPT_T_STR, ITR_OPT_T_ENUM,
                ITR_OPT_T_INTS, ITR_OPT_T_NUMS, ITR_OPT_T_STRS, ITR_OPT_T_TEXTS, ITR_OPT_T_ENUMS, ITR_OPT_T_HEADING } itr_opt_type;
 
-/* What a number may be: refused otherwise, and said in --help and in the man page. Without a range every finite number is taken. */
-/* an end that is open does not belong to it */
+/* The interval of values that a number option accepts, shown in --help and in the man page. An open end does not belong to the interval.
+ * given == false: every finite number is accepted. */
 typedef struct itr_range { double low, high; bool low_open, high_open, given; } itr_range;
 #define ITR_ANY                         { 0, 0, false, false, false }
 #define ITR_FROM(low)                   { low, INFINITY, false, true, true }
 #define ITR_ABOVE(low)                  { low, INFINITY, true, true, true }
 #define ITR_BETWEEN(low, high)          { low, high, false, false, true }
-#define ITR_BELOW(low, high)            { low, high, false, true, true }            /* low belongs to it, high does not */
-#define ITR_UP_TO(low, high)            { low, high, true, false, true }            /* high belongs to it, low does not */
+#define ITR_BELOW(low, high)            { low, high, false, true, true }            /* [low, high) */
+#define ITR_UP_TO(low, high)            { low, high, true, false, true }            /* (low, high] */
 
 typedef struct itr_option {
 	itr_opt_type type;
 	const char *name;               /* long name, with dashes */
-	int letter;                     /* 0: none */
+	int letter;                     /* short option; 0: none */
 	size_t offset;                  /* of the field */
-	const char *meta;               /* "D", "FILE"; enums: NULL */
+	const char *meta;               /* placeholder of the value in --help: "D", "FILE"; enums: NULL */
 	const char *const *names;       /* enums: NULL-terminated; an int field receives the index */
-	const char *help;               /* one line, lower case, no full stop, no default and no range (they are added) */
-	itr_range range;                /* INT, NUM, INTS (each), NUMS (each) */
+	const char *help;               /* one line, lower case, no full stop; --help adds the default and the range */
+	itr_range range;                /* INT and NUM; INTS and NUMS: of each value */
 } itr_option;
 
-/* Fields: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs · TEXTS
- * itr_strs, a value each time it is given, commas and all · ENUMS itr_ints (indices) */
+/* Type of the field: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs ·
+ * ENUMS itr_ints (indices) · TEXTS itr_strs: each use of the option adds one value, which may contain commas */
 #define ITR_OPT_BOOL(name, letter, S, field, help)                                                                                         \
 	{                                                                                                                                  \
 		ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help, ITR_ANY                                                \
@@ -112,42 +112,44 @@ typedef struct itr_option {
 #define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL, ITR_ANY }
 #define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL, ITR_ANY }
 
-/* The options of one component in a tool that offers several: its loss, its optimiser, ... Several groups may have a row of one
- * name (two losses with a margin): it has one type, one range and one set of enum names in all of them (a test compares all
- * tables), and a value that is given goes to each. Defaults may differ. */
+/* The options of one component of a tool, such as a loss or an optimiser. Several groups may have an option of the same name (two losses
+ * with a margin). It then has the same type, range and enum names in all of them (a test compares all tables), and a value on the command
+ * line is stored in each group. Defaults may differ. */
 typedef struct itr_option_group {
 	const char *title;              /* heading in --help and in the man page: "Loss infonce"; NULL: none */
-	const char *owner; /* how the user asks for the component: "--loss infonce"; NULL: the tool's own or standard options */
+	const char *owner; /* the option that selects the component: "--loss infonce"; NULL: the tool's own or standard options */
 	const itr_option *table;
-	void *values;                   /* the struct that the rows' offsets count in; holds the defaults before parsing */
-	bool in_use;                    /* an option that was given although no group in use has it is refused */
+	void *values;                   /* the struct that the offsets of the table refer to; holds the defaults before parsing */
+	bool in_use;                    /* an option on the command line that is in no group in use is an error */
 } itr_option_group;
 
-/* All groups of a tool, with their values: begins as zeros, stays where it is (groups point into it), needs no freeing. */
+/* All groups of a tool, with their values. Initialise with zeros. It cannot be copied or moved, because groups point into it. Nothing to
+ * free. */
 enum { ITR_OPTION_GROUPS = 48, ITR_OPTION_TEXT = 96, ITR_OPTION_BYTES = 1 << 14 };
 typedef struct itr_option_groups {
 	int n;
-	itr_option_group group[ITR_OPTION_GROUPS + 1]; /* up to one without a table */
+	itr_option_group group[ITR_OPTION_GROUPS + 1]; /* the last has table == NULL */
 	char title[ITR_OPTION_GROUPS][ITR_OPTION_TEXT], owner[ITR_OPTION_GROUPS][ITR_OPTION_TEXT];
 	struct {
 		int group;
 		const char *option, *name;
-	} member[2 * ITR_OPTION_GROUPS]; /* which components the groups are of */
+	} member[2 * ITR_OPTION_GROUPS]; /* the components and the group of each; components may share a group */
 	int members;
 	size_t used;
 	_Alignas(16) char memory[ITR_OPTION_BYTES];
 } itr_option_groups;
 
-/* The component that --OPTION NAME asks for ("loss", "infonce"; both borrowed), with the options of its descriptor and `size` bytes of
- * values that begin as `defaults`. Components with the same table and defaults (adam, adamw) share a group; one without options has none.
- */
+/* Adds the component that --OPTION NAME selects ("loss", "infonce"; both borrowed): the option table of its descriptor and a copy of its
+ * defaults (`size` bytes). Components of the same OPTION with the same table and defaults (adam, adamw) share a group. A component without
+ * options adds nothing. */
 void itr_option_groups_add(itr_option_groups *g, const char *option, const char *name, const itr_option *table, const void *defaults,
                            size_t size);
-/* A part of the tool's own options, in its own struct: a group under `title`, which the tool sets in_use; refused as "'--X' belongs to
- * OWNER". Both texts are borrowed. */
+/* Adds a group of the tool's own options, with its own struct `values` (borrowed) and heading `title`. The tool sets in_use; when it does
+ * not, an option of the group is the error "'--X' belongs to OWNER". Both texts are borrowed. The group is borrowed from g. */
 itr_option_group *itr_option_groups_section(itr_option_groups *g, const char *title, const char *owner, const itr_option *table,
                                             void *values);
-/* From now on in use, those with this table (NULL: all); the values of the last, or NULL where there is none. */
+/* Sets in_use for the groups of --OPTION NAME with this table (NULL: any table). Returns the values of the last one (borrowed), or NULL
+ * when there is none. */
 void *itr_option_groups_use(itr_option_groups *g, const char *option, const char *name, const itr_option *table);
 
 #endif

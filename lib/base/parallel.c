@@ -8,8 +8,8 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 
-#define MAX_WORKERS 1023                /* besides the caller: what itr_threads_resolve allows, and what a count in `state` holds */
-#define SPIN_SECONDS 100e-6             /* how long a thread that waits keeps its processor */
+#define MAX_WORKERS 1023                /* without the caller: the limit of itr_threads_resolve and of a count in `state` */
+#define SPIN_SECONDS 100e-6             /* a waiting thread spins that long before it sleeps */
 
 /* `state` is one word, so that joining, leaving and closing a loop are each one atomic step:
  * bits 0-10 workers inside, 11-21 workers that have joined, 22-32 how many may, 33 open, 34.. number of the loop. */
@@ -31,7 +31,7 @@ typedef struct team {
 	_Alignas(64) _Atomic int64_t next;      /* the next piece */
 	_Alignas(64) _Atomic int sleepers;      /* workers that sleep, or are about to: they check `state` again once counted */
 	_Atomic bool caller_sleeps;
-	_Atomic bool over;                      /* the calling thread ends: so do its workers */
+	_Atomic bool over;                      /* the calling thread ends; its workers then end, too */
 	int workers;
 	pthread_mutex_t mutex;
 	pthread_cond_t work, done;
@@ -52,7 +52,8 @@ static inline void relax(void)
 #endif
 }
 
-/* Spins until ready(t, arg) or the time is over; what ready says at the end. The clock is asked rarely: it costs as much as many looks. */
+/* Spins until ready(t, arg) is true or SPIN_SECONDS are over; returns the last result of ready. It reads the clock only every 64th time,
+ * because that costs more than a call of ready. */
 static bool spin(team *t, bool (*ready)(team *t, uint64_t arg), uint64_t arg)
 {
 	double begin = 0;
@@ -116,7 +117,7 @@ static void leave(team *t)
 static void *work(void *arg)
 {
 	team *t = arg;
-	uint64_t seen = 0;                              /* the loop that this worker joined last: it joins none twice */
+	uint64_t seen = 0;                              /* number of the loop that this worker joined last; it joins each loop once */
 	for (;;) {
 		wait_for_work(t, seen);
 		if (atomic_load(&t->over))
@@ -170,7 +171,7 @@ static team *own_team(int workers)
 		pthread_setspecific(key, own);
 	}
 	if (own->workers < workers) {
-		sigset_t all, before;                   /* signals stay with the threads that the program made itself */
+		sigset_t all, before;                   /* workers block all signals; the program's own threads handle them */
 		sigfillset(&all);
 		pthread_sigmask(SIG_SETMASK, &all, &before);
 		while (own->workers < workers && pthread_create(&own->thread[own->workers], NULL, work, own) == 0)
@@ -182,7 +183,7 @@ static team *own_team(int workers)
 
 static bool all_left(team *t, uint64_t unused) { (void)unused; return INSIDE(atomic_load_explicit(&t->state, memory_order_acquire)) == 0; }
 
-/* No worker joins from here on; those that are inside finish the piece that they have. */
+/* After this no worker joins the loop; those inside finish their piece. */
 static void close_and_wait(team *t)
 {
 	atomic_fetch_and(&t->state, ~OPEN);
@@ -214,7 +215,7 @@ void itr_parallel_for(int threads, int64_t n, void (*fn)(void *ctx, int64_t i, i
 	atomic_store(&t->state, STATE(loop, workers));
 	if (atomic_load(&t->sleepers) > 0) {
 		pthread_mutex_lock(&t->mutex);
-		for (int i = 0; i < workers; i++) /* no more than may join: a machine of many processors is not woken for a small loop */
+		for (int i = 0; i < workers; i++) /* wakes at most as many as may join */
 			pthread_cond_signal(&t->work);
 		pthread_mutex_unlock(&t->mutex);
 	}

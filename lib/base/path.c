@@ -118,7 +118,7 @@ int64_t itr_path_free_bytes(const char *path)
 	return statvfs(path, &vfs) == 0 ? (int64_t)vfs.f_bavail * (int64_t)vfs.f_frsize : -1;
 }
 
-/* The rest of f, which is closed. */
+/* Reads the rest of f and closes it. */
 static char *read_all(FILE *f, const char *path, size_t max_bytes, size_t *len, itr_err *err)
 {
 	size_t cap = 1 << 14, n = 0, got;
@@ -156,7 +156,7 @@ char *itr_path_read(const char *path, size_t max_bytes, size_t *len, itr_err *er
 char *itr_path_read_named(const char *path, size_t max_bytes, size_t *len, itr_err *err)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);          /* a FIFO without a writer must not hold us */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);          /* O_NONBLOCK: open() of a FIFO without a writer would block */
 	FILE *f = fd < 0 || fstat(fd, &st) < 0 ? NULL : fdopen(fd, "rb");
 	if (!f) {
 		itr_err_errno(err, "cannot open '%s'", path);

@@ -7,12 +7,12 @@
 #include "base/mem.h"
 
 enum { LINE = 64 };
-/* blocks double: a small network's pool is small, a large one's has few block ends */
+/* each new block is as large as all before together, within these limits: a small network has a small pool, a large one has few blocks */
 static const size_t SMALLEST = (size_t)4 << 20, LARGEST = (size_t)256 << 20;
 
 struct block {
 	char *data;
-	size_t bytes, top;              /* top: how far arrays have reached */
+	size_t bytes, top;              /* top: the largest end of any array so far */
 };
 
 struct hole {
@@ -22,7 +22,7 @@ struct hole {
 
 struct itr_pool {
 	struct block *blocks;
-	struct hole *holes;             /* by block and place */
+	struct hole *holes;             /* free ranges, sorted by block and offset */
 	int n_blocks, n_holes, cap_holes;
 	size_t held;
 };

@@ -22,7 +22,7 @@ static void child(const char *const *argv, const char *dir, int out_fd, int err_
 	_exit(127);
 }
 
-/* Reads both pipes to their ends, keeping the first max_out bytes of one and the last bytes of the other. */
+/* Reads both pipes to their ends. Keeps the first max_out - 1 bytes of standard output and the last bytes of standard error. */
 static void drain(int out_fd, int err_fd, char *out, size_t max_out, char *tail, size_t max_tail)
 {
 	struct pollfd p[2] = { { out_fd, POLLIN, 0 }, { err_fd, POLLIN, 0 } };

@@ -9,7 +9,7 @@ static char before[64], own_name[128] = "itr";   /* set once, before threads */
 
 void itr_program_called(const char *argv0, const char *name)
 {
-	/* it becomes part of formats: no '%' */
+	/* the prefix becomes part of printf formats, so it must not contain '%' */
 	static const char plain[] = LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+";
 	const char *slash = argv0 ? strrchr(argv0, '/') : NULL, *base = slash ? slash + 1 : argv0 ? argv0 : "";
 	size_t n = strlen(base), own = strlen(name), extra = n > own ? n - own : 0;

@@ -1,6 +1,6 @@
-/* program.h - the names under which the user calls the programs. Installed, `train` is `itr-train`: what stands before a program's own name
- * in the last part of argv[0] stands before the names of all. Texts write a program's name in braces, "give {train} --resume FILE", and
- * every message, help text and usage line shows it as the user has to type it. */
+/* program.h - the names under which the user calls the programs. `make install` adds a prefix: `train` becomes `itr-train`. The prefix in
+ * the file name of argv[0] is taken as the prefix of all programs. Texts contain a program's name in braces, "give {train} --resume FILE";
+ * messages, help texts and usage lines show the name with the prefix, as the user has to type it. */
 #ifndef ITR_BASE_PROGRAM_H
 #define ITR_BASE_PROGRAM_H
 
@@ -8,14 +8,14 @@
 
 #include "base/buf.h"
 
-/* argv0: as main got it (may be NULL); name: the program's own, "train". Called once, before threads start. Before, and where argv0 does
- * not end in name, nothing stands before the names. */
+/* Sets the prefix. argv0: as given to main (may be NULL); name: the program's name without prefix, "train". Called once, before threads
+ * start. Until then, and when argv0 does not end in name, the prefix is empty. */
 void itr_program_called(const char *argv0, const char *name);
-/* The program's own name as it was called, "itr-train"; "itr" before itr_program_called. Borrowed. */
+/* This program's name with the prefix, "itr-train"; "itr" before itr_program_called. Borrowed. */
 const char *itr_program_own(void);
-/* Appends text with {name} (small letters and hyphens) replaced by the name to type; other braces stay. */
+/* Appends text to out; {name} (lower-case letters and hyphens) becomes prefix + name; other braces stay. */
 void itr_program_text(const char *text, itr_buf *out);
-/* vsnprintf whose format, not its arguments, is such a text. */
+/* vsnprintf that replaces {name} in the format, but not in the arguments. */
 int itr_program_vformat(char *out, size_t size, const char *format, va_list ap);
 
 #endif

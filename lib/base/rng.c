@@ -223,7 +223,8 @@ void itr_rng_permutation(itr_rng *r, int64_t n, int64_t *out)
 	itr_rng_shuffle(r, n, out);
 }
 
-/* Floyd: draw from 0..j for j = n-k .. n-1; what was drawn before is replaced by j. The set is open addressing over a power of two. */
+/* Floyd: draw from 0..j for j = n-k .. n-1; what was drawn before is replaced by j. The set is a hash table with open addressing; its size
+ * is a power of two. */
 static void choose_floyd(itr_rng *r, int64_t n, int64_t k, int64_t *out)
 {
 	uint64_t mask = (uint64_t)(1.2 * (double)k);
@@ -253,7 +254,7 @@ void itr_rng_choice(itr_rng *r, int64_t n, int64_t k, int64_t *out)
 {
 	if (k < 0 || k > n)
 		ITR_BUG("itr_rng_choice: %lld of %lld", (long long)k, (long long)n);
-	if (n <= 10000 || k <= n / 50) {                            /* NumPy's own switch between its two methods */
+	if (n <= 10000 || k <= n / 50) {                            /* the condition by which NumPy chooses between its two methods */
 		choose_floyd(r, n, k, out);
 		return;
 	}
@@ -313,11 +314,11 @@ void itr_rng_choice_bits(itr_rng *r, int64_t n, int64_t k, uint64_t *bits)
 	}
 	for (int64_t j = n - k; j < n; j++) {
 		uint64_t v = j ? bounded_half(&local, (uint32_t)j) : 0;
-		/* drawn before: j instead; a branch would be guessed wrong too often */
+		/* drawn before: j instead; without a branch, which would be mispredicted too often */
 		v ^= (v ^ (uint64_t)j) & -(bits[v / 64] >> v % 64 & 1);
 		bits[v / 64] |= UINT64_C(1) << v % 64;
 	}
-	for (int64_t i = k - 1; i >= 1; i--)                        /* the draws of the shuffle, whose order a set does not have */
+	for (int64_t i = k - 1; i >= 1; i--)                        /* the draws of the final shuffle only advance the generator */
 		bounded_half(&local, (uint32_t)i);
 	*r = local;
 }

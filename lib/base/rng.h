@@ -1,6 +1,6 @@
-/* rng.h - NumPy's generator, draw for draw: default_rng(seed) = PCG64 (XSL-RR 128/64) seeded through SeedSequence.
+/* rng.h - NumPy's random generator: default_rng(seed) = PCG64 (XSL-RR 128/64) seeded by SeedSequence.
  *
- * Every random decision in the project comes from here, so that anyone can rebuild it with NumPy >= 1.17. The streams of
+ * The only source of random numbers in the project, so that every random decision can be reproduced with NumPy >= 1.17. The results of
  * integers, random, standard_normal, permutation, shuffle and choice equal numpy.random.Generator's bit for bit (golden-tested;
  * NumPy's version is recorded in tests/golden). Sources: O'Neill, "PCG" (HMC-CS-2014-0905); NumPy's _generator.pyx and distributions.c
  * for the order of draws (Lemire rejection on 32-bit half words in integers and choice, masked rejection in shuffle and
@@ -13,7 +13,7 @@
 
 typedef struct itr_rng {
 	unsigned __int128 state, inc;
-	int has_half;           /* a 32-bit half word is waiting, as NumPy's next_uint32 keeps one */
+	int has_half;           /* `half` holds an unused 32-bit half of the last word, as in NumPy's next_uint32 */
 	uint32_t half;
 } itr_rng;
 
@@ -32,10 +32,10 @@ void itr_rng_permutation(itr_rng *r, int64_t n, int64_t *out);       /* permutat
 void itr_rng_shuffle(itr_rng *r, int64_t n, int64_t *x);             /* shuffle(x), in place, int64 array */
 void itr_rng_choice(itr_rng *r, int64_t n, int64_t k, int64_t *out); /* choice(n, k, replace=False), k <= n */
 
-/* The same draws where only part of what they give is wanted, several times as fast; the generator stands afterwards where the plain call
- * leaves it. choice(n, k, replace=False) as a set: bit i of the (n + 63) / 64 words is set when i was drawn. */
+/* Faster forms of the same draws (several times as fast). The state of the generator afterwards is the same as after the NumPy call.
+ * choice(n, k, replace=False) as a set: bit i of the (n + 63) / 64 words is set when i was drawn; the order is lost. */
 void itr_rng_choice_bits(itr_rng *r, int64_t n, int64_t k, uint64_t *bits);
-/* integers(0, high) n times over, 0 < high < 2^31. */
+/* n draws of integers(0, high), 0 < high < 2^31. */
 void itr_rng_indices(itr_rng *r, int64_t high, int64_t n, int32_t *out);
 
 #endif

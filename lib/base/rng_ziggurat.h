@@ -1,6 +1,6 @@
 /* rng_ziggurat.h - the 256 layers of the ziggurat for the normal distribution (Marsaglia and Tsang 2000, with Doornik's 52-bit layout), as
- * NumPy's standard_normal uses them: a layer is accepted when its 52 random bits are below ki, x = bits * wi, density fi. Numeric facts,
- * exact to the bit. */
+ * NumPy's standard_normal uses them. A draw in layer i is accepted at once when its 52 random bits are below ki; x = bits * wi; fi is the
+ * density. The constants are exact to the bit. */
 #ifndef ITR_BASE_RNG_ZIGGURAT_H
 #define ITR_BASE_RNG_ZIGGURAT_H
 

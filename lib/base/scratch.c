@@ -5,9 +5,9 @@
 #include "base/mem.h"
 
 enum { SLOTS = 16, HEADER = 64 };
-static const size_t KEEP = (size_t)256 << 20;   /* larger blocks go back to the system at once */
+static const size_t KEEP = (size_t)256 << 20;   /* larger blocks are freed at once */
 
-/* The size stands in front of the block. A cache, not state: nothing that is computed depends on it. */
+/* The size is stored in front of the block. This cache is global, but no result depends on it. */
 struct header { size_t bytes; };
 static struct header *pool[SLOTS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -45,7 +45,7 @@ void itr_scratch_give(void *p)
 			break;
 		}
 		if (pool[i]->bytes < h->bytes && (slot < 0 || pool[i]->bytes < pool[slot]->bytes))
-			slot = i;                        /* full: the smallest gives way to a larger one */
+			slot = i;                        /* full: replaces the smallest block if this one is larger */
 	}
 	if (slot >= 0) {
 		struct header *out = pool[slot];

@@ -188,7 +188,7 @@ void itr_params_owns(itr_params *p, void *memory)
 void itr_params_give_back(itr_params *p, itr_param *q)
 {
 	(void)p;
-	itr_memory_give_back(q->data, (size_t)q->count * sizeof *q->data);
+	itr_memory_release_pages(q->data, (size_t)q->count * sizeof *q->data);
 	q->data = NULL;
 }
 
