@@ -248,11 +248,11 @@ static void packed_shape(itr_node *n)
 static void packed_forward(itr_node *n)
 {
 	const itr_conv g = packed_geometry(n);
-	const itr_after after = { n->state[1], n->in[1] ? itr_in(n, 1) : NULL, g.o, (itr_activation)n->attr.i[3] };
+	const itr_epilogue epilogue = { n->state[1], n->in[1] ? itr_in(n, 1) : NULL, g.o, (itr_activation)n->attr.i[3] };
 	if (n->attr.i[4])
-		itr_conv_packed_forward(&g, n->state[0], itr_in(n, 0), &after, itr_out(n), n->threads);
+		itr_conv_packed_forward(&g, n->state[0], itr_in(n, 0), &epilogue, itr_out(n), n->threads);
 	else
-		itr_depthwise(&g, itr_in(n, 0), n->state[0], after.bias, after.activation, itr_out(n), n->threads);
+		itr_depthwise(&g, itr_in(n, 0), n->state[0], epilogue.bias, epilogue.activation, itr_out(n), n->threads);
 }
 
 static double packed_flops(const itr_node *n)

@@ -128,8 +128,8 @@ static void packed_forward(itr_node *n)
 {
 	const itr_packed_weight *w = n->state[0];
 	const int64_t o = itr_packed_weight_n(w), k = itr_packed_weight_k(w);
-	const itr_after after = { n->state[1], n->in[1] ? itr_in(n, 1) : NULL, o, (itr_activation)n->attr.i[0] };
-	itr_packed_weight_product(w, n->in[0]->count / k, itr_in(n, 0), k, &after, itr_out(n), o, n->threads);
+	const itr_epilogue epilogue = { n->state[1], n->in[1] ? itr_in(n, 1) : NULL, o, (itr_activation)n->attr.i[0] };
+	itr_packed_weight_product(w, n->in[0]->count / k, itr_in(n, 0), k, &epilogue, itr_out(n), o, n->threads);
 }
 
 static double packed_flops(const itr_node *n) { return 2.0 * (double)n->in[0]->count * (double)itr_packed_weight_n(n->state[0]); }

@@ -27,7 +27,7 @@ static itr_conv kernel_of(const itr_conv_opts *o)
 
 /* The product's weights, rows of (KH, KW, C), each times scale[o] where there is one. Groups become zeros: no network here has any but
  * depthwise ones. */
-static itr_packed_weight *pack_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_expected *x,
+static itr_packed_weight *pack_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_bias_correction *x,
                                int threads)
 {
 	const itr_conv g = kernel_of(o);
@@ -76,12 +76,13 @@ static float mean_through(itr_activation a, float mean, float deviation)
 
 static void pack_product(itr_conv_norm_layer *l, const float *scale, itr_compute c, int threads)
 {
-	float *mean = itr_aligned_alloc((size_t)(l->o.in + l->o.out) * sizeof *mean), *lost = mean + l->o.in;
+	float *mean = itr_aligned_alloc((size_t)(l->o.in + l->o.out) * sizeof *mean), *correction = mean + l->o.in;
 	for (int64_t i = 0; l->source && i < l->o.in; i++)
 		mean[i] = mean_through(l->between, l->source->beta->data[i], fabsf(l->source->gamma->data[i]));
-	l->weight->packed = pack_rows(&l->o, l->weight->data, scale, c, &(itr_expected){ l->source ? mean : NULL, lost }, threads);
+	l->weight->packed =
+		pack_rows(&l->o, l->weight->data, scale, c, &(itr_bias_correction){ l->source ? mean : NULL, correction }, threads);
 	for (int64_t i = 0; i < l->o.out; i++)
-		l->weight->folded_bias[i] += lost[i];
+		l->weight->folded_bias[i] += correction[i];
 	itr_aligned_free(mean);
 }
 

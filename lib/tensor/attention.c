@@ -6,15 +6,15 @@
 #include "tensor/gemm_kernel.h"
 #include "tensor/rowwise.h"
 
-/* Scores are made the other way up, keys below each other and nr queries side by side, so that the micro-kernel's tile is what the second
- * product takes as its right panel, softmax needs no sum across lanes, and probabilities are never rearranged. */
+/* Scores are computed transposed, (keys, nr queries): the tile of the micro-kernel is then already a right panel of the second product, and
+ * softmax needs no sum across vector lanes. */
 /* a block of keys: 256 x 32 scores are 32 KB; queries whose probabilities are recomputed at a time */
 enum { KEYS = 256, QUERIES = 128 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 
-/* Where things lie in scratch, in floats; each a multiple of 16. */
+/* Offsets into scratch, in floats; multiples of 16. */
 struct places {
 	int64_t keys, values, query, scores, out, turned, total;
 	int step_keys, step_dim;         /* rows of a left panel: even, as in packed_weight.c */

@@ -1,12 +1,12 @@
-/* bf16.h - bfloat16 one by one, as expressions that the compiler vectorises in the loops around them. The instruction that does the same
- * flushes denormals; these do not, so that what is stored is the same on every machine. */
+/* bf16.h - conversion of single bfloat16 numbers, inline so that the compiler vectorises the loops that call it. The AVX512-BF16
+ * instruction flushes denormals to zero; these functions do not, so that stored numbers are the same on every machine. */
 #ifndef ITR_TENSOR_BF16_H
 #define ITR_TENSOR_BF16_H
 
 #include "base/compat.h"
 
-/* ITR_CLONES for loops over 16-bit numbers: with AVX512F alone the compiler makes them half as wide (a pass of BatchNorm takes 1.4 times as
- * long). */
+/* As ITR_CLONES (compat.h), for loops over 16-bit numbers: these need AVX512BW for full vectors. With AVX512F alone a pass of BatchNorm
+ * takes 1.4 times as long. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && !defined(__SANITIZE_ADDRESS__)
 #define ITR_CLONES_BF16 __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
@@ -19,7 +19,7 @@ static inline float itr_bf16_load(uint16_t h)
 	return v.f;
 }
 
-/* To nearest even; NaN stays NaN. */
+/* Rounds to nearest even; NaN stays NaN. */
 static inline uint16_t itr_bf16_round(float x)
 {
 	union { float f; uint32_t u; } v = { x };

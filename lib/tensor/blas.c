@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* LAPACK by its Fortran symbols: OpenBLAS carries them, LAPACKE would be one more package. Column-major, integers of 32 bits. */
+/* LAPACK by its Fortran symbols, which OpenBLAS contains (LAPACKE would be one more package). Column-major, 32-bit integers. */
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
 void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u, const int *ldu, double *vt,
              const int *ldvt, double *work, const int *lwork, int *iwork, int *info);
@@ -22,7 +22,8 @@ static int size(int64_t n)
 	return (int)n;
 }
 
-/* One thread, always: OpenBLAS cuts its sums by the number of threads. The calls are cheap; a caller may have changed the setting. */
+/* Always one thread, because OpenBLAS divides sums by the number of threads. Set at each call (it is cheap), as a caller may have changed
+ * it. */
 static void one_thread(void) { openblas_set_num_threads(1); }
 
 void itr_dgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
@@ -52,7 +53,7 @@ int itr_cholesky(double *a, int64_t n, itr_err *err)
 	if (n == 0)
 		return 0;
 	one_thread();
-	dpotrf_("U", &order, a, &order, &info);                    /* upper of the column-major = lower of ours */
+	dpotrf_("U", &order, a, &order, &info);                    /* upper triangle in column-major order = lower in row-major order */
 	if (info)
 		return itr_err_set(err, "a matrix of order %lld is not positive definite (pivot %d): more regularization helps",
 		                   (long long)n, info);
@@ -150,7 +151,7 @@ int itr_eigh(double *a, int64_t n, double *w, itr_err *err)
 	free(iwork);
 	if (info)
 		return itr_err_set(err, "eigenvalues of a matrix of order %lld did not converge", (long long)n);
-	transpose_square(a, n);                                    /* LAPACK leaves vector j in row j of the row-major view */
+	transpose_square(a, n);                                    /* column-major vector j is row j of our row-major matrix */
 	for (int64_t j = 0; j < n; j++)
 		if (points_down(a + j, n, n))
 			for (int64_t i = 0; i < n; i++)

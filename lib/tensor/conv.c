@@ -12,7 +12,8 @@
 #include "tensor/packed_weight_kernel.h"
 #include "tensor/gemm.h"
 
-/* patches of one piece: they stay in the second-level cache; rows that one weight gradient product sums at a time; fewer are no picture */
+/* PATCH_FLOATS: patches of one piece, which fit into the second-level cache. WEIGHT_ROWS: rows that one product of the weight gradient
+ * sums. */
 enum { PATCH_FLOATS = 96 << 10, WEIGHT_ROWS = 2048, FEW_ROWS = 28 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -45,7 +46,7 @@ double itr_conv_flops(const itr_conv *g)
 	return 2.0 * (double)(g->batch * g->oh * g->ow) * (double)g->o * (double)(g->c / g->groups * g->kh * g->kw);
 }
 
-/* A 1x1 kernel that moves by one pixel: the picture itself is the left operand. */
+/* A 1x1 kernel with stride 1: the input itself is the left operand. */
 static bool pointwise(const itr_conv *g)
 {
 	return g->kh == 1 && g->kw == 1 && g->stride == 1 && g->top == 0 && g->left == 0 && g->oh == g->h && g->ow == g->w;
@@ -80,7 +81,8 @@ itr_conv_plan itr_conv_plan_forward(const itr_conv *g, int64_t group)
 	return p;
 }
 
-/* The taps of one axis that reach the places first, first + stride, ...: their offsets in dy, ascending, and which taps they are. */
+/* The kernel taps of one axis that reach the input positions first, first + stride, ...: their offsets in dy, ascending, and their indices.
+ */
 static int phase_taps(int64_t k, int64_t stride, int64_t dilation, int64_t before, int64_t first, int64_t *offset, int *tap)
 {
 	int n = 0;
@@ -198,7 +200,7 @@ static void patch_product(const itr_conv_plan *p, const float *x, const float *w
 	if (itr_direct_fits(p)) {
 		const int64_t k = p->nh * p->nw * p->cn;
 		itr_packed *panels = itr_pack_rows(w, p->n, k, k, threads);
-		itr_direct_run(p, x, itr_packed_panel(panels, 0), &(itr_after){ .residual = beta != 0.0f ? out : NULL }, out, threads);
+		itr_direct_run(p, x, itr_packed_panel(panels, 0), &(itr_epilogue){ .residual = beta != 0.0f ? out : NULL }, out, threads);
 		itr_packed_free(panels);
 		return;
 	}
@@ -233,7 +235,7 @@ static void weight_rows_back(const itr_conv *g, const float *rows, float beta, f
 				w[i * taps + k] = beta != 0.0f ? w[i * taps + k] + rows[k * cn + i] : rows[k * cn + i];
 }
 
-/* (cn, taps of the phase x on) of one group: what multiplies dy's patches. */
+/* Weights of one group and one residue modulo the stride, (cn, taps x on): the right operand for patches of dy. */
 static void phase_weights(const itr_conv *g, int64_t group, const itr_conv_plan *p, const int *taps_h, const int *taps_w, const float *w,
                           float *rows)
 {
@@ -261,7 +263,7 @@ static void halve_piece(void *ctx, int64_t i, int worker)
 	itr_bf16_from_f32_n(q->to + i * HALVED, q->x + i * HALVED, ITR_MIN((int64_t)HALVED, q->n - i * HALVED));
 }
 
-/* A picture of floats rounded once, however often the product reads it; to be given back. */
+/* An array of n floats rounded to bfloat16 once; free with itr_scratch_give. */
 static uint16_t *halved(const float *x, int64_t n, int threads)
 {
 	struct halving q = { x, itr_scratch_take((size_t)n * sizeof *q.to), n };
@@ -345,7 +347,7 @@ static void fill_piece(void *ctx, int64_t i, int worker)
 	itr_conv_patches(q->p, q->x, sizeof *q->x, q->row + i * 64, ITR_MIN((int64_t)64, q->rows - i * 64), q->dst + i * 64 * q->k);
 }
 
-/* dw (on, k) of one group = dy^T patches, WEIGHT_ROWS rows of both at a time: shorter chains are also the more accurate sums. */
+/* dw (on, k) of one group = dy^T patches, WEIGHT_ROWS rows of both at a time. Shorter chains also make the sums more accurate. */
 static void weight_group(const itr_conv *g, int64_t group, const float *x, const float *dy, float *rows, int threads)
 {
 	const itr_conv_plan p = itr_conv_plan_forward(g, group);
@@ -402,7 +404,8 @@ static float *copy_run(float *to, const float *from, int64_t n)
 }
 static float *zero_run(float *to, int64_t n) { return (float *)zero_bytes((char *)to, (size_t)n * sizeof *to); }
 
-itr_packed_weight *itr_conv_pack_weight(const itr_conv *g, itr_compute compute, const float *rows, const itr_expected *x, int threads)
+itr_packed_weight *itr_conv_pack_weight(const itr_conv *g, itr_compute compute, const float *rows, const itr_bias_correction *x,
+                                        int threads)
 {
 	const int64_t run = g->kw * g->c, wide = compute == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g) ? itr_conv_int8_run(g) : run;
 	float *all = itr_scratch_take((size_t)((g->o + 1) * g->kh * wide) * sizeof *all), *mean = all + g->o * g->kh * wide;
@@ -414,13 +417,14 @@ itr_packed_weight *itr_conv_pack_weight(const itr_conv *g, itr_compute compute, 
 			to = copy_run(to, x->mean, g->c);
 		zero_run(to, wide - run);
 	}
-	itr_packed_weight *f = itr_pack_weight_expecting(compute, all, g->o, g->kh * wide, g->kh * wide,
-	                                     x ? &(itr_expected){ x->mean ? mean : NULL, x->lost } : NULL, threads);
+	itr_packed_weight *f = itr_pack_weight_corrected(compute, all, g->o, g->kh * wide, g->kh * wide,
+	                                     x ? &(itr_bias_correction){ x->mean ? mean : NULL, x->correction } : NULL, threads);
 	itr_scratch_give(all);
 	return f;
 }
 
-void itr_conv_packed_forward(const itr_conv *g, const itr_packed_weight *w, const float *x, const itr_after *after, float *y, int threads)
+void itr_conv_packed_forward(const itr_conv *g, const itr_packed_weight *w, const float *x, const itr_epilogue *epilogue, float *y,
+                             int threads)
 {
 	const int64_t m = g->batch * g->oh * g->ow;
 	const bool whole = itr_packed_weight_compute(w) == ITR_COMPUTE_INT8 && itr_conv_int8_fits(g);
@@ -430,21 +434,21 @@ void itr_conv_packed_forward(const itr_conv *g, const itr_packed_weight *w, cons
 		        (long long)itr_packed_weight_n(w), (long long)itr_packed_weight_k(w), (long long)g->c, (long long)g->kh,
 		        (long long)g->kw);
 	if (whole && (m >= FEW_ROWS || !pointwise(g))) {
-		itr_conv_int8(g, w, x, after, y, threads);
+		itr_conv_int8(g, w, x, epilogue, y, threads);
 		return;
 	}
 	const struct packed_source s = { itr_conv_plan_forward(g, 0), x };
 	if (itr_packed_weight_compute(w) == ITR_COMPUTE_F32 && itr_pointwise_fits(&s.p)) {
-		itr_pointwise_run(&s.p, x, itr_packed_weight_panels(w), after, y, threads);
+		itr_pointwise_run(&s.p, x, itr_packed_weight_panels(w), epilogue, y, threads);
 		return;
 	}
 	if (pointwise(g)) {
-		itr_packed_weight_product(w, m, x, g->c, after, y, g->o, threads);
+		itr_packed_weight_product(w, m, x, g->c, epilogue, y, g->o, threads);
 		return;
 	}
 	if (itr_packed_weight_compute(w) == ITR_COMPUTE_F32 && itr_direct_fits(&s.p)) {
-		itr_direct_run(&s.p, x, itr_packed_weight_panels(w), after, y, threads);
+		itr_direct_run(&s.p, x, itr_packed_weight_panels(w), epilogue, y, threads);
 		return;
 	}
-	itr_packed_weight_product_from(w, m, packed_rows, &s, after, y, g->o, threads);
+	itr_packed_weight_product_from(w, m, packed_rows, &s, epilogue, y, g->o, threads);
 }

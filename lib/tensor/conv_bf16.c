@@ -1,5 +1,5 @@
-/* The three products of a convolution whose operands lie in memory as bfloat16. None of them makes patches: panels are packed from rows of
- * the picture where they lie. The weights are packed once a call, the other operand block by block, by whoever multiplies it, into the
+/* The three products of a convolution on bfloat16 arrays. None of them makes patches: panels are packed directly from rows of the input.
+ * The weights are packed once a call. The other operand is packed block by block by the thread that multiplies it, and stays in its
  * second-level cache. */
 #include <string.h>
 
@@ -21,7 +21,7 @@ enum {
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 
-/* What a plan's rows are made of. */
+/* The source of a plan's patch rows. */
 struct source {
 	itr_bf16_isa space;
 	const itr_bf16_isa *isa;
@@ -32,7 +32,7 @@ struct source {
 	bool runs;                           /* each tap's channels can be packed from where they lie */
 };
 
-/* unit: what a tap's channels must be a multiple of to be packed on their own; a single tap need not. */
+/* unit: the channels of a tap can be packed directly when their number is a multiple of it; with a single tap always. */
 static void source_init(struct source *s, const itr_conv_plan *p, const uint16_t *x)
 {
 	s->isa = itr_bf16_isa_get(&s->space);
@@ -44,7 +44,7 @@ static void source_init(struct source *s, const itr_conv_plan *p, const uint16_t
 	memset(s->zero, 0, (size_t)(p->cn + 64) * sizeof *s->zero);
 }
 
-/* Where tap (u, v)'s channels of rows row .. row+rows-1 lie. */
+/* Pointers to the channels of tap (u, v) for rows row .. row+rows-1. */
 static void tap_rows(const struct source *s, int64_t tap, int64_t row, int64_t rows, const uint16_t **at)
 {
 	const itr_conv_plan *p = s->p;
@@ -78,7 +78,7 @@ struct weights {
 	int64_t worker_rows;
 };
 
-/* A right panel from k rows that lie behind each other, nr numbers apart. */
+/* A right panel from k contiguous rows of nr numbers. */
 static void across_all(const itr_bf16_isa *isa, float *dst, const uint16_t *rows, int cols, int64_t k)
 {
 	enum { SOME = 64 };
@@ -86,7 +86,7 @@ static void across_all(const itr_bf16_isa *isa, float *dst, const uint16_t *rows
 	for (int64_t kk = 0; kk < k; kk += SOME) {
 		for (int64_t r = 0; r < ITR_MIN((int64_t)SOME, k - kk); r++)
 			at[r] = rows + (kk + r) * isa->g.nr;
-		isa->across(dst + kk / isa->g.k_unit * isa->g.nr, isa->g.nr, at, 0, cols, ITR_MIN((int64_t)SOME, k - kk));
+		isa->pack_transposed(dst + kk / isa->g.k_unit * isa->g.nr, isa->g.nr, at, 0, cols, ITR_MIN((int64_t)SOME, k - kk));
 	}
 }
 
@@ -116,7 +116,7 @@ static void weight_panel(void *ctx, int64_t panel, int worker)
 				for (int64_t c = 0; c < cn; c++)
 					*to++ = half[c * taps + t];
 		}
-		q->isa->along(dst, nr, at, (int)cols, q->k);
+		q->isa->pack(dst, nr, at, (int)cols, q->k);
 		return;
 	}
 	const int64_t mine = q->p->nh * q->p->nw;
@@ -151,7 +151,8 @@ struct product {
 	int64_t words;
 	void *out;                           /* bfloat16, or float */
 	bool out_float, add;
-	/* how it is cut: left panels of `step` rows, blocks of them; right panels in chunks. No number here changes a result */
+	/* division of the work: left panels of `step` rows, blocks of left panels, chunks of right panels. These numbers do not change a
+	 * result */
 	int step;
 	int64_t left, block, blocks, right, chunks;
 	char *scratch;
@@ -169,16 +170,16 @@ static void pack_left(const struct product *q, int64_t panel, float *dst, uint16
 		itr_conv_patches(s->p, s->x, sizeof *s->x, row, rows, buffer);
 		for (int r = 0; r < rows; r++)
 			at[r] = buffer + r * s->k;
-		isa->along(dst, isa->g.mr, at, rows, s->k);
+		isa->pack(dst, isa->g.mr, at, rows, s->k);
 		return;
 	}
 	for (int64_t t = 0; t < s->p->nh * s->p->nw; t++) {
 		tap_rows(s, t, row, rows, at);
-		isa->along(dst + t * cn / isa->g.k_unit * isa->g.mr, isa->g.mr, at, rows, cn);
+		isa->pack(dst + t * cn / isa->g.k_unit * isa->g.mr, isa->g.mr, at, rows, cn);
 	}
 }
 
-/* Where the results of rows row .. belong. */
+/* Destinations of the results of rows row .. . */
 static void result_rows(const struct product *q, int64_t row, int64_t rows, void **to)
 {
 	const itr_conv_plan *p = q->s.p;
@@ -200,7 +201,7 @@ static void put_rows(const struct product *q, void *const *to, int rows, int64_t
 {
 	const int cols = (int)ITR_MIN((int64_t)q->s.isa->g.nr, q->s.p->n - j0);
 	if (!q->out_float) {
-		q->s.isa->put(sums, q->s.isa->g.nr, (uint16_t *const *)to, j0, rows, cols, q->add);
+		q->s.isa->store(sums, q->s.isa->g.nr, (uint16_t *const *)to, j0, rows, cols, q->add);
 		return;
 	}
 	for (int r = 0; r < rows; r++, sums += q->s.isa->g.nr) {
@@ -216,7 +217,7 @@ static void multiply(const struct product *q, int64_t j, int64_t p0, int64_t cou
 	const float *right = q->panels + j * g->nr * q->words;
 	for (int64_t k = 0; k < q->words; k += K_BLOCK) {
 		const int64_t kb = ITR_MIN((int64_t)K_BLOCK, q->words - k), step = g->nr * 4 / count;
-		/* the rest of the panel, then the next one: its lines are spread over this block's tiles */
+		/* each tile of the block prefetches a share of the rest of the panel and of the next one */
 		const char *ahead = (const char *)(right + (k + kb) * g->nr);
 		for (int64_t p = 0; p < count; p++) {
 			const int rows = (int)ITR_MIN((int64_t)q->step, q->s.m - (p0 + p) * q->step);
@@ -246,7 +247,7 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 		multiply(q, j, p0, count, (const float *)scratch, (float *)(scratch + q->at_sums), to);
 }
 
-/* Blocks of rows alone where there are many, else also chunks of columns; as even as panels allow, and as many for each thread. */
+/* Divides the work by rows when there are many, otherwise by rows and columns; pieces of nearly equal size, a multiple of the threads. */
 static void cut(struct product *q, int threads)
 {
 	const itr_gemm_isa *g = &q->s.isa->g;
@@ -297,11 +298,11 @@ void itr_conv_forward_bf16(const itr_conv *g, const uint16_t *x, const float *w,
 
 /* --- the weights' gradient ------------------------------------------------------------------------------------------------------------ */
 
-/* TOGETHER: so many rows go to all panels before the next ones do, so that a line of memory that is fetched is used up. */
+/* TOGETHER: that many rows are packed into all panels before the next ones, so that all of a fetched cache line is used. */
 enum { TOGETHER = 16, PIXELS = 2 * K_BLOCK, SPLIT_PIXELS = 1536, MAX_SPLITS = 8, GRADIENT_PIECES = 16, PATCH_BYTES = 384 << 10 };
 
-/* sums (split, on, ld) = dy^T patches over the split's pixels; pieces are splits x chunks of the longer side. All of it follows from the
- * shapes alone: so do the sums' order and the result. */
+/* sums (split, on, ld) = dy^T patches over the pixels of the split; pieces are splits x chunks of the longer side. The division depends on
+ * the shapes only, so the order of the sums and the result do, too. */
 struct gradient {
 	struct source s;
 	const uint16_t *dy;
@@ -313,7 +314,7 @@ struct gradient {
 	size_t scratch_bytes, at_right, at_pointers, at_patches;
 };
 
-/* Rows that come next, on their way meanwhile: the hardware sees too many streams to guess. */
+/* Prefetches the next rows: there are too many streams for the hardware prefetcher. */
 static void ask_for(const uint16_t *const *rows, int64_t n, int64_t from, int64_t to)
 {
 	for (int64_t r = 0; r < n; r++)
@@ -336,7 +337,7 @@ static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, con
 		ask_for(at + r + TOGETHER, ITR_MIN((int64_t)TOGETHER, rows - r - TOGETHER), from[0] * q->step,
 		        ITR_MIN(to[0] * q->step, q->on));
 		for (int64_t i = from[0]; i < to[0]; i++)
-			s->isa->across(left + ((i - from[0]) * words + r / g->k_unit) * g->mr, g->mr, at + r, i * q->step,
+			s->isa->pack_transposed(left + ((i - from[0]) * words + r / g->k_unit) * g->mr, g->mr, at + r, i * q->step,
 			               (int)ITR_MIN((int64_t)q->step, q->on - i * q->step), ITR_MIN((int64_t)TOGETHER, rows - r));
 	}
 	if (!s->runs) {
@@ -348,7 +349,7 @@ static void pixel_block(const struct gradient *q, int64_t row, int64_t rows, con
 		const int64_t c = j * g->nr;
 		if (s->runs && c / cn != tap)
 			tap_rows(s, tap = c / cn, row, rows, at);
-		s->isa->across(right, g->nr, at, s->runs ? c - tap * cn : c, (int)ITR_MIN((int64_t)g->nr, s->k - c), rows);
+		s->isa->pack_transposed(right, g->nr, at, s->runs ? c - tap * cn : c, (int)ITR_MIN((int64_t)g->nr, s->k - c), rows);
 		for (int64_t i = from[0]; i < to[0]; i++)
 			g->tile((int)ITR_MIN((int64_t)q->step, q->on - i * q->step), words, left + (i - from[0]) * g->mr * words, right,
 			        sums + i * q->step * q->ld + c, q->ld, resume);
@@ -374,7 +375,7 @@ struct finish {
 	float beta, *dw;
 };
 
-/* One result's weights: the splits' sums in their order, back to PyTorch's order of weights. */
+/* The weight gradient of one output channel: adds the sums of the splits in order and writes PyTorch's layout. */
 static void finish_piece(void *ctx, int64_t o, int worker)
 {
 	const struct finish *f = ctx;

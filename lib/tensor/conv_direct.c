@@ -23,7 +23,7 @@ itr_direct_tile *itr_direct_tile_get(void)
 	return NULL;
 }
 
-bool itr_direct_finishes(const itr_after *a)
+bool itr_direct_finishes(const itr_epilogue *a)
 {
 	return a->bias && (a->activation == ITR_ACT_NONE || a->activation == ITR_ACT_RELU || a->activation == ITR_ACT_RELU6 ||
 	                   a->activation == ITR_ACT_HARDSWISH);
@@ -39,10 +39,10 @@ bool itr_direct_fits(const itr_conv_plan *p)
 struct direct {
 	const itr_conv_plan *p;
 	const float *x, *panels;
-	itr_after after;
+	itr_epilogue epilogue;
 	float *dst;
 	itr_direct_tile *tile;
-	itr_direct_walk walk;                                    /* of the whole kernel; block: lines of it at a time */
+	itr_direct_input walk;                                    /* of the whole kernel; block: lines of it at a time */
 	int block;
 	bool finishes;
 	int64_t pitch, line, band_h;                             /* floats a pixel and a row of the band; its rows */
@@ -53,7 +53,7 @@ struct direct {
 	int64_t scratch_size, sums_at;
 };
 
-/* Rows i0 .. of picture b with the zeros around. */
+/* Copies rows i0 .. of image b with their padding. */
 static void copy_band(const struct direct *q, int64_t b, int64_t i0, int64_t band_h, float *to)
 {
 	const itr_conv_plan *p = q->p;
@@ -76,7 +76,7 @@ static void copy_band(const struct direct *q, int64_t b, int64_t i0, int64_t ban
 	}
 }
 
-/* A group: its place in the band and in the result. */
+/* A group: its addresses in the band and in the result. */
 struct place {
 	const float *a;
 	float *d;
@@ -84,7 +84,7 @@ struct place {
 	int rows;
 };
 
-/* Where the next group lies: columns, then rows, then pictures. */
+/* Advances to the next group: along columns, then rows, then images. */
 struct cursor { int64_t b, i, j; };
 
 static struct place place_of(const struct direct *q, const float *band, int64_t b0, int64_t i0, int64_t rows, struct cursor *k)
@@ -110,23 +110,23 @@ static struct place place_of(const struct direct *q, const float *band, int64_t 
 static void finish(const struct direct *q, const struct place *g, int64_t panel, const float *s)
 {
 	const int64_t j0 = panel * ITR_DIRECT_COLUMNS, ld = q->p->dstep * q->p->dc;
-	itr_after after = q->after;
-	if (after.residual) {
-		after.residual += g->at;
-		after.ld_residual = ld;
+	itr_epilogue epilogue = q->epilogue;
+	if (epilogue.residual) {
+		epilogue.residual += g->at;
+		epilogue.ld_residual = ld;
 	}
-	itr_rowwise_get()->after(&after, NULL, NULL, 0, j0, g->rows, (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0), s,
+	itr_rowwise_get()->epilogue(&epilogue, NULL, NULL, 0, j0, g->rows, (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0), s,
 	                         ITR_DIRECT_COLUMNS, g->d, ld);
 }
 
-/* Lines u0 .. of the kernel, for one or two groups. */
-static void step(const struct direct *q, const itr_direct_walk *w, int u0, int64_t panel, const struct place *one,
+/* Kernel rows u0 .. for one or two groups. */
+static void step(const struct direct *q, const itr_direct_input *w, int u0, int64_t panel, const struct place *one,
                  const struct place *other, float *sums)
 {
 	const int64_t j0 = panel * ITR_DIRECT_COLUMNS, ld = q->p->dstep * q->p->dc;
 	const bool last = u0 + w->nh == q->walk.nh,
 		   fused = last && q->finishes && one->rows == ITR_DIRECT_GROUP && (!other || other->rows == ITR_DIRECT_GROUP);
-	const itr_after *a = &q->after;
+	const itr_epilogue *a = &q->epilogue;
 	const itr_direct_out o = { .sums = sums,
 		                   .resume = u0 > 0,
 		                   .finish = fused,
@@ -163,7 +163,7 @@ static void direct_piece(void *ctx, int64_t piece, int worker)
 	const int64_t chunk = piece % q->chunks;
 	for (int64_t c = q->columns * chunk / q->chunks; c < q->columns * (chunk + 1) / q->chunks; c++)
 		for (int u = 0; u < p->nh; u += q->block) {
-			itr_direct_walk w = q->walk;
+			itr_direct_input w = q->walk;
 			w.nh = ITR_MIN(q->block, p->nh - u);
 			const int64_t bytes = w.nh * w.nw * w.run * ITR_DIRECT_COLUMNS * 4, tiles = (count + 1) / 2;
 			const char *ahead = (const char *)(q->panels + (c * p->nh + u) * w.nw * w.run * ITR_DIRECT_COLUMNS) + bytes;
@@ -178,7 +178,7 @@ static void direct_piece(void *ctx, int64_t piece, int worker)
 		}
 }
 
-/* How much of the source a band holds: whole pictures where several fit, else rows of one. */
+/* Size of a band: whole images when several fit, otherwise rows of one. */
 static void cut(struct direct *q, int threads)
 {
 	const itr_conv_plan *p = q->p;
@@ -209,15 +209,15 @@ static void cut(struct direct *q, int threads)
 	q->pieces = parts * q->chunks;
 }
 
-void itr_direct_run(const itr_conv_plan *p, const float *x, const float *panels, const itr_after *after, float *dst, int threads)
+void itr_direct_run(const itr_conv_plan *p, const float *x, const float *panels, const itr_epilogue *epilogue, float *dst, int threads)
 {
 	struct direct q = { .p = p, .x = x, .panels = panels, .dst = dst, .tile = itr_direct_tile_get() };
-	if (after)
-		q.after = *after;
-	q.finishes = itr_direct_finishes(&q.after);
+	if (epilogue)
+		q.epilogue = *epilogue;
+	q.finishes = itr_direct_finishes(&q.epilogue);
 	q.pitch = itr_direct_pitch(p->cn, p->step);
 	q.line = ((p->gw - 1) * p->step + p->nw) * q.pitch;
-	q.walk = (itr_direct_walk){ .nh = p->nh,
+	q.walk = (itr_direct_input){ .nh = p->nh,
 		                    .nw = q.pitch == p->cn ? 1 : p->nw,
 		                    .run = q.pitch == p->cn ? p->nw * p->cn : p->cn,
 		                    .line = q.line,

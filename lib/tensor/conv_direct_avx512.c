@@ -3,8 +3,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* One number of the left operand in all lanes. Written out because of the addresses: seven rows need one base and three multiples of their
- * distance, where a compiler makes fourteen pointers that do not fit the registers. */
+/* Broadcast of one number of the left operand, with explicit addressing: seven rows need one base register and three multiples of the row
+ * distance; the compiler would use fourteen pointers, which do not fit into the registers. */
 #define SPREAD(v, p, index, scale, at) __asm__("vbroadcastss %c3(%1,%2," #scale "), %0" : "=v"(v) : "r"(p), "r"(index), "i"((at) * 4))
 #define SPREAD0(v, p, at) __asm__("vbroadcastss %c2(%1), %0" : "=v"(v) : "r"(p), "i"((at) * 4))
 
@@ -84,7 +84,7 @@ INLINE void finish_as_asked(const bool two, const bool wide, const itr_direct_ou
 	}
 }
 
-/* The lines of result and residual that row r of a group will touch. */
+/* Prefetches the cache lines of result and residual of row r of a group. */
 INLINE void ask(const itr_direct_out *o, int g, int r)
 {
 	const float *y = o->y[g] + r * o->ld;
@@ -97,7 +97,7 @@ INLINE void ask(const itr_direct_out *o, int g, int r)
 	}
 }
 
-INLINE void tile(const bool two, const bool wide, const itr_direct_walk *w, const float *a0, const float *a1, const float *bp,
+INLINE void tile(const bool two, const bool wide, const itr_direct_input *w, const float *a0, const float *a1, const float *bp,
                  const itr_direct_out *o)
 {
 	const int64_t d1 = w->pixel * 4, d3 = w->pixel * 12, d5 = w->pixel * 20;
@@ -146,7 +146,7 @@ INLINE void tile(const bool two, const bool wide, const itr_direct_walk *w, cons
 	}
 }
 
-static __attribute__((noinline)) void narrow(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel,
+static __attribute__((noinline)) void narrow(const itr_direct_input *w, const float *a0, const float *a1, const float *panel,
                                              const itr_direct_out *o)
 {
 	if (a1)
@@ -155,17 +155,17 @@ static __attribute__((noinline)) void narrow(const itr_direct_walk *w, const flo
 		tile(false, false, w, a0, a0, panel, o);
 }
 
-static __attribute__((noinline)) void two_groups(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel,
+static __attribute__((noinline)) void two_groups(const itr_direct_input *w, const float *a0, const float *a1, const float *panel,
                                                  const itr_direct_out *o)
 {
 	tile(true, true, w, a0, a1, panel, o);
 }
-static __attribute__((noinline)) void one_group(const itr_direct_walk *w, const float *a0, const float *panel, const itr_direct_out *o)
+static __attribute__((noinline)) void one_group(const itr_direct_input *w, const float *a0, const float *panel, const itr_direct_out *o)
 {
 	tile(false, true, w, a0, a0, panel, o);
 }
 
-void itr_direct_tile_avx512(const itr_direct_walk *w, const float *a0, const float *a1, const float *panel, const itr_direct_out *o)
+void itr_direct_tile_avx512(const itr_direct_input *w, const float *a0, const float *a1, const float *panel, const itr_direct_out *o)
 {
 	if (o->cols <= 16)
 		narrow(w, a0, a1, panel, o);

@@ -7,7 +7,8 @@
 #include "base/scratch.h"
 #include "tensor/packed_weight_kernel.h"
 
-/* No number here can change a result. A band of the source and what it makes stay in the second-level cache while the weights pass by. */
+/* Block sizes; they do not change a result. A band of the input and its outputs stay in the second-level cache while the weights are read.
+ */
 enum { BAND_BYTES = 160 << 10, RESULT_BYTES = 256 << 10, WEIGHT_BYTES = 384 << 10, PIECES = 4, SEGMENTS = 4, SLACK = 64 };
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -70,7 +71,7 @@ static char *fill_zero(const struct int8_conv *q, char *to, int64_t pixels, int3
 	return to + n * q->unit;
 }
 
-/* Rows of a picture with zeros around them. */
+/* Rows of an image with padding. */
 static void make_rows(const struct int8_conv *q, int64_t b, int64_t i0, int64_t rows, char *to, itr_row_range *range)
 {
 	const itr_conv *g = &q->g;
@@ -87,7 +88,7 @@ static void make_rows(const struct int8_conv *q, int64_t b, int64_t i0, int64_t 
 			q->x + (b * g->h + h) * g->w * g->c, have * g->c, r, q->inverse[b], q->unit == 2, to);
 		to = fill_zero(q, to + have * g->c * q->unit, q->wide - left - have, r.zero);
 	}
-	memset(to, 0, (size_t)(q->group * q->t.pixel + SLACK));            /* a row's last group reads on, for outputs that there are not */
+	memset(to, 0, (size_t)(q->group * q->t.pixel + SLACK));            /* slack: the last group of a row reads beyond its end */
 	for (int i = 0; i < q->group; i++)
 		range[i] = r;
 }
@@ -111,7 +112,7 @@ static itr_row_range *ranges_of(const struct int8_conv *q, char *band)
 	return (itr_row_range *)(void *)(band + q->band_size - q->ranges * (int64_t)sizeof(itr_row_range));
 }
 
-/* Outputs (by pixel) or rows of outputs that band `part` makes, from *i0 on. */
+/* Number of outputs (by pixel) or rows of outputs of band `part`; *i0 is the first. */
 static int64_t extent(const struct int8_conv *q, int64_t part, int64_t *i0)
 {
 	*i0 = part % q->bands * q->rows;
@@ -170,13 +171,13 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 			if (q->f.kernel->direct(&q->t, g, q->f.panels + c * nr * q->f.words, c * nr, cols, s))
 				continue;
 			for (int i = 0; i < 2 && g[i].rows; i++)
-				itr_rowwise_get()->after(&q->t.after, g[i].range, &q->t.columns, g[i].at, c * nr, g[i].rows, cols,
+				itr_rowwise_get()->epilogue(&q->t.epilogue, g[i].range, &q->t.columns, g[i].at, c * nr, g[i].rows, cols,
 				                         s + i * q->group * nr, nr, q->t.y, q->t.ldy);
 		}
 }
 
-/* How much of the source a band holds, and how work is shared out where such bands are fewer than threads can share: by smaller ones while
- * a core's cache has all the weights, else by columns, which takes a loop of its own for the rounding. */
+/* Size of a band, and division of the work when there are fewer bands than threads need: smaller bands if all weights fit into a core's
+ * cache, otherwise also by columns, which needs a separate loop for the quantisation. */
 static void cut(struct int8_conv *q, int threads)
 {
 	const itr_conv *g = &q->g;
@@ -207,11 +208,11 @@ static void cut(struct int8_conv *q, int threads)
 	q->chunks = light || q->parts >= pieces ? 1 : ITR_MIN(q->columns, div_up(pieces, q->parts));
 }
 
-void itr_conv_int8(const itr_conv *g, const itr_packed_weight *f, const float *x, const itr_after *after, float *y, int threads)
+void itr_conv_int8(const itr_conv *g, const itr_packed_weight *f, const float *x, const itr_epilogue *epilogue, float *y, int threads)
 {
 	struct int8_conv q = { .g = *g, .f = itr_packed_weight_int8_of(f), .x = x, .m = g->batch * g->oh * g->ow };
-	if (after)
-		q.t.after = *after;
+	if (epilogue)
+		q.t.epilogue = *epilogue;
 	/* a few microseconds: less than it takes to wake a thread */
 	threads = itr_conv_flops(g) < 2e6 ? 1 : itr_threads_resolve(threads);
 	q.group = q.f.kernel->mr / 2;

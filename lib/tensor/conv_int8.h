@@ -1,21 +1,20 @@
-/* conv_int8.h - inside of convolution: int8 products that read the picture where it lies.
+/* conv_int8.h - internal: int8 convolution without patches.
  *
- * A band of the source is rounded to 8 bits once, with its zero points around it, into the second-level cache; there the kw pixels under a
- * row of the kernel are one run of bytes, and neighbouring outputs begin a fixed distance apart: no patches, no packed left operand.
- * Ranges: of each pixel where the kernel is one pixel, else of each picture, so that no result depends on the batch, on the place in it, or
- * on threads. Sums are exact, hence the same in every kernel.
+ * A band (some rows of the input) is quantised once, with padding of zero points, and stays in the second-level cache. There the kw pixels
+ * under a row of the kernel are contiguous bytes, and neighbouring outputs start at a fixed distance: no patches, no packed left operand.
+ * There is one quantisation range for each pixel when the kernel is 1x1, otherwise for each image, so a result depends neither on the batch
+ * nor on the position in it nor on threads. Sums are exact integers, hence the same in every kernel.
  */
 #ifndef ITR_TENSOR_CONV_INT8_H
 #define ITR_TENSOR_CONV_INT8_H
 
 #include "tensor/conv_plan.h"
 
-/* Numbers a row of the kernel takes in a packed int8 weight: kw c, and zeros behind them, so that the next row begins with a word of its
- * own. */
+/* Length of one kernel row in a packed int8 weight: kw c, padded with zeros to whole 32-bit words. */
 int64_t itr_conv_int8_run(const itr_conv *g);
-/* Does it have the shape that these kernels know: one group, taps side by side? */
+/* True when these kernels support the shape: one group, contiguous taps. */
 bool itr_conv_int8_fits(const itr_conv *g);
-/* y = after(x * w). f (o, kh * itr_conv_int8_run(g)); after as itr_conv_packed_forward's, may be NULL. */
-void itr_conv_int8(const itr_conv *g, const itr_packed_weight *f, const float *x, const itr_after *after, float *y, int threads);
+/* y = epilogue(x * w). f (o, kh * itr_conv_int8_run(g)); epilogue as in itr_conv_packed_forward, may be NULL. */
+void itr_conv_int8(const itr_conv *g, const itr_packed_weight *f, const float *x, const itr_epilogue *epilogue, float *y, int threads);
 
 #endif

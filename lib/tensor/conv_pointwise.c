@@ -1,5 +1,5 @@
-/* Convolutions of kernel 1x1 with the direct tile: pixels are the left operand's rows where they lie, or, where a stride skips some or
- * their distance would map to few cache lines, a copy. */
+/* 1x1 convolutions with the kernel of conv_direct.h. The pixels are the rows of the left operand; they are copied only when the stride is
+ * not 1 or their distance would map to few cache lines. */
 #include "tensor/conv_direct.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ enum {
 struct pointwise {
 	const itr_conv_plan *p;
 	const float *x, *panels;
-	itr_after after;
+	itr_epilogue epilogue;
 	float *dst;
 	itr_direct_tile *tile;
 	bool finishes, copies;
@@ -48,24 +48,24 @@ static void copy_rows(const struct pointwise *q, int64_t r0, int64_t rows, float
 
 static void finish(const struct pointwise *q, int64_t r0, int rows, int64_t j0, int cols, const float *sums)
 {
-	itr_rowwise_get()->after(&q->after, NULL, NULL, r0, j0, rows, cols, sums, ITR_DIRECT_COLUMNS, q->dst, q->p->dc);
+	itr_rowwise_get()->epilogue(&q->epilogue, NULL, NULL, r0, j0, rows, cols, sums, ITR_DIRECT_COLUMNS, q->dst, q->p->dc);
 }
 
-/* Rows r0 .. r0+rows-1 (at most a pair of groups), which begin at a, times numbers k0 .. of one panel. */
-static void step(const struct pointwise *q, const itr_direct_walk *w, int64_t k0, int64_t panel, int64_t r0, int rows, const float *a,
+/* Rows r0 .. r0+rows-1 (at most two groups), at address a, times rows k0 .. of one panel. */
+static void step(const struct pointwise *q, const itr_direct_input *w, int64_t k0, int64_t panel, int64_t r0, int rows, const float *a,
                  float *sums)
 {
 	const int64_t j0 = panel * ITR_DIRECT_COLUMNS, ld = q->p->dc, second = (r0 + ITR_DIRECT_GROUP) * ld + j0;
 	const int cols = (int)ITR_MIN((int64_t)ITR_DIRECT_COLUMNS, q->p->n - j0);
 	const bool last = k0 + w->run == q->k, two = rows > ITR_DIRECT_GROUP, fused = last && q->finishes && rows % ITR_DIRECT_GROUP == 0;
-	const float *res = fused ? q->after.residual : NULL;
-	const int64_t ld_res = q->after.ld_residual;
+	const float *res = fused ? q->epilogue.residual : NULL;
+	const int64_t ld_res = q->epilogue.ld_residual;
 	const itr_direct_out o = { .sums = sums,
 		                   .resume = k0 > 0,
 		                   .finish = fused,
 		                   .cols = cols,
-		                   .activation = q->after.activation,
-		                   .bias = fused ? q->after.bias + j0 : NULL,
+		                   .activation = q->epilogue.activation,
+		                   .bias = fused ? q->epilogue.bias + j0 : NULL,
 		                   .residual = { res ? res + r0 * ld_res + j0 : NULL,
 		                                 res && two ? res + (r0 + ITR_DIRECT_GROUP) * ld_res + j0 : NULL },
 		                   .ld_residual = ld_res,
@@ -87,7 +87,7 @@ static void pointwise_piece(void *ctx, int64_t piece, int worker)
 		copy_rows(q, r0, rows, copy);
 	for (int64_t c = q->columns * chunk / q->chunks; c < q->columns * (chunk + 1) / q->chunks; c++)
 		for (int64_t k = 0; k < q->k; k += q->block) {
-			itr_direct_walk w = {
+			itr_direct_input w = {
 				.nh = 1, .nw = 1, .run = ITR_MIN(q->block, q->k - k), .pixel = q->pitch, .ahead_step = 512 / tiles
 			};
 			const char *ahead = (const char *)(q->panels + (c * q->k + k + w.run) * ITR_DIRECT_COLUMNS);
@@ -101,9 +101,9 @@ static void pointwise_piece(void *ctx, int64_t piece, int worker)
 
 static int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* Threads share out rows or columns, whichever leaves each with fewer numbers to read: rows, and all weights, or a share of the weights,
- * and all rows. Rows where it matters little: the next layer's rows are then mostly those that the thread made itself, and cores that are
- * far from each other have less to send. Pieces as even as groups and panels allow. */
+/* Divides the work by rows (each thread reads all weights) or by columns (each thread reads all rows), whichever reads fewer numbers. Rows
+ * are preferred when the difference is small: a thread then mostly reads rows that it wrote itself in the layer before, so less data moves
+ * between cores. Pieces of nearly equal size. */
 static void cut(struct pointwise *q, int threads)
 {
 	const int64_t groups = div_up(q->m, ITR_DIRECT_GROUP), most = ITR_MAX(BAND_FLOATS / (q->pitch * PAIR), (int64_t)1) * 2;
@@ -120,16 +120,16 @@ static void cut(struct pointwise *q, int threads)
 	q->scratch_size = q->sums_at + (q->blocks > 1 ? div_up(q->rows, PAIR) : 1) * PAIR_SUMS;
 }
 
-void itr_pointwise_run(const itr_conv_plan *p, const float *x, const float *panels, const itr_after *after, float *dst, int threads)
+void itr_pointwise_run(const itr_conv_plan *p, const float *x, const float *panels, const itr_epilogue *epilogue, float *dst, int threads)
 {
 	struct pointwise q = {
 		.p = p, .x = x, .panels = panels, .dst = dst, .tile = itr_direct_tile_get(), .m = p->batch * p->gh * p->gw, .k = p->cn
 	};
-	if (after)
-		q.after = *after;
-	q.finishes = itr_direct_finishes(&q.after);
+	if (epilogue)
+		q.epilogue = *epilogue;
+	q.finishes = itr_direct_finishes(&q.epilogue);
 	q.pitch = itr_direct_pitch(q.k, 1);
-	/* a group is read as a whole: behind the last pixel there is nothing */
+	/* a group is always read whole; there is no memory after the last pixel */
 	q.copies = p->step > 1 || q.pitch != q.k || q.m % ITR_DIRECT_GROUP;
 	q.blocks = div_up(q.k, BLOCK);
 	q.block = div_up(div_up(q.k, q.blocks), 4) * 4;

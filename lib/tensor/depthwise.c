@@ -9,7 +9,7 @@
 #include "base/scratch.h"
 #include "tensor/depthwise_kernel.h"
 
-/* The plain kernels: what the others must equal. One lane at a time. */
+/* The portable kernels, one lane at a time; the others must give the same bits. */
 typedef float V;
 enum { LANES = 1 };
 #define LOAD(p, n) ((void)(n), *(p))
@@ -62,7 +62,7 @@ struct rows_work {
 	int64_t group;                   /* rows a piece */
 };
 
-/* Row i of picture b: which source rows it reads. */
+/* The source rows that output row i of image b reads. */
 static void set_rows(const struct rows_work *q, itr_depthwise_row *r, int64_t b, int64_t i)
 {
 	const itr_conv_plan *p = &q->p;
@@ -101,7 +101,7 @@ static void run_rows(struct rows_work *q, int threads)
 	q->row.first = p->nw ? p->ew[0] : 0;
 	q->row.n = p->gw;
 	q->row.out_step = p->dstep * p->dc;
-	/* Small pictures in as few pieces as there are threads, so that each finds the rows that it made itself. */
+	/* Small images: one piece for each thread, so that a thread mostly reads rows that it wrote itself in the layer before. */
 	const int64_t all = p->batch * p->gh, work = p->gw * p->sc, threads_ = itr_threads_resolve(threads);
 	q->group = all * work < SMALL ? (all + threads_ - 1) / threads_ : ITR_MAX((int64_t)1, 16384 / work);
 	itr_parallel_for(threads, (p->batch * p->gh + q->group - 1) / q->group, rows_piece, q);
@@ -151,7 +151,7 @@ void itr_depthwise_backward_input(const itr_conv *g, const float *dy, const floa
 	itr_scratch_give(taps);
 }
 
-/* One picture's share, (KH, KW, C), summed row by row. */
+/* The share of one image, (KH, KW, C), summed row by row. */
 static void weight_piece(void *ctx, int64_t b, int worker)
 {
 	const struct rows_work *q = ctx;

@@ -1,18 +1,18 @@
-/* depthwise_kernel.h - inside of depthwise convolution: one row of results, and what one row adds to the gradient of the weights. */
+/* depthwise_kernel.h - internal: depthwise kernels for one row of outputs, and for its share of the weight gradient. */
 #ifndef ITR_TENSOR_DEPTHWISE_KERNEL_H
 #define ITR_TENSOR_DEPTHWISE_KERNEL_H
 
 #include "tensor/conv_plan.h"
 
 typedef struct itr_depthwise_row {
-	int nu, nv;                                      /* taps: rows inside of the picture, columns */
+	int nu, nv;                                      /* kernel rows inside the image, kernel columns */
 	const float *x[ITR_CONV_MAX_KERNEL];             /* source row of tap u */
 	const float *w[ITR_CONV_MAX_KERNEL];             /* its weights (nv, c) */
-	int64_t c, sw, step, first;                      /* output j reads source places j step + first ... + nv - 1 */
+	int64_t c, sw, step, first;                      /* output j reads source columns j step + first .. j step + first + nv - 1 */
 	int64_t n, out_step;                             /* outputs; floats from one to the next */
 	const float *bias;
 	float low, high;                                 /* clamp; infinite: none */
-	bool hardswish, hardsigmoid, add;                /* add: to what out holds */
+	bool hardswish, hardsigmoid, add;                /* add: out += */
 	float *out;
 } itr_depthwise_row;
 

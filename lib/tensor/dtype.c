@@ -33,7 +33,7 @@ static float float_of(uint32_t u)
 	return x;
 }
 
-/* Branches only where the classes of numbers differ: normal, subnormal (a shift with sticky rounding), overflow, infinity, NaN. */
+/* One branch for each class: normal, subnormal (a shift with sticky rounding), overflow, infinity, NaN. */
 uint16_t itr_f16_from_f32(float x)
 {
 	uint32_t u = bits_of(x), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;

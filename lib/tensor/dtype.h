@@ -1,4 +1,4 @@
-/* dtype.h - element types: one table of sizes, names and file codes. */
+/* dtype.h - element types: sizes, names and conversions. */
 #ifndef ITR_TENSOR_DTYPE_H
 #define ITR_TENSOR_DTYPE_H
 
@@ -15,7 +15,7 @@ typedef enum itr_dtype {
 size_t itr_dtype_size(itr_dtype t);              /* bytes of one element */
 const char *itr_dtype_name(itr_dtype t);         /* "float32", as NumPy says it; bfloat16 has no NumPy name */
 
-/* Half-precision conversions, round to nearest even, as the hardware does; NaN stays NaN. */
+/* Conversions of float16 and bfloat16. They round to nearest even, as the hardware does; NaN stays NaN. _n: arrays of n. */
 uint16_t itr_f16_from_f32(float x);
 float itr_f16_to_f32(uint16_t h);
 uint16_t itr_bf16_from_f32(float x);
@@ -25,8 +25,8 @@ void itr_f16_to_f32_n(float *dst, const uint16_t *src, int64_t n);
 void itr_bf16_from_f32_n(uint16_t *dst, const float *src, int64_t n);
 void itr_bf16_to_f32_n(float *dst, const uint16_t *src, int64_t n);
 
-/* n elements of type t at src (any alignment, native byte order) into float32 / int64. Integers beyond 2^24 lose precision in float32;
- * itr_to_i64 returns -1 when a floating value is not an integer or a u64 exceeds INT64_MAX. */
+/* Converts n elements of type t at src (any alignment, native byte order) to float32 or int64. Integers beyond 2^24 lose precision in
+ * float32. itr_to_i64 returns -1 when a floating-point value is not an integer or a value exceeds int64, otherwise 0. */
 void itr_to_f32(float *dst, const void *src, itr_dtype t, int64_t n);
 ITR_MUST_USE int itr_to_i64(int64_t *dst, const void *src, itr_dtype t, int64_t n);
 

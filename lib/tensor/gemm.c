@@ -12,8 +12,8 @@
 #include "tensor/dtype.h"
 #include "tensor/gemm_kernel.h"
 
-/* Cache blocking. None of these numbers can change a result: cutting K continues the same chain from memory, and the rest is only order of
- * work. */
+/* Cache blocking. None of these numbers changes a result: the chains continue from memory across blocks of K, and the rest is only the
+ * order of the work. */
 enum {
 	K_BLOCK = 256,               /* a right panel of 32 x 256 (32 KB) and a left one (14 KB) fit the first-level cache */
 	K_CHUNK = 4096,              /* beyond, the product is done in several passes over C */
@@ -21,7 +21,7 @@ enum {
 	SHARED_BYTES = 8 << 20       /* packed operand that all workers read */
 };
 
-/* --- the plain kernel: what the others must equal --------------------------------------------------------------------------------- */
+/* --- the portable kernel; the others must give the same bits ----------------------------------------------------------------------- */
 
 enum { PLAIN_MR = 4, PLAIN_NR = 8 };
 
@@ -65,8 +65,7 @@ const itr_gemm_isa *itr_gemm_isa_get(void)
 	return &plain;
 }
 
-/* bfloat16 where the processor lacks the instruction: round while packing, then the fp32 kernel (products of bfloat16 are exact in fp32).
- */
+/* bfloat16 on processors without the instruction: packing rounds, then the fp32 kernel is used (products of bfloat16 are exact in fp32). */
 static void pack_rounded(float *dst, int w, const float *src, int64_t row_stride, int64_t k_stride, int rows, int64_t k)
 {
 	itr_gemm_isa_get()->pack(dst, w, src, row_stride, k_stride, rows, k);
@@ -130,8 +129,8 @@ static int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 /* Words of a panel's row for k elements. */
 static int64_t words(const itr_gemm_isa *g, int64_t k) { return div_up(k, g->k_unit); }
 
-/* Panels of rows r0 .. r0+n-1 and of kb words from word k0 on, one behind the other. Where rows lie next to each other in memory (a
- * transposed operand) all panels advance together, so that a line of memory that is fetched is used up. */
+/* Packs rows r0 .. r0+n-1, kb words from word k0 on, into consecutive panels. When rows are neighbours in memory (a transposed operand),
+ * all panels advance together, so that all of a fetched cache line is used. */
 static void pack_panels(const itr_gemm_isa *g, const struct operand *x, int64_t r0, int64_t n, int64_t k0, int64_t kb, int w, float *dst)
 {
 	int64_t u = g->k_unit, step = x->ks == 1 ? kb : 64;
@@ -188,7 +187,7 @@ struct work {
 	int64_t scratch_size;
 };
 
-/* One micro-tile. C itself holds the chain between blocks of K; ragged or strided places go through a buffer. */
+/* One micro-tile. C holds the unfinished chains between blocks of K; incomplete or strided tiles go through a buffer. */
 static void micro_tile(const struct work *q, const float *ap, const float *bp, int64_t kb, int64_t i, int64_t j, int rows, int cols,
                        bool resume)
 {
@@ -234,7 +233,7 @@ static void work_piece(void *ctx, int64_t piece, int worker)
 	}
 }
 
-/* Group size: as many panels as the scratch holds, but several pieces a thread. */
+/* Group size: as many panels as fit into the scratch, but several pieces for each thread. */
 static void work_run(struct work *q, int threads)
 {
 	int sw = q->stream_right ? q->g->nr : q->g->mr;
@@ -252,8 +251,8 @@ static void work_run(struct work *q, int threads)
 	itr_scratch_give(q->scratch);
 }
 
-/* C = x . y^T where the chains may be cut (alpha 1, beta 0) or k <= K_CHUNK words. right: y packed already, its rows n0 .. (n0 a multiple
- * of nr); else NULL. */
+/* C = x . y^T, for alpha 1 and beta 0 or for k <= K_CHUNK words. right: y already packed, used from row n0 (a multiple of nr) on; NULL: not
+ * packed. */
 static void multiply(const itr_gemm_isa *g, const struct operand *x, const struct operand *y, const float *right, int64_t n0,
                      const struct output *c, int threads)
 {
@@ -321,7 +320,7 @@ void itr_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float
 	threads = itr_threads_resolve(threads);
 	struct operand x = { a, trans_a ? 1 : lda, trans_a ? lda : 1, m, k }, y = { b, trans_b ? ldb : 1, trans_b ? 1 : ldb, n, k };
 	struct output out = { c, ldc, 1, alpha, beta };
-	/* a column or two: the product the other way round, each sum being the same chain (multiplication commutes exactly) */
+	/* few columns: computes the transpose; each sum is the same chain, because multiplication commutes exactly */
 	if (n < 4 && n < m) {
 		struct operand t = x;
 		x = y, y = t;
@@ -374,7 +373,7 @@ const float *itr_packed_panel(const itr_packed *b, int64_t p) { return b->panels
 int64_t itr_packed_rows(const itr_packed *b) { return b->n; }
 int64_t itr_packed_dim(const itr_packed *b) { return b->k; }
 
-/* Columns of C that begin inside a panel: `lead` of them from row n0 of b on. */
+/* The first `lead` columns of C when n0 is inside a panel. */
 static void leading_columns(const struct operand *x, const itr_packed *b, int64_t n0, int64_t lead, const struct output *c)
 {
 	const itr_gemm_isa *g = b->g;

@@ -56,7 +56,7 @@ static void tile_ahead(int rows, int64_t k, const float *ap, const float *bp, fl
 	}
 }
 
-/* Sixteen rows (or the fewer that are there) of one panel, w apart. */
+/* Up to sixteen rows of one panel. */
 static void pack16(float *dst, int w, int keep, const float *src, int64_t stride, int rows, int64_t k)
 {
 	__mmask16 out = (__mmask16)((1u << keep) - 1);
@@ -66,7 +66,7 @@ static void pack16(float *dst, int w, int keep, const float *src, int64_t stride
 		__m512 v[16];
 		for (int r = 0; r < 16; r++) {
 			v[r] = r < rows ? _mm512_maskz_loadu_ps(in, src + r * stride + kk) : _mm512_setzero_ps();
-			/* the next panel's rows: too many streams for the hardware's eye */
+			/* the next panel's rows: too many streams for the hardware prefetcher */
 			_mm_prefetch((const char *)(src + (r + w) * stride + kk), _MM_HINT_T1);
 		}
 		itr_transpose16(v);

@@ -1,6 +1,5 @@
-/* AVX512-BF16 micro-kernel: the shape of gemm_avx512.c with pairs of bfloat16 along k in place of floats. VDPBF16PS adds two products to a
- * float sum; both operands were rounded to nearest even when they were packed. Denormals count as zero: that is the instruction's
- * definition. */
+/* AVX512-BF16 micro-kernel: the tile shape of gemm_avx512.c with pairs of bfloat16 along k instead of floats. VDPBF16PS adds two products
+ * to a float sum; both operands were rounded to nearest even when they were packed. The instruction treats denormals as zero. */
 #include "tensor/bf16_kernel.h"
 
 #if defined(__x86_64__)
@@ -67,8 +66,7 @@ static inline __m512i pair(__m512 even, __m512 odd)
 	return _mm512_permutexvar_epi16(zip, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
 }
 
-/* Neighbouring rows are neighbours in memory (a transposed operand): two rows of k at a time, those of the next panel on their way
- * meanwhile. */
+/* For a transposed operand, whose rows are neighbours in memory: two k at a time, with prefetch of the next panel. */
 static void pack_across(uint32_t *dst, int w, const float *src, int64_t k_stride, int rows, int64_t k)
 {
 	for (int64_t kk = 0; kk < k; kk += 2, dst += w)
@@ -94,7 +92,7 @@ static inline __m512i row_words(const float *src, int64_t left)
 	return (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(hi, src + (hi ? 16 : 0)), _mm512_maskz_loadu_ps(lo, src));
 }
 
-/* Sixteen rows (or the fewer that are there) of one panel, w words apart; `keep` of the sixteen columns belong to the panel. */
+/* Up to sixteen rows of one panel, whose width is w words; `keep` of the sixteen columns belong to the panel. */
 static void pack16(uint32_t *dst, int w, int keep, const float *src, int64_t row_stride, int rows, int64_t k)
 {
 	const __mmask16 out = (__mmask16)((1u << keep) - 1);
@@ -104,7 +102,7 @@ static void pack16(uint32_t *dst, int w, int keep, const float *src, int64_t row
 		for (int r = 0; r < 16; r++) {
 			const float *row = src + r * row_stride + kk;
 			v[r] = r < rows ? _mm512_castsi512_ps(row_words(row, k - kk)) : _mm512_setzero_ps();
-			/* the next panel's rows: too many streams for the hardware's eye */
+			/* the next panel's rows: too many streams for the hardware prefetcher */
 			_mm_prefetch((const char *)(row + w * row_stride), _MM_HINT_T1);
 			_mm_prefetch((const char *)(row + w * row_stride + 16), _MM_HINT_T1);
 		}

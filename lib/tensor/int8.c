@@ -1,4 +1,4 @@
-/* The plain integer kernel, which the others must equal, and the choice among them. */
+/* The portable integer kernel, whose results the others must equal, and the choice of a kernel. */
 #include <string.h>
 
 #include "base/cpu.h"

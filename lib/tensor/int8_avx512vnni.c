@@ -1,4 +1,4 @@
-/* AVX512-VNNI micro-kernel: the shape of gemm_avx512.c with four bytes along k in place of a float. VPDPBUSD adds four products of an
+/* AVX512-VNNI micro-kernel: the tile shape of gemm_avx512.c with four bytes along k instead of a float. VPDPBUSD adds four products of an
  * unsigned and a signed byte to a 32-bit sum without saturation. */
 #include "tensor/packed_weight_kernel.h"
 
@@ -60,7 +60,7 @@ static inline __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)
 
 /* --- convolution ---------------------------------------------------------------------------------------------------------------------- */
 
-/* One word of the left operand in all lanes. Written out because of the addresses, as in conv_direct_avx512.c. */
+/* Broadcast of one word of the left operand, with explicit addressing as in conv_direct_avx512.c. */
 #define SPREAD(v, p, index, scale, at) __asm__("vpbroadcastd %c3(%1,%2," #scale "), %0" : "=v"(v) : "r"(p), "r"(index), "i"((at) * 4))
 #define SPREAD0(v, p, at) __asm__("vpbroadcastd %c2(%1), %0" : "=v"(v) : "r"(p), "i"((at) * 4))
 
@@ -115,10 +115,10 @@ static inline __attribute__((always_inline)) void put(const itr_int8_band *q, co
 	const __m512i zero = _mm512_set1_epi32(g->range[i].zero);
 	const __m512 scale = _mm512_set1_ps(g->range[i].scale);
 	float *y = q->y + (g->at + i) * q->ldy + j;
-	__m512 v0 = number(s0, zero, scale, &q->columns, q->after.bias, j, m0),
-	       v1 = number(s1, zero, scale, &q->columns, q->after.bias, j + 16, m1);
+	__m512 v0 = number(s0, zero, scale, &q->columns, q->epilogue.bias, j, m0),
+	       v1 = number(s1, zero, scale, &q->columns, q->epilogue.bias, j + 16, m1);
 	if (residual) {
-		const float *r = q->after.residual + (g->at + i) * q->after.ld_residual + j;
+		const float *r = q->epilogue.residual + (g->at + i) * q->epilogue.ld_residual + j;
 		v0 = _mm512_add_ps(v0, _mm512_maskz_loadu_ps(m0, r));
 		v1 = _mm512_add_ps(v1, _mm512_maskz_loadu_ps(m1, r + 16));
 	}
@@ -185,11 +185,11 @@ WHOLE(hardswish, ITR_ACT_HARDSWISH, false)
 
 static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint32_t *panel, int64_t j0, int cols, int32_t *s)
 {
-	const itr_activation act = q->after.activation;
-	const bool two = g[1].rows > 0, residual = q->after.residual;
+	const itr_activation act = q->epilogue.activation;
+	const bool two = g[1].rows > 0, residual = q->epilogue.residual;
 	/* what networks are made of; the rest is rare */
 	void (*run)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t, int) =
-		!two || !q->after.bias                  ? NULL
+		!two || !q->epilogue.bias                  ? NULL
 		: act == ITR_ACT_RELU                   ? residual ? relu_residual : relu
 		: act == ITR_ACT_NONE                   ? residual ? none_residual : none
 		: act == ITR_ACT_RELU6 && !residual     ? relu6

@@ -14,8 +14,9 @@
 
 const char *const itr_compute_names[] = { "fp32", "bf16", "int8", NULL };
 
-/* Cache blocking; no number here can change a result. A block of left rows, all of k, stays in the second-level cache while the weights
- * pass by once; of the weights, a right panel of K_BLOCK words stays in the first-level cache while the block's panels pass by. */
+/* Cache blocking; these numbers do not change a result. A block of left rows with all of k stays in the second-level cache while all
+ * weights are read once. A part of K_BLOCK words of a right panel stays in the first-level cache while it is multiplied by the panels of
+ * the block. */
 enum {
 	K_BLOCK = 256,
 	LEFT_BYTES = 384 << 10,
@@ -43,12 +44,12 @@ struct packing {
 	itr_packed_weight *f;
 	const float *w;
 	int64_t ldw;
-	const itr_expected *x;
+	const itr_bias_correction *x;
 	uint32_t *rows;              /* int8: rows on their way to a panel, one panel a worker */
 };
 
-/* The product of a row's rounding errors, w - scale q, and what it will be multiplied by on average. */
-static float lost(const float *w, float scale, bool wide, const void *q, int64_t k, const float *mean)
+/* The product of a row's rounding errors, w - scale q, and the mean input. */
+static float correction(const float *w, float scale, bool wide, const void *q, int64_t k, const float *mean)
 {
 	double s = 0;
 	for (int64_t j = 0; j < k; j++)
@@ -72,19 +73,20 @@ static void pack_panel(void *ctx, int64_t p, int worker)
 		rows[(j + 1) * f->words - 1] = 0;        /* what the last word holds beyond k */
 		const float *w = z->w + (j0 + j) * z->ldw;
 		f->scale[j0 + j] = itr_rowwise_get()->quantise_weight(w, f->k, f->q->k_unit == 2, rows + j * f->words, f->sum + j0 + j);
-		f->sum[j0 + j] += itr_int8_even_out(w, f->k, f->scale[j0 + j], f->q->k_unit == 2, rows + j * f->words);
+		f->sum[j0 + j] += itr_int8_balance_rounding(w, f->k, f->scale[j0 + j], f->q->k_unit == 2, rows + j * f->words);
 		if (z->x)
-			z->x->lost[j0 + j] = lost(w, f->scale[j0 + j], f->q->k_unit == 2, rows + j * f->words, f->k, z->x->mean);
+			z->x->correction[j0 + j] =
+				correction(w, f->scale[j0 + j], f->q->k_unit == 2, rows + j * f->words, f->k, z->x->mean);
 	}
 	itr_gemm_isa_get()->pack((float *)panel, f->nr, (const float *)rows, f->words, 1, cols, f->words);
 }
 
 itr_packed_weight *itr_pack_weight(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, int threads)
 {
-	return itr_pack_weight_expecting(c, w, n, k, ldw, NULL, threads);
+	return itr_pack_weight_corrected(c, w, n, k, ldw, NULL, threads);
 }
 
-itr_packed_weight *itr_pack_weight_expecting(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_expected *x,
+itr_packed_weight *itr_pack_weight_corrected(itr_compute c, const float *w, int64_t n, int64_t k, int64_t ldw, const itr_bias_correction *x,
                                              int threads)
 {
 	itr_packed_weight *f = itr_xcalloc(1, sizeof *f);
@@ -103,7 +105,7 @@ itr_packed_weight *itr_pack_weight_expecting(itr_compute c, const float *w, int6
 	f->panels = itr_aligned_alloc((size_t)(panels * f->nr * f->words) * sizeof *f->panels);
 	struct packing z = { f, w, ldw, x && x->mean ? x : NULL, NULL };
 	if (x)
-		memset(x->lost, 0, (size_t)n * sizeof *x->lost);
+		memset(x->correction, 0, (size_t)n * sizeof *x->correction);
 	if (f->q) {
 		f->scale = itr_aligned_calloc((size_t)(panels * f->nr) * sizeof *f->scale);
 		f->sum = itr_aligned_calloc((size_t)(panels * f->nr) * sizeof *f->sum);
@@ -149,10 +151,10 @@ struct job {
 	int64_t lda;
 	itr_rows_fill *fill;
 	const void *ctx;
-	itr_after after;
+	itr_epilogue epilogue;
 	float *c;
 	int64_t ldc;
-	/* how it is cut: left panels of `step` rows, blocks of at most `block` panels; right panels in chunks */
+	/* division of the work: left panels of `step` rows, blocks of at most `block` left panels, chunks of right panels */
 	int step;
 	int64_t left, block, blocks, right, chunks;
 	uint32_t *packed;            /* all left panels, when several chunks use them; NULL: each piece packs its own */
@@ -206,7 +208,7 @@ static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count,
 	const int cols = (int)ITR_MIN((int64_t)f->nr, f->n - jp * f->nr);
 	for (int64_t k = 0; k < f->words; k += K_BLOCK) {
 		const int64_t kb = ITR_MIN((int64_t)K_BLOCK, f->words - k);
-		/* What comes next lies behind this block: the rest of the panel, then the next panel. Its lines are spread over this
+		/* The next data in memory are the rest of the panel, then the next panel. Their prefetches are spread over this
 		 * block's tiles. */
 		const char *ahead = (const char *)(right + (k + kb) * f->nr);
 		const int64_t step = f->nr * 4 / count;
@@ -224,8 +226,8 @@ static void multiply(const struct job *o, int64_t jp, int64_t p0, int64_t count,
 			else
 				f->g.tile(rows, kb, (const float *)ap, (const float *)bp, (float *)s, f->nr, k > 0);
 			if (k + kb == f->words)
-				itr_rowwise_get()->after(&o->after, range ? range + p * o->step : NULL, &w, (p0 + p) * o->step, jp * f->nr,
-				                         rows, cols, s, f->nr, o->c, o->ldc);
+				itr_rowwise_get()->epilogue(&o->epilogue, range ? range + p * o->step : NULL, &w, (p0 + p) * o->step,
+				                            jp * f->nr, rows, cols, s, f->nr, o->c, o->ldc);
 		}
 	}
 }
@@ -245,8 +247,8 @@ static void product_piece(void *ctx, int64_t piece, int worker)
 		multiply(o, j, p0, count, left, range, (uint32_t *)(scratch + o->at_sums));
 }
 
-/* Blocks of rows alone where there are many, else also chunks of columns, so that every thread has several pieces; as even as panels allow,
- * and as many for each thread. */
+/* Divides the work by rows when there are many, otherwise by rows and columns: several pieces for each thread, of nearly equal size, as
+ * many for each thread. */
 static void cut(struct job *o, int threads)
 {
 	const itr_packed_weight *f = o->f;
@@ -288,27 +290,27 @@ static void run(struct job *o, int threads)
 	itr_scratch_give(o->scratch);
 }
 
-void itr_packed_weight_product(const itr_packed_weight *f, int64_t m, const float *a, int64_t lda, const itr_after *after, float *c,
+void itr_packed_weight_product(const itr_packed_weight *f, int64_t m, const float *a, int64_t lda, const itr_epilogue *epilogue, float *c,
                                int64_t ldc, int threads)
 {
 	struct job o = { .f = f, .m = m, .a = a, .lda = lda, .c = c, .ldc = ldc };
 	if (m < 0 || lda < f->k || ldc < f->n)
 		ITR_BUG("itr_packed_weight_product: m %lld, n %lld, k %lld, lda %lld, ldc %lld", (long long)m, (long long)f->n,
 		        (long long)f->k, (long long)lda, (long long)ldc);
-	if (after)
-		o.after = *after;
+	if (epilogue)
+		o.epilogue = *epilogue;
 	if (m > 0)
 		run(&o, itr_threads_resolve(threads));
 }
 
-void itr_packed_weight_product_from(const itr_packed_weight *f, int64_t m, itr_rows_fill *fill, const void *ctx, const itr_after *after,
-                                    float *c, int64_t ldc, int threads)
+void itr_packed_weight_product_from(const itr_packed_weight *f, int64_t m, itr_rows_fill *fill, const void *ctx,
+                                    const itr_epilogue *epilogue, float *c, int64_t ldc, int threads)
 {
 	struct job o = { .f = f, .m = m, .fill = fill, .ctx = ctx, .c = c, .ldc = ldc };
 	if (m < 0 || ldc < f->n)
 		ITR_BUG("itr_packed_weight_product_from: m %lld, n %lld, ldc %lld", (long long)m, (long long)f->n, (long long)ldc);
-	if (after)
-		o.after = *after;
+	if (epilogue)
+		o.epilogue = *epilogue;
 	if (m > 0)
 		run(&o, itr_threads_resolve(threads));
 }

@@ -7,10 +7,10 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 
-/* Pieces of a fixed number of rows: what a piece finds is combined in piece order, so threads cannot change it. */
+/* Pieces of a fixed number of rows; their results are combined in order, so the number of threads does not change the result. */
 enum { PIECE = 512, LANES = 8 };
 
-/* Sum of squares in eight interleaved double sums: a fixed order that the compiler may vectorise. */
+/* Sum of squares in eight interleaved sums of doubles: a fixed order, which the compiler can vectorise. */
 static double sum_squares(const float *x, int64_t n)
 {
 	double s[LANES] = { 0 };
@@ -84,7 +84,7 @@ int64_t itr_first_not_finite(const float *x, int64_t n)
 	return -1;
 }
 
-/* Of every step-th row. */
+/* itr_rows_alike for every step-th row. */
 static bool alike(const float *x, int64_t rows, int64_t dim, int64_t step)
 {
 	double *mean = itr_xcalloc((size_t)dim, sizeof *mean), square = 0, of_mean = 0;
@@ -103,7 +103,7 @@ static bool alike(const float *x, int64_t rows, int64_t dim, int64_t step)
 bool itr_rows_alike(const float *x, int64_t rows, int64_t dim)
 {
 	enum { SAMPLE = 1024 };
-	/* few are read where they differ, as they mostly do */
+	/* first a sample: rows that differ, the usual case, are then not all read */
 	return rows > 1 && alike(x, rows, dim, ITR_MAX(rows / SAMPLE, (int64_t)1)) && alike(x, rows, dim, 1);
 }
 

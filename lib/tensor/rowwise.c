@@ -1,4 +1,4 @@
-/* rowwise.inc for any machine, and the choice among its three. */
+/* rowwise.inc without vector instructions, and the choice among its three versions. */
 #define ROWWISE static const itr_rowwise plain
 #include "tensor/rowwise.inc"
 

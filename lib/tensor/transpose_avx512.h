@@ -1,11 +1,11 @@
-/* transpose_avx512.h - inside of the AVX-512 kernels: sixteen rows of sixteen words, transposed in registers. */
+/* transpose_avx512.h - internal to the AVX-512 kernels: transpose of 16 x 16 words in registers. */
 #ifndef ITR_TENSOR_TRANSPOSE_AVX512_H
 #define ITR_TENSOR_TRANSPOSE_AVX512_H
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
 
-/* v[r] holds 16 consecutive k of row r; afterwards v[k] holds that k of the 16 rows. */
+/* In: v[r] = 16 consecutive numbers of row r. Out: v[k] = number k of the 16 rows. */
 static inline __attribute__((always_inline)) void itr_transpose16(__m512 v[16])
 {
 	__m512 t[16];

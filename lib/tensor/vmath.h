@@ -1,7 +1,6 @@
-/* vmath.h - exp, erf and the like for float loops that the compiler must vectorise: no branches, no tables, no libm, the same bits on every
- * machine (each operation is one correctly rounded IEEE operation; -ffp-contract=off keeps it so). Errors: exp <= 2 ulp on [-87, 88], below
- * it 0; erf <= 5e-7 absolute (rational fit on [-4, 4], as Eigen's erf for float uses it). tests/unit/test_autograd.c compares them with
- * libm.
+/* vmath.h - exp and erf for float loops that the compiler must vectorise: no branches, no tables, no libm, the same bits on every machine
+ * (each operation is one correctly rounded IEEE operation; -ffp-contract=off is needed). Errors: exp <= 2 ulp on [-87, 88], 0 below; erf <=
+ * 5e-7 absolute (the rational approximation on [-4, 4] of Eigen's float erf). tests/unit/test_autograd.c compares them with libm.
  */
 #ifndef ITR_TENSOR_VMATH_H
 #define ITR_TENSOR_VMATH_H
@@ -10,7 +9,7 @@
 
 #include "base/compat.h"
 
-/* exp(x) for x <= 88. Cody-Waite reduction to |r| <= ln2/2, degree-6 polynomial (Cephes expf), exponent put in by integer addition. */
+/* exp(x) for x <= 88. Cody-Waite reduction to |r| <= ln2/2, polynomial of Cephes expf, exponent by integer addition. */
 static inline float itr_vexp(float x)
 {
 	const float magic = 12582912.0f;                 /* 1.5 * 2^23: adding it rounds to an integer */

@@ -35,7 +35,7 @@ static const struct shape shapes[] = {
 	{ "1x1 conv 112^2", 12544, 96, 16, ITR_ACT_RELU6, false },
 };
 
-static double best(const struct shape *s, const itr_packed_weight *f, int threads, const float *a, const itr_after *after, float *c)
+static double best(const struct shape *s, const itr_packed_weight *f, int threads, const float *a, const itr_epilogue *after, float *c)
 {
 	double t = 1e9, spent = 0;
 	for (int r = 0; r < 2000 && (r < 3 || spent < 0.25); r++) {
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 			const double t0 = now();
 			itr_packed_weight *f = itr_pack_weight((itr_compute)p, b, s->n, s->k, s->k, 2);
 			const double packing = now() - t0;
-			const itr_after after = { b, s->residual ? res : NULL, s->n, s->act };
+			const itr_epilogue after = { b, s->residual ? res : NULL, s->n, s->act };
 			for (int threads = only_threads ? only_threads : 1; threads <= (only_threads ? only_threads : 2); threads++)
 				printf("{\"shape\": \"%s\", \"m\": %d, \"n\": %d, \"k\": %d, \"precision\": \"%s\", \"kernel\": \"%s\", "
 				       "\"threads\": %d, \"gflops\": %.1f, \"with_all_gflops\": %.1f, \"pack_ms\": %.1f}\n",

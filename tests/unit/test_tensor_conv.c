@@ -84,7 +84,7 @@ static void check_shape(const struct shape *s)
 	}
 	itr_packed_weight *f = itr_pack_weight(ITR_COMPUTE_F32, w, g.o, k, k, 1);
 	for (int threads = 1; threads <= 3; threads++) {
-		const itr_after after = { s->bias ? bias : NULL, s->residual ? residual : NULL, g.o, s->act };
+		const itr_epilogue after = { s->bias ? bias : NULL, s->residual ? residual : NULL, g.o, s->act };
 		memset(y, 0xff, (size_t)n * sizeof *y);
 		itr_conv_packed_forward(&g, f, x, &after, y, threads);
 		for (int64_t i = 0; i < n; i++)
@@ -189,7 +189,7 @@ static void test_not_a_number(void **state)
 		for (int i = 0; i < 17; i++)
 			w[i] = 1;
 		itr_packed_weight *f = itr_pack_weight(ITR_COMPUTE_F32, w, 17, 1, 1, 1);
-		itr_conv_packed_forward(&g, f, x, &(itr_after){ .bias = bias, .activation = acts[a] }, y, 1);
+		itr_conv_packed_forward(&g, f, x, &(itr_epilogue){ .bias = bias, .activation = acts[a] }, y, 1);
 		for (int i = 0; i < 14 * 17; i++) {
 			const float e = followed(fmaf(x[i / 17], 1, 0), bias, NULL, acts[a]);
 			if (isnan(e) ? !isnan(y[i]) : y[i] != e)

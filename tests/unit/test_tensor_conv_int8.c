@@ -58,7 +58,7 @@ static void reference(const itr_conv *g, const float *x, const float *w, float *
 		const float inverse = 1.0f / ws[o];
 		for (int64_t l = 0; l < k; l++)
 			rounded[o * k + l] = (int8_t)ITR_MAX(ITR_MIN(lrintf(w[o * k + l] * inverse), 127L), -127L);
-		itr_int8_even_out(w + o * k, k, ws[o], false, rounded + o * k);
+		itr_int8_balance_rounding(w + o * k, k, ws[o], false, rounded + o * k);
 	}
 	for (int64_t r = 0; r < g->batch * g->oh * g->ow; r++) {
 		const int64_t b = r / g->ow / g->oh, i = r / g->ow % g->oh * g->stride - g->top, j = r % g->ow * g->stride - g->left;
@@ -90,7 +90,7 @@ static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual
 	float *x = numbers(g.batch * g.h * g.w * g.c, low), *w = numbers(g.o * g.kh * g.kw * g.c, -1), *b = numbers(g.o, -1),
 	      *res = numbers(n, -1), *want = itr_xmalloc((size_t)n * sizeof *want);
 	float *y = itr_xmalloc((size_t)n * sizeof *y);
-	const itr_after after = { bias ? b : NULL, residual ? res : NULL, g.o, relu ? ITR_ACT_RELU : ITR_ACT_NONE };
+	const itr_epilogue after = { bias ? b : NULL, residual ? res : NULL, g.o, relu ? ITR_ACT_RELU : ITR_ACT_NONE };
 	for (int64_t i = 0; i < g.h * g.w * g.c; i++)            /* pictures of different ranges */
 		x[i] *= 3;
 	itr_packed_weight *f = itr_conv_pack_weight(&g, ITR_COMPUTE_INT8, w, NULL, 2);
@@ -113,7 +113,7 @@ static void compare(itr_conv g, int64_t pad, float low, bool bias, bool residual
 	}
 	itr_conv one = g;                                        /* the last picture by itself */
 	one.batch = 1;
-	const itr_after its = { after.bias, residual ? res + n / g.batch * (g.batch - 1) : NULL, g.o, after.activation };
+	const itr_epilogue its = { after.bias, residual ? res + n / g.batch * (g.batch - 1) : NULL, g.o, after.activation };
 	itr_conv_packed_forward(&one, f, x + (g.batch - 1) * g.h * g.w * g.c, &its, y, 2);
 	assert_memory_equal(y, want + n / g.batch * (g.batch - 1), (size_t)(n / g.batch) * sizeof *y);
 	itr_packed_weight_free(f);

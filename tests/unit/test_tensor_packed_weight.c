@@ -50,7 +50,7 @@ static float weight_row(const float *w, int64_t k, int8_t *q)
 	const float scale = top / 127.0f > 1e-37f ? top / 127.0f : 1.0f, inverse = 1.0f / scale;
 	for (int64_t l = 0; l < k; l++)
 		q[l] = (int8_t)ITR_MAX(ITR_MIN(lrintf(w[l] * inverse), 127L), -127L);
-	itr_int8_even_out(w, k, scale, false, q);
+	itr_int8_balance_rounding(w, k, scale, false, q);
 	return scale;
 }
 
@@ -109,7 +109,7 @@ static void compare(itr_compute compute, int64_t m, int64_t n, int64_t k, itr_ac
 	for (int run = 0; run < 6; run++) {                    /* threads 1 to 3; then by fill */
 		const struct rows made = { a, lda, k };
 		memcpy(c, res, (size_t)(m * ldc) * sizeof *c);
-		const itr_after after = { bias ? b : NULL, residual == 2 ? c : residual ? res : NULL, ldc, act };
+		const itr_epilogue after = { bias ? b : NULL, residual == 2 ? c : residual ? res : NULL, ldc, act };
 		if (run < 3)
 			itr_packed_weight_product(f, m, a, lda, &after, c, ldc, run + 1);
 		else
@@ -185,7 +185,7 @@ static void test_bad_numbers_stay_bad(void **state)
 	a[2 * K + 7] = INFINITY;
 	for (int p = 0; p < 3; p++) {
 		itr_packed_weight *f = itr_pack_weight((itr_compute)p, w, N, K, K, 1);
-		itr_packed_weight_product(f, 3, a, K, &(itr_after){ .activation = ITR_ACT_RELU }, c, N, 1);
+		itr_packed_weight_product(f, 3, a, K, &(itr_epilogue){ .activation = ITR_ACT_RELU }, c, N, 1);
 		for (int j = 0; j < N; j++) {
 			assert_true(isfinite(c[j]));
 			assert_true(isnan(c[N + j]));
@@ -228,8 +228,8 @@ static void test_errors_cancel(void **state)
 			wide[j] = q[j] = plain[j] = (int8_t)lrintf(w[j] * inverse);
 			before += (double)(w[j] * inverse) - plain[j];
 		}
-		const int32_t added = itr_int8_even_out(w, k, scale, false, q);
-		assert_int_equal(itr_int8_even_out(w, k, scale, true, wide), added);
+		const int32_t added = itr_int8_balance_rounding(w, k, scale, false, q);
+		assert_int_equal(itr_int8_balance_rounding(w, k, scale, true, wide), added);
 		int32_t sum = 0;
 		int64_t candidates = 0;
 		for (int64_t j = 0; j < k; j++) {
@@ -273,7 +273,7 @@ static void test_what_rounding_costs(void **state)
 		mean[j] = nearbyintf((mean[j] + 1) * 127.5f);
 	mean[0] = 0, mean[1] = 255;
 	itr_gemm(false, true, 1, N, K, 1, mean, K, w, K, 0, exact, N, 1);
-	itr_packed_weight *f = itr_pack_weight_expecting(ITR_COMPUTE_INT8, w, N, K, K, &(itr_expected){ mean, lost }, 2);
+	itr_packed_weight *f = itr_pack_weight_corrected(ITR_COMPUTE_INT8, w, N, K, K, &(itr_bias_correction){ mean, lost }, 2);
 	itr_packed_weight_product(f, 1, mean, K, NULL, got, N, 1);
 	itr_packed_weight_free(f);
 	for (int j = 0; j < N; j++) {
@@ -284,7 +284,7 @@ static void test_what_rounding_costs(void **state)
 	for (int c = 0; c < 3; c++) {                            /* nothing is known, or nothing is rounded to 8 bits */
 		lost[0] = lost[N - 1] = 7;
 		itr_packed_weight_free(
-			itr_pack_weight_expecting((itr_compute)c, w, N, K, K, &(itr_expected){ c == 2 ? NULL : mean, lost }, 1));
+			itr_pack_weight_corrected((itr_compute)c, w, N, K, K, &(itr_bias_correction){ c == 2 ? NULL : mean, lost }, 1));
 		assert_true(lost[0] == 0 && lost[N - 1] == 0);
 	}
 	free(w), free(mean);
