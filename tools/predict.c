@@ -1,9 +1,10 @@
 /* predict - apply a trained model to vectors for the texts (or images) of a file. */
 #include <string.h>
 
-#include "apply/predict.h"
 #include "base/log.h"
 #include "cli/tool.h"
+#include "encode/encode.h"
+#include "encode/write.h"
 
 struct opt {
 	const char *model;
@@ -31,7 +32,7 @@ static int complete(itr_tool *t, void *opt)
 	struct opt *o = opt;
 	if (!o->model)
 		itr_err_set(&t->err, "'--model' is required: a file that {train} has written");
-	return !o->model ? ITR_EXIT_USAGE : itr_prediction_check_name(t->output, &t->err) < 0 ? ITR_EXIT_FAIL : 0;
+	return !o->model ? ITR_EXIT_USAGE : itr_vectors_check_name(t->output, &t->err) < 0 ? ITR_EXIT_FAIL : 0;
 }
 
 static const itr_tool_desc predict_tool = {
@@ -47,32 +48,44 @@ static const itr_tool_desc predict_tool = {
 	.complete = complete,
 };
 
+static void report(itr_tool *t, const itr_model *m, int64_t rows, bool synthetic)
+{
+	const int64_t dim = itr_model_embed_dim(m);
+	itr_info("%lld vectors of %lld dimensions by %s%s -> %s", (long long)rows, (long long)dim, m->ops->name,
+	         synthetic ? " (synthetic data)" : "", t->output);
+	if (!strcmp(t->output, "-"))
+		return;
+	itr_tool_artifact(t, t->output);
+	if (!t->json)
+		return;
+	itr_json *j = itr_json_object();
+	itr_json_add_str(j, "output", t->output);
+	itr_json_add_str(j, "model", m->ops->name);
+	itr_json_add_int(j, "rows", rows);
+	itr_json_add_int(j, "dim", dim);
+	itr_json_add_bool(j, "synthetic", synthetic);
+	itr_tool_print_json(t, j);
+}
+
 int main(int argc, char **argv)
 {
 	struct opt o = { .normalize = true };
 	itr_tool *t = itr_tool_begin(&predict_tool, &o, argc, argv);
-	itr_predict_opts po = {
-		.model = o.model, .side = o.side ? ITR_IMAGE : ITR_TEXT, .normalize = o.normalize, .threads = t->threads
-	};
-	itr_prediction r = { 0 };
-	if (itr_tool_check_output(t, false) < 0 || itr_predict(&r, t->args[0], &po, t->provenance, &t->err) < 0 ||
-	    itr_prediction_write(&r, t->output, t->out, t->provenance, &t->err) < 0) {
-		itr_prediction_free(&r);
-		return itr_tool_fail(t);
+	const itr_modality side = o.side ? ITR_IMAGE : ITR_TEXT;
+	const itr_encode_opts eo = { .sides = 1U << side, .unit = o.normalize, .threads = t->threads, .stop = &itr_interrupted };
+	itr_embeddings e = { .table.name = NULL };
+	itr_model *m = itr_tool_check_output(t, false) < 0 ? NULL : itr_model_open(o.model, &t->err);
+	int rc = m ? itr_encode(&e, m, t->args[0], &eo, &t->err) : -1;
+	if (rc == 0) {
+		itr_provenance_input(t->provenance, t->args[0]);
+		itr_provenance_input(t->provenance, o.model);
+		if (e.table.synthetic)
+			itr_provenance_set_synthetic(t->provenance);
+		rc = itr_vectors_write(&e, side, t->output, t->out, t->provenance, &t->err);
 	}
-	itr_info("%lld vectors of %lld dimensions by %s%s -> %s", (long long)r.rows, (long long)r.dim, r.model,
-	         r.synthetic ? " (synthetic data)" : "", t->output);
-	if (strcmp(t->output, "-"))
-		itr_tool_artifact(t, t->output);
-	if (t->json && strcmp(t->output, "-")) {
-		itr_json *j = itr_json_object();
-		itr_json_add_str(j, "output", t->output);
-		itr_json_add_str(j, "model", r.model);
-		itr_json_add_int(j, "rows", r.rows);
-		itr_json_add_int(j, "dim", r.dim);
-		itr_json_add_bool(j, "synthetic", r.synthetic);
-		itr_tool_print_json(t, j);
-	}
-	itr_prediction_free(&r);
-	return itr_tool_end(t, true);
+	if (rc == 0)
+		report(t, m, e.table.n[side], e.table.synthetic);
+	itr_embeddings_free(&e);
+	itr_model_free(m);
+	return rc == 0 ? itr_tool_end(t, true) : itr_tool_fail(t);
 }

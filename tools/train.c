@@ -135,7 +135,7 @@ static itr_json *fit_network(struct training *w)
 		.info = itr_tool_options(t),
 		.hooks = { .ctx = w, .metric = on_metric, .progress = on_progress, .stop = &itr_interrupted },
 	};
-	job.opts.raw = w->tuned.model ? &w->tuned.raw : NULL;
+	job.opts.set = w->tuned.model ? &w->tuned.set : NULL;
 	w->progress = itr_progress_begin(t, "train", "pairs", itr_network_samples(&job));
 	itr_json *j = itr_network_fit(&job, &t->err);
 	itr_progress_end(w->progress);
@@ -163,7 +163,7 @@ static int load_stored(struct training *w)
 	return 0;
 }
 
-static int load_raw(struct training *w)
+static int load_manifest(struct training *w)
 {
 	itr_tool *t = w->t;
 	const itr_finetune_opts f = itr_train_options_towers(w->o, t);
@@ -176,14 +176,14 @@ static int load_raw(struct training *w)
 	    itr_finetune_check_batches(&w->tuned, w->o->net.batch_size, w->o->net.cache_chunk, &t->err) < 0)
 		return -1;
 	memcpy(w->sizes, w->tuned.sizes, sizeof w->sizes);
-	w->d = &w->tuned.raw.pairs;
+	w->d = &w->tuned.data;
 	return 0;
 }
 
 static int load(struct training *w)
 {
 	const double began = itr_clock_now();
-	if ((w->o->finetune ? load_raw(w) : load_stored(w)) < 0)
+	if ((w->o->finetune ? load_manifest(w) : load_stored(w)) < 0)
 		return -1;
 	const itr_embeddings *d = w->d;
 	if (d->side[ITR_TEXT].rows && itr_rows_alike(d->side[ITR_TEXT].rows, d->table.n[ITR_TEXT], d->side[ITR_TEXT].dim))

@@ -29,6 +29,8 @@ void itr_manifest_free(itr_manifest *m)
 	memset(m, 0, sizeof *m);
 }
 
+bool itr_manifest_is(const char *path) { return path && (itr_path_has_suffix(path, ".jsonl") || !strcmp(path, "-")); }
+
 const char *itr_manifest_str(itr_manifest *m, const char *s) { return s ? itr_arena_strdup(m->arena, s) : NULL; }
 
 char *itr_manifest_image_path(const itr_manifest *m, const itr_record *r) { return itr_path_join(m->root, r->image); }

@@ -31,6 +31,8 @@ typedef struct itr_manifest {
  * fields, bad UTF-8, wrong types: -1 with err "FILE:LINE: ...". */
 ITR_MUST_USE int itr_manifest_read(itr_manifest *m, const char *path, const char *root, itr_err *err);
 void itr_manifest_free(itr_manifest *m);
+/* Is this a manifest, rather than stored vectors? By its name: .jsonl, or "-". */
+bool itr_manifest_is(const char *path);
 char *itr_manifest_image_path(const itr_manifest *m, const itr_record *r);      /* the caller frees */
 
 /* Building one in memory (readers, generators): strings are copied into the manifest's arena. A record is valid until the next

@@ -8,29 +8,29 @@
 bool itr_row_table_has_split(const itr_row_table *t) { return t->part[ITR_TEXT] || t->part[ITR_IMAGE]; }
 bool itr_row_table_is_leaky(const itr_row_table *t) { return t->part[ITR_TEXT] && !t->part[ITR_IMAGE]; }
 
-static void free_texts(char **text, int64_t n)
+static void free_texts(const itr_row_table *t, char **text, int64_t n)
 {
-	for (int64_t i = 0; text && i < n; i++)
+	for (int64_t i = 0; text && !t->borrows && i < n; i++)
 		free(text[i]);
 	free(text);
 }
 
 void itr_row_table_drop_words(itr_row_table *t)
 {
-	free_texts(t->caption, t->n[ITR_TEXT]);
-	free_texts(t->path, t->n[ITR_IMAGE]);
+	free_texts(t, t->caption, t->n[ITR_TEXT]);
+	free_texts(t, t->path, t->n[ITR_IMAGE]);
 	t->caption = t->path = NULL;
 }
 
 void itr_row_table_free(itr_row_table *t)
 {
 	for (int m = 0; m < 2; m++) {
-		free_texts(t->id[m], t->n[m]);
+		free_texts(t, t->id[m], t->n[m]);
 		free(t->part[m]);
 		free(t->pair[m]);
 	}
 	itr_row_table_drop_words(t);
-	free_texts(t->label_name, t->n_labels);
+	free_texts(t, t->label_name, t->n_labels);
 	free(t->label_start);
 	free(t->label);
 	free(t->text_image);
@@ -136,4 +136,28 @@ int itr_row_numbers_check(const int64_t *row, int64_t rows, int64_t n, const cha
 			return itr_err_set(err, "%s[%lld] is %lld, outside the gallery of %lld rows (-1 means no answer)", name,
 			                   (long long)i, (long long)row[i], (long long)n);
 	return 0;
+}
+
+void itr_row_table_part(itr_row_table *to, const itr_row_table *t, const itr_selection *s)
+{
+	*to = (itr_row_table){ .name = t->name ? itr_xstrdup(t->name) : NULL,
+		               .split_from_file = t->split_from_file,
+		               .split_by = t->split_by,
+		               .groups = t->groups ? itr_xstrdup(t->groups) : NULL,
+		               .synthetic = t->synthetic };
+	for (int m = 0; m < 2; m++) {
+		const int64_t n = to->n[m] = s ? s->n[m] : t->n[m];
+		to->id[m] = itr_xmalloc(((size_t)n + 1) * sizeof *to->id[m]);
+		to->part[m] = t->part[m] ? itr_xmalloc(((size_t)n + 1) * sizeof *to->part[m]) : NULL;
+		for (int64_t i = 0; i < n; i++) {
+			const int64_t row = s ? s->row[m][i] : i;
+			to->id[m][i] = itr_xstrdup(t->id[m][row]);
+			if (to->part[m])
+				to->part[m][i] = t->part[m][row];
+		}
+	}
+	if (!t->text_image)
+		return;
+	to->text_image = itr_xmalloc(((size_t)to->n[ITR_TEXT] + 1) * sizeof *to->text_image);
+	memcpy(to->text_image, s ? s->text_image : t->text_image, (size_t)to->n[ITR_TEXT] * sizeof *to->text_image);
 }

@@ -14,7 +14,7 @@
 #include "data/modality.h"
 #include "data/split.h"
 
-typedef struct itr_row_table {          /* owns all that it points to */
+typedef struct itr_row_table {          /* owns all that it points to, but for what `borrows` says */
 	char *name;                     /* as the user knows it: the file */
 	int64_t n[2];
 	char **id[2];                   /* [n] unique */
@@ -36,6 +36,7 @@ typedef struct itr_row_table {          /* owns all that it points to */
 	 * err. */
 	int (*read_labels)(struct itr_row_table *t, itr_err *err);
 	bool synthetic;
+	bool borrows;                   /* the strings of id, caption, path and label_name belong to a manifest, which outlives the table */
 } itr_row_table;
 
 bool itr_row_table_has_split(const itr_row_table *t);
@@ -58,6 +59,8 @@ enum {
  * empty: an unknown name (the nearest is named), no split, or no text or no image in the part. Free with itr_selection_free. */
 ITR_MUST_USE int itr_row_table_select(itr_selection *s, const itr_row_table *t, const char *part, unsigned how, itr_err *err);
 void itr_selection_free(itr_selection *s);
+/* The selected rows of t (s NULL: all) as a table of their own, which outlives t; captions, paths and labels stay behind. */
+void itr_row_table_part(itr_row_table *to, const itr_row_table *t, const itr_selection *s);
 /* How many texts a part has (train: restval too) of a table that is split; all of them where it is not. */
 int64_t itr_row_table_count(const itr_row_table *t, itr_split part);
 /* Images of n texts (rows), each once, ascending, and per text the place of its image among them. The caller frees both. */

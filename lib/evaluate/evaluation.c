@@ -10,10 +10,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "data/manifest.h"
 #include "io/table.h"
 #include "evaluate/published.h"
 #include "evaluate/trec.h"
-#include "train/raw.h"
 
 enum { SCHEMA = 1, NDCG_K = 10 };
 
@@ -308,7 +308,7 @@ static int open_relevance(itr_evaluation *e, const itr_evaluation_opts *o, itr_e
 	itr_row_table *t = &e->data.table;
 	if (itr_qrels_open(&e->qrels, t, o->relevance, &o->rules, o->provenance, err) < 0)
 		return -1;
-	if (!o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_raw_wanted(o->input)))
+	if (!o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_manifest_is(o->input)))
 		itr_qrels_count_equal_captions(&e->qrels, t, o->input);
 	return o->exclude ? itr_qrels_exclude(&e->qrels, t, o->exclude, o->provenance, err) : 0;
 }

@@ -257,7 +257,7 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		itr_err_set(&t->err, "'--finetune' belongs to '--model %s', not to '%s'", with_towers, o->model);
 		return ITR_EXIT_USAGE;
 	}
-	if (!o->finetune && t->n_args && itr_raw_wanted(t->args[0]))
+	if (!o->finetune && t->n_args && itr_manifest_is(t->args[0]))
 		return wrong(t,
 		             "'%s' is a manifest: {extract-features} makes the vectors to train on, '--model heads --finetune image', text "
 		             "or all trains towers on it",

@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "data/dataset.h"
 #include "data/split_record.h"
-#include "encode/encoder.h"
+#include "encode/encode.h"
+#include "encode/tower_encoder.h"
+#include "tensor/rows.h"
 
 static const char *const without_weights[2] = { "hash", "classic" };
 
@@ -36,13 +38,14 @@ static int kind_of(const itr_finetune_opts *o, int side, itr_err *err)
 }
 
 /* Words of the training captions; every other kind of vocabulary is published with its weights. */
-static itr_tokenizer *words_of(const itr_raw *r, int64_t size, itr_err *err)
+static itr_tokenizer *words_of(const itr_finetune *f, int64_t size, itr_err *err)
 {
 	itr_word_counter *c = itr_word_counter_new();
 	int64_t lines;
-	for (int64_t i = 0; i < r->pairs.table.n[ITR_TEXT]; i++)
-		if (r->pairs.table.part[ITR_TEXT][i] == ITR_TRAIN || r->pairs.table.part[ITR_TEXT][i] == ITR_RESTVAL)
-			itr_word_counter_add(c, r->caption[i], strlen(r->caption[i]));
+	const itr_row_table *t = &f->data.table;
+	for (int64_t i = 0; i < t->n[ITR_TEXT]; i++)
+		if (t->part[ITR_TEXT][i] == ITR_TRAIN || t->part[ITR_TEXT][i] == ITR_RESTVAL)
+			itr_word_counter_add(c, f->set.table.caption[i], strlen(f->set.table.caption[i]));
 	char *text = itr_word_counter_vocab(c, 1, size, &lines);
 	itr_tokenizer *k = itr_tokenizer_parse("words", "words of the training captions", text, strlen(text), NULL, err);
 	itr_info("vocabulary: %lld words of the training captions", (long long)lines);
@@ -51,7 +54,7 @@ static itr_tokenizer *words_of(const itr_raw *r, int64_t size, itr_err *err)
 	return k;
 }
 
-static itr_tower *open_tower(const itr_raw *r, const itr_finetune_opts *o, int side, itr_err *err)
+static itr_tower *open_tower(const itr_finetune *f, const itr_finetune_opts *o, int side, itr_err *err)
 {
 	const itr_tower_ops *ops = itr_tower_find(o->encoder[side], (itr_modality)side, err);
 	const bool scratch = !o->weights[side];
@@ -68,7 +71,7 @@ static itr_tower *open_tower(const itr_raw *r, const itr_finetune_opts *o, int s
 			itr_err_set(err, "'%s' from scratch needs a %s vocabulary: --vocabulary FILE", ops->name, ops->tokenizer);
 			return NULL;
 		}
-		if (!(t.tokenizer = words_of(r, o->vocabulary_size, err)))
+		if (!(t.tokenizer = words_of(f, o->vocabulary_size, err)))
 			return NULL;
 	}
 	if (scratch)
@@ -127,20 +130,37 @@ static void say_fixed(const itr_model *m, const char *layers)
 
 /* --- all of it ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Unit rows of the side that is not trained, once; takes e (NULL with err: it could not be made). The tower is not packed yet, for folding
+ * a BatchNorm into the layer before it changes bits. */
+static int make_rows(itr_finetune *f, itr_encoder *e, const itr_finetune_opts *o, itr_err *err)
+{
+	if (!e)
+		return -1;
+	itr_embeddings_side *s = &f->data.side[e->modality];
+	const int64_t n = f->data.table.n[e->modality];
+	s->dim = e->dim;
+	s->rows = itr_encode_inputs(&f->set, e, NULL, n, o->threads, o->stop, err);
+	itr_encoder_free(e);
+	if (s->rows)
+		(void)itr_rows_normalize(s->rows, n, s->dim, o->threads);
+	return s->rows ? 0 : -1;
+}
+
 static int build(itr_finetune *f, const char *model, const itr_model_config *config, const itr_finetune_opts *o, const int tower[2],
                  itr_err *err)
 {
 	itr_tower *w[2] = { NULL, NULL };
 	itr_model_config c = *config;
-	itr_embeddings *d = &f->raw.pairs;
+	itr_embeddings *d = &f->data;
+	const itr_encoder_opts eo = { .threads = o->threads };
 	for (int side = 0; side < 2; side++) {
 		const char *name = o->encoder[side] ? o->encoder[side] : without_weights[side];
-		*(side ? &d->side[ITR_IMAGE].encoder : &d->side[ITR_TEXT].encoder) = itr_xstrdup(name);
-		if (tower[side] && !(w[side] = open_tower(&f->raw, o, side, err))) {
+		d->side[side].encoder = itr_xstrdup(name);
+		if (tower[side] && !(w[side] = open_tower(f, o, side, err))) {
 			itr_tower_free(w[ITR_TEXT]);
 			return -1;
 		}
-		if (!tower[side] && itr_raw_encode(&f->raw, NULL, (itr_modality)side, name, o->threads, o->stop, err) < 0) {
+		if (!tower[side] && make_rows(f, itr_encoder_new(name, (itr_modality)side, &eo, err), o, err) < 0) {
 			itr_tower_free(w[ITR_TEXT]);
 			return -1;
 		}
@@ -160,7 +180,7 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 	for (int side = 0; side < 2; side++)
 		if (tower[side] && !o->train[side]) {
 			itr_info("%s vectors by '%s', once", itr_modality_names[side], o->encoder[side]);
-			if (itr_raw_encode(&f->raw, f->model, (itr_modality)side, NULL, o->threads, o->stop, err) < 0)
+			if (make_rows(f, itr_tower_encoder_of(f->model->tower[side], &eo), o, err) < 0)
 				return -1;
 		}
 	return 0;
@@ -174,11 +194,13 @@ int itr_finetune_open(itr_finetune *f, const char *path, const char *model, cons
 	for (int side = 0; side < 2; side++)
 		if ((tower[side] = kind_of(o, side, err)) < 0)
 			return -1;
-	if (itr_split_parse(f->sizes, o->split_sizes, err) < 0 ||
-	    itr_raw_open(&f->raw, path,
-	                 &(itr_raw_opts){ .max_failed = o->max_failed, .look = true, .threads = o->threads, .stop = o->stop }, err) < 0)
+	const itr_image_text_opts pictures = {
+		.check_pictures = true, .max_failed = o->max_failed, .pairs_only = true, .threads = o->threads, .stop = o->stop
+	};
+	if (itr_split_parse(f->sizes, o->split_sizes, err) < 0 || itr_image_text_set_open(&f->set, path, &pictures, err) < 0)
 		return -1;
-	if (itr_split_assign_rows(&f->raw.pairs.table, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 &&
+	itr_row_table_part(&f->data.table, &f->set.table, NULL);
+	if (itr_split_assign_rows(&f->data.table, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 &&
 	    build(f, model, c, o, tower, err) == 0)
 		return 0;
 	itr_finetune_free(f);
@@ -188,7 +210,8 @@ int itr_finetune_open(itr_finetune *f, const char *path, const char *model, cons
 void itr_finetune_free(itr_finetune *f)
 {
 	itr_model_free(f->model);
-	itr_raw_free(&f->raw);
+	itr_embeddings_free(&f->data);
+	itr_image_text_set_free(&f->set);
 	memset(f, 0, sizeof *f);
 }
 
@@ -210,7 +233,7 @@ int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chu
 	if (!m->tower[ITR_IMAGE] || !m->trained[ITR_IMAGE] || !m->tower[ITR_IMAGE]->config.batch_statistics ||
 	    !has_live_norms(m->tower[ITR_IMAGE]))
 		return 0;
-	const int64_t n = itr_row_table_count(&f->raw.pairs.table, ITR_TRAIN);
+	const int64_t n = itr_row_table_count(&f->data.table, ITR_TRAIN);
 	last = n % batch ? n % batch : batch;
 	if (chunk > 0 && chunk < batch)
 		return itr_err_set(
@@ -223,21 +246,4 @@ int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chu
 	                                "%lld pairs in batches of %lld leave one over, which --bn batch cannot take statistics of: another "
 	                                "--batch-size, or --bn running",
 	                                (long long)n, (long long)batch);
-}
-
-int itr_finetune_read(itr_raw *r, const itr_model *m, const itr_json *config, const char *path, int threads, itr_err *err)
-{
-	const itr_raw_opts o = { .max_failed = itr_json_int(itr_json_get(config, "max_failed"), 0), .look = true, .threads = threads };
-	if (!m->tower[ITR_TEXT] && !m->tower[ITR_IMAGE])
-		return itr_err_set(err, "the model has no encoders of its own: {extract-features} makes the vectors that it takes");
-	if (itr_raw_open(r, path, &o, err) < 0)
-		return -1;
-	for (int side = 0; side < 2; side++) {
-		const char *name = itr_json_str(itr_json_get(config, side ? "image_encoder" : "text_encoder"), without_weights[side]);
-		if (itr_raw_encode(r, m, (itr_modality)side, name, threads, NULL, err) < 0) {
-			itr_raw_free(r);
-			return -1;
-		}
-	}
-	return 0;
 }

@@ -30,21 +30,18 @@ typedef struct itr_finetune_opts {
 } itr_finetune_opts;
 
 typedef struct itr_finetune {
-	itr_raw raw;
+	itr_image_text_set set;
+	itr_embeddings data;            /* the set's rows; vectors of the side that is not trained */
 	itr_model *model;
 	double sizes[3];
 } itr_finetune;
 
-/* Reads, looks into every picture, splits, opens the towers, builds the model and makes the vectors of the side that is not trained. 0, or
- * -1 with err and f empty. */
+/* Reads, decodes every picture once, splits, opens the towers, builds the model and makes the vectors of the side that is not trained. 0,
+ * or -1 with err and f empty. */
 ITR_MUST_USE int itr_finetune_open(itr_finetune *f, const char *path, const char *model, const itr_model_config *c,
                                    const itr_finetune_opts *o, itr_err *err);
 void itr_finetune_free(itr_finetune *f);
 /* Does `batch` suit --bn batch on these data? -1 with err: some batch of an epoch would hold one pair. */
 ITR_MUST_USE int itr_finetune_check_batches(const itr_finetune *f, int64_t batch, int64_t chunk, itr_err *err);
-
-/* Pictures and captions of `path` through the towers (or encoders) of a model file: r->pairs then holds what the heads take. config: the
- * model's. */
-ITR_MUST_USE int itr_finetune_read(itr_raw *r, const itr_model *m, const itr_json *config, const char *path, int threads, itr_err *err);
 
 #endif

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 
 struct itr_loader {
-	const itr_raw *raw;
+	const itr_image_text_set *set;
 	const itr_preset *preset;
 	itr_augment augment;
 	uint64_t seed, epoch;
@@ -29,13 +29,13 @@ struct itr_loader {
 
 static int load(itr_loader *l, int64_t text, uint64_t epoch, uint8_t *pixels, itr_err *err)
 {
-	const int64_t image = l->raw->pairs.table.text_image[text];
+	const int64_t image = l->set->table.text_image[text];
 	itr_image img, crop;
 	itr_augment_draw d;
-	if (itr_raw_picture(l->raw, image, &img, err) < 0)
+	if (itr_image_text_set_picture(l->set, image, 0, &img, err) < 0)
 		return -1;
-	itr_augment_sample(&l->augment, img.width, img.height, l->seed, epoch, (uint64_t)text, !itr_caption_has_side(l->raw->caption[text]),
-	                   &d);
+	itr_augment_sample(&l->augment, img.width, img.height, l->seed, epoch, (uint64_t)text,
+	                   !itr_caption_has_side(l->set->table.caption[text]), &d);
 	const int rc = itr_augment_apply(&l->augment, &d, l->preset, &img, &crop, err);
 	if (rc == 0) {
 		memcpy(pixels, crop.rgb, l->bytes);
@@ -65,7 +65,7 @@ static void *work(void *ctx)
 		l->working--;
 		l->done[slot] = true;
 		if (rc < 0 && !l->failure.set) {
-			itr_err_set(&l->failure, "image '%s': %s", l->raw->pairs.table.id[ITR_IMAGE][l->raw->pairs.table.text_image[text]],
+			itr_err_set(&l->failure, "image '%s': %s", l->set->table.id[ITR_IMAGE][l->set->table.text_image[text]],
 			            err.msg);
 		}
 		pthread_cond_broadcast(&l->ready);
@@ -74,11 +74,11 @@ static void *work(void *ctx)
 	return NULL;
 }
 
-itr_loader *itr_loader_new(const itr_raw *raw, const itr_preset *preset, const itr_augment *augment, uint64_t seed, int64_t capacity,
-                           int threads)
+itr_loader *itr_loader_new(const itr_image_text_set *set, const itr_preset *preset, const itr_augment *augment, uint64_t seed,
+                           int64_t capacity, int threads)
 {
 	itr_loader *l = itr_xcalloc(1, sizeof *l);
-	*l = (itr_loader){ .raw = raw,
+	*l = (itr_loader){ .set = set,
 		           .preset = preset,
 		           .augment = *augment,
 		           .seed = seed,
@@ -153,12 +153,12 @@ int itr_loader_wait(itr_loader *l, int64_t at, int64_t b, itr_err *err)
 
 const uint8_t *itr_loader_pixels(const itr_loader *l, int64_t position) { return l->ring + (size_t)(position % l->capacity) * l->bytes; }
 
-int itr_loader_plain(const itr_raw *raw, const itr_preset *preset, int64_t image, float *out, itr_err *err)
+int itr_loader_plain(const itr_image_text_set *set, const itr_preset *preset, int64_t image, float *out, itr_err *err)
 {
 	itr_image img;
-	if (itr_raw_picture(raw, image, &img, err) < 0)
-		return itr_err_prefix(err, "image '%s': ", raw->pairs.table.id[ITR_IMAGE][image]);
+	if (itr_image_text_set_picture(set, image, 0, &img, err) < 0)
+		return itr_err_prefix(err, "image '%s': ", set->table.id[ITR_IMAGE][image]);
 	const int rc = itr_preset_apply(preset, &img, out, err);
 	itr_image_free(&img);
-	return rc < 0 ? itr_err_prefix(err, "image '%s': ", raw->pairs.table.id[ITR_IMAGE][image]) : 0;
+	return rc < 0 ? itr_err_prefix(err, "image '%s': ", set->table.id[ITR_IMAGE][image]) : 0;
 }

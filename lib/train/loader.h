@@ -9,14 +9,15 @@
 #ifndef ITR_TRAIN_LOADER_H
 #define ITR_TRAIN_LOADER_H
 
+#include "data/image_text_set.h"
 #include "image/augment.h"
-#include "train/raw.h"
+#include "image/preset.h"
 
 typedef struct itr_loader itr_loader;
 
-/* raw and preset are borrowed. capacity: positions in the ring, at least one batch. */
-itr_loader *itr_loader_new(const itr_raw *raw, const itr_preset *preset, const itr_augment *augment, uint64_t seed, int64_t capacity,
-                           int threads);
+/* set and preset are borrowed. capacity: positions in the ring, at least one batch. */
+itr_loader *itr_loader_new(const itr_image_text_set *set, const itr_preset *preset, const itr_augment *augment, uint64_t seed,
+                           int64_t capacity, int threads);
 void itr_loader_free(itr_loader *l);
 /* texts: rows whose pictures are wanted, borrowed until the next call; the threads begin at position `first`. */
 void itr_loader_epoch(itr_loader *l, const int64_t *texts, int64_t n, uint64_t epoch, int64_t first);
@@ -24,6 +25,6 @@ void itr_loader_epoch(itr_loader *l, const int64_t *texts, int64_t n, uint64_t e
 ITR_MUST_USE int itr_loader_wait(itr_loader *l, int64_t at, int64_t b, itr_err *err);
 const uint8_t *itr_loader_pixels(const itr_loader *l, int64_t position);
 /* The same for one row now, by the preset's own crop: what evaluation sees. out: crop x crop x 3 floats. Thread-safe. */
-ITR_MUST_USE int itr_loader_plain(const itr_raw *raw, const itr_preset *preset, int64_t image, float *out, itr_err *err);
+ITR_MUST_USE int itr_loader_plain(const itr_image_text_set *set, const itr_preset *preset, int64_t image, float *out, itr_err *err);
 
 #endif

@@ -43,7 +43,7 @@ typedef struct itr_train_opts {
 	int threads;
 	double checkpoint_seconds;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
 	int64_t log_every;              /* steps between points of the per-step metrics */
-	const itr_raw *raw;             /* pictures and captions for the model's towers; NULL: every vector is stored */
+	const itr_image_text_set *set;  /* pictures and captions for the model's towers; NULL: every vector is stored */
 	itr_augment augment;            /* of training pictures */
 	bool fresh_statistics;          /* the image tower begins without weights (itr_tape_opts) */
 } itr_train_opts;

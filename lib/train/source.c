@@ -12,7 +12,7 @@ enum { STORED_PART = 256, TOWER_PART = 32 };    /* rows that evaluation embeds a
 
 struct itr_source {
 	const itr_embeddings *d;
-	const itr_raw *raw;
+	const itr_image_text_set *set;
 	const itr_tower *tower;                 /* NULL: rows are stored */
 	itr_source_opts o;
 	bool image;
@@ -26,23 +26,24 @@ struct itr_source {
 	int64_t *start;
 };
 
-itr_source *itr_source_new(const itr_model *m, const itr_embeddings *d, const itr_raw *raw, itr_modality modality, const itr_source_opts *o)
+itr_source *itr_source_new(const itr_model *m, const itr_embeddings *d, const itr_image_text_set *set, itr_modality modality,
+                           const itr_source_opts *o)
 {
 	itr_source *s = itr_xcalloc(1, sizeof *s);
 	const bool image = modality == ITR_IMAGE;
 	*s = (itr_source){
-		.d = d, .raw = raw, .o = *o, .image = image, .stored = image ? d->side[ITR_IMAGE].rows : d->side[ITR_TEXT].rows
+		.d = d, .set = set, .o = *o, .image = image, .stored = image ? d->side[ITR_IMAGE].rows : d->side[ITR_TEXT].rows
 	};
 	s->dim = s->values = image ? d->side[ITR_IMAGE].dim : d->side[ITR_TEXT].dim;
 	if (!s->stored) {
 		s->tower = m->tower[modality];
-		if (!s->tower || !raw)
+		if (!s->tower || !set)
 			ITR_BUG("itr_source_new: neither stored %s nor a tower that makes them", image ? "images" : "texts");
 		s->dim = s->tower->dim;
 		s->values = image ? s->tower->config.image_size * s->tower->config.image_size * 3 : 0;
 		if (image && o->ahead > 0)
 			s->loader =
-				itr_loader_new(raw, s->tower->preset, &o->augment, o->seed, o->batch + o->ahead, ITR_MAX(1, o->threads));
+				itr_loader_new(set, s->tower->preset, &o->augment, o->seed, o->batch + o->ahead, ITR_MAX(1, o->threads));
 	}
 	s->input = itr_aligned_alloc((size_t)(ITR_MAX(o->part, itr_source_part(s)) * s->values + 1) * sizeof *s->input);
 	return s;
@@ -80,7 +81,7 @@ static void tokenize(itr_source *s, const int64_t *texts, int64_t n)
 {
 	const char **caption = itr_xmalloc((size_t)(n + 1) * sizeof *caption);
 	for (int64_t i = 0; i < n; i++)
-		caption[i] = s->raw->caption[texts[i]];
+		caption[i] = s->set->table.caption[texts[i]];
 	drop_tokens(s);
 	itr_tower_tokenize(s->tower, caption, n, s->o.threads, &s->ids, &s->start);
 	free(caption);
@@ -147,7 +148,7 @@ static void read_row(void *ctx, int64_t i, int worker)
 	(void)worker;
 	if (!s->tower)
 		memcpy(to, s->stored + r->rows[i] * s->dim, (size_t)s->dim * sizeof *to);
-	else if (itr_loader_plain(s->raw, s->tower->preset, r->rows[i], to, &r->reason[i]) < 0)
+	else if (itr_loader_plain(s->set, s->tower->preset, r->rows[i], to, &r->reason[i]) < 0)
 		memset(to, 0, (size_t)s->values * sizeof *to);
 }
 

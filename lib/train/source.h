@@ -11,8 +11,10 @@
 #ifndef ITR_TRAIN_SOURCE_H
 #define ITR_TRAIN_SOURCE_H
 
+#include "data/embeddings.h"
+#include "data/image_text_set.h"
 #include "image/augment.h"
-#include "train/raw.h"
+#include "model/model.h"
 
 typedef struct itr_source itr_source;
 
@@ -26,8 +28,8 @@ typedef struct itr_source_opts {
 	int threads;
 } itr_source_opts;
 
-/* Stored rows where d has them for this side, else m's tower on raw's pictures or captions. All borrowed. */
-itr_source *itr_source_new(const itr_model *m, const itr_embeddings *d, const itr_raw *raw, itr_modality modality,
+/* Stored rows where d has them for this side, else m's tower on set's pictures or captions. All borrowed. */
+itr_source *itr_source_new(const itr_model *m, const itr_embeddings *d, const itr_image_text_set *set, itr_modality modality,
                            const itr_source_opts *o);
 void itr_source_free(itr_source *s);
 bool itr_source_is_tower(const itr_source *s);

@@ -274,7 +274,7 @@ static void open_inputs(itr_trainer *r)
 	r->order = itr_xmalloc((size_t)r->n_train * sizeof *r->order);
 	r->image_of = itr_xmalloc((size_t)b * sizeof *r->image_of);
 	for (int side = 0; side < 2; side++)
-		r->source[side] = itr_source_new(r->model, r->data, o->raw, (itr_modality)side, &opts);
+		r->source[side] = itr_source_new(r->model, r->data, o->set, (itr_modality)side, &opts);
 	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads,
 	                                         .seed = o->seed,
 	                                         .compute = o->compute,

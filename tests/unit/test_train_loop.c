@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "apply/mapped.h"
-#include "apply/predict.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rng.h"
+#include "encode/encode.h"
 #include "io/npz.h"
 #include "tensor/rows.h"
 #include "train/checkpoint.h"
@@ -484,7 +484,7 @@ static void test_overflow_when_applied(void **state)
 {
 	char *path = in_folder("large.h5"), *pairs = in_folder("pairs.npz");
 	itr_err err = ITR_ERR_INIT;
-	itr_prediction out;
+	itr_embeddings out;
 	(void)state;
 	npz_pairs(pairs);
 	for (int projection = 0; projection < 2; projection++) {
@@ -514,11 +514,13 @@ static void test_overflow_when_applied(void **state)
 			itr_model_free(m);
 		}
 		err = (itr_err)ITR_ERR_INIT;
-		assert_int_equal(itr_predict(&out, pairs,
-		                             &(itr_predict_opts){ .model = path, .side = ITR_TEXT, .normalize = true, .threads = 2 },
-		                             NULL, &err),
+		itr_model *opened = itr_model_open(path, &err);
+		assert_non_null(opened);
+		assert_int_equal(itr_encode(&out, opened, pairs, &(itr_encode_opts){ .sides = ITR_HAS_TEXT, .unit = true, .threads = 2 },
+		                            &err),
 		                 -1);
-		itr_prediction_free(&out);
+		itr_model_free(opened);
+		assert_null(out.table.id[ITR_TEXT]);
 		assert_non_null(strstr(err.msg, "NaN or infinity of text '"));
 		err = (itr_err)ITR_ERR_INIT;
 		assert_null(itr_mapped_pairs(pairs, &(itr_pairs_opts){ .model = path, .threads = 1 }, NULL, &err));
