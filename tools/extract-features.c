@@ -110,24 +110,25 @@ static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, it
 static int extract(itr_tool *t, const itr_extract_options *o)
 {
 	itr_extract_opts x;
-	itr_manifest m;
+	itr_image_text_set s;
+	const itr_image_text_opts pictures = { .root = o->root, .alpha = (itr_alpha)o->alpha, .exif = o->exif };
 	itr_extract_result r;
 	if (itr_extract_options_of(&x, o, t, &t->err) < 0)
 		return itr_tool_usage(t, "%s", t->err.msg);
-	if (itr_manifest_read(&m, t->args[0], o->root, &t->err) < 0)
+	if (itr_image_text_set_open(&s, t->args[0], &pictures, &t->err) < 0)
 		return itr_tool_fail(t);
 	itr_provenance_input(t->provenance, t->args[0]);
 	if (o->model)
 		itr_provenance_input(t->provenance, o->model);
-	if (m.synthetic)
+	if (s.table.synthetic)
 		itr_provenance_set_synthetic(t->provenance);
-	itr_progress *bar = itr_progress_begin(t, "encoding", "images", itr_extract_count(&m, &x));
+	itr_progress *bar = itr_progress_begin(t, "encoding", "images", itr_extract_count(&s, &x));
 	x.progress = itr_progress_tick;
 	x.progress_ctx = bar;
-	int rc = itr_extract(&m, t->output, &x, t->provenance, &r, &t->err);
+	int rc = itr_extract(&s, t->output, &x, t->provenance, &r, &t->err);
 	itr_progress_end(bar);
-	int64_t equal = itr_equal_captions(&m), captions = m.n_captions;
-	itr_manifest_free(&m);
+	int64_t equal = itr_equal_captions(&s.manifest), captions = s.table.n[ITR_TEXT];
+	itr_image_text_set_free(&s);
 	if (rc < 0)
 		return itr_tool_fail(t);
 	if (r.failed)

@@ -141,6 +141,8 @@ int itr_row_numbers_check(const int64_t *row, int64_t rows, int64_t n, const cha
 void itr_row_table_part(itr_row_table *to, const itr_row_table *t, const itr_selection *s)
 {
 	*to = (itr_row_table){ .name = t->name ? itr_xstrdup(t->name) : NULL,
+		               .numbered = t->numbered,
+		               .truth = t->truth ? itr_xstrdup(t->truth) : NULL,
 		               .split_from_file = t->split_from_file,
 		               .split_by = t->split_by,
 		               .groups = t->groups ? itr_xstrdup(t->groups) : NULL,

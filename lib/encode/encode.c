@@ -119,7 +119,7 @@ static int open_manifest(struct input *in, const char *path, itr_err *err)
 		.stop = o->stop,
 	};
 	if (towers)
-		itr_params_freeze(in->m->params, ITR_COMPUTE_F32, o->threads);
+		itr_params_pack(in->m->params, ITR_COMPUTE_F32, o->threads);
 	for (int side = 0; side < 2; side++)
 		if (wanted(o, side) && !(in->encoder[side] = itr_model_encoder_new(in->m, (itr_modality)side,
 		                                                                   &(itr_encoder_opts){ .threads = o->threads }, err)))

@@ -28,34 +28,21 @@ int itr_extract_shard(itr_extract_opts *o, const char *text, itr_err *err)
 	return 0;
 }
 
-static void shard_range(const itr_manifest *m, const itr_extract_opts *o, int64_t *first, int64_t *end)
+static void shard_range(int64_t all, const itr_extract_opts *o, int64_t *first, int64_t *end)
 {
 	int64_t k = o->shards > 0 ? o->shards : 1, i = o->shards > 0 ? o->shard : 0;
-	*first = m->n / k * i + m->n % k * i / k;
-	*end = m->n / k * (i + 1) + m->n % k * (i + 1) / k;
+	*first = all / k * i + all % k * i / k;
+	*end = all / k * (i + 1) + all % k * (i + 1) / k;
 }
 
-int64_t itr_extract_count(const itr_manifest *m, const itr_extract_opts *o)
+int64_t itr_extract_count(const itr_image_text_set *s, const itr_extract_opts *o)
 {
 	int64_t first, end;
-	shard_range(m, o, &first, &end);
+	shard_range(s->table.n[ITR_IMAGE], o, &first, &end);
 	return end - first;
 }
 
 /* --- what to make -------------------------------------------------------------------------------------------------------------------- */
-
-static int check_records(const itr_manifest *m, itr_err *err)
-{
-	int64_t without = 0;
-	if (m->n == 0)
-		return itr_err_set(err, "the manifest has no records: nothing to do");
-	for (int64_t i = 0; i < m->n; i++)
-		without += !m->records[i].split || !m->records[i].split[0];
-	if (without && without < m->n)
-		return itr_err_set(err, "%lld of %lld records have no 'split'; give one to all or to none", (long long)without,
-		                   (long long)m->n);
-	return 0;
-}
 
 static itr_features_side side_of(const itr_encoder *e, bool parts, bool normalize, int64_t max_tokens)
 {
@@ -114,10 +101,12 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
 	const itr_encoder_opts own = { .compute = o->compute, .threads = o->threads };
-	if (o->model && (!(j->model = itr_model_open_for_inputs(o->model, o->compute, o->threads, err)) ||
+	if (o->model && (!(j->model = itr_model_open(o->model, err)) || itr_model_pack(j->model, o->compute, o->threads, err) < 0 ||
 	                 !(j->image = itr_model_encoder_new(j->model, ITR_IMAGE, &own, err)) ||
 	                 !(j->text = itr_model_encoder_new(j->model, ITR_TEXT, &own, err))))
 		return -1;
+	if (j->model && j->model->closed && o->compute != ITR_COMPUTE_F32)
+		return itr_err_set(err, "--precision would change nothing: '%s' is a closed form and has no network", o->model);
 	if (!o->image_encoder && !o->text_encoder && !o->model)
 		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
 	itr_encoder_opts image = { .weights = o->image_weights, .preset = o->preset, .compute = o->compute, .threads = o->threads };
@@ -147,20 +136,20 @@ static int plan(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
 	int64_t end;
-	if (check_records(j->m, err) < 0 || create_encoders(j, err) < 0)
+	if (create_encoders(j, err) < 0)
 		return -1;
-	shard_range(j->m, o, &j->first, &end);
+	shard_range(j->s->table.n[ITR_IMAGE], o, &j->first, &end);
 	j->n = end - j->first;
 	if (j->n == 0)
 		return itr_err_set(err, "shard %lld/%lld of %lld records is empty", (long long)o->shard, (long long)o->shards,
-		                   (long long)j->m->n);
+		                   (long long)j->s->table.n[ITR_IMAGE]);
 	j->part_rows = o->part_rows > 0 ? o->part_rows : PART_ROWS;
 	j->batch = o->batch > 0 ? o->batch : j->image && j->image->batch ? j->image->batch : BATCH;
 	j->layout = (itr_features_layout){ .n_images = j->n, .image = side_of(j->image, o->patches, o->normalize, 0),
 	                                   .text = side_of(j->text, o->tokens, o->normalize, o->max_tokens) };
 	for (int64_t i = j->first; i < end; i++) {
-		j->layout.n_texts += j->m->records[i].n_captions;
-		j->layout.synthetic |= j->m->records[i].synthetic;
+		j->layout.n_texts += j->s->manifest.records[i].n_captions;
+		j->layout.synthetic |= j->s->manifest.records[i].synthetic;
 	}
 	j->layout.synthetic |= j->model && j->model->synthetic;
 	j->r->parts = (j->n + j->part_rows - 1) / j->part_rows;
@@ -357,7 +346,7 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 	const itr_record **kept = itr_xcalloc((size_t)j->n + 1, sizeof *kept);
 	for (int64_t i = 0; i < j->n; i++)
 		if (!parts[i / j->part_rows].failed[i % j->part_rows]) {
-			kept[x->n++] = &j->m->records[j->first + i];
+			kept[x->n++] = &j->s->manifest.records[j->first + i];
 			x->m += kept[x->n - 1]->n_captions;
 		}
 	const char **id = x->strings = itr_xcalloc((size_t)(2 * x->n + 2 * x->m + 1), sizeof *x->strings);
@@ -367,7 +356,7 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 	for (int64_t i = 0, t = 0; i < x->n; i++) {
 		id[i] = kept[i]->id;
 		split[i] = kept[i]->split ? kept[i]->split : "";
-		x->paths[i] = itr_manifest_image_path(j->m, kept[i]);
+		x->paths[i] = itr_manifest_image_path(&j->s->manifest, kept[i]);
 		for (int64_t c = 0; c < kept[i]->n_captions; c++, t++) {
 			text_id[t] = kept[i]->captions[c].id;
 			caption[t] = kept[i]->captions[c].text;
@@ -417,8 +406,8 @@ static char *config_text(const itr_extract_job *j)
 	itr_json_add_bool(c, "tokens", o->tokens);
 	itr_json_add_int(c, "max_tokens", o->tokens ? o->max_tokens : 0);
 	itr_json_add_bool(c, "normalize", o->normalize);
-	itr_json_add_str(c, "alpha", o->alpha == ITR_ALPHA_WHITE ? "white" : "drop");
-	itr_json_add_bool(c, "exif", o->exif);
+	itr_json_add_str(c, "alpha", j->s->alpha == ITR_ALPHA_WHITE ? "white" : "drop");
+	itr_json_add_bool(c, "exif", j->s->exif);
 	itr_json_add_bool(c, "fast_decode", o->fast_decode);
 	itr_json_print(&b, c, false);
 	itr_json_free(c);
@@ -431,7 +420,7 @@ static uint8_t *failed_texts(const itr_extract_job *j, const itr_part *p)
 	uint8_t *drop = itr_xcalloc((size_t)p->n_texts + 1, 1);
 	int64_t t = 0;
 	for (int64_t i = 0; i < p->n; i++)
-		for (int64_t c = 0; c < j->m->records[p->first + i].n_captions; c++)
+		for (int64_t c = 0; c < j->s->manifest.records[p->first + i].n_captions; c++)
 			drop[t++] = p->failed[i];
 	return drop;
 }
@@ -508,11 +497,11 @@ static int run_job(itr_extract_job *j, const char *folder, const char *out, cons
 	return rc;
 }
 
-int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, itr_provenance *p, itr_extract_result *r,
+int itr_extract(const itr_image_text_set *s, const char *out, const itr_extract_opts *o, itr_provenance *p, itr_extract_result *r,
                 itr_err *err)
 {
 	*r = (itr_extract_result){ 0 };
-	itr_extract_job j = { .m = m, .o = o, .r = r };
+	itr_extract_job j = { .s = s, .o = o, .r = r };
 	char *folder = itr_xasprintf("%s.parts", out);
 	int lock = -1, rc = plan(&j, err);
 	if (rc == 0 && p && j.layout.synthetic)

@@ -12,12 +12,12 @@
 #include <signal.h>
 
 #include "data/features.h"
-#include "data/manifest.h"
+#include "data/image_text_set.h"
 #include "encode/encoder.h"
 
 typedef struct itr_extract_opts {
 	const char *image_encoder, *text_encoder;        /* NULL: the side has no vectors */
-	const char *model;                               /* a model file with towers, which then is both encoders; NULL: those named */
+	const char *model;                               /* a file that is both encoders (model_encoder.h); NULL: those named */
 	const char *image_weights, *text_weights, *pooling;
 	const char *prompt, *prompt_name;                /* of the text encoder; NULL: what its weights' folder says */
 	const char *vocabulary, *preset;                 /* NULL: what lies beside the weights, what the weights were published with */
@@ -28,8 +28,6 @@ typedef struct itr_extract_opts {
 	int64_t part_rows;                               /* 0: 4,096 */
 	int64_t max_failed;                              /* pictures that may fail */
 	int64_t shard, shards;                           /* this one of so many; shards 0: everything */
-	itr_alpha alpha;
-	bool exif;
 	/* JPEGs at 1/2, 1/4, 1/8 where the encoder resizes them anyway; said in the stored preprocessing */
 	bool fast_decode;
 	int threads;
@@ -49,12 +47,14 @@ typedef struct itr_extract_result {
 /* "I/N", 0 <= I < N, into o->shard and o->shards. 0, or -1 with err. */
 ITR_MUST_USE int itr_extract_shard(itr_extract_opts *o, const char *text, itr_err *err);
 
-/* Records that this call works on (the shard's), for progress. */
-int64_t itr_extract_count(const itr_manifest *m, const itr_extract_opts *o);
+/* Pictures that this call works on (the shard's), for progress. */
+int64_t itr_extract_count(const itr_image_text_set *s, const itr_extract_opts *o);
 
-/* Writes `out`. 0; or -1 with err: nothing at `out` has changed, finished parts stay in OUT.parts. Bad pictures are named by itr_warn, one
- * line each; more than max_failed of them is an error that says what succeeded. p may be NULL. r is filled in either way. */
-ITR_MUST_USE int itr_extract(const itr_manifest *m, const char *out, const itr_extract_opts *o, itr_provenance *p,
+/* Writes `out` from every row of s, which was opened without check_pictures (each part decodes its own and remembers what failed) and
+ * without pairs_only. 0; or -1 with err: nothing at `out` has changed, finished parts stay in OUT.parts. Bad pictures are named by
+ * itr_warn, one line each; more than max_failed of them is an error that says what succeeded. p may be NULL. r is filled in either way.
+ */
+ITR_MUST_USE int itr_extract(const itr_image_text_set *s, const char *out, const itr_extract_opts *o, itr_provenance *p,
                              itr_extract_result *r, itr_err *err);
 
 #endif

@@ -18,7 +18,7 @@ void itr_part_init(itr_part *p, const itr_extract_job *j, int64_t index)
 	*p = (itr_part){ .first = j->first + index * j->part_rows };
 	p->n = ITR_MIN(j->part_rows, j->first + j->n - p->first);
 	for (int64_t i = 0; i < p->n; i++)
-		p->n_texts += j->m->records[p->first + i].n_captions;
+		p->n_texts += j->s->manifest.records[p->first + i].n_captions;
 	p->failed = itr_xcalloc((size_t)p->n, 1);
 }
 
@@ -55,13 +55,13 @@ void itr_part_key(const itr_part *p, const itr_extract_job *j, char hex[ITR_SHA2
 	hash_encoder(h, j->image);
 	hash_encoder(h, j->text);
 	hash_text(h, o->pooling);
-	hash_number(h, o->patches | o->tokens << 1 | o->normalize << 2 | o->exif << 3 | (int)o->alpha << 4);
+	hash_number(h, o->patches | o->tokens << 1 | o->normalize << 2 | j->s->exif << 3 | (int)j->s->alpha << 4);
 	hash_number(h, o->tokens ? o->max_tokens : 0);
 	hash_number(h, p->n);
 	for (int64_t i = p->first; i < p->first + p->n; i++) {
-		const itr_record *r = &j->m->records[i];
+		const itr_record *r = &j->s->manifest.records[i];
 		struct stat st = { 0 };
-		char *path = itr_manifest_image_path(j->m, r);
+		char *path = itr_manifest_image_path(&j->s->manifest, r);
 		int found = j->image ? stat(path, &st) == 0 : 0;
 		free(path);
 		hash_text(h, r->id);
@@ -112,12 +112,11 @@ static void load_one(void *ctx, int64_t i, int worker)
 	struct pictures *b = ctx;
 	const itr_extract_job *j = b->j;
 	void *input = b->inputs + (size_t)i * j->image->input_bytes;
-	itr_decode_opts d = { .alpha = j->o->alpha, .exif = j->o->exif, .fast_side = j->o->fast_decode ? j->image->fast_side : 0 };
 	itr_image img;
 	(void)worker;
 	b->reason[i].set = 0;
-	char *path = itr_manifest_image_path(b->j->m, &b->j->m->records[b->p->first + b->at + i]);
-	int rc = itr_image_read(&img, path, &d, &b->reason[i]);
+	int rc =
+		itr_image_text_set_picture(j->s, b->p->first + b->at + i, j->o->fast_decode ? j->image->fast_side : 0, &img, &b->reason[i]);
 	if (rc == 0) {
 		rc = j->image->desc->prepare(j->image, &img, input, &b->reason[i]);
 		itr_image_free(&img);
@@ -125,7 +124,6 @@ static void load_one(void *ctx, int64_t i, int worker)
 	if (rc < 0)
 		memset(input, 0, j->image->input_bytes);
 	b->p->failed[b->at + i] = rc < 0;
-	free(path);
 }
 
 /* A vector must be finite and, where halves are stored, fit into one. */
@@ -155,7 +153,7 @@ static int write_pictures(struct pictures *b, itr_h5 *h, itr_buf *failures, itr_
 	const itr_encoder *e = j->image;
 	for (int64_t i = 0; i < b->n; i++)
 		if (b->p->failed[b->at + i]) {
-			itr_buf_printf(failures, "image '%s': %s\n", j->m->records[b->p->first + b->at + i].id, b->reason[i].msg);
+			itr_buf_printf(failures, "image '%s': %s\n", j->s->table.id[ITR_IMAGE][b->p->first + b->at + i], b->reason[i].msg);
 			memset(b->pooled + i * e->dim, 0, (size_t)e->dim * sizeof(float));
 			b->p->n_failed++;
 		}
@@ -211,8 +209,8 @@ static const char **caption_list(const itr_extract_job *j, const itr_part *p)
 	const char **text = itr_xmalloc((size_t)(p->n_texts + 1) * sizeof *text);
 	int64_t k = 0;
 	for (int64_t i = p->first; i < p->first + p->n; i++)
-		for (int64_t c = 0; c < j->m->records[i].n_captions; c++)
-			text[k++] = j->m->records[i].captions[c].text;
+		for (int64_t c = 0; c < j->s->manifest.records[i].n_captions; c++)
+			text[k++] = j->s->manifest.records[i].captions[c].text;
 	return text;
 }
 

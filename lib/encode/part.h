@@ -6,19 +6,19 @@
 #include "encode/model_encoder.h"
 
 typedef struct itr_extract_job {
-	const itr_manifest *m;
+	const itr_image_text_set *s;     /* its rows are the manifest's records */
 	const itr_extract_opts *o;
-	itr_model *model;                /* whose towers and heads these are, or NULL */
+	itr_model *model;                /* whose encoders these are, or NULL */
 	itr_encoder *image, *text;       /* NULL: no vectors on that side */
 	itr_features_layout layout;      /* of the whole, before failures */
-	int64_t first, n;                /* records of the manifest */
+	int64_t first, n;                /* images of the set */
 	int64_t part_rows, batch;
 	itr_extract_result *r;
 } itr_extract_job;
 
 /* Rows of a part: images with flag failed, and how many captions belong to them. */
 typedef struct itr_part {
-	int64_t first, n, n_texts;       /* records of the manifest; their captions */
+	int64_t first, n, n_texts;       /* images of the set; their captions */
 	uint8_t *failed;                 /* n flags */
 	int64_t n_failed, empty_texts;
 	char *failures;                  /* one line each: "image 'ID': reason" */

@@ -382,21 +382,6 @@ int itr_model_pack(itr_model *m, itr_compute c, int threads, itr_err *err)
 	return 0;
 }
 
-itr_model *itr_model_open_for_inputs(const char *path, itr_compute c, int threads, itr_err *err)
-{
-	itr_model *m = itr_model_open(path, err);
-	int rc = m ? 0 : -1;
-	if (m && !itr_model_has_towers(m))
-		rc = itr_err_set(err,
-		                 "'%s' has no encoders of its own: make vectors with --image-encoder and --text-encoder, then give it "
-		                 "their store",
-		                 path);
-	if (rc == 0 && itr_model_pack(m, c, threads, err) == 0)
-		return m;
-	itr_model_free(m);
-	return NULL;
-}
-
 bool itr_model_is_closed(const char *path)
 {
 	itr_h5 *h = itr_h5_open(path, "itr-model", NULL);

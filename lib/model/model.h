@@ -105,8 +105,6 @@ itr_model *itr_model_open(const char *path, itr_err *err);
 bool itr_model_is_closed(const char *path);
 /* The same where rows are to be mapped: a model with towers, which takes pictures and captions, is refused. */
 itr_model *itr_model_open_for_rows(const char *path, itr_err *err);
-/* The same where pictures and captions are to be encoded: a model without towers is refused; packed (itr_model_pack). */
-itr_model *itr_model_open_for_inputs(const char *path, itr_compute c, int threads, itr_err *err);
 /* For inference from here on: a network's weights are packed for c (nn/param.h), and the file is hashed, since stores of its vectors name
  * it by that. 0, or -1 with err. */
 ITR_MUST_USE int itr_model_pack(itr_model *m, itr_compute c, int threads, itr_err *err);

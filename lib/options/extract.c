@@ -85,8 +85,6 @@ int itr_extract_options_of(itr_extract_opts *x, const itr_extract_options *o, co
 		.max_tokens = o->max_tokens,
 		.part_rows = o->part_rows,
 		.max_failed = o->max_failed,
-		.alpha = (itr_alpha)o->alpha,
-		.exif = o->exif,
 		.fast_decode = o->fast_decode,
 		.threads = t->threads,
 		.interrupted = &itr_interrupted,

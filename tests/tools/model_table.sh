@@ -67,7 +67,6 @@ verdict() {
 	encoder has no encoders of its own|the weights of the text encoder .* are neither in
 	sizes cannot be compared|no product compares|has rows of [0-9]+ (numbers|dimensions)
 	towers takes pictures and captions|take pictures and captions
-	vectors takes vectors
 	kind not a linear projection
 	input cannot (read|open)|is of format|is a single array|expected a value|has no array|has no text_D
 	END
@@ -93,62 +92,62 @@ while read -r k p v; do
 	case $k in ''|'#'*) ;; *) t "$k, $p: $(echo $inputs | tr ' ' ',') are $(echo $v | tr ' ' ',')" same $k $p "$v" < /dev/null ;; esac
 done <<'END'
 # kind       program   store    npz      folder   npy      hdf5     named    manifest
-cca          evaluate  ok       ok       sizes    sizes    input    input    vectors
+cca          evaluate  ok       ok       sizes    sizes    input    input    ok
 cca          words     ok       sizes    sizes    input    input    input    input
 cca          id        ok       sizes    sizes    input    input    input    input
 cca          image     ok       sizes    sizes    input    input    input    input
 cca          vector    ok       sizes    sizes    input    input    input    input
-cca          extract   ok       input    input    input    input    input    encoder
-cca          predict   ok       ok       input    input    input    input    vectors
-ridge        evaluate  ok       ok       sizes    sizes    input    input    vectors
+cca          extract   ok       input    input    input    input    input    ok
+cca          predict   ok       ok       input    input    input    input    ok
+ridge        evaluate  ok       ok       sizes    sizes    input    input    ok
 ridge        words     ok       sizes    sizes    input    input    encoder  input
 ridge        id        ok       sizes    sizes    input    input    ok       input
 ridge        image     ok       sizes    sizes    input    input    ok       input
 ridge        vector    ok       sizes    sizes    input    input    ok       input
-ridge        extract   ok       input    input    input    input    input    encoder
-ridge        predict   ok       ok       input    input    input    input    vectors
-procrustes   evaluate  ok       ok       sizes    sizes    input    input    vectors
+ridge        extract   ok       input    input    input    input    input    ok
+ridge        predict   ok       ok       input    input    input    input    ok
+procrustes   evaluate  ok       ok       sizes    sizes    input    input    ok
 procrustes   words     ok       sizes    sizes    input    input    encoder  input
 procrustes   id        ok       sizes    sizes    input    input    ok       input
 procrustes   image     ok       sizes    sizes    input    input    ok       input
 procrustes   vector    ok       sizes    sizes    input    input    ok       input
-procrustes   extract   ok       input    input    input    input    input    encoder
-procrustes   predict   ok       ok       input    input    input    input    vectors
-kernel-ridge evaluate  ok       ok       sizes    sizes    input    input    vectors
+procrustes   extract   ok       input    input    input    input    input    ok
+procrustes   predict   ok       ok       input    input    input    input    ok
+kernel-ridge evaluate  ok       ok       sizes    sizes    input    input    ok
 kernel-ridge words     ok       sizes    sizes    input    input    encoder  input
 kernel-ridge id        ok       sizes    sizes    input    input    ok       input
 kernel-ridge image     ok       sizes    sizes    input    input    ok       input
 kernel-ridge vector    ok       sizes    sizes    input    input    ok       input
-kernel-ridge extract   ok       input    input    input    input    input    encoder
-kernel-ridge predict   ok       ok       input    input    input    input    vectors
-kernel-cca   evaluate  ok       ok       sizes    sizes    input    input    vectors
+kernel-ridge extract   ok       input    input    input    input    input    ok
+kernel-ridge predict   ok       ok       input    input    input    input    ok
+kernel-cca   evaluate  ok       ok       sizes    sizes    input    input    ok
 kernel-cca   words     ok       sizes    sizes    input    input    input    input
 kernel-cca   id        ok       sizes    sizes    input    input    input    input
 kernel-cca   image     ok       sizes    sizes    input    input    input    input
 kernel-cca   vector    ok       sizes    sizes    input    input    input    input
-kernel-cca   extract   ok       input    input    input    input    input    encoder
-kernel-cca   predict   ok       ok       input    input    input    input    vectors
-mlp          evaluate  ok       ok       input    sizes    input    input    vectors
+kernel-cca   extract   ok       input    input    input    input    input    ok
+kernel-cca   predict   ok       ok       input    input    input    input    ok
+mlp          evaluate  ok       ok       input    sizes    input    input    ok
 mlp          words     ok       sizes    sizes    input    input    encoder  input
 mlp          id        ok       sizes    sizes    input    input    ok       input
 mlp          image     ok       sizes    sizes    input    input    ok       input
 mlp          vector    ok       sizes    sizes    input    input    ok       input
-mlp          extract   ok       input    input    input    input    input    encoder
-mlp          predict   ok       ok       input    input    input    input    vectors
-residual-mlp evaluate  ok       ok       input    sizes    input    input    vectors
+mlp          extract   ok       input    input    input    input    input    ok
+mlp          predict   ok       ok       input    input    input    input    ok
+residual-mlp evaluate  ok       ok       input    sizes    input    input    ok
 residual-mlp words     ok       sizes    sizes    input    input    encoder  input
 residual-mlp id        ok       sizes    sizes    input    input    ok       input
 residual-mlp image     ok       sizes    sizes    input    input    ok       input
 residual-mlp vector    ok       sizes    sizes    input    input    ok       input
-residual-mlp extract   ok       input    input    input    input    input    encoder
-residual-mlp predict   ok       ok       input    input    input    input    vectors
-heads        evaluate  ok       ok       input    sizes    input    input    vectors
+residual-mlp extract   ok       input    input    input    input    input    ok
+residual-mlp predict   ok       ok       input    input    input    input    ok
+heads        evaluate  ok       ok       input    sizes    input    input    ok
 heads        words     ok       sizes    sizes    input    input    input    input
 heads        id        ok       sizes    sizes    input    input    input    input
 heads        image     ok       sizes    sizes    input    input    input    input
 heads        vector    ok       sizes    sizes    input    input    input    input
-heads        extract   ok       input    input    input    input    input    encoder
-heads        predict   ok       ok       input    input    input    input    vectors
+heads        extract   ok       input    input    input    input    input    ok
+heads        predict   ok       ok       input    input    input    input    ok
 towers       evaluate  towers   towers   towers   sizes    input    towers   ok
 towers       words     ok       sizes    sizes    input    input    ok       input
 towers       id        ok       sizes    sizes    input    input    ok       input
