@@ -49,7 +49,7 @@ static void to_f64(double *dst, const char *src, itr_dtype from, int64_t n)
 	case ITR_U32: LOOP_F64(uint32_t); break;
 	case ITR_U64: LOOP_F64(uint64_t); break;
 	case ITR_F32: LOOP_F64(float); break;
-	default:                                        /* 16 bits and fewer: exact in a float */
+	default:                                        /* up to 16 bits: exact in a float */
 		for (int64_t i = 0; i < n; i += 256) {
 			float block[256];
 			int64_t k = ITR_MIN(n - i, 256);

@@ -1,14 +1,13 @@
-/* convert.h - elements read from files into the type a caller wants, refusing silent damage. */
+/* convert.h - conversion of element types read from files, without silent loss of integers. */
 #ifndef ITR_IO_CONVERT_H
 #define ITR_IO_CONVERT_H
 
 #include "tensor/dtype.h"
 
-/* n elements of `from` at src (any alignment, native byte order) into `to` at dst. To a floating type: rounded to nearest. To an integer or
- * bool: -1 as soon as a value is not exactly held (2.5, 300 into uint8, NaN). */
+/* Converts n elements of type `from` at src (any alignment, native byte order) to type `to` at dst. To a floating-point type: rounds to
+ * nearest. To an integer type or bool: returns -1 at the first value that cannot be represented exactly (2.5, 300 as uint8, NaN). */
 ITR_MUST_USE int itr_convert(void *dst, itr_dtype to, const void *src, itr_dtype from, int64_t n);
-/* Index of the first finite value that a float32 cannot hold (it would become infinite), the value into *value; -1: none. Only float64 has
- * such values. */
+/* Index of the first finite value that overflows float32, with *value set to it; -1: none. Only float64 arrays have such values. */
 int64_t itr_beyond_f32(const void *src, itr_dtype from, int64_t n, double *value);
 bool itr_dtype_is_float(itr_dtype t);
 /* Reverses the bytes of each of n elements of `size` bytes, in place. */

@@ -8,7 +8,7 @@ enum { HEADER = 10, TRAILER = 8, F_CRC = 2, F_EXTRA = 4, F_NAME = 8, F_COMMENT =
 
 bool itr_is_gzip(const void *bytes, size_t n) { return n >= 2 && !memcmp(bytes, "\x1f\x8b", 2); }
 
-/* Bytes of the member's header, 0 when it is damaged. */
+/* Length of the member's header in bytes; 0 when it is damaged. */
 static size_t header_size(const unsigned char *b, size_t n)
 {
 	size_t at = HEADER;
@@ -60,7 +60,7 @@ int itr_gunzip(itr_buf *out, const void *bytes, size_t n, size_t limit, const ch
 		return itr_err_prefix(err, s.full ? "'%s' is refused: " : "'%s' is damaged: ", where);
 	if (rc == 0)
 		return itr_err_set(err, "'%s' is cut short: its packed data have no end", where);
-	/* The last eight bytes must be this member's trailer: a second member, or anything else behind it, does not fit. */
+	/* The last eight bytes of the file must be this member's trailer: nothing may follow it. */
 	uint32_t made = (uint32_t)(out->len - from);
 	if (le32(b + n - TRAILER) != itr_crc32(0, itr_buf_str(out) + from, out->len - from) || le32(b + n - TRAILER + 4) != made)
 		return itr_err_set(err, "'%s' is damaged: its checksum does not fit its contents, or something follows them", where);

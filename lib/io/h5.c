@@ -11,7 +11,7 @@
 #include "io/convert.h"
 #include "io/h5_internal.h"
 
-/* HDF5 keeps an attribute in its object's header, which ends at 64 KiB. */
+/* HDF5 stores an attribute in the header of its object, which is at most 64 KiB. */
 enum { MAX_ATTR = 60000, MAX_PATH = 4096, MAX_LINKS = 32 };
 
 /* --- errors ------------------------------------------------------------------------------------------------------------- */
@@ -27,8 +27,7 @@ static herr_t innermost(unsigned n, const H5E_error2_t *e, void *text)
 	return 0;
 }
 
-/* The message, the file, and what HDF5 says was the first thing to go wrong: to be called before any other call of the library, which would
- * clear that. */
+/* The message, the file, and the first error in HDF5's error stack, which any other HDF5 call would clear. */
 int itr_h5_fail(const itr_h5 *h, itr_err *err, const char *format, ...)
 {
 	char library[256] = "", what[512];
@@ -104,7 +103,7 @@ static int check_root(itr_h5 *h, const char *format, int64_t newest, itr_err *er
 	return rc;
 }
 
-/* The signature stands at 0, or behind a block of the user's of 512, 1024, 2048... bytes (MATLAB 7.3, h5py's userblock_size). */
+/* The signature is at offset 0, or after a user block of 512, 1024, 2048... bytes (MATLAB 7.3, h5py's userblock_size). */
 static int check_signature(const char *path, itr_err *err)
 {
 	static const char magic[8] = "\x89HDF\r\n\x1a\n";
@@ -196,7 +195,7 @@ bool itr_h5_is_synthetic(const itr_h5 *h) { return h->synthetic; }
 
 /* --- finding things -------------------------------------------------------------------------------------------------------- */
 
-/* What the soft link at `link` (a path that ends in it) says, as a path from the root, with `rest` behind. NULL when it cannot be had. */
+/* The target of the soft link at path `link`, as a path from the root, with `rest` appended. NULL when it cannot be read. */
 static char *follow(const itr_h5 *h, const char *link, size_t size, const char *rest)
 {
 	char *to = itr_xcalloc(size + 1, 1), *path = NULL;
@@ -209,8 +208,8 @@ static char *follow(const itr_h5 *h, const char *link, size_t size, const char *
 	return path;
 }
 
-/* Every step must be a hard link, or a soft one, which stays in the file: an external link would make a file from elsewhere open other
- * files here. */
+/* Every part of the path must be a hard link or a soft link, which stay in the file. An external link would let a downloaded file open
+ * other files of this machine. */
 char *itr_h5_resolve(const itr_h5 *h, const char *path, itr_err *err)
 {
 	char *p = itr_xstrdup(path);

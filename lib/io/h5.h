@@ -1,8 +1,8 @@
-/* h5.h - HDF5 files as this project uses them; hdf5.h is included by h5_internal.h alone. Structures of HDF5 1.8 (checksums), object times
- * off, library messages off (they go into err), file locking off (NFS), reads and writes checked. Paths look like "/image/pooled". A file
- * carries the root attributes `format`, `version`, `complete`, `synthetic`. HDF5 IS NOT THREAD-SAFE, not even for two different files:
- * callers make every call of this header from one thread at a time. Conversions between types refuse damage: an integer that does not fit
- * and a fraction read as an integer are errors. itr_h5_open refuses a file of another format or an incomplete one.
+/* h5.h - HDF5 files; only h5_internal.h includes hdf5.h. Files use the structures of HDF5 1.8 (with checksums) and store no times. File
+ * locking is off (NFS). Messages of libhdf5 go into err. Paths look like "/image/pooled". The root has the attributes `format`, `version`,
+ * `complete`, `synthetic`; itr_h5_open rejects another format and an incomplete file. Conversions lose nothing silently: an integer that
+ * does not fit and a fraction read as an integer are errors. HDF5 IS NOT THREAD-SAFE, not even for two different files: call the functions
+ * of this header from one thread at a time.
  */
 #ifndef ITR_IO_H5_H
 #define ITR_IO_H5_H
@@ -13,23 +13,24 @@
 enum { ITR_H5_MAX_RANK = 8 };
 typedef struct itr_h5 itr_h5;
 
-/* Reading. `format` ("itr-features", "itr-model", ...) may be NULL: any HDF5 file, no completeness check. */
+/* Opens a file for reading. `format` ("itr-features", "itr-model", ...) may be NULL: any HDF5 file, not checked for completeness. NULL with
+ * err. */
 itr_h5 *itr_h5_open(const char *path, const char *format, itr_err *err);
-/* The same for a format of which there are several versions, 1 .. newest (itr_h5_attr_int(h, "/", "version", 0) is the file's): a later one
- * is refused. itr_h5_open reads version 1; a writer sets another by itr_h5_set_attr_int. */
+/* The same for a format with versions 1 .. newest; a newer file is an error. itr_h5_attr_int(h, "/", "version", 0) is the version of the
+ * file. itr_h5_open accepts version 1 only. A writer sets another version by itr_h5_set_attr_int. */
 itr_h5 *itr_h5_open_version(const char *path, const char *format, int64_t newest, itr_err *err);
-/* does the file begin as HDF5 does? It may still be truncated: itr_h5_open checks */
+/* True when the file has the signature of HDF5. It may still be truncated: itr_h5_open checks that. */
 bool itr_h5_is(const char *path);
-/* Writing: beside the target; nothing is at `path` before itr_h5_commit succeeded. Sets format, version 1 and synthetic. */
+/* Creates a file for writing, as a temporary: nothing exists at `path` before itr_h5_commit. Sets format, version 1 and synthetic. NULL
+ * with err. */
 itr_h5 *itr_h5_create(const char *path, const char *format, bool synthetic, itr_err *err);
 ITR_MUST_USE int itr_h5_commit(itr_h5 *h, itr_err *err);      /* complete = 1, flush, fsync, rename; frees h either way */
-void itr_h5_close(itr_h5 *h);                                 /* of a reader; of a writer: abandons the file. NULL is fine */
+void itr_h5_close(itr_h5 *h);                                 /* closes a reader; discards a file being written. NULL does nothing */
 const char *itr_h5_path(const itr_h5 *h);
 bool itr_h5_is_synthetic(const itr_h5 *h);
 
-/* Looking. */
-bool itr_h5_has(const itr_h5 *h, const char *path);           /* a dataset or group */
-/* member names in name order; free each and the array; -1: no such group */
+bool itr_h5_has(const itr_h5 *h, const char *path);           /* true for a dataset or group */
+/* Names of the members of a group, sorted; the caller frees each and the array. Returns their number; -1: no such group. */
 int64_t itr_h5_list(const itr_h5 *h, const char *group, char ***names);
 
 typedef struct itr_h5_info {
@@ -41,24 +42,23 @@ typedef struct itr_h5_info {
 } itr_h5_info;
 ITR_MUST_USE int itr_h5_info_of(const itr_h5 *h, const char *path, itr_h5_info *info, itr_err *err);
 
-/* Rows [first, first+rows) of the first axis of a numeric dataset, converted to `t`, into dst. A stored float16 (IEEE_F32LE fields
- * 15/10/5/0/10, size 2) is converted too. */
+/* Reads rows [first, first+rows) along the first axis of a numeric dataset into dst, converted to `t`. 0, or -1 with err. */
 ITR_MUST_USE int itr_h5_read_rows(const itr_h5 *h, const char *path, itr_dtype t, int64_t first, int64_t rows, void *dst, itr_err *err);
-/* Whole numeric dataset of rank 0..8, itr_aligned_alloc'd; the caller frees with itr_aligned_free. */
+/* Reads a whole numeric dataset of rank 0..8. The caller frees with itr_aligned_free. info may be NULL. NULL with err. */
 void *itr_h5_read(const itr_h5 *h, const char *path, itr_dtype t, itr_h5_info *info, itr_err *err);
-/* Text: [N] strings (fixed or variable length), or a scalar. Free: each and the array / the string. */
+/* Reads N strings (fixed or variable length), or a scalar string. The caller frees each string and the array. NULL with err. */
 char **itr_h5_read_texts(const itr_h5 *h, const char *path, int64_t *count, itr_err *err);
 char *itr_h5_read_text(const itr_h5 *h, const char *path, itr_err *err);
 
-/* Writing. Parent groups are made. The data set is contiguous unless it is appended to. */
+/* Writes a numeric dataset (contiguous). Parent groups are created. */
 ITR_MUST_USE int itr_h5_write(itr_h5 *h, const char *path, itr_dtype t, int rank, const int64_t *shape, const void *data, itr_err *err);
-/* A dataset of [rows, ...shape[1..]] whose rows arrive in pieces: create once, then write any row range. F16 is stored as half floats from
- * float32 data when `stored` is ITR_F16 and `t` ITR_F32. */
+/* A numeric dataset of the given shape that is written in pieces: create it, then write ranges of rows in any order. data of type t is
+ * converted to `stored` (float32 to ITR_F16, for example). */
 ITR_MUST_USE int itr_h5_create_rows(itr_h5 *h, const char *path, itr_dtype stored, int rank, const int64_t *shape, itr_err *err);
 ITR_MUST_USE int itr_h5_write_rows(itr_h5 *h, const char *path, itr_dtype t, int64_t first, int64_t rows, const void *data, itr_err *err);
-/* fixed-length UTF-8, NUL-padded */
+/* N strings of fixed length in UTF-8, padded with NUL; long lists are chunked and compressed with gzip */
 ITR_MUST_USE int itr_h5_write_texts(itr_h5 *h, const char *path, const char *const *strings, int64_t count, itr_err *err);
-/* scalar string DATASET (attributes stop at 64 KiB) */
+/* a scalar string as a dataset (an attribute holds at most 64 KiB) */
 ITR_MUST_USE int itr_h5_write_text(itr_h5 *h, const char *path, const char *text, itr_err *err);
 
 /* Attributes of a group or dataset ("/" for the root). */

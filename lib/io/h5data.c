@@ -57,8 +57,7 @@ hid_t itr_h5_type_of(itr_dtype t, bool in_memory)
 	ITR_BUG("element type %d", (int)t);
 }
 
-/* The bits that the type claims lie within its bytes: libhdf5 (1.10, 1.14) converts by them unchecked and reads out of bounds when a file
- * lies about them. */
+/* True when the bit fields of the type are within its bytes. libhdf5 (1.10, 1.14) does not check them and would read out of bounds. */
 static bool sound(hid_t type)
 {
 	size_t bits = 8 * H5Tget_size(type), sign, exponent, exponent_bits, mantissa, mantissa_bits;
@@ -71,7 +70,7 @@ static bool sound(hid_t type)
 	       mantissa_bits > 0;
 }
 
-/* What a stored type is to us: 0, or -1 when it is nothing we read. */
+/* The element type of a stored HDF5 type. 0, or -1 when it is not supported. */
 int itr_h5_dtype_of(hid_t type, itr_dtype *t)
 {
 	static const itr_dtype sizes[2][4] = { { ITR_U8, ITR_U16, ITR_U32, ITR_U64 }, { ITR_I8, ITR_I16, ITR_I32, ITR_I64 } };
@@ -114,8 +113,8 @@ void itr_h5_set_close(itr_h5_set *s)
 	H5Eclear2(H5E_DEFAULT);
 }
 
-/* A dataset's claim must be covered by bytes that are in the file: contiguous data wholly, compressed chunks by deflate's best ratio
- * (1032). */
+/* Checks the size of a dataset against the bytes in the file: contiguous data must be there completely, compressed chunks at most at
+ * deflate's best ratio (1032). */
 static int check_storage(const itr_h5 *h, const char *path, itr_h5_set *s, itr_err *err)
 {
 	hid_t plist = H5Dget_create_plist(s->id);
@@ -183,7 +182,7 @@ int itr_h5_info_of(const itr_h5 *h, const char *path, itr_h5_info *info, itr_err
 	return 0;
 }
 
-/* The groups above a dataset, one by one: those that HDF5 makes by itself record the time. */
+/* Creates the parent groups one by one, because groups that HDF5 creates implicitly store the time. */
 static int make_groups(itr_h5 *h, const char *path, hid_t links)
 {
 	hid_t create = H5Pcreate(H5P_GROUP_CREATE);
@@ -243,7 +242,7 @@ static int64_t row_elements(const itr_h5_info *info)
 	return n;
 }
 
-/* Moves rows [first, first+rows) between the dataset and `data`, whose elements are of memory type `type`. */
+/* Transfers rows [first, first+rows) between the dataset and `data`, whose elements have memory type `type`. */
 int itr_h5_transfer(const itr_h5_set *s, hid_t type, int64_t first, int64_t rows, void *in, const void *out)
 {
 	hsize_t start[ITR_H5_MAX_RANK] = { 0 }, count[ITR_H5_MAX_RANK], n = (hsize_t)(rows * row_elements(&s->info));

@@ -1,7 +1,7 @@
-/* The file driver under readers: pread within the file's bounds, nothing else. HDF5 1.10's own drivers switch on its metadata accumulator,
- * which, while empty, takes a damaged address near 2^64 for a hit and copies from NULL (H5F__accum_read; later releases check). Without the
- * accumulator every request arrives here, where an address outside the file is an error. Of HDF5 1.13 and later the standard driver is
- * used. */
+/* The HDF5 file driver for reading: pread within the bounds of the file. The drivers of HDF5 1.10 enable its metadata accumulator, which,
+ * while empty, takes a damaged address near 2^64 for a hit and copies from NULL (H5F__accum_read; later releases check). Without the
+ * accumulator every request comes to this driver, where an address outside the file is an error. With HDF5 1.13 and later the standard
+ * driver is used. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

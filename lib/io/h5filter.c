@@ -1,6 +1,6 @@
-/* Which filters a dataset may have gone through, and h5py's lzf. Source of the format: LZF (liblzf, Marc Lehmann): a control byte below 32
- * is followed by that many bytes and one more; else its upper 3 bits (7: the next byte is added) and 2 are the length of a repetition, its
- * lower 5 bits and the next byte the distance less 1. */
+/* The check of a dataset's filters, and the decoder of h5py's lzf. Source of the format: liblzf by Marc Lehmann. A control byte c below 32
+ * is followed by c + 1 literal bytes. Otherwise it is a copy: its length is the upper 3 bits of c plus 2 (when they are 7, the next byte is
+ * added), and its distance minus 1 is made of the lower 5 bits of c and the next byte. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,8 @@
 
 enum { LZF = 32000 };
 
-/* Decodes n bytes at in. out NULL: only counts. The number of decoded bytes, at most `room`; 0 for what is damaged or does not fit. */
+/* Decodes n bytes at `in`. out NULL: only counts. Returns the number of decoded bytes, at most `room`; 0 when the input is damaged or too
+ * long. */
 static size_t decode(const unsigned char *in, size_t n, unsigned char *out, size_t room)
 {
 	const unsigned char *end = in + n;
@@ -43,7 +44,7 @@ static size_t decode(const unsigned char *in, size_t n, unsigned char *out, size
 	return made;
 }
 
-/* Memory is asked for after the bytes have been seen to fill it. */
+/* Counts the decoded bytes before it allocates memory. */
 static size_t lzf(unsigned flags, size_t n_values, const unsigned values[], size_t n, size_t *size, void **buffer)
 {
 	const size_t want = n_values >= 3 ? values[2] : 0;

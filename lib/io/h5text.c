@@ -124,7 +124,7 @@ int itr_h5_write_texts(itr_h5 *h, const char *path, const char *const *strings, 
 	size_t width = 1;
 	for (int64_t i = 0; i < count; i++)
 		width = ITR_MAX(width, strlen(strings[i]));
-	/* One long caption among many short ones would make the padding the larger part: large lists are compressed. */
+	/* All strings are padded to the longest, so one long caption would make the file mostly padding: long lists are compressed. */
 	int64_t piece = ITR_MAX(1, (1 << 20) / (int64_t)width), chunk = count > piece ? piece : 0;
 	hid_t type = itr_h5_string_type(width);
 	itr_h5_set s;

@@ -25,7 +25,7 @@ static itr_json *made(itr_json *node)
 	return node;
 }
 
-/* digits: NULL where the double says all. */
+/* digits: NULL when the double is exact. */
 static itr_json *number_of(double v, const char *digits)
 {
 	itr_json *j = made(cJSON_CreateNumber(v));
@@ -125,7 +125,7 @@ const char *itr_json_id(const itr_json *j, char *buf, size_t size)
 /* Parses JSON's number grammar without regard to the locale. */
 static double parse_double(const char *digits)
 {
-	/* A program that embeds the library may have set a locale whose point is a comma; strtod would stop at ours. */
+	/* strtod uses the decimal point of the locale, which a program that uses the library may have set to a comma. */
 	const char *point = localeconv()->decimal_point, *dot = strchr(digits, '.');
 	if (!dot || !strcmp(point, "."))
 		return strtod(digits, NULL);

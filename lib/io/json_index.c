@@ -1,9 +1,9 @@
-/* The children of a large array or object by place and by key. cJSON keeps them in a list: the i-th child costs i steps, a key as many
- * comparisons as there are members, so that reading an object of n members with a check for equal keys would cost n^2. The index is one
- * block in the container's valuestring (json_internal.h):
+/* Index of the children of a large array or object, by position and by key. cJSON has a linked list: access to child i takes i steps, and a
+ * key takes a comparison with each member, so reading an object of n members with a check for duplicate keys would take n^2. The index is
+ * one block of memory in valuestring of the container (json_internal.h):
  *
- *	count, cap, item[cap]           the children in order; behind them, in objects:
- *	hash[cap], slot[2 cap]          of each child's key; 1 + place of a child, found by its hash (open addressing), 0: empty
+ *	count, cap, item[cap]           the children in order; for objects also:
+ *	hash[cap], slot[2 cap]          hash of each key; hash table with open addressing: 1 + position of the child, 0: empty
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "base/map.h"
 #include "io/json_internal.h"
 
-/* Up to this many children a walk along the list is as fast, and needs no memory. */
+/* Up to this many children a linear search is as fast and needs no memory. */
 enum { INDEX_FROM = 16 };
 
 struct index {
@@ -41,7 +41,7 @@ static void add(struct index *x, itr_json *child, uint64_t hash)
 	}
 }
 
-/* A block of twice the room. The hashes go over with the children: to read all keys again would double the time of a large object. */
+/* A block of twice the size. The hashes are copied: computing them again would double the time to read a large object. */
 static struct index *grow(itr_json *container)
 {
 	struct index *old = index_of(container);

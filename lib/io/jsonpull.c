@@ -1,5 +1,6 @@
-/* One lexer for streams and trees. It keeps a window of the file and one bit a level of nesting (object or array); strings are copied out
- * in runs of plain bytes. Skipping checks only brackets and quotes (1 GB/s): `segmentation` is nine tenths of instances_train2017.json.
+/* The lexer for streams and trees. It keeps a window of the file and one bit for each level of nesting (object or array). Strings are
+ * copied in runs of unescaped bytes. Skipping a value checks only brackets and quotes (1 GB/s): `segmentation` is 90 % of
+ * instances_train2017.json.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -310,7 +311,8 @@ static itr_jp after_value(itr_jsonpull *p, itr_jp t)
 	return t;
 }
 
-/* Passes over space, the comma or the colon, up to the next token's first byte; what that token is. Nothing of it is taken. */
+/* Skips white space and the comma or colon up to the first byte of the next token, and returns the type of this token without consuming it.
+ */
 static itr_jp prepare(itr_jsonpull *p, itr_err *err)
 {
 	if (p->failed)

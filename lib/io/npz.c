@@ -179,7 +179,7 @@ static int read_header(struct stream *s, int64_t bytes, itr_err *err)
 	free(text);
 	if (rc < 0)
 		return -1;
-	/* the shape's claim against what the file holds, before anything is allocated for it */
+	/* checks the size of the array against the file before memory is allocated */
 	int64_t need = s->h.info.count * (int64_t)s->h.item, there = bytes - (int64_t)(prelude + n);
 	if (need != there)
 		return itr_err_set(err, "%s needs %lld bytes for its shape, but the file holds %lld", s->what, (long long)need,
@@ -221,7 +221,7 @@ int itr_npz_info(itr_npz *z, const char *name, itr_array_info *info, itr_err *er
 
 /* --- order of elements ------------------------------------------------------------------------------------------------------- */
 
-/* Walks the places in C order of elements that come in Fortran order (first axis fastest). */
+/* Iterates over the C-order offsets of elements that are stored in Fortran order. */
 struct walk {
 	int rank;
 	int64_t shape[ITR_NPY_MAX_RANK], stride[ITR_NPY_MAX_RANK], index[ITR_NPY_MAX_RANK], place;
@@ -265,7 +265,7 @@ static int read_raw(struct stream *s, void *raw, int64_t n, itr_err *err)
 	return 0;
 }
 
-/* Values from..from+n-1 of the member, in the file's order: none may be beyond a float32. */
+/* Values from..from+n-1 of the member, in stored order: an error when one overflows float32. */
 static int check_range(const struct stream *s, const char *raw, itr_dtype from, int64_t first, int64_t n, itr_err *err)
 {
 	const itr_array_info *a = &s->h.info;

@@ -60,7 +60,7 @@ int itr_npz_finish(itr_npz_writer *w, itr_err *err)
 	return rc;
 }
 
-/* Where an array's bytes go: a member of a zip, or a file. */
+/* Destination of an array's bytes: a member of a zip archive, or a file. */
 struct sink {
 	itr_zipw *zip;
 	FILE *file;
@@ -93,7 +93,7 @@ static size_t bytes_of(itr_dtype t, int rank, const int64_t *shape)
 	return n;
 }
 
-/* Elements to a sink, little-endian whatever the machine. */
+/* Writes elements to a sink, little-endian on every machine. */
 static int put_numbers(struct sink *s, itr_dtype t, size_t bytes, const void *data, itr_err *err)
 {
 	const uint16_t one = 1;

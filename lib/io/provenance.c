@@ -26,7 +26,7 @@ struct itr_provenance {
 	itr_json *notes;
 };
 
-/* Options that change no result: with them in the record, the same result from another folder or with more threads would differ in its
+/* Options that do not change a result. If they were recorded, the same result from another folder or with more threads would have other
  * bytes. */
 static const struct quiet_option {
 	char letter;
@@ -38,7 +38,7 @@ static const struct quiet_option {
 	{ 'o', "output", true }, { 'f', "force", false },
 };
 
-/* Long option `arg` (after "--") without regard to '-' against '_', up to '='. */
+/* The entry of long option `arg` (after "--", up to '='); '-' and '_' are equal. */
 static const struct quiet_option *long_option(const char *arg)
 {
 	size_t n = strcspn(arg, "=");
@@ -61,7 +61,7 @@ static const struct quiet_option *short_option(char letter)
 	return NULL;
 }
 
-/* How many words of argv, from this one on, are left out: 0, 1, or 2 when the option's value is a word of its own. */
+/* Number of words of argv, from this one on, that are not recorded: 0, 1, or 2 when the value of the option is a separate word. */
 static int words_left_out(const char *arg)
 {
 	if (arg[0] != '-' || !arg[1])
@@ -150,7 +150,7 @@ void itr_provenance_input_begin(itr_provenance *p, const char *path)
 		return;
 	struct hashing *h = itr_xcalloc(1, sizeof *h);
 	h->path = itr_xstrdup(path);
-	if (pthread_create(&h->thread, NULL, hash_file, h) != 0) {       /* no thread to be had: at once, then */
+	if (pthread_create(&h->thread, NULL, hash_file, h) != 0) {       /* no thread available: hashes now */
 		free(h->path);
 		free(h);
 		itr_provenance_input(p, path);

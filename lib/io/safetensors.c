@@ -1,5 +1,5 @@
-/* safetensors: 8 bytes of header length, a JSON header, the elements. Source: https://github.com/huggingface/safetensors#format, whose own
- * reader also refuses holes, overlaps and anything left over, so that a file can hide nothing. */
+/* safetensors: 8 bytes of header length, a JSON header, the elements. Source: https://github.com/huggingface/safetensors#format. As in the
+ * reference reader, gaps, overlaps and trailing bytes are errors, so a file cannot contain hidden data. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,8 @@
 #include "io/limit.h"
 #include "io/weights_internal.h"
 
-/* Largest headers seen are a few MiB (100,000 tensors); the reference reader stops at 100 MB, whose tree would need gigabytes here. */
+/* The largest known headers are a few MiB (100,000 tensors). The limit of the reference reader, 100 MB, would need gigabytes as a JSON
+ * tree. */
 enum { MAX_HEADER = 32 << 20 };
 
 static const struct { const char *name; itr_dtype dtype;
@@ -31,7 +32,7 @@ static uint64_t le64(const unsigned char *p)
 	return v;
 }
 
-/* Types that are not read (complex, 8 bits and fewer). */
+/* Unsupported types (complex, floats of 8 bits and fewer). */
 static const struct { const char *name; int64_t bits;
 } unread[] = {
 	{ "C64", 64 },        { "C128", 128 },  { "F8_E4M3", 8 }, { "F8_E5M2", 8 }, { "F8_E8M0", 8 }, { "F8_E4M3FNUZ", 8 },

@@ -41,7 +41,7 @@ void itr_table_cellf(itr_table *t, const char *format, ...)
 	itr_buf_free(&b);
 }
 
-/* Rows begun, the names apart. */
+/* Number of rows, including an incomplete one, without the names. */
 int64_t itr_table_rows(const itr_table *t) { return ((int64_t)t->cells.n - 1) / t->columns; }
 
 void itr_table_free(itr_table *t)
@@ -61,7 +61,7 @@ static const char *cell(const itr_table *t, int64_t row, int column)
 	return i < t->cells.n ? t->cells.v[i] : "";
 }
 
-/* "12", "-0.5", "1e-9", "37.5%", "0.41 [0.38, 0.44]", "nan", "-": what a column of figures holds. */
+/* True for a cell of a numeric column: "12", "-0.5", "1e-9", "37.5%", "0.41 [0.38, 0.44]", "nan", "-". */
 static bool looks_numeric(const char *s)
 {
 	static const char *const words[] = { "nan", "inf", "-inf", "-", "" };
@@ -99,7 +99,7 @@ static void put_csv(itr_buf *out, const char *s)
 	itr_buf_putc(out, '"');
 }
 
-/* Every byte of `from` is replaced by the string of the same place in `to`. */
+/* Replaces each byte that is in `from` by the string at the same position in `to`. */
 static void put_replacing(itr_buf *out, const char *s, const char *from, const char *const *to)
 {
 	for (; *s; s++) {

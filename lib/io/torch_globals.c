@@ -1,4 +1,4 @@
-/* The only names that a pickle may use. None of them runs anything: a call gives a dict, a tuple or the description of a tensor. */
+/* The globals that a pickle may use. None of them executes code: a call gives a dict, a tuple or the description of a tensor. */
 #include <string.h>
 
 #include "base/buf.h"
@@ -158,7 +158,7 @@ static const struct global { const char *module, *name; enum kind kind; itr_dtyp
 
 static bool equal(const char *s, size_t n, const char *text) { return n == strlen(text) && !memcmp(s, text, n); }
 
-/* At most 100 bytes of a name out of the file, without what would disturb a terminal. */
+/* At most 100 bytes of a name from the file, without control characters. */
 static void put_name(itr_buf *b, const char *s, size_t n)
 {
 	for (size_t i = 0; i < ITR_MIN(n, 100); i++)
@@ -167,7 +167,7 @@ static void put_name(itr_buf *b, const char *s, size_t n)
 		itr_buf_puts(b, "...");
 }
 
-/* The index in the table, -1 for none. */
+/* Index in the table, or -1. */
 static int find(const char *module, size_t mn, const char *name, size_t nn)
 {
 	if (equal(module, mn, "torch.cuda"))    /* old files: the storage's type says where it lay */
@@ -308,7 +308,8 @@ itr_py *itr_torch_call(itr_pickle *p, const itr_py *f, const itr_py *args, itr_e
 
 /* --- storages --------------------------------------------------------------------------------------------------------------- */
 
-/* The index of the storage with this key; the same key again must mean the same. -1 with err. */
+/* Index of the storage with this key, which is added when it is new; the same key must have the same type and size each time. -1 with err.
+ */
 static int64_t storage(itr_pickle *p, const itr_py *key, const struct global *type, int64_t bytes, itr_err *err)
 {
 	itr_torch_storage s = { key->u.str.s, key->u.str.n, type->kind == UNTYPED, type->dtype, type->size, type->name, bytes, -2, 0 };

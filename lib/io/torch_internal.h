@@ -1,5 +1,5 @@
-/* torch_internal.h - an interpreter of pickles that can build nothing but plain values and descriptions of tensors, and what is read out of
- * them. Source of the opcodes: CPython's Lib/pickletools.py; of what torch.save puts in: torch/serialization.py, torch/_utils.py. */
+/* torch_internal.h - internal: reader of PyTorch files. A pickle interpreter that can create only plain values and descriptions of tensors.
+ * Source of the opcodes: CPython's Lib/pickletools.py; of the contents: torch/serialization.py, torch/_utils.py. */
 #ifndef ITR_IO_TORCH_INTERNAL_H
 #define ITR_IO_TORCH_INTERNAL_H
 
@@ -26,24 +26,24 @@ typedef enum {
 
 typedef struct itr_py itr_py;
 
-/* A storage by its key; where it lies is known only after the pickle has ended. */
+/* A torch storage, identified by its key. Its position in the file is known only after the pickle has been read. */
 typedef struct itr_torch_storage {
 	const char *key;
 	size_t key_n;
 	bool untyped;
 	itr_dtype dtype;                /* u8 when untyped */
-	int size;                       /* bytes an element of a type that is not read; 0: dtype's */
+	int size;                       /* bytes of an element of an unsupported type; 0: a supported type, dtype */
 	const char *type;               /* its name, "FloatStorage" */
 	int64_t bytes;
 	int64_t member, at;             /* as in itr_stored; member -2: not placed yet */
 } itr_torch_storage;
 
 typedef struct itr_py_tensor {
-	int storage;                    /* index; views of legacy files begin at `base` elements */
+	int storage;                    /* index into itr_pickle.storages */
 	int64_t offset;
 	itr_dtype dtype;
-	int size;                       /* as the storage's */
-	const char *unread;             /* the type's name when it is not read; NULL */
+	int size;                       /* as in the storage */
+	const char *unread;             /* name of an unsupported type, or NULL */
 	int rank;
 	int64_t shape[ITR_WEIGHT_MAX_RANK], stride[ITR_WEIGHT_MAX_RANK];
 } itr_py_tensor;
@@ -57,7 +57,7 @@ struct itr_py {
 		struct { itr_py **v; size_t n, cap; } seq;      /* LIST, TUPLE; DICT: key, value, key, value... */
 		itr_py_tensor *tensor;
 	} u;
-	int64_t base, view;             /* STORAGE: a legacy view's first element and length; view -1: the whole */
+	int64_t base, view;             /* STORAGE: first element and length of a view (legacy files); view -1: the whole storage */
 };
 
 typedef struct itr_pickle {
@@ -65,7 +65,7 @@ typedef struct itr_pickle {
 	const unsigned char *bytes;
 	size_t n, at;
 	itr_arena *arena;
-	int64_t values;                 /* made so far */
+	int64_t values;                 /* number created so far */
 	ITR_VEC(itr_py *) stack, memo;
 	ITR_VEC(size_t) marks;
 	ITR_VEC(itr_torch_storage) storages;
@@ -74,23 +74,23 @@ typedef struct itr_pickle {
 
 void itr_pickle_init(itr_pickle *p, const char *path, const unsigned char *bytes, size_t n);
 void itr_pickle_clear(itr_pickle *p);
-/* Runs one pickle from p->at and leaves p->at behind it. Its value is valid until itr_pickle_clear; NULL with err. */
+/* Runs one pickle from offset p->at and sets p->at to its end. The value is valid until itr_pickle_clear. NULL with err. */
 itr_py *itr_pickle_run(itr_pickle *p, itr_err *err);
-/* "'x.pth': its pickle is damaged at byte N: why". -1. */
+/* Sets err to "'x.pth': its pickle is damaged at byte N: why". Returns -1. */
 int itr_pickle_fail(const itr_pickle *p, itr_err *err, const char *why);
 
-/* For torch_globals.c: a new value; appending to a sequence. NULL with err when the pickle holds too many. */
+/* For torch_globals.c: creates a value; appends to a sequence. NULL or -1 with err when the pickle has too many values. */
 itr_py *itr_py_new(itr_pickle *p, itr_py_type type, itr_err *err);
 ITR_MUST_USE int itr_py_push(itr_pickle *p, itr_py *seq, itr_py *value, itr_err *err);
-bool itr_py_is(const itr_py *v, const char *text);                      /* is it the string? */
-const itr_py *itr_py_get(const itr_py *dict, const char *key);          /* the last one wins; NULL */
+bool itr_py_is(const itr_py *v, const char *text);                      /* true when v is this string */
+const itr_py *itr_py_get(const itr_py *dict, const char *key);          /* value of the last such key, or NULL */
 
-/* torch_globals.c: the names that a pickle may use, and what calling them gives. Any other name: NULL, and err says which. */
+/* torch_globals.c: the globals that a pickle may use, and the results of calling them. Any other global: NULL with err, which names it. */
 itr_py *itr_torch_global(itr_pickle *p, const char *module, size_t mn, const char *name, size_t nn, itr_err *err);
 itr_py *itr_torch_call(itr_pickle *p, const itr_py *f, const itr_py *args, itr_err *err);
 itr_py *itr_torch_persistent(itr_pickle *p, const itr_py *id, itr_err *err);
 
-/* torch_state.c: finds the state_dict in the root value and lists its tensors. All storages have been placed. */
+/* torch_state.c: finds the state_dict in the root value and lists its tensors. The positions of all storages must be known. */
 ITR_MUST_USE int itr_torch_list(itr_weights *w, int file, const itr_pickle *p, const itr_py *root, itr_err *err);
 
 #endif

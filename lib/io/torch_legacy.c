@@ -53,7 +53,7 @@ static int place(itr_pickle *p, const itr_weights_file *f, const itr_py *key, it
 	return 0;
 }
 
-/* The keys, the storages behind them, and nothing after that. */
+/* Reads the keys and the storages after them; nothing may follow. */
 static int place_all(itr_pickle *p, const itr_weights_file *f, itr_err *err)
 {
 	const itr_py *keys = itr_pickle_run(p, err);

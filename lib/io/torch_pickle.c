@@ -1,5 +1,5 @@
-/* The pickle machine. It has a stack, marks and a memo like CPython's, but no way to import or call anything beyond torch_globals.c's
- * table. Nothing here recurses, so nesting costs no stack; the number of values and the memo are bounded. */
+/* The pickle machine. It has a stack, marks and a memo like CPython's, but can import and call only what is in the table of
+ * torch_globals.c. There is no recursion, so deep nesting cannot overflow the stack. The number of values and the memo are bounded. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,7 +166,7 @@ static itr_py *pop(itr_pickle *p, itr_err *err)
 	return v;
 }
 
-/* Takes the last mark; *from is where its values begin. */
+/* Removes the last mark; *from is the index of the first value above it. */
 static int pop_mark(itr_pickle *p, size_t *from, itr_err *err)
 {
 	*from = 0;
@@ -340,7 +340,7 @@ static int constants(itr_pickle *p, int op, itr_err *err)
 	}
 }
 
-/* The values from `from` on become a list, tuple or dict. */
+/* Replaces the values from index `from` on by a list, tuple or dict of them. */
 static int gather(itr_pickle *p, itr_py_type type, size_t from, itr_err *err)
 {
 	itr_py *v = itr_py_new(p, type, err);
@@ -365,7 +365,7 @@ static int gather_last(itr_pickle *p, size_t n, itr_err *err)
 	return p->stack.n - floor < n ? itr_pickle_fail(p, err, "the stack is empty") : gather(p, ITR_PY_TUPLE, p->stack.n - n, err);
 }
 
-/* Moves the values from `from` on into the list or dict below them. */
+/* Moves the values from index `from` on into the list or dict below them. */
 static int extend(itr_pickle *p, itr_py_type type, size_t from, itr_err *err)
 {
 	size_t n = p->stack.n, floor = p->marks.n ? p->marks.v[p->marks.n - 1] : 0;
@@ -398,7 +398,7 @@ static int extend_marked(itr_pickle *p, itr_py_type type, itr_err *err)
 	return pop_mark(p, &from, err) < 0 ? -1 : extend(p, type, from, err);
 }
 
-/* FROZENSET: whatever lies above the mark becomes one value that is ignored. */
+/* FROZENSET: the values above the mark become one value that is ignored. */
 static int pop_marked_as_opaque(itr_pickle *p, itr_err *err)
 {
 	size_t from;
@@ -501,7 +501,7 @@ static int call(itr_pickle *p, itr_err *err)
 	return push(p, itr_torch_call(p, f, args, err), err);
 }
 
-/* An object's state: an OrderedDict's attributes (torch's _metadata), a parameter's. Nothing of it is needed. */
+/* BUILD sets the state of an object: attributes of an OrderedDict (torch's _metadata) or of a parameter. They are ignored. */
 static int build(itr_pickle *p, itr_err *err)
 {
 	const itr_py *state = pop(p, err), *object = state ? top(p, err) : NULL;

@@ -1,4 +1,4 @@
-/* Where in a pickled value the state_dict is, and its tensors. */
+/* Finds the state_dict in a pickled value and lists its tensors. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +8,9 @@
 
 enum { MAX_NESTING = 4 };
 
-/* Under these names checkpoints keep the state_dict, in the order in which they are tried. Averaged weights come last: they are taken only
- * where there are no others; of a teacher and a student the teacher, which is the one that is used (DINO). The note says what was taken,
- * and what else there was. */
+/* Keys under which checkpoints store the state_dict, in the order in which they are tried. Averaged weights (EMA) come last: they are used
+ * only when there are no others. Of teacher and student the teacher is used (DINO). The note names the key that was used and the others
+ * that exist. */
 static const char *const nests[] = { "state_dict",     "model_state_dict", "model_state",    "model",         "module",  "net",
 	                             "network",        "params",           "weights",        "model_weights", "teacher", "student",
 	                             "encoder",        "backbone",         "state_dict_ema", "model_ema",     "ema",     "ema_model",
@@ -29,7 +29,7 @@ static int64_t tensors_in(const itr_py *dict)
 	return n;
 }
 
-/* Does it hold tensors, or one more dict in which they may be? */
+/* True when the dict contains tensors, or a dict that may contain them. */
 static bool worth_entering(const itr_py *v)
 {
 	for (size_t i = 0; v && v->type == ITR_PY_DICT && i + 1 < v->u.seq.n; i += 2) {
@@ -42,7 +42,7 @@ static bool worth_entering(const itr_py *v)
 	return false;
 }
 
-/* The dict whose values are the tensors. `note` collects the names that led there, `others` what might have been taken instead. */
+/* The dict whose values are the tensors. `note` collects the keys on the way to it, `others` the candidates that were not used. */
 static const itr_py *find(const itr_py *root, itr_buf *note, itr_buf *others)
 {
 	for (int depth = 0; depth < MAX_NESTING; depth++) {

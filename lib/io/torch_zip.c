@@ -7,7 +7,7 @@
 #include "base/path.h"
 #include "io/torch_internal.h"
 
-/* torch.save packs nothing; somebody may have, but weights hardly shrink. A file that claims more is a bomb. */
+/* torch.save does not compress. A file compressed later hardly shrinks, so one that claims a higher ratio is a zip bomb. */
 enum { MAX_PICKLE = 16 << 20, MAX_MEMBERS = 1 << 20, BEST_RATIO = 4, SLACK = 16 << 20 };
 
 /* "archive/" of "archive/data.pkl". NULL with err. */
@@ -46,7 +46,7 @@ static int64_t find(const itr_weights_file *f, const char *prefix, const char *f
 	return i;
 }
 
-/* A small member in memory, checked. NULL with err. */
+/* Reads a small member into memory and checks its CRC. NULL with err. */
 static unsigned char *slurp(const itr_weights_file *f, int64_t i, size_t *n, itr_err *err)
 {
 	int64_t size = itr_zip_size(f->zip, i), done = 0, got = 1;

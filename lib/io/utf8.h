@@ -1,11 +1,11 @@
-/* utf8.h - the little UTF-8 that readers and writers of files need; normalisation and properties are in text/unicode. */
+/* utf8.h - UTF-8 decoding and encoding for readers and writers of files; normalisation and character properties are in text/unicode. */
 #ifndef ITR_IO_UTF8_H
 #define ITR_IO_UTF8_H
 
 #include "base/buf.h"
 
-/* Length (1-4) of the valid sequence at s, n > 0 bytes available, its code point into *cp; 0 when it is invalid (overlong, surrogate, cut,
- * > U+10FFFF). */
+/* Decodes the sequence at s (n > 0 bytes available): *cp = its code point. Returns its length, 1 to 4; 0 when it is invalid (overlong,
+ * surrogate, truncated, > U+10FFFF). */
 int itr_utf8_decode(const char *s, size_t n, uint32_t *cp);
 /* Appends one code point; surrogates and values beyond U+10FFFF become U+FFFD. */
 void itr_utf8_put(itr_buf *b, uint32_t cp);

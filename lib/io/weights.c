@@ -85,7 +85,7 @@ int itr_weights_add(itr_weights *w, const char *name, size_t n, const itr_weight
 
 /* --- reading -------------------------------------------------------------------------------------------------------------- */
 
-/* Gives the pages of [begin, end) back, those at its ends too: they can be had from the file again. */
+/* Releases the pages of [begin, end), including the partial ones at both ends: the system reads them from the file again when needed. */
 static void drop(const itr_weights_file *f, size_t begin, size_t end)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), from = begin / page * page, to = (end + page - 1) / page * page;
@@ -104,7 +104,7 @@ static void read_mapped(const itr_weights_file *f, const itr_weight *t, const it
 	}
 }
 
-/* Element by element along the view's strides; one row (the last dimension) at a time is gathered, then converted. */
+/* Reads a view with strides: gathers one row (the last dimension) at a time, then converts it. */
 static void read_strided(const unsigned char *storage, const itr_weight *t, const itr_stored *s, float *out)
 {
 	size_t size = itr_dtype_size(t->dtype);
@@ -142,7 +142,7 @@ static int member_end(itr_zip_member *m, itr_err *err)
 	return itr_zip_member_read(m, &beyond, 1, err) == 0 ? 0 : -1;
 }
 
-/* A tensor that is its whole storage, converted as it comes: nothing is held. */
+/* A tensor that is a whole storage: read and converted in chunks. */
 static int read_member(const itr_weights_file *f, const itr_weight *t, const itr_stored *s, float *out, itr_err *err)
 {
 	int64_t size = (int64_t)itr_dtype_size(t->dtype), step = CHUNK / size;
@@ -164,7 +164,7 @@ static int read_member(const itr_weights_file *f, const itr_weight *t, const itr
 	return rc;
 }
 
-/* The whole storage of a member in memory, kept until another one is asked for. NULL with err. */
+/* The whole storage of a member in memory, cached until another one is read. NULL with err. */
 static const void *cached(const itr_weights *w, const itr_stored *s, size_t size, itr_err *err)
 {
 	struct itr_weights_cache *c = w->cache;

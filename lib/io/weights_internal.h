@@ -1,5 +1,5 @@
-/* weights_internal.h - what the readers of weight files share. A reader lists tensors with itr_weights_add; weights.c reads them all the
- * same way. */
+/* weights_internal.h - internal: shared by the readers of weight files. Each format lists its tensors with itr_weights_add; weights.c reads
+ * their elements. */
 #ifndef ITR_IO_WEIGHTS_INTERNAL_H
 #define ITR_IO_WEIGHTS_INTERNAL_H
 
@@ -8,12 +8,12 @@
 #include "io/weights.h"
 #include "io/zip.h"
 
-/* Where a tensor's elements lie: a view, by element strides, of a storage in a mapped file or in a zip member. */
+/* Position of a tensor's elements: a strided view (strides in elements) of a storage in a mapped file or in a zip member. */
 typedef struct itr_stored {
 	int file;
-	int64_t member;                 /* of the zip; -1: mapped */
-	int64_t at;                     /* mapped: offset of the storage's first byte in the file */
-	int64_t elements;               /* of the storage, in the tensor's dtype */
+	int64_t member;                 /* index of the zip member; -1: the mapped file */
+	int64_t at;                     /* mapped: offset of the storage in the file, in bytes */
+	int64_t elements;               /* size of the storage in elements of the tensor's dtype */
 	int64_t offset;                 /* of the tensor's first element in it */
 	int64_t stride[ITR_WEIGHT_MAX_RANK];
 	bool dense;                     /* row-major without gaps */
@@ -26,7 +26,7 @@ typedef struct itr_weights_file {
 	itr_zip *zip;
 } itr_weights_file;
 
-/* A storage out of a zip of which views are read one after the other (an LSTM keeps all its weights in one). */
+/* The storage of a zip member, cached because several tensors may be views of it (the weights of an LSTM). */
 struct itr_weights_cache {
 	int file;
 	int64_t member;
@@ -40,7 +40,7 @@ struct itr_weights_entry {
 
 struct itr_weights {
 	char *path, *note;
-	/* prefix: in front of the names of the files that are listed now (itr_weights_append); NULL: none */
+	/* prefix: added to the names while itr_weights_append lists a file; NULL: none */
 	const char *format, *prefix;
 	ITR_VEC(itr_weights_file) files;
 	ITR_VEC(struct itr_weights_entry) entries;
@@ -48,16 +48,16 @@ struct itr_weights {
 	struct itr_weights_cache *cache;
 };
 
-/* Lists a tensor: name (n bytes, copied), dtype, rank, shape and place. Fills in counts and `dense`; checks that the name is UTF-8 and new,
- * that the shape can be counted, and that the view stays inside its storage. */
+/* Adds a tensor: name (n bytes, copied), dtype, rank, shape and position. Sets the counts and `dense`. -1 with err when the name is not
+ * UTF-8 or not new, the shape overflows, or the view is not inside its storage. */
 ITR_MUST_USE int itr_weights_add(itr_weights *w, const char *name, size_t n, const itr_weight *t, const itr_stored *s, itr_err *err);
 /* Strides of a row-major array. */
 void itr_weights_row_major(const itr_weight *t, int64_t stride[ITR_WEIGHT_MAX_RANK]);
 
-/* weights_names.c: takes off the prefixes that all names share and that are known to come from wrappers. */
+/* weights_names.c: removes known prefixes of wrappers that all names have. */
 void itr_weights_unwrap(itr_weights *w);
 
-/* The readers: list all tensors of files[file]. */
+/* One for each format: list all tensors of files[file]. 0, or -1 with err. */
 ITR_MUST_USE int itr_safetensors_list(itr_weights *w, int file, itr_err *err);
 ITR_MUST_USE int itr_torch_zip_list(itr_weights *w, int file, itr_err *err);
 ITR_MUST_USE int itr_torch_legacy_list(itr_weights *w, int file, itr_err *err);

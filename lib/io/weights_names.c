@@ -1,4 +1,4 @@
-/* Prefixes of tensors' names: what wraps a network puts one in front of all of them. */
+/* Prefixes that wrappers add to the names of all tensors. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 enum { MAX_WRAPPERS = 8 };
 
-/* nn.DataParallel, torch.compile, Lightning and its like, MoCo. */
+/* nn.DataParallel, torch.compile, Lightning and similar, MoCo. */
 static const char *const wrappers[] = { "module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder_q." };
 
 static bool below(const struct itr_weights_entry *e, const char *prefix, size_t n)
@@ -15,7 +15,7 @@ static bool below(const struct itr_weights_entry *e, const char *prefix, size_t 
 	return !strncmp(e->pub.name, prefix, n) && e->pub.name[n];
 }
 
-/* Does every tensor begin so? */
+/* True when every name has the prefix. */
 static bool all_below(const itr_weights *w, const char *prefix)
 {
 	for (size_t i = 0; i < w->entries.n; i++)

@@ -1,4 +1,4 @@
-/* Which files a path means, what they are, and their hash. */
+/* Finds the files that a path names, detects their formats, and computes their hash. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,7 @@ static bool begins(const itr_weights_file *f, size_t at, const char *with)
 	return f->n >= at + n && !memcmp(f->bytes + at, with, n);
 }
 
-/* By the bytes: names lie. */
+/* Detects the format by the content, because names may be wrong. */
 static int list(itr_weights *w, int file, itr_err *err)
 {
 	const itr_weights_file *f = &w->files.v[file];
@@ -105,7 +105,7 @@ static int shard_names(const itr_json *map, const char *path, const char **names
 	return n != 0 ? n : itr_err_set(err, "'%s': its weight_map is empty", path);
 }
 
-/* What the index promises is where it says. */
+/* Checks that the tensors of the index are in the shards that it names. */
 static int check_index(const itr_weights *w, const itr_json *map, const char *path, itr_err *err)
 {
 	for (const itr_json *c = itr_json_first(map); c; c = itr_json_next(c)) {

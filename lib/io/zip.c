@@ -22,7 +22,7 @@ struct itr_zip_member {
 	int64_t left;                   /* of what the directory claims */
 };
 
-/* Deflate packs at most 1032 bytes into one. */
+/* The best compression ratio of deflate. */
 enum { BEST_RATIO = 1032 };
 
 itr_zip *itr_zip_open(const char *path, itr_err *err)
@@ -73,7 +73,7 @@ int64_t itr_zip_size(const itr_zip *z, int64_t i)
 	                                                                                                                  : -1;
 }
 
-/* What the directory says of member i is possible. */
+/* Checks that the directory entry of member i is possible. */
 static int check_member(const itr_zip *z, int64_t i, const zip_stat_t *st, itr_err *err)
 {
 	const char *name = itr_zip_name(z, i);

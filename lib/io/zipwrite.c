@@ -72,7 +72,7 @@ static unsigned flags_of(const char *name)
 	return 0;
 }
 
-/* What the local header and the directory have in common, from "version needed" to the extra field's length. */
+/* The fields that the local header and the directory share, from "version needed" to the length of the extra field. */
 static void put_common(const itr_zipw *w, itr_buf *b, bool wide_sizes, unsigned extra)
 {
 	put(b, w->wide ? 45 : 20, 2);
@@ -124,7 +124,7 @@ int itr_zipw_begin(itr_zipw *w, const char *name, int64_t size, itr_err *err)
 	return rc;
 }
 
-/* Packs what is in z.next_in; with Z_FINISH to the end of the stream. */
+/* Compresses the bytes at z.next_in; with Z_FINISH to the end of the stream. */
 static int pack(itr_zipw *w, int flush, itr_err *err)
 {
 	int state;
@@ -243,7 +243,7 @@ int itr_zipw_finish(itr_zipw *w, itr_err *err)
 	return put_file(w, b->data, b->len, err);
 }
 
-/* --- the other direction -------------------------------------------------------------------------------------------------------- */
+/* --- decompression -------------------------------------------------------------------------------------------------------------- */
 
 enum { UNPACKED = 256 << 10 };
 
