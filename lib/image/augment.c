@@ -73,17 +73,17 @@ void itr_image_mirror(itr_image *img)
 	}
 }
 
-/* Pillow's L of a pixel. */
+/* Luminance of a pixel, as Pillow's convert('L'). */
 static inline int grey(const uint8_t *p) { return (p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16; }
 
-/* Pillow's Image.blend of one value: cut, not rounded, and within 0..255. */
+/* Pillow's Image.blend of one value: truncated, not rounded, and clamped to 0..255. */
 static inline uint8_t blend(int from, int to, float alpha)
 {
 	const float v = (float)from + alpha * (float)(to - from);
 	return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)v;
 }
 
-/* A table where the other picture is of one grey. */
+/* Blends with an image of one grey value, by a table. */
 static void blend_grey(itr_image *img, int level, float alpha)
 {
 	uint8_t table[256];

@@ -34,8 +34,7 @@ typedef uint64_t joint_sum[HALF][COLOURS];
 
 /* --- tables ------------------------------------------------------------------------------------------------------------------------- */
 
-/* Soft membership of one colour: twelve hues (linear between neighbours) in the measure in which it is colourful, black-grey-grey-white
- * otherwise. */
+/* Soft assignment of a colour: saturated colours to twelve hues (linear between neighbours), the others to black, two greys and white. */
 static void colour_membership(int r, int g, int b, uint8_t out[COLOURS])
 {
 	int max = ITR_MAX(r, ITR_MAX(g, b)), min = ITR_MIN(r, ITR_MIN(g, b)), chroma = max - min;
@@ -56,9 +55,9 @@ static void colour_membership(int r, int g, int b, uint8_t out[COLOURS])
 	out[HUES + at] = (uint8_t)(grey - out[HUES + at + 1]);
 }
 
-/* Half-bin of a gradient direction in the upper half plane: half-bin h reaches five degrees around 10 h, so that edges along the axes sit
- * in the middle of one and noise does not toss them about. It counts the directions 5, 15 ... 175 degrees below the gradient's; cosines and
- * sines are integers, so that no libm decides. */
+/* Half-bin of a gradient direction in the upper half plane: half-bin h is 10 h +- 5 degrees, so that horizontal and vertical edges are in
+ * the middle of a bin and noise does not move them to another. It is the number of directions 5, 15 ... 175 degrees that are below the
+ * gradient's. Cosines and sines are integer constants, so that the result does not depend on libm. */
 static int half_bin(int gx, int gy)
 {
 	static const int cosine[HALF] = { 16322, 15826, 14849, 13421, 11585,  9397,   6924,   4240,   1428,
@@ -171,7 +170,7 @@ static uint64_t fold(const uint32_t half[HALF], uint64_t angle[ANGLES])
 	return total;
 }
 
-/* Square root of a share. Both fit in a double exactly, and a square root is correctly rounded everywhere. */
+/* Square root of a fraction. Both integers are exact as doubles, and IEEE square roots are correctly rounded on every machine. */
 static float share(uint64_t part, uint64_t whole)
 {
 	return whole ? (float)sqrt((double)part / (double)whole) : 0;
@@ -205,7 +204,7 @@ static float *put_moments(float *out, const cell *s)
 	return out;
 }
 
-/* Orientations as shares of the cell's own energy (kept from exploding where nothing happens), then the energy itself. */
+/* Orientations as fractions of the cell's energy (plus a constant, for cells with almost no gradient), then the energy. */
 static float *put_orientations(float *out, const cell *s)
 {
 	uint64_t angle[ANGLES], total = fold(s->half, angle);
@@ -234,7 +233,7 @@ static float *put_coarse(const itr_classic *c, float *out, const cell *sub)
 	return put_shares(out, angle, ANGLES, total + 4ull * QUIET * SUB * SUB / 4);
 }
 
-/* How much of a colour finds itself again at distance d, right and below: large patches keep it up, small ones lose it. */
+/* Autocorrelogram: the probability that a pixel at distance d, right and below, has the same colour. High for large patches of a colour. */
 static float *put_correlogram(float *out, const cell *sub)
 {
 	static const int distance[] = { 1, 2, 4, 7 };
@@ -255,7 +254,7 @@ static float *put_correlogram(float *out, const cell *sub)
 	return out;
 }
 
-/* Share of sub-cells whose energy lies in each of eight doublings. */
+/* Histogram of the energy of sub-cells, in eight bins, each from a power of two to the next. */
 static float *put_energies(float *out, const cell *sub)
 {
 	uint64_t count[8] = { 0 };
@@ -322,7 +321,7 @@ static void add_joint(joint_sum to, const joint from)
 			to[h][k] += from[h][k];
 }
 
-/* The 56x56-pixel window around patch (r, p): its sub-cells are base cells; those outside the picture stay empty. */
+/* The 56x56-pixel window around patch (r, p). Its sub-cells are base cells; those outside the image are empty. */
 static void describe_patch(const itr_classic *c, const cell *cells, const joint *joints, int r, int p, float *out)
 {
 	const int margin = (SUB - CELLS / GRID) / 2, top = r * (CELLS / GRID) - margin, left = p * (CELLS / GRID) - margin;

@@ -61,8 +61,8 @@ int itr_xmp_orientation(const void *xmp, size_t n)
 	return 0;
 }
 
-/* Where pixel (x, y) of the upright picture comes from, EXIF 2.32 table 6: 2 mirror, 3 half turn, 4 upside down, 5..8 the same across the
- * diagonal. */
+/* The source of pixel (x, y) of the upright image, EXIF 2.32 table 6: 2 horizontal flip, 3 rotation by 180 degrees, 4 vertical flip, 5..8
+ * the same after a transpose. */
 void itr_exif_apply(itr_image *img, int orientation)
 {
 	if (orientation < 2 || orientation > 8)

@@ -55,7 +55,7 @@ int itr_image_decode(itr_image *img, const void *bytes, size_t n, const char *wh
 		rc = itr_jpeg_decode(&out, &in, err);
 		break;
 	default:
-		rc = itr_image_whole(bytes, n, where, err);      /* says what is wrong */
+		rc = itr_image_whole(bytes, n, where, err);      /* sets the message */
 	}
 	if (rc < 0)
 		return -1;

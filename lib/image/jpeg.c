@@ -1,6 +1,6 @@
-/* jpeg.c - libjpeg-turbo behind two functions. libjpeg reports by calling back; the longjmp ends in the two functions below, whose state
- * lives in a struct so that no local is clobbered. Warnings that mean lost data (premature end, bad codes) are errors here (table
- * `verdicts`): libjpeg would fill the rest with grey. */
+/* jpeg.c - the interface to libjpeg-turbo. libjpeg reports errors by a callback, which calls longjmp back into the functions below; their
+ * state is in a struct, so that longjmp does not clobber local variables. Warnings that mean lost data (premature end, bad codes) are
+ * errors here (table `verdicts`), because libjpeg would fill the rest with grey. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static void fail(j_common_ptr c)
 	longjmp(e->back, 1);
 }
 
-/* Every warning of libjpeg-turbo 2.1 and 3. LOST: samples are missing or made up. One that is not here is taken as loss. */
+/* Every warning of libjpeg-turbo 2.1 and 3. LOST: samples are missing or invented. A warning that is not in the table counts as LOST. */
 enum verdict { LOST, HARMLESS, BY_MARKER };
 static const struct {
 	int code;
@@ -96,7 +96,7 @@ static struct jpeg_error_mgr *errors_init(struct errors *e)
 	return &e->mgr;
 }
 
-/* A progressive file may repeat tiny scans over a huge picture for minutes. */
+/* A progressive file with thousands of small scans over a huge image could take minutes. */
 static void limit_scans(j_common_ptr c)
 {
 	struct errors *e = (struct errors *)c->err;
@@ -106,7 +106,7 @@ static void limit_scans(j_common_ptr c)
 	}
 }
 
-/* EXIF may stand behind JFIF, ICC and XMP, and in several segments that are one block; XMP is asked where EXIF says nothing. */
+/* EXIF may come after JFIF, ICC and XMP, and in several segments that form one block. XMP is used when EXIF has no orientation. */
 static void read_orientation(itr_codec_in *in, const struct jpeg_decompress_struct *c)
 {
 	static const char exif_name[] = "Exif\0", xmp_name[] = "http://ns.adobe.com/xap/1.0/";     /* with the closing zero */
@@ -170,8 +170,8 @@ static void decode_rows(struct decoder *d)
 	jpeg_finish_decompress(c);
 }
 
-/* Pillow's draft: the largest of 8, 4, 2 by which neither side falls below fast_side. The inverse DCT then makes the small picture at once.
- */
+/* Pillow's draft: the largest divisor of 8, 4, 2 for which no side falls below fast_side. The inverse DCT then gives the small image
+ * directly. */
 static unsigned scale_of(const itr_codec_in *in, const struct jpeg_decompress_struct *c)
 {
 	unsigned side = ITR_MIN(c->image_width, c->image_height), scale = 8;

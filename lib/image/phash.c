@@ -34,7 +34,7 @@ itr_phash itr_image_phash(const itr_image *img, bool *flat)
 	return h;
 }
 
-/* Portable population count: the library is built for the plainest processor of its kind, where the builtin is a call. */
+/* Portable population count: the library is built for the baseline instruction set, where the builtin is a function call. */
 static int count_bits(uint64_t x)
 {
 	x -= (x >> 1) & UINT64_C(0x5555555555555555);
@@ -75,8 +75,8 @@ static int by_place(const void *a, const void *b)
 	return p->j < q->j ? -1 : p->j > q->j;
 }
 
-/* All pairs within the rows that share band b's value; a pair is taken in the first band that it shares. `near_by` has room for n hashes:
- * smooth pictures crowd some buckets, and there only reading in order keeps the pace. */
+/* All pairs among the rows with the same value of band b; a pair is reported in the first band that it has in common. `near_by` has space
+ * for n hashes: some buckets are large (smooth images), and there sequential reading is much faster. */
 static void compare_bucket(const itr_phash *h, const int *group, const int64_t *rows, int64_t n, int b, int max_distance,
                            itr_phash *near_by, pairs *out)
 {

@@ -1,5 +1,5 @@
-/* png.c - libpng behind two functions. Everything is brought to 8-bit RGB or RGBA by libpng's own transformations, a row at a time; only
- * interlaced pictures need the whole RGBA buffer. */
+/* png.c - the interface to libpng. libpng converts everything to 8-bit RGB or RGBA, a row at a time; only interlaced images need a buffer
+ * of the whole image. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +32,8 @@ static void on_error(png_structp p, png_const_charp text)
 	png_longjmp(p, 1);
 }
 
-/* libpng's warnings by their first words (those of a chunk start with its name); the first line that fits decides. Lost: pixels or what was
- * asked for cannot be had. */
+/* libpng's warnings by their first words (those about a chunk start with its name); the first matching row counts. Lost: pixels, or
+ * information that the caller requested, are missing. */
 static const struct { const char *starts; bool lost, exif_only; } verdicts[] = {
 	{ "IDAT: Too much image data", false, false },          /* more than the picture needs; all of it came */
 	{ "IDAT: Extra compressed data", false, false },
@@ -159,7 +159,7 @@ static void read_orientation(itr_codec_in *in, struct decoder *d)
 		in->orientation = xmp;
 }
 
-/* Deflate cannot shrink by more than about 1032: a header that claims more than the bytes can hold is refused before the pixels are
+/* The best ratio of deflate is about 1032: a header that claims more pixels than the bytes can contain is an error, before the pixels are
  * allocated. */
 static int check_ratio(const struct decoder *d, const itr_codec_in *in, itr_err *err)
 {

@@ -1,4 +1,4 @@
-/* preset.c - geometry and values of presets.def; the pixels come from resize.c */
+/* preset.c - geometry and normalisation of the presets; resize.c computes the pixels. */
 #include "image/preset.h"
 
 #include <limits.h>

@@ -1,6 +1,5 @@
-/* Preprocessing as three libraries write it beside the weights that they publish. What the presets' arithmetic cannot do is refused by
- * name. Sources: timm's resolve_data_config and transforms_imagenet_eval; transformers' image processors (Pillow); open_clip's
- * image_transform_v2. */
+/* Reads the preprocessing from the configuration files of three libraries. An unsupported setting is an error that names it. Sources:
+ * timm's resolve_data_config and transforms_imagenet_eval; transformers' image processors (Pillow); open_clip's image_transform_v2. */
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -22,7 +21,7 @@ static int not_built(itr_err *err, const char *key, const char *value)
 	                   key, value);
 }
 
-/* A member that is there and not null. */
+/* A member that exists and is not null, or NULL. */
 static const itr_json *given(const itr_json *j, const char *key)
 {
 	const itr_json *v = itr_json_get(j, key);
@@ -76,7 +75,7 @@ static int read_side(const itr_json *v, const char *key, int *out, itr_err *err)
 	return 0;
 }
 
-/* The crop of a resized picture may not be larger than it: the libraries would pad. */
+/* A crop larger than the resized image is an error: the libraries would pad. */
 static int check(const itr_preset *p, itr_err *err)
 {
 	if (p->size > MAX_SIDE)
@@ -84,7 +83,7 @@ static int check(const itr_preset *p, itr_err *err)
 	return p->resize == ITR_RESIZE_NONE || p->size >= p->crop ? 0 : not_built(err, "a crop", "that is larger than the resized picture");
 }
 
-/* --- the publishers ------------------------------------------------------------------------------------------------------------------- */
+/* --- the three formats ---------------------------------------------------------------------------------------------------------------- */
 
 static int from_timm(const itr_json *j, itr_preset *p, itr_err *err)
 {
@@ -111,7 +110,7 @@ static int from_timm(const itr_json *j, itr_preset *p, itr_err *err)
 	if (!(share >= 0 && share <= 1))
 		return not_built(err, "a crop_pct", "that is not in 0 to 1");
 	p->resize = strcmp(mode, "squash") ? ITR_RESIZE_FLOOR : ITR_RESIZE_SQUASH;
-	p->size = (int)ITR_MIN(floor(p->crop / (share > 0 ? share : 0.875)), 1e6);          /* 0 is timm's "not said" */
+	p->size = (int)ITR_MIN(floor(p->crop / (share > 0 ? share : 0.875)), 1e6);          /* 0 in timm: not given */
 	return 0;
 }
 
@@ -135,8 +134,9 @@ static int from_open_clip(const itr_json *j, itr_preset *p, itr_err *err)
 	return 0;
 }
 
-/* The processors whose steps are resize, centre crop, rescale, normalise, by the beginning of their name; `shorter`: a single number as
- * size is the shorter side; `crops`: unless the file says otherwise. What it leaves out has the values of the preset, or the tower's. */
+/* The processors with the steps resize, centre crop, rescale, normalise, by prefix of their name. `shorter`: a size given as one number is
+ * that of the shorter side. `crops`: default of do_center_crop. Values that the file does not give come from the preset here, or from
+ * `base`. */
 static const struct processor { const char *name; bool shorter, crops; const char *preset;
 } processors[] = {
 	{ "CLIPImageProcessor", true, true, "clip" },   { "CLIPFeatureExtractor", true, true, "clip" },
@@ -227,7 +227,7 @@ int itr_preset_published(itr_publisher by, const itr_json *config, const itr_pre
 	return 0;
 }
 
-/* --- equality, and the way through a model file --------------------------------------------------------------------------------------- */
+/* --- equality, JSON for model files --------------------------------------------------------------------------------------------------- */
 
 static bool same_values(const double *a, const double *b)
 {

@@ -1,7 +1,7 @@
 /* resize.c - Pillow's antialiased resampling (libImaging/Resample.c, 8 bits per channel), bit for bit: double coefficients normalised to
- * sum 1, rounded to 22-bit fixed point, two passes, each rounded and clipped to 8 bits. Only what the wanted box reads is computed, and the
- * picture between the two passes is a ring of as many rows as the second pass needs, so that it stays in cache whatever the size. The inner
- * loops are kernels (resize_kernel.h). */
+ * sum 1, rounded to 22-bit fixed point, two passes, each rounded and clipped to 8 bits. Only the pixels that the box needs are computed.
+ * The intermediate image is a ring buffer with as many rows as the second pass needs, so that it stays in cache for any image size. The
+ * inner loops are kernels (resize_kernel.h). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static const itr_resize_kernel *best_kernel(void)
 #endif
 }
 
-/* The taps of one output: their number; w gets the weights. */
+/* Weights w of one output; returns their number. */
 static int taps_of(int i, int in, double scale, const struct filter *f, int *first, double *w)
 {
 	double stretch = ITR_MAX(scale, 1.0), support = f->support * stretch, inverse = 1.0 / stretch, center = (i + 0.5) * scale, sum = 0;
@@ -164,8 +164,8 @@ const itr_resize_kernel itr_resize_scalar = { "scalar", 4, pack, across, down };
 
 /* --- passes --------------------------------------------------------------------------------------------------------------------------- */
 
-/* A picture seen by the passes: rows of `width` pixels from `from` on. The kernels read a little past a row's end: rows near the end of the
- * memory are copied. */
+/* The input of a pass: rows of `width` pixels from `from` on. The kernels read some bytes beyond the end of a row, so the last rows are
+ * copied to memory with slack. */
 struct source {
 	const uint8_t *from, *end;
 	size_t stride;
@@ -217,7 +217,8 @@ static void only_across(const struct job *j, int top)
 	free(s.copy);
 }
 
-/* Row i of axis y; `row(t)` of the picture before. A group's missing rows have weight zero: any row does. */
+/* Output row i of the vertical pass from rows row(t) of its input. Missing rows of a group have weight zero, so any row can be read for
+ * them. */
 static void only_down(const struct job *j, uint8_t *to, int i, const uint8_t **rows, int left, int width)
 {
 	const itr_resize_axis *a = &j->y;
@@ -255,7 +256,7 @@ static void across_then_down(const struct job *j)
 	free(s.copy);
 }
 
-/* Columns [left, left + width) of the source are all that the second pass reads. */
+/* The second pass reads only columns [left, left + width) of the source. */
 static void down_then_across(struct job *j)
 {
 	int left = j->x.first[0], right = 0;

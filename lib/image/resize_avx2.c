@@ -1,5 +1,5 @@
-/* resize_avx2.c - the 22-bit weights as a low half of 15 bits and a signed high half: vpmaddwd sums two taps of each. The two sums are put
- * together at the end, modulo 2^32 as everywhere. (vpmaddubsw would saturate, vpmulld costs twice on many processors.) */
+/* resize_avx2.c - the 22-bit weights are divided into a low part of 15 bits and a signed high part: vpmaddwd sums two taps of each. The two
+ * sums are combined at the end, modulo 2^32 as in all kernels. (vpmaddubsw would saturate; vpmulld is half as fast on many processors.) */
 #include "image/resize_kernel.h"
 
 #if defined(__x86_64__)
@@ -96,7 +96,7 @@ static inline __m256i down32(const uint8_t *const *rows, size_t at, const itr_re
 	                           _mm256_packs_epi32(join(low[2], high[2]), join(low[3], high[3])));
 }
 
-/* Rows shorter than a vector, and only those, go byte by byte; a longer row's last vector overlaps the one before. */
+/* Rows shorter than a vector are computed byte by byte; in longer rows the last vector overlaps the one before. */
 static void down(uint8_t *to, const uint8_t *const *rows, size_t n, const itr_resize_axis *a, int i)
 {
 	size_t at = 0;

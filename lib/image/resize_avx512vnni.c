@@ -1,5 +1,5 @@
-/* resize_avx512vnni.c - the 22-bit weights as three signed bytes each: vpdpbusd sums four taps of one byte at a time, 16 sums an
- * instruction, without widening the samples. The three sums are put together at the end, modulo 2^32 as everywhere. */
+/* resize_avx512vnni.c - each 22-bit weight is divided into three signed bytes: vpdpbusd sums four taps of one of them, 16 sums in an
+ * instruction, without widening the samples. The three sums are combined at the end, modulo 2^32 as in all kernels. */
 #include "image/resize_kernel.h"
 
 #if defined(__x86_64__)

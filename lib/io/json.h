@@ -62,15 +62,14 @@ itr_json *itr_json_new_bool(bool v);
 itr_json *itr_json_new_null(void);
 itr_json *itr_json_copy(const itr_json *j);
 
-/* --- writing. Numbers: the shortest text that reads back to the same double; integers without a point. Invalid UTF-8 becomes U+FFFD. ----
- */
+/* --- writing. Numbers: the shortest text that reads back to the same double; integers without a point. Invalid UTF-8 becomes U+FFFD. */
 void itr_json_print(itr_buf *out, const itr_json *j, bool pretty);         /* pretty: two-space indent, no final newline */
 ITR_MUST_USE int itr_json_write(const char *path, const itr_json *j, itr_err *err);   /* pretty, atomic */
 void itr_json_print_string(itr_buf *out, const char *utf8);                /* quoted and escaped */
 void itr_json_print_number(itr_buf *out, double v);
 
-/* --- streaming: files too large for a tree (instances_train2017.json, 470 MB). -------------------------------------------------- A pull
- * parser: itr_jsonpull_next returns the next token, itr_jsonpull_peek looks ahead. itr_jsonpull_skip skips the next value and
+/* --- streaming: files too large for a tree (instances_train2017.json, 470 MB) --------------------------------------------------
+ * A pull parser: itr_jsonpull_next returns the next token, itr_jsonpull_peek looks ahead. itr_jsonpull_skip skips the next value and
  * itr_jsonpull_tree reads it as a tree; both may be called after a KEY, before an element, or at the start. Memory does not grow with the
  * file. A skipped value is checked for brackets, strings and truncation only. Duplicate keys are errors in trees, but are not detected in
  * the stream.
