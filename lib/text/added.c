@@ -1,6 +1,5 @@
-/* Tokens that were added to a vocabulary, found in the text before anything else cuts it, as Hugging Face's AddedVocabulary: those that are
- * not `normalized` in the text as it is, the others in what normalisation leaves of the pieces between. The leftmost match counts, of those
- * the longest. */
+/* Added tokens, searched before the text is split, as in Hugging Face's AddedVocabulary: tokens that are not `normalized` in the original
+ * text, the others in the normalised text between them. The leftmost match counts; of several, the longest. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -68,7 +67,7 @@ static void collect(itr_tokenizer *k, bool normalized)
 	itr_buf_free(&b);
 }
 
-void itr_added_settle(itr_tokenizer *k)
+void itr_added_build(itr_tokenizer *k)
 {
 	if (!k->added.list.n)
 		return;
@@ -82,7 +81,7 @@ void itr_added_settle(itr_tokenizer *k)
 	}
 }
 
-/* The longest name at s: its number, or -1. */
+/* Index of the longest name at s, or -1. */
 static int32_t name_at(const itr_added_set *set, const char *s, size_t n, size_t *len)
 {
 	uint32_t h = ITR_STRHASH_INIT;
@@ -238,7 +237,8 @@ static itr_added_entry *entries_of(const itr_json *map, size_t *n)
 	return e;
 }
 
-/* Is a token named as a special one ("cls_token": ..., "additional_special_tokens": [...])? Then added_tokens.json means it so. */
+/* True when the token is named as a special one ("cls_token": ..., "additional_special_tokens": [...]); in added_tokens.json it is then
+ * special. */
 static bool named(const itr_json *j, const char *content)
 {
 	for (const itr_json *c = itr_json_first(j); c; c = itr_json_next(c)) {

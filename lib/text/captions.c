@@ -10,9 +10,9 @@
 
 struct itr_captions {
 	itr_textfile *file;
-	const char *line;               /* the present one, of the file's */
+	const char *line;               /* the current line, borrowed from the file */
 	bool manifest;
-	itr_json *record;               /* of a manifest: the present line */
+	itr_json *record;               /* manifest: the current line */
 	const itr_json *next;           /* its next caption */
 };
 
@@ -33,7 +33,7 @@ itr_captions *itr_captions_open(const char *path, itr_captions_format format, it
 	return c;
 }
 
-/* Takes up the next record that has captions. */
+/* Reads the next record that has captions. */
 static int next_record(itr_captions *c, itr_err *err)
 {
 	size_t n;

@@ -1,8 +1,8 @@
-/* CLIP's byte-pair encoding (Radford et al. 2021), the equal of transformers' CLIPTokenizerFast, or of open_clip's SimpleTokenizer.
+/* CLIP's byte-pair encoding (Radford et al. 2021), with the same ids as transformers' CLIPTokenizerFast or open_clip's SimpleTokenizer.
  *
- * A word's bytes are symbols, the last one marked as the end; the pair that was learnt first is joined first. A token's id is 512 + the
- * line of the merge that makes it, so that ids are ranks too. A word that ends as one token, which most words of a caption do, is found
- * whole: which tokens their own bytes lead to is worked out when the file is read. */
+ * The symbols of a word are its bytes, the last one marked as the end of a word. The pair with the lowest rank is merged first. The id of a
+ * token is 512 + the line of its merge, so ids are also ranks. Most words of captions are one token. When the file is read, each such token
+ * is merged from its bytes; those that result in one token are then found by one look-up. */
 #include "base/mem.h"
 #include "base/vec.h"
 #include "text/ftfy.h"
@@ -62,8 +62,8 @@ static void pair_add(struct clip *d, int32_t a, int32_t b, int32_t id)
 	d->pairs[i & d->mask] = (struct pair){ key, id };
 }
 
-/* A short word: the cheapest pair is searched again after each merge, which beats a heap up to some dozens of symbols. Symbols are left
- * in sym; their number. */
+/* A short word: searches the pair with the lowest rank after each merge, which is faster than a heap up to some dozens of symbols. The
+ * result is in sym; returns the number of symbols. */
 static int merge_small(const struct clip *d, int32_t *sym, int n)
 {
 	int32_t rank[SMALL];
@@ -117,8 +117,8 @@ static void heap_offer(const struct clip *d, struct heap *h, const int32_t *sym,
 		heap_push(h, (uint64_t)rank << 32 | a);
 }
 
-/* A long word: a list of symbols and a heap of pairs, n log n. Entries of the heap that a merge has overtaken are recognised when they come
- * up. */
+/* A long word: a list of symbols and a heap of pairs, n log n. Outdated entries of the heap are recognised when they are removed from it.
+ */
 static void merge_long(const struct clip *d, const char *s, uint32_t n, itr_ids *out)
 {
 	int32_t *sym = itr_xmalloc(n * sizeof *sym);
@@ -185,8 +185,8 @@ static int add_token(itr_tokenizer *k, struct raw *r, const char *spelling, size
 	return itr_tokenizer_add(k, spelling, n, where, line, err);
 }
 
-/* The 256 bytes, then the same at the end of a word, in the order and spelling of GPT-2: what can be printed stands for itself, the rest is
- * moved to U+0100 and above. */
+/* The 256 bytes, then the same at the end of a word, in the order and spelling of GPT-2: a printable character is itself, the others are
+ * mapped to U+0100 and above. */
 static void add_bytes(itr_tokenizer *k, struct clip *d, struct raw *r)
 {
 	static const struct {
@@ -252,7 +252,7 @@ static int add_merge(itr_tokenizer *k, struct clip *d, struct raw *r, const char
 	return 0;
 }
 
-/* Tokens that end a word and that their own bytes lead to. */
+/* Finds the tokens at the end of a word that result from merging their own bytes. */
 static void find_words(const itr_tokenizer *k, struct clip *d, const struct raw *r)
 {
 	itr_strtab_init(&d->words, k->tokens.n);
@@ -296,7 +296,7 @@ static int read_merges(itr_tokenizer *k, struct clip *d, struct raw *r, const ch
 
 /* --- tokenizer.json ------------------------------------------------------------------------------------------------------------------- */
 
-/* The pattern that cuts words, as transformers 5 saves it and as OpenAI published it. */
+/* The pattern that splits words, as transformers 5 saves it and as OpenAI published it. */
 static const char *const patterns[2] = {
 	"<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
 	"'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
@@ -486,8 +486,8 @@ static size_t special_name(const struct clip *d, const char *s, size_t n, const 
 	return i;
 }
 
-/* In open_clip's pattern the name is the token; for Hugging Face it is text here (the token was found before lower case), which its second
- * pattern cuts in three. */
+/* In open_clip's pattern the name is the special token. For Hugging Face it is ordinary text here (the token was searched before lower
+ * case), which its pattern splits into three parts. */
 static size_t put_special(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
 {
 	const struct clip *d = k->data;

@@ -11,7 +11,7 @@
 
 enum { SEGMENT = 1000000 };             /* characters of a line that are decoded together: max_decode_length */
 
-/* What Windows-1252 has at 0x80 .. 0x9F; what it leaves free stays a control character ("sloppy"). */
+/* Windows-1252 at 0x80 .. 0x9F; unassigned bytes stay control characters ("sloppy-windows-1252"). */
 static const uint16_t windows_1252[32] = {
 	0x20AC, 0x81, 0x201A, 0x192, 0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160, 0x2039, 0x152, 0x8D, 0x17D, 0x8F,
 	0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122, 0x161, 0x203A, 0x153, 0x9D, 0x17E, 0x178,
@@ -69,7 +69,7 @@ static size_t escape_at(const int32_t *s, size_t n)
 	return i < n && ((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z')) ? i + 1 : 0;
 }
 
-/* One character through the steps up to the line breaks, each of which takes what the one before it made. */
+/* Applies the steps up to the line breaks to one character, each to the result of the one before. */
 static void put(itr_cps *out, int32_t c)
 {
 	int32_t parts[3] = { c >= 0x80 && c < 0xA0 ? windows_1252[c - 0x80] : c, 0, 0 };
@@ -101,7 +101,7 @@ static void copy(itr_cps *to, const int32_t *v, size_t n)
 	to->n = n;
 }
 
-/* One round; `out` receives it. */
+/* One pass over all steps; the result goes to `out`. */
 static void round_of(itr_cps *t, itr_cps *out, bool entities)
 {
 	if (entities)
@@ -164,7 +164,7 @@ void itr_ftfy(itr_cps *t)
 
 /* --- mis-decoded text ----------------------------------------------------------------------------------------------------------------- */
 
-/* The byte that Windows-1252 (or Latin-1) reads as this character; -1: none. */
+/* The byte that Windows-1252 (or Latin-1) decodes to this character; -1: none. */
 static int byte_of(int32_t cp)
 {
 	for (int i = 0; i < 32; i++)

@@ -25,7 +25,7 @@ static bool in_word(int32_t cp)
 	return itr_cp_is_letter(cp) || itr_cp_is_mark(cp) || itr_cp_is_number(cp);
 }
 
-/* What makes a word of marks: a variation selector behind a picture is none by itself. */
+/* A variation selector after an emoji is a mark, but alone it is not a word. */
 static bool carries_word(int32_t cp) { return cp < 0x80 || itr_cp_is_letter(cp) || itr_cp_is_number(cp); }
 
 /* Hash of each word, in order. An apostrophe (' or U+2019) between two letters belongs to the word and is dropped from it. */

@@ -1,10 +1,10 @@
-/* hash_features.h - text vectors that need no weights: hashed word n-grams (methods section 7).
+/* hash_features.h - text features without learned weights: feature hashing of word n-grams.
  *
- * Text -> NFKC -> lower case -> words (runs of letters, marks, digits; an apostrophe inside a word stays; each CJK ideograph is a word).
- * Every word and every pair of neighbours is an n-gram; each n-gram owns ITR_HASH_SLOTS of the 768 places, with a sign, chosen by its hash
- * (Weinberger et al. 2009; several slots as in Serra & Karatzoglou 2017: two n-grams that collide in one slot still differ in the others,
- * so that a linear model can distinguish them, which one slot never allows). Pairs weigh ITR_HASH_PAIR_WEIGHT, and an n-gram that occurs tf
- * times counts sqrt(tf): sublinear, and exact on every machine where a logarithm is not.
+ * Text -> NFKC -> lower case -> words (sequences of letters, marks, digits; an apostrophe inside a word is dropped; each CJK ideograph is a
+ * word). Every word and every pair of neighbours is an n-gram. Its hash selects ITR_HASH_SLOTS of the 768 dimensions, each with a sign
+ * (Weinberger et al. 2009; several slots as in Serra & Karatzoglou 2017: two n-grams that collide in one slot still differ in the others).
+ * Pairs have weight ITR_HASH_PAIR_WEIGHT. An n-gram that occurs tf times counts sqrt(tf), which, unlike a logarithm, has the same bits on
+ * every machine.
  */
 #ifndef ITR_TEXT_HASH_FEATURES_H
 #define ITR_TEXT_HASH_FEATURES_H
@@ -14,11 +14,11 @@
 enum { ITR_HASH_DIM = 768, ITR_HASH_SLOTS = 4 };
 #define ITR_HASH_PAIR_WEIGHT 0.5f
 
-/* Vector of the whole text, of unit length; all zero when the text holds no word. Returns the number of words. */
+/* pooled = the L2-normalised vector of the whole text; zeros when the text has no words. Returns the number of words. */
 int64_t itr_hash_text(const char *text, float pooled[ITR_HASH_DIM]);
 
-/* One unit vector a word: the word itself and, at pair weight, the pairs with the words before and after it. At most max_tokens rows are
- * written to tokens (max_tokens, 768); rows beyond the last word are zeroed. Returns the rows in use. */
+/* tokens (max_tokens, 768) = one L2-normalised vector for each word: the word itself and, with the weight of pairs, its pairs with the
+ * words before and after it. Further words are ignored, unused rows are zeros. Returns the number of rows used. */
 int64_t itr_hash_tokens(const char *text, int64_t max_tokens, float *tokens);
 
 #endif

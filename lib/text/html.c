@@ -90,8 +90,7 @@ static size_t number_at(itr_cps *out, const int32_t *s, size_t n)
 	return i + (i < n && s[i] == ';');
 }
 
-/* A name at s: characters taken, 0 when nothing there is a name. The longest known beginning counts; with fewer than two letters none does.
- */
+/* A name at s: the number of characters used, 0 when there is none. The longest known prefix of at least two letters counts. */
 static size_t name_at(itr_cps *out, const int32_t *s, size_t n)
 {
 	char name[LONGEST + 1];

@@ -5,10 +5,10 @@
 
 #include "text/unidata.h"
 
-/* Replaces the references in t, once: the replacement is not searched again. Linear in the text. */
+/* Replaces the references in t, in place; a replacement is not searched again. Linear time. */
 void itr_html_unescape(itr_cps *t);
-/* As ftfy.fixes.unescape_html: only references of at most 24 letters and digits that end in a semicolon; names in capitals too, where HTML
- * has none of them. */
+/* As ftfy.fixes.unescape_html: only references of at most 24 letters and digits that end in a semicolon; also names in capitals ("EACUTE;")
+ * that HTML does not have. */
 void itr_html_unescape_strict(itr_cps *t);
 
 #endif

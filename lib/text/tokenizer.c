@@ -65,7 +65,7 @@ bool itr_next_line(const char **at, const char *end, const char **line, size_t *
 	return true;
 }
 
-/* Why token number k->tokens.n cannot be added; the line's number only here, as it is formatted 50,000 times for nothing otherwise. */
+/* The error for token number k->tokens.n. The line number is formatted only here: a caller would format it 50,000 times in vain. */
 static int not_added(const itr_tokenizer *k, const char *token, size_t n, const char *where, int64_t number, itr_err *err)
 {
 	char line[32] = "";
@@ -100,7 +100,7 @@ void itr_cps_encode(itr_buf *b, const int32_t *s, size_t n)
 
 /* --- making one ----------------------------------------------------------------------------------------------------------------------- */
 
-/* tokenizer_config.json into rules: what it does not say stays as it is. */
+/* Reads tokenizer_config.json into r; missing members leave r unchanged. */
 static int read_config(itr_tokenizer_rules *r, const itr_json *j, const char *path, itr_err *err)
 {
 	const char *class = itr_json_str(itr_json_get(j, "tokenizer_class"), ""),
@@ -109,7 +109,7 @@ static int read_config(itr_tokenizer_rules *r, const itr_json *j, const char *pa
 	/* null: as the lower case, as in the original BERT */
 	r->strip_accents = itr_json_bool(itr_json_get(j, "strip_accents"), r->lower);
 	r->split_cjk = itr_json_bool(itr_json_get(j, "tokenize_chinese_chars"), r->split_cjk);
-	r->config_says = !strncmp(class, "Bert", 4);                    /* the general class takes its tokenizer.json as it is */
+	r->config_says = !strncmp(class, "Bert", 4);                    /* PreTrainedTokenizerFast uses only its tokenizer.json */
 	if (strcmp(side, "right"))
 		return itr_err_set(err, "'%s': it truncates at the %.20s end: only the right one is built", path, side);
 	if (itr_json_bool(itr_json_get(j, "split_special_tokens"), false))
@@ -127,7 +127,7 @@ static int read_rules(itr_tokenizer_rules *r, const itr_json *j)
 	return 0;
 }
 
-int itr_tokenizer_settle_rules(itr_tokenizer_rules *r, itr_err *err)
+int itr_tokenizer_resolve_rules(itr_tokenizer_rules *r, itr_err *err)
 {
 	if (r->cased)
 		r->lower = r->strip_accents = false;
@@ -138,7 +138,7 @@ int itr_tokenizer_settle_rules(itr_tokenizer_rules *r, itr_err *err)
 	return 0;
 }
 
-/* What stands beside a vocabulary, or in a model file; each may be NULL. */
+/* Other files of a vocabulary's folder, or their contents in a model file; each may be NULL. */
 struct beside { char *path; itr_json *config, *map, *legacy, *rules; };
 
 static int optional(const char *dir, const char *name, itr_json **j, itr_err *err)
@@ -150,7 +150,7 @@ static int optional(const char *dir, const char *name, itr_json **j, itr_err *er
 	return *j || !there ? 0 : -1;
 }
 
-/* config: a file, or NULL; dir: the folder whose other files count too, or NULL. */
+/* config: a file, or NULL; dir: the folder with the other files, or NULL. */
 static int open_beside(struct beside *b, const itr_tokenizer_opts *o, const char *config, const char *dir, itr_err *err)
 {
 	*b = (struct beside){ .path = config ? itr_xstrdup(config) : NULL };
@@ -185,10 +185,10 @@ static int rules_of(itr_tokenizer_rules *r, const itr_tokenizer_opts *o, const s
 		return read_rules(r, b->rules);
 	if (b->config && read_config(r, b->config, b->path, err) < 0)
 		return -1;
-	return itr_tokenizer_settle_rules(r, err);
+	return itr_tokenizer_resolve_rules(r, err);
 }
 
-/* The names of special tokens that the config gives are those that stand around a text here. */
+/* Checks that the special tokens named by the config are those that this tokenizer adds to a text. */
 static int check_specials(const itr_tokenizer *k, const struct beside *b, itr_err *err)
 {
 	const bool bert = !strcmp(k->kind->name, "wordpiece");
@@ -210,7 +210,7 @@ static int check_specials(const itr_tokenizer *k, const struct beside *b, itr_er
 	return 0;
 }
 
-/* Differs once a token has come or changed. */
+/* A number that changes when a token is added or changed. */
 static int64_t flags_of(const itr_tokenizer *k)
 {
 	int64_t sum = 0;
@@ -219,7 +219,7 @@ static int64_t flags_of(const itr_tokenizer *k)
 	return sum;
 }
 
-/* Tokens that the files beside the vocabulary add. open_clip does not read them. */
+/* Reads added tokens from the other files of the folder. open_clip does not read them. */
 static int add_tokens(itr_tokenizer *k, const struct beside *b, const char *where, itr_err *err)
 {
 	if (b->rules)
@@ -231,7 +231,7 @@ static int add_tokens(itr_tokenizer *k, const struct beside *b, const char *wher
 	    (itr_added_beside(k, b->config, b->map, b->legacy, where, err) < 0 || check_specials(k, b, err) < 0))
 		return -1;
 	k->added_beside = flags_of(k) != own || (b->rules && itr_json_get(b->rules, "added"));
-	itr_added_settle(k);
+	itr_added_build(k);
 	return 0;
 }
 
@@ -275,7 +275,7 @@ itr_tokenizer *itr_tokenizer_parse(const char *kind, const char *where, const vo
 	return k;
 }
 
-/* dir: the folder of which other files count too; NULL: the file stands for itself. */
+/* dir: the folder with the other files; NULL: only this file is used. */
 static itr_tokenizer *load(const itr_tokenizer_kind_desc *kind, const char *path, const itr_tokenizer_opts *o, const char *config,
                            const char *dir, itr_err *err)
 {
@@ -308,7 +308,7 @@ static const itr_tokenizer_kind_desc *kind_of_json(const char *path, itr_err *er
 	return d;
 }
 
-/* vocab.txt or merges beside a tokenizer.json, which is the one that counts, must say the same. */
+/* Checks that a vocab.txt or merges.txt in the folder of a tokenizer.json agrees with it. */
 static int check_other(const itr_tokenizer *k, const char *dir, const char *file, itr_err *err)
 {
 	char *path = itr_path_join(dir, file);
@@ -329,8 +329,8 @@ static int check_other(const itr_tokenizer *k, const char *dir, const char *file
 	return rc;
 }
 
-/* The files that a published model keeps its vocabulary in. kind NULL: any but a bare list of words, which nothing tells from word pieces.
- * transformers reads tokenizer.json where there is one. */
+/* The vocabulary file of a published model. kind NULL: any kind except a list of words, which cannot be distinguished from word pieces. As
+ * in transformers, tokenizer.json comes first. */
 static itr_tokenizer *load_folder(const char *dir, const itr_tokenizer_kind_desc *kind, const itr_tokenizer_opts *o, itr_err *err)
 {
 	static const struct { const char *file, *kind;
@@ -419,8 +419,8 @@ int64_t itr_tokenizer_encode(const itr_tokenizer *k, const char *text, size_t by
 	return out.n;
 }
 
-/* An invalid byte becomes the three of U+FFFD, and no character grows more than that under NFC, NFD or as an entity; no id stands for less
- * than a byte. */
+/* An invalid byte becomes the three bytes of U+FFFD; NFC, NFD and entities make no character longer than that; an id is at least one byte.
+ */
 int64_t itr_tokenizer_max_ids(size_t bytes) { return 3 * (int64_t)bytes + 2; }
 
 const void *itr_tokenizer_source(const itr_tokenizer *k, size_t *bytes)

@@ -146,7 +146,7 @@ void itr_utf8_normalize(itr_buf *out, const char *s, size_t n, itr_norm_form for
 	size_t ascii = 0;
 	while (ascii < n && (unsigned char)s[ascii] < 0x80)
 		ascii++;
-	if (ascii == n) {                       /* every form of ASCII is itself: the common caption costs nothing */
+	if (ascii == n) {                       /* ASCII is unchanged in every form: fast path */
 		itr_buf_add(out, s, n);
 		return;
 	}
@@ -155,7 +155,7 @@ void itr_utf8_normalize(itr_buf *out, const char *s, size_t n, itr_norm_form for
 	utf8proc_uint8_t *form_text = NULL;
 	utf8proc_ssize_t m = utf8proc_map((const utf8proc_uint8_t *)clean.data, (utf8proc_ssize_t)clean.len, &form_text,
 	                                  (utf8proc_option_t)options[form]);
-	if (m < 0)                              /* the text is valid now: only memory can be lacking */
+	if (m < 0)                              /* the text is valid here, so this is out of memory */
 		ITR_BUG("utf8proc_map: %s", utf8proc_errmsg(m));
 	itr_buf_add(out, form_text, (size_t)m);
 	free(form_text);

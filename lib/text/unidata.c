@@ -67,7 +67,7 @@ static const struct { int32_t a, b, cp; } compositions[] = {
 /* Hangul, Unicode 3.12 */
 enum { S_BASE = 0xAC00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7, L_COUNT = 19, V_COUNT = 21, T_COUNT = 28, S_COUNT = 11172 };
 
-/* Index of the last row whose key is not above `value`; the tables' rows are (key, ...) in order, and row 0 is never above. */
+/* Index of the last row with key <= value; rows are sorted by key, and key 0 of row 0 is never greater. */
 #define LAST_NOT_ABOVE(table, key, value, at) \
 	do { \
 		size_t low_ = 0, high_ = (size_t)ITR_LEN(table); \
@@ -154,7 +154,7 @@ static void decompose(itr_cps *out, int32_t cp)
 		decompose(out, decompositions[at].b);
 }
 
-/* Stable, by combining class, which has 256 values: linear for the longest row of marks. */
+/* Stable counting sort by combining class (256 values): linear for any number of marks. */
 static void order_marks(int32_t *v, size_t n, class_fn *its_class)
 {
 	if (n <= 16) {
@@ -248,7 +248,8 @@ void itr_cps_nfd(itr_cps *t) { nfd(t, class_of); }
 void itr_cps_nfc(itr_cps *t) { nfc(t, class_of); }
 void itr_cps_python_nfc(itr_cps *t) { nfc(t, python_class_of); }
 
-/* Python's handle_capital_sigma for the whole text: what counts is the nearest letter with case on either side, over what has none. */
+/* Python's handle_capital_sigma for the whole text: depends on the nearest cased letter on each side, ignoring Case_Ignorable characters.
+ */
 void itr_cps_python_lower(itr_cps *t)
 {
 	itr_cps out = { NULL, 0, 0 };

@@ -1,6 +1,6 @@
-/* WordPiece (Wu et al. 2016) as BERT uses it, the equal of transformers' BertTokenizerFast: clean, split ideographs off, strip accents,
- * lower case, split at space and punctuation, then the longest known beginning again and again. A word of more than 100 characters (or what
- * its tokenizer.json says), or with a part that is not known, is [UNK]. */
+/* WordPiece (Wu et al. 2016) as in BERT, with the same ids as transformers' BertTokenizerFast: clean, separate ideographs, strip accents,
+ * lower case, split at white space and punctuation, then repeatedly the longest known prefix. A word of more than 100 characters (or the
+ * limit in its tokenizer.json), or with an unknown part, becomes [UNK]. */
 #include "base/mem.h"
 #include "base/vec.h"
 #include "text/tokenizer_json.h"
@@ -72,7 +72,7 @@ static const itr_json *only_of(const itr_json *part, const char *list)
 	return !strcmp(itr_tokjson_type(part), "Sequence") && itr_json_count(all) == 1 ? itr_json_at(all, 0) : part;
 }
 
-/* What the file says about lower case and the rest, unless a model file or the user does. */
+/* Rules of the tokenizer.json, unless a model file or the user gives others. */
 static int read_normalizer(itr_tokenizer *k, const itr_json *j, const char *where, itr_err *err)
 {
 	const itr_json *b = only_of(itr_json_get(j, "normalizer"), "normalizers");
@@ -95,7 +95,7 @@ static int read_normalizer(itr_tokenizer *k, const itr_json *j, const char *wher
 	r->lower = lower;
 	r->strip_accents = strip;
 	r->split_cjk = cjk;
-	return itr_tokenizer_settle_rules(r, err);
+	return itr_tokenizer_resolve_rules(r, err);
 }
 
 static int read_json(itr_tokenizer *k, struct wordpiece *d, const char *where, const itr_json *j, itr_err *err)
@@ -173,7 +173,7 @@ static int parse(itr_tokenizer *k, const char *where, const char *text, size_t n
 	return 0;
 }
 
-/* The longest token that word[from..len) begins with, into *taken; -1: none. */
+/* The id of the longest token that is a prefix of word[from..len), with its length in *taken; -1: none. */
 static int32_t longest_piece(const itr_tokenizer *k, const struct wordpiece *d, const char *word, size_t from, size_t len, size_t *taken)
 {
 	uint32_t hash[MAX_BYTES + 1];
@@ -215,7 +215,7 @@ static void put_word(const itr_tokenizer *k, const char *word, size_t len, size_
 		itr_ids_push(out, ids[i]);
 }
 
-/* Text that is normalised already: words between spaces, punctuation by itself. */
+/* Normalised text: words between spaces; each punctuation character is a word. */
 static void split_words(const itr_tokenizer *k, const char *s, size_t n, itr_ids *out)
 {
 	const struct wordpiece *d = k->data;

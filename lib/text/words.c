@@ -1,5 +1,5 @@
-/* A plain word vocabulary, as the sources' LSTM baseline uses it: lower case, only letters, marks and digits stay ("don't" is "dont"),
- * words lie between white space. */
+/* A word vocabulary, as in the LSTM baseline: lower case, only letters, marks and digits ("don't" becomes "dont"), words separated by white
+ * space. */
 #include "base/mem.h"
 #include "base/vec.h"
 #include "io/json.h"
@@ -11,7 +11,7 @@
 enum { STACK = 4096, SPECIALS = 4, KEPT = ITR_UD_LETTER | ITR_UD_NUMBER | ITR_UD_MARK };
 static const char *const special_names[SPECIALS] = { "<pad>", "<unk>", "<start>", "<end>" };
 
-/* Lower case and spaces; what does not stay is left out. ASCII, by far the most, needs no tables. */
+/* Lower case; other characters are dropped. ASCII has a fast path without tables. */
 static void normalise(itr_buf *to, const char *s, size_t n)
 {
 	const char *p = s, *end = s + n;
