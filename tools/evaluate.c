@@ -180,7 +180,8 @@ static void complete(itr_tool *t, struct opt *o)
 /* Output file, conditions, tracked figures, stdout: the exit code. e NULL: a comparison. */
 static int conclude(itr_tool *t, const struct opt *o, const itr_evaluation *e, const itr_json *j)
 {
-	int failed = !o->e.output || itr_json_write(o->e.output, j, &t->err) == 0 ? itr_thresholds(j, o->fail_if.v, o->fail_if.n, &t->err) : -1;
+	int failed =
+		!o->e.output || itr_json_write(o->e.output, j, &t->err) == 0 ? itr_thresholds(j, o->fail_if.v, o->fail_if.n, &t->err) : -1;
 	if (failed < 0)
 		return itr_tool_fail(t);
 	if (o->e.output)

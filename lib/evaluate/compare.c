@@ -11,7 +11,6 @@
 #include "io/table.h"
 #include "evaluate/evaluate.h"
 
-static const char *const side_names[] = { "t2i", "i2t" };
 
 struct side { int64_t n; char **query, **image; double *value; };
 struct file { bool synthetic; char *path, *ties, *protocol, *options; char **metric; int64_t n_metrics; struct side side[2]; };
@@ -120,7 +119,8 @@ static int read_file(struct file *f, const char *path, itr_err *err)
 	} else if (z && (f->metric = itr_npz_text(z, "metrics", &info, err))) {
 		f->n_metrics = info.count;
 		if ((f->ties = one_string(z, "ties", err)) && (f->protocol = one_string(z, "protocol", err)) &&
-		    read_side(z, "t2i", f->n_metrics, &f->side[0], err) == 0 && read_side(z, "i2t", f->n_metrics, &f->side[1], err) == 0)
+		    read_side(z, itr_direction_names[0], f->n_metrics, &f->side[0], err) == 0 &&
+		    read_side(z, itr_direction_names[1], f->n_metrics, &f->side[1], err) == 0)
 			rc = 0;
 	}
 	if (rc == 0 && itr_npz_has(z, "metric_options") && !(f->options = one_string(z, "metric_options", err)))
@@ -178,7 +178,7 @@ static int join_side(struct joined *j, const struct file f[2], int d, itr_err *e
 		if (strcmp(a->image[i], b->image[o]) != 0)
 			rc = itr_err_set(err,
 			                 "%s query '%s' belongs to image '%s' in '%s' and to '%s' in '%s': these are not the same data",
-			                 side_names[d], a->query[i], a->image[i], f[0].path, b->image[o], f[1].path);
+			                 itr_direction_names[d], a->query[i], a->image[i], f[0].path, b->image[o], f[1].path);
 		for (int m = 0; m < j->set.n; m++) {
 			j->v[0][d].value[n * j->set.n + m] = a->value[i * f[0].n_metrics + j->column[0][m]];
 			j->v[1][d].value[n * j->set.n + m] = b->value[o * f[1].n_metrics + j->column[1][m]];
@@ -218,7 +218,7 @@ static double summary(const itr_metric_values *v, const itr_metric_set *s, int m
 static void add_side(itr_json *out, const struct joined *j, int d, const double *sample, const double *p, const double *holm, int resamples)
 {
 	int columns = j->set.n, stride = 4 * columns;
-	itr_json *side = itr_json_add_object(out, side_names[d]);
+	itr_json *side = itr_json_add_object(out, itr_direction_names[d]);
 	double *difference = itr_xmalloc(((size_t)resamples + 1) * sizeof *difference);
 	for (int m = 0; m < columns; m++) {
 		itr_json *one = itr_json_add_object(side, j->set.m[m].key);
@@ -275,8 +275,8 @@ static void add_warnings(itr_json *out, const struct joined *j, const struct fil
 	for (int d = 0; d < 2; d++)
 		for (int k = 0; k < 2; k++)
 			if (j->only[k][d]) {
-				text = itr_xasprintf("%lld %s queries are only in '%s': left out", (long long)j->only[k][d], side_names[d],
-				                     f[k].path);
+				text = itr_xasprintf("%lld %s queries are only in '%s': left out", (long long)j->only[k][d],
+				                     itr_direction_names[d], f[k].path);
 				itr_json_push(w, itr_json_new_str(text));
 				free(text);
 			}
@@ -298,7 +298,7 @@ static itr_json *difference_json(const struct joined *j, const struct file f[2],
 		if (j->v[0][d].n)
 			add_side(out, j, d, sample, p, holm, resamples);
 		else
-			itr_json_add(out, side_names[d], itr_json_new_null());
+			itr_json_add(out, itr_direction_names[d], itr_json_new_null());
 	itr_json_add_int(out, "n_images", itr_map_count(j->images));
 	itr_json_add_int(out, "resamples", resamples);
 	itr_json_add_bool(out, "synthetic", f[0].synthetic || f[1].synthetic);
@@ -342,10 +342,10 @@ void itr_eval_compare_table(const itr_json *c, int format, itr_buf *out)
 	const bool bounds = format != ITR_TABLE_CSV && format != ITR_TABLE_TSV;         /* "<0.0010" is no number */
 	itr_table *t = itr_table_new(ITR_LEN(names), names);
 	for (int d = 0; d < 2; d++)
-		for (const itr_json *m = itr_json_first(itr_json_get(c, side_names[d])); m; m = itr_json_next(m)) {
+		for (const itr_json *m = itr_json_first(itr_json_get(c, itr_direction_names[d])); m; m = itr_json_next(m)) {
 			if (!itr_json_is_object(m))
 				continue;
-			itr_table_cell(t, side_names[d]);
+			itr_table_cell(t, itr_direction_names[d]);
 			itr_table_cell(t, itr_json_key(m));
 			for (int k = 0; k < 3; k++)
 				itr_table_cellf(t, "%.4f", itr_json_num(itr_json_get(m, keys[k]), NAN));

@@ -148,18 +148,17 @@ static void whole(itr_eval *e, const itr_eval_opts *o, itr_ranks *const ranks[2]
 {
 	const itr_row_table *t = &e->data->table;
 	int64_t *images = identity(t->n[ITR_IMAGE]);
-	itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	for (int d = 0; d < 2; d++) {
 		const itr_relevance *rel = e->qrels->relevant[d], *absent = e->qrels->absent[d];
 		if (!ranks[d])
 			continue;
 		itr_ranks_grade(ranks[d], rel);
 		e->graded |= rel->grade != NULL;
-		count_named(side[d], ranks[d], rel, o);
-		side_append(side[d], ranks[d], o, NULL, d == ITR_IMAGE ? images : t->text_image);
+		count_named(&e->side[d], ranks[d], rel, o);
+		side_append(&e->side[d], ranks[d], o, NULL, d == ITR_IMAGE ? images : t->text_image);
 		if (absent)
-			append_absent(side[d], absent, o, t->n[d], d == ITR_TEXT);
-		itr_metric_summary(side[d]->values, &o->set, ranks[d]->gallery, &side[d]->result);
+			append_absent(&e->side[d], absent, o, t->n[d], d == ITR_TEXT);
+		itr_metric_summary(e->side[d].values, &o->set, ranks[d]->gallery, &e->side[d].result);
 	}
 	free(images);
 }
@@ -234,15 +233,14 @@ static void coco_1k(itr_eval *e, const itr_eval_opts *o, int32_t *fold_of)
 		fold_make(&f, e->data, e->qrels->fold_order, k);
 		itr_rank_rows(f.tv, f.n_text, f.iv, f.n_image, e->data->side[ITR_TEXT].dim, (const itr_relevance *[]){ f.t2i, f.i2t },
 		              &(itr_rank_opts){ .stable = o->ties == ITR_TIES_STABLE, .threads = o->threads }, r);
-		itr_ranks *t2i = r[0], *i2t = r[1];
-		side_append(&e->t2i, t2i, o, f.text, f.cluster);
-		side_append(&e->i2t, i2t, o, f.image, f.image);
-		add_fold(&e->t2i.result, t2i, o, o->set.n);
-		add_fold(&e->i2t.result, i2t, o, o->set.n);
+		side_append(&e->side[ITR_TEXT], r[ITR_TEXT], o, f.text, f.cluster);
+		side_append(&e->side[ITR_IMAGE], r[ITR_IMAGE], o, f.image, f.image);
+		for (int d = 0; d < 2; d++) {
+			add_fold(&e->side[d].result, r[d], o, o->set.n);
+			itr_ranks_free(r[d]);
+		}
 		for (int64_t i = 0; i < f.n_image; i++)
 			fold_of[f.image[i]] = k;
-		itr_ranks_free(t2i);
-		itr_ranks_free(i2t);
 		fold_free(&f);
 	}
 }
@@ -268,24 +266,23 @@ static double rsum_of(const itr_metric_set *s, const double *t2i, const double *
 
 static void intervals(itr_eval *e, const itr_eval_opts *o, const int32_t *fold, int folds)
 {
-	itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	itr_boot_side boot[2];
 	int n = 0, place[2] = { -1, -1 }, columns = e->set.n;
 	for (int d = 0; d < 2; d++)
 		for (int j = 0; j < columns; j++)
-			side[d]->ci[j] = (itr_interval){ NAN, NAN };
+			e->side[d].ci[j] = (itr_interval){ NAN, NAN };
 	e->rsum_ci = (itr_interval){ NAN, NAN };
 	for (int d = 0; d < 2; d++)
-		if (side[d]->values) {
+		if (e->side[d].values) {
 			place[d] = n;
-			boot[n++] = (itr_boot_side){ side[d]->values, side[d]->cluster };
+			boot[n++] = (itr_boot_side){ e->side[d].values, e->side[d].cluster };
 		}
 	if (!o->resamples || !n)
 		return;
 	double *x = itr_bootstrap(boot, n, &e->set, e->data->table.n[ITR_IMAGE], fold, folds, o->resamples, o->seed, o->threads);
 	for (int d = 0; d < 2; d++)
 		for (int j = 0; place[d] >= 0 && j < columns; j++)
-			side[d]->ci[j] = itr_interval_95(x + place[d] * columns + j, o->resamples, n * columns);
+			e->side[d].ci[j] = itr_interval_95(x + place[d] * columns + j, o->resamples, n * columns);
 	if (n == 2) {
 		double *sum = itr_xmalloc((size_t)o->resamples * sizeof *sum);
 		for (int b = 0; b < o->resamples; b++)
@@ -340,16 +337,17 @@ static void side_warnings(itr_eval *e, const itr_eval_side *s, const char *name)
 
 static itr_eval *finish(itr_eval *e, const itr_eval_opts *o, const int32_t *fold, int folds, itr_err *err)
 {
-	if ((e->t2i.values ? e->t2i.values->n : 0) + (e->i2t.values ? e->i2t.values->n : 0) == 0) {
+	const itr_eval_side *t2i = &e->side[ITR_TEXT], *i2t = &e->side[ITR_IMAGE];
+	if ((t2i->values ? t2i->values->n : 0) + (i2t->values ? i2t->values->n : 0) == 0) {
 		itr_err_set(err, "'%s': no query has a positive in the gallery (relevance: %s)", e->data->table.name, e->qrels->source);
 		itr_eval_free(e);
 		return NULL;
 	}
-	e->rsum = e->t2i.values && e->i2t.values ? rsum_of(&e->set, e->t2i.result.value, e->i2t.result.value) : NAN;
+	e->rsum = t2i->values && i2t->values ? rsum_of(&e->set, t2i->result.value, i2t->result.value) : NAN;
 	intervals(e, o, fold, folds);
 	itr_qrels_warnings(e->qrels, e->warnings);
-	side_warnings(e, &e->t2i, "t2i");
-	side_warnings(e, &e->i2t, "i2t");
+	for (int d = 0; d < 2; d++)
+		side_warnings(e, &e->side[d], itr_direction_names[d]);
 	return e;
 }
 
@@ -369,15 +367,14 @@ static itr_eval *eval_new(const itr_embeddings *data, const itr_qrels *q, const 
 /* Where the first positive stands is not known when lists end before it. */
 static void forget_ranks(itr_eval *e)
 {
-	itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	itr_buf names = ITR_BUF_INIT;
 	for (int j = 0; j < e->set.n; j++) {
 		if (!e->set.m[j].metric->rank)
 			continue;
 		itr_buf_printf(&names, "%s%s", names.len ? " and " : "", e->set.m[j].key);
 		for (int d = 0; d < 2; d++) {
-			side[d]->result.value[j] = NAN;
-			side[d]->ci[j] = (itr_interval){ NAN, NAN };
+			e->side[d].result.value[j] = NAN;
+			e->side[d].ci[j] = (itr_interval){ NAN, NAN };
 		}
 	}
 	if (names.len)
@@ -397,7 +394,7 @@ itr_eval *itr_evaluate_ranks(const itr_embeddings *data, const itr_qrels *q, itr
 	itr_ranks_free(ranks[0]);
 	itr_ranks_free(ranks[1]);
 	e = finish(e, o, NULL, 1, err);
-	if (e && (truncated || (e->t2i.missing + e->i2t.missing > 0 && !o->rules.skip_missing)))
+	if (e && (truncated || (e->side[0].missing + e->side[1].missing > 0 && !o->rules.skip_missing)))
 		forget_ranks(e);
 	return e;
 }
@@ -448,8 +445,8 @@ void itr_eval_free(itr_eval *e)
 {
 	if (!e)
 		return;
-	side_free(&e->t2i);
-	side_free(&e->i2t);
+	side_free(&e->side[0]);
+	side_free(&e->side[1]);
 	free(e->protocol);
 	itr_json_free(e->warnings);
 	free(e);

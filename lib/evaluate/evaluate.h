@@ -27,7 +27,8 @@ char *itr_protocol_text(itr_protocol protocol, int64_t pool);       /* the calle
 /* What is done with equal scores, for people and per-query files: a name of itr_ties_names, or the other conventions' rule. */
 const char *itr_ties_text(itr_ties ties, itr_conventions conventions);
 
-/* One direction. Everything per query is in the order of values->query: rows of the texts (t2i) or of the images (i2t). */
+/* One direction; values NULL: it is not evaluated. Everything per query is in the order of values->query: rows of the texts (t2i) or of the
+ * images (i2t). */
 typedef struct itr_eval_side {
 	itr_metric_result result;
 	itr_interval ci[ITR_METRIC_MAX];       /* NaN without resamples */
@@ -47,7 +48,7 @@ typedef struct itr_eval {
 	itr_relevance_rules rules;
 	bool named, graded;                    /* the relevance names its queries (folds do not ask); has grades other than 1 */
 	char *protocol;
-	itr_eval_side t2i, i2t;
+	itr_eval_side side[2];                 /* by the query's modality: t2i, i2t */
 	double rsum;                           /* 100 * (recall@1 + @5 + @10, both directions); NaN when one of them is not computed */
 	itr_interval rsum_ci;
 	bool truncated;                        /* ranks came from lists that lack part of the gallery */

@@ -183,7 +183,8 @@ int itr_evaluation_check(const itr_evaluation_opts *o, itr_err *err)
 	if (o->baseline && o->per_query && strcmp(o->per_query, "none") == 0)
 		return itr_err_set(err, "--baseline compares per-query files: omit --per-query none");
 	if (o->rules.conventions != ITR_CONVENTIONS_ITR && o->ties != ITR_TIES_EXPECTED)
-		return itr_err_set(err, "--conventions %s has its own rule for ties: omit --ties", itr_conventions_names[o->rules.conventions]);
+		return itr_err_set(err, "--conventions %s has its own rule for ties: omit --ties",
+		                   itr_conventions_names[o->rules.conventions]);
 	if (o->rules.conventions == ITR_CONVENTIONS_TREC_EVAL && o->rules.gain != ITR_GAIN_LINEAR)
 		return itr_err_set(err, "trec_eval's ndcg has a linear gain: omit --gain exponential, or --conventions");
 	for (int64_t i = 0; i < o->n_k; i++)

@@ -47,8 +47,10 @@ static const char **add_texts(members *m, const char *side, const char *name, in
 	return one->text = itr_xcalloc((size_t)n + 1, sizeof *one->text);
 }
 
-static void add_side(members *m, const char *side, const itr_eval *e, const itr_eval_side *s, itr_modality asks)
+static void add_side(members *m, const itr_eval *e, itr_modality asks)
 {
+	const itr_eval_side *s = &e->side[asks];
+	const char *side = itr_direction_names[asks];
 	const itr_row_table *t = &e->data->table;
 	if (!s->values || s->values->n == 0)
 		return;
@@ -75,8 +77,8 @@ static void add_side(members *m, const char *side, const itr_eval *e, const itr_
 /* options: of the metrics, as text; NULL: they have none. */
 static void make_members(members *m, const itr_eval *e, const char *options)
 {
-	add_side(m, "t2i", e, &e->t2i, ITR_TEXT);
-	add_side(m, "i2t", e, &e->i2t, ITR_IMAGE);
+	for (int d = 0; d < 2; d++)
+		add_side(m, e, (itr_modality)d);
 	const char **keys = add_texts(m, "", "metrics", e->set.n);
 	for (int i = 0; i < e->set.n; i++)
 		keys[i] = e->set.m[i].key;

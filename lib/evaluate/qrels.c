@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "evaluate/qrels_internal.h"
 
+const char *const itr_direction_names[] = { "t2i", "i2t", NULL };
+
 /* --- readers -------------------------------------------------------------------------------------------------------------------------- */
 
 #define ITR_QRELS(name) extern const itr_qrels_reader itr_qrels_##name;

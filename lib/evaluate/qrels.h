@@ -18,6 +18,8 @@
 #include "io/provenance.h"
 #include "retrieval/relevance.h"
 
+extern const char *const itr_direction_names[];         /* "t2i" "i2t" NULL, by the modality of the query */
+
 struct itr_qrels_reading;               /* evaluate/qrels_internal.h: what a reader fills */
 
 typedef struct itr_qrels_reader {

@@ -27,10 +27,9 @@ itr_json *itr_eval_rules_json(const itr_eval *e)
 	itr_json_add_str(j, "conventions", itr_conventions_names[e->rules.conventions]);
 	itr_json_add_str(j, "gain", itr_gain_names[e->rules.gain]);
 	itr_json_add_str(j, "missing_queries", missing_name(e));
-	if (e->t2i.values)
-		counts_json(itr_json_add_object(j, "t2i"), &e->t2i);
-	if (e->i2t.values)
-		counts_json(itr_json_add_object(j, "i2t"), &e->i2t);
+	for (int d = 0; d < 2; d++)
+		if (e->side[d].values)
+			counts_json(itr_json_add_object(j, itr_direction_names[d]), &e->side[d]);
 	return j;
 }
 
@@ -61,8 +60,8 @@ itr_json *itr_eval_json(const itr_eval *e)
 	const itr_row_table *t = &e->data->table;
 	const itr_qrels *q = e->qrels;
 	itr_json *j = itr_json_object();
-	side_json(j, "t2i", e, &e->t2i);
-	side_json(j, "i2t", e, &e->i2t);
+	for (int d = 0; d < 2; d++)
+		side_json(j, itr_direction_names[d], e, &e->side[d]);
 	itr_json_add_num(j, "rsum", e->rsum);
 	if (!isnan(e->rsum_ci.low))
 		add_interval(j, "rsum_ci95", e->rsum_ci);
@@ -81,8 +80,8 @@ itr_json *itr_eval_json(const itr_eval *e)
 	if (q->exclude) {
 		itr_json *x = itr_json_add_object(j, "excluded");
 		itr_json_add_str(x, "by", q->exclude);
-		itr_json_add_int(x, "t2i", q->exclusions[ITR_TEXT]);
-		itr_json_add_int(x, "i2t", q->exclusions[ITR_IMAGE]);
+		for (int d = 0; d < 2; d++)
+			itr_json_add_int(x, itr_direction_names[d], q->exclusions[d]);
 	}
 	itr_json_add_int(j, "n_texts", t->n[ITR_TEXT]);
 	itr_json_add_int(j, "n_images", t->n[ITR_IMAGE]);
@@ -145,7 +144,6 @@ static bool equivalents(const itr_eval *e, itr_buf *out)
 static void rules_line(const itr_eval *e, itr_buf *out)
 {
 	static const char *const programs[] = { NULL, "trec_eval -c", "ranx" };
-	const itr_eval_side *side[] = { &e->t2i, &e->i2t };
 	itr_buf_printf(out, "conventions %s", itr_conventions_names[e->rules.conventions]);
 	if (programs[e->rules.conventions] && equivalents(e, out))
 		itr_buf_printf(out, " (%s)", programs[e->rules.conventions]);
@@ -153,12 +151,12 @@ static void rules_line(const itr_eval *e, itr_buf *out)
 		itr_buf_printf(out, "; grades, gain %s", itr_gain_names[e->rules.gain]);
 	itr_buf_putc(out, '\n');
 	for (int d = 0; d < 2 && e->named; d++)
-		if (side[d]->values)
+		if (e->side[d].values)
 			itr_buf_printf(
 				out, "%s relevance: %lld queries missing (%s), %lld without a positive (%s), %lld not in it (left out)\n",
-				d ? "i2t" : "t2i", (long long)side[d]->missing, e->rules.skip_missing ? "left out" : "count 0",
-				(long long)side[d]->no_positive, e->rules.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0",
-				(long long)side[d]->unnamed);
+				itr_direction_names[d], (long long)e->side[d].missing, e->rules.skip_missing ? "left out" : "count 0",
+				(long long)e->side[d].no_positive, e->rules.conventions == ITR_CONVENTIONS_ITR ? "left out" : "count 0",
+				(long long)e->side[d].unnamed);
 }
 
 static void heading(const itr_eval *e, itr_buf *out)
@@ -172,12 +170,13 @@ static void heading(const itr_eval *e, itr_buf *out)
 	               itr_ties_text(e->ties, e->rules.conventions), t->synthetic ? "; SYNTHETIC DATA" : "");
 	if (e->named || e->rules.conventions != ITR_CONVENTIONS_ITR)
 		rules_line(e, out);
-	if (e->t2i.values && e->t2i.values->n)
-		itr_buf_printf(out, "t2i: %lld texts each against %lld images, tied %.2f %%\n", (long long)e->t2i.result.n_queries,
-		               (long long)e->t2i.result.n_gallery, 100 * e->t2i.result.tie_fraction);
-	if (e->i2t.values && e->i2t.values->n)
-		itr_buf_printf(out, "i2t: %lld images each against %lld texts, tied %.2f %%\n", (long long)e->i2t.result.n_queries,
-		               (long long)e->i2t.result.n_gallery, 100 * e->i2t.result.tie_fraction);
+	for (int d = 0; d < 2; d++) {
+		const itr_metric_result *r = &e->side[d].result;
+		if (e->side[d].values && e->side[d].values->n)
+			itr_buf_printf(out, "%s: %lld %ss each against %lld %ss, tied %.2f %%\n", itr_direction_names[d],
+			               (long long)r->n_queries, itr_modality_names[d], (long long)r->n_gallery, itr_modality_names[!d],
+			               100 * r->tie_fraction);
+	}
 	if (q->exclude)
 		itr_buf_printf(out, "exclude %s: %lld images left the galleries of texts, %lld texts those of images\n", q->exclude,
 		               (long long)q->exclusions[ITR_TEXT], (long long)q->exclusions[ITR_IMAGE]);
@@ -193,8 +192,8 @@ void itr_eval_table(const itr_eval *e, int format, itr_buf *out)
 	itr_table *t = machine ? itr_table_new(ITR_LEN(machines), machines) : itr_table_new(ITR_LEN(people), people);
 	for (int i = 0; i < e->set.n; i++) {
 		itr_table_cell(t, e->set.m[i].key);
-		side_cells(t, e, &e->t2i, i, machine);
-		side_cells(t, e, &e->i2t, i, machine);
+		side_cells(t, e, &e->side[ITR_TEXT], i, machine);
+		side_cells(t, e, &e->side[ITR_IMAGE], i, machine);
 	}
 	if (format == ITR_TABLE_TEXT)
 		heading(e, out);
@@ -214,18 +213,17 @@ void itr_eval_table(const itr_eval *e, int format, itr_buf *out)
 
 void itr_eval_track(const itr_eval *e, void (*metric)(void *ctx, const char *key, double value), void *ctx)
 {
-	const itr_eval_side *side[] = { &e->t2i, &e->i2t };
-	static const char *const names[] = { "t2i", "i2t" };
+	const itr_eval_side *t2i = &e->side[ITR_TEXT], *i2t = &e->side[ITR_IMAGE];
 	char key[64];
 	for (int i = 0; i < e->set.n; i++) {
 		for (int d = 0; d < 2; d++) {
-			snprintf(key, sizeof key, "%s_%s", names[d], e->set.m[i].key);
-			if (side[d]->values && !isnan(side[d]->result.value[i]))
-				metric(ctx, key, side[d]->result.value[i]);
+			snprintf(key, sizeof key, "%s_%s", itr_direction_names[d], e->set.m[i].key);
+			if (e->side[d].values && !isnan(e->side[d].result.value[i]))
+				metric(ctx, key, e->side[d].result.value[i]);
 		}
 		snprintf(key, sizeof key, "mean_%s", e->set.m[i].key);
-		if (e->set.m[i].metric == &itr_metric_recall && e->t2i.values && e->i2t.values)
-			metric(ctx, key, (e->t2i.result.value[i] + e->i2t.result.value[i]) / 2);
+		if (e->set.m[i].metric == &itr_metric_recall && t2i->values && i2t->values)
+			metric(ctx, key, (t2i->result.value[i] + i2t->result.value[i]) / 2);
 	}
 	if (!isnan(e->rsum))
 		metric(ctx, "rsum", e->rsum);

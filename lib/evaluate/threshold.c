@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/vec.h"
+#include "evaluate/qrels.h"
 
 typedef ITR_VEC(const char *) names;
 
@@ -80,16 +81,15 @@ static bool within_reach(operator op, double limit)
 /* Every figure that an evaluation of these metrics has without being asked for more. */
 static void known_figures(const itr_metric_set *set, names *n)
 {
-	static const char *const sides[] = { "t2i", "i2t" };
 	static const char *const counts[] = { "n_queries", "n_gallery", "tie_fraction", "missing", "no_positive", "unjudged" };
 	static const char *const whole[] = { "rsum", "n_texts", "n_images", "dim", "mean_cosine", "schema" };
 	for (int d = 0; d < 2; d++) {
 		for (int j = 0; j < set->n; j++)
-			ITR_VEC_PUSH(n, itr_xasprintf("%s.%s", sides[d], set->m[j].key));
+			ITR_VEC_PUSH(n, itr_xasprintf("%s.%s", itr_direction_names[d], set->m[j].key));
 		for (int j = 0; j < set->n; j++)
-			ITR_VEC_PUSH(n, itr_xasprintf("%s.chance.%s", sides[d], set->m[j].key));
+			ITR_VEC_PUSH(n, itr_xasprintf("%s.chance.%s", itr_direction_names[d], set->m[j].key));
 		for (int j = 0; j < ITR_LEN(counts); j++)
-			ITR_VEC_PUSH(n, itr_xasprintf("%s.%s", sides[d], counts[j]));
+			ITR_VEC_PUSH(n, itr_xasprintf("%s.%s", itr_direction_names[d], counts[j]));
 	}
 	for (int j = 0; j < ITR_LEN(whole); j++)
 		ITR_VEC_PUSH(n, itr_xstrdup(whole[j]));

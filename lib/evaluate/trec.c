@@ -25,8 +25,6 @@ static itr_atomic_file *create(const itr_row_table *t, const char *path, itr_err
 	return itr_atomic_open(path, err);
 }
 
-static const char *const directions[] = { "t2i", "i2t" };       /* by the query's modality */
-
 int itr_trec_write_qrels(const itr_row_table *t, const itr_qrels *q, const char *path, itr_err *err)
 {
 	itr_atomic_file *a = create(t, path, err);
@@ -36,8 +34,8 @@ int itr_trec_write_qrels(const itr_row_table *t, const itr_qrels *q, const char 
 		const itr_relevance *r = q->relevant[m];
 		for (int64_t i = 0; i < r->queries; i++)
 			for (int64_t k = r->offset[i]; k < r->offset[i + 1]; k++)
-				fprintf(itr_atomic_stream(a), "%s:%s 0 %s %.15g\n", directions[m], t->id[m][i], t->id[!m][r->row[k]],
-				        r->grade ? r->grade[k] : 1);
+				fprintf(itr_atomic_stream(a), "%s:%s 0 %s %.15g\n", itr_direction_names[m], t->id[m][i],
+				        t->id[!m][r->row[k]], r->grade ? r->grade[k] : 1);
 	}
 	return itr_atomic_commit(a, err);
 }
@@ -112,7 +110,7 @@ static void write_list(void *ctx, int64_t query, const itr_trec_hit *hit, int64_
 {
 	const struct run_file *r = ctx;
 	for (int64_t k = 0; k < n; k++)
-		fprintf(r->f, "%s:%s Q0 %s %lld %.9g itr\n", directions[r->asks], r->table->id[r->asks][query],
+		fprintf(r->f, "%s:%s Q0 %s %lld %.9g itr\n", itr_direction_names[r->asks], r->table->id[r->asks][query],
 		        r->table->id[!r->asks][hit[k].row], (long long)k + 1, (double)hit[k].score);
 }
 

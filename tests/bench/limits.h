@@ -1,4 +1,4 @@
-/* limits.h - what this machine can do at most, measured beside the thing that is compared with it: memory read bandwidth, and register peaks of
+/* limits.h - what this machine can do at most, measured beside the thing compared with it: memory read bandwidth, and register peaks of
  * the multiply-add instructions (0 where the CPU has none). For benchmarks only; each includes it once. */
 #ifndef ITR_BENCH_LIMITS_H
 #define ITR_BENCH_LIMITS_H
