@@ -47,16 +47,18 @@ static void print_json(itr_tool *t, itr_json *j)
 
 static int list_encoders(itr_tool *t)
 {
-	for (int i = 0; i < itr_encoder_count() && !t->json; i++) {
-		const itr_encoder_desc *d = itr_encoder_at(i);
-		fprintf(t->out, "%-20s %-12s %s\n", d->name,
-		        d->sides == ITR_HAS_IMAGE  ? "image"
-		        : d->sides == ITR_HAS_TEXT ? "text"
-		                                   : "image, text",
-		        itr_encoder_summary(d));
+	itr_json *j = itr_json_object(), *all = itr_json_add_array(j, "encoders");
+	for (int i = 0; itr_towers[i]; i++) {
+		const itr_tower_ops *w = itr_towers[i];
+		itr_json *e = itr_json_push(all, itr_json_object());
+		if (!t->json)
+			fprintf(t->out, "%-20s %-12s %s\n", w->name, itr_modality_names[w->modality], w->summary);
+		itr_json_add_str(e, "name", w->name);
+		itr_json_add_bool(e, "image", w->modality == ITR_IMAGE);
+		itr_json_add_bool(e, "text", w->modality == ITR_TEXT);
+		itr_json_add_bool(e, "needs_weights", w->forward != NULL);
+		itr_json_add_str(e, "summary", w->summary);
 	}
-	itr_json *j = itr_json_object();
-	itr_json_add(j, "encoders", itr_encoder_list());
 	print_json(t, j);
 	return itr_tool_end(t, true);
 }

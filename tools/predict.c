@@ -73,8 +73,9 @@ int main(int argc, char **argv)
 	itr_tool *t = itr_tool_begin(&predict_tool, &o, argc, argv);
 	const itr_modality side = o.side ? ITR_IMAGE : ITR_TEXT;
 	const itr_encode_opts eo = { .sides = 1U << side, .unit = o.normalize, .threads = t->threads, .stop = &itr_interrupted };
+	const itr_model_opts mo = { .raw = itr_manifest_is(t->args[0]) ? eo.sides : 0, .threads = t->threads };
 	itr_embeddings e = { .table.name = NULL };
-	itr_model *m = itr_tool_check_output(t, false) < 0 ? NULL : itr_model_open(o.model, &t->err);
+	itr_model *m = itr_tool_check_output(t, false) < 0 ? NULL : itr_model_open(o.model, &mo, &t->err);
 	int rc = m ? itr_encode(&e, m, t->args[0], &eo, &t->err) : -1;
 	if (rc == 0) {
 		itr_provenance_input(t->provenance, t->args[0]);

@@ -230,6 +230,7 @@ int main(int argc, char **argv)
 		                          .no_normalize = !o.normalize,
 		                          .threads = t->threads },
 		               .text_model = o.model,
+		               .words = o.text.n > 0,
 		               .text_weights = o.text_weights,
 		               .manifest = o.manifest,
 		               .root = o.root,

@@ -51,7 +51,8 @@ itr_pairs *itr_mapped_pairs(const char *path, const itr_pairs_opts *o, itr_prove
 		                     .threads = o->threads };
 	itr_embeddings e;
 	itr_pairs *p = NULL;
-	itr_model *m = itr_model_open(o->model, err);
+	const itr_model_opts mo = { .raw = itr_manifest_is(path) ? eo.sides : 0, .threads = o->threads };
+	itr_model *m = itr_model_open(o->model, &mo, err);
 	if (!m)
 		return NULL;
 	if (o->dim && o->dim != itr_model_embed_dim(m)) {

@@ -193,7 +193,7 @@ int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_pro
 {
 	struct rows s = { .image = NULL };
 	*r = (itr_embed_result){ 0 };
-	itr_model *m = o->model ? itr_model_open_for_rows(o->model, err) : NULL;
+	itr_model *m = o->model ? itr_model_open_for_rows(o->model, &(itr_model_opts){ .threads = o->threads }, err) : NULL;
 	int rc = o->model && !m ? -1 : 0;
 	if (rc == 0)
 		rc = select_rows(f, m, o, &s, err);

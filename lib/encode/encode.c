@@ -6,16 +6,14 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "data/split_record.h"
-#include "encode/model_encoder.h"
-#include "tensor/rows.h"
 
 enum { PICTURES = 64, TEXTS = 1024 };   /* a batch */
 
-/* --- pictures and captions through an encoder ----------------------------------------------------------------------------------------- */
+/* --- pictures and captions through a model -------------------------------------------------------------------------------------------- */
 
 struct preparing {
 	const itr_image_text_set *s;
-	const itr_encoder *e;
+	const itr_model *m;
 	const int64_t *rows;
 	int64_t first;
 	uint8_t *inputs;
@@ -32,52 +30,63 @@ static void prepare_one(void *ctx, int64_t i, int worker)
 	p->reason[i].set = 0;
 	if (itr_image_text_set_picture(p->s, row_at(p->rows, p->first + i), 0, &img, &p->reason[i]) < 0)
 		return;
-	(void)p->e->desc->prepare(p->e, &img, p->inputs + (size_t)i * p->e->input_bytes, &p->reason[i]);
+	if (itr_model_prepare(p->m, &img, p->inputs + (size_t)i * p->m->front[ITR_IMAGE]->input_bytes, &p->reason[i]) < 0)
+		p->reason[i].set = 1;
 	itr_image_free(&img);
 }
 
-static int encode_pictures(struct preparing *p, int64_t n, float *y, int threads, itr_err *err)
+static int embed_pictures(struct preparing *p, itr_model_context *c, int64_t n, itr_model_output *y, int threads, itr_err *err)
 {
 	itr_parallel_for(threads, n, prepare_one, p);
 	for (int64_t i = 0; i < n; i++)
 		if (p->reason[i].set)
 			return itr_err_set(err, "image '%s': %s", p->s->table.id[ITR_IMAGE][row_at(p->rows, p->first + i)],
 			                   p->reason[i].msg);
-	return p->e->desc->encode_images(p->e, p->inputs, n, threads, y, NULL, err);
+	itr_model_embed(c, ITR_IMAGE, &(itr_model_input){ .pictures = p->inputs }, n, y);
+	return 0;
 }
 
-static int encode_texts(const struct preparing *p, int64_t n, float *y, int threads, itr_err *err)
+static int embed_texts(const struct preparing *p, itr_model_context *c, int64_t n, itr_model_output *y)
 {
 	const char *text[TEXTS];
 	for (int64_t i = 0; i < n; i++)
 		text[i] = p->s->table.caption[row_at(p->rows, p->first + i)];
-	return p->e->desc->encode_texts(p->e, text, n, threads, y, NULL, 0, NULL, err);
+	itr_model_embed(c, ITR_TEXT, &(itr_model_input){ .texts = text }, n, y);
+	return 0;
 }
 
-float *itr_encode_inputs(const itr_image_text_set *s, const itr_encoder *e, const int64_t *rows, int64_t n, int threads,
-                         const volatile sig_atomic_t *stop, itr_err *err)
+static int bad_row(const struct preparing *p, itr_modality side, int64_t row, bool before_head, itr_err *err)
 {
-	const bool image = e->modality == ITR_IMAGE;
-	const int64_t batch = image ? PICTURES : TEXTS;
-	struct preparing p = { .s = s, .e = e, .rows = rows };
-	float *y = itr_aligned_alloc((size_t)(n * e->dim + 1) * sizeof *y);
+	const char *id = p->s->table.id[side][row_at(p->rows, p->first + row)];
+	if (!before_head)
+		return itr_model_bad_row(err, p->m->path, side, id);
+	return itr_err_set(err, "the %s encoder makes NaN or infinity of %s '%.200s': its weights are too large for float32",
+	                   itr_modality_names[side], itr_modality_names[side], id);
+}
+
+float *itr_encode_inputs(const itr_image_text_set *s, const itr_model *m, itr_modality side, const itr_encode_inputs_opts *o,
+                         const int64_t *rows, int64_t n, itr_err *err)
+{
+	const bool image = side == ITR_IMAGE;
+	const int64_t batch = image ? PICTURES : TEXTS, dim = o->before_head ? m->front[side]->dim : itr_model_embed_dim(m);
+	struct preparing p = { .s = s, .m = m, .rows = rows };
+	float *y = itr_aligned_alloc((size_t)(n * dim + 1) * sizeof *y);
+	itr_model_context *c = itr_model_context_new(m, o->threads);
 	int rc = 0;
 	if (image) {
-		p.inputs = itr_aligned_alloc(PICTURES * e->input_bytes);
+		p.inputs = itr_aligned_alloc(PICTURES * m->front[side]->input_bytes);
 		p.reason = itr_xcalloc(PICTURES, sizeof *p.reason);
 	}
 	for (; p.first < n && rc == 0; p.first += batch) {
 		const int64_t b = ITR_MIN(batch, n - p.first);
-		float *to = y + p.first * e->dim;
-		rc = image ? encode_pictures(&p, b, to, threads, err) : encode_texts(&p, b, to, threads, err);
-		const int64_t bad = rc == 0 ? itr_first_not_finite(to, b * e->dim) : -1;
-		if (bad >= 0)
-			rc = itr_err_set(err, "the %s encoder makes NaN or infinity of %s '%.200s': its weights are too large for float32",
-			                 itr_modality_names[e->modality], itr_modality_names[e->modality],
-			                 s->table.id[e->modality][row_at(rows, p.first + bad / e->dim)]);
-		else if (rc == 0 && stop && *stop)
+		itr_model_output out = { .pooled = y + p.first * dim, .unit = o->unit, .before_head = o->before_head };
+		rc = image ? embed_pictures(&p, c, b, &out, o->threads, err) : embed_texts(&p, c, b, &out);
+		if (rc == 0 && out.bad_row >= 0)
+			rc = bad_row(&p, side, out.bad_row, o->before_head, err);
+		else if (rc == 0 && o->stop && *o->stop)
 			rc = itr_err_set(err, "interrupted");
 	}
+	itr_model_context_free(c);
 	itr_aligned_free(p.inputs);
 	free(p.reason);
 	if (rc == 0)
@@ -89,9 +98,9 @@ float *itr_encode_inputs(const itr_image_text_set *s, const itr_encoder *e, cons
 /* --- rows of a model's space ---------------------------------------------------------------------------------------------------------- */
 
 struct input {
-	itr_model *m;
+	const itr_model *m;
 	const itr_encode_opts *o;
-	itr_encoder *encoder[2];        /* of a manifest's sides */
+	bool manifest;
 	itr_image_text_set set;         /* a manifest; or */
 	itr_embeddings stored;
 	itr_row_table *table;           /* of one of them */
@@ -99,8 +108,6 @@ struct input {
 
 static void close_input(struct input *in)
 {
-	itr_encoder_free(in->encoder[ITR_TEXT]);
-	itr_encoder_free(in->encoder[ITR_IMAGE]);
 	itr_image_text_set_free(&in->set);
 	itr_embeddings_free(&in->stored);
 }
@@ -118,12 +125,7 @@ static int open_manifest(struct input *in, const char *path, itr_err *err)
 		.threads = o->threads,
 		.stop = o->stop,
 	};
-	if (towers)
-		itr_params_pack(in->m->params, ITR_COMPUTE_F32, o->threads);
-	for (int side = 0; side < 2; side++)
-		if (wanted(o, side) && !(in->encoder[side] = itr_model_encoder_new(in->m, (itr_modality)side,
-		                                                                   &(itr_encoder_opts){ .threads = o->threads }, err)))
-			return -1;
+	in->manifest = true;
 	in->table = &in->set.table;
 	return itr_image_text_set_open(&in->set, path, &so, err);
 }
@@ -172,12 +174,10 @@ static float *map_side(const struct input *in, itr_modality side, const itr_sele
 {
 	const itr_encode_opts *o = in->o;
 	const int64_t n = s->n[side], dim = itr_model_embed_dim(in->m);
-	if (in->encoder[side]) {
-		float *y = itr_encode_inputs(&in->set, in->encoder[side], s->row[side], n, o->threads, o->stop, err);
-		if (y && o->unit)
-			(void)itr_rows_normalize(y, n, dim, o->threads);
-		return y;
-	}
+	if (in->manifest)
+		return itr_encode_inputs(&in->set, in->m, side,
+		                         &(itr_encode_inputs_opts){ .unit = o->unit, .threads = o->threads, .stop = o->stop },
+		                         s->row[side], n, err);
 	float *x = itr_embeddings_rows(&in->stored, side, s->row[side], n), *y = itr_aligned_alloc((size_t)(n * dim + 1) * sizeof *y);
 	const int64_t bad = itr_model_encode(in->m, side, x, n, y, o->unit, NULL, o->threads);
 	itr_aligned_free(x);
@@ -208,7 +208,7 @@ static int map_rows(itr_embeddings *e, const struct input *in, itr_err *err)
 	return rc;
 }
 
-int itr_encode(itr_embeddings *e, itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err)
+int itr_encode(itr_embeddings *e, const itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err)
 {
 	struct input in = { .m = m, .o = o };
 	*e = (itr_embeddings){ .table.name = NULL };

@@ -11,7 +11,6 @@
 
 #include "data/embeddings.h"
 #include "data/image_text_set.h"
-#include "encode/encoder.h"
 #include "model/model.h"
 
 typedef struct itr_encode_opts {
@@ -29,12 +28,18 @@ typedef struct itr_encode_opts {
  * weights made the rows that it was fitted on (classic, hash), through those. A model with towers takes the rows that it was trained on:
  * captions with a word and their pictures, of which as many may be damaged as then. Other models take every picture and caption, as
  * {extract-features} does, and none may be damaged. A caption without a word that the encoder knows is a row of zeros.
- * The towers of m are packed for inference from here on. 0; -1 with err and e empty. Free with itr_embeddings_free. */
-ITR_MUST_USE int itr_encode(itr_embeddings *e, itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err);
+ * m was opened with itr_model_opts.raw where path is a manifest. 0; -1 with err and e empty. Free with itr_embeddings_free. */
+ITR_MUST_USE int itr_encode(itr_embeddings *e, const itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err);
 
-/* Rows (NULL: the first n) of e's side of s, as the encoder gives them: (n, e->dim), itr_aligned_alloc'd; the caller frees. NULL with err:
- * a picture that cannot be decoded or that the encoder cannot take, NaN or infinity, interrupted (stop may be NULL). */
-float *itr_encode_inputs(const itr_image_text_set *s, const itr_encoder *e, const int64_t *rows, int64_t n, int threads,
-                         const volatile sig_atomic_t *stop, itr_err *err);
+typedef struct itr_encode_inputs_opts {
+	bool unit, before_head;         /* as in itr_model_output */
+	int threads;
+	const volatile sig_atomic_t *stop;      /* may be NULL */
+} itr_encode_inputs_opts;
+
+/* Rows (NULL: the first n) of a side of s through m, in front of which a tower stands: (n, dim), itr_aligned_alloc'd; the caller frees.
+ * NULL with err: a picture that cannot be decoded or that the tower cannot take, NaN or infinity, interrupted. */
+float *itr_encode_inputs(const itr_image_text_set *s, const itr_model *m, itr_modality side, const itr_encode_inputs_opts *o,
+                         const int64_t *rows, int64_t n, itr_err *err);
 
 #endif

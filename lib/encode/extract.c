@@ -44,40 +44,50 @@ int64_t itr_extract_count(const itr_image_text_set *s, const itr_extract_opts *o
 
 /* --- what to make -------------------------------------------------------------------------------------------------------------------- */
 
-static itr_features_side side_of(const itr_encoder *e, bool parts, bool normalize, int64_t max_tokens)
+static itr_features_side side_of(const itr_extract_job *j, itr_modality side)
 {
+	const itr_model_side *e = side == ITR_IMAGE ? j->image : j->text;
+	const itr_extract_opts *o = j->o;
 	if (!e)
 		return (itr_features_side){ .encoder = NULL };
-	bool image = e->modality == ITR_IMAGE;
 	return (itr_features_side){
-		.encoder = e->desc->name,
+		.encoder = e->encoder,
 		.weights_sha256 = e->weights_sha256,
-		.preprocess = e->preprocess,
-		.normalized = normalize,
+		.preprocess = j->preprocess[side],
+		.normalized = o->normalize,
 		.dim = e->dim,
-		.grid = parts && image ? e->grid : 0,
-		.patch_dim = parts && image ? e->patch_dim : 0,
-		.max_tokens = parts && !image ? max_tokens : 0,
-		.token_dim = parts && !image ? e->token_dim : 0,
+		.grid = side == ITR_IMAGE && o->patches ? e->grid : 0,
+		.patch_dim = side == ITR_IMAGE && o->patches ? e->state_dim : 0,
+		.max_tokens = side == ITR_TEXT && o->tokens ? o->max_tokens : 0,
+		.token_dim = side == ITR_TEXT && o->tokens ? e->state_dim : 0,
 	};
 }
 
 /* Vectors of scaled pictures are other vectors: the stored preprocessing, and with it the key of every part, says so. */
-static int say_fast_decode(itr_encoder *e, itr_err *err)
+static int say_fast_decode(itr_extract_job *j, itr_err *err)
 {
-	size_t n = e ? strlen(e->preprocess) : 0;
+	const itr_model_side *e = j->image;
+	char *to = j->preprocess[ITR_IMAGE];
+	const size_t n = strlen(to);
 	if (!e || e->fast_side <= 0)
-		return itr_err_set(err, "--fast-decode: %s%s%s", e ? "encoder '" : "there is no image encoder", e ? e->desc->name : "",
+		return itr_err_set(err, "--fast-decode: %s%s%s", e ? "encoder '" : "there is no image encoder", e ? e->encoder : "",
 		                   e ? "' wants the full picture" : "");
-	snprintf(e->preprocess + n, sizeof e->preprocess - n, "; JPEG at 1/2, 1/4, 1/8 not below %d", e->fast_side);
+	snprintf(to + n, sizeof e->preprocess - n, "; JPEG at 1/2, 1/4, 1/8 not below %d", e->fast_side);
 	return 0;
 }
 
 /* An option about a network says nothing where there is none, and "int8" in the record of a store of classic features would be untrue. */
-static int check_meant(const itr_extract_opts *o, const itr_encoder *image, const itr_encoder *text, itr_err *err)
+static int check_meant(const itr_extract_opts *o, itr_err *err)
 {
-	const bool tower[2] = { text && text->desc->tower, image && image->desc->tower },
-		   both = o->image_weights && o->image_weights == o->text_weights;
+	const char *const name[2] = { o->text_encoder, o->image_encoder };
+	bool tower[2] = { false, false };
+	const bool both = o->image_weights && o->image_weights == o->text_weights;
+	for (int side = 0; side < 2; side++) {
+		const itr_tower_ops *ops = name[side] ? itr_tower_find(name[side], (itr_modality)side, err) : NULL;
+		if (name[side] && !ops)
+			return -1;
+		tower[side] = ops && ops->forward;
+	}
 	const struct { const char *option, *which; bool given, means;
 	} all[] = {
 		{ "weights", "", both, tower[0] || tower[1] },
@@ -97,39 +107,49 @@ static int check_meant(const itr_extract_opts *o, const itr_encoder *image, cons
 	return 0;
 }
 
+static int open_model(itr_extract_job *j, itr_err *err)
+{
+	const itr_extract_opts *o = j->o;
+	itr_model_opts mo = { .tower = { { .name = o->text_encoder,
+		                           .weights = o->text_weights,
+		                           .vocabulary = o->vocabulary,
+		                           .prompt = o->prompt,
+		                           .prompt_name = o->prompt_name },
+		                         { .name = o->image_encoder, .weights = o->image_weights, .preset = o->preset } },
+		              .raw = ITR_HAS_TEXT | ITR_HAS_IMAGE,
+		              .compute = o->compute,
+		              .threads = o->threads };
+	if (!o->image_encoder && !o->text_encoder && !o->model)
+		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
+	if (!o->model && check_meant(o, err) < 0)
+		return -1;
+	if (o->pooling && itr_pooling_parse(o->pooling, &mo.tower[ITR_TEXT].pooling, err) < 0)
+		return itr_err_prefix(err, "--pooling: ");
+	if (!(j->model = itr_model_open(o->model, &mo, err)))
+		return -1;
+	const itr_model_side *side = itr_model_about(j->model)->side;
+	j->text = side[ITR_TEXT].raw ? &side[ITR_TEXT] : NULL;
+	j->image = side[ITR_IMAGE].raw ? &side[ITR_IMAGE] : NULL;
+	for (int s = 0; s < 2; s++)
+		snprintf(j->preprocess[s], sizeof j->preprocess[s], "%s", side[s].preprocess);
+	j->context = itr_model_context_new(j->model, o->threads);
+	if (j->model->closed && o->compute != ITR_COMPUTE_F32 && !side[ITR_TEXT].network && !side[ITR_IMAGE].network)
+		return itr_err_set(err, "--precision would change nothing: '%s' is a closed form and has no network", o->model);
+	return 0;
+}
+
 static int create_encoders(itr_extract_job *j, itr_err *err)
 {
 	const itr_extract_opts *o = j->o;
-	const itr_encoder_opts own = { .compute = o->compute, .threads = o->threads };
-	if (o->model && (!(j->model = itr_model_open(o->model, err)) || itr_model_pack(j->model, o->compute, o->threads, err) < 0 ||
-	                 !(j->image = itr_model_encoder_new(j->model, ITR_IMAGE, &own, err)) ||
-	                 !(j->text = itr_model_encoder_new(j->model, ITR_TEXT, &own, err))))
+	if (open_model(j, err) < 0)
 		return -1;
-	if (j->model && j->model->closed && o->compute != ITR_COMPUTE_F32)
-		return itr_err_set(err, "--precision would change nothing: '%s' is a closed form and has no network", o->model);
-	if (!o->image_encoder && !o->text_encoder && !o->model)
-		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");
-	itr_encoder_opts image = { .weights = o->image_weights, .preset = o->preset, .compute = o->compute, .threads = o->threads };
-	itr_encoder_opts text = { .weights = o->text_weights,
-		                  .pooling = o->pooling,
-		                  .vocabulary = o->vocabulary,
-		                  .prompt = o->prompt,
-		                  .prompt_name = o->prompt_name,
-		                  .compute = o->compute,
-		                  .threads = o->threads };
-	if (o->image_encoder && !(j->image = itr_encoder_new(o->image_encoder, ITR_IMAGE, &image, err)))
-		return -1;
-	if (o->text_encoder && !(j->text = itr_encoder_new(o->text_encoder, ITR_TEXT, &text, err)))
-		return -1;
-	if (!o->model && check_meant(o, j->image, j->text, err) < 0)
-		return -1;
-	if (o->patches && !(j->image && j->image->patch_dim))
+	if (o->patches && !(j->image && j->image->grid))
 		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder",
-		                   j->image ? j->image->desc->name : "", j->image ? "' has none" : "");
-	if (o->tokens && !(j->text && j->text->token_dim))
+		                   j->image ? j->image->encoder : "", j->image ? "' has none" : "");
+	if (o->tokens && !(j->text && j->text->state_dim))
 		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder",
-		                   j->text ? j->text->desc->name : "", j->text ? "' has none" : "");
-	return o->fast_decode ? say_fast_decode(j->image, err) : 0;
+		                   j->text ? j->text->encoder : "", j->text ? "' has none" : "");
+	return o->fast_decode ? say_fast_decode(j, err) : 0;
 }
 
 static int plan(itr_extract_job *j, itr_err *err)
@@ -145,13 +165,12 @@ static int plan(itr_extract_job *j, itr_err *err)
 		                   (long long)j->s->table.n[ITR_IMAGE]);
 	j->part_rows = o->part_rows > 0 ? o->part_rows : PART_ROWS;
 	j->batch = o->batch > 0 ? o->batch : j->image && j->image->batch ? j->image->batch : BATCH;
-	j->layout = (itr_features_layout){ .n_images = j->n, .image = side_of(j->image, o->patches, o->normalize, 0),
-	                                   .text = side_of(j->text, o->tokens, o->normalize, o->max_tokens) };
+	j->layout = (itr_features_layout){ .n_images = j->n, .image = side_of(j, ITR_IMAGE), .text = side_of(j, ITR_TEXT) };
 	for (int64_t i = j->first; i < end; i++) {
 		j->layout.n_texts += j->s->manifest.records[i].n_captions;
 		j->layout.synthetic |= j->s->manifest.records[i].synthetic;
 	}
-	j->layout.synthetic |= j->model && j->model->synthetic;
+	j->layout.synthetic |= j->model->synthetic;
 	j->r->parts = (j->n + j->part_rows - 1) / j->part_rows;
 	j->r->layout = j->layout;
 	return 0;
@@ -370,7 +389,7 @@ static void build_index(struct index *x, const itr_extract_job *j, const itr_par
 		                     .caption = caption,
 		                     .text_image = x->text_image };
 	collect_labels(x, kept);
-	if (j->model)
+	if (j->model->path)
 		assign_split(x, j, split);
 	free(kept);
 }
@@ -514,8 +533,7 @@ int itr_extract(const itr_image_text_set *s, const char *out, const itr_extract_
 		rmdir(folder);                  /* only when nothing is in it: a run that failed at once leaves nothing behind */
 		close(lock);
 	}
-	itr_encoder_free(j.image);
-	itr_encoder_free(j.text);
+	itr_model_context_free(j.context);
 	itr_model_free(j.model);
 	free(folder);
 	return rc;

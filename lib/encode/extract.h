@@ -13,7 +13,7 @@
 
 #include "data/features.h"
 #include "data/image_text_set.h"
-#include "encode/encoder.h"
+#include "tensor/packed_weight.h"
 
 typedef struct itr_extract_opts {
 	const char *image_encoder, *text_encoder;        /* NULL: the side has no vectors */

@@ -39,12 +39,12 @@ static void hash_number(itr_sha256 *h, int64_t v)
 	itr_sha256_add(h, &v, sizeof v);
 }
 
-static void hash_encoder(itr_sha256 *h, const itr_encoder *e)
+static void hash_encoder(itr_sha256 *h, const itr_features_side *s)
 {
-	hash_text(h, e ? e->desc->name : "");
-	hash_text(h, e ? e->preprocess : "");
-	hash_text(h, e ? e->weights_sha256 : "");
-	hash_number(h, e ? e->dim : 0);
+	hash_text(h, s->encoder);
+	hash_text(h, s->encoder ? s->preprocess : "");
+	hash_text(h, s->encoder ? s->weights_sha256 : "");
+	hash_number(h, s->encoder ? s->dim : 0);
 }
 
 void itr_part_key(const itr_part *p, const itr_extract_job *j, char hex[ITR_SHA256_HEX])
@@ -52,8 +52,8 @@ void itr_part_key(const itr_part *p, const itr_extract_job *j, char hex[ITR_SHA2
 	const itr_extract_opts *o = j->o;
 	itr_sha256 *h = itr_sha256_new();
 	hash_text(h, "itr part 1");
-	hash_encoder(h, j->image);
-	hash_encoder(h, j->text);
+	hash_encoder(h, &j->layout.image);
+	hash_encoder(h, &j->layout.text);
 	hash_text(h, o->pooling);
 	hash_number(h, o->patches | o->tokens << 1 | o->normalize << 2 | j->s->exif << 3 | (int)j->s->alpha << 4);
 	hash_number(h, o->tokens ? o->max_tokens : 0);
@@ -118,7 +118,7 @@ static void load_one(void *ctx, int64_t i, int worker)
 	int rc =
 		itr_image_text_set_picture(j->s, b->p->first + b->at + i, j->o->fast_decode ? j->image->fast_side : 0, &img, &b->reason[i]);
 	if (rc == 0) {
-		rc = j->image->desc->prepare(j->image, &img, input, &b->reason[i]);
+		rc = itr_model_prepare(j->model, &img, input, &b->reason[i]);
 		itr_image_free(&img);
 	}
 	if (rc < 0)
@@ -137,20 +137,20 @@ static bool in_range(const float *x, int64_t n, float limit)
 
 static void check_vectors(struct pictures *b)
 {
-	const itr_encoder *e = b->j->image;
-	int64_t cells = e->grid * e->grid * e->patch_dim;
+	const itr_model_side *e = b->j->image;
+	int64_t cells = e->grid * e->grid * e->state_dim;
 	for (int64_t i = 0; i < b->n; i++)
 		if (!b->p->failed[b->at + i] && (!in_range(b->pooled + i * e->dim, e->dim, 3e38f) ||
 		                                 (b->patches && !in_range(b->patches + i * cells, cells, HALF_MAX)))) {
 			b->p->failed[b->at + i] = 1;
-			itr_err_set(&b->reason[i], "encoder '%s' gave NaN, infinity or a value too large to store", e->desc->name);
+			itr_err_set(&b->reason[i], "encoder '%s' gave NaN, infinity or a value too large to store", e->encoder);
 		}
 }
 
 static int write_pictures(struct pictures *b, itr_h5 *h, itr_buf *failures, itr_err *err)
 {
 	const itr_extract_job *j = b->j;
-	const itr_encoder *e = j->image;
+	const itr_model_side *e = j->image;
 	for (int64_t i = 0; i < b->n; i++)
 		if (b->p->failed[b->at + i]) {
 			itr_buf_printf(failures, "image '%s': %s\n", j->s->table.id[ITR_IMAGE][b->p->first + b->at + i], b->reason[i].msg);
@@ -160,7 +160,7 @@ static int write_pictures(struct pictures *b, itr_h5 *h, itr_buf *failures, itr_
 	if (j->o->normalize) {
 		itr_rows_normalize(b->pooled, b->n, e->dim, j->o->threads);
 		if (b->patches)
-			itr_rows_normalize(b->patches, b->n * e->grid * e->grid, e->patch_dim, j->o->threads);
+			itr_rows_normalize(b->patches, b->n * e->grid * e->grid, e->state_dim, j->o->threads);
 	}
 	if (itr_h5_write_rows(h, "/image/pooled", ITR_F32, b->at, b->n, b->pooled, err) < 0)
 		return -1;
@@ -174,22 +174,21 @@ static int interrupted(const itr_extract_job *j, itr_err *err)
 
 static int encode_pictures(const itr_extract_job *j, itr_part *p, itr_h5 *h, itr_buf *failures, itr_err *err)
 {
-	const itr_encoder *e = j->image;
+	const itr_model_side *e = j->image;
 	size_t n = (size_t)ITR_MIN(j->batch, p->n);
 	struct pictures b = { .j = j, .p = p };
 	b.inputs = itr_aligned_alloc(n * e->input_bytes);
 	b.pooled = itr_aligned_alloc(n * (size_t)e->dim * sizeof(float));
-	b.patches = j->o->patches ? itr_aligned_alloc(n * (size_t)(e->grid * e->grid * e->patch_dim) * sizeof(float)) : NULL;
+	b.patches = j->o->patches ? itr_aligned_alloc(n * (size_t)(e->grid * e->grid * e->state_dim) * sizeof(float)) : NULL;
 	b.reason = itr_xcalloc(n, sizeof *b.reason);
 	int rc = 0;
 	for (b.at = 0; b.at < p->n && rc == 0; b.at += b.n) {
 		b.n = ITR_MIN(j->batch, p->n - b.at);
 		itr_parallel_for(j->o->threads, b.n, load_one, &b);
-		rc = e->desc->encode_images(e, b.inputs, b.n, j->o->threads, b.pooled, b.patches, err);
-		if (rc == 0) {
-			check_vectors(&b);
-			rc = write_pictures(&b, h, failures, err);
-		}
+		itr_model_embed(j->context, ITR_IMAGE, &(itr_model_input){ .pictures = b.inputs }, b.n,
+		                &(itr_model_output){ .pooled = b.pooled, .states = b.patches });
+		check_vectors(&b);
+		rc = write_pictures(&b, h, failures, err);
 		if (rc == 0 && j->o->progress)
 			j->o->progress(j->o->progress_ctx, b.n);
 		if (rc == 0)
@@ -217,13 +216,13 @@ static const char **caption_list(const itr_extract_job *j, const itr_part *p)
 static int check_texts(const itr_extract_job *j, itr_part *p, const char *const *text, int64_t n, const float *pooled, const float *tokens,
                        itr_err *err)
 {
-	const itr_encoder *e = j->text;
-	int64_t cells = j->o->max_tokens * e->token_dim;
+	const itr_model_side *e = j->text;
+	int64_t cells = j->o->max_tokens * e->state_dim;
 	for (int64_t i = 0; i < n; i++) {
 		bool zero = true;
 		if (!in_range(pooled + i * e->dim, e->dim, 3e38f) || (tokens && !in_range(tokens + i * cells, cells, HALF_MAX)))
 			return itr_err_set(err, "encoder '%s' gave NaN, infinity or a value too large to store for the caption '%.200s'",
-			                   e->desc->name, text[i]);
+			                   e->encoder, text[i]);
 		for (int64_t k = 0; k < e->dim && zero; k++)
 			zero = pooled[i * e->dim + k] == 0;
 		p->empty_texts += zero;
@@ -234,11 +233,11 @@ static int check_texts(const itr_extract_job *j, itr_part *p, const char *const 
 static int write_texts(const itr_extract_job *j, itr_h5 *h, int64_t at, int64_t n, float *pooled, float *tokens, const int64_t *length,
                        itr_err *err)
 {
-	const itr_encoder *e = j->text;
+	const itr_model_side *e = j->text;
 	if (j->o->normalize) {
 		itr_rows_normalize(pooled, n, e->dim, j->o->threads);
 		if (tokens)
-			itr_rows_normalize(tokens, n * j->o->max_tokens, e->token_dim, j->o->threads);
+			itr_rows_normalize(tokens, n * j->o->max_tokens, e->state_dim, j->o->threads);
 	}
 	if (itr_h5_write_rows(h, "/text/pooled", ITR_F32, at, n, pooled, err) < 0)
 		return -1;
@@ -251,18 +250,19 @@ static int write_texts(const itr_extract_job *j, itr_h5 *h, int64_t at, int64_t 
 
 static int encode_captions(const itr_extract_job *j, itr_part *p, itr_h5 *h, itr_err *err)
 {
-	const itr_encoder *e = j->text;
+	const itr_model_side *e = j->text;
 	size_t n = (size_t)ITR_MAX(ITR_MIN(TEXT_BATCH, p->n_texts), 1);
 	const char **text = caption_list(j, p);
 	float *pooled = itr_aligned_alloc(n * (size_t)e->dim * sizeof(float));
-	float *tokens = j->o->tokens ? itr_aligned_alloc(n * (size_t)(j->o->max_tokens * e->token_dim) * sizeof(float)) : NULL;
+	float *tokens = j->o->tokens ? itr_aligned_alloc(n * (size_t)(j->o->max_tokens * e->state_dim) * sizeof(float)) : NULL;
 	int64_t *length = itr_xcalloc(n, sizeof *length);
 	int rc = 0;
 	for (int64_t at = 0, k; at < p->n_texts && rc == 0; at += k) {
 		k = ITR_MIN(TEXT_BATCH, p->n_texts - at);
-		rc = e->desc->encode_texts(e, text + at, k, j->o->threads, pooled, tokens, j->o->max_tokens, length, err);
-		if (rc == 0)
-			rc = check_texts(j, p, text + at, k, pooled, tokens, err);
+		itr_model_embed(
+			j->context, ITR_TEXT, &(itr_model_input){ .texts = text + at }, k,
+			&(itr_model_output){ .pooled = pooled, .states = tokens, .max_states = j->o->max_tokens, .length = length });
+		rc = check_texts(j, p, text + at, k, pooled, tokens, err);
 		if (rc == 0)
 			rc = write_texts(j, h, at, k, pooled, tokens, length, err);
 		if (rc == 0)

@@ -3,13 +3,15 @@
 #define ITR_ENCODE_PART_H
 
 #include "encode/extract.h"
-#include "encode/model_encoder.h"
+#include "model/model.h"
 
 typedef struct itr_extract_job {
 	const itr_image_text_set *s;     /* its rows are the manifest's records */
 	const itr_extract_opts *o;
-	itr_model *model;                /* whose encoders these are, or NULL */
-	itr_encoder *image, *text;       /* NULL: no vectors on that side */
+	itr_model *model;                /* a file's or published towers alone */
+	itr_model_context *context;
+	const itr_model_side *image, *text;      /* the model's; NULL: no vectors on that side */
+	char preprocess[2][512];         /* what is done to a picture or text, as it is stored; by itr_modality */
 	itr_features_layout layout;      /* of the whole, before failures */
 	int64_t first, n;                /* images of the set */
 	int64_t part_rows, batch;

@@ -29,6 +29,23 @@ typedef struct itr_model_config {
 } itr_model_config;
 
 typedef struct itr_model itr_model;
+typedef struct itr_model_context itr_model_context;
+
+/* One side of an opened model. */
+typedef struct itr_model_side {
+	int64_t in, dim;                /* widths of the rows that it takes and gives; 0: published towers without this side */
+	/* Where a tower stands in front, which takes pictures or captions; else 0 and NULL */
+	bool raw, network;              /* network: with weights, and of the model's precision */
+	size_t input_bytes;             /* of one prepared picture */
+	int64_t batch;                  /* pictures that it likes to get at once; 0: any number */
+	int64_t grid, state_dim;        /* patches grid x grid of state_dim, tokens of state_dim; 0: none */
+	int fast_side;                  /* no side of a picture needs to be decoded larger than this; 0: the whole picture is wanted */
+	/* what a store of its embeddings says of them; "" without weights */
+	const char *encoder, *weights_sha256;
+	char preprocess[512];
+} itr_model_side;
+
+typedef struct itr_model_info { itr_model_side side[2]; } itr_model_info;
 
 typedef struct itr_model_ops {
 	const char *name, *summary;
@@ -49,14 +66,18 @@ struct itr_model {
 	itr_params *params;             /* sealed and initialised */
 	itr_param *log_scale;           /* logit scale, log(1/temperature), or NULL when fixed */
 	void *layers;                   /* the model's own struct */
-	itr_tower *tower[2];            /* [0] text, [1] image; NULL: vectors come from outside. Owned */
+	itr_tower *tower[2];            /* by itr_modality: networks whose arrays are among its own; NULL: none. Owned */
+	/* what makes rows of captions and pictures: tower, or one that was opened beside it; NULL: this side takes rows alone. Owned */
+	itr_tower *front[2];
+	itr_compute compute;            /* of what is packed */
 	bool trained[2];                /* else the tower is constant */
 	/* What its file says beside the arrays; of models that were opened (itr_model_open). Owned */
 	char *path;
 	itr_json *saved;                /* the whole /config: training options, split, encoders */
 	itr_split_record split;
 	bool synthetic;                 /* trained on synthetic data */
-	char sha256[ITR_SHA256_HEX];    /* of the file; "" before itr_model_pack */
+	char sha256[ITR_SHA256_HEX];    /* of the file; "" unless itr_model_opts.raw */
+	itr_model_info about;
 };
 
 /* Builds and initialises. NULL with err for an unknown name or sizes below 1. */
@@ -99,14 +120,69 @@ bool itr_model_has_towers(const itr_model *m);          /* takes pictures or cap
 ITR_MUST_USE int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err);
 ITR_MUST_USE int itr_model_save(const itr_model *m, const char *path, bool synthetic, const itr_json *extra, const char *provenance,
                                 itr_err *err);
-/* Opens a model file of any kind, with what it says beside the arrays. NULL with err. */
-itr_model *itr_model_open(const char *path, itr_err *err);
 /* Does this file hold a closed form? false also where there is no such file. */
 bool itr_model_is_closed(const char *path);
+
+/* --- opened for inference: pictures, captions or rows to embeddings ---------------------------------------------------------------------
+ *
+ *	itr_model *m = itr_model_open("m.h5", &(itr_model_opts){ .raw = ITR_HAS_TEXT, .threads = 2 }, err);
+ *	itr_model_context *c = itr_model_context_new(m, 2);                      // one for each thread that embeds
+ *	itr_model_output y = { .pooled = rows, .unit = true };
+ *	itr_model_embed(c, ITR_TEXT, &(itr_model_input){ .texts = captions }, n, &y);
+ */
+
+/* A tower in front of one side: a line of towers.def. NULL and 0: as the weights were published. */
+typedef struct itr_tower_ref {
+	const char *name;               /* NULL: the file's own, or what made the rows that the file was fitted on */
+	const char *weights, *vocabulary, *preset, *prompt, *prompt_name;
+	itr_pooling pooling;
+} itr_tower_ref;
+
+typedef struct itr_model_opts {
+	/* Without a file: the towers. With one: `name` where the file does not say what made its rows, `weights` of the published network
+	 * that did; both only of sides without a tower in the file. */
+	itr_tower_ref tower[2];
+	unsigned raw;                   /* ITR_HAS_*: sides that are to take pictures or captions, so that a tower must be found for them */
+	itr_compute compute;            /* of products; closed forms are float32 always */
+	int threads;
+	/* Where the weights with this hash are (NULL: not known), a malloc'd path; NULL with err. NULL: only `weights` */
+	char *(*find_weights)(const char *sha256, itr_err *err);
+} itr_model_opts;
+
+/* Opens a file of any kind or, path NULL, published towers alone (each side a space of its own), and packs its weights: it can be neither
+ * trained nor saved. o NULL: rows in, one thread. NULL with err: unreadable, no tower for a side of `raw`, other weights than those that
+ * made the rows, or weights that are used otherwise. */
+itr_model *itr_model_open(const char *path, const itr_model_opts *o, itr_err *err);
 /* The same where rows are to be mapped: a model with towers, which takes pictures and captions, is refused. */
-itr_model *itr_model_open_for_rows(const char *path, itr_err *err);
-/* For inference from here on: a network's weights are packed for c (nn/param.h), and the file is hashed, since stores of its vectors name
- * it by that. 0, or -1 with err. */
-ITR_MUST_USE int itr_model_pack(itr_model *m, itr_compute c, int threads, itr_err *err);
+itr_model *itr_model_open_for_rows(const char *path, const itr_model_opts *o, itr_err *err);
+const itr_model_info *itr_model_about(const itr_model *m);       /* of an opened model; borrowed */
+
+/* What one thread of work needs beside the model, which it only reads: tape and scratch, kept from call to call. m must outlive it. */
+itr_model_context *itr_model_context_new(const itr_model *m, int threads);
+void itr_model_context_free(itr_model_context *c);
+
+/* One of the three. */
+typedef struct itr_model_input {
+	const void *pictures;           /* prepared (itr_model_prepare), input_bytes apart */
+	const char *const *texts;       /* UTF-8 */
+	const float *rows;              /* (n, in) */
+	bool stored;                    /* rows as a store holds them: scaled to unit length where the model was trained on such */
+} itr_model_input;
+
+typedef struct itr_model_output {
+	float *pooled;                  /* (n, dim) */
+	/* the tower's patches (n, grid^2, state_dim) or tokens (n, max_states, state_dim); NULL: not wanted */
+	float *states;
+	int64_t max_states, *length;    /* texts with states: rows past length[i] are zero */
+	bool unit;                      /* rows of unit length; closed forms give no others */
+	bool before_head;               /* the tower's own rows */
+	int64_t zero_rows;              /* result: rows of zeros. Of rows in: where `unit` is asked for */
+	int64_t bad_row;                /* result: the first that holds NaN or infinity, -1 none. The model's weights are too large then */
+} itr_model_output;
+
+/* Row i depends on input i alone. A text without known words gives a row of zeros, before and after a head. */
+void itr_model_embed(itr_model_context *c, itr_modality side, const itr_model_input *x, int64_t n, itr_model_output *y);
+/* One picture -> input (input_bytes). Any thread, no context. 0, or -1 with err: a picture that the tower cannot take. */
+ITR_MUST_USE int itr_model_prepare(const itr_model *m, const itr_image *img, void *input, itr_err *err);
 
 #endif

@@ -25,14 +25,21 @@ const itr_tower_ops *const itr_towers[] = {
 const itr_tower_ops *itr_tower_find(const char *name, itr_modality modality, itr_err *err)
 {
 	const char *names[ITR_LEN(itr_towers)];
+	bool elsewhere = false;
 	int n = 0;
-	for (int i = 0; itr_towers[i]; i++)
-		if (itr_towers[i]->modality == modality) {
-			if (!strcmp(itr_towers[i]->name, name))
-				return itr_towers[i];
+	for (int i = 0; itr_towers[i]; i++) {
+		const bool same = !strcmp(itr_towers[i]->name, name);
+		if (same && itr_towers[i]->modality == modality)
+			return itr_towers[i];
+		elsewhere |= same;
+		if (itr_towers[i]->modality == modality)
 			names[n++] = itr_towers[i]->name;
-		}
-	itr_err_set(err, "unknown %s tower '%s': did you mean '%s'?", itr_modality_names[modality], name, itr_nearest(name, names, n));
+	}
+	if (elsewhere)
+		itr_err_set(err, "'%s' is not an encoder for %ss (see {extract-features} --list)", name, itr_modality_names[modality]);
+	else
+		itr_err_set(err, "unknown %s encoder '%s': did you mean '%s'? (see {extract-features} --list)",
+		            itr_modality_names[modality], name, itr_nearest(name, names, n));
 	return NULL;
 }
 
@@ -283,6 +290,23 @@ static int open_files(const itr_tower_ops *ops, const char *path, const itr_towe
 	return read_beside(*folder, (const char *const[]){ "config.json", "open_clip_config.json", NULL }, config, err);
 }
 
+static itr_tower *open_without_weights(const itr_tower_ops *ops, const itr_tower_opts *o, itr_err *err)
+{
+	const char *option = o->weights || o->tokenizer ? "weights" : o->vocabulary                ? "vocabulary"
+	                                                      : o->preset                    ? "preset"
+	                                                      : o->pooling                   ? "pooling"
+	                                                      : o->prompt || o->prompt_name ? "prompt"
+	                                                                                     : NULL;
+	if (option) {
+		itr_err_set(err, "encoder '%s' is no network with weights: leave --%s out", ops->name, option);
+		return NULL;
+	}
+	itr_tower *w = itr_xcalloc(1, sizeof *w);
+	w->ops = ops;
+	ops->open(w);
+	return w;
+}
+
 itr_tower *itr_tower_open(const char *name, itr_modality modality, const itr_tower_opts *o, itr_err *err)
 {
 	const itr_tower_ops *ops = itr_tower_find(name, modality, err);
@@ -292,6 +316,8 @@ itr_tower *itr_tower_open(const char *name, itr_modality modality, const itr_tow
 	char *folder = NULL;
 	if (!ops)
 		return not_opened(o);
+	if (!ops->forward)
+		return open_without_weights(ops, o, err);
 	itr_tower *w = itr_xcalloc(1, sizeof *w);
 	w->ops = ops;
 	w->tokenizer = o->tokenizer;
@@ -317,6 +343,8 @@ void itr_tower_free(itr_tower *w)
 {
 	if (!w)
 		return;
+	if (w->ops->close)
+		w->ops->close(w);
 	if (!w->joined)
 		itr_params_free(w->params);
 	itr_params_free(w->own);
@@ -327,7 +355,11 @@ void itr_tower_free(itr_tower *w)
 	free(w);
 }
 
-void itr_tower_pack(itr_tower *w, itr_compute c, int threads) { itr_params_pack(w->params, c, threads); }
+void itr_tower_pack(itr_tower *w, itr_compute c, int threads)
+{
+	if (w->params)
+		itr_params_pack(w->params, c, threads);
+}
 
 void itr_tower_init(itr_tower *w, itr_params *p)
 {
@@ -339,6 +371,10 @@ void itr_tower_sizes(itr_tower *w)
 {
 	w->ops->sizes(&w->config, &w->dim, &w->grid, &w->state_dim);
 	w->dim = itr_stages_out(&w->config.stages, w->dim);
+	if (w->ops->modality == ITR_IMAGE) {
+		w->input_bytes = (size_t)(w->config.image_size * w->config.image_size * 3) * sizeof(float);
+		w->fast_side = w->preset->size;
+	}
 }
 
 itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states)

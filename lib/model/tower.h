@@ -1,5 +1,6 @@
-/* tower.h - what turns pixels or token ids into vectors: CLIP's towers, ViT, BERT, ResNet, MobileNet, EfficientNet-Lite, LSTM. One tower =
- * one file + one line in towers.def; one forward for training, fine-tuning and inference.
+/* tower.h - what turns pictures or texts into vectors: networks (CLIP's towers, ViT, BERT, ResNet, MobileNet, EfficientNet-Lite, LSTM),
+ * with one forward for training, fine-tuning and inference, and two that need no weights and have no gradient, classic and hash. One tower
+ * = one file + one line in towers.def.
  *
  *	itr_tower *w = itr_tower_open("bert", ITR_TEXT, &(itr_tower_opts){ .weights = dir, .threads = 2 }, err);  // from files
  *	itr_tower_pack(w, ITR_COMPUTE_BF16, threads);                                                     // inference: packed once
@@ -11,6 +12,7 @@
 
 #include "base/hash.h"
 #include "data/modality.h"
+#include "image/image.h"
 #include "image/preset.h"
 #include "io/json.h"
 #include "model/pooling.h"
@@ -50,9 +52,29 @@ typedef struct itr_tower_out {
 	itr_var *states;
 } itr_tower_out;
 
+/* Many pictures or texts to vectors at once. */
+typedef struct itr_tower_batch {
+	int64_t n;
+	const void *pictures;                    /* prepared by itr_tower_prepare, input_bytes apart; or */
+	const char *const *texts;                /* UTF-8 */
+	float *pooled;                           /* (n, dim); a text without content gets a row of zeros from a tower without weights */
+	float *states;                           /* patches (n, grid^2, state_dim), tokens (n, max_states, state_dim); NULL: not wanted */
+	int64_t max_states, *length;             /* texts with states: rows past length[i] are zero */
+} itr_tower_batch;
+
+typedef struct itr_tower itr_tower;
+
 typedef struct itr_tower_ops {
 	const char *name, *summary;              /* "clip-vit-b32" */
 	itr_modality modality;
+	/* A tower without weights and without gradient has these and nothing of what follows them; a network has none of these. open: sets
+	 * dim, grid, state_dim, input_bytes, fast_side and tables; describe: what is done to a picture or text, stored with the vectors;
+	 * prepare (one picture, thread-safe) and embed: see itr_tower_prepare, itr_tower_embed. close and prepare may be NULL. */
+	void (*open)(itr_tower *w);
+	void (*close)(itr_tower *w);
+	void (*describe)(itr_buf *b);
+	int (*prepare)(const itr_tower *w, const itr_image *img, void *input, itr_err *err);
+	void (*embed)(const itr_tower *w, const itr_tower_batch *b, int threads);
 	size_t size;                             /* bytes of the tower's own struct */
 	const char *preset;                      /* image towers: preprocessing (image/preset.h) */
 	const char *tokenizer;                   /* text towers: kind, "wordpiece", "clip-bpe" or "words" */
@@ -89,15 +111,19 @@ typedef struct itr_tower_opts {
 	int threads;
 } itr_tower_opts;
 
-typedef struct itr_tower {
+struct itr_tower {
 	const itr_tower_ops *ops;
 	itr_tower_config config;
-	itr_params *params;
+	itr_params *params;                      /* NULL: a tower without weights, which has none of the others but sizes */
+	void *tables;                            /* its own, between open and close */
 	bool joined;                             /* params are a model's, see itr_tower_join; */
 	itr_params *own;                         /* the tower's own until itr_tower_fill */
 	int64_t first_param, n_params;           /* where its arrays are in the model's */
 	void *layers;
 	int64_t dim, grid, state_dim;            /* of pooled; patches are grid x grid (0: none); of states (0: none) */
+	size_t input_bytes;                      /* image towers: of one prepared picture */
+	/* image towers: no side of a picture needs to be decoded larger than this; 0: the whole picture is wanted */
+	int fast_side;
 	const itr_preset *preset;                /* image towers; */
 	itr_preset published;                    /* what it points at, where the file beside the weights asks for what no preset is */
 	itr_tokenizer *tokenizer;                /* text towers; NULL with random weights and no vocabulary */
@@ -106,9 +132,10 @@ typedef struct itr_tower {
 	itr_stage_layers stage[ITR_MAX_STAGES];  /* of config.stages */
 	char weights_sha256[ITR_SHA256_HEX];     /* "" without */
 	uint8_t *frozen;                         /* one an array: constant although the tower is trained (itr_towers_freeze); NULL: none */
-} itr_tower;
+};
 
-/* NULL with err: unknown name (the nearest is named), no weights, missing or unexpected tensors (all listed), no vocabulary. */
+/* NULL with err: unknown name (the nearest is named), no weights, missing or unexpected tensors (all listed), no vocabulary; options that a
+ * tower without weights does not have. */
 itr_tower *itr_tower_open(const char *name, itr_modality modality, const itr_tower_opts *o, itr_err *err);
 void itr_tower_free(itr_tower *w);
 
@@ -137,9 +164,22 @@ void itr_tower_sizes(itr_tower *w);
 /* One line about what is made of a text's tokens: "mean; dense 384->128 tanh; prompt 'query: '". */
 void itr_tower_describe_text(const itr_tower *w, itr_buf *b);
 
+/* Packs a network's weights for inference (nn/param.h); nothing happens to a tower without weights. */
 void itr_tower_pack(itr_tower *w, itr_compute c, int threads);
 itr_tower_out itr_tower_forward(itr_tape *t, const itr_tower *w, const itr_tower_in *in, bool states);
 /* Texts -> ids end to end (free() both). Truncated to max_tokens as the reference does. */
 void itr_tower_tokenize(const itr_tower *w, const char *const *texts, int64_t n, int threads, int32_t **ids, int64_t **start);
+
+/* --- in bulk: any tower --------------------------------------------------------------------------------------------------------------- */
+
+/* Pictures go two steps, so that any number of threads keeps the cores busy whatever the tower costs: one picture into input (input_bytes),
+ * which any thread may do, then many inputs to vectors. 0, or -1 with err: a picture that the tower cannot take. */
+ITR_MUST_USE int itr_tower_prepare(const itr_tower *w, const itr_image *img, void *input, itr_err *err);
+/* With all threads of t, a tape in inference whose variables are lost. Row i depends on input i alone. Vectors carry the tower's own
+ * scale. */
+void itr_tower_embed(const itr_tower *w, itr_tape *t, const itr_tower_batch *b);
+int64_t itr_tower_batch_size(const itr_tower *w);                /* pictures that it likes to get at once; 0: any number */
+/* What is done to a picture or a text, and with which products: stored with the vectors. */
+void itr_tower_describe(const itr_tower *w, itr_compute compute, itr_buf *b);
 
 #endif

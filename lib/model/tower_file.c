@@ -157,7 +157,9 @@ static int read_rest(itr_tower *w, const itr_json *j, const void *vocabulary, si
 itr_tower *itr_tower_restore(const itr_json *j, itr_modality modality, const void *vocabulary, size_t n, itr_err *err)
 {
 	const itr_tower_ops *ops = itr_tower_find(itr_json_str(itr_json_get(j, "name"), "?"), modality, err);
-	if (!ops)
+	if (ops && !ops->forward)
+		itr_err_set(err, "tower '%s' has no weights that a model could hold", ops->name);
+	if (!ops || !ops->forward)
 		return NULL;
 	itr_tower *w = itr_xcalloc(1, sizeof *w);
 	w->ops = ops;

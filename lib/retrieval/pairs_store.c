@@ -86,7 +86,7 @@ int itr_pairs_read_store(itr_pairs *p, const char *path, const itr_pairs_opts *o
 	itr_selection r = { .restval = 0 };
 	int rc = -1;
 	itr_features *f = itr_features_open(path, err);
-	itr_model *m = f && o->model ? itr_model_open_for_rows(o->model, err) : NULL;
+	itr_model *m = f && o->model ? itr_model_open_for_rows(o->model, &(itr_model_opts){ .threads = o->threads }, err) : NULL;
 	if (!f || (o->model && !m))
 		goto out;
 	if (provenance && o->model)

@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "retrieval/rank.h"
 #include "search/lookup_internal.h"
+#include "search/weights.h"
 #include "tensor/rows.h"
 
 /* --- opening -------------------------------------------------------------------------------------------------------------------------- */
@@ -57,16 +58,26 @@ static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
 	const char *path = l->o.text_model ? l->o.text_model : l->o.pairs.model;
 	if (!path)
 		return 0;
-	l->model = itr_model_open(path, err);
+	const itr_model_opts mo = { .tower[ITR_TEXT] = { .name = "hash", .weights = l->o.text_weights },
+		                    .raw = l->o.words ? ITR_HAS_TEXT : 0,
+		                    .threads = l->o.threads,
+		                    .find_weights = itr_lookup_find_weights };
+	l->model = itr_model_open(path, &mo, err);
 	if (!l->model)
 		return -1;
+	if (l->o.words && l->o.text_weights && (itr_model_has_towers(l->model) || !itr_model_about(l->model)->side[ITR_TEXT].network))
+		return itr_err_set(
+			err,
+			"--text-weights would change nothing: the model's texts are not read by an encoder with weights of its own file");
+	if (l->o.words)
+		l->context = itr_model_context_new(l->model, l->o.threads);
 	if (itr_model_has_towers(l->model)) {
 		if (l->o.pairs.model == path)
 			/* the collection holds its vectors already: nothing is to be mapped */
 			l->o.pairs.model = NULL;
 		if (p)
 			itr_provenance_input(p, path);
-		return itr_model_pack(l->model, ITR_COMPUTE_F32, l->o.threads, err);
+		return 0;
 	}
 	if (p && l->o.text_model)
 		itr_provenance_input(p, path);
@@ -117,6 +128,7 @@ void itr_lookup_close(itr_lookup *l)
 		itr_map_free(l->caption_text);
 	if (l->query_row)
 		itr_map_free(l->query_row);
+	itr_model_context_free(l->context);
 	itr_model_free(l->model);
 	if (l->gallery)
 		itr_gallery_free(l->gallery);

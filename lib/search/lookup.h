@@ -17,6 +17,7 @@
 
 typedef struct itr_lookup_opts {
 	itr_pairs_opts pairs;             /* dim, model, split, own vectors, threads */
+	bool words;                       /* itr_lookup_texts will be called: the model's text encoder is opened */
 	const char *text_weights;         /* of the model's published text encoder; NULL: found in the caches by their hash */
 	const char *text_model;           /* model whose text side maps texts to vectors; NULL: pairs.model */
 	const char *manifest, *root;      /* pictures' paths and captions' words; NULL: ids only */
@@ -53,8 +54,8 @@ const char *itr_lookup_kernel(const itr_lookup *l);
 /* Filling a query; the caller frees it with itr_lookup_query_free. An unknown id names the nearest. */
 ITR_MUST_USE int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, itr_err *err);
 void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q);
-/* n texts through the model's text encoder and projection, into q[0..n). Without a model, with one of another size, without the weights
- * that made the collection (or with others), or with a text that holds no word: -1 and what to do; nothing is to be freed then. */
+/* n texts through the model's text encoder and projection, into q[0..n); needs itr_lookup_opts.words. Without a model, with one of another
+ * size or another than made the collection, or with a text that holds no word: -1 and what to do; nothing is to be freed then. */
 ITR_MUST_USE int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, itr_lookup_query *q, itr_err *err);
 /* Every row of a .npy file; *n queries, the caller frees the array too. NULL with err. */
 itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64_t *n, itr_err *err);

@@ -5,14 +5,15 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "data/manifest.h"
-#include "encode/model_encoder.h"
+#include "model/model.h"
 #include "search/lookup.h"
 
 struct itr_lookup {
 	itr_lookup_opts o;
 	itr_pairs *pairs;
 	itr_gallery *gallery;
-	itr_model *model; /* turns words into vectors, by its own towers (packed then) or behind an encoder; NULL: words cannot be asked */
+	itr_model *model;                /* turns words into vectors; NULL: words cannot be asked */
+	itr_model_context *context;      /* of the model, where words are asked */
 	itr_manifest *manifest;          /* NULL: no paths, no words */
 	itr_map *image_record;           /* picture id -> record */
 	itr_map *caption_text;           /* caption id -> its words (borrowed from the manifest) */

@@ -8,7 +8,6 @@
 #include "data/dataset.h"
 #include "data/split_record.h"
 #include "encode/encode.h"
-#include "encode/tower_encoder.h"
 #include "tensor/rows.h"
 
 static const char *const without_weights[2] = { "hash", "classic" };
@@ -19,18 +18,14 @@ static const char *const without_weights[2] = { "hash", "classic" };
 static int kind_of(const itr_finetune_opts *o, int side, itr_err *err)
 {
 	const char *name = o->encoder[side] ? o->encoder[side] : without_weights[side];
-	itr_err unknown = ITR_ERR_INIT;
-	for (int i = 0; i < itr_encoder_count(); i++) {
-		const itr_encoder_desc *d = itr_encoder_at(i);
-		if (strcmp(d->name, name) || !(d->sides & 1U << side) || d->tower)
-			continue;
-		if (o->train[side])
-			return itr_err_set(err, "'%s' has nothing to train: --finetune %s needs a network as --%s-encoder", name,
-			                   itr_modality_names[side], itr_modality_names[side]);
+	const itr_tower_ops *ops = itr_tower_find(name, (itr_modality)side, err);
+	if (!ops)
+		return -1;
+	if (!ops->forward && o->train[side])
+		return itr_err_set(err, "'%s' has nothing to train: --finetune %s needs a network as --%s-encoder", name,
+		                   itr_modality_names[side], itr_modality_names[side]);
+	if (!ops->forward)
 		return o->weights[side] ? itr_err_set(err, "'%s' takes no weights", name) : 0;
-	}
-	if (!itr_tower_find(name, (itr_modality)side, &unknown))
-		return itr_err_set(err, "%s", unknown.msg);
 	if (!o->train[side] && !o->weights[side])
 		return itr_err_set(err, "'%s' with random weights that are not trained gives noise: --%s-weights, or --finetune %s", name,
 		                   itr_modality_names[side], itr_modality_names[side]);
@@ -130,20 +125,26 @@ static void say_fixed(const itr_model *m, const char *layers)
 
 /* --- all of it ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Unit rows of the side that is not trained, once; takes e (NULL with err: it could not be made). The tower is not packed yet, for folding
- * a BatchNorm into the layer before it changes bits. */
-static int make_rows(itr_finetune *f, itr_encoder *e, const itr_finetune_opts *o, itr_err *err)
+/* Unit rows of the side that is not trained, once, by m's tower. That is not packed yet where it is the model's, for folding a BatchNorm
+ * into the layer before it changes bits. */
+static int make_rows(itr_finetune *f, const itr_model *m, itr_modality side, const itr_finetune_opts *o, itr_err *err)
 {
-	if (!e)
-		return -1;
-	itr_embeddings_side *s = &f->data.side[e->modality];
-	const int64_t n = f->data.table.n[e->modality];
-	s->dim = e->dim;
-	s->rows = itr_encode_inputs(&f->set, e, NULL, n, o->threads, o->stop, err);
-	itr_encoder_free(e);
-	if (s->rows)
-		(void)itr_rows_normalize(s->rows, n, s->dim, o->threads);
+	itr_embeddings_side *s = &f->data.side[side];
+	const itr_encode_inputs_opts eo = { .unit = true, .before_head = true, .threads = o->threads, .stop = o->stop };
+	s->dim = m->front[side]->dim;
+	s->rows = itr_encode_inputs(&f->set, m, side, &eo, NULL, f->data.table.n[side], err);
 	return s->rows ? 0 : -1;
+}
+
+/* The same by a tower without weights. */
+static int make_rows_by(itr_finetune *f, const char *name, itr_modality side, const itr_finetune_opts *o, itr_err *err)
+{
+	itr_model_opts mo = { .threads = o->threads };
+	mo.tower[side].name = name;
+	itr_model *m = itr_model_open(NULL, &mo, err);
+	const int rc = m ? make_rows(f, m, side, o, err) : -1;
+	itr_model_free(m);
+	return rc;
 }
 
 static int build(itr_finetune *f, const char *model, const itr_model_config *config, const itr_finetune_opts *o, const int tower[2],
@@ -152,7 +153,6 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 	itr_tower *w[2] = { NULL, NULL };
 	itr_model_config c = *config;
 	itr_embeddings *d = &f->data;
-	const itr_encoder_opts eo = { .threads = o->threads };
 	for (int side = 0; side < 2; side++) {
 		const char *name = o->encoder[side] ? o->encoder[side] : without_weights[side];
 		d->side[side].encoder = itr_xstrdup(name);
@@ -160,7 +160,7 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 			itr_tower_free(w[ITR_TEXT]);
 			return -1;
 		}
-		if (!tower[side] && make_rows(f, itr_encoder_new(name, (itr_modality)side, &eo, err), o, err) < 0) {
+		if (!tower[side] && make_rows_by(f, name, (itr_modality)side, o, err) < 0) {
 			itr_tower_free(w[ITR_TEXT]);
 			return -1;
 		}
@@ -180,7 +180,7 @@ static int build(itr_finetune *f, const char *model, const itr_model_config *con
 	for (int side = 0; side < 2; side++)
 		if (tower[side] && !o->train[side]) {
 			itr_info("%s vectors by '%s', once", itr_modality_names[side], o->encoder[side]);
-			if (make_rows(f, itr_tower_encoder_of(f->model->tower[side], &eo), o, err) < 0)
+			if (make_rows(f, f->model, (itr_modality)side, o, err) < 0)
 				return -1;
 		}
 	return 0;

@@ -19,7 +19,7 @@ t "shards and --merge" shards
 others() { store data/few.jsonl -o few.h5 2> few.log; "$BIN/extract-features" --model m.h5 data/few.jsonl -o few.h5 -f 2>&1 | grep -q "no split is stored"; }
 t "other pictures than those of the training get no split" others
 t "bf16 is another file" store --precision bf16 $M -o h.h5
-expect_err "no encoders of its own" "a model without towers is sent to its store" "$BIN/extract-features" --model p.h5 $M -o x.h5
+expect_err "no encoders of its own: it was fitted on rows that another model made" "a model on rows of another model is sent to their store" "$BIN/extract-features" --model p.h5 $M -o x.h5
 expect_exit 2 "encoders beside the model's are wrong use" "$BIN/extract-features" --model m.h5 --image-encoder classic $M -o x.h5
 expect_err "projection|towers|network" "a model with towers refuses a store" "$BIN/extract-features" --model m.h5 f.h5 -o x.npz
 expect_err "no word that the encoder knows" "words that say nothing" "$BIN/search" --database f.h5 --model m.h5 --text ' ' -k 1
@@ -33,7 +33,8 @@ any_kind() {    # MODEL OPTIONS
 	"$BIN/train" --split-sizes 0.6/0.2/0.2 --model "$@" plain.h5 -o k-$1.h5 -f -q 2> k.log && "$BIN/extract-features" --model k-$1.h5 plain.h5 --split test -o k-$1.npz -f -q &&
 	"$BIN/evaluate" k-$1.npz --per-query none --json -q > e.json && "$BIN/evaluate" plain.h5 --model k-$1.h5 --split test --per-query none --json -q > d.json &&
 	jq -en --slurpfile a e.json --slurpfile b d.json '$a[0].t2i == $b[0].t2i and $a[0].i2t == $b[0].i2t' &&
-	"$BIN/search" plain.h5 --model k-$1.h5 --text 'a small red circle' -k 3 --json -q | jq -e '[.results[]? // .queries[].results[]] | length == 3'; }
+	"$BIN/search" plain.h5 --model k-$1.h5 --text 'a small red circle' -k 3 --json -q | jq -e '[.results[]? // .queries[].results[]] | length == 3' &&
+	"$BIN/extract-features" --model k-$1.h5 $M -o k-$1.store.h5 -f -q && "$BIN/evaluate" k-$1.store.h5 --split test --per-query none --json -q > m.json && jq -en --slurpfile a e.json --slurpfile b m.json '$a[0].t2i == $b[0].t2i and $a[0].i2t == $b[0].i2t'; }
 for kind in cca ridge procrustes; do t "$kind on a store: one answer from every program" any_kind $kind; done
 expect_exit 2 "--features goes with kernel models" "$BIN/train" --model cca --features 64 plain.h5 -o k.h5
 t "ridge with --idf on a store: one answer from every program" any_kind ridge --idf

@@ -93,7 +93,7 @@ while read -r k p v; do
 done <<'END'
 # kind       program   store    npz      folder   npy      hdf5     named    manifest
 cca          evaluate  ok       ok       sizes    sizes    input    input    ok
-cca          words     ok       sizes    sizes    input    input    input    input
+cca          words     ok       sizes    sizes    input    input    encoder  input
 cca          id        ok       sizes    sizes    input    input    input    input
 cca          image     ok       sizes    sizes    input    input    input    input
 cca          vector    ok       sizes    sizes    input    input    input    input
@@ -121,7 +121,7 @@ kernel-ridge vector    ok       sizes    sizes    input    input    ok       inp
 kernel-ridge extract   ok       input    input    input    input    input    ok
 kernel-ridge predict   ok       ok       input    input    input    input    ok
 kernel-cca   evaluate  ok       ok       sizes    sizes    input    input    ok
-kernel-cca   words     ok       sizes    sizes    input    input    input    input
+kernel-cca   words     ok       sizes    sizes    input    input    encoder  input
 kernel-cca   id        ok       sizes    sizes    input    input    input    input
 kernel-cca   image     ok       sizes    sizes    input    input    input    input
 kernel-cca   vector    ok       sizes    sizes    input    input    input    input
@@ -142,7 +142,7 @@ residual-mlp vector    ok       sizes    sizes    input    input    ok       inp
 residual-mlp extract   ok       input    input    input    input    input    ok
 residual-mlp predict   ok       ok       input    input    input    input    ok
 heads        evaluate  ok       ok       input    sizes    input    input    ok
-heads        words     ok       sizes    sizes    input    input    input    input
+heads        words     ok       sizes    sizes    input    input    encoder  input
 heads        id        ok       sizes    sizes    input    input    input    input
 heads        image     ok       sizes    sizes    input    input    input    input
 heads        vector    ok       sizes    sizes    input    input    input    input

@@ -65,7 +65,7 @@ static void test_round_trip(void **state)
 	(void)state;
 	itr_err err = ITR_ERR_INIT;
 	itr_closed *p = sample();
-	itr_model *m = itr_closed_save(p, path, NULL, &err) < 0 ? NULL : itr_model_open(path, &err);
+	itr_model *m = itr_closed_save(p, path, NULL, &err) < 0 ? NULL : itr_model_open(path, NULL, &err);
 	if (!m)
 		fail_msg("%s", err.msg);
 	const itr_closed *q = m->closed;
@@ -101,7 +101,7 @@ static void refused(const char *config, int64_t rows, int64_t cols, float value,
 		assert_int_equal(itr_h5_write_text(h, "/config", config, &err), 0);
 	assert_int_equal(itr_h5_write(h, "/param/text.weight", ITR_F32, 2, shape, w, &err), 0);
 	assert_int_equal(itr_h5_commit(h, &err), 0);
-	assert_null(itr_model_open(path, &err));
+	assert_null(itr_model_open(path, NULL, &err));
 	if (!strstr(err.msg, why))
 		fail_msg("'%s' does not say '%s'", err.msg, why);
 	itr_aligned_free(w);
@@ -127,9 +127,9 @@ static void test_broken_files(void **state)
 	FILE *f = fopen(path, "w");
 	fputs("not HDF5", f);
 	fclose(f);
-	assert_null(itr_model_open(path, &err));
+	assert_null(itr_model_open(path, NULL, &err));
 	unlink(path);
-	assert_null(itr_model_open(path, &err));
+	assert_null(itr_model_open(path, NULL, &err));
 }
 
 int main(void)

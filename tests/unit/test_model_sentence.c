@@ -16,8 +16,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "encode/encoder.h"
-#include "model/tower.h"
+#include "model/model.h"
 
 #define GOLDEN "tests/golden/sentence"
 static const char *const own_files[] = { "config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json" };
@@ -63,19 +62,20 @@ static double worst(const char *folder, const itr_json *c, const char *const *te
 {
 	itr_err err = ITR_ERR_INIT;
 	const itr_json *option = itr_json_get(c, "option"), *rows = itr_json_get(c, "vectors");
-	const itr_encoder_opts o = { .weights = folder,
-		                     .prompt = itr_json_str(itr_json_get(option, "prompt"), NULL),
-		                     .prompt_name = itr_json_str(itr_json_get(option, "prompt_name"), NULL),
-		                     .threads = 2 };
-	itr_encoder *e = itr_encoder_new("bert", ITR_TEXT, &o, &err);
+	const itr_model_opts o = { .tower[ITR_TEXT] = { .name = "bert",
+		                                        .weights = folder,
+		                                        .prompt = itr_json_str(itr_json_get(option, "prompt"), NULL),
+		                                        .prompt_name = itr_json_str(itr_json_get(option, "prompt_name"), NULL) },
+		                   .threads = 2 };
+	itr_model *m = itr_model_open(NULL, &o, &err);
 	const int64_t n = itr_json_count(rows), dim = itr_json_count(itr_json_at(rows, 0));
 	double error = 0;
-	if (!e)
+	if (!m)
 		fail_msg("%s: %s", itr_json_str(itr_json_get(c, "name"), ""), err.msg);
-	assert_int_equal(e->dim, dim);
+	assert_int_equal(itr_model_about(m)->side[ITR_TEXT].dim, dim);
+	itr_model_context *context = itr_model_context_new(m, 2);
 	float *y = itr_aligned_alloc((size_t)(n * dim) * sizeof *y);
-	int64_t *length = itr_xcalloc((size_t)n, sizeof *length);
-	assert_int_equal(e->desc->encode_texts(e, texts, n, 2, y, NULL, 0, length, &err), 0);
+	itr_model_embed(context, ITR_TEXT, &(itr_model_input){ .texts = texts }, n, &(itr_model_output){ .pooled = y });
 	for (int64_t i = 0; i < n; i++) {
 		double top = 0, off = 0;
 		for (int64_t k = 0; k < dim; k++) {
@@ -86,8 +86,8 @@ static double worst(const char *folder, const itr_json *c, const char *const *te
 		error = fmax(error, off / top);
 	}
 	itr_aligned_free(y);
-	free(length);
-	itr_encoder_free(e);
+	itr_model_context_free(context);
+	itr_model_free(m);
 	return error;
 }
 
@@ -185,8 +185,8 @@ static void test_refused(void **state)
 			itr_buf_free(&b);
 		}
 		write_file(folder, refused[i].file, refused[i].text, strlen(refused[i].text));
-		itr_encoder *e = itr_encoder_new("bert", ITR_TEXT, &(itr_encoder_opts){ .weights = folder, .threads = 1 }, &err);
-		if (e)
+		itr_tower *w = itr_tower_open("bert", ITR_TEXT, &(itr_tower_opts){ .weights = folder, .threads = 1 }, &err);
+		if (w)
 			fail_msg("%s: %s is taken", refused[i].file, refused[i].text);
 		assert_int_equal(regcomp(&pattern, refused[i].message, REG_EXTENDED | REG_NOSUB), 0);
 		if (regexec(&pattern, err.msg, 0, NULL, 0))
