@@ -1,17 +1,17 @@
-/* The walk back: gradients of what was recorded, newest first; values are released on the way. */
+/* The backward pass: runs the backward functions of the recorded ops, the last one first, and frees values that are no longer needed. */
 #include <string.h>
 
 #include "autograd/tape_state.h"
 #include "base/log.h"
 #include "tensor/dtype.h"
 
-/* Memory for x's gradient. A parameter that has none of its own borrows the tape's until the reset. */
+/* Allocates memory for x's gradient. A parameter without its own memory borrows memory of the tape until the reset. */
 static void give_gradient(itr_tape *t, itr_var *x)
 {
 	const size_t bytes = itr_var_bytes(t, x);
 	size_t from_pool;
 	if (!x->param) {
-		x->grad = itr_tape_take(t, bytes, &x->grad_bytes);
+		x->grad = itr_tape_alloc(t, bytes, &x->grad_bytes);
 		return;
 	}
 	if (t->o.reference)
@@ -20,12 +20,12 @@ static void give_gradient(itr_tape *t, itr_var *x)
 		struct itr_borrowed *l = itr_arena_alloc(t->arena, sizeof *l);
 		*l = (struct itr_borrowed){ t->borrowed, x->param };
 		t->borrowed = l;
-		x->param->grad = itr_tape_take(t, bytes, &from_pool);
+		x->param->grad = itr_tape_alloc(t, bytes, &from_pool);
 	}
 	x->grad = x->param->grad;
 }
 
-/* The op that made x has been walked: nobody reads x again, nor its gradient. */
+/* Frees x and its gradient after the backward function of its op: nothing reads them again. */
 static void release(itr_tape *t, itr_node *n)
 {
 	itr_var *x = n->out;
@@ -37,17 +37,17 @@ static void release(itr_tape *t, itr_node *n)
 	if (n->saved_bytes)
 		itr_pool_give(t->pool, n->saved, n->saved_bytes);
 	n->saved_bytes = 0;
-	itr_tape_drop(t, x);
+	itr_tape_free_values(t, x);
 }
 
-static void walk_one(itr_tape *t, itr_node *n)
+static void backward_one(itr_tape *t, itr_node *n)
 {
 	int products = 0;
-	if (!(n->op->flags & ITR_OP_SPARES_OUT))
+	if (!(n->op->flags & ITR_OP_UNSAVED_OUT))
 		itr_rematerialize(t, n->out);
 	for (int k = 0; k < ITR_OP_INPUTS; k++) {
 		itr_var *x = n->in[k];
-		if (x && !itr_node_spares(n, k))
+		if (x && !itr_node_unsaved(n, k))
 			itr_rematerialize(t, x);
 		if (!x || !x->needs_grad)
 			continue;
@@ -61,14 +61,14 @@ static void walk_one(itr_tape *t, itr_node *n)
 		t->flops += n->op->flops(n) * products;
 }
 
-static void walk_back(itr_tape *t)
+static void run_backward(itr_tape *t)
 {
 	for (itr_node *n = t->last; n; n = n->previous) {
 		if (n->out->grad && *n->out->written)
-			walk_one(t, n);
+			backward_one(t, n);
 		release(t, n);
 	}
-	t->first = t->last = NULL;       /* a tape is walked once */
+	t->first = t->last = NULL;       /* a tape can be used for one backward pass */
 }
 
 static void need_gradient(itr_tape *t, itr_var *v)
@@ -89,10 +89,10 @@ void itr_backward(itr_tape *t, itr_var *loss, double scale)
 		*(double *)loss->grad = scale;
 	else
 		*(float *)loss->grad = (float)scale;
-	walk_back(t);
+	run_backward(t);
 }
 
-/* From float numbers, or double ones on a reference tape. */
+/* Copies float numbers, or double on a reference tape. */
 static void seed(itr_tape *t, itr_var *out, const void *grad)
 {
 	need_gradient(t, out);
@@ -105,7 +105,7 @@ static void seed(itr_tape *t, itr_var *out, const void *grad)
 void itr_backward_from(itr_tape *t, itr_var *out, const void *grad)
 {
 	seed(t, out, grad);
-	walk_back(t);
+	run_backward(t);
 }
 
 void itr_backward_outputs(itr_tape *t, itr_var *const *out, const void *const *grad, int n)
@@ -113,5 +113,5 @@ void itr_backward_outputs(itr_tape *t, itr_var *const *out, const void *const *g
 	for (int i = 0; i < n; i++)
 		if (out[i] && grad[i] && out[i]->needs_grad)
 			seed(t, out[i], grad[i]);
-	walk_back(t);
+	run_backward(t);
 }

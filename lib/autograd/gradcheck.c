@@ -41,7 +41,7 @@ static itr_var *build(itr_case *c, const itr_op *op, int which)
 	return op->sample(c, which);
 }
 
-/* Weights of the output's elements: a scalar function of the output whose gradient reaches all of it. */
+/* Random weights of the output's elements: their weighted sum is a scalar whose gradient depends on every element. */
 static void weights_of(const itr_case *c, double *w, int64_t n)
 {
 	itr_rng r;
@@ -66,7 +66,7 @@ static double largest(const double *x, int64_t n)
 	return m;
 }
 
-/* floor: of each input's gradient, what the rounding of its terms may leave. */
+/* floor: for each input's gradient, the allowed rounding error of its terms. */
 static void compare_float(itr_gradcheck_result *res, const itr_op *op, itr_case *c, itr_tape *fast, int which, const itr_var *y64,
                           double *const *grad, const double *floor, const double *w)
 {

@@ -1,5 +1,5 @@
-/* lanes.h - inside of autograd: sums over a row in sixteen fixed lanes, so that the compiler vectorises them and the order of additions is
- * the same everywhere. */
+/* lanes.h - internal: sums over a row in sixteen fixed lanes, so that the compiler vectorises them and the order of additions is the same
+ * on every machine. */
 #ifndef ITR_AUTOGRAD_LANES_H
 #define ITR_AUTOGRAD_LANES_H
 

@@ -33,8 +33,8 @@ itr_var *itr_match_apply(itr_tape *t, const itr_op *op, itr_var *scores, itr_var
 	return y;
 }
 
-/* Rows and columns alone, N = B and N > B, all three treatments of groups; the second half with own negatives, excluded columns, or both.
- */
+/* Cases: rows only and symmetric, N = B and N > B, all three kinds of positives; the second half with own negatives, excluded columns, or
+ * both. */
 itr_var *itr_match_sample(itr_case *c, int which, itr_match_case *m)
 {
 	const int64_t b = itr_case_int(c, 2, 9), n = which % 4 == 1 ? b : b + itr_case_int(c, 0, 4);

@@ -1,5 +1,5 @@
-/* relu6, hardswish, hardsigmoid, tanh: one pass each (relu and the GELUs lie in op_elementwise.c); channel_scale, squeeze-and-excitation's
- * multiplication. */
+/* relu6, hardswish, hardsigmoid, tanh: one pass each (relu and the GELUs are in op_elementwise.c); channel_scale, the multiplication of
+ * squeeze-and-excitation. */
 #include <math.h>
 
 #include "autograd/activation.h"
@@ -61,7 +61,7 @@ static void shape_one(itr_node *n)
 	}                                                                                                                                  \
 	const itr_op itr_op_##name = { #name,                                                                                              \
 		                       1,                                                                                                  \
-		                       ITR_OP_SPARES_OUT,                                                                                  \
+		                       ITR_OP_UNSAVED_OUT,                                                                                 \
 		                       shape_one,                                                                                          \
 		                       name##_forward,                                                                                     \
 		                       name##_backward,                                                                                    \
@@ -114,7 +114,7 @@ ITR_CLONES static void scale_dx(itr_node *n, int64_t begin, int64_t end)
 	}
 }
 
-/* Pieces are pictures: each sums its own pixels in order. */
+/* A piece is an image, whose pixels are summed in order. */
 ITR_CLONES static void scale_ds(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t c = itr_last_dim(n->out), pixels = n->out->shape[1] * n->out->shape[2];
@@ -131,8 +131,8 @@ ITR_CLONES static void scale_ds(itr_node *n, int64_t begin, int64_t end)
 	}
 }
 
-/* Elements, not sums: pieces may be of any size. Small maps in as many as there are threads, so that each finds the rows that it made
- * itself. */
+/* Elementwise, so pieces may have any size. Small feature maps: one piece for each thread, which then mostly reads rows that it wrote
+ * itself in the layer before. */
 static void scale_forward(itr_node *n)
 {
 	const int64_t c = itr_last_dim(n->out), rows = n->out->count / c;
@@ -185,7 +185,7 @@ static itr_var *scale_sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_channel_scale = {
-	"channel_scale",    2,    ITR_OP_SPARES_OUT, scale_shape, scale_forward, scale_backward, scale_ref_forward,
+	"channel_scale",    2,    ITR_OP_UNSAVED_OUT, scale_shape, scale_forward, scale_backward, scale_ref_forward,
 	scale_ref_backward, NULL, scale_sample
 };
 itr_var *itr_channel_scale(itr_tape *t, itr_var *x, itr_var *s) { return itr_apply2(t, &itr_op_channel_scale, x, s, NULL); }

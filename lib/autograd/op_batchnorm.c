@@ -1,7 +1,7 @@
-/* batchnorm: activation((x - mean) rstd gamma + beta + residual). Ioffe & Szegedy 2015, torch's conventions. The activation and the
- * residual are part of the op because each would otherwise be one more pass over memory each way: all that is kept is x, and the backward
- * pass makes the activation's argument again. attr.f = eps, momentum; attr.i = batch statistics, activation; saved = mean, rstd, a, b, each
- * (C): z = a x + b. */
+/* batchnorm: activation((x - mean) rstd gamma + beta + residual). Ioffe & Szegedy 2015, PyTorch's conventions. The activation and the
+ * residual are part of the op, because separate ops would need one more pass over memory each, forward and backward. Only x is saved;
+ * backward recomputes the argument of the activation. attr.f = eps, momentum; attr.i = batch statistics, activation; saved = mean, rstd, a,
+ * b, each (C): z = a x + b. */
 #include <math.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ static int64_t channels(const itr_node *n) { return itr_last_dim(n->out); }
 static int64_t rows_of(const itr_node *n) { return n->out->count / channels(n); }
 static bool by_batch(const itr_node *n) { return n->attr.i[0] && itr_node_training(n); }
 
-/* Rows a piece: a quarter of the second-level cache, since each is read twice. */
+/* Rows in a piece: a quarter of the second-level cache, because each is read twice. */
 static int64_t piece_rows(const itr_node *n) { return ITR_MAX((int64_t)1, 65536 / channels(n)); }
 static int64_t pieces(const itr_node *n) { return (rows_of(n) + piece_rows(n) - 1) / piece_rows(n); }
 
@@ -61,7 +61,7 @@ static void shape(itr_node *n)
 /* The pass for x's type, over all rows in pieces of `step`. */
 #define OVER_ROWS(n, step, pass) itr_node_chunks(n, rows_of(n), step, (n)->in[0]->bf16 ? pass##_bf16 : pass)
 
-/* Chan et al.'s rule, piece by piece in their order. */
+/* Combines the pieces in order, by the parallel algorithm of Chan et al. */
 static void combine(const itr_node *n, int64_t j, double *mean, double *m2)
 {
 	const int64_t c = channels(n), step = piece_rows(n), rows = rows_of(n);
@@ -242,7 +242,7 @@ static itr_var *sample(itr_case *c, int which)
 
 const itr_op itr_op_batchnorm = { "batchnorm",
 	                          4,
-	                          ITR_OP_BF16 << 0 | ITR_OP_BF16 << 3 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT,
+	                          ITR_OP_BF16 << 0 | ITR_OP_BF16 << 3 | ITR_OP_UNSAVED_IN2 | ITR_OP_UNSAVED_OUT,
 	                          shape,
 	                          forward,
 	                          backward,

@@ -1,5 +1,5 @@
-/* cast: the same numbers as bfloat16 (attr.i[0]) or float; their gradient the other way round. The tape puts it before every op that does
- * not take what it is given. */
+/* cast to bfloat16 (attr.i[0]) or float; the gradient is cast back. The tape inserts it before every op that does not support the type of
+ * its input. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -77,7 +77,7 @@ static itr_var *sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_cast = {
-	"cast", 1, ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
+	"cast", 1, ITR_OP_BF16 | ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
 };
 
 itr_var *itr_cast(itr_tape *t, itr_var *x, bool bf16) { return itr_apply1(t, &itr_op_cast, x, &(itr_attr){ .i = { bf16 } }); }

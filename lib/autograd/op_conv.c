@@ -1,5 +1,5 @@
-/* conv2d: x (B, H, W, C), w (O, C / groups, KH, KW), bias (O) or none -> (B, OH, OW, O). attr.i = stride, padding, dilation, groups. groups
- * = C = O goes to the depthwise kernels. */
+/* conv2d: x (B, H, W, C), w (O, C / groups, KH, KW), bias (O) or none -> (B, OH, OW, O). attr.i = stride, padding, dilation, groups. With
+ * groups = C = O the depthwise kernels are used. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -45,7 +45,7 @@ static double flops(const itr_node *n)
 	return itr_conv_flops(&g);
 }
 
-/* The bias, and its gradient: column sums in row order, pieces of columns and never of rows, so that the order is fixed. */
+/* The bias and its gradient: column sums in row order. Work is divided by columns, never by rows, so that the order is fixed. */
 #define BIAS(value, LOAD, STORE, forward_name, backward_name) \
 	ITR_CLONES static void forward_name(itr_node *n, int64_t begin, int64_t end) \
 	{ \
@@ -114,7 +114,7 @@ static void backward(itr_node *n)
 	}
 }
 
-/* Calls f(ctx, output, input, weight) for every multiplication: the plain loops, once for both directions. */
+/* Calls f(ctx, output, input, weight) for every multiplication: the reference loops of forward and backward. */
 static void ref_each(const itr_conv *g, void (*f)(void *ctx, int64_t y, int64_t x, int64_t w), void *ctx)
 {
 	const int64_t cn = g->c / g->groups, on = g->o / g->groups;
@@ -204,7 +204,8 @@ static itr_var *sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_conv2d = {
-	"conv2d", 3, ITR_OP_BF16 | ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample
+	"conv2d", 3,     ITR_OP_BF16 | ITR_OP_UNSAVED_IN2 | ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward,
+	flops,    sample
 };
 
 itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups)
@@ -214,7 +215,7 @@ itr_var *itr_conv2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t 
 	return itr_apply(t, &itr_op_conv2d, in, 3, &(itr_attr){ .i = { stride, padding, dilation, groups } }, NULL, 0, NULL);
 }
 
-/* --- with packed weights: in inference alone, hence outside of the table. state = weights, bias; attr.i = kernel, stride, padding,
+/* --- with packed weights: only in inference, so not in the table of ops. state = weights, bias; attr.i = kernel, stride, padding,
  * activation, results (0: depthwise) ------------ */
 static itr_conv packed_geometry(const itr_node *n)
 {
@@ -262,16 +263,16 @@ static double packed_flops(const itr_node *n)
 }
 
 static const itr_op conv_packed = { "conv2d (packed)", 2, 0, packed_shape, packed_forward, NULL, NULL, NULL, packed_flops, NULL };
-static const itr_op conv_packed_onto = {
-	"conv2d (packed, onto the residual)", 2, ITR_OP_ONTO, packed_shape, packed_forward, NULL, NULL, NULL, packed_flops, NULL
+static const itr_op conv_packed_in_place = {
+	"conv2d (packed, onto the residual)", 2, ITR_OP_IN_PLACE, packed_shape, packed_forward, NULL, NULL, NULL, packed_flops, NULL
 };
 
-itr_var *itr_conv_packed(itr_tape *t, itr_var *x, const itr_packed_weight *w, const float *bias, itr_var *residual, bool onto,
+itr_var *itr_conv_packed(itr_tape *t, itr_var *x, const itr_packed_weight *w, const float *bias, itr_var *residual, bool in_place,
                          int64_t kernel, int64_t stride, int64_t padding, itr_activation a)
 {
 	itr_var *in[] = { x, residual };
 	void *const state[] = { (void *)(uintptr_t)w, (void *)(uintptr_t)bias };
-	return itr_apply(t, onto ? &conv_packed_onto : &conv_packed, in, 2,
+	return itr_apply(t, in_place ? &conv_packed_in_place : &conv_packed, in, 2,
 	                 &(itr_attr){ .i = { kernel, stride, padding, (int64_t)a, itr_packed_weight_n(w) } }, NULL, 0, state);
 }
 

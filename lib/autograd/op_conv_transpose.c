@@ -1,4 +1,4 @@
-/* conv_transpose2d: the gradient of conv2d by its input, as an op of its own. x (B, H, W, C), w (C, O, KH, KW), bias (O) or none ->
+/* conv_transpose2d: the gradient of conv2d with respect to its input, as an op. x (B, H, W, C), w (C, O, KH, KW), bias (O) or none ->
  * (B, (H - 1) stride - 2 padding + KH + output_padding, ..., O). attr.i = stride, padding, output_padding. scratch: a gradient of x to add.
  */
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "autograd/ops.h"
 #include "tensor/conv.h"
 
-/* Of the convolution whose picture is our output and whose result is our input. */
+/* Shape of the convolution whose input is our output and whose output is our input. */
 static itr_conv geometry(const itr_node *n)
 {
 	const itr_var *x = n->in[0], *w = n->in[1];
@@ -162,7 +162,7 @@ static itr_var *sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_conv_transpose2d = {
-	"conv_transpose2d", 3, ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample
+	"conv_transpose2d", 3, ITR_OP_UNSAVED_IN2 | ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample
 };
 
 itr_var *itr_conv_transpose2d(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias, int64_t stride, int64_t padding, int64_t output_padding)

@@ -1,6 +1,6 @@
-/* cross_attention: queries of sequence s (rows q_start[s] .. q_start[s+1]-1) see keys and values of the rows kv_begin[s] .. kv_end[s]-1,
- * which several sequences may share. index = q_start, kv_begin, kv_end; attr.i = heads, sequences. saved = log-sum-exp of each row's
- * scores, heads x rows. */
+/* cross_attention: the queries of sequence s (rows q_start[s] .. q_start[s+1]-1) attend to rows kv_begin[s] .. kv_end[s]-1 of kv, which
+ * several sequences may share. index = q_start, kv_begin, kv_end; attr.i = heads, sequences. saved = log-sum-exp of each row's scores,
+ * heads x rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ struct work {
 	int64_t scratch_count, per_head; /* sequences a piece: all where ranges are shared, or one */
 };
 
-/* Rows that see nothing are zeros. */
+/* Rows without keys are zeros. */
 static void forward_piece(void *ctx, int64_t piece, int worker)
 {
 	const struct work *w = ctx;
@@ -118,7 +118,7 @@ static bool ranges_are_apart(const itr_node *n)
 	return true;
 }
 
-/* A gradient that nobody asks for goes to memory of its own. */
+/* A gradient that is not needed is written to scratch memory. */
 static void backward(itr_node *n)
 {
 	struct work w = { .n = n, .scratch_count = itr_attention_backward_scratch(longest(n), n->out->shape[1] / heads_of(n)) };
@@ -135,7 +135,7 @@ static void backward(itr_node *n)
 	itr_scratch_give(spare);
 }
 
-/* Probabilities of row r of sequence s to p. */
+/* p = probabilities of row r of sequence s. */
 static void ref_row(const itr_node *n, int64_t s, int64_t h, int64_t r, double *p)
 {
 	const int64_t d_all = n->out->shape[1], d = d_all / heads_of(n), k0 = kv_begin(n, s), keys = kv_end(n, s) - k0;

@@ -1,5 +1,5 @@
-/* dropout: y = x / (1 - p) where a counter-based draw keeps the element, else 0. The mask is never stored: backward draws it again
- * (itr_node_stream). */
+/* dropout: y = x / (1 - p) for elements that are kept, otherwise 0. The mask comes from a counter-based generator and is not stored:
+ * backward computes it again (itr_node_stream). */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -15,7 +15,7 @@ static void shape(itr_node *n)
 
 static bool active(const itr_node *n) { return n->attr.f[0] > 0 && itr_node_training(n); }
 
-/* Kept when its 32 bits are at least p * 2^32. One 64-bit draw serves two neighbours. */
+/* An element is kept when its 32 random bits are at least p * 2^32. A 64-bit number is used for two neighbours. */
 static uint32_t threshold(const itr_node *n) { return (uint32_t)(n->attr.f[0] * 4294967296.0); }
 
 enum { BLOCK = 256 };           /* draws in flight: loops of their own, so that both become vector code */
@@ -108,10 +108,10 @@ static itr_var *sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_dropout = {
-	"dropout", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
+	"dropout", 1, ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
 };
 
 itr_var *itr_dropout(itr_tape *t, itr_var *x, double p)
 {
-	return !itr_tape_drops(t) && itr_tape_training(t) ? x : itr_apply1(t, &itr_op_dropout, x, &(itr_attr){ .f = { p } });
+	return !itr_tape_dropout_active(t) && itr_tape_training(t) ? x : itr_apply1(t, &itr_op_dropout, x, &(itr_attr){ .f = { p } });
 }

@@ -109,7 +109,7 @@ FORWARD(affine, a[i] * f + h)
 BACKWARD(affine, 0, g[i] * f)
 ONE_INPUT(affine)
 
-/* Of the precision of x. itr_vexp ends at 88. */
+/* exp in the precision of x; itr_vexp is valid up to 88. */
 static inline __attribute__((always_inline)) float exp_float(float x) { return x > 88.0f ? INFINITY : itr_vexp(x); }
 #define EXP(x) _Generic((x), float: exp_float, double: exp)(x)
 
@@ -125,7 +125,7 @@ FORWARD(relu, a[i] > 0 ? a[i] : 0)
 BACKWARD(relu, 0, a[i] > 0 ? g[i] : 0)
 ONE_INPUT(relu)
 
-/* gelu(x) = x Phi(x); d = Phi(x) + x phi(x). Its own loops: float and double differ in erf and exp. */
+/* gelu(x) = x Phi(x); derivative Phi(x) + x phi(x). Separate loops, because float and double use different erf and exp. */
 static void gelu_piece(itr_node *n, int64_t begin, int64_t end)
 {
 	itr_activate(ITR_ACT_GELU, itr_in(n, 0) + begin, itr_out(n) + begin, end - begin);
@@ -274,7 +274,7 @@ static itr_var *quick_gelu_sample(itr_case *c, int which)
 		#name, inputs, spares, shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, \
 			name##_sample \
 	}
-enum { X = ITR_OP_SPARES_IN0, B = ITR_OP_SPARES_IN1, Y = ITR_OP_SPARES_OUT };
+enum { X = ITR_OP_UNSAVED_IN0, B = ITR_OP_UNSAVED_IN1, Y = ITR_OP_UNSAVED_OUT };
 OP(add, 2, X | B | Y, shape_pair);
 OP(sub, 2, X | B | Y, shape_pair);
 OP(mul, 2, Y, shape_pair);

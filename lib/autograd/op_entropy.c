@@ -1,4 +1,4 @@
-/* cross_entropy (a label for each row, some columns left out) and kl (of the softmax of one matrix's rows from another's). */
+/* cross_entropy (a label for each row, some columns ignored) and kl (divergence between the softmax of the rows of two matrices). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static void cross_entropy_shape(itr_node *n)
 MASKED(float, masked)
 MASKED(double, masked64)
 
-/* A small loss keeps its digits: the label's own share is not added to the others' before the logarithm. */
+/* The term of the label is not added to the others before the logarithm (log1p), so that a small loss keeps its precision. */
 static void cross_entropy_rows(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t b = n->in[0]->shape[0], m = n->in[0]->shape[1];
@@ -145,7 +145,7 @@ static itr_var *cross_entropy_sample(itr_case *c, int which)
 
 const itr_op itr_op_cross_entropy = { "cross_entropy",
 	                              1,
-	                              ITR_OP_LOSS | ITR_OP_SPARES_OUT,
+	                              ITR_OP_LOSS | ITR_OP_UNSAVED_OUT,
 	                              cross_entropy_shape,
 	                              cross_entropy_forward,
 	                              cross_entropy_backward,
@@ -286,7 +286,7 @@ static itr_var *kl_sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_kl = {
-	"kl", 3, ITR_OP_LOSS | ITR_OP_SPARES_OUT, kl_shape, kl_forward, kl_backward, kl_ref_forward, kl_ref_backward, NULL, kl_sample
+	"kl", 3, ITR_OP_LOSS | ITR_OP_UNSAVED_OUT, kl_shape, kl_forward, kl_backward, kl_ref_forward, kl_ref_backward, NULL, kl_sample
 };
 
 itr_var *itr_kl(itr_tape *t, itr_var *p, itr_var *q, itr_var *weights)

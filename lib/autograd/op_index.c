@@ -1,5 +1,5 @@
-/* gather (rows of a table by number), concat and slice (along the last dimension), stack (rows under rows); reshape, detach and grad_scale,
- * which are views. */
+/* gather (rows of a table by index), concat and slice (along the last dimension), stack (concatenates rows); reshape, detach and
+ * grad_scale, which are views. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -25,8 +25,8 @@ static void gather_rows(itr_node *n, int64_t begin, int64_t end)
 
 static void gather_forward(itr_node *n) { itr_node_chunks(n, n->n_index, itr_chunk_rows(n->out->shape[1]), gather_rows); }
 
-/* Piece p has every SHARES-th row of the table, since the frequent ones (words) lie side by side; a row's sum is in the order of the
- * gathered rows. One thread takes all rows at once. */
+/* Piece p has every SHARES-th row of the table, because frequent rows (words) are neighbours. The sum of a row is in the order of the
+ * gathered rows. With one thread there is one piece. */
 enum { SHARES = 16 };
 
 ITR_CLONES static void gather_back(itr_node *n, int64_t begin, int64_t end)
@@ -85,7 +85,7 @@ static itr_var *gather_sample(itr_case *c, int which)
 
 const itr_op itr_op_gather = { "gather",
 	                       1,
-	                       ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                       ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT,
 	                       gather_shape,
 	                       gather_forward,
 	                       gather_backward,
@@ -149,7 +149,7 @@ static itr_var *concat_sample(itr_case *c, int which)
 
 const itr_op itr_op_concat = { "concat",
 	                       2,
-	                       ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_OUT,
+	                       ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_IN1 | ITR_OP_UNSAVED_OUT,
 	                       concat_shape,
 	                       concat_forward,
 	                       concat_backward,
@@ -201,7 +201,7 @@ static itr_var *slice_sample(itr_case *c, int which)
 	return which == 2 ? itr_mul(c->tape, y, itr_slice(c->tape, x, 0, 3)) : y; /* slices that overlap: two contributions */
 }
 
-const itr_op itr_op_slice = { "slice", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, slice_shape, slice_forward, slice_backward,
+const itr_op itr_op_slice = { "slice", 1, ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT, slice_shape, slice_forward, slice_backward,
 	                      slice_ref_forward, slice_ref_backward, NULL, slice_sample };
 
 itr_var *itr_slice(itr_tape *t, itr_var *x, int64_t first, int64_t n)
@@ -217,7 +217,7 @@ static void stack_shape(itr_node *n)
 	itr_shape_set(n, 2, (int64_t[]){ a->shape[0] + b->shape[0], a->shape[1] });
 }
 
-/* The output is the inputs' numbers one behind the other: two inputs for stack, one for reshape, whose output is its input. */
+/* The output is the concatenation of the inputs: two for stack, one for reshape, a view. */
 #define ROWS(real, forward_name, backward_name, gradient) \
 	static void forward_name(itr_node *n) \
 	{ \
@@ -252,7 +252,7 @@ static itr_var *stack_sample(itr_case *c, int which)
 
 const itr_op itr_op_stack = { "stack",
 	                      2,
-	                      ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_OUT,
+	                      ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_IN1 | ITR_OP_UNSAVED_OUT,
 	                      stack_shape,
 	                      stack_forward,
 	                      stack_backward,
@@ -286,7 +286,7 @@ static itr_var *reshape_sample(itr_case *c, int which)
 
 const itr_op itr_op_reshape = { "reshape",
 	                        1,
-	                        ITR_OP_VIEW | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                        ITR_OP_VIEW | ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT,
 	                        reshape_shape,
 	                        reshape_forward,
 	                        stack_backward,
@@ -301,7 +301,7 @@ itr_var *itr_reshape(itr_tape *t, itr_var *x, int rank, const int64_t *shape)
 	return itr_apply(t, &itr_op_reshape, in, 1, NULL, shape, rank, NULL);
 }
 
-/* --- detach and grad_scale: the same numbers, another gradient ------------------------------------------------------- */
+/* --- detach and grad_scale: the same values, another gradient -------------------------------------------------------- */
 static void same_shape(itr_node *n)
 {
 	if (!n->in[0])
@@ -320,7 +320,7 @@ static itr_var *detach_sample(itr_case *c, int which)
 	return itr_mul(c->tape, x, itr_detach(c->tape, itr_input(c->tape, 1, (int64_t[]){ 3 }, two)));
 }
 
-const itr_op itr_op_detach = { "detach", 1, ITR_OP_VIEW | ITR_OP_CONSTANT | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, same_shape,
+const itr_op itr_op_detach = { "detach", 1, ITR_OP_VIEW | ITR_OP_CONSTANT | ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT, same_shape,
 	                       reshape_forward, no_gradient, reshape_forward, no_gradient, NULL, detach_sample };
 
 itr_var *itr_detach(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_detach, x, NULL); }
@@ -339,7 +339,7 @@ static void grad_scale_ref_backward(itr_node *n)
 		d[i] += n->attr.f[0] * itr_dout64(n)[i];
 }
 
-/* Differences know nothing of the factor: two factors whose product is 1. */
+/* Central differences do not show the factor, so the case uses two factors whose product is 1. */
 static itr_var *grad_scale_sample(itr_case *c, int which)
 {
 	if (which >= 1)
@@ -347,7 +347,7 @@ static itr_var *grad_scale_sample(itr_case *c, int which)
 	return itr_grad_scale(c->tape, itr_grad_scale(c->tape, itr_case_input(c, 2, (int64_t[]){ 3, 4 }, 1, 0), -4), -0.25);
 }
 
-const itr_op itr_op_grad_scale = { "grad_scale", 1, ITR_OP_VIEW | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, same_shape, reshape_forward,
+const itr_op itr_op_grad_scale = { "grad_scale", 1, ITR_OP_VIEW | ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT, same_shape, reshape_forward,
 	                           grad_scale_backward, reshape_forward, grad_scale_ref_backward, NULL, grad_scale_sample };
 
 itr_var *itr_grad_scale(itr_tape *t, itr_var *x, double f) { return itr_apply1(t, &itr_op_grad_scale, x, &(itr_attr){ .f = { f } }); }

@@ -1,5 +1,5 @@
-/* infonce: cross entropy of scores against their positives, by rows and, where symmetric, by columns (match.h). saved: log-sum-exp of rows,
- * then of columns; scratch: the losses of lines, in backward the numbers of their positives. */
+/* infonce: cross entropy of the positives, over rows and, when symmetric, over columns (match.h). saved: log-sum-exp of rows, then of
+ * columns; scratch: the losses of lines; in backward the numbers of their positives. */
 #include <math.h>
 
 #include "autograd/match.h"
@@ -11,7 +11,7 @@ static void shape(itr_node *n)
 	n->saved_count = n->scratch_count = 2 * n->in[0]->shape[0];
 }
 
-/* The loss of one line, in the tape's precision; leaves its log-sum-exp. own: further negatives of the line. */
+/* The loss of one line, in the tape's precision; also stores its log-sum-exp. own: further negatives of the line. */
 #define LINE_LOSS(real, name, exp_fn, log_fn)                                                                                              \
 	static real name(const itr_node *n, const itr_lines *l, const real *s, int64_t i, const real *own, int64_t n_own, real *lse)       \
 	{                                                                                                                                  \
@@ -78,7 +78,7 @@ static int64_t positives_of(const itr_node *n, const itr_lines *l, int64_t i)
 	return ITR_MAX(count, (int64_t)1);
 }
 
-/* d loss / d s_ij of one direction, before the division by the number of lines: p_ij [not left out] - [positive] / |positives|. */
+/* d loss / d s_ij of one direction, before the division by the number of lines: p_ij [not ignored] - [positive] / |positives|. */
 ITR_CLONES static void rows_back(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t b = n->in[0]->shape[0], m = n->in[0]->shape[1];

@@ -1,4 +1,4 @@
-/* linear: y = x w^T + bias. x (rows, I), w (O, I), bias (O) -> (rows, O). The bias is put into y first and the product added to it. */
+/* linear: y = x w^T + bias. x (rows, I), w (O, I), bias (O) -> (rows, O). y is set to the bias, then the product is added. */
 #include <string.h>
 
 #include "autograd/op_util.h"
@@ -37,7 +37,7 @@ static void forward(itr_node *n)
 		itr_node_chunks(n, m, itr_chunk_rows(o), add_bias);
 }
 
-/* Column sums, in row order: pieces of columns, never of rows, so that the order is fixed. */
+/* Column sums in row order. Work is divided by columns, never by rows, so that the order is fixed. */
 ITR_CLONES static void bias_gradient(itr_node *n, int64_t begin, int64_t end)
 {
 	int64_t o = n->in[1]->shape[0], m = rows_of(n);
@@ -101,8 +101,9 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_op_linear_call(c->tape, x, w, which == 1 ? NULL : itr_case_input(c, 1, (int64_t[]){ o }, 1, 0));
 }
 
-const itr_op itr_op_linear = { "linear", 3,     ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward,
-	                       flops,    sample };
+const itr_op itr_op_linear = {
+	"linear", 3, ITR_OP_UNSAVED_IN2 | ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample
+};
 
 itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias)
 {
@@ -110,7 +111,7 @@ itr_var *itr_op_linear_call(itr_tape *t, itr_var *x, itr_var *w, itr_var *bias)
 	return itr_apply(t, &itr_op_linear, in, 3, NULL, NULL, 0, NULL);
 }
 
-/* --- with a packed weight: in inference only, hence outside of the table. state = weight, bias; attr.i = activation ------------------- */
+/* --- with a packed weight: only in inference, so not in the table of ops. state = weight, bias; attr.i = activation ------------------- */
 static void packed_shape(itr_node *n)
 {
 	const itr_var *x = n->in[0], *r = n->in[1];

@@ -1,7 +1,7 @@
-/* lstm: one direction of one layer over sequences that lie end to end. z (N, 4 H) is the input's share of the gates in torch's order i, f,
- * g, o, w (4 H, H) the recurrent weight, b (4 H) its bias or none -> all hidden states (N, H). Hochreiter & Schmidhuber 1997, as
- * torch.nn.LSTM. attr.i[0]: backwards. state[0]: a packed weight instead of w, in inference. Sequences are taken longest first, so that
- * step t is one product of those that are still running: nothing is padded. saved = gates after their activations (N, 4 H), cells (N, H).
+/* lstm: one direction of one layer of torch.nn.LSTM (Hochreiter & Schmidhuber 1997) over packed sequences. z (N, 4 H) is x w_ih^T + b_ih,
+ * gates in PyTorch's order i, f, g, o; w (4 H, H) the recurrent weight, b (4 H) its bias or none -> all hidden states (N, H). attr.i[0]:
+ * backwards. state[0]: a packed weight instead of w, in inference. Sequences are sorted by length, longest first, so that step t is one
+ * product over the sequences that are longer than t, without padding. saved = gates after their activations (N, 4 H), cells (N, H).
  */
 #include <math.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void shape(itr_node *n)
 
 static double flops(const itr_node *n) { return 8.0 * (double)n->out->count * (double)hidden(n); }
 
-/* Numbers of the sequences, longest first, equal ones in order; running[t] of them are longer than t. Both from one block, freed by
+/* order: indices of the sequences, longest first (stable); running[t]: how many are longer than t. One block of memory; free it with
  * itr_scratch_give(order). */
 static int64_t *by_length(const itr_node *n, int64_t *steps, int64_t **running)
 {
@@ -165,7 +165,7 @@ static float *transposed(const float *w, int64_t rows, int64_t columns)
 }
 
 /* Gradients of all gates, row by row of z, into all (N, 4 H). */
-static void walk(itr_node *n, float *all, float *sequence)
+static void backward_steps(itr_node *n, float *all, float *sequence)
 {
 	const int64_t h = hidden(n), count = sequences(n);
 	int64_t steps, *running, *order = by_length(n, &steps, &running);
@@ -193,7 +193,7 @@ static void walk(itr_node *n, float *all, float *sequence)
 	itr_scratch_give(order);
 }
 
-/* The state before each row, zeros where a sequence begins. */
+/* The state before each row; zeros at the start of a sequence. */
 static void states_before(const itr_node *n, float *before)
 {
 	const int64_t h = hidden(n);
@@ -210,7 +210,7 @@ static void backward(itr_node *n)
 {
 	const int64_t h = hidden(n), rows = n->out->shape[0];
 	float *all = n->scratch, *before = all + rows * 4 * h;
-	walk(n, all, before + rows * h);
+	backward_steps(n, all, before + rows * h);
 	if (itr_din(n, 0)) {
 		const float beta = itr_grad_beta(n, 0);
 		for (int64_t i = 0; i < rows * 4 * h; i++)
@@ -253,7 +253,7 @@ static void ref_forward(itr_node *n)
 		}
 }
 
-/* One step back: gradients of the gates' arguments into dg (4 H), from dy, dh and dc; dc moves on. */
+/* One step of backpropagation through time: gradients of the gates' arguments into dg (4 H), from dy, dh and dc; updates dc. */
 static void ref_step(const itr_node *n, int64_t row, int64_t last, const double *dh, double *dc, double *dg)
 {
 	const int64_t h = hidden(n);
@@ -306,7 +306,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_lstm(c->tape, z, w, which == 1 ? NULL : itr_case_input(c, 1, (int64_t[]){ 4 * h }, 0.5, 0), starts[which], 4, which % 2);
 }
 
-const itr_op itr_op_lstm = { "lstm", 3,     ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN2, shape, forward, backward, ref_forward, ref_backward,
+const itr_op itr_op_lstm = { "lstm", 3,     ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_IN2, shape, forward, backward, ref_forward, ref_backward,
 	                     flops,  sample };
 
 itr_var *itr_lstm(itr_tape *t, itr_var *z, itr_var *w, itr_var *b, const int64_t *start, int64_t n, bool backwards)
@@ -337,7 +337,7 @@ static void end_shape(itr_node *n)
 	itr_shape_set(n, 2, (int64_t[]){ n->n_index - 1, x->shape[1] });
 }
 
-/* Where column j of sequence s comes from. */
+/* Index of the source element of column j of sequence s. */
 static int64_t end_of(const itr_node *n, int64_t s, int64_t j)
 {
 	return (j < n->attr.i[0] ? n->index[s + 1] - 1 : n->index[s]) * n->out->shape[1] + j;
@@ -379,7 +379,7 @@ static itr_var *end_sample(itr_case *c, int which)
 
 const itr_op itr_op_segment_end = { "segment_end",
 	                            1,
-	                            ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                            ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT,
 	                            end_shape,
 	                            end_forward,
 	                            end_backward,

@@ -74,7 +74,7 @@ static itr_var *sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_patches = {
-	"patches", 1, ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
+	"patches", 1, ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
 };
 
 itr_var *itr_patches(itr_tape *t, itr_var *x, int64_t p) { return itr_apply1(t, &itr_op_patches, x, &(itr_attr){ .i = { p } }); }

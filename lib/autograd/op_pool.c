@@ -1,5 +1,5 @@
-/* max_pool, avg_pool: windows of kernel x kernel, attr.i = kernel, stride, padding; global_pool: the mean over H and W. Channels last:
- * every loop's inside runs over channels. */
+/* max_pool, avg_pool: windows of kernel x kernel, attr.i = kernel, stride, padding; global_pool: the mean over H and W. Channels last: all
+ * inner loops are over channels. */
 #include <math.h>
 #include <string.h>
 
@@ -35,7 +35,7 @@ static void pool_shape(itr_node *n)
 	n->out->bf16 = n->in[0]->bf16;
 }
 
-/* The window of output row r: its places in x, those inside of the picture only. */
+/* The window of output row r: its positions in x that are inside the image. */
 struct span { int64_t b, h0, h1, w0, w1; };
 
 static struct span span_of(const itr_conv *g, int64_t r)
@@ -45,8 +45,8 @@ static struct span span_of(const itr_conv *g, int64_t r)
 		              ITR_MIN(w + g->kw, g->w) };
 }
 
-/* Pieces of the backward pass are pictures: windows overlap. The first place that holds the maximum gets the gradient, `left` is what has
- * not found its place yet. */
+/* A piece of the backward pass is an image, because windows overlap. The first position with the maximum gets the gradient; `left` is the
+ * gradient that is not assigned yet. */
 enum { LANES = 64 };
 #define SAME(v) (v)
 #define MAX_POOL(CLONES, value, real, LOAD, STORE, forward_name, backward_name) \
@@ -209,7 +209,7 @@ static itr_var *avg_sample(itr_case *c, int which)
 
 const itr_op itr_op_avg_pool = { "avg_pool",
 	                         1,
-	                         ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                         ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT,
 	                         pool_shape,
 	                         avg_forward,
 	                         avg_backward,
@@ -235,7 +235,7 @@ static void global_shape(itr_node *n)
 
 static int64_t pixels(const itr_node *n) { return n->in[0]->shape[1] * n->in[0]->shape[2]; }
 
-/* The result is float whatever the picture is. */
+/* The result is float, also for a bfloat16 input. */
 #define GLOBAL_POOL(value, LOAD, STORE, forward_name, backward_name) \
 	ITR_CLONES_BF16 static void forward_name(itr_node *n, int64_t begin, int64_t end) \
 	{ \
@@ -307,7 +307,7 @@ static itr_var *global_sample(itr_case *c, int which)
 
 const itr_op itr_op_global_pool = { "global_pool",
 	                            1,
-	                            ITR_OP_BF16 | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                            ITR_OP_BF16 | ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT,
 	                            global_shape,
 	                            global_forward,
 	                            global_backward,

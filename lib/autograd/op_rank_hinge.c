@@ -1,6 +1,6 @@
-/* rank_hinge: max(0, margin + negative - positive), the positive of a line being its lowest; over all negatives of a line or its hardest
- * (match.h; Faghri et al. 2018, Hermans et al. 2017). attr.f0 = margin, attr.i[4] = itr_hinge. saved: four numbers a line, rows first, then
- * columns. */
+/* rank_hinge: max(0, margin + negative - positive) with the positive of the lowest score of a line, over all its negatives or its hardest
+ * one (match.h; Faghri et al. 2018, Hermans et al. 2017). attr.f0 = margin, attr.i[4] = itr_hinge. saved: four numbers for each line, rows
+ * first, then columns. */
 #include <math.h>
 
 #include "autograd/match.h"
@@ -15,7 +15,7 @@ static void shape(itr_node *n)
 	n->saved_count = 2 * NUMBERS * n->in[0]->shape[0];
 }
 
-/* Elements of a line, its own negatives behind the matrix's. */
+/* Number of elements of a line: those of the matrix, then its own negatives. */
 #define LINE(real, name)                                                                                                                   \
 	static void name(const itr_node *n, const itr_lines *l, int64_t i, real *out)                                                      \
 	{                                                                                                                                  \
@@ -98,7 +98,7 @@ static void ref_forward(itr_node *n)
 	*itr_out64(n) = total64(n);
 }
 
-/* What element j of a line gets, in open hinges: each gives +1 to its negative and -1 to the line's positive. */
+/* Gradient of element j of a line, in numbers of active hinges (> 0): each gives +1 to its negative and -1 to the positive of the line. */
 #define SHARE(real, name)                                                                                                                  \
 	static real name(const itr_node *n, const real *of, const real *s, int64_t step, int64_t j, real v, int match)                     \
 	{                                                                                                                                  \
@@ -164,7 +164,7 @@ static itr_var *sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_rank_hinge = {
-	"rank_hinge", 2, ITR_OP_LOSS | ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
+	"rank_hinge", 2, ITR_OP_LOSS | ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample
 };
 
 itr_var *itr_rank_hinge(itr_tape *t, itr_var *scores, const itr_match *m, double margin, itr_hinge hinge)

@@ -174,8 +174,8 @@ static itr_var *row_dot_sample(itr_case *c, int which)
 	const itr_op itr_op_##name = {                                                                                                     \
 		#name, 2, flags, shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample      \
 	}
-OP(mean, ITR_OP_LOSS | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT, mean_shape);
-OP(row_dot, ITR_OP_SPARES_OUT, dot_shape);
+OP(mean, ITR_OP_LOSS | ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT, mean_shape);
+OP(row_dot, ITR_OP_UNSAVED_OUT, dot_shape);
 
 itr_var *itr_mean(itr_tape *t, itr_var *x, itr_var *weights) { return itr_apply2(t, &itr_op_mean, x, weights, NULL); }
 itr_var *itr_row_dot(itr_tape *t, itr_var *a, itr_var *b) { return itr_apply2(t, &itr_op_row_dot, a, b, NULL); }

@@ -201,7 +201,7 @@ ITR_CLONES static void limit_rows(itr_node *n, int64_t begin, int64_t end)
 	}
 }
 
-/* Of a row that was cut to the limit: limit / |x| times what of g is orthogonal to x. */
+/* Gradient of a row that was scaled to the limit: limit / |x| times the part of g orthogonal to x. */
 ITR_CLONES static void limit_dx(itr_node *n, int64_t begin, int64_t end)
 {
 	const int64_t d = itr_last_dim(n->out);
@@ -271,9 +271,9 @@ static itr_var *row_limit_sample(itr_case *c, int which)
 	const itr_op itr_op_##name = {                                                                                                     \
 		#name, inputs, flags, shape, name##_forward, name##_backward, name##_ref_forward, name##_ref_backward, NULL, name##_sample \
 	}
-OP(scale_by, 2, ITR_OP_SPARES_OUT, by_shape);
-OP(row_scale, 2, ITR_OP_SPARES_OUT, row_shape);
-OP(row_limit, 1, ITR_OP_SPARES_OUT, limit_shape);
+OP(scale_by, 2, ITR_OP_UNSAVED_OUT, by_shape);
+OP(row_scale, 2, ITR_OP_UNSAVED_OUT, row_shape);
+OP(row_limit, 1, ITR_OP_UNSAVED_OUT, limit_shape);
 
 itr_var *itr_scale_by(itr_tape *t, itr_var *x, itr_var *s) { return itr_apply2(t, &itr_op_scale_by, x, s, NULL); }
 itr_var *itr_row_scale(itr_tape *t, itr_var *x, itr_var *s) { return itr_apply2(t, &itr_op_row_scale, x, s, NULL); }

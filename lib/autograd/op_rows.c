@@ -159,7 +159,7 @@ static itr_var *layernorm_sample(itr_case *c, int which)
 
 const itr_op itr_op_layernorm = { "layernorm",
 	                          3,
-	                          ITR_OP_SPARES_IN2 | ITR_OP_SPARES_OUT,
+	                          ITR_OP_UNSAVED_IN2 | ITR_OP_UNSAVED_OUT,
 	                          layernorm_shape,
 	                          layernorm_forward,
 	                          layernorm_backward,
@@ -256,7 +256,7 @@ static itr_var *softmax_sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_softmax = {
-	"softmax",     1, ITR_OP_SPARES_IN0, row_shape, softmax_forward, softmax_backward, softmax_ref_forward, softmax_ref_backward, NULL,
+	"softmax",     1, ITR_OP_UNSAVED_IN0, row_shape, softmax_forward, softmax_backward, softmax_ref_forward, softmax_ref_backward, NULL,
 	softmax_sample
 };
 itr_var *itr_softmax(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_softmax, x, NULL); }
@@ -332,7 +332,7 @@ static itr_var *log_softmax_sample(itr_case *c, int which)
 
 const itr_op itr_op_log_softmax = { "log_softmax",
 	                            1,
-	                            ITR_OP_SPARES_IN0,
+	                            ITR_OP_UNSAVED_IN0,
 	                            row_shape,
 	                            log_softmax_forward,
 	                            log_softmax_backward,
@@ -419,7 +419,7 @@ static itr_var *l2norm_sample(itr_case *c, int which)
 }
 
 const itr_op itr_op_l2norm = {
-	"l2norm",     1, ITR_OP_SPARES_IN0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL,
+	"l2norm",     1, ITR_OP_UNSAVED_IN0, l2norm_shape, l2norm_forward, l2norm_backward, l2norm_ref_forward, l2norm_ref_backward, NULL,
 	l2norm_sample
 };
 itr_var *itr_l2norm(itr_tape *t, itr_var *x) { return itr_apply1(t, &itr_op_l2norm, x, NULL); }

@@ -1,4 +1,4 @@
-/* attention, segment_mean, segment_weighted and segment_max over ragged sequences: sequence s is rows start[s] .. start[s+1]-1. */
+/* attention, segment_mean, segment_weighted and segment_max over packed sequences: sequence s is rows start[s] .. start[s+1]-1. */
 #include <math.h>
 #include <string.h>
 
@@ -235,7 +235,7 @@ static itr_var *mean_sample(itr_case *c, int which)
 
 const itr_op itr_op_segment_mean = { "segment_mean",
 	                             1,
-	                             ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                             ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT,
 	                             mean_shape,
 	                             mean_forward,
 	                             mean_backward,
@@ -305,7 +305,7 @@ static itr_var *weighted_sample(itr_case *c, int which)
 
 const itr_op itr_op_segment_weighted = { "segment_weighted",
 	                                 1,
-	                                 ITR_OP_SPARES_IN0 | ITR_OP_SPARES_OUT,
+	                                 ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_OUT,
 	                                 mean_shape,
 	                                 weighted_forward,
 	                                 weighted_backward,
@@ -361,7 +361,7 @@ static itr_var *max_sample(itr_case *c, int which)
 	                 : NULL;
 }
 
-const itr_op itr_op_segment_max = { "segment_max",    1,    ITR_OP_SPARES_OUT, mean_shape, max_forward, max_backward, max_ref_forward,
+const itr_op itr_op_segment_max = { "segment_max",    1,    ITR_OP_UNSAVED_OUT, mean_shape, max_forward, max_backward, max_ref_forward,
 	                            max_ref_backward, NULL, max_sample };
 
 itr_var *itr_segment_max(itr_tape *t, itr_var *x, const int64_t *start, int64_t n)

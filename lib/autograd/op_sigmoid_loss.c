@@ -13,7 +13,8 @@ static void shape(itr_node *n)
 	n->scratch_count = n->in[0]->shape[0];
 }
 
-/* Of softplus(y) = max(y, 0) + log(1 + e^-|y|) the second parts are added as a logarithm of products, taken before these overflow. */
+/* softplus(y) = max(y, 0) + log(1 + e^-|y|). The second terms are summed as one logarithm of a product, which is taken before it overflows.
+ */
 enum { FACTORS = 512 };
 struct softplus {
 	double sum, product;

@@ -16,8 +16,8 @@ static void shape(itr_node *n)
 	n->saved_count = 4 * a->shape[0];
 }
 
-/* sin(l theta) / sin(theta) and its derivative by c = cos(theta). Near 0 by the series in theta^2, which does not end at c = 1, where
- * rounding may lead. Near pi there is no shortest way: the straight line. */
+/* sin(l theta) / sin(theta) and its derivative with respect to c = cos(theta). Near 0 by the series in theta^2, which is also defined when
+ * rounding gives c > 1. Near pi the rotation is not unique: linear interpolation. */
 static void factor(double c, double l, double *f, double *slope)
 {
 	const double near_one = 5e-5, opposite = -0.9995;
@@ -138,7 +138,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_slerp(t, a, b, itr_input(t, 1, (int64_t[]){ 5 }, lambda));
 }
 
-const itr_op itr_op_slerp = { "slerp", 3, ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
+const itr_op itr_op_slerp = { "slerp", 3, ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, NULL, sample };
 
 itr_var *itr_slerp(itr_tape *t, itr_var *a, itr_var *b, itr_var *lambda)
 {

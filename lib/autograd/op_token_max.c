@@ -178,7 +178,7 @@ static itr_var *sample(itr_case *c, int which)
 	return itr_token_max(c->tape, w, itr_case_input(c, 2, (int64_t[]){ 11, d }, 1, 0), words, 4, patches, 3);
 }
 
-const itr_op itr_op_token_max = { "token_max", 2, ITR_OP_SPARES_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
+const itr_op itr_op_token_max = { "token_max", 2, ITR_OP_UNSAVED_OUT, shape, forward, backward, ref_forward, ref_backward, flops, sample };
 
 itr_var *itr_token_max(itr_tape *t, itr_var *words, itr_var *patches, const int64_t *word_starts, int64_t n_texts,
                        const int64_t *patch_starts, int64_t n_images)

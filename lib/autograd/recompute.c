@@ -1,4 +1,4 @@
-/* Scopes: what a block of layers leaves behind, and the recomputing of what was discarded (gradient checkpointing, Chen et al. 2016). */
+/* Scopes: freeing and discarding the values of a block of layers, and their recomputation (gradient checkpointing, Chen et al. 2016). */
 #include <math.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@ static void move_piece(void *ctx, int64_t i, int worker)
 	memcpy(m->to + at, m->from + at, ITR_MIN((size_t)MOVE, m->bytes - at));
 }
 
-/* By all threads, unless the places overlap. */
+/* Moves memory with all threads, unless source and destination overlap. */
 static void move(itr_tape *t, void *to, const void *from, size_t bytes)
 {
 	struct moving m = { to, from, bytes };
@@ -36,8 +36,9 @@ static void move(itr_tape *t, void *to, const void *from, size_t bytes)
 
 static double work(const itr_node *n) { return n->op->flops ? n->op->flops(n) : 0; }
 
-/* Is recomputing what is cheap a small part of the scope's work? Where few operations go into an element (depthwise blocks: 50, bottlenecks
- * of ResNet: 180) all is memory traffic, and a second pass costs as much as the first: MobileNetV3's step took 16 % longer. */
+/* True when recomputing the cheap values is a small part of the scope's work. With few operations for each element (depthwise blocks: 50,
+ * bottlenecks of ResNet: 180) the time is memory traffic, and recomputing takes as long as the first pass: a step of MobileNetV3 took 16 %
+ * longer. */
 static bool worth_recomputing(const itr_tape *t, const itr_node *from)
 {
 	const double enough = 96;
@@ -49,8 +50,8 @@ static bool worth_recomputing(const itr_tape *t, const itr_node *from)
 	return isinf(t->o.recompute) || operations >= enough * elements;
 }
 
-/* What a scope computed and nobody uses before the walk back: dead where no backward function reads it, else discarded where it is cheap to
- * recompute from what stays. In the order they were computed, so that the cost of a value includes what was discarded before it. */
+/* Values of a scope that are not used before the backward pass: freed when no backward function reads them, otherwise discarded when they
+ * are cheap to recompute. In the order of computation, so that the cost of a value includes discarded values that it depends on. */
 static void discard(itr_tape *t, itr_node *from)
 {
 	const bool recompute = worth_recomputing(t, from);
@@ -64,12 +65,12 @@ static void discard(itr_tape *t, itr_node *from)
 				v->recompute_cost += itr_root(n->in[k])->recompute_cost;
 		if (v->read_back && (!recompute || v->recompute_cost > t->o.recompute * (double)v->count))
 			continue;
-		itr_tape_drop(t, v);
+		itr_tape_free_values(t, v);
 		v->discarded = true;
 	}
 }
 
-/* Nothing that a scope computed was recorded, as in front of the first array that is trained: all but its result is dead. */
+/* Nothing of the scope was recorded, because no parameter before it is trained: frees everything except its result. */
 static void drop_unrecorded(itr_tape *t, struct itr_unrecorded *until, const itr_var *result)
 {
 	const itr_var *keep = result ? itr_root((itr_var *)(uintptr_t)result) : NULL;
@@ -78,7 +79,7 @@ static void drop_unrecorded(itr_tape *t, struct itr_unrecorded *until, const itr
 		if (i->value == keep)
 			kept = i;
 		else
-			itr_tape_drop(t, i->value);
+			itr_tape_free_values(t, i->value);
 	}
 	t->unrecorded = until;
 	if (kept) {
@@ -110,7 +111,7 @@ itr_var *itr_scope_end(itr_tape *t, itr_scope s, itr_var *result)
 		itr_arena_rewind(t->arena, m);
 		return result;
 	}
-	/* The new places lie before the old ones, numbers first, then the variable: nothing is overwritten that is still to be moved. */
+	/* The destinations are before the sources, values first, then the variable, so nothing is overwritten before it is moved. */
 	itr_arena_rewind(t->arena, m);
 	if (inner) {
 		void *data = itr_arena_alloc(t->arena, itr_var_bytes(t, &keep));
@@ -128,11 +129,11 @@ void itr_rematerialize(itr_tape *t, itr_var *v)
 {
 	itr_var *r = itr_root(v);
 	if (r->discarded) {
-		itr_node *n = r->maker;
+		itr_node *n = r->creator;
 		for (int k = 0; k < ITR_OP_INPUTS; k++)
 			if (n->in[k])
 				itr_rematerialize(t, n->in[k]);
-		r->data = itr_tape_take(t, itr_var_bytes(t, r), &r->data_bytes);
+		r->data = itr_tape_alloc(t, itr_var_bytes(t, r), &r->data_bytes);
 		itr_node_scratch(n);
 		n->recomputing = true;
 		(t->o.reference ? n->op->ref_forward : n->op->forward)(n);
@@ -158,7 +159,7 @@ const char *itr_tape_first_bad(itr_tape *t)
 		if (!all_finite(t, n->out))
 			name = n->op->name;
 		if (absent && !n->out->base) {          /* older ones do not need it */
-			itr_tape_drop(t, n->out);
+			itr_tape_free_values(t, n->out);
 			n->out->discarded = true;
 		}
 	}

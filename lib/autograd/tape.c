@@ -12,10 +12,10 @@
 #include "tensor/bf16.h"
 #include "tensor/dtype.h"
 
-/* Arrays from here on live in the pool, where they go and come in any order; smaller ones lie in the arena until the reset, with the
- * variables. */
+/* Arrays of at least this size are in the pool, where they can be freed in any order; smaller ones are in the arena until the reset, with
+ * the variables. */
 static const size_t POOLED = (size_t)32 << 10;
-/* few block ends, where a large array does not fit; pages that are never touched cost nothing */
+/* large blocks, to lose little memory at their ends; pages that are never touched use no memory */
 static const size_t ARENA_BLOCK = (size_t)32 << 20;
 
 itr_tape *itr_tape_new(const itr_tape_opts *o)
@@ -52,7 +52,7 @@ itr_tape *const *itr_tape_workers(itr_tape *t)
 	itr_tape_opts o = t->o;
 	o.threads = 1;
 	if (!t->o.inference)
-		ITR_BUG("itr_tape_workers: while recording, what the workers make would be lost to the walk back");
+		ITR_BUG("itr_tape_workers: not while recording: the ops of the workers would not be in the backward pass");
 	if (!t->worker) {
 		t->worker = itr_xcalloc((size_t)t->o.threads, sizeof *t->worker);
 		for (int i = 0; i < t->o.threads; i++)
@@ -102,7 +102,7 @@ double itr_tape_momentum(const itr_tape *t, double momentum)
 	return t->o.fresh_statistics ? ITR_MAX(momentum, 9 / (10 + (double)t->step)) : momentum;
 }
 bool itr_tape_training(const itr_tape *t) { return !t->o.inference; }
-bool itr_tape_drops(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
+bool itr_tape_dropout_active(const itr_tape *t) { return !t->o.inference && !t->o.no_dropout; }
 void itr_tape_set_inference(itr_tape *t, bool inference) { t->o.inference = inference; }
 void itr_tape_set_frozen_nets(itr_tape *t, unsigned nets) { t->o.frozen_nets = nets; }
 void itr_tape_set_recording(itr_tape *t, bool recording) { t->paused = !recording; }
@@ -129,13 +129,13 @@ double itr_tape_flops(const itr_tape *t)
 
 /* --- memory ------------------------------------------------------------------------------------------------------------------------ */
 
-void *itr_tape_take(itr_tape *t, size_t bytes, size_t *from_pool)
+void *itr_tape_alloc(itr_tape *t, size_t bytes, size_t *from_pool)
 {
 	*from_pool = !t->o.inference && bytes >= POOLED ? bytes : 0;
 	return *from_pool ? itr_pool_take(t->pool, bytes) : itr_arena_alloc(t->arena, bytes);
 }
 
-void itr_tape_drop(itr_tape *t, itr_var *v)
+void itr_tape_free_values(itr_tape *t, itr_var *v)
 {
 	if (!v->data_bytes)
 		return;
@@ -239,12 +239,12 @@ itr_var *itr_leaf(itr_tape *t, itr_param *p)
 	return v;
 }
 
-/* v's numbers, recomputed where a scope discarded them. */
+/* v's values, recomputed if a scope has discarded them. */
 static const void *numbers_of(itr_tape *t, itr_var *v)
 {
 	itr_rematerialize(t, v);
 	if (!v->data)
-		ITR_BUG("values of a variable whose tape was walked back: they are freed on the way");
+		ITR_BUG("values of a variable after the backward pass, which frees them");
 	return v->data;
 }
 
@@ -319,21 +319,21 @@ uint64_t itr_node_stream(const itr_node *n)
 
 extern const itr_op itr_op_cast;
 
-/* What op takes of x: bfloat16 or float. */
+/* x in a type that op supports for it: bfloat16 or float. */
 static itr_var *as_taken(itr_tape *t, const itr_op *op, int k, itr_var *x, bool bf16)
 {
 	const bool wanted = bf16 && op->flags & (unsigned)ITR_OP_BF16 << k;
 	return !x || op == &itr_op_cast || x->bf16 == wanted ? x : itr_cast(t, x, wanted);
 }
 
-/* On the tape, for the walk back. */
+/* Appends the op to the tape, for the backward pass. */
 static void record_op(itr_tape *t, itr_node *n)
 {
 	for (int k = 0; k < ITR_OP_INPUTS; k++)
-		if (n->in[k] && !itr_node_spares(n, k))
+		if (n->in[k] && !itr_node_unsaved(n, k))
 			itr_root(n->in[k])->read_back = true;
-	itr_root(n->out)->read_back |= !(n->op->flags & ITR_OP_SPARES_OUT);
-	n->out->maker = n;
+	itr_root(n->out)->read_back |= !(n->op->flags & ITR_OP_UNSAVED_OUT);
+	n->out->creator = n;
 	n->previous = t->last;
 	*(t->last ? &t->last->next : &t->first) = n;
 	t->last = n;
@@ -367,15 +367,15 @@ itr_var *itr_apply(itr_tape *t, const itr_op *op, itr_var *const *in, int n_in, 
 	n->out = itr_arena_calloc(t->arena, sizeof *n->out);
 	n->out->written = &n->out->own_written;
 	op->shape(n);
-	itr_var *place = op->flags & ITR_OP_VIEW ? n->in[0] : op->flags & ITR_OP_ONTO ? n->in[1] : NULL;
+	itr_var *place = op->flags & ITR_OP_VIEW ? n->in[0] : op->flags & ITR_OP_IN_PLACE ? n->in[1] : NULL;
 	if (place) {
 		n->out->data = place->data;
 		n->out->base = itr_root(place);
 	} else {
-		n->out->data = itr_tape_take(t, itr_var_bytes(t, n->out), &n->out->data_bytes);
+		n->out->data = itr_tape_alloc(t, itr_var_bytes(t, n->out), &n->out->data_bytes);
 	}
 	n->out->needs_grad = record;
-	n->saved = n->saved_count ? itr_tape_take(t, (size_t)n->saved_count * itr_tape_element(t), &n->saved_bytes) : NULL;
+	n->saved = n->saved_count ? itr_tape_alloc(t, (size_t)n->saved_count * itr_tape_element(t), &n->saved_bytes) : NULL;
 	itr_node_scratch(n);
 	(t->o.reference ? op->ref_forward : op->forward)(n);
 	if (op->flops)

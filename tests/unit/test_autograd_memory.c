@@ -38,15 +38,15 @@ static int compare_case(const itr_op *op, itr_tape *t, int which, bool *more)
 		itr_rng_init(&c.rng, (uint64_t[]){ c.seed, 1 }, 2);
 		itr_var *y = op->sample(&c, which);
 		*more = y != NULL;
-		if (!y || y->maker->op != op)
+		if (!y || y->creator->op != op)
 			break;
 		float *w = itr_xmalloc((size_t)y->count * sizeof *w);
 		for (int64_t i = 0; i < y->count; i++)
 			w[i] = 1 + (float)(i % 7) / 3;
 		for (int k = 0; spoilt && k < 3; k++)
-			if (y->maker->in[k] && op->flags & (unsigned)(ITR_OP_SPARES_IN0 << k) && !y->maker->in[k]->maker)
-				spoil(y->maker->in[k]);
-		if (spoilt && op->flags & ITR_OP_SPARES_OUT && !(op->flags & ITR_OP_VIEW))
+			if (y->creator->in[k] && op->flags & (unsigned)(ITR_OP_UNSAVED_IN0 << k) && !y->creator->in[k]->creator)
+				spoil(y->creator->in[k]);
+		if (spoilt && op->flags & ITR_OP_UNSAVED_OUT && !(op->flags & ITR_OP_VIEW))
 			spoil(y);
 		itr_backward_from(t, y, w);
 		free(w);
@@ -80,8 +80,8 @@ static void test_what_ops_spare(void **state)
 		for (int which = 0; more; which++)
 			compared += compare_case(itr_ops[i], t, which, &more);
 		ops++;
-		spared +=
-			compared > 0 && itr_ops[i]->flags & (ITR_OP_SPARES_OUT | ITR_OP_SPARES_IN0 | ITR_OP_SPARES_IN1 | ITR_OP_SPARES_IN2);
+		spared += compared > 0 &&
+		          itr_ops[i]->flags & (ITR_OP_UNSAVED_OUT | ITR_OP_UNSAVED_IN0 | ITR_OP_UNSAVED_IN1 | ITR_OP_UNSAVED_IN2);
 	}
 	assert_true(ops > 30 && spared > 20);
 	itr_tape_free(t);
