@@ -25,8 +25,8 @@ static itr_conv kernel_of(const itr_conv_opts *o)
 	};
 }
 
-/* The product's weights, rows of (KH, KW, C), each times scale[o] where there is one. Groups become zeros: no network here has any but
- * depthwise ones. */
+/* Weights of the product, rows of (KH, KW, C), each times scale[o] unless scale is NULL. Other groups than depthwise are expanded with
+ * zeros; no network here has them. */
 static itr_packed_weight *pack_rows(const itr_conv_opts *o, const float *w, const float *scale, itr_compute c, const itr_bias_correction *x,
                                int threads)
 {
@@ -106,7 +106,7 @@ static void pack_norm(itr_params *p, void *layer, itr_compute c, int threads)
 	} else
 		pack_product(l, scale, c, threads);
 	itr_aligned_free(scale);
-	itr_params_give_back(p, l->weight);
+	itr_params_release_data(p, l->weight);
 }
 
 void itr_conv_norm_init(itr_conv_norm_layer *l, itr_params *p, const char *conv, const char *norm, const itr_conv_opts *o)
@@ -141,7 +141,7 @@ static itr_var *call(itr_tape *t, const itr_conv_norm_layer *l, itr_var *x, itr_
 	if (l->weight->packed)
 		return itr_conv_packed(t, x, l->weight->packed, l->weight->folded_bias, residual, onto, l->o.kernel, l->o.stride,
 		                       l->o.padding, a);
-	/* of a part that is not trained: nothing moves its statistics */
+	/* constant: its running statistics are not updated */
 	const bool fixed = l->gamma->constant || l->mean->constant;
 	const itr_norm n = { .eps = l->o.eps,
 		             .momentum = itr_tape_momentum(t, l->o.momentum),
@@ -168,7 +168,7 @@ static void pack_conv(itr_params *p, void *layer, itr_compute c, int threads)
 {
 	itr_conv_layer *l = layer;
 	l->weight->packed = pack_rows(&l->o, l->weight->data, NULL, c, NULL, threads);
-	itr_params_give_back(p, l->weight);
+	itr_params_release_data(p, l->weight);
 }
 
 void itr_conv_layer_init(itr_conv_layer *l, itr_params *p, const char *name, const itr_conv_opts *o)

@@ -6,7 +6,7 @@ static void pack_linear(itr_params *p, void *weight, itr_compute c, int threads)
 {
 	itr_param *w = weight;
 	w->packed = itr_pack_weight(c, w->data, w->shape[0], w->shape[1], w->shape[1], threads);
-	itr_params_give_back(p, w);
+	itr_params_release_data(p, w);
 }
 
 void itr_linear_init(itr_linear_layer *l, itr_params *p, const char *name, int64_t in, int64_t out, bool bias)

@@ -17,7 +17,7 @@ struct capture {
 	size_t n;
 };
 
-/* What is wrong, by kind: the first few names and a count. */
+/* Errors by kind: the first few names and their number. */
 enum { MISSING, UNEXPECTED, TWICE, SHAPE, INTEGERS, UNREAD, NOT_FINITE, KINDS };
 static const char *const kind_words[KINDS] = { "missing",
 	                                       "unexpected",
@@ -45,7 +45,7 @@ static void complain(struct load *l, int kind, const char *name, const char *det
 
 /* --- names ------------------------------------------------------------------------------------------------------------------ */
 
-/* Does the pattern match all of s? Captures what its stars stood for; the shortest runs first. */
+/* True when the pattern matches all of s. Captures the matches of its stars, the shortest first. */
 static bool match(const char *pattern, const char *s, struct capture *c, int n)
 {
 	while (*pattern && *pattern != '*')
@@ -64,7 +64,7 @@ static bool match(const char *pattern, const char *s, struct capture *c, int n)
 	return false;
 }
 
-/* param with the captures in place of its stars. The caller frees. */
+/* param with its stars replaced by the captures. The caller frees. */
 static char *substitute(const char *param, const struct capture *c)
 {
 	itr_buf b = ITR_BUF_INIT;
@@ -82,8 +82,8 @@ static char *substitute(const char *param, const struct capture *c)
 	return itr_buf_detach(&b);
 }
 
-/* The parameter that a tensor fills and the rule that says so (NULL: it has the tensor's name). 1; 0 ignorable; -1 no rule and no
- * parameter. */
+/* The parameter for a tensor, and the rule that was used (NULL: the names are equal). Returns 1; 0 when the tensor is ignored; -1 when
+ * there is neither a rule nor a parameter. */
 static int resolve(const struct load *l, const char *name, int depth, itr_param **q, const itr_load_rule **rule)
 {
 	bool optional = false;
@@ -132,7 +132,7 @@ static bool same_shape(int rank_a, const int64_t *a, int rank_b, const int64_t *
 	return n == trim(rank_b, b, y) && !memcmp(x, y, (size_t)n * sizeof *x);
 }
 
-/* The tensor's shape as the rule turns it. */
+/* The tensor's shape after the rule's flags (transpose, channels last). */
 static int turned(const itr_weight *t, unsigned flags, int64_t *shape)
 {
 	memcpy(shape, t->shape, sizeof t->shape);
@@ -220,7 +220,7 @@ static bool all_finite(const float *x, int64_t n)
 	return worst < 0x7f800000u;
 }
 
-/* One tensor of the file: into its place, or into the list of complaints. -1 only when it cannot be read. */
+/* Loads one tensor of the file, or adds it to the list of errors. -1 only when it cannot be read. */
 static int take(struct load *l, const itr_weight *t, itr_err *err)
 {
 	itr_param *q = NULL;
@@ -319,7 +319,7 @@ int itr_params_load_weights(itr_params *p, const itr_weights *w, const itr_load_
 
 /* --- prefixes --------------------------------------------------------------------------------------------------------------- */
 
-/* How many parameters get a tensor when the prefix is taken off the names, and names without it are passed over. */
+/* Number of parameters that get a tensor when the prefix is removed and names without it are ignored. */
 static int64_t filled_below(struct load *l, const char *prefix)
 {
 	const size_t n = strlen(prefix);

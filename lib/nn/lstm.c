@@ -14,12 +14,12 @@ static void pack_direction(itr_params *p, itr_lstm_layer *l, itr_lstm_direction 
 	itr_params_owns(p, d->both);
 	for (int64_t i = 0; i < h4; i++)
 		d->both[i] = d->b_ih->data[i] + d->b_hh->data[i];
-	/* activations of the recurrent product are states in (-1, 1), as narrow as int8 likes them */
+	/* the activations of the recurrent product are states in (-1, 1), a small range that suits int8 */
 	d->w_hh->packed = itr_pack_weight(c, d->w_hh->data, h4, h4 / 4, h4 / 4, threads);
-	itr_params_give_back(p, d->w_hh);
+	itr_params_release_data(p, d->w_hh);
 	if (!l->embedding) {
 		d->w_ih->packed = itr_pack_weight(c, d->w_ih->data, h4, in, in, threads);
-		itr_params_give_back(p, d->w_ih);
+		itr_params_release_data(p, d->w_ih);
 		return;
 	}
 	const itr_param *e = l->embedding->weight;
@@ -30,7 +30,7 @@ static void pack_direction(itr_params *p, itr_lstm_layer *l, itr_lstm_direction 
 	for (int64_t i = 0; i < words; i++)
 		for (int64_t j = 0; j < h4; j++)
 			d->table[i * h4 + j] += d->both[j];
-	itr_params_give_back(p, d->w_ih);
+	itr_params_release_data(p, d->w_ih);
 }
 
 static void pack(itr_params *p, void *layer, itr_compute c, int threads)
@@ -39,7 +39,7 @@ static void pack(itr_params *p, void *layer, itr_compute c, int threads)
 	for (int k = 0; k < l->directions; k++)
 		pack_direction(p, l, &l->d[k], c, threads);
 	if (l->embedding)
-		itr_params_give_back(p, l->embedding->weight);
+		itr_params_release_data(p, l->embedding->weight);
 }
 
 static itr_param *add(itr_params *p, const char *name, const char *what, int index, int direction, int rank, int64_t rows, int64_t columns,
@@ -66,7 +66,7 @@ void itr_lstm_init(itr_lstm_layer *l, itr_params *p, const char *name, int index
 	itr_params_add_packer(p, pack, l);
 }
 
-/* The states of one direction; words: rows of the table, or NULL where x is the input. */
+/* The states of one direction; words: rows of the table, or NULL when x is the input. */
 static itr_var *direction(itr_tape *t, const itr_lstm_layer *l, int k, itr_var *x, const int64_t *words, const int64_t *start, int64_t n)
 {
 	const itr_lstm_direction *d = &l->d[k];

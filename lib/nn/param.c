@@ -117,7 +117,7 @@ void itr_params_seal(itr_params *p)
 	take_grads(p);
 }
 
-/* A stream of its own for each array, named by seed and name: adding a layer changes no other layer's weights. */
+/* Each array has its own random stream, from the seed and its name: adding a layer does not change the weights of others. */
 static void fill(struct entry *e, uint64_t seed)
 {
 	uint64_t h = 0xcbf29ce484222325u;
@@ -185,7 +185,7 @@ void itr_params_owns(itr_params *p, void *memory)
 	p->owned[p->n_owned++] = memory;
 }
 
-void itr_params_give_back(itr_params *p, itr_param *q)
+void itr_params_release_data(itr_params *p, itr_param *q)
 {
 	(void)p;
 	itr_memory_release_pages(q->data, (size_t)q->count * sizeof *q->data);
