@@ -1,5 +1,5 @@
-/* infonce: cross entropy of the right partner among the batch (van den Oord et al. 2018); text -> image, and both ways when symmetric
- * (CLIP). */
+/* infonce: cross entropy of the positive among the targets of the batch (van den Oord et al. 2018); text -> image, or both directions when
+ * symmetric (CLIP). */
 #include "loss/scores.h"
 
 struct infonce {

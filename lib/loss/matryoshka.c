@@ -1,5 +1,5 @@
-/* matryoshka: InfoNCE of the first D dimensions, for several D, so that embeddings may be cut (Kusupati et al. 2022; sentence-transformers'
- * MatryoshkaLoss: the weighted sum). */
+/* matryoshka: weighted sum of InfoNCE over the first D dimensions, for several D, so that embeddings can be truncated (Kusupati et al.
+ * 2022; sentence-transformers' MatryoshkaLoss). */
 #include "loss/scores.h"
 
 struct matryoshka {

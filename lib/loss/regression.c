@@ -1,4 +1,4 @@
-/* cosine and mse: the translated text against its own image, nobody else. */
+/* cosine and mse: regression of the mapped text embedding to its image embedding, without negatives. */
 #include "loss/loss.h"
 
 static itr_var *cosine(const void *self, itr_tape *t, const itr_loss_in *in)

@@ -4,14 +4,14 @@
 
 #include "base/mem.h"
 
-/* exp(min(log_scale, ceiling)), as itr_scores has it. */
+/* exp(min(log_scale, ceiling)), as in itr_scores. */
 static itr_var *scale_of(itr_tape *t, itr_var *log_scale)
 {
 	const double top = ITR_LOG_SCALE_CEILING;
 	return itr_exp(t, itr_affine(t, itr_relu(t, itr_affine(t, log_scale, -1, top)), -1, top));
 }
 
-/* Scores (B, n_own) of each row with its own negatives. */
+/* Scores (B, n_own) of each query with its own negatives. */
 static itr_var *own_scores(itr_tape *t, const itr_loss_in *in, itr_var *query)
 {
 	const int64_t b = query->shape[0], n = b * in->n_own;

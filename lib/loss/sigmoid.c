@@ -1,5 +1,5 @@
-/* sigmoid: every pair of the batch by itself is a positive or a negative (SigLIP, Zhai et al. 2023), with a learned bias, and a learned
- * scale unless the model has one (--learn-temperature). Source of the initial values: open_clip. */
+/* sigmoid: binary classification of every pair of the batch as positive or negative (SigLIP, Zhai et al. 2023), with a learned bias, and a
+ * learned scale unless the model has one (--learn-temperature). Source of the initial values: open_clip. */
 #include <math.h>
 
 #include "loss/scores.h"

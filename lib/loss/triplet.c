@@ -1,5 +1,5 @@
-/* triplet: of each anchor its farthest positive and its nearest negative in the batch, by cosine distance (batch-hard, Hermans et al. 2017;
- * sentence-transformers' BatchHardTripletLoss with cosine_distance). Captions of one image are all its positives. */
+/* triplet: batch-hard triplet loss with cosine distance: the farthest positive and the nearest negative of each anchor (Hermans et al.
+ * 2017; sentence-transformers' BatchHardTripletLoss with cosine_distance). All captions of an image are its positives. */
 #include "loss/scores.h"
 
 struct triplet {

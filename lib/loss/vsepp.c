@@ -1,5 +1,5 @@
-/* vsepp: the right partner before the others by a margin, each of them or the hardest alone (VSE++, Faghri et al. 2018), on cosines. The
- * mean over lines and directions, where the paper sums over both: the gradient's size does not depend on the batch. */
+/* vsepp: hinge loss with a margin on cosines, over all negatives or the hardest one (VSE++, Faghri et al. 2018). The mean over lines and
+ * directions, whereas the paper sums over both, so that the size of the gradient does not depend on the batch. */
 #include "loss/scores.h"
 
 struct vsepp {

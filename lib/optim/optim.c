@@ -31,7 +31,7 @@ struct itr_optim {
 	int64_t step;
 };
 
-/* Zeroes a piece: the first touch of the state's pages is most of what an optimiser costs before the first step. */
+/* Zeroes a piece, in parallel: touching the pages of the state takes most of the time to create an optimiser. */
 static void zero_piece(void *ctx, int64_t i, int worker)
 {
 	const struct itr_optim *opt = ctx;
