@@ -7,6 +7,7 @@
 #include "base/nearest.h"
 #include "base/path.h"
 #include "cli/progress.h"
+#include "cli/saved_options.h"
 #include "data/equal.h"
 #include "encode/embed.h"
 #include "encode/verify.h"
@@ -113,12 +114,15 @@ static int extract(itr_tool *t, const itr_extract_options *o)
 {
 	itr_extract_opts x;
 	itr_image_text_set s;
-	const itr_image_text_opts pictures = { .root = o->root, .alpha = (itr_alpha)o->alpha, .exif = o->exif };
+	const itr_image_text_opts pictures = {
+		.root = o->root, .pictures = { .alpha = (itr_alpha)o->alpha, .exif = o->exif, .fast = o->fast_decode }
+	};
 	itr_extract_result r;
 	if (itr_extract_options_of(&x, o, t, &t->err) < 0)
 		return itr_tool_usage(t, "%s", t->err.msg);
 	if (itr_image_text_set_open(&s, t->args[0], &pictures, &t->err) < 0)
 		return itr_tool_fail(t);
+	x.pictures_of_model = !itr_tool_given(t, "alpha") && !itr_tool_given(t, "exif") && !itr_tool_given(t, "fast-decode");
 	itr_provenance_input(t->provenance, t->args[0]);
 	if (o->model)
 		itr_provenance_input(t->provenance, o->model);

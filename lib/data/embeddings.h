@@ -11,6 +11,7 @@
 #ifndef ITR_DATA_EMBEDDINGS_H
 #define ITR_DATA_EMBEDDINGS_H
 
+#include "data/picture_opts.h"
 #include "data/row_table.h"
 
 typedef struct itr_embeddings_side {
@@ -23,6 +24,7 @@ typedef struct itr_embeddings_side {
 typedef struct itr_embeddings {
 	itr_row_table table;
 	itr_embeddings_side side[2];
+	itr_picture_opts pictures;      /* that the images were decoded with; of a feature store */
 } itr_embeddings;
 
 typedef struct itr_embeddings_reader {

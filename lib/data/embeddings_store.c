@@ -10,6 +10,17 @@ static bool is(const char *path) { return itr_h5_is(path); }
 
 static char *copy(const char *text) { return text ? itr_xstrdup(text) : NULL; }
 
+/* From the options that the store was made with. */
+static void read_picture_opts(itr_embeddings *e, const itr_h5 *h)
+{
+	itr_err ignored = ITR_ERR_INIT;         /* a store of another program has none: the defaults */
+	char *text = itr_h5_has(h, "/config") ? itr_h5_read_text(h, "/config", &ignored) : NULL;
+	itr_json *config = text ? itr_json_parse(text, strlen(text), itr_h5_path(h), &ignored) : NULL;
+	e->pictures = itr_picture_opts_get(config);
+	itr_json_free(config);
+	free(text);
+}
+
 static int open_store(itr_embeddings *e, const char *path, itr_err *err)
 {
 	itr_features *f = itr_features_open(path, err);
@@ -31,6 +42,7 @@ static int open_store(itr_embeddings *e, const char *path, itr_err *err)
 	e->table = f->table;
 	f->table = (itr_row_table){ .name = NULL };
 	itr_row_table_drop_words(&e->table);
+	read_picture_opts(e, f->h5);
 	itr_features_close(f);
 	return rc;
 }

@@ -13,7 +13,9 @@ enum { BLOCK = 256, NAMED = 5 };        /* pictures between two looks at `stop`;
 static int decode(const itr_image_text_set *s, int64_t record, int fast_side, itr_image *img, itr_err *err)
 {
 	char *path = itr_manifest_image_path(&s->manifest, &s->manifest.records[record]);
-	const int rc = itr_image_read(img, path, &(itr_decode_opts){ .alpha = s->alpha, .exif = s->exif, .fast_side = fast_side }, err);
+	const itr_picture_opts *p = &s->pictures;
+	const itr_decode_opts o = { .alpha = p->alpha, .exif = p->exif, .fast_side = p->fast ? fast_side : 0 };
+	const int rc = itr_image_read(img, path, &o, err);
 	free(path);
 	return rc;
 }
@@ -185,7 +187,7 @@ static int make_table(itr_image_text_set *s, const char *path, const uint8_t *da
 
 int itr_image_text_set_open(itr_image_text_set *s, const char *path, const itr_image_text_opts *o, itr_err *err)
 {
-	*s = (itr_image_text_set){ .alpha = o->alpha, .exif = o->exif };
+	*s = (itr_image_text_set){ .pictures = o->pictures };
 	if (itr_manifest_read(&s->manifest, path, o->root, err) < 0)
 		return -1;
 	s->issues = itr_findings_new();

@@ -16,14 +16,12 @@
 
 #include "data/findings.h"
 #include "data/manifest.h"
+#include "data/picture_opts.h"
 #include "data/row_table.h"
-#include "image/image.h"
 
 typedef struct itr_image_text_opts {
 	const char *root;               /* folder of the pictures; NULL: the manifest's */
-	/* Other pixels, hence other rows: whoever keeps rows keeps these too */
-	itr_alpha alpha;
-	bool exif;
+	itr_picture_opts pictures;
 	/* Decode every picture now, so that a damaged one is known before the work begins: it is no row, and neither are its captions.
 	 * Without it whoever encodes a picture learns of it (extraction, which would decode each twice) */
 	bool check_pictures;
@@ -42,8 +40,7 @@ typedef struct itr_image_text_set {
 	itr_manifest manifest;          /* owns the strings of the table */
 	itr_row_table table;            /* with captions, labels, and the split that the records have */
 	int64_t *record;                /* [table.n[ITR_IMAGE]]: its record in the manifest */
-	itr_alpha alpha;
-	bool exif;
+	itr_picture_opts pictures;
 	itr_findings *issues;           /* rows that were left out, by kind */
 } itr_image_text_set;
 
@@ -52,8 +49,8 @@ typedef struct itr_image_text_set {
 ITR_MUST_USE int itr_image_text_set_open(itr_image_text_set *s, const char *path, const itr_image_text_opts *o, itr_err *err);
 void itr_image_text_set_free(itr_image_text_set *s);
 
-/* Decodes picture `image` (a row). fast_side > 0: a JPEG may be decoded smaller, no side below it (image/image.h). Thread-safe. 0, or -1
- * with err (file and reason). */
+/* Decodes picture `image` (a row). The encoder's fast_side: with pictures.fast no side of a JPEG is decoded smaller than that; 0: as it is.
+ * Thread-safe. 0, or -1 with err (file and reason). */
 ITR_MUST_USE int itr_image_text_set_picture(const itr_image_text_set *s, int64_t image, int fast_side, itr_image *img, itr_err *err);
 
 #endif

@@ -28,7 +28,7 @@ static void prepare_one(void *ctx, int64_t i, int worker)
 	itr_image img;
 	(void)worker;
 	p->reason[i].set = 0;
-	if (itr_image_text_set_picture(p->s, row_at(p->rows, p->first + i), 0, &img, &p->reason[i]) < 0)
+	if (itr_image_text_set_picture(p->s, row_at(p->rows, p->first + i), p->m->front[ITR_IMAGE]->fast_side, &img, &p->reason[i]) < 0)
 		return;
 	if (itr_model_prepare(p->m, &img, p->inputs + (size_t)i * p->m->front[ITR_IMAGE]->input_bytes, &p->reason[i]) < 0)
 		p->reason[i].set = 1;
@@ -119,6 +119,7 @@ static int open_manifest(struct input *in, const char *path, itr_err *err)
 	const itr_encode_opts *o = in->o;
 	const bool towers = itr_model_has_towers(in->m);
 	const itr_image_text_opts so = {
+		.pictures = itr_picture_opts_get(in->m->saved),
 		.check_pictures = towers,
 		.pairs_only = towers,
 		.max_failed = itr_json_int(itr_json_get(in->m->saved, "max_failed"), 0),

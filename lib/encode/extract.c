@@ -143,13 +143,15 @@ static int create_encoders(itr_extract_job *j, itr_err *err)
 	const itr_extract_opts *o = j->o;
 	if (open_model(j, err) < 0)
 		return -1;
+	if (o->model && o->pictures_of_model)
+		j->s->pictures = itr_picture_opts_get(j->model->saved);
 	if (o->patches && !(j->image && j->image->grid))
 		return itr_err_set(err, "--patches: %s%s%s", j->image ? "encoder '" : "there is no image encoder",
 		                   j->image ? j->image->encoder : "", j->image ? "' has none" : "");
 	if (o->tokens && !(j->text && j->text->state_dim))
 		return itr_err_set(err, "--tokens: %s%s%s", j->text ? "encoder '" : "there is no text encoder",
 		                   j->text ? j->text->encoder : "", j->text ? "' has none" : "");
-	return o->fast_decode ? say_fast_decode(j, err) : 0;
+	return j->s->pictures.fast ? say_fast_decode(j, err) : 0;
 }
 
 static int plan(itr_extract_job *j, itr_err *err)
@@ -425,9 +427,9 @@ static char *config_text(const itr_extract_job *j)
 	itr_json_add_bool(c, "tokens", o->tokens);
 	itr_json_add_int(c, "max_tokens", o->tokens ? o->max_tokens : 0);
 	itr_json_add_bool(c, "normalize", o->normalize);
-	itr_json_add_str(c, "alpha", j->s->alpha == ITR_ALPHA_WHITE ? "white" : "drop");
-	itr_json_add_bool(c, "exif", j->s->exif);
-	itr_json_add_bool(c, "fast_decode", o->fast_decode);
+	itr_json_add_str(c, "alpha", itr_alpha_names[j->s->pictures.alpha]);
+	itr_json_add_bool(c, "exif", j->s->pictures.exif);
+	itr_json_add_bool(c, "fast_decode", j->s->pictures.fast);
 	itr_json_print(&b, c, false);
 	itr_json_free(c);
 	return itr_buf_detach(&b);
@@ -516,7 +518,7 @@ static int run_job(itr_extract_job *j, const char *folder, const char *out, cons
 	return rc;
 }
 
-int itr_extract(const itr_image_text_set *s, const char *out, const itr_extract_opts *o, itr_provenance *p, itr_extract_result *r,
+int itr_extract(itr_image_text_set *s, const char *out, const itr_extract_opts *o, itr_provenance *p, itr_extract_result *r,
                 itr_err *err)
 {
 	*r = (itr_extract_result){ 0 };

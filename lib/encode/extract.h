@@ -28,8 +28,8 @@ typedef struct itr_extract_opts {
 	int64_t part_rows;                               /* 0: 4,096 */
 	int64_t max_failed;                              /* pictures that may fail */
 	int64_t shard, shards;                           /* this one of so many; shards 0: everything */
-	/* JPEGs at 1/2, 1/4, 1/8 where the encoder resizes them anyway; said in the stored preprocessing */
-	bool fast_decode;
+	/* With a model: pictures are decoded as those that it was fitted on, whatever the set says */
+	bool pictures_of_model;
 	int threads;
 	const volatile sig_atomic_t *interrupted;        /* looked at after every batch; may be NULL */
 	void (*progress)(void *ctx, int64_t done);       /* may be NULL */
@@ -54,7 +54,7 @@ int64_t itr_extract_count(const itr_image_text_set *s, const itr_extract_opts *o
  * without pairs_only. 0; or -1 with err: nothing at `out` has changed, finished parts stay in OUT.parts. Bad pictures are named by
  * itr_warn, one line each; more than max_failed of them is an error that says what succeeded. p may be NULL. r is filled in either way.
  */
-ITR_MUST_USE int itr_extract(const itr_image_text_set *s, const char *out, const itr_extract_opts *o, itr_provenance *p,
+ITR_MUST_USE int itr_extract(itr_image_text_set *s, const char *out, const itr_extract_opts *o, itr_provenance *p,
                              itr_extract_result *r, itr_err *err);
 
 #endif

@@ -55,7 +55,7 @@ void itr_part_key(const itr_part *p, const itr_extract_job *j, char hex[ITR_SHA2
 	hash_encoder(h, &j->layout.image);
 	hash_encoder(h, &j->layout.text);
 	hash_text(h, o->pooling);
-	hash_number(h, o->patches | o->tokens << 1 | o->normalize << 2 | j->s->exif << 3 | (int)j->s->alpha << 4);
+	hash_number(h, o->patches | o->tokens << 1 | o->normalize << 2 | j->s->pictures.exif << 3 | (int)j->s->pictures.alpha << 4);
 	hash_number(h, o->tokens ? o->max_tokens : 0);
 	hash_number(h, p->n);
 	for (int64_t i = p->first; i < p->first + p->n; i++) {
@@ -115,8 +115,7 @@ static void load_one(void *ctx, int64_t i, int worker)
 	itr_image img;
 	(void)worker;
 	b->reason[i].set = 0;
-	int rc =
-		itr_image_text_set_picture(j->s, b->p->first + b->at + i, j->o->fast_decode ? j->image->fast_side : 0, &img, &b->reason[i]);
+	int rc = itr_image_text_set_picture(j->s, b->p->first + b->at + i, j->image->fast_side, &img, &b->reason[i]);
 	if (rc == 0) {
 		rc = itr_model_prepare(j->model, &img, input, &b->reason[i]);
 		itr_image_free(&img);

@@ -6,7 +6,7 @@
 #include "model/model.h"
 
 typedef struct itr_extract_job {
-	const itr_image_text_set *s;     /* its rows are the manifest's records */
+	itr_image_text_set *s;           /* its rows are the manifest's records */
 	const itr_extract_opts *o;
 	itr_model *model;                /* a file's or published towers alone */
 	itr_model_context *context;

@@ -9,6 +9,8 @@
 #include "base/path.h"
 #include "image/codec.h"
 
+const char *const itr_alpha_names[] = { "white", "drop", NULL };
+
 /* Pillow's Image.MAX_IMAGE_PIXELS: a quarter of a gigabyte of three-byte pixels. */
 static const int64_t default_max_pixels = 178956970;
 static const size_t max_file_bytes = (size_t)1 << 30;

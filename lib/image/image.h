@@ -12,6 +12,7 @@ typedef struct itr_image {
 /* WHITE: Pillow's Image.alpha_composite(white, image.convert('RGBA')), bit for bit: (s*a + 255*(255-a)) / 255, rounded, after 16-bit
  * samples and alpha are reduced to 8 bits. DROP: Pillow's convert('RGB'), which keeps the colours of transparent pixels. */
 typedef enum { ITR_ALPHA_WHITE, ITR_ALPHA_DROP } itr_alpha;
+extern const char *const itr_alpha_names[];      /* "white" "drop" NULL */
 
 typedef struct itr_decode_opts {
 	itr_alpha alpha;

@@ -10,6 +10,7 @@
 #define ITR_MODEL_CLOSED_H
 
 #include "data/modality.h"
+#include "data/picture_opts.h"
 #include "data/split_record.h"
 #include "io/h5.h"
 #include "io/provenance.h"
@@ -36,6 +37,7 @@ typedef struct itr_closed {
 	itr_json *details;              /* what the method has to tell: {"power":4,"correlations":[...]}; may be NULL */
 	/* of a fitted model, for its file; those of an opened one are itr_model's */
 	itr_split_record split;
+	itr_picture_opts pictures;      /* of the images that it was fitted on */
 	bool synthetic;
 } itr_closed;
 

@@ -33,6 +33,7 @@ static char *config_text(const itr_closed *p)
 	itr_json_add_num(c, "lambda", p->lambda);
 	if (p->details)
 		itr_json_add(c, "details", itr_json_copy(p->details));
+	itr_picture_opts_put(c, &p->pictures);
 	itr_split_record_put(c, &p->split);
 	itr_json_print(&b, c, false);
 	itr_json_free(c);

@@ -3,10 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const alpha_names[] = { "white", "drop", NULL };
-
-
-
 const itr_option itr_extract_option_table[] = {
 	ITR_OPT_HEADING("Manifest to feature store:"),
 	ITR_OPT_STR("image-encoder", 0, itr_extract_options, image_encoder, "NAME", "encoder of the images (--list)"),
@@ -31,7 +27,7 @@ const itr_option itr_extract_option_table[] = {
 	ITR_OPT_INT_IN("max-tokens", 0, itr_extract_options, max_tokens, "N", ITR_BETWEEN(1, 4096), "tokens stored a caption"),
 	ITR_OPT_BOOL("normalize", 0, itr_extract_options, normalize, "store unit vectors instead of the encoder's own scale"),
 	ITR_OPT_STR("root", 0, itr_extract_options, root, "DIR", "folder that image paths are relative to (default: the manifest's)"),
-	ITR_OPT_ENUM("alpha", 0, itr_extract_options, alpha, alpha_names,
+	ITR_OPT_ENUM("alpha", 0, itr_extract_options, alpha, itr_alpha_names,
 	             "transparent pictures: put on white, or drop the channel as Pillow's convert does"),
 	ITR_OPT_BOOL("exif", 0, itr_extract_options, exif, "rotate pictures by their EXIF orientation"),
 	ITR_OPT_BOOL("fast-decode", 0, itr_extract_options, fast_decode,
@@ -85,7 +81,6 @@ int itr_extract_options_of(itr_extract_opts *x, const itr_extract_options *o, co
 		.max_tokens = o->max_tokens,
 		.part_rows = o->part_rows,
 		.max_failed = o->max_failed,
-		.fast_decode = o->fast_decode,
 		.threads = t->threads,
 		.interrupted = &itr_interrupted,
 	};

@@ -132,6 +132,7 @@ itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, 
 		p->side[ITR_TEXT].weights_sha256 = d->side[ITR_TEXT].weights_sha256 ? itr_xstrdup(d->side[ITR_TEXT].weights_sha256) : NULL;
 		p->side[ITR_TEXT].preprocess = d->side[ITR_TEXT].preprocess ? itr_xstrdup(d->side[ITR_TEXT].preprocess) : NULL;
 		p->synthetic = d->table.synthetic;
+		p->pictures = d->pictures;
 	}
 	val_close(&v);
 	free(map);

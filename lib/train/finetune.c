@@ -200,6 +200,7 @@ int itr_finetune_open(itr_finetune *f, const char *path, const char *model, cons
 	if (itr_split_parse(f->sizes, o->split_sizes, err) < 0 || itr_image_text_set_open(&f->set, path, &pictures, err) < 0)
 		return -1;
 	itr_row_table_part(&f->data.table, &f->set.table, NULL);
+	f->data.pictures = f->set.pictures;
 	if (itr_split_assign_rows(&f->data.table, f->sizes, o->seed, &(itr_split_rule){ .by = ITR_SPLIT_BY_IMAGE }, err) == 0 &&
 	    build(f, model, c, o, tower, err) == 0)
 		return 0;

@@ -129,6 +129,7 @@ static itr_json *model_config(const itr_network_job *job)
 		itr_json_add_str(j, "text_weights_sha256", job->data->side[ITR_TEXT].weights_sha256);
 		itr_json_add_str(j, "text_preprocess", job->data->side[ITR_TEXT].preprocess);
 	}
+	itr_picture_opts_put(j, &job->data->pictures);
 	if (job->opts.set)
 		itr_json_add_int(j, "max_failed", job->max_failed);
 	if (job->opts.method && strcmp(job->opts.method, itr_methods[0].name))

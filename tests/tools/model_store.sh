@@ -40,4 +40,14 @@ expect_exit 2 "--features goes with kernel models" "$BIN/train" --model cca --fe
 t "ridge with --idf on a store: one answer from every program" any_kind ridge --idf
 for kind in kernel-ridge kernel-cca; do t "$kind on a store: one answer from every program" any_kind $kind --features 64; done
 for kind in heads mlp residual-mlp; do t "$kind on a store: one answer from every program" any_kind $kind --epochs 1; done
+# a manifest through a model that was fitted on rows of classic and hash: the rows of the store, pictures decoded as for it
+as_stored() {    # MODEL: figures of manifest and store
+	for f in large/m.jsonl fast.h5; do "$BIN/evaluate" --model $1 $f --split test --per-query none --bootstrap 0 --json -q | jq -c '.t2i, .i2t' > $f.figures || return 1; done
+	cmp large/m.jsonl.figures fast.h5.figures && [ $(wc -l < fast.h5.figures) = 2 ]; }
+decoded() {
+	"$BIN/fetch-coco" --synthetic 24 --size 512 --seed 9 -q -o large && mv large/manifest.jsonl large/m.jsonl && "$BIN/extract-features" --image-encoder classic --text-encoder hash --fast-decode large/m.jsonl -q -o fast.h5 &&
+	"$BIN/extract-features" --image-encoder classic --text-encoder hash large/m.jsonl -q -o slow.h5 && "$BIN/extract-features" --verify fast.h5 --against slow.h5 --json -q | jq -e '.against.image.cosine_min < 1' &&
+	"$BIN/train" --model cca --dims 8 --regularization 0.1 fast.h5 -q -o kf-cca.h5 && "$BIN/train" --model mlp --hidden 8 -e 1 -b 32 fast.h5 -q -o kf-mlp.h5 && as_stored kf-cca.h5 && as_stored kf-mlp.h5 &&
+	"$BIN/extract-features" --model kf-cca.h5 large/m.jsonl -q -o kf.h5 && grep -aq 'not below' kf.h5; }
+t "a manifest through a model of classic and hash is its store, JPEGs decoded as then" decoded
 t "nothing was left behind by the refused ones" test ! -e x.h5 -a ! -e x.npz

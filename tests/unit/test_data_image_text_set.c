@@ -204,11 +204,28 @@ static void test_pictures_by_many_threads(void **state)
 	itr_buf_puts(&b, HEAD);
 	for (int k = 0; k < GOOD; k++)
 		itr_buf_printf(&b, REC("%d", "p%d.jpg", "", ""), k, k);
-	assert_int_equal(open_set(&s, itr_buf_str(&b), &(itr_image_text_opts){ .threads = 1 }, &err), 0);
+	assert_int_equal(open_set(&s, itr_buf_str(&b), &(itr_image_text_opts){ .pictures.fast = true, .threads = 1 }, &err), 0);
 	itr_parallel_for(4, 8 * GOOD, read_one, &r);
 	assert_int_equal(r.bad, 0);
 	itr_image_text_set_free(&s);
 	itr_buf_free(&b);
+}
+
+/* What is as by default leaves no trace, so that files are those of before. */
+static void test_picture_opts_in_a_config(void **state)
+{
+	(void)state;
+	for (int k = 0; k < 8; k++) {
+		const itr_picture_opts o = { .alpha = k & 1 ? ITR_ALPHA_DROP : ITR_ALPHA_WHITE, .exif = k & 2, .fast = k & 4 };
+		itr_json *config = itr_json_object();
+		itr_picture_opts_put(config, &o);
+		assert_int_equal(itr_json_count(config), (k & 1) + (k >> 1 & 1) + (k >> 2));
+		const itr_picture_opts back = itr_picture_opts_get(config);
+		assert_int_equal(back.alpha, o.alpha);
+		assert_int_equal(back.exif, o.exif);
+		assert_int_equal(back.fast, o.fast);
+		itr_json_free(config);
+	}
 }
 
 static void test_interrupted(void **state)
@@ -228,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_pairs_only),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_pictures_by_many_threads),
+		cmocka_unit_test(test_picture_opts_in_a_config),
 		cmocka_unit_test(test_interrupted),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
