@@ -204,9 +204,12 @@ static void block_pairs_piece(void *ctx, int64_t piece, int worker)
 	(void)worker;
 	for (int64_t q = p->first + piece * PAIRS_PIECE; q < end; q++) {
 		const float *x = p->x + (q - p->first) * dim;
-		for (int64_t e = l->offset[q]; l->side == 0 && e < l->offset[q + 1]; e++)
-			l->score[e] = itr_dot_chain(x, p->r->x[1] + l->row[e] * dim, dim);
-		for (int64_t i = p->by_query->begin ? p->by_query->begin[q] : 0; l->side == 1 && i < p->by_query->begin[q + 1]; i++)
+		if (l->side == 0) {
+			for (int64_t e = l->offset[q]; e < l->offset[q + 1]; e++)
+				l->score[e] = itr_dot_chain(x, p->r->x[1] + l->row[e] * dim, dim);
+			continue;
+		}
+		for (int64_t i = p->by_query->begin[q]; i < p->by_query->begin[q + 1]; i++)
 			l->score[p->by_query->pair[i].e] = itr_dot_chain(p->r->x[1] + p->by_query->pair[i].gallery * dim, x, dim);
 	}
 }
