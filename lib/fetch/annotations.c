@@ -13,7 +13,7 @@
 enum { MAX_NAMES = 16 };
 static const int64_t MAX_MEMBER = INT64_C(8) << 30;
 
-/* A zip behind a URL: the tail is kept, because the end record and usually the whole directory are in it. */
+/* A zip at a URL: its tail is cached, because it has the end record and usually the whole directory. */
 typedef struct remote {
 	itr_http *client;
 	const char *url;
@@ -66,7 +66,7 @@ static int missing_member(const char *url, const char *name, itr_err *err)
 	                   url, name);
 }
 
-/* The slice goes to the disk first: there it survives an interruption. */
+/* Downloads the range to a file, so that it can be resumed after an interruption. */
 static int fetch_member(remote *r, const itr_zip_source *s, const itr_zip_entry *e, const char *target, itr_err *err)
 {
 	int64_t at = itr_zip_data(s, e, err);

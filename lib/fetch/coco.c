@@ -1,4 +1,4 @@
-/* The order of things; each step is in a file of its own. */
+/* The sequence of steps; each step has its own file. */
 #include "fetch/coco.h"
 
 #include <dirent.h>
@@ -105,7 +105,7 @@ static const char *place(const char *image, const char *images_dir, const char *
 	return !strncmp(image, subset, s) && image[s] == '/' ? image + s + 1 : image;
 }
 
-/* Where the pictures of a subset lie, whatever the reader found elsewhere: here there is one place. */
+/* Sets the path of each image: DIR/SUBSET/NAME, even if the reader found it elsewhere. */
 static void set_places(coco_run *c, itr_manifest *m, const char *subset, const char *images_dir)
 {
 	const char *base = c->o->base_url ? c->o->base_url : itr_coco_base_url;
@@ -164,7 +164,7 @@ static int on_karpathy(void *ctx, const itr_coco_field *f, itr_err *err)
 	return 0;
 }
 
-/* Pictures that the file does not name are left out; those that it names and no subset holds are counted. */
+/* Images that are not in the file are dropped; entries of the file that are in no subset are counted. */
 static int apply_karpathy(coco_run *c, itr_err *err)
 {
 	itr_coco_section section = { "images", { "cocoid", "split", NULL }, on_karpathy, 0 };
@@ -205,8 +205,8 @@ static void count_captions(coco_run *c)
 	}
 }
 
-/* The numbers that everybody compares with (Karpathy's: sums of his file's parts); another one is said, not refused: the annotations may be
- * the user's own. -1: not known. */
+/* The published sizes (Karpathy: sums of the splits of his file). Another size is reported, but not an error: the annotations may be the
+ * user's. -1: unknown. */
 static void expect_counts(coco_run *c)
 {
 	static const struct {
@@ -326,7 +326,7 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 	return c->o->near >= 0 && c->o->rule.by != ITR_SPLIT_BY_CAPTION ? coco_near(c, err) : 0;
 }
 
-/* The folder belongs to these subsets, whatever --limit: it may grow. */
+/* The identity of the folder's data set: the subsets, but not --limit, so that more images can be added. */
 static int claim(const itr_coco_opts *o, itr_err *err)
 {
 	itr_buf what = ITR_BUF_INIT;
@@ -352,7 +352,7 @@ static bool holds_nothing(const itr_coco_opts *o)
 	return nothing;
 }
 
-/* Not one file came: the folder is released, so that the next attempt, or --fallback synthetic, may use it. */
+/* No file was downloaded: removes the claim on the folder, so that the next attempt, or --fallback synthetic, can use it. */
 static void release(const itr_coco_opts *o)
 {
 	static const char *const files[] = { "failures.json", "dataset.txt", "annotations" };

@@ -1,5 +1,4 @@
-/* Looking at what came: every picture is decoded once in its life here, which finds damage that sizes do not show and gives the perceptual
- * hash. */
+/* Decodes every image once, which finds damage that is not visible in its size, and computes its perceptual hash. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,9 +127,9 @@ int coco_check(coco_run *c, itr_err *err)
 	return rc;
 }
 
-/* --- the same picture in two parts ---------------------------------------------------------------------------------------------- */
+/* --- near-duplicates across splits ---------------------------------------------------------------------------------------------- */
 
-/* The manifest's pictures with their parts, and what else was fetched into this folder before, by its subset. */
+/* The images of the manifest with their splits, and images downloaded to this folder before, with their subset. */
 static int64_t collect(coco_run *c, itr_near_item *items)
 {
 	itr_map *mine = itr_map_new();

@@ -1,4 +1,4 @@
-/* failures.json: what the last run was about, and why what is missing is missing. */
+/* failures.json: the selection of the last run and the reasons of its failures. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +76,7 @@ static struct itr_map *retry_list(const itr_json *list)
 	return m;
 }
 
-/* The failed files, and the selection that they were part of: the same command without --limit then means the same pictures. */
+/* Reads the failed files and the selection of the last run, so that the command without --limit selects the same images. */
 int coco_failures_read(coco_run *c, itr_err *err)
 {
 	char *path = itr_path_join(c->o->dir, "failures.json");

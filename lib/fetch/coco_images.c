@@ -1,4 +1,4 @@
-/* The pictures: which are missing, and their transfer. */
+/* Finds the missing images and downloads them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef struct transfer {
 	itr_err err;
 } transfer;
 
-/* An error page or a cut-off file does not get past this. Decoding comes later (coco_check). */
+/* Rejects error pages and truncated files. Decoding comes later (coco_check). */
 static int looks_like_picture(const itr_http_job *job, const char *path, itr_err *err)
 {
 	size_t n;
@@ -48,7 +48,7 @@ void coco_fail(coco_run *c, int64_t row, const char *reason, long status, int at
 	itr_json_add_int(c->r->reasons, reason, itr_json_int(itr_json_get(c->r->reasons, reason), 0) + 1);
 }
 
-/* What is on disk already? */
+/* Finds the images that are on disk. */
 static void check_disk(coco_run *c)
 {
 	for (int64_t i = 0; i < c->m->n; i++) {
@@ -118,7 +118,7 @@ static void tick(void *ctx, int64_t received)
 		c->o->progress.note(t->progress, text);
 }
 
-/* Parts that a killed run left: those of pictures are small and start afresh anyway. */
+/* Removes .part files of an interrupted run: those of images are small and are not resumed. */
 static void sweep(coco_run *c)
 {
 	for (int64_t i = 0; i < c->m->n; i++) {

@@ -1,4 +1,4 @@
-/* What a run has to say for itself, in words and as JSON. */
+/* The report of a run, as text and as JSON. */
 #include "base/log.h"
 #include "fetch/coco_internal.h"
 

@@ -1,4 +1,4 @@
-/* --verify: is everything still what it was when it was fetched? */
+/* --verify: compares all files with their pinned hashes. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>

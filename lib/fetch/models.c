@@ -86,7 +86,7 @@ static bool present(const char *folder, const itr_model_file *f)
 	return is;
 }
 
-/* The weights that are there, else NULL. */
+/* The weights file that exists, or NULL. */
 static const itr_model_file *weights_present(const itr_public_model *m, const char *folder)
 {
 	for (int i = 0; i < m->n_files; i++)
@@ -103,7 +103,7 @@ bool itr_public_model_present(const itr_public_model *m, const char *folder)
 	return weights_present(m, folder) != NULL;
 }
 
-/* What the hash should be, or "" when it is right or nothing is known. */
+/* The expected hash when it differs, otherwise "". */
 static const char *contradicts(const itr_model_file *f, const itr_pin *pin, const char *sha256)
 {
 	if (strncmp(f->sha256, sha256, strlen(f->sha256)))
@@ -111,7 +111,7 @@ static const char *contradicts(const itr_model_file *f, const itr_pin *pin, cons
 	return pin && strcmp(pin->sha256, sha256) ? pin->sha256 : "";
 }
 
-/* Can it be read as what it is? An error page with status 200 cannot. */
+/* Opens the file as weights or JSON, which fails for an error page with status 200. */
 static int look(const itr_model_file *f, const char *path, itr_err *err)
 {
 	if (f->need == ITR_MODEL_WEIGHTS) {
@@ -127,7 +127,7 @@ static int look(const itr_model_file *f, const char *path, itr_err *err)
 	return 0;
 }
 
-/* Of a finished part, before it gets its name. */
+/* The check of a complete part before its rename. */
 static int check_part(const itr_http_job *job, const char *path, itr_err *err)
 {
 	const itr_model_file *f = job->user;
@@ -177,7 +177,7 @@ static void job_tick(void *ctx, int64_t received)
 		o->tick(o->progress, received);
 }
 
-/* 1 fetched, 0 not there (404, or no such file), -1 with err. */
+/* 1: downloaded; 0: does not exist (404, or no such file); -1 with err. */
 static int download(struct fetch *f, const itr_model_file *file, const itr_pin *pin, const char *path, itr_err *err)
 {
 	char *url = itr_http_join(f->o->base_url ? f->o->base_url : f->m->url, file->name);
@@ -207,7 +207,7 @@ static int download(struct fetch *f, const itr_model_file *file, const itr_pin *
 	return rc;
 }
 
-/* A member of the model's zip, unpacked beside its place and moved there once it is checked. 1, or -1 with err. */
+/* Extracts a member of the model's zip to a temporary file, checks it and renames it. 1, or -1 with err. */
 static int unzip(struct fetch *f, const itr_model_file *file, const char *path, itr_err *err)
 {
 	char *dir = itr_path_join(f->folder, ".unpacked"), *part = itr_path_join(dir, file->name);
@@ -242,7 +242,7 @@ static void note(struct fetch *f, const itr_model_file *file, const itr_pin *pin
 	itr_json_add_str(j, "checked", checked);
 }
 
-/* A file that is on the disk: is it what it was, and what it should be? Hashed only when it is new here or `verify` asks. */
+/* Checks an existing file against the recorded and the known hash. It is hashed only when it has no record or with `verify`. */
 static int settle(struct fetch *f, const itr_model_file *file, const char *path, bool fetched, itr_err *err)
 {
 	const itr_pin *old = f->o->again ? NULL : itr_pins_find(f->pins, file->name);
@@ -267,7 +267,7 @@ static int settle(struct fetch *f, const itr_model_file *file, const char *path,
 	return old ? 0 : itr_pins_add(f->pins, file->name, &pin, err);
 }
 
-/* 1 it is there, 0 it is not to be had (err says why), -1 with err. */
+/* 1: the file exists; 0: it is not available, with the reason in err; -1 with err. */
 static int one_file(struct fetch *f, const itr_model_file *file, itr_err *err)
 {
 	char *path = path_of(f->folder, file), *dir = itr_path_dirname(path);

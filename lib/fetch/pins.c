@@ -63,7 +63,7 @@ static bool parse_line(itr_pins *p, const char *line, size_t n)
 	return ok;
 }
 
-/* The bytes that are good: a last line without its end was cut off by a kill and is dropped. */
+/* Number of valid bytes: an incomplete last line (interrupted write) is ignored. */
 static int load(itr_pins *p, itr_err *err)
 {
 	size_t n;

@@ -24,7 +24,7 @@ static int assign_split(const itr_source_opts *o, itr_manifest *m, itr_err *err)
 	return itr_dataset_split(m, o->fractions, o->seed, &o->rule, o->near, err);
 }
 
-/* Every picture is opened, and decoded where that is asked for: how many were dropped, -1 with err. */
+/* Opens every image, and decodes it when `near` requires it. Returns the number of dropped images, or -1 with err. */
 static int64_t check_pictures(const itr_source_opts *o, itr_manifest *m, bool decode, itr_findings *f, itr_err *err)
 {
 	void *p = begin(o, "pictures", m->n);

@@ -1,5 +1,4 @@
-/* sources.h - the sources of a data set that need no network: drawn scenes, and what a reader finds on disk. coco.h is the third, and takes
- * the same path from there on. */
+/* sources.h - sources of a data set without network: synthetic scenes, and data sets on disk (data/readers.h). */
 #ifndef ITR_FETCH_SOURCES_H
 #define ITR_FETCH_SOURCES_H
 
@@ -7,27 +6,27 @@
 #include "fetch/coco.h"
 
 typedef struct itr_source_opts {
-	const char *dir;                /* the data set's folder; refused where it holds another one, unless `force` */
-	bool force, copy;               /* copy: a reader's pictures below dir */
-	itr_split_rule rule;            /* how the split is made where the data set has none */
-	/* near-duplicates differ in at most so many bits (phash.h), which needs every picture decoded; -1: no check */
+	const char *dir;                /* folder of the data set; an error when it has another data set, unless `force` */
+	bool force, copy;               /* copy: copies the images that a reader finds into dir */
+	itr_split_rule rule;            /* rule of the split, when the data set has none */
+	/* near-duplicates: hashes that differ in at most so many bits (phash.h); every image is decoded for it; -1: no check */
 	int near;
 	double fractions[3];            /* of train, val, test; all 0: no split */
 	uint64_t seed;
-	int64_t limit;                  /* pictures that are kept of a reader's; 0: all */
-	int64_t scenes; int size;       /* how many, and their side in pixels */
-	itr_reader_opts reader;         /* its provenance is used for scenes, too; may be NULL */
+	int64_t limit;                  /* number of images of a reader that are kept; 0: all */
+	int64_t scenes; int size;       /* number of scenes, and their side in pixels */
+	itr_reader_opts reader;         /* its provenance (may be NULL) is used for scenes, too */
 	int threads;
 	itr_fetch_progress progress;
 	const volatile sig_atomic_t *stop;
 } itr_source_opts;
 
-/* Both fill m (initialised, empty), with splits, its root dir; -1 with err. */
+/* Both fill m (initialised, empty) with records and splits and set its root to dir. 0, or -1 with err. */
 
-/* Draws o->scenes scenes and, where the split is by picture, the composed queries: *composed is their number, -1 where none were
- * made. Marks the provenance synthetic. */
+/* Draws o->scenes scenes and, when the split is by image, composed queries: *composed is their number, -1: none. Marks the provenance as
+ * synthetic. */
 ITR_MUST_USE int itr_source_scenes(const itr_source_opts *o, itr_manifest *m, int64_t *composed, itr_err *err);
-/* Reads, draws the limit, checks every picture; *failed: the missing and damaged ones, which m does not hold. */
+/* Reads the data set, selects `limit` images, checks every image. *failed: number of missing and damaged images, which are not in m. */
 ITR_MUST_USE int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_findings *f, int64_t *failed,
                                    itr_err *err);
 

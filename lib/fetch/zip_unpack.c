@@ -1,4 +1,4 @@
-/* A member of a zip, unpacked as it is read. (libzip, behind lib/io/zip.c, wants the whole archive at hand; here only a slice of it is.) */
+/* Decompresses a member of a zip in one pass. (libzip, used by lib/io/zip.c, needs the whole archive; here only a range of it exists.) */
 #include <stdio.h>
 #include <stdlib.h>
 

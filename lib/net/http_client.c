@@ -1,7 +1,7 @@
-/* One loop over libcurl's multi handle. A job occupies a slot from `next` to `done`: WAITING (for its time, its host, a free connection) ->
- * ACTIVE
- * -> FINISHING (hash, check, fsync, rename in a helper thread) -> done; a failed attempt goes back to WAITING. The number of slots bounds
- * memory and open files; they are more than the connections so that jobs which wait for their next attempt do not block the others. */
+/* The event loop over libcurl's multi handle. A job has a slot from `next` to `done`: WAITING (for its time, its host, a free connection)
+ * -> ACTIVE -> FINISHING (hash, check, fsync, rename in a helper thread) -> done; a failed attempt goes back to WAITING. The number of
+ * slots bounds memory and open files; they are more than the connections so that jobs which wait for their next attempt do not block the
+ * others. */
 #include "net/http_client.h"
 
 #include <curl/curl.h>
@@ -92,7 +92,7 @@ static int64_t cap_of(const slot *s)
 	return s->job.max_bytes ? s->job.max_bytes : s->job.into ? MEMORY_CAP : INT64_MAX;
 }
 
-/* Failures are forgiven for bytes that are kept: on a server that has shown that it continues what it broke off. */
+/* Resets the count of failures for bytes that are kept, when the server has shown that it supports resuming. */
 static void forgive(slot *s)
 {
 	if (s->continues && s->part.have - s->forgiven >= PROGRESS) {
@@ -101,7 +101,7 @@ static void forgive(slot *s)
 	}
 }
 
-/* Empties the part: with its bytes goes what was forgiven for them, every attempt before this one counts again. */
+/* Empties the part. The resets for its bytes are undone: all earlier attempts count again. */
 static int start_over(slot *s)
 {
 	if (s->part.have > 0)
@@ -111,7 +111,7 @@ static int start_over(slot *s)
 	return itr_http_part_restart(&s->part, &s->err);
 }
 
-/* Once an answer, before its first byte is used. */
+/* Called once for each response, before its first byte is used. */
 static void decide(slot *s)
 {
 	itr_http_request q = request_of(s);
@@ -285,8 +285,8 @@ static void give_up(slot *s, itr_http_reason reason, const char *message)
 	report(s);
 }
 
-/* Without a network, or with a wrong name, the answer is known after the first try: a host that never said anything is asked twice more
- * (once, if it took its time about it), not for minutes, and then not once for each of 118,000 pictures. */
+/* Without a network, or with a wrong host name, the first attempt is conclusive. A host that never answered gets two more attempts (one
+ * after a timeout), and then no more for any of the 118,000 images. */
 static int retries_of(slot *s, itr_http_reason reason, const char *message)
 {
 	int most = s->client->o.retries;
@@ -369,7 +369,7 @@ static int64_t wanted(const slot *s)
 	return s->part.total >= 0 ? s->part.total - s->job.first : -1;
 }
 
-/* A body that ended without complaint: is it all of it? */
+/* Checks that a body that ended without an error is complete. */
 static void body_ended(slot *s)
 {
 	char text[160];
@@ -430,7 +430,7 @@ static void ended(slot *s, CURLcode code)
 	}
 }
 
-/* In a helper thread. */
+/* Runs in a helper thread. */
 static void finish(void *item)
 {
 	slot *s = item;
@@ -470,7 +470,7 @@ static void stop_all(itr_http *c)
 	}
 }
 
-/* Hands out jobs and connections. Returns seconds until the next slot is due (at most 0.25). */
+/* Starts jobs and transfers. Returns the seconds until the next slot is due (at most 0.25). */
 static double schedule(itr_http *c, bool *exhausted)
 {
 	double now = itr_clock_now(), next = 0.25;
@@ -495,7 +495,7 @@ static double schedule(itr_http *c, bool *exhausted)
 	return next;
 }
 
-/* Did anything end? Then there may be a free connection at once. */
+/* Handles finished transfers. Returns true when there was one: a connection may be free. */
 static bool collect(itr_http *c)
 {
 	CURLMsg *m;

@@ -1,4 +1,4 @@
-/* One job, through the client that does many. */
+/* Runs one job with the client. */
 #include "net/http_client.h"
 
 typedef struct single {

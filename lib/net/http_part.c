@@ -157,7 +157,7 @@ static void fail(itr_http_result *r, itr_http_reason reason, const char *message
 	snprintf(r->message, sizeof r->message, "%s", message);
 }
 
-/* Everything that may refuse a file whose transfer was good. */
+/* The checks after a successful transfer. */
 static void examine(itr_http_part *p, const itr_http_job *job, itr_http_result *r)
 {
 	itr_err err = ITR_ERR_INIT;

@@ -143,7 +143,7 @@ void itr_http_response_line(itr_http_response *r, const char *line, size_t n, in
 	}
 }
 
-/* Weak comparison: W/"x" equals "x". Enough here, because a finished file has a checksum or a content check as well. */
+/* Weak comparison: W/"x" equals "x". Sufficient, because a complete file is also checked by its checksum or content. */
 static bool same_etag(const char *a, const char *b)
 {
 	a += strncmp(a, "W/", 2) == 0 ? 2 : 0;
@@ -151,7 +151,7 @@ static bool same_etag(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-/* Is the answer about another file than the one that we have a part of? */
+/* True when the response is about another file than the part. */
 static bool changed(const itr_http_request *q, const itr_http_response *r)
 {
 	if (*q->etag && *r->etag)

@@ -1,4 +1,4 @@
-/* Options and words of the client: nothing here touches a socket. */
+/* Default options, their check, and names of failure reasons. */
 #include <stdio.h>
 #include <string.h>
 
