@@ -334,7 +334,7 @@ void *itr_npz_raw(itr_npz *z, const char *name, itr_array_info *info, itr_err *e
 typedef int block_fn(void *ctx, int64_t first_row, int64_t rows, const void *data, const itr_array_info *info, itr_err *err);
 
 /* A Fortran-order array has no rows to stream: it is transposed in memory first. */
-static int stream_turned(itr_npz *z, const char *name, int64_t block_rows, block_fn *fn, void *ctx, itr_err *err)
+static int stream_transposed(itr_npz *z, const char *name, int64_t block_rows, block_fn *fn, void *ctx, itr_err *err)
 {
 	itr_array_info info;
 	char *all = itr_npz_raw(z, name, &info, err);
@@ -353,10 +353,10 @@ int itr_npz_stream(itr_npz *z, const char *name, int64_t block_rows, block_fn *f
 		return -1;
 	int64_t rows = s.h.info.rank == 0 ? 1 : s.h.info.shape[0], wide = rows ? s.h.info.count / rows : 0;
 	int64_t block = ITR_MAX(1, ITR_MIN(block_rows, rows));
-	bool turned = !is_c_order(&s.h);
+	bool transposed = !is_c_order(&s.h);
 	int rc = s.h.info.is_text ? itr_err_set(err, "%s holds text, not numbers", s.what)
 	                          : itr_limit_check(block * wide, s.h.item, s.what, err);
-	if (rc == 0 && !turned) {
+	if (rc == 0 && !transposed) {
 		void *raw = itr_aligned_alloc((size_t)(block * wide) * s.h.item);
 		for (int64_t r = 0; r < rows && rc == 0; r += block) {
 			int64_t n = ITR_MIN(block, rows - r);
@@ -368,7 +368,7 @@ int itr_npz_stream(itr_npz *z, const char *name, int64_t block_rows, block_fn *f
 		rc = rc == 0 ? read_end(&s, err) : rc;
 	}
 	stream_close(&s);
-	return rc == 0 && turned ? stream_turned(z, name, block, fn, ctx, err) : rc;
+	return rc == 0 && transposed ? stream_transposed(z, name, block, fn, ctx, err) : rc;
 }
 
 /* --- text ---------------------------------------------------------------------------------------------------------------------- */

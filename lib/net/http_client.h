@@ -49,7 +49,7 @@ typedef struct itr_http_job {
 	const char *url;
 	const char *target;             /* path; copied by the client, as url; NULL with `into` */
 	itr_buf *into;                  /* memory instead of a file; cleared first */
-	int64_t first, length;          /* byte range: length > 0 bytes from `first`; length < 0: the last -length bytes; 0: the whole file */
+	int64_t first, length;          /* range: length > 0 bytes from `first`; < 0: the last -length bytes; 0: the whole file */
 	int64_t max_bytes;              /* a larger file is an error; 0: 64 MiB for memory, no limit for a file */
 	const char *sha256;             /* expected, 64 hex digits; NULL: any (copied) */
 	/* Checks the complete part before the rename: 0, or -1 with the reason. Called from helper threads, several at a time. May be
@@ -100,7 +100,7 @@ typedef struct itr_http_source {
 	/* Sets *job (initialised with zeros) and returns 1, or returns 0 when there are no more jobs. The client copies url, target and
 	 * sha256 */
 	int (*next)(void *ctx, itr_http_job *job);
-	void (*done)(void *ctx, const itr_http_job *job, const itr_http_result *r);     /* called in the caller's thread, in order of completion */
+	void (*done)(void *ctx, const itr_http_job *job, const itr_http_result *r);     /* in order of completion; in the caller's thread */
 	void (*tick)(void *ctx, int64_t received);      /* called a few times a second with the body bytes so far; may be NULL */
 } itr_http_source;
 
