@@ -1,6 +1,6 @@
-/* fonts.c - will the texts of a plot be there? gnuplot draws without fonts, says nothing and exits 0; what no font has becomes a black box
- * as large as the plot. fontconfig's own program is asked; Pango, which gnuplot draws with, needs its package. Where it is missing nothing
- * is known and nothing is said. */
+/* fonts.c - checks that there are fonts for the texts of a plot. Without fonts gnuplot draws no text and exits with 0; a character that no
+ * font has becomes a black box as large as the plot. The check uses fontconfig's program fc-list, whose package Pango, gnuplot's text
+ * library, needs. Without it there is no check. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@
 
 enum { MAX_SCRIPT = 1 << 24, MAX_ANSWER = 1 << 23, LAST = 0x10FFFF, BOX = 0x25A1 };
 
-/* A bit for each character that some font has, from fc-list's lines of "20-7e a0 ..."; NULL where it cannot be asked; *any: there is a
+/* A bit for each character that some font has, from fc-list's lines of "20-7e a0 ..."; NULL when fc-list cannot be run. *any: there is a
  * font. */
 static uint8_t *characters_of_fonts(bool *any)
 {
@@ -47,7 +47,7 @@ static bool invisible(uint32_t c)
 	       (c >= 0x2060 && c <= 0x206F) || (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xE0000 && c <= 0xE0FFF);
 }
 
-/* The script with a small box for each character that no font has; the first of these, and how many there are. */
+/* Copies the script with a small box for each character that no font has. Returns their number; *first is the first of them. */
 static int64_t replace_missing(const char *gp, size_t n, const uint8_t *bits, itr_buf *out, uint32_t *first)
 {
 	int64_t missing = 0;

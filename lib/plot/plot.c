@@ -198,8 +198,8 @@ int itr_plot_run(const char *png, itr_err *err)
 	} else if (itr_plot_fonts(png, gp, err) < 0) {
 		rc = -1;
 	} else {
-		/* drawn under another name: a picture that is there stays until the new one is whole; -d: the user's ~/.gnuplot is for
-		 * other plots */
+		/* drawn under another name, so that an existing figure stays until the new one is complete; -d: ignores the user's
+		 * ~/.gnuplot */
 		temp = itr_xasprintf(".plot.%ld.%p.png", (long)getpid(), (const void *)png);
 		made = itr_path_join(dir, temp);
 		define = itr_xasprintf("out='%s'", temp);

@@ -1,4 +1,4 @@
-/* plot_internal.h - a figure as plot.c builds it and plot_script.c writes it. */
+/* plot_internal.h - internal: the struct of a figure, built by plot.c and written by plot_script.c. */
 #ifndef ITR_PLOT_PLOT_INTERNAL_H
 #define ITR_PLOT_PLOT_INTERNAL_H
 
@@ -45,10 +45,10 @@ struct itr_figure {
 	ITR_VEC(itr_panel *) panels;
 };
 
-/* The script and the data it plots, from the whole figure. */
+/* Appends the script and the data file of the figure. */
 void itr_plot_script(itr_figure *f, itr_buf *gp, itr_buf *dat);
 
-/* -1 with err when there is no font at all. Characters that none has are replaced in the script `gp`, and warned of. */
+/* -1 with err when there is no font. Characters that no font has are replaced in the script `gp`, with a warning. */
 ITR_MUST_USE int itr_plot_fonts(const char *png, const char *gp, itr_err *err);
 
 #endif

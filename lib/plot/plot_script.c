@@ -68,7 +68,7 @@ void itr_plot_preamble(itr_buf *b, const char *png, int width, int height, int f
 
 /* --- data ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* Where the bars of one of `of` series stand at category i, and how wide they are. */
+/* Position and width of the bar of one of `of` series at category i. */
 static double bar_width(int of) { return 0.8 / of; }
 static double bar_at(int64_t i, int which, int of) { return (double)i - 0.4 + bar_width(of) * (which + 0.5); }
 
@@ -90,7 +90,7 @@ static void cell_range(const series *s, double *low, double *high)
 		}
 }
 
-/* One block of the data file; which/of: its place among the bars of the panel. */
+/* One block of the data file; which/of: index and number of the bar series of the panel. */
 static void put_block(itr_buf *dat, series *s, int which, int of)
 {
 	double low, high;
@@ -184,7 +184,7 @@ static void put_ticks(itr_buf *gp, const char *axis, const names *c, bool revers
 	itr_buf_puts(gp, ")\n");
 }
 
-/* Names need a slant when they would run into each other. */
+/* True when the names have to be rotated, because they would overlap. */
 static bool crowded(const names *c, int panel_width)
 {
 	size_t longest = 0;
@@ -193,7 +193,7 @@ static bool crowded(const names *c, int panel_width)
 	return (int64_t)(longest + 2) * c->n * 9 > panel_width - 90;
 }
 
-/* y = x needs both axes alike: the range of all the panel's points, a little wider. */
+/* y = x needs equal axes: the range of all points of the panel, a little wider. */
 static void square_ranges(itr_panel *p)
 {
 	double low = INFINITY, high = -INFINITY;
@@ -223,8 +223,8 @@ static void widen(struct range *r, const double *v, int64_t n, bool positive)
 		}
 }
 
-/* Ends that were not given: the data's, with room; y starts at zero where that costs little, and always for bars (their length is what is
- * read). */
+/* Ends that were not given: from the data, with a margin. y starts at zero when zero is near, and always for bars, whose length is
+ * compared. */
 static void choose_ranges(itr_panel *p)
 {
 	struct range x = { INFINITY, -INFINITY }, y = { INFINITY, -INFINITY };

@@ -65,7 +65,7 @@ static void load_tile(void *ctx, int64_t i, int worker)
 	itr_image_free(&whole);
 }
 
-/* The tile in the middle of its square, the rest of the square light grey. The one that asks stands at the bottom, below its name. */
+/* Draws the image in the middle of its square tile, the rest light grey; the query image at the bottom, below its name. */
 static void paste(struct job *j, int64_t i)
 {
 	const itr_image *t = &j->tiles[i];
@@ -111,7 +111,7 @@ static int put_wrapped(itr_buf *gp, const struct job *j, const char *text, int m
 	return lines;
 }
 
-/* What fits under a tile beside score and verdict: the last part of an id that is a path, whole characters of it. */
+/* The text below a tile, next to score and mark: the last component of an id that is a path, truncated at a whole character. */
 static int short_name(const char **name)
 {
 	const char *s = *name ? *name : "", *slash = strrchr(s, '/');

@@ -16,7 +16,7 @@
 #include "io/json.h"
 #include "track/names.h"
 
-/* Put beside the target, then renamed: readers of a run in progress see no half files. */
+/* Copies to a temporary file, then renames it, so that readers of a running run do not see partial files. */
 static int put(const char *target, const char *bytes, size_t n, itr_err *err)
 {
 	char *temp = itr_xasprintf("%s.%ld.part", target, (long)getpid());

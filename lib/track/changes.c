@@ -1,4 +1,4 @@
-/* changes.c - changes of finished runs: delete, restore, remove for good, mark as killed. As MLflow does each. */
+/* changes.c - delete, restore, gc, mark as killed: as MLflow does. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -126,7 +126,7 @@ static int64_t deleted_at(const char *dir)
 	return at;
 }
 
-/* Experiments in .trash that no run is left in, deleted before `before`. */
+/* Removes experiments in .trash that were deleted before `before` and have no runs. */
 static int gc_experiments(const char *runs_dir, int64_t before, itr_err *err)
 {
 	char *trash = itr_path_join(runs_dir, ".trash");

@@ -1,4 +1,4 @@
-/* columns.c - the values of runs by the names that people and MLflow's search use. */
+/* columns.c - values of runs by column name, as in MLflow's search. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

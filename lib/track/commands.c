@@ -86,7 +86,7 @@ static int parse_number(const char *text, double *v, itr_err *err)
 	return end == text || *end ? itr_err_set(err, "'%s' is no number", text) : 0;
 }
 
-/* The pairs of "KEY VALUE" or "KEY=VALUE..."; put is called for each. */
+/* Calls put for each pair of "KEY VALUE" or "KEY=VALUE...". */
 static int each_pair(char **args, int n, int (*put)(void *ctx, const char *key, const char *value, itr_err *err), void *ctx, itr_err *err)
 {
 	int rc = 0;
@@ -109,7 +109,7 @@ static int each_pair(char **args, int n, int (*put)(void *ctx, const char *key, 
 
 struct sink { itr_run *run; const char *kind; int64_t step; };
 
-/* Before anything is written. Says which name a metric gets that MLflow would not take; that of '@' everybody knows. */
+/* Checks all names before anything is written. Reports the new name of a metric that MLflow would reject, except for '@'. */
 static int check_pair(void *ctx, const char *key, const char *value, itr_err *err)
 {
 	const struct sink *s = ctx;
@@ -149,7 +149,7 @@ static int put_tag(void *ctx, const char *key, const char *value, itr_err *err)
 	return 0;
 }
 
-/* All or none: what one of them cannot be keeps the others out too. */
+/* All or none: one invalid pair is an error before any is logged. */
 static int put_pairs(char **args, int n, int (*put)(void *ctx, const char *key, const char *value, itr_err *err), struct sink *s,
                      itr_err *err)
 {
@@ -295,7 +295,7 @@ itr_json *itr_commands_list_json(const itr_runs *rs)
 	return j;
 }
 
-/* Adds {key: [value of each run]} for what differs, or for all. */
+/* Adds {key: [value of each run]} for the keys whose values differ, or for all. */
 static void add_rows(itr_json *object, const itr_runs *rs, itr_column_kind kind, bool all)
 {
 	itr_map *seen = itr_map_new();

@@ -57,7 +57,7 @@ static bool is_key(char c)
 	return isalnum((unsigned char)c) || strchr("_.-/@:", c) || (unsigned char)c >= 0x80;
 }
 
-/* Takes the word (any case) when it comes next as a whole. */
+/* Consumes the word (any case) if it is the next whole word. */
 static bool word(struct parser *s, const char *w)
 {
 	size_t n = strlen(w);
@@ -280,7 +280,7 @@ int itr_filter_columns(const itr_filter *f, const char **names, int max)
 
 /* --- matching ------------------------------------------------------------------------------------------------------------------------- */
 
-/* SQL's pattern; `fold`: without regard to ASCII case. Steps back to the last %, so linear patterns stay cheap. */
+/* SQL's LIKE pattern; `fold`: ignores ASCII case. Backtracks only to the last %. */
 static bool like(const char *s, const char *pattern, bool fold)
 {
 	const char *star = NULL, *mark = NULL;
@@ -303,7 +303,7 @@ static bool like(const char *s, const char *pattern, bool fold)
 	return *pattern == 0;
 }
 
-/* NaN is neither above nor below nor equal to a number, as in MLflow; = nan and != nan find it. */
+/* NaN is neither greater than, less than nor equal to a number, as in MLflow; = nan and != nan test for it. */
 static bool compare_numbers(enum op op, double x, double y)
 {
 	bool same = x == y || (isnan(x) && isnan(y));
@@ -349,7 +349,7 @@ static bool matches(const itr_filter *f, int at, const itr_run_info *r)
 	return hit;
 }
 
-/* Texts in order of the alphabet would say that 1e-05 is above 0.5. */
+/* Numbers are not compared as text, by which 1e-05 would be greater than 0.5. */
 static int check_values(const struct node *n, itr_err *err)
 {
 	bool numbers = n->name && n->column.kind == ITR_COLUMN_METRIC && n->op != OP_LIKE && n->op != OP_ILIKE;

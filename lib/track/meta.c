@@ -59,7 +59,7 @@ static void double_quoted(itr_buf *out, const char *s, size_t n)
 	}
 }
 
-/* The text behind "key:", continuation lines joined by one space, into a value. */
+/* Parses the value after "key:", with continuation lines joined by a space. */
 static void put_value(itr_meta *m, const char *key, size_t key_len, const char *text, size_t n)
 {
 	while (n && (text[n - 1] == ' ' || text[n - 1] == '\n' || text[n - 1] == '\r'))

@@ -18,7 +18,7 @@ static bool allowed(uint32_t c)
 	return itr_cp_is_letter((int32_t)c) || itr_cp_is_number((int32_t)c);
 }
 
-/* Names are paths of files: "." and ".." as parts would name another one. */
+/* Names are file paths, so "." and ".." are not allowed as parts. */
 static void put_part(itr_buf *b, const char *s, size_t n)
 {
 	bool dots = (n == 1 && s[0] == '.') || (n == 2 && s[0] == '.' && s[1] == '.');

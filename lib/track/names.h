@@ -1,15 +1,15 @@
-/* names.h - texts as MLflow's file store can read them. Inside of track; itr_run_key is in run.h. */
+/* names.h - internal: texts that MLflow's file store can read; itr_run_key is in run.h. */
 #ifndef ITR_TRACK_NAMES_H
 #define ITR_TRACK_NAMES_H
 
 #include "base/buf.h"
 
-enum { ITR_RUN_MAX_PARAM = 6000, ITR_RUN_MAX_TAG = 8000 };       /* characters that MLflow takes */
+enum { ITR_RUN_MAX_PARAM = 6000, ITR_RUN_MAX_TAG = 8000 };       /* MLflow's limits in characters */
 
-/* Appends s; a byte that is not UTF-8 as \xHH, since one of them makes a whole experiment unreadable to MLflow. The number of such bytes.
- */
+/* Appends s with each byte that is not UTF-8 replaced by \xHH (one of them would make a whole experiment unreadable for MLflow). Returns
+ * the number of such bytes. */
 int64_t itr_run_text(itr_buf *out, const char *s);
-/* Bytes of s that hold at most `max` characters. */
+/* Length in bytes of the first `max` characters of s. */
 size_t itr_run_cut(const char *s, size_t max);
 
 #endif

@@ -92,7 +92,7 @@ static void cell_text(const itr_run_info *r, const itr_column *c, const itr_repo
 			b->data[i] = ' ';
 }
 
-/* Do the runs differ in it? A run without the value differs from one with it. */
+/* True when the runs differ in the column. A run without the value differs from one with it. */
 static bool differs(const itr_runs *rs, const itr_column *c)
 {
 	itr_buf first = ITR_BUF_INIT, other = ITR_BUF_INIT;
@@ -118,7 +118,7 @@ static int compile(regex_t *re, const char *text, const char *option, itr_err *e
 	return itr_err_set(err, "--%s '%s' is no regular expression: %s", option, text, why);
 }
 
-/* Adds what `keep` matches; then removes what `drop` matches. */
+/* Adds the columns that match `keep`, then removes those that match `drop`. */
 static int apply_patterns(columns *cs, const itr_runs *rs, const itr_report_opts *o, itr_err *err)
 {
 	regex_t re;

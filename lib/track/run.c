@@ -29,7 +29,7 @@ struct itr_run {
 	bool said_bytes;         /* that a text is not UTF-8 */
 };
 
-/* The first failure is kept: what follows it is mostly its consequence. */
+/* Only the first failure is stored, because later ones are mostly consequences. */
 #define FAILED(r, call) ((void)((r)->err.set ? 0 : (call)))
 
 /* --- values --------------------------------------------------------------------------------------------------------------------------- */
@@ -52,7 +52,7 @@ static void put_double(itr_buf *b, double v)
 
 /* --- files ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* run/kind/key, with the folders that a key with '/' needs. NULL after a failure, which is kept. */
+/* run/kind/key; creates the folders of a key with '/'. NULL after a failure, which is stored. */
 static char *key_path(itr_run *r, const char *kind, const char *key)
 {
 	char clean[256];
@@ -111,7 +111,7 @@ static int put_file(itr_run *r, const char *path, const char *bytes, size_t n, b
 	return rc;
 }
 
-/* A value that is too long for MLflow: whole in a file of the run, said. */
+/* Stores a value that is too long for MLflow in a file of the run, with a warning. */
 static void keep_whole(itr_run *r, const char *kind, const char *key, const itr_buf *value, size_t max)
 {
 	char clean[256], *dir = itr_path_join(r->dir, "artifacts/long");
@@ -130,7 +130,7 @@ static void keep_whole(itr_run *r, const char *kind, const char *key, const itr_
 	free(path);
 }
 
-/* value as it is tracked: UTF-8, of at most `max` characters. */
+/* The value as it is logged: UTF-8, at most `max` characters. */
 static void prepare(itr_run *r, const char *kind, const char *key, const char *value, size_t max, itr_buf *out)
 {
 	if (itr_run_text(out, value) && !r->said_bytes) {
@@ -204,7 +204,8 @@ int itr_run_check(const char *kind, const char *key, const char *value, itr_err 
 
 /* --- metrics -------------------------------------------------------------------------------------------------------------------------- */
 
-/* Lines to the end of a metric's file, in one write; its first lines create it, because MLflow cannot read a run with an empty one. */
+/* Appends lines to a metric's file in one write. The file is created together with its first lines, because MLflow cannot read a run with
+ * an empty one. */
 static void append(itr_run *r, const char *key, const itr_buf *lines)
 {
 	char *path = key_path(r, "metrics", key);
@@ -417,7 +418,7 @@ itr_run *itr_run_start(const itr_run_opts *o, itr_err *err)
 		o->name && *o->name ? utf8_name(r, o->name) : itr_xasprintf("%s-%.4s", o->source && *o->source ? o->source : "run", id);
 	opts.parent = parent;
 	fill_meta(r, &opts, experiment, name);
-	/* meta.yaml comes last: a run that can be listed is whole */
+	/* meta.yaml is written last, so that a listed run is complete */
 	int rc = make_folders(r, err);
 	if (rc == 0) {
 		start_tags(r, &opts);

@@ -25,7 +25,7 @@ enum { MAX_VALUE = 1 << 16, MAX_METRIC_FILE = 1 << 30, MAX_DEPTH = 8 };
 
 typedef ITR_VEC(itr_run_pair) pairs;
 
-/* A file's whole text by descriptors: the list of 1,000 runs opens tens of thousands of small files. */
+/* Reads a whole file by file descriptors, for speed: a list of 1,000 runs opens tens of thousands of small files. */
 static char *read_at(int dir, const char *name, size_t max)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -145,7 +145,7 @@ static const char *find_pair(const itr_run_pair *p, int64_t n, const char *key)
 	return NULL;
 }
 
-/* Its process is gone: the tag names process and host; only this host can check. */
+/* True when the process of the run has ended. A tag has its process and host; this can be checked only on that host. */
 static bool is_stale(const itr_run_info *r, int tags, const char *host)
 {
 	if (r->status != ITR_RUN_RUNNING)
@@ -159,7 +159,7 @@ static bool is_stale(const itr_run_info *r, int tags, const char *host)
 
 static char *dup_or_null(const char *s) { return s ? itr_xstrdup(s) : NULL; }
 
-/* Fills r from dir; false when that is no readable run. */
+/* Loads r from dir; false when it is not a readable run. */
 static bool read_run(itr_run_info *r, const char *dir, unsigned what, const char *host)
 {
 	itr_meta m;
@@ -393,7 +393,7 @@ struct tree {
 	int64_t n;
 };
 
-/* Behind each run its children, oldest first, then theirs. */
+/* Appends a run, its children, the oldest first, and their children. */
 static void place(struct tree *t, int64_t i, int depth)
 {
 	if (t->placed[i] || depth > 64)

@@ -126,7 +126,8 @@ void itr_store_warn_nameless(const char *dir)
 	free(uri);
 }
 
-/* The lock goes with the process: no stale locks. -1: no locks here (some network file systems); exclusive mkdir still keeps ids apart. */
+/* The lock is released when the process ends. -1: the file system has no locks (some network file systems); exclusive mkdir still prevents
+ * duplicate ids. */
 static int lock_store(const char *runs_dir)
 {
 	char *path = itr_path_join(runs_dir, ".lock");
@@ -156,7 +157,7 @@ int itr_store_create(const char *runs_dir, itr_err *err)
 	return rc;
 }
 
-/* Before a new experiment is made: it might be the one whose name is lost. */
+/* Warns before a new experiment is created: it may be the one without a readable meta.yaml. */
 static void warn_of_nameless(const char *runs_dir)
 {
 	DIR *d = opendir(runs_dir);
