@@ -1,4 +1,4 @@
-/* internal.h - what tool.c and progress.c share. */
+/* internal.h - internal: state shared by the files of cli. */
 #ifndef ITR_CLI_INTERNAL_H
 #define ITR_CLI_INTERNAL_H
 
@@ -11,15 +11,15 @@ struct itr_tool_internals {
 	double started;
 	int progress;
 	itr_arena *strings;     /* text values of options */
-	itr_optset options;     /* the tool's, its components' and the standard ones, and which were given */
+	itr_optset options;     /* options of the tool, its components and the standard ones, and which were given */
 	itr_option_group own, standard;
-	bool adopted;           /* options come from an earlier run's file, which may hold some of components that it did not use */
+	bool adopted;           /* options were read from a checkpoint, which may have options of components that are not in use */
 	const char *continue_run,
-		*continue_dir; /* id of the run that is appended to instead of a new one; the store that it was in, or NULL */
+		*continue_dir; /* id of the existing run to append to; its store, or NULL */
 	bool untracked, run_lost;               /* run_lost: continue_run was not found */
 };
 
-/* Is the group logged and kept? The tool's own options always are, those of components in use. */
+/* True when the group is logged and saved: the tool's own options, and those of components in use. */
 static inline bool itr_group_counts(const struct itr_tool_internals *in, const itr_option_group *g)
 {
 	return g->in_use || g->values == in->own.values;

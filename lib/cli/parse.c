@@ -47,7 +47,7 @@ static void forget_seen(itr_optset *s)
 		memset(s->seen[k], 0, (size_t)table_size(s->group[k]->table) * sizeof(bool));
 }
 
-/* Equal names, '-' and '_' being one character. */
+/* True for equal names, where '-' and '_' are equal. */
 static bool same_name(const char *a, const char *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -115,7 +115,7 @@ static int unknown_option(itr_optset *s, const char *name, size_t n, itr_err *er
 
 /* --- one value ------------------------------------------------------------------------------------------------------------------ */
 
-/* A text value outlives the parsing: with the tool's strings, or (tests) on the heap. */
+/* Copies a text value into the arena of strings, or (in tests) to the heap. */
 static char *keep(const found *f, const char *text)
 {
 	return f->strings ? itr_arena_strdup(f->strings, text) : itr_xstrdup(text);
@@ -138,7 +138,7 @@ static bool parse_int(const char *text, int64_t *out)
 	return *end == 0;
 }
 
-/* NaN and infinity are no settings: nothing that takes a number means them. */
+/* NaN and infinity are not accepted as values. */
 static bool parse_num(const char *text, double *out)
 {
 	char *end;
@@ -180,7 +180,7 @@ static int bad_enum(const itr_option *o, const char *text, itr_err *err)
 
 static bool is_list(const itr_option *o) { return o->type >= ITR_OPT_T_INTS && o->type <= ITR_OPT_T_ENUMS; }
 
-/* Could this word be one element of the list? Only numbers and enum names may follow without commas. */
+/* True when the word can be an element of the list without commas: only numbers and enum names. */
 static bool is_element(const itr_option *o, const char *word)
 {
 	int64_t i;
@@ -283,7 +283,7 @@ static size_t field_size(const itr_option *o)
 	}
 }
 
-/* The value, into f's field and into those of the other components that have an option of this name. */
+/* Stores the value in f's field and in those of other components with an option of this name. */
 static int set_value(const found *f, const char *text, itr_err *err)
 {
 	const char *name = f->o->name;
@@ -307,7 +307,7 @@ static int set_value(const found *f, const char *text, itr_err *err)
 
 static bool looks_like_option(const char *word) { return word[0] == '-' && word[1] && !isdigit((unsigned char)word[1]) && word[1] != '.'; }
 
-/* The value of f stands at argv[*i + 1...]; more elements of a list may follow. */
+/* Reads the value of f from argv[*i + 1...], with further elements of a list. */
 static int take_values(const found *f, int argc, char **argv, int *i, itr_err *err)
 {
 	if (*i + 1 >= argc || (looks_like_option(argv[*i + 1]) && !(f->o->type == ITR_OPT_T_STR && !strcmp(argv[*i + 1], "-"))))
@@ -426,8 +426,8 @@ bool itr_optset_earlier(const itr_optset *s, int group, const char *name)
 	return find_from((itr_optset *)s, 0, name, strlen(name), 0).group < group;
 }
 
-/* What has the option, as the user would ask for it: "--loss vsepp or --loss triplet"; NULL when a group in use has it. The caller frees.
- */
+/* The components with the option, as the user selects them: "--loss vsepp or --loss triplet"; NULL when a group in use has it. The caller
+ * frees. */
 static char *owners(const itr_optset *s, const char *name)
 {
 	itr_buf b = ITR_BUF_INIT;

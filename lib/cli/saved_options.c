@@ -122,7 +122,7 @@ static int adopt_option(itr_tool *t, const void *field, const itr_option *o, con
 	return rc;
 }
 
-/* What the standard options say, and the arguments. */
+/* Restores the standard options and the arguments. */
 static int adopt_standard(itr_tool *t, const itr_json *kept, const char *where)
 {
 	struct itr_tool_internals *in = t->internals;
@@ -146,7 +146,7 @@ static int adopt_standard(itr_tool *t, const itr_json *kept, const char *where)
 	return 0;
 }
 
-/* Outputs record the command that made them: the first one, not the one that resumed it. */
+/* The provenance of outputs is the first command, not the one that resumed it. */
 static void adopt_provenance(itr_tool *t, const itr_json *p)
 {
 	const itr_json *arguments = itr_json_get(p, "arguments");

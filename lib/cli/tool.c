@@ -145,8 +145,8 @@ static void print_version(void)
 	       ITR_GIT, compiler, itr_cpu_names(), itr_cpu_count());
 }
 
-/* Everything that was printed has arrived: 0, or -1 with errno. A write that failed long ago has lost its errno to later calls, so one more
- * byte is tried: what is there is cut already. */
+/* Checks that everything printed to stdout was written: 0, or -1 with errno. The errno of an earlier failed write is lost, so another byte
+ * is written to get it; the output is incomplete anyway. */
 static int close_stdout(void)
 {
 	if (ferror(stdout)) {
@@ -168,7 +168,7 @@ ITR_NORETURN static void leave(int code)
 	exit(code);
 }
 
-/* The message, how the program is called, where the options are. */
+/* Prints the message, the synopsis, and a reference to --help. */
 static void print_usage(const itr_tool_desc *d, const char *message)
 {
 	itr_buf b = ITR_BUF_INIT;
@@ -178,7 +178,7 @@ static void print_usage(const itr_tool_desc *d, const char *message)
 	itr_buf_free(&b);
 }
 
-/* --help=FORM, before anything is parsed: it must work whatever else stands there. */
+/* --help=FORM is handled before parsing, so that it works with any other arguments. */
 static void early_help(const itr_tool_desc *d, const itr_optset *s, int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
@@ -199,7 +199,7 @@ static void early_help(const itr_tool_desc *d, const itr_optset *s, int argc, ch
 
 /* --- parsing ----------------------------------------------------------------------------------------------------------------------- */
 
-/* --config wherever it stands on the command line is read first, --set next, the rest of the command line last. */
+/* Order of the sources: --config first, then --set, then the command line, wherever they are on it. */
 static const char *find_config(int argc, char **argv)
 {
 	const char *path = NULL;
@@ -291,8 +291,7 @@ static void log_params(itr_tool *t, const struct standard *s)
 	itr_run_param(t->run, "threads", key);
 }
 
-/* Appends to the run that a kept job wrote. Its store may have been moved or deleted since: that does not stop the job, unless the user has
- * named the store. */
+/* Continues the run of a resumed job. If its store was moved or deleted, that is not an error, unless the user has given the store. */
 static int continue_run(itr_tool *t, const struct standard *s)
 {
 	struct itr_tool_internals *in = t->internals;
