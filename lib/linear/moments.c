@@ -7,17 +7,17 @@
 #include "linear/moments.h"
 #include "tensor/blas.h"
 
-/* Rows that are centred in double at a time, and the side of one piece of a covariance. Fixed, so that the order of every sum is. */
+/* BLOCK: rows that are centred in double at a time. TILE: side of a tile of a covariance. Constants, so that the order of every sum is
+ * fixed. */
 enum { BLOCK = 1024, TILE = 256 };
 
-/* One side as it is accumulated: rows of float32, a weight each (how many pairs a row stands for). */
+/* One modality: float32 rows with weights (the number of pairs of a row). */
 struct side {
 	const float *x;
 	int64_t rows, dim;
 	const double *weight;
 	bool normalize;
-	/* random features, whose number dim is then, and factors of dimensions: rows are made a block at a time, and the last block is kept
-	 */
+	/* random features (their number is then dim) and factors of dimensions: rows are computed in blocks; the last block is cached */
 	const itr_fourier *fourier;
 	const float *idf;
 	float *block;
@@ -46,7 +46,7 @@ static void make_block(struct side *s)
 		itr_aligned_free(rows);
 }
 
-/* Row r as it counts. */
+/* Row r, after factors and random features. */
 static const float *row_of(struct side *s, int64_t r)
 {
 	if (!s->fourier && !s->idf)

@@ -10,8 +10,8 @@
 #include "tensor/blas.h"
 #include "tensor/rows.h"
 
-/* A block of rows times all of G: 4 rows by 8 columns of sums at a time. Multiply, then add, k in order: the same chain for every row,
- * which a BLAS would not promise. */
+/* A block of rows times all of G, in tiles of 4 rows by 8 columns. Multiplies, then adds, with k in order: the same chain for every row,
+ * which a BLAS does not guarantee. */
 enum { ROWS = 128, R = 4, C = 8 };
 
 struct projection {
