@@ -21,7 +21,7 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A value that is there twice counts once. */
+/* Removes duplicates. */
 static int check_list(itr_grid_list *l, const char *name, int64_t low, int64_t high, itr_err *err)
 {
 	int n = 0;
@@ -93,7 +93,7 @@ static void add_list(itr_sha256 *h, const itr_grid_list *l)
 	itr_sha256_add(h, l->v, (size_t)l->n * sizeof *l->v);
 }
 
-/* Everything that decides a cell's figures, except which cells there are. */
+/* Everything that determines the results of a cell, but not the list of cells. */
 static int take_fingerprint(itr_grid *g, const itr_provenance *p, itr_err *err)
 {
 	char hex[ITR_SHA256_HEX] = "";
@@ -257,7 +257,7 @@ static int commit(itr_grid *g, const itr_grid_watch *w, int dim, int precision, 
 	return 0;
 }
 
-/* What an earlier run left of the cells of this group that are computed again. */
+/* Frees the earlier results of the cells of this group that are computed again. */
 static void clear(itr_grid *g, int dim, int precision)
 {
 	for (int64_t i = 0; i < g->n_cells; i++) {
@@ -275,7 +275,7 @@ static int run_dim(itr_grid *g, int dim, const itr_grid_watch *w, itr_err *err)
 {
 	itr_group *group[ITR_PREC_COUNT];
 	int precision[ITR_PREC_COUNT], n = 0, rc = 0, jobs = ITR_MAX(1, g->o.jobs);
-	itr_vectors v = { 0 }, turned = { 0 };
+	itr_vectors v = { 0 }, rotated = { 0 };
 	const itr_vectors *use[ITR_PREC_COUNT];
 	itr_err why = ITR_ERR_INIT;
 	for (int p = 0; p < g->o.precisions.n; p++) {
@@ -287,9 +287,9 @@ static int run_dim(itr_grid *g, int dim, const itr_grid_watch *w, itr_err *err)
 		return 0;
 	const char *error = itr_grid_vectors(g, g->o.dims.v[dim], &v, &why) < 0 ? why.msg : NULL;
 	for (int i = 0; i < n; i++) {
-		use[i] = itr_grid_turns(g, precision[i]) && !error ? &turned : &v;
-		if (use[i] == &turned)
-			itr_grid_turn(g, &v, &turned);
+		use[i] = itr_grid_rotates(g, precision[i]) && !error ? &rotated : &v;
+		if (use[i] == &rotated)
+			itr_grid_rotate(g, &v, &rotated);
 	}
 	int at = 0;
 	for (; at < n && rc == 0 && !(w && w->stop && *w->stop); at += jobs) {
@@ -307,7 +307,7 @@ static int run_dim(itr_grid *g, int dim, const itr_grid_watch *w, itr_err *err)
 	}
 	for (; at < n; at++)
 		itr_group_free(group[at]);
-	itr_vectors_free(&turned);
+	itr_vectors_free(&rotated);
 	itr_vectors_free(&v);
 	return rc;
 }

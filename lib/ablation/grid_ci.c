@@ -1,6 +1,6 @@
-/* Intervals for a whole group of cells from one set of resamples. The resamples are those of retrieval/bootstrap.h (same generator, same
- * order of draws), but as a matrix of weights: all columns of all cells are then one product, instead of a pass over the queries a resample
- * and cell. */
+/* Confidence intervals of all cells of a group from one set of bootstrap resamples. The resamples are those of retrieval/bootstrap.h (same
+ * generator, same order of draws), as a matrix of weights: all columns of all cells are one matrix product, instead of a pass over the
+ * queries for each resample and cell. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "ablation/grid_internal.h"
-#include "ablation/grid_weigh.h"
+#include "ablation/grid_weighted_sum.h"
 
 enum { ROWS = 128 };            /* resamples of one product */
 
@@ -89,9 +89,9 @@ static void multiply(void *ctx, int64_t block, int worker)
 	const struct product *p = ctx;
 	int64_t first = block * ROWS, rows = ITR_MIN(p->w->resamples - first, (int64_t)ROWS), n = p->w->clusters;
 	const uint16_t *count = p->w->count + first * n;
-	itr_weigh_doubles(count, rows * n, p->weight[worker]);
-	itr_weigh(p->weight[worker], (rows + ITR_WEIGH_ROWS - 1) / ITR_WEIGH_ROWS * ITR_WEIGH_ROWS, n, p->sum, p->columns,
-	          p->out + first * p->columns);
+	itr_counts_to_doubles(count, rows * n, p->weight[worker]);
+	itr_weighted_sums(p->weight[worker], (rows + ITR_WEIGHTED_SUM_ROWS - 1) / ITR_WEIGHTED_SUM_ROWS * ITR_WEIGHTED_SUM_ROWS, n, p->sum,
+	                  p->columns, p->out + first * p->columns);
 }
 
 /* The k-th smallest (from 0) of n values; what is smaller comes before it. */
@@ -161,7 +161,7 @@ static void edge(void *ctx, int64_t i, int worker)
 	free(x);
 }
 
-/* Pairs that rank the same queries share one product; normally these are all. */
+/* Pairs that rank the same queries (normally all) share one product. */
 static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, const int64_t *number, int64_t clusters, itr_interval *out)
 {
 	struct edges e = { .g = g, .interval = out };
@@ -169,13 +169,14 @@ static void intervals_of(itr_grid *g, itr_metric_values *const *values, int n, c
 	for (int j = 0; j < g->set.n; j++)
 		if (has_interval(&g->set.m[j]))
 			e.metric[e.per_side++] = j;
-	int64_t columns = ((int64_t)n * 2 * e.per_side + 2 + ITR_WEIGH_COLUMNS - 1) / ITR_WEIGH_COLUMNS * ITR_WEIGH_COLUMNS;
+	int64_t columns =
+		((int64_t)n * 2 * e.per_side + 2 + ITR_WEIGHTED_SUM_COLUMNS - 1) / ITR_WEIGHTED_SUM_COLUMNS * ITR_WEIGHTED_SUM_COLUMNS;
 	struct product p = { &g->weights, NULL, NULL, columns, itr_xcalloc((size_t)workers, sizeof *p.weight) };
 	double *sum = itr_aligned_calloc((size_t)(clusters * p.columns + 1) * sizeof *sum);
 	itr_grid_resample(g, clusters);
 	fill(g, values, n, number, sum, p.columns);
 	p.sum = sum;
-	p.out = itr_aligned_alloc((size_t)((g->o.resamples + ITR_WEIGH_ROWS) * p.columns) * sizeof *p.out);
+	p.out = itr_aligned_alloc((size_t)((g->o.resamples + ITR_WEIGHTED_SUM_ROWS) * p.columns) * sizeof *p.out);
 	for (int i = 0; i < workers; i++)
 		p.weight[i] = itr_aligned_calloc((size_t)(ROWS * clusters) * sizeof(double));
 	itr_parallel_for(workers, (g->o.resamples + ROWS - 1) / ROWS, multiply, &p);

@@ -1,4 +1,4 @@
-/* Data of the grid: vectors of each size, pairs, candidate pools. */
+/* Data of the grid: embeddings of each dim, pairs, candidate pools. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +45,7 @@ static void shuffle(itr_grid *g)
 	p->text_id = id;
 }
 
-/* The first size that can be read gives ids and ground truth; that a listed size is missing is its cells' failure, not the grid's. */
+/* Ids and relevance come from the first dim that can be read. A missing dim is an error of its cells, not of the grid. */
 int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 {
 	itr_err first = ITR_ERR_INIT;
@@ -90,7 +90,8 @@ static float *permuted(const itr_grid *g, float *x, int64_t dim)
 	return y;
 }
 
-/* Those that were read with the ids serve the first size; from then on they are read size by size, so that only one is held at a time. */
+/* The embeddings that were read with the ids are used for the first dim; the others are read one dim at a time, so that only one is in
+ * memory. */
 static void forget_vectors(const itr_grid *g)
 {
 	itr_aligned_free(g->base->text);
@@ -144,18 +145,18 @@ int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *
 	return out->x[0] ? 0 : -1;
 }
 
-bool itr_grid_turns(const itr_grid *g, int precision)
+bool itr_grid_rotates(const itr_grid *g, int precision)
 {
 	return itr_precisions[precision]->signs_only && g->o.rotate_binary && !g->o.rotate;
 }
 
-void itr_grid_turn(const itr_grid *g, const itr_vectors *v, itr_vectors *turned)
+void itr_grid_rotate(const itr_grid *g, const itr_vectors *v, itr_vectors *rotated)
 {
 	int64_t rows[2] = { g->base->n_text, g->base->n_image };
-	turned->dim = v->dim;
+	rotated->dim = v->dim;
 	for (int s = 0; s < 2; s++) {
-		turned->x[s] = itr_aligned_alloc((size_t)(rows[s] * v->dim) * sizeof(float));
-		itr_project_rotate(v->x[s], rows[s], v->dim, g->o.seed, turned->x[s], g->o.threads);
+		rotated->x[s] = itr_aligned_alloc((size_t)(rows[s] * v->dim) * sizeof(float));
+		itr_project_rotate(v->x[s], rows[s], v->dim, g->o.seed, rotated->x[s], g->o.threads);
 	}
 }
 
@@ -213,7 +214,7 @@ static void draw_piece(void *ctx, int64_t i, int worker)
 		draw_one(d->g, i - 2, worker);
 }
 
-/* Each stream has its own generator, so they can be drawn side by side. */
+/* Each pool has its own random stream, so they are drawn in parallel. */
 void itr_grid_draw(itr_grid *g, itr_provenance *p)
 {
 	struct draw d = { g, p };

@@ -86,7 +86,7 @@ static void keep_counts(itr_group *group, const itr_ranks *r, int seed, int size
 	}
 }
 
-/* Values of one seed are added to those of the seeds before it; queries that are left out do not depend on the seed. */
+/* Adds the values of one seed to those of the seeds before. Which queries are not ranked does not depend on the seed. */
 static void keep_values(itr_group *group, itr_metric_values *v, int seed, int size, int direction)
 {
 	itr_metric_values **all = &group->values[size * 2 + direction];
@@ -170,7 +170,7 @@ static void add_seeds(const itr_group *group, int size, itr_json *cell)
 	}
 }
 
-static void add_lap(itr_json *timing, const char *key, itr_lap lap)
+static void add_lap(itr_json *timing, const char *key, itr_grid_latency lap)
 {
 	itr_json *one = itr_json_add_object(timing, key);
 	itr_json_add_num(one, "p50_ms", lap.p50 * 1e3);
@@ -182,7 +182,7 @@ static void add_timing(const itr_group *group, const itr_vectors *v, int size, i
 {
 	const itr_grid *g = group->g;
 	itr_json *timing = itr_json_add_object(cell, "timing");
-	itr_lap lap[2] = { { NAN, NAN, NAN, NAN }, { NAN, NAN, NAN, NAN } };
+	itr_grid_latency lap[2] = { { NAN, NAN, NAN, NAN }, { NAN, NAN, NAN, NAN } };
 	for (int d = 0; d < 2 && g->o.timing != ITR_TIMING_OFF; d++)
 		lap[d] = itr_grid_time(g, group->gallery[d], v->x[d != T2V], d, size);
 	double total = lap[T2V].total + lap[V2T].total;
@@ -230,7 +230,7 @@ static itr_json *cell_json(const itr_group *group, const itr_vectors *v, int siz
 	itr_json_add_int(config, "num_queries", r[T2V].n_queries);
 	if (size >= g->o.sizes.n)
 		itr_json_add_bool(config, "full", true);
-	if (g->o.rotate || itr_grid_turns(g, (int)g->o.precisions.v[group->precision]))
+	if (g->o.rotate || itr_grid_rotates(g, (int)g->o.precisions.v[group->precision]))
 		itr_json_add_bool(config, "rotated", true);
 	chance = itr_json_add_object(cell, "random_baseline");
 	intervals = itr_json_add_object(cell, "ci95");

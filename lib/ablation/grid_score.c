@@ -1,4 +1,4 @@
-/* One pass over a direction's scores serves every pool of a (dim, precision): the cells of a group share it. */
+/* The scores of a direction are computed once for all pools of a (dim, precision), that is for all cells of a group. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +52,8 @@ static void best_of(struct lane *l, const int32_t *candidate, int64_t n, int64_t
 	itr_select_finish(&s);
 }
 
-/* The N best are put in float32's order, above all others: their scores become whole multiples of something beyond any of the rest. Equal
- * float32 scores stay equal. */
+/* Sorts the N best by their float32 scores, above all other candidates: their scores are replaced by multiples of a number larger than all
+ * others. Equal float32 scores stay equal. */
 static void rescore(const struct pass *p, struct lane *l, int64_t query, const int32_t *candidate, int64_t n)
 {
 	int64_t m = ITR_MIN(n, p->g->o.rescore), dense = m;
@@ -73,7 +73,7 @@ static void rescore(const struct pass *p, struct lane *l, int64_t query, const i
 	}
 }
 
-/* The pool k of a query; n 0: it is left out there. */
+/* Pool k of a query; n 0: the query is not ranked in it. */
 static itr_candidates candidates_of(const struct pass *p, int k, int64_t query)
 {
 	const itr_drawn *d = itr_grid_pool(p->g, k / p->n_sizes, k % p->n_sizes, p->direction);
@@ -82,7 +82,7 @@ static itr_candidates candidates_of(const struct pass *p, int k, int64_t query)
 	return (itr_candidates){ d->bits ? d->bits + query * d->words : NULL, d->row ? d->row + query * d->width : NULL, d->n[query] };
 }
 
-/* Scores of pool k, its best ones made again by the finer copy, in l->again; the pool as a list. */
+/* Scores of pool k into l->again, the best ones computed again in float32 (rescore). Returns the pool as a list. */
 static itr_candidates rescored(const struct pass *p, struct lane *l, int k, int64_t query, itr_candidates c, const float *score)
 {
 	const itr_drawn *d = itr_grid_pool(p->g, k / p->n_sizes, k % p->n_sizes, p->direction);

@@ -1,4 +1,4 @@
-/* What a query costs when it comes alone: gather its candidates, score, keep the best K. One thread, after a warm-up. */
+/* Latency of single queries: gather the candidates, score them, select the best K. One thread, after a warm-up. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The queries that are timed: all that are ranked, or a seeded sample of them. */
+/* The queries to time: all ranked queries, or a seeded sample of them. */
 static int64_t choose(const itr_grid *g, int direction, const itr_drawn *d, struct job **jobs, int64_t *ranked)
 {
 	int64_t n = 0, *all = itr_xmalloc((size_t)(g->n_queries[direction] + 1) * sizeof *all);
@@ -71,7 +71,7 @@ static double percentile(const double *sorted, int64_t n, double share)
 	return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
-itr_lap itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, int size)
+itr_grid_latency itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float *queries, int direction, int size)
 {
 	int64_t k = g->o.recall_k.v[g->o.recall_k.n - 1], dim = itr_gallery_dim(gallery), ranked,
 		passes = g->o.timing == ITR_TIMING_FULL ? FULL_PASSES : QUICK_PASSES;
@@ -80,7 +80,7 @@ itr_lap itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float
 	itr_scorer *s = itr_scorer_new(gallery);
 	itr_hit *hits = itr_xmalloc((size_t)k * sizeof *hits);
 	double *each = itr_xmalloc((size_t)(n * passes + 1) * sizeof *each), total[FULL_PASSES] = { 0 };
-	itr_lap lap = { NAN, NAN, NAN, NAN };
+	itr_grid_latency lap = { NAN, NAN, NAN, NAN };
 	for (int64_t i = 0; i < ITR_MIN(n, (int64_t)8); i++)
 		itr_scorer_top(s, queries + jobs[i].query * dim, jobs[i].rows, jobs[i].n, k, g->o.rescore, hits);
 	for (int64_t pass = 0; pass < passes; pass++)
@@ -93,7 +93,7 @@ itr_lap itr_grid_time(const itr_grid *g, const itr_gallery *gallery, const float
 	if (n) {
 		qsort(total, (size_t)passes, sizeof *total, by_value);
 		qsort(each, (size_t)(n * passes), sizeof *each, by_value);
-		lap = (itr_lap){ total[passes / 2] * (double)ranked / (double)n, percentile(each, n * passes, 0.50),
+		lap = (itr_grid_latency){ total[passes / 2] * (double)ranked / (double)n, percentile(each, n * passes, 0.50),
 			         percentile(each, n * passes, 0.95), percentile(each, n * passes, 0.99) };
 	}
 	for (int64_t i = 0; i < n; i++)

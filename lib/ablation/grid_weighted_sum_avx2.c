@@ -1,4 +1,4 @@
-#include "ablation/grid_weigh.h"
+#include "ablation/grid_weighted_sum.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -9,7 +9,7 @@
 #define STORE _mm256_storeu_pd
 #define FMA _mm256_fmadd_pd
 enum { LANES = 4, R = 4, P = 2 };
-#include "ablation/grid_weigh.inc"
+#include "ablation/grid_weighted_sum.inc"
 
-const itr_weigh_tile itr_weigh_avx2 = tile;
+const itr_weighted_sum_tile itr_weighted_sum_avx2 = tile;
 #endif

@@ -1,4 +1,4 @@
-#include "ablation/grid_weigh.h"
+#include "ablation/grid_weighted_sum.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -9,7 +9,7 @@
 #define STORE _mm512_storeu_pd
 #define FMA _mm512_fmadd_pd
 enum { LANES = 8, R = 8, P = 2 };
-#include "ablation/grid_weigh.inc"
+#include "ablation/grid_weighted_sum.inc"
 
-const itr_weigh_tile itr_weigh_avx512 = tile;
+const itr_weighted_sum_tile itr_weighted_sum_avx512 = tile;
 #endif

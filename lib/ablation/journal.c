@@ -1,10 +1,9 @@
-/* journal.c - each finished cell is appended in one write, so that a run that is killed anywhere resumes where it
- * was.
+/* journal.c - each finished cell is appended in one write, so that an interrupted run can be resumed.
  *
  * First line {"itr_grid_journal":1,"fingerprint":"..."}; then records: one line {"cell","check","counts":[bytes,bytes],"result":{...}}, the
- * raw per-query counts of both directions, a newline. `check` covers result and counts. Reading stops at the first record that is not
- * whole, and the file is cut there. The last record of a cell counts. No fsync a cell: after a crash of the machine the tail may be
- * missing, which costs time, not truth.
+ * raw per-query counts of both directions, a newline. `check` is a checksum of result and counts. Reading stops at the first incomplete
+ * record, and the file is truncated there. The last record of a cell counts. There is no fsync for each cell: after a crash of the machine
+ * the last cells may be missing and are computed again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +61,7 @@ static void forget(itr_cell *c)
 	c->counts[0] = c->counts[1] = NULL;
 }
 
-/* Puts a record into its cell; cells of another part of the grid are passed over. */
+/* Stores a record in its cell; records of cells that are not in this grid are ignored. */
 static void keep(itr_grid *g, const itr_json *record, const char *raw, const size_t bytes[2])
 {
 	itr_cell *c = cell_of(g, itr_json_str(itr_json_get(record, "cell"), ""));
@@ -79,7 +78,7 @@ static void keep(itr_grid *g, const itr_json *record, const char *raw, const siz
 	}
 }
 
-/* One record at `text`; its length, or 0 when it is not whole. */
+/* Parses one record at `text`. Returns its length, or 0 when it is incomplete. */
 static size_t read_record(itr_grid *g, const char *text, size_t left)
 {
 	const char *end = memchr(text, '\n', left);
@@ -122,7 +121,7 @@ static int write_all(struct itr_journal *j, const void *data, size_t n, itr_err 
 	return 0;
 }
 
-/* Length of what is good in an existing journal, its cells taken over; -1 with err. */
+/* Reads the cells of an existing journal. Returns the length of its valid part, or -1 with err. */
 static int64_t read_back(itr_grid *g, itr_err *err)
 {
 	size_t len = 0, at;
@@ -150,7 +149,8 @@ static int64_t read_back(itr_grid *g, itr_err *err)
 	return end && !mark ? -1 : (int64_t)at;
 }
 
-/* Opened and locked: two runs into one folder would cut each other's records. A file system without locks takes its chance. */
+/* Opens and locks the journal, because two runs in one folder would truncate each other's records. On a file system without locks it is not
+ * locked. */
 static int open_locked(struct itr_journal *j, itr_err *err)
 {
 	j->fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);

@@ -1,4 +1,5 @@
-/* The grid's files: results as the source project names them, and beside them what its readers must not stumble over. */
+/* The files of the grid: the results in the format of the original project, and extra information in separate files, so that its readers
+ * still work. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,7 @@ static int write_meta(const itr_grid *g, const itr_provenance *p, itr_err *err)
 	return rc;
 }
 
-/* NAME [cells, seeds, queries] of one direction, one number of the three a query. */
+/* Writes array NAME (cells, seeds, queries) of one direction: one of the three counts of each query. */
 static int put_counts(const itr_grid *g, itr_npz_writer *w, const char *name, int direction, int which, int64_t cells, itr_err *err)
 {
 	int64_t row = g->o.seeds.n * g->n_queries[direction], at = 0;

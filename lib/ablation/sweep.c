@@ -1,4 +1,4 @@
-/* Named experiments: a JSON file of options, with what it builds on and why. */
+/* Named sweeps: a JSON file with options, the file that it extends, and a description ("why"). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 enum { DEEPEST = 16 };
 
-/* The options of a file over those of what it extends. */
+/* The options of a file, which override those of the file that it extends. */
 static itr_json *merged(const char *path, int depth, itr_err *err)
 {
 	itr_json *j = itr_json_read(path, err), *all = NULL;

@@ -12,7 +12,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "ablation/grid_weigh.h"
+#include "ablation/grid_weighted_sum.h"
 #include "retrieval/kernels.h"
 #include "retrieval/metrics.h"
 #include "retrieval/pools.h"
@@ -210,31 +210,31 @@ static void kernels_agree(void **state)
 #endif
 }
 
-static void one_sum(itr_weigh_tile tile, const double *weight, const double *sum, double *out)
+static void one_sum(itr_weighted_sum_tile tile, const double *weight, const double *sum, double *out)
 {
-	for (int i = 0; i < ITR_WEIGH_ROWS * ITR_WEIGH_COLUMNS; i++)
+	for (int i = 0; i < ITR_WEIGHTED_SUM_ROWS * ITR_WEIGHTED_SUM_COLUMNS; i++)
 		out[i] = 0.25;
-	tile(weight, 37, 37, sum, ITR_WEIGH_COLUMNS, out);
+	tile(weight, 37, 37, sum, ITR_WEIGHTED_SUM_COLUMNS, out);
 }
 
 static void sums_are_the_same_bits(void **state)
 {
 	(void)state;
 	enum { N = 37 };
-	static double weight[ITR_WEIGH_ROWS * N], sum[N * ITR_WEIGH_COLUMNS], want[ITR_WEIGH_ROWS * ITR_WEIGH_COLUMNS],
-		got[ITR_WEIGH_ROWS * ITR_WEIGH_COLUMNS];
+	static double weight[ITR_WEIGHTED_SUM_ROWS * N], sum[N * ITR_WEIGHTED_SUM_COLUMNS],
+		want[ITR_WEIGHTED_SUM_ROWS * ITR_WEIGHTED_SUM_COLUMNS], got[ITR_WEIGHTED_SUM_ROWS * ITR_WEIGHTED_SUM_COLUMNS];
 	itr_rng rng;
 	itr_rng_seed(&rng, 2);
 	for (int i = 0; i < ITR_LEN(weight); i++)
 		weight[i] = (double)itr_rng_integers(&rng, 0, 6);
 	for (int i = 0; i < ITR_LEN(sum); i++)
 		sum[i] = itr_rng_random(&rng);
-	one_sum(itr_weigh_plain, weight, sum, want);
-	one_sum(itr_weigh_tile_get(), weight, sum, got);
+	one_sum(itr_weighted_sum_scalar, weight, sum, want);
+	one_sum(itr_weighted_sum_tile_get(), weight, sum, got);
 	assert_memory_equal(got, want, sizeof want);
 #if defined(__x86_64__)
 	if (itr_cpu_features() & ITR_CPU_AVX2) {
-		one_sum(itr_weigh_avx2, weight, sum, got);
+		one_sum(itr_weighted_sum_avx2, weight, sum, got);
 		assert_memory_equal(got, want, sizeof want);
 	}
 #endif
