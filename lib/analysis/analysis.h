@@ -1,11 +1,12 @@
-/* analysis.h - what a finished candidate-pool grid says (methods.md section 1): tables, summary, figures, a page, a comparison of two.
+/* analysis.h - analysis of a candidate-pool grid (ablation/grid.h): tables, summary, figures, an HTML page, comparison of two grids.
  *
- *	itr_analysis *a = itr_analysis_read("result", 0, &err);      // experiment_results.json, and the meta file if it is there
+ *	itr_analysis *a = itr_analysis_read("result", 0, &err);      // experiment_results.json, and the meta file if it exists
  *	itr_json *summary = itr_analysis_summary(a, provenance);
  *	itr_analysis_write_tables(a, "result", &err);
  *	itr_analysis_figures(a, "result", &err);
  *
- * Also reads the files of the source project, which hold no chance, intervals or ties: chance is then cut-off / pool size.
+ * Also reads the files of the original project, which have no chance level, intervals or ties: the chance level is then cut-off / pool
+ *size.
  */
 #ifndef ITR_ANALYSIS_ANALYSIS_H
 #define ITR_ANALYSIS_ANALYSIS_H
@@ -15,7 +16,7 @@
 #include "io/provenance.h"
 #include "io/table.h"
 
-/* Columns. Up to and with MB_PER_QUERY: those of detailed_results.csv, in its order; behind them what only tables show. */
+/* Columns. Up to MB_PER_QUERY: those of detailed_results.csv, in its order; the others are only in tables. */
 typedef enum itr_acolumn {
 	ITR_AC_EXPERIMENT,
 	ITR_AC_DIM,
@@ -44,20 +45,20 @@ typedef enum itr_acolumn {
 	ITR_AC_COUNT
 } itr_acolumn;
 
-enum { ITR_A_RECALL, ITR_A_MRR };          /* metrics with chance and interval */
+enum { ITR_A_RECALL, ITR_A_MRR };          /* metrics with chance level and interval */
 enum { ITR_A_BY_DIM, ITR_A_BY_PRECISION, ITR_A_BY_SIZE };
 
 typedef struct itr_acell {
 	char *key, *kernel;
-	char *error;                       /* why there are no figures, or NULL */
-	int group[3];                      /* index into the analysis' dims, precisions, sizes */
+	char *error;                       /* the reason of a failed cell, or NULL */
+	int group[3];                      /* indices into the dims, precisions, sizes of the analysis */
 	int64_t dim, size;
 	char *precision;
 	bool full;                         /* pool = the whole gallery */
-	double v[ITR_AC_COUNT];            /* NaN: not known (no timing) */
+	double v[ITR_AC_COUNT];            /* NaN: unknown (no timing) */
 	double chance[2][2], low[2][2], high[2][2];     /* [direction: text to video, video to text][metric] */
-	bool at_chance;
-	/* no cell of the same pool is better in one of recall, time, memory and not worse in the others */
+	bool at_chance;                    /* not distinguishable from a random order in either direction */
+	/* on the Pareto front of recall, time and memory among the cells with the same pool size */
 	bool pareto;
 } itr_acell;
 
@@ -66,62 +67,63 @@ typedef struct itr_agroup { int n; char **label; int64_t *value; } itr_agroup;
 typedef struct itr_analysis {
 	char *dir;
 	int64_t k;                         /* cut-off of recall */
-	char name[ITR_AC_COUNT][48];       /* of columns */
-	itr_acell *cells;                  /* in the file's order, failed ones too */
+	char name[ITR_AC_COUNT][48];       /* names of columns */
+	itr_acell *cells;                  /* in the order of the file, failed ones included */
 	int64_t n_cells, n_failed;
 	itr_agroup group[3];
 	bool timed, synthetic;
 	itr_json *meta;                    /* or NULL */
-	itr_json *warnings;                /* sentences */
+	itr_json *warnings;                /* array of strings */
 } itr_analysis;
 
-/* k 0: recall@10 where the results have it, else their largest. NULL with err: no file, not JSON, no cell with figures. */
+/* k: cut-off of recall; 0: 10 if the results have it, otherwise their largest. NULL with err: no file, not JSON, all cells failed. */
 itr_analysis *itr_analysis_read(const char *dir, int64_t k, itr_err *err);
 void itr_analysis_free(itr_analysis *a);
-/* Mean of a column over the cells with figures of value `index` of grouping `by` (by -1: all); NaN values do not count, NaN when none is
- * left. */
+/* Mean of a column over the successful cells with value `index` of grouping `by` (by -1: all cells). NaN values are skipped; NaN when there
+ * is no other. */
 double itr_analysis_mean(const itr_analysis *a, itr_acolumn column, int by, int index);
-/* A column's text; exact: numbers in full, as they read back; else rounded for people. Nothing for NaN. */
+/* Appends a column as text; exact: all digits, otherwise rounded. Nothing for NaN. */
 void itr_analysis_text(const itr_acell *c, itr_acolumn column, bool exact, itr_buf *out);
 
 /* experiment_summary.json; the caller frees. */
 itr_json *itr_analysis_summary(const itr_analysis *a, const itr_provenance *p);
-/* detailed_results.csv and summary_by_candidate.csv into dir. */
+/* Writes detailed_results.csv and summary_by_candidate.csv into dir. */
 ITR_MUST_USE int itr_analysis_write_tables(const itr_analysis *a, const char *dir, itr_err *err);
 
 typedef struct itr_aview {
-	const char *sort;                  /* "COLUMN", "COLUMN desc"; NULL: the file's order */
-	const char *keep, *drop;           /* POSIX extended regular expressions over column names: keep adds, drop removes; NULL */
-	bool only_changed;                 /* leave out columns that hold one value */
-	bool exact;                        /* numbers in full */
+	const char *sort;                  /* "COLUMN", "COLUMN desc"; NULL: the order of the file */
+	const char *keep, *drop;           /* POSIX extended regular expressions for column names: keep adds, drop removes; or NULL */
+	bool only_changed;                 /* without columns that have the same value in all cells */
+	bool exact;                        /* all digits */
 } itr_aview;
-/* The table for people. NULL with err: unknown column, bad expression. */
+/* A readable table. NULL with err: unknown column, invalid expression. Free with itr_table_free. */
 itr_table *itr_analysis_table(const itr_analysis *a, const itr_aview *view, itr_err *err);
 
-/* Prints a table; with `synthetic` it says so in every format: a column "synthetic" (CSV, TSV), a sentence above (Markdown), below (LaTeX,
- * as text). */
+/* Appends a table to out. With `synthetic` every format says so: a column "synthetic" (CSV, TSV), a sentence above (Markdown) or below
+ * (LaTeX, text) the table. */
 void itr_analysis_print(const itr_table *t, bool synthetic, itr_table_format format, itr_buf *out);
 
-/* The same table as experiment_table.md and experiment_table.tex in dir, numbers rounded. */
+/* Writes the table to experiment_table.md and experiment_table.tex in dir, with rounded numbers. */
 ITR_MUST_USE int itr_analysis_write_view(const itr_analysis *a, const itr_aview *view, const char *dir, itr_err *err);
 
-/* The figures, NAME.png with .gp and .dat: experiment_analysis, summary_recallK, summary_mrr, pareto. Path of one; the caller frees. */
+/* The figures, NAME.png with .gp and .dat: experiment_analysis, summary_recallK, summary_mrr, pareto. itr_analysis_figure_path: path of
+ * one; the caller frees. */
 enum { ITR_A_FIGURES = 4 };
 char *itr_analysis_figure_path(const itr_analysis *a, const char *dir, int figure);
 ITR_MUST_USE int itr_analysis_figures(const itr_analysis *a, const char *dir, itr_err *err);
 
-/* One page with all figures inside, which must lie in dir. */
+/* Writes an HTML page that contains all figures, which must exist in dir. */
 ITR_MUST_USE int itr_analysis_page(const itr_analysis *a, const char *dir, const char *path, const itr_provenance *p, itr_err *err);
 
-/* Cells that both hold, b minus a. With per-query files of the same queries: 95 % interval of the difference of recall and Holm-adjusted p,
- * else neither. */
+/* Differences b - a of the cells that are in both grids. When both have per-query files of the same queries: 95 % interval of the
+ * difference of recall and Holm-adjusted p-value. */
 typedef struct itr_adiff {
 	const itr_acell *a, *b;
 	double recall, mrr, time, memory;       /* b - a, means of both directions */
 	double low, high, p;                    /* of recall; NaN: not tested */
-	bool bound;                             /* p is the smallest that the resamples can show: "less than" */
+	bool bound;                             /* p is the smallest value possible with this number of resamples: "less than" */
 } itr_adiff;
-/* untested: why there is no test, or NULL */
+/* untested: the reason why there is no test, or NULL */
 typedef struct itr_acompare { itr_adiff *d; int64_t n, only_a, only_b, resamples; char *untested; } itr_acompare;
 itr_acompare *itr_analysis_compare(const itr_analysis *a, const itr_analysis *b, uint64_t seed, int threads, itr_err *err);
 void itr_acompare_free(itr_acompare *c);

@@ -1,4 +1,4 @@
-/* Two grids, cell against cell. */
+/* Comparison of two grids, cell by cell. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +134,7 @@ static double recall(const detail *d, int side, int64_t at, const itr_metric_set
 	return value;
 }
 
-/* b - a of every query that both ranked, mean over seeds; cluster: its image. */
+/* b - a for every query that both ranked, mean over seeds; the cluster of a query is its image. */
 static itr_metric_values *differences(const detail *a, const detail *b, const char *key, int side, const itr_metric_set *set,
                                       const int64_t *image, int64_t *cluster)
 {
@@ -163,8 +163,8 @@ static itr_metric_values *differences(const detail *a, const detail *b, const ch
 	return v;
 }
 
-/* Holm multiplies the smallest p by the number of cells: as many more resamples, so that a difference that shows in every one of them comes
- * out at 0.01 and not at n times 0.001. Beyond 20,000 the time is not worth it; what is at its bound is then printed as one. */
+/* Number of resamples: proportional to the number of cells, because Holm multiplies the smallest p by it; so a difference in the same
+ * direction in all resamples has p = 0.01 and not n times 0.001. At most 20,000; a p at its bound is then printed as "less than". */
 static int64_t resamples_for(int64_t cells) { return ITR_MIN(ITR_MAX((int64_t)ITR_BOOT_RESAMPLES, 200 * cells), (int64_t)20000); }
 
 static void test_cell(const detail *a, const detail *b, itr_adiff *d, const itr_metric_set *set, int64_t *const image[2], int64_t resamples,
@@ -281,7 +281,7 @@ void itr_acompare_free(itr_acompare *c)
 	free(c);
 }
 
-/* sign: differences show theirs. */
+/* sign: prints "+" for positive differences. */
 static void put(itr_table *t, double v, bool exact, int digits, bool sign)
 {
 	itr_buf b = ITR_BUF_INIT;

@@ -1,4 +1,4 @@
-/* The figures: five panels about the whole grid and, where it was timed, a sixth, recall and MRR by pool size, the Pareto front. */
+/* The figures: five panels about the whole grid (and a sixth with timing), recall and MRR by pool size, the Pareto front. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +81,7 @@ static void memory_panel(const itr_analysis *a, itr_figure *f)
 	free(v);
 }
 
-/* At most five round ticks over the values of both directions: gnuplot's own choice overlaps in a square panel. */
+/* At most five round ticks for the values of both directions: gnuplot's labels would overlap in a square panel. */
 static void few_ticks(const itr_analysis *a, itr_panel *p)
 {
 	double low = INFINITY, high = -INFINITY, at[16];
@@ -135,11 +135,11 @@ static int overview(const itr_analysis *a, const char *png, itr_err *err)
 
 /* --- by pool size --------------------------------------------------------------------------------------------------------------------- */
 
-/* Where pool i stands: its size; for the whole gallery the rows it had. */
+/* x position of pool i: its size; for the whole gallery its number of rows. */
 static double pool_at(const itr_analysis *a, int i) { return itr_analysis_mean(a, ITR_AC_SIZE, ITR_A_BY_SIZE, i); }
 
-/* Means over dims of one precision (-1: all) at every pool size: value, chance and the ends of the cells' intervals. The mean of the ends
- * is what the mean's interval would be if all cells erred together, which they nearly do: they rank the same pools. */
+/* Means over dims of one precision (-1: all) at every pool size: value, chance level and ends of the intervals. The means of the ends are
+ * the interval of the mean if the errors of all cells are fully correlated, which is nearly true, because they rank the same pools. */
 static void curve(const itr_analysis *a, int precision, int direction, int metric, int size, double out[4])
 {
 	itr_acolumn column = (itr_acolumn)((metric ? ITR_AC_T2V_MRR : ITR_AC_T2V_RECALL) + direction);
@@ -209,7 +209,7 @@ static int by_pool(const itr_analysis *a, const char *png, int metric, itr_err *
 
 /* --- the front ------------------------------------------------------------------------------------------------------------------------ */
 
-/* By x, and of these the points that beat all before them: what a single cost leaves of a front of several. */
+/* Sorts by x and keeps the points that are better than all before: the front for this cost alone. */
 static int64_t rising(int64_t n, double *x, double *y)
 {
 	int64_t kept = 0;
@@ -229,8 +229,8 @@ static int64_t rising(int64_t n, double *x, double *y)
 	return kept;
 }
 
-/* A logarithmic axis that spans little more than a decade gets a single label from gnuplot: round numbers of which at least three lie in
- * the range, and the range as wide as they need. */
+/* gnuplot gives a logarithmic axis of about one decade a single label. Sets ticks at round numbers, at least three of them within the
+ * range, which is widened if necessary. */
 static void log_ticks(itr_panel *p, const double *x, int64_t n)
 {
 	static const double steps[][9] = { { 1 }, { 1, 3 }, { 1, 2, 5 }, { 1, 1.5, 2, 3, 5, 7 }, { 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4 } };

@@ -1,4 +1,4 @@
-/* One HTML page that needs nothing but itself. */
+/* A self-contained HTML page. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +127,7 @@ static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta chars
                            "td{color:#a33}.warn{background:#fff4d6;border-left:4px solid #e69f00;padding:.6em 2em}\n"
 			   "</style></head><body>\n<h1>Candidate-pool ablation</h1>\n";
 
-/* Numbers as numbers, what is empty last, equal rows keep their order. */
+/* Sorts numbers numerically, empty cells last; stable. */
 static const char script[] = "<script>\ndocument.querySelectorAll('#t th').forEach((th,i)=>{let up=false;th.onclick=()=>{up=!up;const "
                              "b=document.querySelector('#t tbody');\n"
 			     "const v=r=>r.cells[i].textContent,s=up?1:-1;\n[...b.rows].sort((p,q)=>{const "

@@ -1,4 +1,4 @@
-/* A results file as cells with figures; nothing in it is trusted. */
+/* Reads a results file into cells; all values are checked. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static const char *const direction_names[] = { "text_to_video", "video_to_text" 
 
 /* --- which figures -------------------------------------------------------------------------------------------------------------------- */
 
-/* The largest K of "NAME@K" in any cell; with `wanted` among them, wanted. */
+/* `wanted` if any cell has "NAME@wanted", otherwise the largest K of "NAME@K". */
 static int64_t cut_off(const itr_json *results, const char *name, int64_t wanted)
 {
 	int64_t best = 0;
@@ -82,7 +82,7 @@ static void read_sides(itr_analysis *a, itr_acell *c, const itr_json *j)
 	c->v[ITR_AC_TIES] = ties;
 }
 
-/* No different from a random order in either direction, by recall and by MRR. */
+/* True when it is not distinguishable from a random order in either direction, by recall and by MRR. */
 static bool at_chance(const itr_acell *c)
 {
 	for (int d = 0; d < 2; d++)
@@ -206,7 +206,7 @@ static void make_groups(itr_analysis *a)
 		}
 }
 
-/* b is at least as good as c everywhere and better somewhere. What is not known counts as equal. */
+/* True when b dominates c: not worse in any criterion and better in one. Unknown values count as equal. */
 static bool dominates(const itr_acell *b, const itr_acell *c)
 {
 	const itr_acolumn columns[] = { ITR_AC_RECALL, ITR_AC_TIME, ITR_AC_MEMORY };
@@ -220,7 +220,7 @@ static bool dominates(const itr_acell *b, const itr_acell *c)
 	return better;
 }
 
-/* Pools of another size are another task, so that each has a front of its own. */
+/* Computes the Pareto front for each pool size, because different sizes are different tasks. */
 static void mark_front(itr_analysis *a)
 {
 	for (int64_t i = 0; i < a->n_cells; i++) {

@@ -1,4 +1,4 @@
-/* The summary, the CSV files and the table on the screen. */
+/* The summary, the CSV files and the printed table. */
 #include <math.h>
 #include <regex.h>
 #include <stdlib.h>
@@ -65,7 +65,7 @@ static void add_best(const itr_analysis *a, itr_json *best, const char *name, it
 	itr_json_add_int(j, "candidates", found->size);
 }
 
-/* The source project's form: one mean a value. */
+/* The format of the original project: one mean for each value. */
 static void add_means(const itr_analysis *a, itr_json *summary, const char *kind, const char *by_name, int by, itr_acolumn column)
 {
 	char name[64];
@@ -179,7 +179,7 @@ static void put_cell(itr_table *t, const itr_acell *c, itr_acolumn column, bool 
 	itr_table_cell(t, itr_buf_str(b));
 }
 
-/* A last column to lines that are printed already; a line break between quotes ends none. */
+/* Appends a column to printed lines; a line break within quotes does not end a line. */
 static void add_column(const char *table, char between, itr_buf *out)
 {
 	bool quoted = false, head = true;
@@ -307,7 +307,7 @@ static int compare_cells(const itr_acell *a, const itr_acell *b, int column)
 	return (a->v[column] > b->v[column]) - (a->v[column] < b->v[column]);
 }
 
-/* Insertion keeps the file's order among equals; what is not known comes last either way. */
+/* Insertion sort, which is stable; unknown values come last in both orders. */
 static void sort_cells(const itr_acell **c, int64_t n, int column, int sign)
 {
 	bool number = column != ITR_AC_EXPERIMENT && column != ITR_AC_KERNEL && column != ITR_AC_PRECISION && column != ITR_AC_PARETO;
