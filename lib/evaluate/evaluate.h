@@ -57,9 +57,9 @@ typedef struct itr_eval {
 
 /* Both are borrowed and must outlive the report. NULL with err: a protocol that does not fit the data, no query with a positive. */
 itr_eval *itr_evaluate(const itr_embeddings *e, const itr_qrels *q, const itr_eval_opts *o, itr_err *err);
-/* From ranks that somebody else made (a TREC run, whose embeddings are a table alone), by the query's modality; either may be NULL. Takes
- * them over. truncated: lists that lack part of the gallery; median_rank and mean_rank need it all and become NaN, with a warning. Queries
- * of q that are not among the rows count 0 in a direction that has ranks, unless o->rules leaves them out. */
+/* From given ranks (of a TREC run, whose embeddings are a table alone), by the query's modality; either may be NULL. Takes ownership of
+ * them. truncated: lists that lack part of the gallery; median_rank and mean_rank need it all and become NaN, with a warning. Queries of q
+ * that are not among the rows count 0 in a direction that has ranks, unless o->rules leaves them out. */
 itr_eval *itr_evaluate_ranks(const itr_embeddings *e, const itr_qrels *q, itr_ranks *const ranks[2], bool truncated, const itr_eval_opts *o,
                              itr_err *err);
 void itr_eval_free(itr_eval *e);

@@ -1,5 +1,5 @@
-/* qrels.h - relevance: which images answer a text and which texts answer an image, known by the rows of a table of ids, whatever the rows'
- * vectors are. It is the table's own ground truth, or what one of the readers of qrels.def finds in a file.
+/* qrels.h - relevance: which images are positives of a text and which texts of an image, by the rows of a table of ids; no vectors are
+ * needed. It is the table's own ground truth, or what one of the readers of qrels.def finds in a file.
  *
  *	itr_qrels q;
  *	if (itr_qrels_open(&q, &e->table, "eccv:DIR", &rules, provenance, err) < 0)
@@ -60,10 +60,10 @@ typedef struct itr_qrels {              /* index: the modality of the query */
 } itr_qrels;
 
 /* spec NULL: the table's ground truth. Otherwise one of the readers' specifications, matched by id; `rules` says which grades can be taken.
- * Positives that are not in the gallery are counted in R and in q->outside; queries that are not there are q->absent. A table without
- * text_image has ids alone (a TREC run's): documents of the file that it lacks are added to its ids, and text_image becomes each text's
- * first positive. Refused: a pair with two grades, grades that the rules do not know, a file none of whose queries is a row. The file is
- * noted in `provenance`, which may be NULL. 0; -1 with err, q empty. */
+ * Positives that are not in the gallery are counted in R and in q->outside; queries that are not among the rows become q->absent. A table
+ * without text_image has ids alone (a TREC run's): documents of the file that it lacks are added to its ids, and text_image becomes each
+ * text's first positive. Refused: a pair with two grades, grades that the rules do not know, a file none of whose queries is a row. The
+ * file is noted in `provenance`, which may be NULL. 0; -1 with err, q empty. */
 ITR_MUST_USE int itr_qrels_open(itr_qrels *q, itr_row_table *t, const char *spec, const itr_relevance_rules *rules,
                                 itr_provenance *provenance, itr_err *err);
 void itr_qrels_free(itr_qrels *q);
@@ -71,7 +71,7 @@ void itr_qrels_free(itr_qrels *q);
 /* Rows leave the galleries of single queries: the query itself where both sides hold the same things, a reference image of a composed
  * query. They are not ranked, and chance does not know them.
  *   self  rows of the other side with the query's own id; where they are among its positives, they leave these too (counted)
- *   FILE  as relevance is read; a direction that it does not name excludes nothing. Ids that are not there are passed over
+ *   FILE  as relevance is read; a direction that it does not name excludes nothing. Unknown ids are ignored
  * 0; -1 with err: nothing is excluded, or a positive is. */
 ITR_MUST_USE int itr_qrels_exclude(itr_qrels *q, const itr_row_table *t, const char *spec, itr_provenance *provenance, itr_err *err);
 

@@ -13,9 +13,9 @@ ITR_MUST_USE int itr_trec_write_qrels(const itr_row_table *t, const itr_qrels *q
  * digits. */
 ITR_MUST_USE int itr_trec_write_run(const itr_embeddings *e, const char *path, int64_t depth, int threads, itr_err *err);
 
-/* A run instead of vectors: lists of documents with scores. */
+/* A run instead of vectors: for each query a list of documents with scores. */
 typedef struct itr_trec_run itr_trec_run;
-/* The rank column is not believed, NaN and a document that stands twice in one list are refused. NULL with err; the caller frees. */
+/* The rank column is ignored; NaN and a document that is twice in one list are refused. NULL with err; the caller frees. */
 itr_trec_run *itr_trec_read_run(const char *path, itr_provenance *provenance, itr_err *err);
 void itr_trec_free(itr_trec_run *r);
 /* The ids that occur in the run as a table: itr_qrels_open adds documents of the relevance that no list has. Free with itr_row_table_free.

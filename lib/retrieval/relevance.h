@@ -1,5 +1,5 @@
-/* relevance.h - which gallery rows answer which query, and how well: one list a query, held as offsets and rows (CSR).
- * Built by adding pairs in any order; finishing sorts each list and drops repeats. Rows are indices into the gallery, 0 <= row < gallery.
+/* relevance.h - which gallery rows are relevant to which query, and with which grade: one list for each query, as offsets and rows (CSR).
+ * Built from pairs in any order; each list is sorted and free of repeats. Rows are indices into the gallery, 0 <= row < gallery.
  * A grade above 0 is a positive; what ndcg counts for it is its gain: the grade itself, or 2^grade - 1. */
 #ifndef ITR_RETRIEVAL_RELEVANCE_H
 #define ITR_RETRIEVAL_RELEVANCE_H
@@ -10,7 +10,7 @@ typedef enum itr_gain { ITR_GAIN_LINEAR, ITR_GAIN_EXPONENTIAL } itr_gain;
 extern const char *const itr_gain_names[];        /* "linear" "exponential" NULL */
 double itr_gain_of(itr_gain gain, double grade);  /* 0 for grades of 0 and less */
 
-/* What to count, and how: itr as methods.md says; trec_eval and ranx as those programs do. */
+/* Whose rules hold: itr as methods.md says; trec_eval and ranx as those programs do. */
 typedef enum itr_conventions {
 	ITR_CONVENTIONS_ITR,
 	ITR_CONVENTIONS_TREC_EVAL,
@@ -40,7 +40,7 @@ typedef struct itr_relevance {
 	itr_gain gain;
 } itr_relevance;
 
-/* Positives as pairs (query[i], row[i]); query[i] < 0 or row[i] < 0 is passed over (no answer). Anything else out of range is a programming
+/* Positives as pairs (query[i], row[i]); query[i] < 0 or row[i] < 0 is ignored (no positive). Anything else out of range is a programming
  * mistake: check what comes from files first (itr_row_numbers_check). Never fails. Free with itr_relevance_free. */
 itr_relevance *itr_relevance_from_pairs(int64_t queries, int64_t gallery, const int64_t *query, const int64_t *row, int64_t pairs);
 /* One positive a query: row[q], or -1 for none. */
