@@ -75,16 +75,7 @@ static itr_json *fit_closed(struct training *w)
 		.stop = &itr_interrupted,
 		.tried = tried,
 		.ctx = w,
-		.linear = { .dims = o->dims,
-		            .power = o->power,
-		            .lambda = o->lambda >= 0 ? o->lambda : NAN,
-		            .image_to_text = o->direction == 1,
-		            .idf = o->idf,
-		            .features = o->features,
-		            .seed = t->seed,
-		            .threads = t->threads,
-		            .regularization = o->regularization.n ? o->regularization.v : NULL,
-		            .n_regularization = o->regularization.n },
+		.options = o->model_options,
 	};
 	itr_json *j = NULL;
 	w->progress = itr_progress_begin(t, "fit", "fits", 0);
@@ -121,7 +112,7 @@ static itr_json *fit_network(struct training *w)
 	itr_train_options *o = w->o;
 	itr_network_job job = {
 		.model = o->model,
-		.config = itr_train_options_model(o),
+		.config = o->config,
 		.built = w->tuned.model,
 		.max_failed = o->tune.max_failed,
 		.opts = itr_train_options_loop(o, t),
@@ -167,12 +158,11 @@ static int load_manifest(struct training *w)
 {
 	itr_tool *t = w->t;
 	const itr_finetune_opts f = itr_train_options_towers(w->o, t);
-	const itr_model_config c = itr_train_options_model(w->o);
 	itr_provenance_input(t->provenance, t->args[0]);
 	for (int side = 0; side < 2; side++)
 		if (f.weights[side])
 			itr_provenance_input(t->provenance, f.weights[side]);
-	if (itr_finetune_open(&w->tuned, t->args[0], w->o->model, &c, &f, &t->err) < 0 ||
+	if (itr_finetune_open(&w->tuned, t->args[0], w->o->model, &w->o->config, &f, &t->err) < 0 ||
 	    itr_finetune_check_batches(&w->tuned, w->o->net.batch_size, w->o->net.cache_chunk, &t->err) < 0)
 		return -1;
 	memcpy(w->sizes, w->tuned.sizes, sizeof w->sizes);

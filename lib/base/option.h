@@ -23,9 +23,10 @@
 
 #include "base/compat.h"
 
-typedef struct itr_ints { int64_t n; int64_t v[64]; } itr_ints;
-typedef struct itr_strs { int64_t n; const char *v[64]; } itr_strs;
-typedef struct itr_nums { int64_t n; double v[64]; } itr_nums;
+enum { ITR_OPT_LIST = 64 };     /* values of a list, at most */
+typedef struct itr_ints { int64_t n; int64_t v[ITR_OPT_LIST]; } itr_ints;
+typedef struct itr_strs { int64_t n; const char *v[ITR_OPT_LIST]; } itr_strs;
+typedef struct itr_nums { int64_t n; double v[ITR_OPT_LIST]; } itr_nums;
 
 typedef enum { ITR_OPT_T_END, ITR_OPT_T_BOOL, ITR_OPT_T_INT, ITR_OPT_T_NUM, ITR_OPT_T_STR, ITR_OPT_T_ENUM,
                ITR_OPT_T_INTS, ITR_OPT_T_NUMS, ITR_OPT_T_STRS, ITR_OPT_T_TEXTS, ITR_OPT_T_ENUMS, ITR_OPT_T_HEADING } itr_opt_type;
@@ -46,71 +47,81 @@ typedef struct itr_option {
 	int letter;                     /* short option; 0: none */
 	size_t offset;                  /* of the field */
 	const char *meta;               /* placeholder of the value in --help: "D", "FILE"; enums: NULL */
-	const char *const *names;       /* enums: NULL-terminated; an int field receives the index */
+	const char *const *names;       /* enums: NULL-terminated; an int field receives the index. STR: values that --help shows */
 	const char *help;               /* one line, lower case, no full stop; --help adds the default and the range */
 	itr_range range;                /* INT and NUM; INTS and NUMS: of each value */
+	bool no_effect;                 /* accepted for existing command lines; a warning says that it has no effect */
 } itr_option;
 
 /* Type of the field: BOOL bool · INT int64_t · NUM double · STR const char * · ENUM int · INTS itr_ints · NUMS itr_nums · STRS itr_strs ·
- * ENUMS itr_ints (indices) · TEXTS itr_strs: each use of the option adds one value, which may contain commas */
+ * ENUMS itr_ints (indices) · TEXTS itr_strs: each use of the option adds one value, which may contain commas · NAME const char *, checked
+ * by its component */
 #define ITR_OPT_BOOL(name, letter, S, field, help)                                                                                         \
 	{                                                                                                                                  \
-		ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help, ITR_ANY                                                \
+		ITR_OPT_T_BOOL, name, letter, offsetof(S, field), NULL, NULL, help, ITR_ANY, false                                         \
 	}
 #define ITR_OPT_INT(name, letter, S, field, meta, help)                                                                                    \
 	{                                                                                                                                  \
-		ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                 \
+		ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY, false                                          \
 	}
 #define ITR_OPT_NUM(name, letter, S, field, meta, help)                                                                                    \
 	{                                                                                                                                  \
-		ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                 \
+		ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY, false                                          \
 	}
 #define ITR_OPT_STR(name, letter, S, field, meta, help)                                                                                    \
 	{                                                                                                                                  \
-		ITR_OPT_T_STR, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                 \
+		ITR_OPT_T_STR, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY, false                                          \
+	}
+#define ITR_OPT_NAME(name, letter, S, field, known_names, help)                                                                            \
+	{                                                                                                                                  \
+		ITR_OPT_T_STR, name, letter, offsetof(S, field), NULL, known_names, help, ITR_ANY, false                                   \
 	}
 #define ITR_OPT_ENUM(name, letter, S, field, enum_names, help)                                                                             \
 	{                                                                                                                                  \
-		ITR_OPT_T_ENUM, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY                                          \
+		ITR_OPT_T_ENUM, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY, false                                   \
 	}
 #define ITR_OPT_INTS(name, letter, S, field, meta, help)                                                                                   \
 	{                                                                                                                                  \
-		ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                \
+		ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY, false                                         \
 	}
 #define ITR_OPT_NUMS(name, letter, S, field, meta, help)                                                                                   \
 	{                                                                                                                                  \
-		ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                \
+		ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY, false                                         \
 	}
 #define ITR_OPT_STRS(name, letter, S, field, meta, help)                                                                                   \
 	{                                                                                                                                  \
-		ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                                \
+		ITR_OPT_T_STRS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY, false                                         \
 	}
 #define ITR_OPT_TEXTS(name, letter, S, field, meta, help)                                                                                  \
 	{                                                                                                                                  \
-		ITR_OPT_T_TEXTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY                                               \
+		ITR_OPT_T_TEXTS, name, letter, offsetof(S, field), meta, NULL, help, ITR_ANY, false                                        \
 	}
 #define ITR_OPT_ENUMS(name, letter, S, field, enum_names, help)                                                                            \
 	{                                                                                                                                  \
-		ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY                                         \
+		ITR_OPT_T_ENUMS, name, letter, offsetof(S, field), NULL, enum_names, help, ITR_ANY, false                                  \
 	}
 #define ITR_OPT_INT_IN(name, letter, S, field, meta, range, help)                                                                          \
 	{                                                                                                                                  \
-		ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, range                                                   \
+		ITR_OPT_T_INT, name, letter, offsetof(S, field), meta, NULL, help, range, false                                            \
 	}
 #define ITR_OPT_NUM_IN(name, letter, S, field, meta, range, help)                                                                          \
 	{                                                                                                                                  \
-		ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, range                                                   \
+		ITR_OPT_T_NUM, name, letter, offsetof(S, field), meta, NULL, help, range, false                                            \
 	}
 #define ITR_OPT_INTS_IN(name, letter, S, field, meta, range, help)                                                                         \
 	{                                                                                                                                  \
-		ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, range                                                  \
+		ITR_OPT_T_INTS, name, letter, offsetof(S, field), meta, NULL, help, range, false                                           \
 	}
 #define ITR_OPT_NUMS_IN(name, letter, S, field, meta, range, help)                                                                         \
 	{                                                                                                                                  \
-		ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, range                                                  \
+		ITR_OPT_T_NUMS, name, letter, offsetof(S, field), meta, NULL, help, range, false                                           \
 	}
-#define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL, ITR_ANY }
-#define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL, ITR_ANY }
+#define ITR_OPT_INT_UNUSED(name, S, field, meta, range, help)                                                                              \
+	{                                                                                                                                  \
+		ITR_OPT_T_INT, name, 0, offsetof(S, field), meta, NULL, help, range, true                                                  \
+	}
+#define ITR_OPT_HEADING(text)                                   { ITR_OPT_T_HEADING, text, 0, 0, NULL, NULL, NULL, ITR_ANY, false }
+#define ITR_OPT_END                                             { ITR_OPT_T_END, NULL, 0, 0, NULL, NULL, NULL, ITR_ANY, false }
 
 /* The options of one component of a tool, such as a loss or an optimiser. Several groups may have an option of the same name (two losses
  * with a margin). It then has the same type, range and enum names in all of them (a test compares all tables), and a value on the command

@@ -11,8 +11,6 @@
 #include "base/nearest.h"
 #include "io/json.h"
 
-enum { MAX_LIST = 64 };        /* of itr_ints, itr_strs, itr_nums */
-
 static int table_size(const itr_option *t)
 {
 	int n = 0;
@@ -198,8 +196,8 @@ static int set_element(const found *f, const char *text, itr_err *err)
 	itr_ints *ints = f->field;
 	itr_nums *nums = f->field;
 	itr_strs *strs = f->field;
-	if (ints->n >= MAX_LIST)                         /* n stands first in all three */
-		return itr_err_set(err, "'--%s' takes at most %d values", f->o->name, MAX_LIST);
+	if (ints->n >= ITR_OPT_LIST)                         /* n stands first in all three */
+		return itr_err_set(err, "'--%s' takes at most %d values", f->o->name, ITR_OPT_LIST);
 	switch (f->o->type) {
 	case ITR_OPT_T_INTS:
 		if (!parse_int(text, &ints->v[ints->n]))
@@ -460,6 +458,14 @@ int itr_optset_check(const itr_optset *s, itr_err *err)
 			}
 		}
 	return 0;
+}
+
+void itr_optset_no_effect(const itr_optset *s)
+{
+	for (int k = 0; k < s->n; k++)
+		for (int i = 0; s->group[k]->in_use && s->group[k]->table[i].type != ITR_OPT_T_END; i++)
+			if (s->group[k]->table[i].no_effect && s->given[k][i])
+				itr_warn("'--%s' has no effect with %s", s->group[k]->table[i].name, s->group[k]->owner);
 }
 
 int itr_opts_config(itr_optset *s, const char *path, itr_err *err)

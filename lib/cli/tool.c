@@ -403,6 +403,7 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 		exit(wrong == ITR_EXIT_USAGE ? itr_tool_usage(t, "%s", t->err.msg) : itr_tool_fail(t));
 	if (!in->adopted && itr_optset_check(&in->options, &t->err) < 0)
 		exit(itr_tool_usage(t, "%s", t->err.msg));
+	itr_optset_no_effect(&in->options);
 	in->standard.values = memcpy(itr_arena_alloc(in->strings, sizeof s), &s,
 	                             sizeof s); /* s ends with this call, questions about what was given do not */
 	if (s.track && !in->untracked && !(d->flags & ITR_TOOL_NO_TRACK) && open_run(t, &s, argc, argv) < 0)

@@ -43,6 +43,7 @@ typedef struct itr_loss_ops {
 } itr_loss_ops;
 
 extern const itr_loss_ops *const itr_losses[];          /* losses.def, NULL-terminated */
+extern const char *const itr_loss_names[];              /* their names in the same order, NULL-terminated */
 const itr_loss_ops *itr_loss_find(const char *name, itr_err *err);       /* NULL with err, which gives the nearest name */
 
 #endif

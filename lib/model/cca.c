@@ -70,7 +70,7 @@ static void set_side(itr_closed_side *side, int64_t d, const double *l, const do
 static itr_closed *assemble(const itr_moments *m, const itr_closed_fit_opts *o, double r, const double *lx, const double *ly,
                                 const double *u, const double *s, const double *vt)
 {
-	int64_t all = ITR_MIN(m->dx, m->dy), dim = ITR_MIN(ITR_MIN(all, m->n - 1), o->dims > 0 ? o->dims : 512);
+	int64_t all = ITR_MIN(m->dx, m->dy), dim = ITR_MIN(ITR_MIN(all, m->n - 1), o->dims > 0 ? o->dims : itr_closed_defaults.dims);
 	itr_closed *p = itr_closed_new("cca", dim);
 	double *v = transposed(vt, all, m->dy);
 	set_side(&p->side[ITR_TEXT], m->dx, lx, u, all, dim, s, o->power, m->mean_x);
@@ -104,11 +104,17 @@ itr_closed *itr_cca_solve(const itr_moments *m, const itr_closed_fit_opts *o, do
 	return p;
 }
 
+static const itr_option options[] = { ITR_CLOSED_DIMS, ITR_CLOSED_POWER, ITR_CLOSED_REGULARIZATION, ITR_CLOSED_IDF, ITR_OPT_END };
+
 const itr_model_ops itr_model_cca = {
 	.name = "cca",
 	.summary = "canonical correlation analysis: both sides into a space where they correlate most",
+	.options_size = sizeof(itr_closed_fit_opts),
+	.defaults = &itr_closed_defaults,
+	.options = options,
 	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY,
 	                                    .normalize = true,
 	                                    .regularized = true,
+	                                    .smaller = "--power",
 	                                    .fit = itr_cca_solve },
 };

@@ -9,6 +9,7 @@
 #ifndef ITR_MODEL_CLOSED_H
 #define ITR_MODEL_CLOSED_H
 
+#include "base/option.h"
 #include "data/modality.h"
 #include "data/picture_opts.h"
 #include "data/split_record.h"
@@ -61,18 +62,36 @@ itr_closed *itr_closed_read(const itr_h5 *h, const itr_json *config, itr_err *er
 
 /* --- fitting -------------------------------------------------------------------------------------------------------------------------- */
 
+/* What the rows below write; each kind's table has those that it uses. A kind with an option of its own puts this first in its struct. */
 typedef struct itr_closed_fit_opts {
-	int64_t dims;                   /* at most this wide a shared space (cca); 0: 512 */
-	double power;                   /* cca: directions are scaled by correlation^power (Gong et al. 2014); 4 */
-	double lambda;                  /* ridge: this absolute value instead of the list; NaN: choose */
-	bool image_to_text;             /* ridge, procrustes: the image side is mapped onto the text side, not the reverse */
-	const double *regularization;   /* candidates r, relative to the mean variance of a dimension; NULL: 1e-4 1e-3 1e-2 1e-1 1 */
-	int64_t n_regularization;
+	int64_t dims;                   /* at most this wide a shared space; 0: 512 */
+	double power;                   /* directions are scaled by correlation^power (Gong et al. 2014) */
+	double lambda;                  /* this absolute value instead of the list; negative or NaN: choose */
+	int direction;                  /* ITR_TEXT_TO_IMAGE, or ITR_IMAGE_TO_TEXT: the image side is mapped onto the text side */
+	itr_nums regularization;        /* candidates r, relative to the mean variance of a dimension; n 0: those of the defaults */
 	bool idf;                       /* a text's dimensions are weighted by their inverse document frequency among the fitted texts */
-	int64_t features;               /* kernel models: random features a side; 0: 4096 */
-	uint64_t seed;                  /* which those are */
+	int64_t features;               /* random features a side; 0: 4096 */
+	/* no rows: the run's */
+	uint64_t seed;                  /* which the random features are */
 	int threads;
 } itr_closed_fit_opts;
+enum { ITR_TEXT_TO_IMAGE, ITR_IMAGE_TO_TEXT };
+extern const char *const itr_mapping_names[];
+extern const itr_closed_fit_opts itr_closed_defaults;   /* of every kind */
+#define ITR_CLOSED_DIMS ITR_OPT_INT_IN("dims", 'd', itr_closed_fit_opts, dims, "D", ITR_FROM(1), "width of the shared space, at most")
+#define ITR_CLOSED_POWER ITR_OPT_NUM("power", 0, itr_closed_fit_opts, power, "P", "directions are scaled by correlation^P")
+#define ITR_CLOSED_LAMBDA                                                                                                                  \
+	ITR_OPT_NUM("lambda", 0, itr_closed_fit_opts, lambda, "L", "this absolute regularization instead; negative: choose")
+#define ITR_CLOSED_DIRECTION                                                                                                               \
+	ITR_OPT_ENUM("direction", 0, itr_closed_fit_opts, direction, itr_mapping_names, "which side is mapped onto the other")
+#define ITR_CLOSED_REGULARIZATION                                                                                                          \
+	ITR_OPT_NUMS_IN("regularization", 'r', itr_closed_fit_opts, regularization, "R...", ITR_FROM(0),                                   \
+	                "candidates, relative to the mean variance; val recall@10 chooses")
+#define ITR_CLOSED_IDF                                                                                                                     \
+	ITR_OPT_BOOL("idf", 0, itr_closed_fit_opts, idf,                                                                                   \
+	             "weight a text's dimensions by inverse document frequency in the training part (hashed text)")
+#define ITR_CLOSED_FEATURES                                                                                                                \
+	ITR_OPT_INT_IN("features", 0, itr_closed_fit_opts, features, "N", ITR_BETWEEN(1, 65536), "random features of a side")
 
 /* What a closed form adds to its kind (itr_model_ops.closed). */
 typedef struct itr_closed_kind {
@@ -81,6 +100,7 @@ typedef struct itr_closed_kind {
 	bool regularized;               /* uses r */
 	/* whose random features take the place of the rows */
 	enum { ITR_KERNEL_NONE, ITR_KERNEL_MAPPED_SIDE, ITR_KERNEL_BOTH_SIDES } kernel;
+	const char *smaller;            /* options that, like less regularization, make weights larger: "--power"; NULL: none */
 	/* A model from the moments and one r. NULL with err. */
 	itr_closed *(*fit)(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err);
 } itr_closed_kind;

@@ -7,7 +7,11 @@
 #include "model/closed.h"
 #include "tensor/rows.h"
 
-static const double decades[] = { 1e-4, 1e-3, 1e-2, 1e-1, 1 };
+const char *const itr_mapping_names[] = { [ITR_TEXT_TO_IMAGE] = "text-to-image", [ITR_IMAGE_TO_TEXT] = "image-to-text", NULL };
+
+const itr_closed_fit_opts itr_closed_defaults = {
+	.dims = 512, .power = 4, .lambda = -1, .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } }, .features = 4096
+};
 
 float *itr_closed_floats(const double *a, int64_t n)
 {
@@ -47,7 +51,7 @@ static int check(const itr_linear_data *d, itr_err *err)
 }
 
 /* Solved in double, kept in float: what does not fit has become infinite. */
-static bool fits_float(const itr_closed *p, double r, itr_err *err)
+static bool fits_float(const itr_closed_kind *kind, const itr_closed *p, double r, itr_err *err)
 {
 	for (int s = 0; s < 2; s++) {
 		const itr_closed_side *side = &p->side[s];
@@ -62,9 +66,9 @@ static bool fits_float(const itr_closed *p, double r, itr_err *err)
 			if (part[k].x && itr_first_not_finite(part[k].x, part[k].n) >= 0) {
 				itr_err_set(err,
 				            "%s with regularization %g: the %s side's %s does not fit into float32; give more "
-				            "--regularization%s",
-				            p->method, r, s == ITR_TEXT ? "text" : "image", part[k].name,
-				            strcmp(p->method, "cca") ? "" : ", or a smaller --power");
+				            "--regularization%s%s",
+				            p->method, r, itr_modality_names[s], part[k].name, kind->smaller ? ", or a smaller " : "",
+				            kind->smaller ? kind->smaller : "");
 				return false;
 			}
 	}
@@ -93,8 +97,9 @@ static float *idf_of(const itr_linear_data *d)
 static void lift(const itr_closed_kind *kind, itr_linear_data *d, const itr_closed_fit_opts *o, itr_fourier *out[2])
 {
 	const bool both = kind->kernel == ITR_KERNEL_BOTH_SIDES, mapped = kind->kernel == ITR_KERNEL_MAPPED_SIDE;
-	const bool text = both || (mapped && !o->image_to_text), image = both || (mapped && o->image_to_text);
-	const int64_t features = o->features > 0 ? o->features : 4096;
+	const bool text = both || (mapped && o->direction == ITR_TEXT_TO_IMAGE),
+		   image = both || (mapped && o->direction == ITR_IMAGE_TO_TEXT);
+	const int64_t features = o->features > 0 ? o->features : itr_closed_defaults.features;
 	bool *used = itr_xcalloc((size_t)ITR_MAX(d->n_texts, d->n_images) + 1, sizeof *used);
 	out[ITR_TEXT] = out[ITR_IMAGE] = NULL;
 	if (text) {
@@ -147,11 +152,12 @@ static itr_closed *finish(itr_closed *p, const char *name, itr_fourier *const fo
 itr_closed *itr_closed_fit(const char *name, const itr_closed_kind *kind, const itr_linear_data *data, const itr_closed_fit_opts *opts,
                                itr_closed_score score, void *ctx, itr_closed_trial *trials, int64_t *n_trials, itr_err *err)
 {
-	const double *r = opts->regularization ? opts->regularization : decades;
-	int64_t n = opts->regularization ? opts->n_regularization : ITR_LEN(decades), done = 0;
+	const itr_nums *candidates = opts->regularization.n ? &opts->regularization : &itr_closed_defaults.regularization;
+	const double *r = candidates->v;
+	int64_t n = candidates->n, done = 0;
 	itr_closed *best = NULL;
 	double top = 0;
-	if (!kind->regularized || !isnan(opts->lambda))
+	if (!kind->regularized || opts->lambda >= 0)
 		n = 1;                                             /* nothing to choose */
 	if (check(data, err) < 0)
 		return NULL;
@@ -167,7 +173,7 @@ itr_closed *itr_closed_fit(const char *name, const itr_closed_kind *kind, const 
 	itr_moments *m = itr_moments_new(&lifted, kind->needs, kind->normalize, opts->threads);
 	for (int64_t i = 0; i < n; i++) {
 		itr_closed *p = finish(kind->fit(m, opts, kind->regularized ? r[i] : 0, err), name, fourier, idf);
-		if (p && !fits_float(p, kind->regularized ? r[i] : 0, err)) {
+		if (p && !fits_float(kind, p, kind->regularized ? r[i] : 0, err)) {
 			itr_closed_free(p);
 			p = NULL;
 		}

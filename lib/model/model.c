@@ -8,35 +8,32 @@
 #include "base/nearest.h"
 #include "tensor/rows.h"
 
-#define ITR_MODEL(name) extern const itr_model_ops itr_model_##name;
+#define ITR_MODEL(name, symbol) extern const itr_model_ops itr_model_##symbol;
 #include "model/models.def"
 #undef ITR_MODEL
 
 const itr_model_ops *const itr_models[] = {
-#define ITR_MODEL(name) &itr_model_##name,
+#define ITR_MODEL(name, symbol) &itr_model_##symbol,
 #include "model/models.def"
 #undef ITR_MODEL
 	NULL
 };
 
-static const itr_model_ops *lookup(const char *name)
-{
-	for (const itr_model_ops *const *m = itr_models; *m; m++)
-		if (!strcmp((*m)->name, name))
-			return *m;
-	return NULL;
-}
+const char *const itr_model_names[] = {
+#define ITR_MODEL(name, symbol) name,
+#include "model/models.def"
+#undef ITR_MODEL
+	NULL
+};
 
 const itr_model_ops *itr_model_find(const char *name, itr_err *err)
 {
-	const char *names[64];
 	int n = 0;
-	const itr_model_ops *found = lookup(name);
 	for (; itr_models[n]; n++)
-		names[n] = itr_models[n]->name;
-	if (!found)
-		itr_err_set(err, "unknown model '%s': did you mean '%s'?", name, itr_nearest(name, names, n));
-	return found;
+		if (!strcmp(itr_models[n]->name, name))
+			return itr_models[n];
+	itr_err_set(err, "unknown model '%s': did you mean '%s'?", name, itr_nearest(name, itr_model_names, n));
+	return NULL;
 }
 
 itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t seed, itr_err *err)
@@ -46,12 +43,9 @@ itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t s
 
 static int check_config(const char *name, const itr_model_config *c, itr_err *err)
 {
-	if (c->text_dim < 1 || c->image_dim < 1 || c->text_dim > 1 << 20 || c->image_dim > 1 << 20 || c->hidden < 0 || c->embed_dim < 0 ||
-	    c->hidden > 1 << 20 || c->embed_dim > 1 << 20 || !(c->dropout >= 0 && c->dropout < 1) || !(c->temperature > 0))
-		return itr_err_set(
-			err, "model '%s' cannot be built: text %lld, image %lld, hidden %lld, embedding %lld, dropout %g, temperature %g",
-			name, (long long)c->text_dim, (long long)c->image_dim, (long long)c->hidden, (long long)c->embed_dim, c->dropout,
-			c->temperature);
+	if (c->text_dim < 1 || c->image_dim < 1 || c->text_dim > 1 << 20 || c->image_dim > 1 << 20 || !(c->temperature > 0))
+		return itr_err_set(err, "model '%s' cannot be built: text %lld, image %lld, temperature %g", name, (long long)c->text_dim,
+		                   (long long)c->image_dim, c->temperature);
 	return 0;
 }
 
@@ -73,9 +67,13 @@ itr_model *itr_model_new_towers(const char *name, const itr_model_config *config
 	itr_model *m = itr_xcalloc(1, sizeof *m);
 	m->ops = ops;
 	m->config = c;
+	void *options = itr_xcalloc(1, ops->options_size + 1);
+	if (ops->options_size)
+		memcpy(options, c.options ? c.options : ops->defaults, ops->options_size);
+	m->config.options = options;
 	m->params = itr_params_new();
 	m->layers = itr_xcalloc(1, ops->size);
-	ops->init(m->layers, m->params, &m->config);
+	m->dim = ops->init(m->layers, m->params, c.text_dim, c.image_dim, options);
 	if (c.learn_scale)
 		m->log_scale =
 			itr_params_add(m->params, "", "logit_scale", 1, (int64_t[]){ 1 }, ITR_INIT_CONSTANT, log(1 / c.temperature), true);
@@ -114,19 +112,17 @@ void itr_model_free(itr_model *m)
 	itr_closed_free(m->closed);
 	itr_json_free(m->saved);
 	free(m->path);
+	free((void *)m->config.options);
 	free(m->layers);
 	free(m);
 }
 
-itr_var *itr_model_text(itr_tape *t, const itr_model *m, itr_var *x) { return m->ops->text(t, m->layers, &m->config, x); }
+itr_var *itr_model_text(itr_tape *t, const itr_model *m, itr_var *x) { return m->ops->text(t, m->layers, m->config.options, x); }
 itr_var *itr_model_image(itr_tape *t, const itr_model *m, itr_var *x)
 {
-	return m->ops->image ? m->ops->image(t, m->layers, &m->config, x) : x;
+	return m->ops->image ? m->ops->image(t, m->layers, m->config.options, x) : x;
 }
-int64_t itr_model_embed_dim(const itr_model *m)
-{
-	return m->closed ? m->closed->dim : m->ops->image ? m->config.embed_dim : m->config.image_dim;
-}
+int64_t itr_model_embed_dim(const itr_model *m) { return m->closed ? m->closed->dim : m->dim; }
 double itr_model_temperature(const itr_model *m) { return m->log_scale ? exp(-(double)m->log_scale->data[0]) : m->config.temperature; }
 
 int64_t itr_model_in(const itr_model *m, itr_modality side)

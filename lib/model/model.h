@@ -9,17 +9,14 @@
 #ifndef ITR_MODEL_MODEL_H
 #define ITR_MODEL_MODEL_H
 
+#include "base/option.h"
 #include "io/json.h"
 #include "model/closed.h"
 #include "model/tower.h"
 
 typedef struct itr_model_config {
 	int64_t text_dim, image_dim;
-	int64_t hidden;                 /* 0: the model's own default */
-	int64_t embed_dim;              /* heads: 0 = 256 */
-	double dropout;
-	bool relu;                      /* mlp: ReLU instead of GELU */
-	bool output_activation;         /* residual-mlp: GELU at the end, as published */
+	const void *options;            /* the kind's own struct, which its option rows write; copied; NULL: the descriptor's defaults */
 	bool learn_scale;               /* a trainable log temperature */
 	double temperature;             /* its (initial) value, 0.07 */
 	int threads;                    /* that draw the initial weights; 0: one. Not part of what the model is, and not written */
@@ -47,22 +44,46 @@ typedef struct itr_model_side {
 
 typedef struct itr_model_info { itr_model_side side[2]; } itr_model_info;
 
+/* How a network is trained unless told otherwise (methods section 2): what `train` takes for options that are not given. */
+typedef struct itr_recipe {
+	const char *loss, *optimizer, *schedule, *split_sizes;
+	int64_t epochs, batch_size, patience;
+	double lr, weight_decay;
+	bool symmetric;
+} itr_recipe;
+
 typedef struct itr_model_ops {
 	const char *name, *summary;
-	size_t size;                    /* bytes of the model's own struct */
-	void (*init)(void *m, itr_params *p, itr_model_config *c);          /* registers layers; fills defaults into c */
-	itr_var *(*text)(itr_tape *t, const void *m, const itr_model_config *c, itr_var *x);
-	itr_var *(*image)(itr_tape *t, const void *m, const itr_model_config *c, itr_var *x);    /* NULL: images pass through */
-	const itr_closed_kind *closed;  /* a closed form: solved, has none of the four above. NULL: a network, trained by steps */
+	/* Options of this kind alone: rows over a struct of options_size bytes, which begins as `defaults`. A network's rows are BOOL, INT,
+	 * NUM or ENUM, since its file holds them; a closed form's struct begins with itr_closed_fit_opts. */
+	size_t options_size;
+	const void *defaults;
+	const itr_option *options;
+	/* --- a network: trained by steps --- */
+	size_t size;                    /* bytes of its layers */
+	/* Registers the layers; sizes that are 0 in `options` become the kind's own. Returns the width of the embeddings. */
+	int64_t (*init)(void *layers, itr_params *p, int64_t text_dim, int64_t image_dim, void *options);
+	itr_var *(*text)(itr_tape *t, const void *layers, const void *options, itr_var *x);
+	itr_var *(*image)(itr_tape *t, const void *layers, const void *options, itr_var *x);     /* NULL: images pass through */
+	const itr_recipe *recipe, *tower_recipe;        /* on stored vectors; with towers in front, NULL: takes none */
+	/* --- or a closed form: solved. NULL: a network --- */
+	const itr_closed_kind *closed;
 } itr_model_ops;
 
+/* Rows that several networks have, over their own structs. 0: the kind's own width. */
+#define ITR_MODEL_HIDDEN(S)                                                                                                                \
+	ITR_OPT_INT_IN("hidden", 0, S, hidden, "N", ITR_BETWEEN(0, 1048576), "width of the hidden layer; 0: as published")
+#define ITR_MODEL_DROPOUT(S) ITR_OPT_NUM_IN("dropout", 0, S, dropout, "P", ITR_BELOW(0, 1), "probability of dropping a value in training")
+
 extern const itr_model_ops *const itr_models[];         /* models.def, NULL-terminated */
+extern const char *const itr_model_names[];             /* their names in the same order, NULL-terminated */
 const itr_model_ops *itr_model_find(const char *name, itr_err *err);        /* NULL with err: unknown, the nearest is named */
 
 struct itr_model {
 	const itr_model_ops *ops;
 	itr_closed *closed;             /* a closed form's maps; params, layers and towers are NULL then. Owned */
-	itr_model_config config;
+	itr_model_config config;        /* `options`: a copy, owned */
+	int64_t dim;                    /* of a network's embeddings */
 	itr_params *params;             /* sealed and initialised */
 	itr_param *log_scale;           /* logit scale, log(1/temperature), or NULL when fixed */
 	void *layers;                   /* the model's own struct */
@@ -79,6 +100,12 @@ struct itr_model {
 	char sha256[ITR_SHA256_HEX];    /* of the file; "" unless itr_model_opts.raw */
 	itr_model_info about;
 };
+
+/* What the "itr-model" file says of the options of a network's kind, into `options` (options_size bytes that hold the defaults); keys that
+ * are absent change nothing. 0, or -1 with err: a value outside of its row's range. */
+ITR_MUST_USE int itr_model_options_read(const itr_model_ops *ops, const itr_json *config, void *options, itr_err *err);
+/* The way back: into a file's config. */
+void itr_model_options_write(const itr_model *m, itr_json *config);
 
 /* Builds and initialises. NULL with err for an unknown name or sizes below 1. */
 itr_model *itr_model_new(const char *name, const itr_model_config *c, uint64_t seed, itr_err *err);

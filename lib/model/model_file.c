@@ -17,11 +17,7 @@ static itr_json *config_json(const itr_model *m, const itr_json *extra)
 	itr_json_add_str(j, "model", m->ops->name);
 	itr_json_add_int(j, "text_dim", c->text_dim);
 	itr_json_add_int(j, "image_dim", c->image_dim);
-	itr_json_add_int(j, "hidden", c->hidden);
-	itr_json_add_int(j, "embed_dim", c->embed_dim);
-	itr_json_add_num(j, "dropout", c->dropout);
-	itr_json_add_bool(j, "relu", c->relu);
-	itr_json_add_bool(j, "output_activation", c->output_activation);
+	itr_model_options_write(m, j);
 	itr_json_add_bool(j, "learn_scale", c->learn_scale);
 	itr_json_add_num(j, "temperature", c->temperature);
 	for (int side = 0; side < 2; side++)
@@ -128,19 +124,24 @@ static itr_model *build(const itr_h5 *h, const itr_json *config, const char *nam
 /* The network that the file holds. NULL with err. */
 static itr_model *read_network(const itr_h5 *h, const itr_json *j, itr_err *err)
 {
-	const itr_model_config c = {
+	const itr_model_ops *ops = itr_model_find(itr_json_str(itr_json_get(j, "model"), "?"), err);
+	itr_model_config c = {
 		.text_dim = itr_json_int(itr_json_get(j, "text_dim"), 0),
 		.image_dim = itr_json_int(itr_json_get(j, "image_dim"), 0),
-		.hidden = itr_json_int(itr_json_get(j, "hidden"), 0),
-		.embed_dim = itr_json_int(itr_json_get(j, "embed_dim"), 0),
-		.dropout = itr_json_num(itr_json_get(j, "dropout"), 0),
-		.relu = itr_json_bool(itr_json_get(j, "relu"), false),
-		.output_activation = itr_json_bool(itr_json_get(j, "output_activation"), true),
 		.learn_scale = itr_json_bool(itr_json_get(j, "learn_scale"), false),
 		.temperature = itr_json_num(itr_json_get(j, "temperature"), 0.07),
 		.stored = stored_numbers(h),
 	};
-	itr_model *m = build(h, j, itr_json_str(itr_json_get(j, "model"), "?"), &c, err);
+	if (!ops) {
+		itr_err_prefix(err, "'%s': ", itr_h5_path(h));
+		return NULL;
+	}
+	void *options = itr_xcalloc(1, ops->options_size + 1);
+	if (ops->options_size)
+		memcpy(options, ops->defaults, ops->options_size);
+	c.options = options;
+	itr_model *m = itr_model_options_read(ops, j, options, err) == 0 ? build(h, j, ops->name, &c, err) : NULL;
+	free(options);
 	if (m && itr_params_load(m->params, h, "/param", err) < 0) {
 		itr_model_free(m);
 		m = NULL;

@@ -9,7 +9,7 @@
 
 static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
 {
-	bool back = o->image_to_text;
+	bool back = o->direction == ITR_IMAGE_TO_TEXT;
 	int64_t n = ITR_MIN(m->dx, m->dy), din = back ? m->dy : m->dx, dout = back ? m->dx : m->dy;
 	double *u = itr_aligned_alloc((size_t)(m->dx * n) * sizeof *u), *vt = itr_aligned_alloc((size_t)(n * m->dy) * sizeof *vt),
 	       *s = itr_xcalloc((size_t)n, sizeof *s);
@@ -36,8 +36,13 @@ static itr_closed *fit(const itr_moments *m, const itr_closed_fit_opts *o, doubl
 	return p;
 }
 
+static const itr_option options[] = { ITR_CLOSED_DIRECTION, ITR_CLOSED_IDF, ITR_OPT_END };
+
 const itr_model_ops itr_model_procrustes = {
 	.name = "procrustes",
 	.summary = "the rotation that brings one side nearest to the other",
+	.options_size = sizeof(itr_closed_fit_opts),
+	.defaults = &itr_closed_defaults,
+	.options = options,
 	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XY, .normalize = true, .fit = fit },
 };

@@ -26,13 +26,13 @@ static double *solve(const double *c, const double *b, int64_t din, int64_t dout
 
 itr_closed *itr_ridge_solve(const itr_moments *m, const itr_closed_fit_opts *o, double r, itr_err *err)
 {
-	bool back = o->image_to_text;
+	bool back = o->direction == ITR_IMAGE_TO_TEXT;
 	int64_t din = back ? m->dy : m->dx, dout = back ? m->dx : m->dy;
 	const double *c = back ? m->cyy : m->cxx;
 	double trace = 0, *flipped = NULL, *w;
 	for (int64_t i = 0; i < din; i++)
 		trace += c[i * din + i];
-	double ridge = isnan(o->lambda) ? r * trace / (double)din : o->lambda / (double)m->n;
+	double ridge = !(o->lambda >= 0) ? r * trace / (double)din : o->lambda / (double)m->n;
 	if (back) {
 		flipped = itr_aligned_alloc((size_t)(din * dout) * sizeof *flipped);
 		for (int64_t i = 0; i < m->dx; i++)
@@ -59,9 +59,14 @@ itr_closed *itr_ridge_solve(const itr_moments *m, const itr_closed_fit_opts *o, 
 	return p;
 }
 
+static const itr_option options[] = { ITR_CLOSED_REGULARIZATION, ITR_CLOSED_LAMBDA, ITR_CLOSED_DIRECTION, ITR_CLOSED_IDF, ITR_OPT_END };
+
 const itr_model_ops itr_model_ridge = {
 	.name = "ridge",
 	.summary = "regularized least squares from one side to the other",
+	.options_size = sizeof(itr_closed_fit_opts),
+	.defaults = &itr_closed_defaults,
+	.options = options,
 	.closed = &(const itr_closed_kind){ .needs = ITR_MOMENT_XX | ITR_MOMENT_YY | ITR_MOMENT_XY,
 	                                    .normalize = true,
 	                                    .regularized = true,

@@ -20,6 +20,13 @@ const itr_optim_ops *const itr_optims[] = {
 	NULL
 };
 
+const char *const itr_optim_names[] = {
+#define ITR_OPTIM(name) #name,
+#include "optim/optims.def"
+#undef ITR_OPTIM
+	NULL
+};
+
 enum { PIECE = 1 << 16 };        /* elements a piece of work */
 
 struct itr_optim {
@@ -43,16 +50,13 @@ static void zero_piece(void *ctx, int64_t i, int worker)
 
 itr_optim *itr_optim_new(const char *name, itr_params *p, const itr_optim_opts *o, itr_err *err)
 {
-	const char *names[16];
 	const itr_optim_ops *ops = NULL;
 	int n = 0;
-	for (; itr_optims[n]; n++) {
-		names[n] = itr_optims[n]->name;
-		if (!strcmp(name, names[n]))
+	for (; itr_optims[n]; n++)
+		if (!strcmp(name, itr_optim_names[n]))
 			ops = itr_optims[n];
-	}
 	if (!ops) {
-		itr_err_set(err, "unknown optimiser '%s': did you mean '%s'?", name, itr_nearest(name, names, n));
+		itr_err_set(err, "unknown optimiser '%s': did you mean '%s'?", name, itr_nearest(name, itr_optim_names, n));
 		return NULL;
 	}
 	itr_optim *opt = itr_xcalloc(1, sizeof *opt);

@@ -37,6 +37,7 @@ typedef struct itr_optim_ops {
 enum { ITR_OPTIM_SLOTS = 2 };
 
 extern const itr_optim_ops *const itr_optims[];         /* optims.def, NULL-terminated */
+extern const char *const itr_optim_names[];             /* their names in the same order, NULL-terminated */
 
 /* An optimiser of p (borrowed), with zero state. NULL with err when the name is unknown (the message gives the nearest). */
 itr_optim *itr_optim_new(const char *name, itr_params *p, const itr_optim_opts *o, itr_err *err);

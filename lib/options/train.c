@@ -3,21 +3,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/nearest.h"
 #include "cli/saved_options.h"
 #include "data/dataset.h"
 #include "train/checkpoint.h"
 #include "train/recipe.h"
 
-static const char *const direction_names[] = { "text-to-image", "image-to-text", NULL };
-static const char *const activation_names[] = { "gelu", "relu", NULL }, *const output_names[] = { "gelu", "none", NULL },
-			 *const precision_names[] = { "fp32", "bf16", NULL };
+static const char *const precision_names[] = { "fp32", "bf16", NULL };
 static const char *const finetune_names[] = { "no", "image", "text", "all", NULL }, *const bn_names[] = { "auto", "batch", "running",
 	                                                                                                  NULL };
 
 const itr_option itr_train_option_table[] = {
-	ITR_OPT_STR("model", 'm', itr_train_options, model, "NAME",
-	            "what is fitted: cca, ridge, procrustes, kernel-ridge, kernel-cca; mlp, residual-mlp, heads"),
+	ITR_OPT_NAME("model", 'm', itr_train_options, model, itr_model_names, "what is fitted: a network, or a closed form"),
 	ITR_OPT_STR("resume", 0, itr_train_options, resume, "FILE",
 	            "resume from a checkpoint, which holds every option, the data's path and the output's"),
 	ITR_OPT_ENUM("finetune", 0, itr_train_options, finetune, finetune_names,
@@ -70,21 +66,6 @@ const itr_option itr_train_tower_options[] = {
 	ITR_OPT_END
 };
 
-const itr_option itr_train_closed_options[] = {
-	ITR_OPT_INT_IN("dims", 'd', itr_train_options, dims, "D", ITR_FROM(1), "cca: width of the shared space, at most"),
-	ITR_OPT_NUM("power", 0, itr_train_options, power, "P", "cca: directions are scaled by correlation^P"),
-	ITR_OPT_BOOL("idf", 0, itr_train_options, idf,
-	             "weight each dimension of a text by its inverse document frequency in the training part (hashed text)"),
-	ITR_OPT_INT_IN("features", 0, itr_train_options, features, "N", ITR_BETWEEN(1, 65536),
-	               "kernel-ridge, kernel-cca: random features of a side"),
-	ITR_OPT_NUMS_IN("regularization", 'r', itr_train_options, regularization, "R...", ITR_FROM(0),
-	                "cca, ridge: candidates, relative to the mean variance; val recall@10 chooses"),
-	ITR_OPT_NUM("lambda", 0, itr_train_options, lambda, "L", "ridge: this absolute value instead; negative: choose"),
-	ITR_OPT_ENUM("direction", 0, itr_train_options, direction, direction_names,
-	             "ridge, procrustes, kernel-ridge: which side is mapped onto the other"),
-	ITR_OPT_END
-};
-
 const itr_option itr_train_network_options[] = {
 	ITR_OPT_INT_IN("epochs", 'e', itr_train_options, net.epochs, "N", ITR_BETWEEN(1, ITR_TRAIN_EPOCHS), "passes over the train part"),
 	ITR_OPT_INT_IN("batch-size", 'b', itr_train_options, net.batch_size, "N", ITR_BETWEEN(1, ITR_TRAIN_MOST), "pairs a batch"),
@@ -96,7 +77,7 @@ const itr_option itr_train_network_options[] = {
 	               "batches a step; each has its own negatives"),
 	ITR_OPT_INT_IN("grad-cache", 0, itr_train_options, net.cache_chunk, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST),
 	               "embed a batch in chunks of N, all of it negatives: large batches in little memory"),
-	ITR_OPT_STR("optimizer", 0, itr_train_options, net.optimizer, "NAME", "adam, adamw or sgd"),
+	ITR_OPT_NAME("optimizer", 0, itr_train_options, net.optimizer, itr_optim_names, "how weights follow gradients"),
 	ITR_OPT_NUM_IN("lr", 0, itr_train_options, net.lr, "X", ITR_ABOVE(0), "learning rate"),
 	ITR_OPT_NUM_IN("weight-decay", 0, itr_train_options, net.weight_decay, "X", ITR_FROM(0),
 	               "of weights; biases, normalisation and the temperature are excluded unless --decay-all"),
@@ -114,17 +95,10 @@ const itr_option itr_train_network_options[] = {
 	            "which model is the best: val_loss, val_cosine, val_t2i_recall_at_10, ..."),
 	ITR_OPT_ENUM("method", 0, itr_train_options, method, itr_method_names,
 	             "what is minimised: the loss alone, or more (their options: below)"),
-	ITR_OPT_STR("loss", 0, itr_train_options, net.loss, "NAME", "infonce, sigmoid, vsepp, triplet, matryoshka, cosine or mse"),
+	ITR_OPT_NAME("loss", 0, itr_train_options, net.loss, itr_loss_names, "what a batch's embeddings minimise"),
 	ITR_OPT_BOOL("symmetric", 0, itr_train_options, net.symmetric, "losses over a batch: image to text as well"),
 	ITR_OPT_NUM_IN("temperature", 0, itr_train_options, config.temperature, "T", ITR_BETWEEN(0.0001, 10000), "infonce"),
 	ITR_OPT_BOOL("learn-temperature", 0, itr_train_options, config.learn_scale, "train it too, at 0.01 at least"),
-	ITR_OPT_NUM_IN("dropout", 0, itr_train_options, config.dropout, "P", ITR_BELOW(0, 1), "probability of dropping a hidden value"),
-	ITR_OPT_INT_IN("hidden", 0, itr_train_options, config.hidden, "N", ITR_BETWEEN(0, 1048576), "width of the hidden layer"),
-	ITR_OPT_INT_IN("embed-dim", 0, itr_train_options, config.embed_dim, "N", ITR_BETWEEN(0, 1048576),
-	               "heads: width of the shared space"),
-	ITR_OPT_ENUM("activation", 0, itr_train_options, activation, activation_names, "mlp: of the hidden layer"),
-	ITR_OPT_ENUM("output-activation", 0, itr_train_options, output_activation, output_names,
-	             "residual-mlp: 'none' frees the half of the space that GELU cannot reach"),
 	ITR_OPT_ENUM("precision", 0, itr_train_options, precision, precision_names,
 	             "of matrix products; weights, sums and the rest stay fp32"),
 	ITR_OPT_NUM_IN("checkpoint-minutes", 0, itr_train_options, checkpoint_minutes, "M", ITR_FROM(0),
@@ -136,12 +110,7 @@ const itr_option itr_train_network_options[] = {
 
 void itr_train_options_init(itr_train_options *o)
 {
-	*o = (itr_train_options){ .dims = 512,
-		                  .power = 4,
-		                  .features = 4096,
-		                  .lambda = -1,
-		                  .regularization = { 5, { 1e-4, 1e-3, 1e-2, 1e-1, 1 } },
-		                  .checkpoint_minutes = 10,
+	*o = (itr_train_options){ .checkpoint_minutes = 10,
 		                  .augment = 2,
 		                  .crop_scale = 0.5,
 		                  .jitter = 0.2,
@@ -154,9 +123,10 @@ itr_option_group *itr_train_option_groups(void *opt)
 {
 	itr_train_options *o = opt;
 	itr_option_groups *g = &o->groups;
+	for (const itr_model_ops *const *m = itr_models; *m; m++)
+		itr_option_groups_add(g, "model", (*m)->name, (*m)->options, (*m)->defaults, (*m)->options_size);
 	o->towers = itr_option_groups_section(g, "Towers trained along with heads, from a manifest's pictures and captions",
 	                                      "--finetune image, text or all", itr_train_tower_options, o);
-	o->closed = itr_option_groups_section(g, "Closed forms", "closed forms, not to networks", itr_train_closed_options, o);
 	o->network = itr_option_groups_section(g, "Networks (0, or nothing: as 'man {train}' says for each model)",
 	                                       "networks, not to closed forms", itr_train_network_options, o);
 	for (const itr_loss_ops *const *l = itr_losses; *l; l++)
@@ -238,23 +208,33 @@ static void use_components(itr_train_options *o)
 	o->net.objective_values = o->objective_values;
 }
 
+static int model_missing(itr_tool *t)
+{
+	itr_buf b = ITR_BUF_INIT;
+	for (int i = 0; itr_model_names[i]; i++)
+		itr_buf_printf(&b, "%s%s", i ? ", " : "", itr_model_names[i]);
+	itr_err_set(&t->err, "'--model' is required: one of %s", itr_buf_str(&b));
+	itr_buf_free(&b);
+	return ITR_EXIT_USAGE;
+}
+
 /* Everything about the command line that the option table cannot say. */
 int itr_train_options_complete(itr_tool *t, void *opt)
 {
 	itr_train_options *o = opt;
-	const char *names[32], *with_towers = itr_recipe_with_towers();
-	const int n = itr_trainable_names(names);
-	o->towers->in_use = o->closed->in_use = o->network->in_use = o->check_grad;      /* which takes no notice of them */
+	for (int i = 0; i < o->groups.n; i++)
+		o->groups.group[i].in_use = o->check_grad;      /* which takes no notice of them */
 	if (o->check_grad)
 		return t->n_args ? wrong(t, "--check-grad takes no input ('%s')", t->args[0]) : 0;
 	if (o->resume && take_up(t, o) != 0)
 		return ITR_EXIT_FAIL;
 	if (!o->model)
-		return wrong(t, "%s",
-		             "'--model' is required: cca, ridge, procrustes, kernel-ridge, kernel-cca, mlp, residual-mlp or heads");
+		return model_missing(t);
 	const itr_recipe *r = itr_recipe_find(o->model, o->finetune != ITR_FINETUNE_NO);
+	if (!itr_model_find(o->model, &t->err))
+		return ITR_EXIT_USAGE;
 	if (o->finetune && !r) {
-		itr_err_set(&t->err, "'--finetune' belongs to '--model %s', not to '%s'", with_towers, o->model);
+		itr_err_set(&t->err, "'--finetune' belongs to '--model %s', not to '%s'", itr_recipe_with_towers(), o->model);
 		return ITR_EXIT_USAGE;
 	}
 	if (!o->finetune && t->n_args && itr_manifest_is(t->args[0]))
@@ -264,19 +244,14 @@ int itr_train_options_complete(itr_tool *t, void *opt)
 		             t->args[0]);
 	if (check_towers(t, o) != 0)
 		return ITR_EXIT_USAGE;
-	if (!r && !itr_model_find(o->model, NULL)) {
-		itr_err_set(&t->err, "unknown model '%s'; did you mean '%s'?", o->model, itr_nearest(o->model, names, n));
-		return ITR_EXIT_USAGE;
-	}
-	(r ? o->network : o->closed)->in_use = true;
-	if (!r && itr_tool_given(t, "features") && !itr_model_find(o->model, NULL)->closed->kernel)
-		return wrong(t, "'--features' belongs to kernel models, not to '%s'", o->model);
+	o->network->in_use = r != NULL;
+	o->config.options = o->model_options = itr_option_groups_use(&o->groups, "model", o->model, NULL);
 	if (!t->n_args || !t->output)
 		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
 	if (!r && !itr_tool_given(t, "split-sizes"))
 		o->split_sizes = "0.6/0.2/0.2";
 	if (r && !o->resume)
-		itr_recipe_apply(r, &o->net, &o->config, &o->split_sizes, is_given, t);
+		itr_recipe_apply(r, &o->net, &o->split_sizes, is_given, t);
 	if (r)
 		use_components(o);
 	return check_together(t, o, r != NULL);
@@ -293,14 +268,6 @@ itr_train_opts itr_train_options_loop(const itr_train_options *o, const itr_tool
 	n.threads = t->threads;
 	n.checkpoint_seconds = 60 * o->checkpoint_minutes;
 	return n;
-}
-
-itr_model_config itr_train_options_model(const itr_train_options *o)
-{
-	itr_model_config c = o->config;
-	c.relu = o->activation == 1;
-	c.output_activation = o->output_activation == 0;
-	return c;
 }
 
 itr_finetune_opts itr_train_options_towers(const itr_train_options *o, const itr_tool *t)

@@ -99,11 +99,8 @@ itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, 
 {
 	struct val v = { .o = o, .report = report };
 	memset(report, 0, sizeof *report);
-	if (o->linear.n_regularization > ITR_CLOSED_TRIALS) {
-		itr_err_set(err, "%lld strengths of regularization are too many: %d at most", (long long)o->linear.n_regularization,
-		            ITR_CLOSED_TRIALS);
-		return NULL;
-	}
+	o->options->seed = o->seed;
+	o->options->threads = o->threads;
 	int64_t *map = train_map(d, report, err);
 	if (!map || val_open(&v, d, err) < 0) {
 		free(map);
@@ -118,13 +115,13 @@ itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, 
 		                 map,
 		                 { NULL, NULL }, NULL };
 	bool choosing =
-		o->kind->closed->regularized && isnan(o->linear.lambda) && (!o->linear.regularization || o->linear.n_regularization > 1);
+		o->kind->closed->regularized && !(o->options->lambda >= 0) && o->options->regularization.n != 1;
 	itr_closed *p = NULL;
 	if (choosing && v.part.n[ITR_TEXT] == 0)
 		itr_err_set(err,
 		            "no image is in part 'val', so nothing can choose the regularization: give one value with --regularization");
 	else
-		p = itr_closed_fit(o->kind->name, o->kind->closed, &data, &o->linear, score, &v, NULL, NULL, err);
+		p = itr_closed_fit(o->kind->name, o->kind->closed, &data, o->options, score, &v, NULL, NULL, err);
 	if (p) {
 		itr_split_record_of(&p->split, &d->table, o->sizes, o->seed);
 		set_encoder(&p->side[ITR_TEXT], d->side[ITR_TEXT].encoder);

@@ -9,11 +9,12 @@
 #include "model/model.h"
 #include "train/validate.h"
 
-enum { ITR_CLOSED_TRIALS = 64 };
+enum { ITR_CLOSED_TRIALS = ITR_OPT_LIST };
 
 typedef struct itr_closed_opts {
 	const itr_model_ops *kind;
-	itr_closed_fit_opts linear;
+	itr_closed_fit_opts
+		*options; /* the values of kind->options (a larger struct where the kind has one); seed and threads are set here */
 	double sizes[3];                /* the split rule that `d` was split by; written into the model unless the data came with a split */
 	uint64_t seed;
 	int monitor;                    /* ITR_VAL_*: what the val part is asked for (ITR_VAL_MEAN_R10) */

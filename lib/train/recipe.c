@@ -2,31 +2,32 @@
 
 #include <string.h>
 
-
-static const itr_recipe recipes[] = {
-#define ITR_RECIPE(...) { __VA_ARGS__ },
-#include "train/recipes.def"
-#undef ITR_RECIPE
-};
+#include "base/log.h"
 
 const itr_recipe *itr_recipe_find(const char *model, bool towers)
 {
-	for (int i = 0; i < ITR_LEN(recipes); i++)
-		if (!strcmp(recipes[i].model, model) && recipes[i].towers == towers)
-			return &recipes[i];
-	return NULL;
+	const itr_model_ops *m = itr_model_find(model, NULL);
+	return !m ? NULL : towers ? m->tower_recipe : m->recipe;
 }
 
 const char *itr_recipe_with_towers(void)
 {
-	int i = 0;
-	while (!recipes[i].towers)
-		i++;
-	return recipes[i].model;
+	for (int i = 0; itr_models[i]; i++)
+		if (itr_models[i]->tower_recipe)
+			return itr_models[i]->name;
+	ITR_BUG("no model takes towers");
 }
 
-void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *c, const char **split_sizes,
-                      bool (*given)(void *ctx, const char *option), void *ctx)
+static int schedule_of(const char *name)
+{
+	for (int i = 0; itr_schedule_names[i]; i++)
+		if (!strcmp(itr_schedule_names[i], name))
+			return i;
+	ITR_BUG("a recipe names the schedule '%s', which does not exist", name);
+}
+
+void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, const char **split_sizes, bool (*given)(void *ctx, const char *option),
+                      void *ctx)
 {
 #define DEFAULT(option, field, value) do { if (!given(ctx, option)) (field) = (value); } while (0)
 	DEFAULT("split-sizes", *split_sizes, r->split_sizes);
@@ -35,19 +36,9 @@ void itr_recipe_apply(const itr_recipe *r, itr_train_opts *o, itr_model_config *
 	DEFAULT("patience", o->patience, r->patience);
 	DEFAULT("lr", o->lr, r->lr);
 	DEFAULT("weight-decay", o->weight_decay, r->weight_decay);
-	DEFAULT("dropout", c->dropout, r->dropout);
 	DEFAULT("symmetric", o->symmetric, r->symmetric);
 	DEFAULT("optimizer", o->optimizer, r->optimizer);
 	DEFAULT("loss", o->loss, r->loss);
-	DEFAULT("schedule", o->schedule, r->schedule);
+	DEFAULT("schedule", o->schedule, schedule_of(r->schedule));
 #undef DEFAULT
-}
-
-int itr_trainable_names(const char *names[32])
-{
-	int n = 0;
-	for (int i = 0; itr_models[i] && n < 31; i++)
-		names[n++] = itr_models[i]->name;
-	names[n] = NULL;
-	return n;
 }

@@ -60,8 +60,6 @@ int main(int argc, char **argv)
 	const itr_loss_ops *infonce = itr_loss_find("infonce", &err);
 	itr_model_config c = { .text_dim = heads ? 768 : 1024,
 		               .image_dim = heads ? 2048 : 1536,
-		               .dropout = heads ? 0 : 0.2,
-		               .output_activation = true,
 		               .temperature = 0.07 };
 	itr_model *m = itr_model_new(name, &c, 42, &err);
 	itr_optim *opt = m ? itr_optim_new(heads ? "adamw" : "adam", m->params, &(itr_optim_opts){ .threads = threads }, &err) : NULL;

@@ -9,7 +9,7 @@ setup() {
 	"$BIN/extract-features" b.h5 -q -o b-named.npz || return 1
 	for b in a b; do
 		for k in cca ridge procrustes kernel-ridge kernel-cca mlp residual-mlp heads; do
-			o=; case $k in cca) o="--dims 8 --regularization 0.1" ;; ridge) o="--regularization 0.1" ;; kernel-*) o="--dims 8 --features 32 --regularization 0.1" ;; mlp|residual-mlp) o="--hidden 8 -e 1 -b 32" ;; heads) o="--embed-dim 8 -e 1 -b 32" ;; esac
+			o=; case $k in cca) o="--dims 8 --regularization 0.1" ;; ridge) o="--regularization 0.1" ;; kernel-cca) o="--dims 8 --features 32 --regularization 0.1" ;; kernel-ridge) o="--features 32 --regularization 0.1" ;; mlp|residual-mlp) o="--hidden 8 -e 1 -b 32" ;; heads) o="--embed-dim 8 -e 1 -b 32" ;; esac
 			"$BIN/train" --model $k $o $b.h5 -q -o $b-$k.h5 || return 1
 		done
 	done

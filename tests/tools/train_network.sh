@@ -145,6 +145,9 @@ done
 expect_exit 2 "an option of closed forms exits 2" net --dims 4 -o x.h5
 belongs() { net --epochs 1 -o x.h5 "${@:2}" 2> b.log; [ $? = 2 ] && grep -qF -- "$1" b.log; }
 t "an option of a loss that is not in use is refused by name" belongs "'--positives' belongs to --loss infonce" --loss cosine --positives mask
+t "so is one of another kind of model" belongs "'--dims' belongs to --model cca or --model kernel-cca" --dims 4
+t "of a network as well" belongs "'--activation' belongs to --model mlp" --activation relu
+t "heads take --hidden, and say that it has no effect" eval '"$BIN/train" --model heads --hidden 5 --embed-dim 4 --epochs 1 small.npz -f -o hh.h5 2> hh.log && grep -q "warning: .--hidden. has no effect with --model heads" hh.log'
 t "so are those of optimisers and schedules" belongs "'--momentum' belongs to --optimizer sgd" --momentum 0.9
 t "with all that have it" belongs "'--min-lr' belongs to --schedule cosine or --schedule linear" --schedule constant --min-lr 1e-6
 t "--help has a group a component" eval '"$BIN/train" --help | grep -A1 "^Optimizer adam, adamw:" | grep -q -- --beta1 && "$BIN/train" --help=mdoc | grep -qx "Loss infonce:"'

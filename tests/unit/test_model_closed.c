@@ -100,7 +100,7 @@ static void test_cca(void **state)
 		itr_closed *p =
 			fit("cca", &data.all,
 		            (itr_closed_fit_opts){
-				    .dims = 6, .power = 4, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
+				    .dims = 6, .power = 4, .lambda = NAN, .regularization = { 1, { r[0] } }, .threads = 2 });
 		assert_int_equal(p->dim, 6);
 		snprintf(name, sizeof name, "cca.correlations.%g", rs[i]);
 		golden(name, want, DY);
@@ -121,7 +121,7 @@ static void test_cca(void **state)
 	}
 	/* never wider than the smaller side */
 	itr_closed *p = fit("cca", &data.all,
-	                    (itr_closed_fit_opts){ .power = 4, .lambda = NAN, .regularization = rs, .n_regularization = 1, .threads = 1 });
+	                    (itr_closed_fit_opts){ .power = 4, .lambda = NAN, .regularization = { 1, { rs[0] } }, .threads = 1 });
 	assert_int_equal(p->dim, DY);
 	itr_closed_free(p);
 }
@@ -143,7 +143,7 @@ static void test_ridge(void **state)
 	for (int i = 0; i < DY; i++)
 		assert_true(fabs((double)out[i] - (double)data.image[i] / sqrt(norm)) < 1e-6);
 	itr_closed_free(p);
-	p = fit("ridge", &data.all, (itr_closed_fit_opts){ .lambda = 3, .image_to_text = true, .threads = 2 });
+	p = fit("ridge", &data.all, (itr_closed_fit_opts){ .lambda = 3, .direction = ITR_IMAGE_TO_TEXT, .threads = 2 });
 	assert_int_equal(p->dim, DX);
 	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 5, out, NULL, 1), -1);
 	near("ridge.backward", want, out, golden("ridge.backward", want, 5 * DX), 5e-6);
@@ -182,12 +182,12 @@ static void test_kernel_models(void **state)
 	near("kernel_ridge.forward", want, out, golden("kernel_ridge.forward", want, 5 * DY), 2e-5);
 	itr_closed_free(p);
 	p = fit("kernel-ridge", &data.all,
-	        (itr_closed_fit_opts){ .lambda = 3, .image_to_text = true, .features = 16, .seed = 42, .threads = 1 });
+	        (itr_closed_fit_opts){ .lambda = 3, .direction = ITR_IMAGE_TO_TEXT, .features = 16, .seed = 42, .threads = 1 });
 	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 5, out, NULL, 1), -1);
 	near("kernel_ridge.backward", want, out, golden("kernel_ridge.backward", want, 5 * DX), 2e-5);
 	itr_closed_free(p);
 	p = fit("kernel-cca", &data.all,
-	        (itr_closed_fit_opts){ .dims = 6, .power = 4, .lambda = NAN, .regularization = (double[]){ 0.1 }, .n_regularization = 1,
+	        (itr_closed_fit_opts){ .dims = 6, .power = 4, .lambda = NAN, .regularization = { 1, { 0.1 } },
 	                               .features = 16, .seed = 42, .threads = 2 });
 	assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.text, 8, t, NULL, 1), -1);
 	assert_int_equal(itr_closed_apply(p, ITR_IMAGE, data.image, 8, v, NULL, 2), -1);
@@ -215,7 +215,7 @@ static void test_procrustes(void **state)
 	assert_int_equal(itr_closed_apply(p, ITR_TEXT, data.text, 5, out, NULL, 1), -1);
 	near("procrustes.wide", want, out, golden("procrustes.wide", want, 5 * DY), 5e-6);
 	itr_closed_free(p);
-	p = fit("procrustes", &data.all, (itr_closed_fit_opts){ .lambda = NAN, .image_to_text = true, .threads = 2 });
+	p = fit("procrustes", &data.all, (itr_closed_fit_opts){ .lambda = NAN, .direction = ITR_IMAGE_TO_TEXT, .threads = 2 });
 	assert_int_equal(p->dim, DX);
 	/* an isometry of the smaller space into the larger */
 	const itr_closed_side *s = &p->side[ITR_IMAGE];
@@ -283,7 +283,7 @@ static void test_threads_change_nothing(void **state)
 			continue;
 		const double r[] = { 0.1 };
 		itr_closed_fit_opts o = {
-			.power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1
+			.power = 4, .features = 16, .lambda = NAN, .regularization = { 1, { r[0] } }, .threads = 1
 		};
 		itr_closed *a = fit(itr_models[i]->name, &data.all, o);
 		o.threads = 3;
@@ -347,7 +347,7 @@ static void test_other_parts_do_not_leak(void **state)
 			continue;
 		const double r[] = { 1e-3 };
 		itr_closed_fit_opts o = {
-			.power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2
+			.power = 4, .features = 16, .lambda = NAN, .regularization = { 1, { r[0] } }, .threads = 2
 		};
 		itr_closed *a = fit(itr_models[i]->name, &data.all, o), *b = fit(itr_models[i]->name, &mixed, o);
 		for (int s = 0; s < 2; s++)
@@ -365,7 +365,7 @@ static void test_equal_rows_stay_equal(void **state)
 	float *x = itr_xmalloc(ROWS * DX * sizeof *x), *out = itr_xmalloc(ROWS * 64 * sizeof *out);
 	itr_closed *p = fit("cca", &data.all,
 	                    (itr_closed_fit_opts){
-				    .power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 2 });
+				    .power = 4, .features = 16, .lambda = NAN, .regularization = { 1, { r[0] } }, .threads = 2 });
 	for (int i = 0; i < ROWS; i++)
 		memcpy(x + i * DX, data.text, DX * sizeof *x);
 	for (int threads = 1; threads < 3; threads++) {
@@ -420,7 +420,7 @@ static void test_hopeless_data(void **state)
 	itr_err err = ITR_ERR_INIT;
 	const double r[] = { 1e-2 };
 	float same[M * DX] = { 0 };
-	itr_closed_fit_opts o = { .power = 4, .features = 16, .lambda = NAN, .regularization = r, .n_regularization = 1, .threads = 1 };
+	itr_closed_fit_opts o = { .power = 4, .features = 16, .lambda = NAN, .regularization = { 1, { r[0] } }, .threads = 1 };
 	itr_linear_data d = data.all;
 	d.text = same;
 	assert_null(itr_closed_fit("cca", itr_model_find("cca", NULL)->closed, &d, &o, NULL, NULL, NULL, NULL, &err));

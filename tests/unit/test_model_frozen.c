@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "model/model.h"
+#include "model_options.h"
 
 enum { N = 4 };
 static int64_t side = 64;
@@ -28,7 +29,9 @@ static itr_model *make(const char *layers, bool batch, itr_err *err)
 		itr_tower_free(w[1]);
 		return NULL;
 	}
-	itr_model *m = itr_model_new_towers("heads", &(itr_model_config){ .embed_dim = 16, .temperature = 0.07 }, w, both, 1, err);
+	void *options = model_options("heads", "{\"embed_dim\":16}");
+	itr_model *m = itr_model_new_towers("heads", &(itr_model_config){ .options = options, .temperature = 0.07 }, w, both, 1, err);
+	free(options);
 	assert_non_null(m);
 	return m;
 }

@@ -43,6 +43,8 @@ static bool same_range(const itr_range *a, const itr_range *b)
 static void test_one_name_one_type(void **state)
 {
 	(void)state;
+	for (const itr_model_ops *const *m = itr_models; *m; m++)
+		add_component((*m)->name, (*m)->summary, (*m)->options, (*m)->defaults, (*m)->options_size);
 	for (const itr_loss_ops *const *l = itr_losses; *l; l++)
 		add_component((*l)->name, (*l)->summary, (*l)->options, (*l)->defaults, (*l)->size);
 	for (const itr_optim_ops *const *p = itr_optims; *p; p++)
@@ -52,9 +54,12 @@ static void test_one_name_one_type(void **state)
 	for (const itr_objective *const *p = itr_objectives; *p; p++)
 		add_component((*p)->name, (*p)->summary, (*p)->options, (*p)->defaults, (*p)->size);
 	const int components = n_rows;
+	for (int i = 0; itr_models[i]; i++)
+		assert_string_equal(itr_model_names[i], itr_models[i]->name);
+	for (int i = 0; itr_losses[i]; i++)
+		assert_string_equal(itr_loss_names[i], itr_losses[i]->name);
 	add("train", itr_train_option_table, false);
 	add("train, towers", itr_train_tower_options, false);
-	add("train, closed forms", itr_train_closed_options, false);
 	add("train, networks", itr_train_network_options, false);
 	for (int i = 0; i < n_rows; i++)
 		for (int k = 0; k < i; k++) {
@@ -64,7 +69,7 @@ static void test_one_name_one_type(void **state)
 			if (!a->component)
 				fail_msg("'--%s' of %s hides that of %s", a->name, a->where, b->where);
 			if (a->o->type != b->o->type || a->o->names != b->o->names || !same_range(&a->o->range, &b->o->range) ||
-			    a->o->letter)
+			    a->o->letter != b->o->letter)
 				fail_msg("'--%s' is not the same option in %s and %s", a->name, a->where, b->where);
 		}
 	assert_true(components > 3 && n_rows > 60);

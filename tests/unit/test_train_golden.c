@@ -19,6 +19,7 @@
 #include "model/model.h"
 #include "optim/optim.h"
 #include "tensor/rows.h"
+#include "model_options.h"
 
 static itr_json *golden(const char *name)
 {
@@ -313,10 +314,12 @@ static void curve(const itr_json *curves, const char *key, const char *model, in
 	itr_err err = ITR_ERR_INIT;
 	int64_t n;
 	double *want = numbers(itr_json_get(curves, key), &n), worst_error = 0;
+	char json[64];
+	snprintf(json, sizeof json, "{\"hidden\":%lld,\"dropout\":0}", (long long)hidden);
+	void *options = model_options(model, json);
 	itr_model *m = itr_model_new(
-		model,
-		&(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = hidden, .output_activation = true, .temperature = 0.07 },
-		1, &err);
+		model, &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .options = options, .temperature = 0.07 }, 1, &err);
+	free(options);
 	assert_non_null(m);
 	fill(m->params);
 	itr_optim *opt = itr_optim_new(optimizer, m->params, oo, &err);
@@ -356,9 +359,10 @@ static void with_dropout(const itr_json *j, const float *x, const float *y)
 	itr_err err = ITR_ERR_INIT;
 	const itr_loss_ops *l = itr_loss_find("cosine", &err);
 	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		void *options = model_options("mlp", "{\"hidden\":512,\"dropout\":0.5}");
 		itr_model *m = itr_model_new(
-			"mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 512, .dropout = 0.5, .temperature = 0.07 },
-			1, &err);
+			"mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .options = options, .temperature = 0.07 }, 1, &err);
+		free(options);
 		fill(m->params);
 		itr_optim *opt = itr_optim_new("adam", m->params, &(itr_optim_opts){ .threads = 2 }, &err);
 		itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = 2, .seed = seed });

@@ -22,6 +22,7 @@
 #include "train/checkpoint.h"
 #include "train/internal.h"
 #include "train/loop.h"
+#include "model_options.h"
 
 enum { IMAGES = 40, TEXTS = 120, IN = 48, OUT = 64 };
 static char folder[] = "/tmp/itr-test-loop.XXXXXX";
@@ -78,11 +79,14 @@ static itr_train_opts options(void)
 static itr_model *model(double dropout)
 {
 	itr_err err = ITR_ERR_INIT;
+	char json[64];
+	snprintf(json, sizeof json, "{\"embed_dim\":24,\"dropout\":%g}", dropout);
+	void *options = model_options("heads", json);
 	itr_model *m = itr_model_new(
 		"heads",
-		&(itr_model_config){
-			.text_dim = IN, .image_dim = OUT, .embed_dim = 24, .dropout = dropout, .temperature = 0.07, .learn_scale = true },
-		3, &err);
+		&(itr_model_config){ .text_dim = IN, .image_dim = OUT, .options = options, .temperature = 0.07, .learn_scale = true }, 3,
+		&err);
+	free(options);
 	assert_non_null(m);
 	return m;
 }
@@ -91,8 +95,10 @@ static itr_model *model(double dropout)
 static itr_model *two_layers(void)
 {
 	itr_err err = ITR_ERR_INIT;
-	itr_model *m =
-		itr_model_new("mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .hidden = 20, .temperature = 0.07 }, 3, &err);
+	void *options = model_options("mlp", "{\"hidden\":20,\"dropout\":0}");
+	itr_model *m = itr_model_new(
+		"mlp", &(itr_model_config){ .text_dim = IN, .image_dim = OUT, .options = options, .temperature = 0.07 }, 3, &err);
+	free(options);
 	assert_non_null(m);
 	return m;
 }

@@ -51,7 +51,7 @@ static itr_model *make(const char *image, const char *text, bool batch, int64_t 
 		            itr_tower_open(image, true, &(itr_tower_opts){ .batch_statistics = batch }, &err) };
 	assert_true(w[0] && w[1]);
 	w[1]->config.image_size = side;         /* convolutions take any */
-	itr_model *m = itr_model_new_towers("heads", &(itr_model_config){ .embed_dim = 256, .temperature = 0.07 }, w,
+	itr_model *m = itr_model_new_towers("heads", &(itr_model_config){ .temperature = 0.07 }, w,
 	                                    (const bool[2]){ true, true }, 1, &err);
 	assert_non_null(m);
 	for (int64_t i = 0; i < itr_params_count(m->params); i++)
