@@ -1,19 +1,42 @@
 /* train - fit a model to stored text and image vectors: closed forms in seconds, networks by steps. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "cli/saved_options.h"
 #include "cli/progress.h"
-#include "options/train.h"
-#include "tensor/rows.h"
+#include "cli/saved_options.h"
 #include "track/run.h"
+#include "train/checkpoint.h"
+#include "train/closed.h"
+#include "train/data.h"
 #include "train/network.h"
 #include "train/recipe.h"
 #include "train/report.h"
+
+struct opt {
+	const char *model, *resume;
+	int finetune;
+	bool check_grad;
+	itr_train_options train;
+};
+
+static const itr_option options[] = {
+	ITR_OPT_NAME("model", 'm', struct opt, model, itr_model_names, "what is fitted: a network, or a closed form"),
+	ITR_OPT_STR("resume", 0, struct opt, resume, "FILE",
+	            "resume from a checkpoint, which holds every option, the data's path and the output's"),
+	ITR_OPT_ENUM("finetune", 0, struct opt, finetune, itr_finetune_names,
+	             "which towers are trained; the other side's vectors are made once, at the start"),
+	ITR_OPT_BOOL("check-grad", 0, struct opt, check_grad,
+	             "check every op's gradient by finite differences, print the table, train nothing"),
+	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
+	ITR_OPT_STR("split-sizes", 0, struct opt, train.split_sizes, "T/V/T", "shares of train, val and test where the input has no split"),
+	ITR_OPT_STR(
+		"split-by", 0, struct opt, train.split_by, "RULE",
+		"what stays together then: image, label, group:FILE (CSV: id,group); caption puts one image into several parts (leaky)"),
+	ITR_OPT_END
+};
 
 static const char *const examples[] = {
 	"{train} --model cca features.h5 -o cca.h5",
@@ -24,15 +47,51 @@ static const char *const examples[] = {
 	NULL
 };
 
-struct training {
-	itr_tool *t;
-	itr_train_options *o;
-	itr_progress *progress;
-	itr_embeddings *d;              /* of stored vectors, or of tuning */
-	itr_embeddings stored;
-	itr_finetune tuned;
-	double sizes[3], started, read_seconds;
-};
+/* --- options -------------------------------------------------------------------------------------------------------------------------- */
+
+static itr_option_group *groups(void *opt) { return itr_train_options_groups(&((struct opt *)opt)->train); }
+static bool is_given(void *t, const char *option) { return itr_tool_given(t, option); }
+
+static int wrong(itr_tool *t, const char *format, const char *name)
+{
+	itr_err_set(&t->err, format, name);
+	return ITR_EXIT_USAGE;
+}
+
+/* Every option that was not given is the checkpoint's. */
+static int resume(itr_tool *t, const struct opt *o)
+{
+	static const char *const loose[] = { "resume", "checkpoint-minutes", NULL };
+	itr_json *info = itr_checkpoint_info(o->resume, &t->err);
+	const int rc = info ? itr_tool_adopt(t, info, o->resume, loose) : -1;
+	itr_json_free(info);
+	return rc;
+}
+
+static int complete(itr_tool *t, void *opt)
+{
+	struct opt *o = opt;
+	if (o->check_grad) {
+		itr_train_options_use_all(&o->train);
+		return t->n_args ? wrong(t, "--check-grad takes no input ('%s')", t->args[0]) : 0;
+	}
+	if (o->resume && resume(t, o) < 0)
+		return ITR_EXIT_FAIL;
+	if (o->model && !o->finetune && t->n_args && itr_manifest_is(t->args[0]))
+		return wrong(t,
+		             "'%s' is a manifest: {extract-features} makes the vectors to train on, '--model heads --finetune image', text "
+		             "or all trains towers on it",
+		             t->args[0]);
+	const itr_train_choice c = { o->model, o->finetune, o->resume, is_given, t };
+	if (itr_train_options_use(&o->train, &c, &t->err) < 0)
+		return ITR_EXIT_USAGE;
+	if (!t->n_args || !t->output)
+		return wrong(t, "%s", t->n_args ? "say where the result goes: -o FILE" : "what to work on is missing");
+	o->train.loop.seed = o->train.towers.seed = t->seed;
+	o->train.loop.threads = o->train.towers.threads = t->threads;
+	o->train.towers.stop = &itr_interrupted;
+	return 0;
+}
 
 static const itr_tool_desc train_tool = {
 	.name = "train",
@@ -40,13 +99,21 @@ static const itr_tool_desc train_tool = {
 	.synopsis = "{train} [options] --model NAME FEATURES -o MODEL\n"
 		    "       {train} --model heads --finetune image|text|all [options] MANIFEST.jsonl -o MODEL\n"
 		    "       {train} --resume CHECKPOINT",
-	.options = itr_train_option_table,
-	.groups = itr_train_option_groups,
+	.options = options,
+	.groups = groups,
 	.max_args = 1,
 	.flags = ITR_TOOL_OUTPUT,
 	.examples = examples,
 	.see_also = "{extract-features}(1), {evaluate}(1), {predict}(1), {runs}(1)",
-	.complete = itr_train_options_complete,
+	.complete = complete,
+};
+
+struct training {
+	itr_tool *t;
+	struct opt *o;
+	itr_progress *progress;
+	itr_train_data data;
+	double started;
 };
 
 /* --- closed forms --------------------------------------------------------------------------------------------------------------------- */
@@ -64,31 +131,20 @@ static void tried(void *ctx, double r, const double value[ITR_VAL_COUNT], int64_
 static itr_json *fit_closed(struct training *w)
 {
 	itr_tool *t = w->t;
-	const itr_train_options *o = w->o;
-	itr_closed_report r;
-	itr_closed_opts c = {
-		.kind = itr_model_find(o->model, NULL),
-		.sizes = { w->sizes[0], w->sizes[1], w->sizes[2] },
-		.seed = t->seed,
-		.monitor = ITR_VAL_MEAN_R10,
-		.threads = t->threads,
-		.stop = &itr_interrupted,
-		.tried = tried,
-		.ctx = w,
-		.options = o->model_options,
-	};
-	itr_json *j = NULL;
+	itr_closed_opts c = { .kind = itr_model_find(w->o->model, NULL),
+		              .options = w->o->train.model_options,
+		              .seed = t->seed,
+		              .monitor = ITR_VAL_MEAN_R10,
+		              .threads = t->threads,
+		              .stop = &itr_interrupted,
+		              .tried = tried,
+		              .ctx = w };
+	memcpy(c.sizes, w->data.sizes, sizeof c.sizes);
 	w->progress = itr_progress_begin(t, "fit", "fits", 0);
-	itr_closed *p = itr_train_closed(w->d, &c, &r, &t->err);
+	itr_json *j = itr_train_closed_file(w->data.d, &c, t->output, t->provenance, &t->err);
 	itr_progress_end(w->progress);
-	if (p && itr_closed_save(p, t->output, t->provenance, &t->err) == 0) {
-		itr_tool_metric(t, "best_regularization", p->regularization, 0);
-		itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images", p->method, (long long)p->dim,
-		         p->regularization, (long long)r.train_texts, (long long)r.train_images);
-		j = itr_closed_json(p, &r);
-		itr_json_add_str(j, "output", t->output);
-	}
-	itr_closed_free(p);
+	if (j)
+		itr_tool_metric(t, "best_regularization", itr_json_num(itr_json_path(j, "best.regularization"), NAN), 0);
 	return j;
 }
 
@@ -109,24 +165,24 @@ static void on_progress(void *ctx, int64_t samples, double loss, double lr)
 static itr_json *fit_network(struct training *w)
 {
 	itr_tool *t = w->t;
-	itr_train_options *o = w->o;
+	const itr_train_options *o = &w->o->train;
 	itr_network_job job = {
-		.model = o->model,
-		.config = o->config,
-		.built = w->tuned.model,
-		.max_failed = o->tune.max_failed,
-		.opts = itr_train_options_loop(o, t),
-		.data = w->d,
-		.sizes = { w->sizes[0], w->sizes[1], w->sizes[2] },
+		.model = w->o->model,
+		.config = itr_train_options_model(o),
+		.built = w->data.tuned.model,
+		.max_failed = o->towers.max_failed,
+		.opts = itr_train_options_loop(o),
+		.data = w->data.d,
 		.output = t->output,
-		.resume = o->resume,
+		.resume = w->o->resume,
 		.provenance = t->provenance,
 		.started = w->started,
-		.read_seconds = w->read_seconds,
+		.read_seconds = w->data.read_seconds,
 		.info = itr_tool_options(t),
 		.hooks = { .ctx = w, .metric = on_metric, .progress = on_progress, .stop = &itr_interrupted },
 	};
-	job.opts.set = w->tuned.model ? &w->tuned.set : NULL;
+	memcpy(job.sizes, w->data.sizes, sizeof job.sizes);
+	job.opts.set = job.built ? &w->data.tuned.set : NULL;
 	w->progress = itr_progress_begin(t, "train", "pairs", itr_network_samples(&job));
 	itr_json *j = itr_network_fit(&job, &t->err);
 	itr_progress_end(w->progress);
@@ -137,54 +193,6 @@ static itr_json *fit_network(struct training *w)
 }
 
 /* --- verdict -------------------------------------------------------------------------------------------------------------------------- */
-
-static int load_stored(struct training *w)
-{
-	itr_tool *t = w->t;
-	itr_provenance_input_begin(t->provenance, t->args[0]);          /* hashed while it is read */
-	if (itr_network_data(&w->stored, t->args[0], w->o->split_sizes, &w->o->rule, t->seed, t->threads, w->sizes, &t->err) < 0)
-		return -1;
-	itr_provenance_input_end(t->provenance);
-	w->d = &w->stored;
-	const int64_t zeros = w->d->side[ITR_TEXT].zero_rows + w->d->side[ITR_IMAGE].zero_rows;
-	if (zeros)
-		itr_warn("%lld rows of '%s' are zero", (long long)zeros, t->args[0]);
-	if (itr_row_table_is_leaky(&w->d->table))
-		itr_warn("split by caption: the same images are in several parts, so val and test figures are leaky");
-	return 0;
-}
-
-static int load_manifest(struct training *w)
-{
-	itr_tool *t = w->t;
-	const itr_finetune_opts f = itr_train_options_towers(w->o, t);
-	itr_provenance_input(t->provenance, t->args[0]);
-	for (int side = 0; side < 2; side++)
-		if (f.weights[side])
-			itr_provenance_input(t->provenance, f.weights[side]);
-	if (itr_finetune_open(&w->tuned, t->args[0], w->o->model, &w->o->config, &f, &t->err) < 0 ||
-	    itr_finetune_check_batches(&w->tuned, w->o->net.batch_size, w->o->net.cache_chunk, &t->err) < 0)
-		return -1;
-	memcpy(w->sizes, w->tuned.sizes, sizeof w->sizes);
-	w->d = &w->tuned.data;
-	return 0;
-}
-
-static int load(struct training *w)
-{
-	const double began = itr_clock_now();
-	if ((w->o->finetune ? load_manifest(w) : load_stored(w)) < 0)
-		return -1;
-	const itr_embeddings *d = w->d;
-	if (d->side[ITR_TEXT].rows && itr_rows_alike(d->side[ITR_TEXT].rows, d->table.n[ITR_TEXT], d->side[ITR_TEXT].dim))
-		itr_warn("the text vectors of '%s' are all (nearly) the same: nothing can be learned from them", w->t->args[0]);
-	if (d->side[ITR_IMAGE].rows && itr_rows_alike(d->side[ITR_IMAGE].rows, d->table.n[ITR_IMAGE], d->side[ITR_IMAGE].dim))
-		itr_warn("the image vectors of '%s' are all (nearly) the same: nothing can be learned from them", w->t->args[0]);
-	w->read_seconds = itr_clock_now() - began;
-	if (w->d->table.synthetic)
-		itr_provenance_set_synthetic(w->t->provenance);
-	return 0;
-}
 
 static int check_gradients(itr_tool *t)
 {
@@ -222,21 +230,20 @@ static int conclude(itr_tool *t, itr_json *j)
 
 int main(int argc, char **argv)
 {
-	const double started = itr_clock_now();
-	itr_train_options o;
-	itr_train_options_init(&o);
-	itr_tool *t = itr_tool_begin(&train_tool, &o, argc, argv);
-	struct training w = { .t = t, .o = &o, .started = started };
+	struct opt o = { .model = NULL };
+	struct training w = { .o = &o, .started = itr_clock_now() };
+	itr_train_options_init(&o.train);
+	itr_tool *t = w.t = itr_tool_begin(&train_tool, &o, argc, argv);
 	itr_memory_return_large();
 	if (o.check_grad)
 		return check_gradients(t);
+	const bool network = itr_recipe_find(o.model, false);
 	itr_json *j = NULL;
 	int rc = o.resume ? 0 : itr_tool_check_output(t, true);
-	if (rc == 0 && !o.resume && !t->force && itr_recipe_find(o.model, false))
+	if (rc == 0 && !o.resume && !t->force && network)
 		rc = itr_network_check_fresh(t->output, &t->err);
-	if (rc == 0 && load(&w) == 0)
-		j = itr_recipe_find(o.model, false) ? fit_network(&w) : fit_closed(&w);
-	itr_embeddings_free(&w.stored);
-	itr_finetune_free(&w.tuned);
+	if (rc == 0 && itr_train_data_open(&w.data, t->args[0], o.model, o.finetune, &o.train, t->provenance, &t->err) == 0)
+		j = network ? fit_network(&w) : fit_closed(&w);
+	itr_train_data_free(&w.data);
 	return j ? conclude(t, j) : itr_tool_fail(t);
 }

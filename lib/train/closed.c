@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "data/split_record.h"
+#include "train/report.h"
 
 /* The val part, as the scorer of candidates needs it. */
 struct val {
@@ -134,4 +136,20 @@ itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, 
 	val_close(&v);
 	free(map);
 	return p;
+}
+
+itr_json *itr_train_closed_file(const itr_embeddings *d, const itr_closed_opts *o, const char *output, const itr_provenance *provenance,
+                                itr_err *err)
+{
+	itr_closed_report r;
+	itr_json *j = NULL;
+	itr_closed *p = itr_train_closed(d, o, &r, err);
+	if (p && itr_closed_save(p, output, provenance, err) == 0) {
+		itr_info("%s, %lld dimensions, regularization %g, from %lld captions of %lld images", p->method, (long long)p->dim,
+		         p->regularization, (long long)r.train_texts, (long long)r.train_images);
+		j = itr_closed_json(p, &r);
+		itr_json_add_str(j, "output", output);
+	}
+	itr_closed_free(p);
+	return j;
 }

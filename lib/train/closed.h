@@ -31,6 +31,10 @@ typedef struct itr_closed_report {
 	double value[ITR_CLOSED_TRIALS][ITR_VAL_COUNT];          /* on val; ITR_VAL_LOSS is NaN */
 } itr_closed_report;
 
+/* itr_train_closed into the file `output`. The report as JSON (report.h), with "output". NULL with err. */
+itr_json *itr_train_closed_file(const itr_embeddings *d, const itr_closed_opts *o, const char *output, const itr_provenance *p,
+                                itr_err *err);
+
 /* d is split already. The caller frees the model. NULL with err. */
 itr_closed *itr_train_closed(const itr_embeddings *d, const itr_closed_opts *o, itr_closed_report *report, itr_err *err);
 

@@ -11,6 +11,56 @@
 #include "tensor/rows.h"
 
 static const char *const without_weights[2] = { "hash", "classic" };
+static const char *const bn_names[] = { [ITR_BN_AUTO] = "auto", [ITR_BN_BATCH] = "batch", [ITR_BN_RUNNING] = "running", NULL };
+
+const itr_option itr_finetune_options[] = {
+	ITR_OPT_STR("image-encoder", 0, itr_finetune_opts, encoder[1], "NAME",
+	            "image tower, or the encoder of the side that is not trained (classic)"),
+	ITR_OPT_STR("image-weights", 0, itr_finetune_opts, weights[1], "PATH",
+	            "its published weights; without them it begins with random ones"),
+	ITR_OPT_STR("text-encoder", 0, itr_finetune_opts, encoder[0], "NAME",
+	            "text tower, or the encoder of the side that is not trained (hash)"),
+	ITR_OPT_STR("text-weights", 0, itr_finetune_opts, weights[0], "PATH", "its published weights"),
+	ITR_OPT_STR("vocabulary", 0, itr_finetune_opts, vocabulary, "FILE",
+	            "of the text tower; default: beside the weights, or the words of the training captions"),
+	ITR_OPT_INT_IN("vocabulary-size", 0, itr_finetune_opts, vocabulary_size, "N", ITR_BETWEEN(5, ITR_TRAIN_MOST),
+	               "words of the training captions that are kept, the most frequent ones"),
+	ITR_OPT_INT_IN("max-tokens", 0, itr_finetune_opts, max_tokens, "N", ITR_BETWEEN(0, ITR_TRAIN_MOST),
+	               "captions are cut to so many tokens; 0: what the tower takes"),
+	ITR_OPT_ENUM("pooling", 0, itr_finetune_opts, pooling, itr_pooling_names, "of a transformer's tokens"),
+	ITR_OPT_STR("preset", 0, itr_finetune_opts, preset, "NAME",
+	            "preprocessing of pictures; default: what the weights were published with"),
+	ITR_OPT_ENUM("augment", 0, itr_finetune_opts, augment, itr_augment_names,
+	             "training pictures: mirrored; also cropped and resized; also recoloured"),
+	ITR_OPT_NUM_IN("crop-scale", 0, itr_finetune_opts, crop_scale, "A", ITR_UP_TO(0, 1),
+	               "least share of the picture's area that a random crop keeps"),
+	ITR_OPT_NUM_IN("jitter", 0, itr_finetune_opts, jitter, "J", ITR_BETWEEN(0, 1),
+	               "brightness, contrast and saturation change by a factor from 1 - J to 1 + J"),
+	ITR_OPT_NUM_IN("tower-lr", 0, itr_finetune_opts, tower_lr, "FACTOR", ITR_FROM(0),
+	               "of the towers' learning rate to --lr; 0: 0.1 with published weights, 1 from scratch"),
+	ITR_OPT_ENUM("bn", 0, itr_finetune_opts, bn, bn_names,
+	             "BatchNorm by the batch or by running statistics; auto: by the batch from scratch"),
+	ITR_OPT_STR("freeze-layers", 0, itr_finetune_opts, freeze_layers, "LIST",
+	            "parts of the trained towers that are frozen: N (stem and first N blocks), or names with * ('conv1,bn1,layer1')"),
+	ITR_OPT_BOOL("freeze-bn", 0, itr_finetune_opts, freeze_bn, "BatchNorm's own parameters are not trained"),
+	ITR_OPT_BOOL("gradient-checkpointing", 0, itr_finetune_opts, gradient_checkpointing,
+	             "keep only the input of each block, recompute the rest in the backward pass: less memory, slower"),
+	ITR_OPT_INT_IN("max-failed", 0, itr_finetune_opts, max_failed, "N", ITR_FROM(0),
+	               "undecodable pictures to accept; they are listed and skipped with their captions"),
+	ITR_OPT_END
+};
+
+
+enum { CROPPED = 2 };                   /* "crop" of itr_augment_names */
+const itr_finetune_opts itr_finetune_defaults = { .vocabulary_size = 10000, .augment = CROPPED, .crop_scale = 0.5, .jitter = 0.2 };
+
+int itr_finetune_check(const itr_finetune_opts *o, itr_err *err)
+{
+	for (int side = 0; side < 2; side++)
+		if (o->train[side] && !o->encoder[side])
+			return itr_err_set(err, "'--finetune' needs to know which network: --%s-encoder NAME", itr_modality_names[side]);
+	return o->max_tokens == 1 ? itr_err_set(err, "'--max-tokens' is 0 or at least 2") : 0;
+}
 
 /* --- towers --------------------------------------------------------------------------------------------------------------------------- */
 
@@ -56,7 +106,7 @@ static itr_tower *open_tower(const itr_finetune *f, const itr_finetune_opts *o, 
 	itr_tower_opts t = { .weights = o->weights[side],
 		             .vocabulary = side == ITR_TEXT ? o->vocabulary : NULL,
 		             .preset = side == ITR_IMAGE ? o->preset : NULL,
-		             .pooling = side == ITR_TEXT ? o->pooling : ITR_POOL_DEFAULT,
+		             .pooling = side == ITR_TEXT ? (itr_pooling)o->pooling : ITR_POOL_DEFAULT,
 		             .batch_statistics = o->train[side] && (o->bn == ITR_BN_BATCH || (o->bn == ITR_BN_AUTO && scratch)),
 		             .max_tokens = o->max_tokens,
 		             .seed = o->seed,

@@ -17,17 +17,26 @@ typedef struct itr_finetune_opts {
 	const char *encoder[2], *weights[2];    /* encoder NULL: "hash", "classic" (not where trained); weights NULL: random */
 	const char *vocabulary;                 /* text: NULL: beside the weights; for word towers from scratch: the training captions' */
 	const char *preset;
-	itr_pooling pooling;
+	int pooling;                            /* itr_pooling */
 	int64_t vocabulary_size, max_tokens, max_failed;
 	double tower_lr;                        /* times the learning rate; 0: 0.1 with published weights, 1 from scratch */
 	int bn;
 	bool freeze_bn;                         /* gamma and beta stay too */
 	const char *freeze_layers;              /* parts of trained towers that stay as they are (itr_towers_freeze); NULL: none */
+	/* of the loop's pictures and memory */
+	int augment;                            /* of itr_augment_names */
+	double crop_scale, jitter;
+	bool gradient_checkpointing;
+	/* no rows */
 	const char *split_sizes;
 	uint64_t seed;
 	int threads;
 	const volatile sig_atomic_t *stop;
 } itr_finetune_opts;
+extern const itr_option itr_finetune_options[];         /* over itr_finetune_opts, and what they begin as: */
+extern const itr_finetune_opts itr_finetune_defaults;
+/* What must hold between them. -1 with err. */
+ITR_MUST_USE int itr_finetune_check(const itr_finetune_opts *o, itr_err *err);
 
 typedef struct itr_finetune {
 	itr_image_text_set set;

@@ -262,7 +262,7 @@ static bool out_of_patience(const itr_trainer *r) { return r->opts->patience > 0
 
 static bool checkpoint_is_due(const itr_trainer *r)
 {
-	return r->opts->checkpoint_seconds > 0 && itr_clock_now() - r->time.last_checkpoint > r->opts->checkpoint_seconds;
+	return r->opts->checkpoint_minutes > 0 && itr_clock_now() - r->time.last_checkpoint > 60 * r->opts->checkpoint_minutes;
 }
 
 static itr_train_end train_epochs(itr_trainer *r)

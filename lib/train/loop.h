@@ -27,7 +27,7 @@ typedef struct itr_train_opts {
 	/* > 0: GradCache (Gao et al. 2021): the batch is embedded in chunks of this size, all of it negatives */
 	int64_t cache_chunk;
 	const char *optimizer, *loss, *monitor;
-	const char *method;             /* of methods.def; NULL: the first */
+	int method;                     /* index into itr_methods */
 	const void *loss_values, *optimizer_values, *schedule_values; /* of their own options; NULL: the descriptors' defaults. Borrowed */
 	const void *const *objective_values;    /* the same of the objectives, in the order of itr_objectives; NULL: all defaults */
 	double lr, weight_decay, clip, ema;
@@ -37,16 +37,20 @@ typedef struct itr_train_opts {
 	int64_t warmup;                 /* steps */
 	int64_t patience;               /* epochs without improvement; 0: never stop early */
 	bool symmetric;
-	itr_compute compute;
+	double temperature;             /* of the network that is made: its (initial) value, and whether it is trained too */
+	bool learn_temperature;
+	int compute;                    /* ITR_COMPUTE_F32 or ITR_COMPUTE_BF16 */
 	double recompute;               /* of towers: see itr_tape_opts; the same weights for any */
 	uint64_t seed;
 	int threads;
-	double checkpoint_seconds;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
+	double checkpoint_minutes;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
 	int64_t log_every;              /* steps between points of the per-step metrics */
 	const itr_image_text_set *set;  /* pictures and captions for the model's towers; NULL: every vector is stored */
 	itr_augment augment;            /* of training pictures */
 	bool fresh_statistics;          /* the image tower begins without weights (itr_tape_opts) */
 } itr_train_opts;
+
+extern const itr_option itr_train_loop_options[];       /* over itr_train_opts */
 
 /* What the loop tells and asks while it runs; any may be NULL. */
 typedef struct itr_train_hooks {

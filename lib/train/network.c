@@ -62,8 +62,8 @@ static const char *input_hash(const itr_json *provenance, const char *path)
 static void note_objectives(itr_network_job *job)
 {
 	itr_json *all = itr_json_add_object(job->info, "objectives");
-	const itr_method *m = itr_method_find(job->opts.method ? job->opts.method : itr_methods[0].name, NULL);
-	for (int i = 0; m && itr_objectives[i]; i++) {
+	const itr_method *m = &itr_methods[job->opts.method];
+	for (int i = 0; itr_objectives[i]; i++) {
 		const itr_objective *o = itr_objectives[i];
 		const void *values = job->opts.objective_values ? job->opts.objective_values[i] : NULL;
 		const char *path = o->input && values && itr_method_uses(m, o->name) ? o->input(values) : NULL;
@@ -132,8 +132,8 @@ static itr_json *model_config(const itr_network_job *job)
 	itr_picture_opts_put(j, &job->data->pictures);
 	if (job->opts.set)
 		itr_json_add_int(j, "max_failed", job->max_failed);
-	if (job->opts.method && strcmp(job->opts.method, itr_methods[0].name))
-		itr_json_add_str(training, "method", job->opts.method);
+	if (job->opts.method)           /* the first is not named */
+		itr_json_add_str(training, "method", itr_method_names[job->opts.method]);
 	itr_json_add_str(training, "loss", job->opts.loss);
 	itr_json_add_str(training, "optimizer", job->opts.optimizer);
 	itr_json_add_num(training, "lr", job->opts.lr);

@@ -193,8 +193,8 @@ static int build_loss(itr_trainer *r)
 
 static int build_objectives(itr_trainer *r)
 {
-	const itr_method *m = itr_method_find(r->opts->method ? r->opts->method : itr_methods[0].name, r->err);
-	for (int i = 0; m && itr_objectives[i]; i++) {
+	const itr_method *m = &itr_methods[r->opts->method];
+	for (int i = 0; itr_objectives[i]; i++) {
 		const itr_objective *o = itr_objectives[i];
 		if (!itr_method_uses(m, o->name))
 			continue;
@@ -277,7 +277,7 @@ static void open_inputs(itr_trainer *r)
 		r->source[side] = itr_source_new(r->model, r->data, o->set, (itr_modality)side, &opts);
 	r->tape = itr_tape_new(&(itr_tape_opts){ .threads = o->threads,
 	                                         .seed = o->seed,
-	                                         .compute = o->compute,
+	                                         .compute = (itr_compute)o->compute,
 	                                         .recompute = o->recompute,
 	                                         .frozen_nets = r->own_nets,
 	                                         .fresh_statistics = o->fresh_statistics });

@@ -9,7 +9,7 @@
 
 #include "loss/loss.h"
 #include "optim/optim.h"
-#include "options/train.h"
+#include "train/options.h"
 
 struct row { const char *where, *name; const itr_option *o; bool component; };
 static struct row rows[1024];
@@ -58,9 +58,8 @@ static void test_one_name_one_type(void **state)
 		assert_string_equal(itr_model_names[i], itr_models[i]->name);
 	for (int i = 0; itr_losses[i]; i++)
 		assert_string_equal(itr_loss_names[i], itr_losses[i]->name);
-	add("train", itr_train_option_table, false);
-	add("train, towers", itr_train_tower_options, false);
-	add("train, networks", itr_train_network_options, false);
+	add("towers", itr_finetune_options, false);
+	add("the loop", itr_train_loop_options, false);
 	for (int i = 0; i < n_rows; i++)
 		for (int k = 0; k < i; k++) {
 			const struct row *a = &rows[i], *b = &rows[k];

@@ -823,7 +823,7 @@ static void test_distill(void **state)
 	*(const char **)field("distill", values, "teacher") = path;
 	*(double *)field("distill", values, "distill-weight") = 3;
 	*(double *)field("distill", values, "teacher-temperature") = 0.5;
-	o.method = "distill";
+	o.method = (int)(itr_method_find("distill", NULL) - itr_methods);
 	o.objective_values = all;
 	o.batch_size = TEXTS;
 	o.lr = 1e-30;
@@ -874,7 +874,7 @@ static float *with_adversary(const itr_embeddings *d, itr_train_opts o, double w
 	all[place] = values;
 	*(double *)field("adversary", values, "adversary-weight") = weight;
 	*(double *)field("adversary", values, "adversary-lr") = 1e-2;
-	o.method = "adversary";
+	o.method = (int)(itr_method_find("adversary", NULL) - itr_methods);
 	o.objective_values = all;
 	if (itr_train_network(m, d, &o, &(itr_train_hooks){ .checkpoint_path = ckpt }, NULL, &r, &err) != ITR_TRAIN_DONE)
 		fail_msg("%s", err.msg);
