@@ -1,18 +1,48 @@
 /* extract-features - pictures and captions to vectors; vectors to embeddings */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "base/nearest.h"
-#include "base/path.h"
 #include "cli/progress.h"
 #include "cli/saved_options.h"
 #include "data/equal.h"
 #include "encode/embed.h"
+#include "encode/extract.h"
 #include "encode/verify.h"
 #include "model/model.h"
-#include "options/extract.h"
+
+struct opt {
+	bool list, merge, verify;
+	const char *against;
+	int alpha;
+	itr_image_text_opts pictures;
+	itr_extract_opts extract;
+	itr_embed_opts embed;
+	itr_option_groups groups;
+};
+
+static const itr_option options[] = {
+	ITR_OPT_STR("root", 0, struct opt, pictures.root, "DIR", "folder that image paths are relative to (default: the manifest's)"),
+	ITR_OPT_ENUM("alpha", 0, struct opt, alpha, itr_alpha_names,
+	             "transparent pictures: put on white, or drop the channel as Pillow's convert does"),
+	ITR_OPT_BOOL("exif", 0, struct opt, pictures.pictures.exif, "rotate pictures by their EXIF orientation"),
+	ITR_OPT_BOOL("fast-decode", 0, struct opt, pictures.pictures.fast,
+	             "decode JPEGs at 1/2, 1/4 or 1/8 where they are resized below that: faster, slightly other vectors"),
+	ITR_OPT_BOOL("merge", 0, struct opt, merge, "join the stores named as arguments (shards) into one"),
+	ITR_OPT_BOOL("verify", 0, struct opt, verify, "check a store for NaN, zero, repeated and constant vectors"),
+	ITR_OPT_STR("against", 0, struct opt, against, "FILE",
+	            "with --verify: the cosine of each row to the same row of this store (another precision)"),
+	ITR_OPT_BOOL("list", 0, struct opt, list, "list the encoders"),
+	ITR_OPT_END
+};
+
+static itr_option_group *groups(void *opt)
+{
+	struct opt *o = opt;
+	itr_option_groups_section(&o->groups, "Manifest to feature store", NULL, itr_extract_options, &o->extract)->in_use = true;
+	itr_option_groups_section(&o->groups, "Feature store to embeddings", NULL, itr_embed_options, &o->embed)->in_use = true;
+	return o->groups.group;
+}
 
 static const char *const examples[] = {
 	"{extract-features} --image-encoder classic --text-encoder hash data/scenes/manifest.jsonl -o features.h5",
@@ -29,8 +59,9 @@ static const itr_tool_desc tool = {
 	            "       {extract-features} [--model MODEL] [options] FEATURES.h5 -o EMBEDDINGS.npz\n"
 	            "       {extract-features} --merge FEATURES.h5... -o FEATURES.h5\n"
 	            "       {extract-features} --verify FEATURES.h5",
-	.options = itr_extract_option_table,
-	.min_args = 0, .max_args = -1,
+	.options = options,
+	.groups = groups,
+	.max_args = -1,
 	.flags = ITR_TOOL_OUTPUT,
 	.examples = examples,
 	.see_also = "{fetch-coco}(1), {train}(1), {evaluate}(1)",
@@ -64,32 +95,19 @@ static int list_encoders(itr_tool *t)
 	return itr_tool_end(t, true);
 }
 
-static int verify(itr_tool *t, const itr_extract_options *o)
+static int verify(itr_tool *t, const struct opt *o)
 {
-	itr_verify v;
 	itr_buf b = ITR_BUF_INIT;
-	itr_against a;
-	itr_features *f = itr_features_open(t->args[0], &t->err), *g = f && o->against ? itr_features_open(o->against, &t->err) : NULL;
-	int rc = f && (g || !o->against) ? itr_verify_store(f, &v, &t->err) : -1;
-	if (rc == 0 && g)
-		rc = itr_verify_against(f, g, &a, &t->err);
-	itr_features_close(f);
-	itr_features_close(g);
-	if (rc < 0)
-		return itr_tool_fail(t);
 	itr_json *j = itr_json_object();
-	itr_verify_json(&v, j);
-	itr_verify_print(&v, &b);
-	if (o->against) {
-		itr_buf_printf(&b, "against '%s'\n", o->against);
-		itr_against_json(&a, itr_json_add_object(j, "against"));
-		itr_against_print(&a, &b);
-	}
-	if (!t->json)
+	const int ok = itr_verify_file(t->args[0], o->against, &b, j, &t->err);
+	if (ok >= 0 && !t->json)
 		fputs(itr_buf_str(&b), t->out);
 	itr_buf_free(&b);
-	print_json(t, j);
-	return itr_tool_end(t, itr_verify_ok(&v));
+	if (ok < 0)
+		itr_json_free(j);
+	else
+		print_json(t, j);
+	return ok < 0 ? itr_tool_fail(t) : itr_tool_end(t, ok);
 }
 
 /* What was written, for people (stderr), programs (--json) and the tracked run. */
@@ -110,22 +128,24 @@ static int report(itr_tool *t, int64_t images, int64_t texts, int64_t failed, it
 	return itr_tool_end(t, true);
 }
 
-static int extract(itr_tool *t, const itr_extract_options *o)
+static int extract(itr_tool *t, const struct opt *o)
 {
-	itr_extract_opts x;
+	itr_extract_opts x = o->extract;
 	itr_image_text_set s;
-	const itr_image_text_opts pictures = {
-		.root = o->root, .pictures = { .alpha = (itr_alpha)o->alpha, .exif = o->exif, .fast = o->fast_decode }
-	};
+	itr_image_text_opts pictures = o->pictures;
 	itr_extract_result r;
-	if (itr_extract_options_of(&x, o, t, &t->err) < 0)
+	pictures.pictures.alpha = (itr_alpha)o->alpha;
+	x.model = o->embed.model;
+	x.threads = t->threads;
+	x.interrupted = &itr_interrupted;
+	if (itr_extract_complete(&x, &t->err) < 0)
 		return itr_tool_usage(t, "%s", t->err.msg);
 	if (itr_image_text_set_open(&s, t->args[0], &pictures, &t->err) < 0)
 		return itr_tool_fail(t);
 	x.pictures_of_model = !itr_tool_given(t, "alpha") && !itr_tool_given(t, "exif") && !itr_tool_given(t, "fast-decode");
 	itr_provenance_input(t->provenance, t->args[0]);
-	if (o->model)
-		itr_provenance_input(t->provenance, o->model);
+	if (x.model)
+		itr_provenance_input(t->provenance, x.model);
 	if (s.table.synthetic)
 		itr_provenance_set_synthetic(t->provenance);
 	itr_progress *bar = itr_progress_begin(t, "encoding", "images", itr_extract_count(&s, &x));
@@ -164,29 +184,23 @@ static int merge(itr_tool *t)
 	return rc < 0 ? itr_tool_fail(t) : report(t, l.n_images, l.n_texts, 0, itr_json_object());
 }
 
-static int embed(itr_tool *t, const itr_extract_options *o)
+static int embed(itr_tool *t, const struct opt *o)
 {
-	itr_embed_opts e = { .model = o->model,
-		             .split = o->split,
-		             .project = o->project.v,
-		             .n_project = o->project.n,
-		             .truncate = o->truncate.v,
-		             .n_truncate = o->truncate.n,
-		             .shuffle_queries = o->shuffle_queries,
-		             .seed = t->seed,
-		             .threads = t->threads };
+	itr_embed_opts e = o->embed;
+	e.seed = t->seed;
+	e.threads = t->threads;
 	itr_embed_result r;
 	itr_err unknown = ITR_ERR_INIT;
-	if (o->split && itr_split_named(o->split, &unknown) < 0)
+	if (e.split && itr_split_named(e.split, &unknown) < 0)
 		return itr_tool_usage(t, "%s", unknown.msg);
-	if (o->image_encoder || o->text_encoder)
+	if (o->extract.image_encoder || o->extract.text_encoder)
 		return itr_tool_usage(t, "'%s' is a feature store: it is encoded already; encoders go with a manifest", t->args[0]);
 	itr_features *f = itr_features_open(t->args[0], &t->err);
 	if (!f)
 		return itr_tool_fail(t);
 	itr_provenance_input(t->provenance, t->args[0]);
-	if (o->model)
-		itr_provenance_input(t->provenance, o->model);
+	if (e.model)
+		itr_provenance_input(t->provenance, e.model);
 	int rc = itr_embed(f, t->output, &e, t->provenance, &r, &t->err);
 	itr_features_close(f);
 	if (rc < 0)
@@ -201,21 +215,9 @@ static int embed(itr_tool *t, const itr_extract_options *o)
 	return report(t, r.images, r.texts, 0, j);
 }
 
-/* HDF5 files begin with these bytes; everything else is taken for a manifest. */
-static bool is_hdf5(const char *path)
-{
-	char head[8] = { 0 };
-	FILE *f = strcmp(path, "-") ? fopen(path, "rb") : NULL;
-	bool yes = f && fread(head, 1, 8, f) == 8 && !memcmp(head, "\211HDF\r\n\032\n", 8);
-	if (f)
-		fclose(f);
-	return yes;
-}
-
 int main(int argc, char **argv)
 {
-	itr_extract_options o;
-	itr_extract_options_init(&o);
+	struct opt o = { .extract = itr_extract_defaults };
 	itr_tool_desc desc = tool;
 	for (int i = 1; i < argc; i++)          /* looking is not worth a tracked run */
 		if (!strcmp(argv[i], "--list") || !strcmp(argv[i], "--verify"))
@@ -237,5 +239,5 @@ int main(int argc, char **argv)
 		return itr_tool_fail(t);
 	if (o.merge)
 		return merge(t);
-	return is_hdf5(t->args[0]) ? embed(t, &o) : extract(t, &o);
+	return itr_h5_is(t->args[0]) ? embed(t, &o) : extract(t, &o);
 }

@@ -11,6 +11,18 @@
 #include "model/model.h"
 #include "tensor/rows.h"
 
+const itr_option itr_embed_options[] = {
+	ITR_OPT_STR("model", 0, itr_embed_opts, model, "FILE",
+	            "model that maps both sides into one space ({train}); one with towers takes a manifest"),
+	ITR_OPT_STR("split", 0, itr_embed_opts, split, "NAME", "only the rows of train, val, test or restval (default: all)"),
+	ITR_OPT_INTS_IN("project", 0, itr_embed_opts, project, "D...", ITR_BETWEEN(1, 65536),
+	                "sizes to write, by Gaussian projection (default: the model's own)"),
+	ITR_OPT_INTS_IN("truncate", 0, itr_embed_opts, truncate, "D...", ITR_BETWEEN(1, 65536),
+	                "sizes to write, by cutting off (Matryoshka)"),
+	ITR_OPT_BOOL("shuffle-queries", 0, itr_embed_opts, shuffle_queries, "permute captions and ground truth together"),
+	ITR_OPT_END
+};
+
 /* --- rows of a split ------------------------------------------------------------------------------------------------------------------ */
 
 struct rows {
@@ -120,11 +132,11 @@ static int add_dim(itr_embed_result *r, int64_t dim, const char *how, itr_err *e
 
 static int choose_dims(const itr_embed_opts *o, itr_embed_result *r, itr_err *err)
 {
-	for (int64_t i = 0; i < o->n_project; i++)
-		if (add_dim(r, o->project[i], "--project", err) < 0)
+	for (int64_t i = 0; i < o->project.n; i++)
+		if (add_dim(r, o->project.v[i], "--project", err) < 0)
 			return -1;
-	for (int64_t i = 0; i < o->n_truncate; i++)
-		if (add_dim(r, o->truncate[i], "--truncate", err) < 0)
+	for (int64_t i = 0; i < o->truncate.n; i++)
+		if (add_dim(r, o->truncate.v[i], "--truncate", err) < 0)
 			return -1;
 	return r->n_dims ? 0 : add_dim(r, r->base, "--project", err);
 }
@@ -172,7 +184,7 @@ static int write_npz(const itr_features *f, const struct rows *s, const itr_embe
 		return -1;
 	int rc = 0;
 	for (int64_t i = 0; i < r->n_dims && rc == 0; i++)
-		rc = put_size(w, s, r->base, r->dims[i], i >= o->n_project, o, err);
+		rc = put_size(w, s, r->base, r->dims[i], i >= o->project.n, o, err);
 	if (rc == 0)
 		rc = itr_npz_put(w, "ground_truth", ITR_I64, 1, &s->of.n[ITR_TEXT], s->of.text_image, err);
 	if (rc == 0)

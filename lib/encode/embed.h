@@ -2,19 +2,19 @@
 #ifndef ITR_ENCODE_EMBED_H
 #define ITR_ENCODE_EMBED_H
 
+#include "base/option.h"
 #include "data/features.h"
 
 typedef struct itr_embed_opts {
 	const char *model;               /* projection model; NULL: the stored vectors, if both sides have one size */
 	const char *split;               /* part, by its name; NULL: every row */
-	const int64_t *project;          /* sizes made by Gaussian projection, n_project of them (methods section 1) */
-	int64_t n_project;
-	const int64_t *truncate;         /* sizes made by cutting (Matryoshka) */
-	int64_t n_truncate;
+	itr_ints project;                /* sizes made by Gaussian projection (methods section 1) */
+	itr_ints truncate;               /* sizes made by cutting (Matryoshka) */
 	bool shuffle_queries;            /* text rows, their ids and ground truth permuted together by default_rng(seed) */
 	uint64_t seed;
 	int threads;
 } itr_embed_opts;
+extern const itr_option itr_embed_options[];             /* over itr_embed_opts */
 
 typedef struct itr_embed_result {
 	int64_t texts, images, base;     /* rows, and the model's own size */

@@ -17,17 +17,6 @@
 
 enum { PART_ROWS = 4096, BATCH = 64 };
 
-int itr_extract_shard(itr_extract_opts *o, const char *text, itr_err *err)
-{
-	char end;
-	long long i = 0, n = 0;
-	if (sscanf(text, "%lld/%lld%c", &i, &n, &end) != 2 || n < 1 || n > 1 << 30 || i < 0 || i >= n)
-		return itr_err_set(err, "'%s' is not I/N with 0 <= I < N", text);
-	o->shard = i;
-	o->shards = n;
-	return 0;
-}
-
 static void shard_range(int64_t all, const itr_extract_opts *o, int64_t *first, int64_t *end)
 {
 	int64_t k = o->shards > 0 ? o->shards : 1, i = o->shards > 0 ? o->shard : 0;
@@ -117,7 +106,7 @@ static int open_model(itr_extract_job *j, itr_err *err)
 		                           .prompt_name = o->prompt_name },
 		                         { .name = o->image_encoder, .weights = o->image_weights, .preset = o->preset } },
 		              .raw = ITR_HAS_TEXT | ITR_HAS_IMAGE,
-		              .compute = o->compute,
+		              .compute = (itr_compute)o->compute,
 		              .threads = o->threads };
 	if (!o->image_encoder && !o->text_encoder && !o->model)
 		return itr_err_set(err, "no encoder: give --image-encoder, --text-encoder or both (--list shows them)");

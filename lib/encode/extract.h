@@ -11,6 +11,7 @@
 
 #include <signal.h>
 
+#include "base/option.h"
 #include "data/features.h"
 #include "data/image_text_set.h"
 #include "tensor/packed_weight.h"
@@ -18,10 +19,10 @@
 typedef struct itr_extract_opts {
 	const char *image_encoder, *text_encoder;        /* NULL: the side has no vectors */
 	const char *model;                               /* a file that is both encoders (model_encoder.h); NULL: those named */
-	const char *image_weights, *text_weights, *pooling;
+	const char *weights, *image_weights, *text_weights, *pooling;    /* weights: of both, where the others are NULL */
 	const char *prompt, *prompt_name;                /* of the text encoder; NULL: what its weights' folder says */
 	const char *vocabulary, *preset;                 /* NULL: what lies beside the weights, what the weights were published with */
-	itr_compute compute;                             /* of the networks' products */
+	int compute;                                     /* itr_compute of the networks' products */
 	bool patches, tokens, normalize;
 	int64_t max_tokens;
 	int64_t batch;                                   /* pictures a batch; 0: what the encoder likes */
@@ -30,6 +31,8 @@ typedef struct itr_extract_opts {
 	int64_t shard, shards;                           /* this one of so many; shards 0: everything */
 	/* With a model: pictures are decoded as those that it was fitted on, whatever the set says */
 	bool pictures_of_model;
+	const char *slice, *batch_size;                  /* "I/N" or NULL, "auto" or a number: what shard, shards and batch are made from */
+	/* no rows */
 	int threads;
 	const volatile sig_atomic_t *interrupted;        /* looked at after every batch; may be NULL */
 	void (*progress)(void *ctx, int64_t done);       /* may be NULL */
@@ -44,8 +47,11 @@ typedef struct itr_extract_result {
 	itr_features_layout layout;      /* strings die with the call */
 } itr_extract_result;
 
-/* "I/N", 0 <= I < N, into o->shard and o->shards. 0, or -1 with err. */
-ITR_MUST_USE int itr_extract_shard(itr_extract_opts *o, const char *text, itr_err *err);
+extern const itr_option itr_extract_options[];           /* over itr_extract_opts, and what they begin as: */
+extern const itr_extract_opts itr_extract_defaults;
+/* What rows alone cannot say: weights of both encoders, shard and batch from their texts, what does not go together. -1 with err: wrong
+ * use. */
+ITR_MUST_USE int itr_extract_complete(itr_extract_opts *o, itr_err *err);
 
 /* Pictures that this call works on (the shard's), for progress. */
 int64_t itr_extract_count(const itr_image_text_set *s, const itr_extract_opts *o);

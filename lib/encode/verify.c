@@ -168,3 +168,25 @@ void itr_verify_json(const itr_verify *v, itr_json *into)
 	itr_json_add(into, "modality_gap", v->has_gap ? itr_json_new_num(v->gap) : itr_json_new_null());
 	itr_json_add_bool(into, "ok", itr_verify_ok(v));
 }
+
+int itr_verify_file(const char *path, const char *against, itr_buf *text, itr_json *json, itr_err *err)
+{
+	itr_verify v;
+	itr_against a;
+	itr_features *f = itr_features_open(path, err), *g = f && against ? itr_features_open(against, err) : NULL;
+	int rc = f && (g || !against) ? itr_verify_store(f, &v, err) : -1;
+	if (rc == 0 && g)
+		rc = itr_verify_against(f, g, &a, err);
+	itr_features_close(f);
+	itr_features_close(g);
+	if (rc < 0)
+		return -1;
+	itr_verify_json(&v, json);
+	itr_verify_print(&v, text);
+	if (against) {
+		itr_buf_printf(text, "against '%s'\n", against);
+		itr_against_json(&a, itr_json_add_object(json, "against"));
+		itr_against_print(&a, text);
+	}
+	return itr_verify_ok(&v);
+}

@@ -51,4 +51,8 @@ ITR_MUST_USE int itr_verify_against(const itr_features *a, const itr_features *b
 void itr_against_print(const itr_against *v, itr_buf *out);
 void itr_against_json(const itr_against *v, itr_json *into);
 
+/* All of it about a file: the store at `path`, compared with the one at `against` (NULL: none), as text and into an object. 1: nothing is
+ * wrong, 0: something is, -1 with err. */
+ITR_MUST_USE int itr_verify_file(const char *path, const char *against, itr_buf *text, itr_json *json, itr_err *err);
+
 #endif

@@ -46,7 +46,7 @@ static void make_store(void)
 		text_image[i] = i / 2;
 		memcpy(text + i * D, image + i / 2 * D, D * sizeof *text);
 	}
-	itr_features_index x = { id, split, file, text_id, caption, text_image, NULL, 0, NULL, "{}", NULL };
+	itr_features_index x = { id, split, file, text_id, caption, text_image, NULL, 0, NULL, NULL, "{}", NULL };
 	itr_h5 *h = itr_features_create(store, ITR_FEATURES_FORMAT, &l, &err);
 	assert_non_null(h);
 	assert_int_equal(itr_h5_write_rows(h, "/image/pooled", ITR_F32, 0, N, image, &err), 0);
@@ -104,7 +104,7 @@ static void test_sizes(void **state)
 	itr_err err = ITR_ERR_INIT;
 	(void)state;
 	itr_embed_opts o = {
-		.project = (int64_t[]){ D, 3, 20 }, .n_project = 3, .truncate = (int64_t[]){ 5 }, .n_truncate = 1, .seed = 42, .threads = 2
+		.project = { 3, { D, 3, 20 } }, .truncate = { 1, { 5 } }, .seed = 42, .threads = 2
 	};
 	assert_int_equal(embed(&o, &r, &err), 0);
 	assert_true(r.base == D && r.n_dims == 4 && r.images == N && r.texts == M);
@@ -125,7 +125,7 @@ static void test_gaussian(void **state)
 	itr_rng rng;
 	double g[D * 3], row[3];
 	(void)state;
-	assert_int_equal(embed(&(itr_embed_opts){ .project = (int64_t[]){ 3 }, .n_project = 1, .seed = 42 }, &r, &err), 0);
+	assert_int_equal(embed(&(itr_embed_opts){ .project = { 1, { 3 } }, .seed = 42 }, &r, &err), 0);
 	itr_npz *z = itr_npz_open(out, &err);
 	float *v = itr_npz_f32(z, "video_3", NULL, &err);
 	itr_rng_init(&rng, (uint64_t[]){ 42, 3 }, 2);
@@ -173,7 +173,7 @@ static void test_model(void **state)
 	assert_int_equal(itr_closed_save(p, model, NULL, &err), 0);
 	itr_closed_free(p);
 	itr_embed_opts o = {
-		.model = model, .split = "val", .project = (int64_t[]){ R, 2 }, .n_project = 2, .seed = 42
+		.model = model, .split = "val", .project = { 2, { R, 2 } }, .seed = 42
 	};
 	assert_int_equal(embed(&o, &r, &err), 0);
 	assert_int_equal(r.base, R);
@@ -194,8 +194,8 @@ static void test_refused(void **state)
 	itr_err err = ITR_ERR_INIT;
 	(void)state;
 	unlink(out);
-	assert_int_equal(embed(&(itr_embed_opts){ .truncate = (int64_t[]){ D + 1 }, .n_truncate = 1 }, &r, &err), -1);
-	assert_int_equal(embed(&(itr_embed_opts){ .project = (int64_t[]){ 3, 3 }, .n_project = 2 }, &r, &err), -1);
+	assert_int_equal(embed(&(itr_embed_opts){ .truncate = { 1, { D + 1 } } }, &r, &err), -1);
+	assert_int_equal(embed(&(itr_embed_opts){ .project = { 2, { 3, 3 } } }, &r, &err), -1);
 	assert_non_null(strstr(err.msg, "twice"));
 	assert_int_equal(embed(&(itr_embed_opts){ .split = "restval" }, &r, &err), -1);
 	assert_non_null(strstr(err.msg, "0 images"));
