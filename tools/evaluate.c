@@ -22,15 +22,16 @@ static const char *const missing_names[] = { "zero", "skip", NULL };
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("What is evaluated:"),
-	ITR_OPT_INT_IN("dim", 'd', struct opt, e.pairs.dim, "D", ITR_FROM(0), "embedding size to read (text_D, video_D); 0 is the largest"),
-	ITR_OPT_STR("text", 0, struct opt, e.pairs.text, "FILE.npy", "own text vectors, with --image instead of EMBEDDINGS"),
-	ITR_OPT_STR("image", 0, struct opt, e.pairs.image, "FILE.npy", "own image vectors"),
-	ITR_OPT_STR("ground-truth", 0, struct opt, e.pairs.ground_truth, "FILE",
+	ITR_OPT_INT_IN("dim", 'd', struct opt, e.rows.in.dim, "D", ITR_FROM(0),
+	               "embedding size to read (text_D, video_D); 0 is the largest"),
+	ITR_OPT_STR("text", 0, struct opt, e.rows.in.vectors[ITR_TEXT], "FILE.npy", "own text vectors, with --image instead of EMBEDDINGS"),
+	ITR_OPT_STR("image", 0, struct opt, e.rows.in.vectors[ITR_IMAGE], "FILE.npy", "own image vectors"),
+	ITR_OPT_STR("ground-truth", 0, struct opt, e.rows.in.ground_truth, "FILE",
 	            "image row of each text, or text,image pairs (.npy, .csv)"),
-	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, e.pairs.captions_per_image, "K", ITR_FROM(0),
+	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, e.rows.in.captions_per_image, "K", ITR_FROM(0),
 	               "without ground truth: texts come in runs of K, in the images' order"),
-	ITR_OPT_STR("model", 0, struct opt, e.pairs.model, "FILE", "model of {train} that maps a feature store or the pairs of an NPZ"),
-	ITR_OPT_STR("split", 0, struct opt, e.pairs.split, "NAME",
+	ITR_OPT_STR("model", 0, struct opt, e.model, "FILE", "model of {train} that maps a feature store or the pairs of an NPZ"),
+	ITR_OPT_STR("split", 0, struct opt, e.rows.split, "NAME",
 	            "rows of a feature store, or of the split that the model remembers: train, val, test (default: all)"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize ranks by plain inner product"),
 	ITR_OPT_STR("relevance", 0, struct opt, e.relevance, "WHAT", NULL),
@@ -159,9 +160,10 @@ static void keep(void *tool, const char *path)
 static void complete(itr_tool *t, struct opt *o)
 {
 	itr_evaluation_opts *e = &o->e;
-	e->pairs.threads = t->threads;
-	e->pairs.seed = t->seed;
-	e->pairs.no_normalize = !o->normalize;
+	e->rows.in.threads = t->threads;
+	e->rows.seed = t->seed;
+	e->rows.in.scale = o->normalize ? ITR_SCALE_UNIT_IF_NEEDED : ITR_SCALE_STORED;
+	e->rows.check_split = true;
 	e->input = t->n_args ? t->args[0] : NULL;
 	e->output = t->output && strcmp(t->output, "-") ? t->output : NULL;
 	e->k = o->k.v;
@@ -172,7 +174,7 @@ static void complete(itr_tool *t, struct opt *o)
 	e->rules = (itr_relevance_rules){ (itr_conventions)o->conventions, (itr_gain)o->gain, o->missing != 0 };
 	e->force = t->force;
 	e->resamples = (int)o->bootstrap;
-	e->provenance = t->provenance;
+	e->rows.in.provenance = t->provenance;
 	e->artifact = keep;
 	e->ctx = t;
 }

@@ -72,21 +72,21 @@ int main(int argc, char **argv)
 	struct opt o = { .normalize = true };
 	itr_tool *t = itr_tool_begin(&predict_tool, &o, argc, argv);
 	const itr_modality side = o.side ? ITR_IMAGE : ITR_TEXT;
-	const itr_encode_opts eo = { .sides = 1U << side, .unit = o.normalize, .threads = t->threads, .stop = &itr_interrupted };
-	const itr_model_opts mo = { .raw = itr_manifest_is(t->args[0]) ? eo.sides : 0, .threads = t->threads };
-	itr_embeddings e = { .table.name = NULL };
+	const itr_encode_opts eo = { .in = { .sides = 1U << side,
+		                             .scale = o.normalize ? ITR_SCALE_UNIT_IF_NEEDED : ITR_SCALE_STORED,
+		                             .threads = t->threads,
+		                             .provenance = t->provenance },
+		                     .stop = &itr_interrupted };
+	const itr_model_opts mo = { .raw = itr_manifest_is(t->args[0]) ? eo.in.sides : 0, .threads = t->threads };
+	itr_encoded r = { .restval = 0 };
+	const itr_row_table *table = &r.rows.table;
 	itr_model *m = itr_tool_check_output(t, false) < 0 ? NULL : itr_model_open(o.model, &mo, &t->err);
-	int rc = m ? itr_encode(&e, m, t->args[0], &eo, &t->err) : -1;
-	if (rc == 0) {
-		itr_provenance_input(t->provenance, t->args[0]);
-		itr_provenance_input(t->provenance, o.model);
-		if (e.table.synthetic)
-			itr_provenance_set_synthetic(t->provenance);
-		rc = itr_vectors_write(&e, side, t->output, t->out, t->provenance, &t->err);
-	}
+	int rc = m ? itr_encode(&r, m, t->args[0], &eo, &t->err) : -1;
 	if (rc == 0)
-		report(t, m, e.table.n[side], e.table.synthetic);
-	itr_embeddings_free(&e);
+		rc = itr_vectors_write(&r.rows, side, t->output, t->out, t->provenance, &t->err);
+	if (rc == 0)
+		report(t, m, table->n[side], table->synthetic);
+	itr_encoded_free(&r);
 	itr_model_free(m);
 	return rc == 0 ? itr_tool_end(t, true) : itr_tool_fail(t);
 }

@@ -141,7 +141,7 @@ static int show(itr_tool *t, const itr_lookup *l, const struct opt *o, const que
 		for (size_t i = 0; i < q->n; i++)
 			itr_json_push(a, itr_lookup_json(l, &q->v[i], &r[i], o->k));
 		itr_json_add_int(j, "schema", 1);
-		itr_json_add_bool(j, "synthetic", itr_lookup_pairs(l)->synthetic);
+		itr_json_add_bool(j, "synthetic", itr_lookup_table(l)->synthetic);
 		itr_json_add_str(j, "kernel", itr_lookup_kernel(l));
 		itr_json *p = itr_provenance_json(t->provenance);
 		if (p)
@@ -221,15 +221,14 @@ int main(int argc, char **argv)
 		itr_err_set(&t->err, "'%s' exists: --force replaces it", o.sheet);
 		return itr_tool_fail(t);
 	}
-	bool store = o.split || (o.model && itr_path_has_suffix(path, ".h5"));
-	itr_lookup_opts lo = { .pairs = { .dim = o.dim,
-		                          .ground_truth = o.ground_truth,
-		                          .captions_per_image = o.captions_per_image,
-		                          .split = o.split,
-		                          .model = store ? o.model : NULL,
-		                          .no_normalize = !o.normalize,
-		                          .threads = t->threads },
-		               .text_model = o.model,
+	itr_lookup_opts lo = { .rows = { .in = { .dim = o.dim,
+		                                 .ground_truth = o.ground_truth,
+		                                 .captions_per_image = o.captions_per_image,
+		                                 .scale = o.normalize ? ITR_SCALE_UNIT_IF_NEEDED : ITR_SCALE_STORED,
+		                                 .threads = t->threads,
+		                                 .provenance = t->provenance },
+		                         .split = o.split },
+		               .model = o.model,
 		               .words = o.text.n > 0,
 		               .text_weights = o.text_weights,
 		               .manifest = o.manifest,
@@ -239,7 +238,7 @@ int main(int argc, char **argv)
 		               .precision = (itr_precision)o.precision,
 		               .rescore = o.rescore,
 		               .threads = t->threads };
-	itr_lookup *l = itr_lookup_open(path, &lo, t->provenance, &t->err);
+	itr_lookup *l = itr_lookup_open(path, &lo, &t->err);
 	int rc = l ? run(t, &o, l, &q) : -1;
 	for (size_t i = 0; i < q.n; i++)
 		itr_lookup_query_free(&q.v[i]);

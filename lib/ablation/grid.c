@@ -119,7 +119,7 @@ static int take_fingerprint(itr_grid *g, const itr_provenance *p, itr_err *err)
 static void look_for_oddities(itr_grid *g)
 {
 	int64_t small = ITR_MIN(g->n_gallery[0], g->n_gallery[1]), k = g->o.recall_k.v[g->o.recall_k.n - 1];
-	itr_pairs_warnings(g->base, g->warnings);
+	itr_encoded_warnings(&g->base, g->warnings);
 	if (g->unanswered)
 		itr_json_pushf(g->warnings, "%lld texts have no image (ground truth -1): left out", (long long)g->unanswered);
 	for (int i = 0; i < g->o.sizes.n; i++) {
@@ -187,7 +187,7 @@ void itr_grid_free(itr_grid *g)
 	}
 	free(g->weights.count);
 	itr_journal_close(g->journal);
-	itr_pairs_free(g->base);
+	itr_encoded_free(&g->base);
 	itr_relevance_free(g->rel[T2V]);
 	itr_relevance_free(g->rel[V2T]);
 	itr_json_free(g->warnings);

@@ -18,7 +18,7 @@ static bool has_interval(const itr_metric_def *m) { return m->metric->headline; 
 
 static int64_t cluster_of(const itr_grid *g, int direction, int64_t query)
 {
-	return direction == T2V ? g->base->text_image[query] : query;
+	return direction == T2V ? g->base.rows.table.text_image[query] : query;
 }
 
 void itr_grid_resample(itr_grid *g, int64_t clusters)
@@ -46,7 +46,7 @@ void itr_grid_resample(itr_grid *g, int64_t clusters)
 /* Images that have a ranked query in either direction, numbered closely: number[image], or -1. */
 static int64_t number_images(const itr_grid *g, itr_metric_values *const pair[2], int64_t *number)
 {
-	int64_t n = 0, images = g->base->n_image;
+	int64_t n = 0, images = g->base.rows.table.n[ITR_IMAGE];
 	memset(number, 0xff, (size_t)images * sizeof *number);
 	for (int d = 0; d < 2; d++)
 		for (int64_t i = 0; i < pair[d]->n; i++)
@@ -200,7 +200,7 @@ static bool same_queries(itr_metric_values *const a[2], itr_metric_values *const
 
 void itr_grid_intervals(itr_grid *g, itr_metric_values *const *values, int n, itr_interval *out)
 {
-	int64_t *number = itr_xmalloc((size_t)(g->base->n_image + 1) * sizeof *number);
+	int64_t *number = itr_xmalloc((size_t)(g->base.rows.table.n[ITR_IMAGE] + 1) * sizeof *number);
 	for (int64_t i = 0; i < (int64_t)n * 2 * ITR_METRIC_MAX; i++)
 		out[i] = (itr_interval){ NAN, NAN };
 	for (int i = 0, next; i < n && g->o.resamples > 0; i = next) {

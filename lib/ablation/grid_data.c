@@ -19,61 +19,66 @@ static bool in_list(const itr_grid_list *l, int64_t v)
 	return false;
 }
 
-static itr_pairs *open_size(const itr_grid *g, int64_t dim, itr_provenance *p, itr_err *err)
+static int open_size(const itr_grid *g, int64_t dim, itr_provenance *p, itr_encoded *r, itr_err *err)
 {
-	itr_pairs_opts o = { .dim = dim, .no_normalize = g->o.no_normalize, .seed = g->o.seed, .threads = g->o.threads };
-	return itr_pairs_open(g->o.data, &o, p, err);
+	const itr_encode_opts o = { .in = { .dim = dim,
+		                            .scale = g->o.no_normalize ? ITR_SCALE_STORED : ITR_SCALE_UNIT_IF_NEEDED,
+		                            .threads = g->o.threads,
+		                            .provenance = p },
+		                    .seed = g->o.seed };
+	return itr_encode(r, NULL, g->o.data, &o, err);
 }
 
 /* The permutation moves texts, their ids and their images together; images stay. */
 static void shuffle(itr_grid *g)
 {
-	itr_pairs *p = g->base;
-	int64_t n = p->n_text, *image = itr_xmalloc(((size_t)n + 1) * sizeof *image);
+	itr_row_table *t = &g->base.rows.table;
+	int64_t n = t->n[ITR_TEXT], *image = itr_xmalloc(((size_t)n + 1) * sizeof *image);
 	char **id = itr_xmalloc(((size_t)n + 1) * sizeof *id);
 	itr_rng rng;
 	g->order = itr_xmalloc(((size_t)n + 1) * sizeof *g->order);
 	itr_rng_seed(&rng, g->o.seed);
 	itr_rng_permutation(&rng, n, g->order);
 	for (int64_t i = 0; i < n; i++) {
-		image[i] = p->text_image[g->order[i]];
-		id[i] = p->text_id[g->order[i]];
+		image[i] = t->text_image[g->order[i]];
+		id[i] = t->id[ITR_TEXT][g->order[i]];
 	}
-	free(p->text_image);
-	free(p->text_id);
-	p->text_image = image;
-	p->text_id = id;
+	free(t->text_image);
+	free(t->id[ITR_TEXT]);
+	t->text_image = image;
+	t->id[ITR_TEXT] = id;
 }
 
 /* Ids and relevance come from the first dim that can be read. A missing dim is an error of its cells, not of the grid. */
 int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 {
 	itr_err first = ITR_ERR_INIT;
-	bool made = g->o.project.n || g->o.truncate.n;
+	bool made = g->o.project.n || g->o.truncate.n, open = false;
 	if (!g->o.dims.n)                       /* the sizes that are there */
-		g->o.dims.n = itr_pairs_sizes(g->o.data, g->o.dims.v, ITR_GRID_LIST);
-	for (int i = 0; i < g->o.dims.n && !g->base; i++)
+		g->o.dims.n = itr_embeddings_sizes(g->o.data, g->o.dims.v, ITR_GRID_LIST);
+	for (int i = 0; i < g->o.dims.n && !open; i++)
 		if (!in_list(&g->o.project, g->o.dims.v[i]) && !in_list(&g->o.truncate, g->o.dims.v[i])) {
-			g->base = open_size(g, g->o.dims.v[i], p, first.set ? NULL : &first);
-			p = g->base ? NULL : p;
+			open = open_size(g, g->o.dims.v[i], p, &g->base, first.set ? NULL : &first) == 0;
+			p = open ? NULL : p;
 		}
-	if (!g->base && (made || !first.set))
-		g->base = open_size(g, 0, p, err);
-	if (!g->base) {
+	if (!open && (made || !first.set))
+		open = open_size(g, 0, p, &g->base, err) == 0;
+	if (!open) {
 		if (first.set)
 			itr_err_set(err, "%s", first.msg);
 		return -1;
 	}
+	const itr_row_table *t = &g->base.rows.table;
 	if (!g->o.dims.n)                       /* one, and it has no name */
-		g->o.dims = (itr_grid_list){ 1, { g->base->dim } };
+		g->o.dims = (itr_grid_list){ 1, { g->base.rows.side[ITR_TEXT].dim } };
 	if (g->o.shuffle)
 		shuffle(g);
-	g->rel[T2V] = itr_relevance_from_map(g->base->n_text, g->base->n_image, g->base->text_image);
+	g->rel[T2V] = itr_relevance_from_map(t->n[ITR_TEXT], t->n[ITR_IMAGE], t->text_image);
 	g->rel[V2T] = itr_relevance_invert(g->rel[T2V]);
-	for (int64_t i = 0; i < g->base->n_text; i++)
-		g->unanswered += g->base->text_image[i] < 0;
-	g->n_queries[T2V] = g->n_gallery[V2T] = g->base->n_text;
-	g->n_queries[V2T] = g->n_gallery[T2V] = g->base->n_image;
+	for (int64_t i = 0; i < t->n[ITR_TEXT]; i++)
+		g->unanswered += t->text_image[i] < 0;
+	g->n_queries[T2V] = g->n_gallery[V2T] = t->n[ITR_TEXT];
+	g->n_queries[V2T] = g->n_gallery[T2V] = t->n[ITR_IMAGE];
 	return itr_relevance_pairs(g->rel[T2V])
 	               ? 0
 	               : itr_err_set(err, "'%s': no text has an answer (ground_truth is -1 throughout)", g->o.data);
@@ -81,10 +86,11 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 
 static float *permuted(const itr_grid *g, float *x, int64_t dim)
 {
+	const int64_t n = g->base.rows.table.n[ITR_TEXT];
 	if (!g->order)
 		return x;
-	float *y = itr_aligned_alloc((size_t)(g->base->n_text * dim) * sizeof *y);
-	for (int64_t i = 0; i < g->base->n_text; i++)
+	float *y = itr_aligned_alloc((size_t)(n * dim) * sizeof *y);
+	for (int64_t i = 0; i < n; i++)
 		memcpy(y + i * dim, x + g->order[i] * dim, (size_t)dim * sizeof *y);
 	itr_aligned_free(x);
 	return y;
@@ -92,57 +98,72 @@ static float *permuted(const itr_grid *g, float *x, int64_t dim)
 
 /* The embeddings that were read with the ids are used for the first dim; the others are read one dim at a time, so that only one is in
  * memory. */
-static void forget_vectors(const itr_grid *g)
+static void take_rows(itr_embeddings *e, float *x[2])
 {
-	itr_aligned_free(g->base->text);
-	itr_aligned_free(g->base->image);
-	g->base->text = g->base->image = NULL;
+	for (int m = 0; m < 2; m++) {
+		x[m] = e->side[m].rows;
+		e->side[m].rows = NULL;
+	}
 }
 
-int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err)
+static int check_size(const itr_grid *g, const itr_embeddings *e, int64_t dim, bool made, bool project, itr_err *err)
 {
-	bool project = in_list(&g->o.project, dim), made = project || in_list(&g->o.truncate, dim);
-	bool held = !made && g->base->text && g->base->dim == dim;
-	itr_pairs *p = held ? g->base : open_size(g, made ? 0 : dim, NULL, err);
-	*out = (itr_vectors){ .dim = dim };
-	if (!p)
-		return -1;
-	if (p->n_text != g->base->n_text || p->n_image != g->base->n_image) {
-		itr_err_set(err, "'%s': size %lld has %lld texts and %lld images, the first size %lld and %lld", g->o.data, (long long)dim,
-		            (long long)p->n_text, (long long)p->n_image, (long long)g->base->n_text, (long long)g->base->n_image);
-	} else if (!made && p->dim != dim) {
-		itr_err_set(err, "'%s' has vectors of %lld dimensions, not %lld; --project or --truncate makes other sizes", g->o.data,
-		            (long long)p->dim, (long long)dim);
-	} else if (made && !project && dim > p->dim) {
-		itr_err_set(err, "cannot cut vectors of %lld dimensions to %lld", (long long)p->dim, (long long)dim);
-	} else {
-		float *x[2] = { p->text, p->image };
-		int64_t rows[2] = { p->n_text, p->n_image };
-		p->text = p->image = NULL;
-		for (int s = 0; s < 2; s++) {
-			if (made && dim != p->dim) {
-				float *y = itr_aligned_alloc((size_t)(rows[s] * dim) * sizeof *y);
-				if (project)
-					itr_project_gaussian(x[s], rows[s], p->dim, dim, g->o.seed, y, g->o.threads);
-				else
-					itr_project_truncate(x[s], rows[s], p->dim, dim, y, g->o.threads);
-				itr_aligned_free(x[s]);
-				x[s] = y;
-			}
-			if (g->o.rotate) {
-				float *y = itr_aligned_alloc((size_t)(rows[s] * dim) * sizeof *y);
-				itr_project_rotate(x[s], rows[s], dim, g->o.seed, y, g->o.threads);
-				itr_aligned_free(x[s]);
-				x[s] = y;
-			}
-			out->x[s] = x[s];
-		}
-		out->x[0] = permuted(g, out->x[0], dim);
+	const int64_t *n = e->table.n, *first = g->base.rows.table.n, own = e->side[ITR_TEXT].dim;
+	if (n[ITR_TEXT] != first[ITR_TEXT] || n[ITR_IMAGE] != first[ITR_IMAGE])
+		return itr_err_set(err, "'%s': size %lld has %lld texts and %lld images, the first size %lld and %lld", g->o.data,
+		                   (long long)dim, (long long)n[ITR_TEXT], (long long)n[ITR_IMAGE], (long long)first[ITR_TEXT],
+		                   (long long)first[ITR_IMAGE]);
+	if (!made && own != dim)
+		return itr_err_set(err, "'%s' has vectors of %lld dimensions, not %lld; --project or --truncate makes other sizes",
+		                   g->o.data, (long long)own, (long long)dim);
+	if (made && !project && dim > own)
+		return itr_err_set(err, "cannot cut vectors of %lld dimensions to %lld", (long long)own, (long long)dim);
+	return 0;
+}
+
+/* x (rows, own), freed, projected or cut to dim, and rotated where the grid asks for it. */
+static float *made_to(const itr_grid *g, float *x, int64_t rows, int64_t own, int64_t dim, bool project)
+{
+	if (dim != own) {
+		float *y = itr_aligned_alloc((size_t)(rows * dim) * sizeof *y);
+		if (project)
+			itr_project_gaussian(x, rows, own, dim, g->o.seed, y, g->o.threads);
+		else
+			itr_project_truncate(x, rows, own, dim, y, g->o.threads);
+		itr_aligned_free(x);
+		x = y;
 	}
-	if (!held)
-		itr_pairs_free(p);
-	forget_vectors(g);
-	return out->x[0] ? 0 : -1;
+	if (g->o.rotate) {
+		float *y = itr_aligned_alloc((size_t)(rows * dim) * sizeof *y);
+		itr_project_rotate(x, rows, dim, g->o.seed, y, g->o.threads);
+		itr_aligned_free(x);
+		x = y;
+	}
+	return x;
+}
+
+int itr_grid_vectors(itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err)
+{
+	const bool project = in_list(&g->o.project, dim), made = project || in_list(&g->o.truncate, dim);
+	itr_embeddings *base = &g->base.rows;
+	const bool held = !made && base->side[ITR_TEXT].rows && base->side[ITR_TEXT].dim == dim;
+	itr_encoded read = { .restval = 0 };
+	float *x[2], *unused[2];
+	*out = (itr_vectors){ .dim = dim };
+	if (!held && open_size(g, made ? 0 : dim, NULL, &read, err) < 0)
+		return -1;
+	itr_embeddings *e = held ? base : &read.rows;
+	if (check_size(g, e, dim, made, project, err) == 0) {
+		take_rows(e, x);
+		for (int m = 0; m < 2; m++)
+			out->x[m] = made_to(g, x[m], e->table.n[m], e->side[m].dim, dim, project);
+		out->x[ITR_TEXT] = permuted(g, out->x[ITR_TEXT], dim);
+	}
+	itr_encoded_free(&read);
+	take_rows(base, unused);
+	itr_aligned_free(unused[ITR_TEXT]);
+	itr_aligned_free(unused[ITR_IMAGE]);
+	return out->x[ITR_TEXT] ? 0 : -1;
 }
 
 bool itr_grid_rotates(const itr_grid *g, int precision)
@@ -152,7 +173,7 @@ bool itr_grid_rotates(const itr_grid *g, int precision)
 
 void itr_grid_rotate(const itr_grid *g, const itr_vectors *v, itr_vectors *rotated)
 {
-	int64_t rows[2] = { g->base->n_text, g->base->n_image };
+	const int64_t *rows = g->base.rows.table.n;
 	rotated->dim = v->dim;
 	for (int s = 0; s < 2; s++) {
 		rotated->x[s] = itr_aligned_alloc((size_t)(rows[s] * v->dim) * sizeof(float));
@@ -196,7 +217,7 @@ static void draw_one(void *ctx, int64_t i, int worker)
 static int64_t clusters(const itr_grid *g)
 {
 	int64_t n = 0;
-	for (int64_t i = 0; i < g->base->n_image; i++)
+	for (int64_t i = 0; i < g->base.rows.table.n[ITR_IMAGE]; i++)
 		n += itr_relevance_count(g->rel[V2T], i) > 0;
 	return n;
 }

@@ -4,7 +4,7 @@
 
 #include "ablation/grid.h"
 #include "retrieval/bootstrap.h"
-#include "retrieval/pairs.h"
+#include "encode/encode.h"
 #include "retrieval/relevance.h"
 
 enum { T2V = 0, V2T = 1 };
@@ -37,7 +37,7 @@ typedef struct itr_grid_weights {
 struct itr_grid {
 	itr_grid_opts o;
 	itr_metric_set set;
-	itr_pairs *base;                 /* ids, relevance, and the embeddings of the first dim that was read */
+	itr_encoded base;                /* ids, relevance, and the embeddings of the first dim that was read */
 	int64_t *order;                  /* --shuffle-queries: text row i is row order[i] of the file; or NULL */
 	itr_relevance *rel[2];           /* T2V, V2T */
 	int64_t unanswered;              /* texts without an image */
@@ -60,7 +60,7 @@ typedef struct itr_vectors {
 
 /* grid_data.c */
 ITR_MUST_USE int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err);
-ITR_MUST_USE int itr_grid_vectors(const itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err);
+ITR_MUST_USE int itr_grid_vectors(itr_grid *g, int64_t dim, itr_vectors *out, itr_err *err);
 /* True when --rotate-binary applies to this precision. _rotate: rotated = v times the random rotation of its dim. */
 bool itr_grid_rotates(const itr_grid *g, int precision);
 void itr_grid_rotate(const itr_grid *g, const itr_vectors *v, itr_vectors *rotated);

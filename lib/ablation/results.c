@@ -56,10 +56,10 @@ static int write_meta(const itr_grid *g, const itr_provenance *p, itr_err *err)
 	itr_json *provenance = p ? itr_provenance_json(p) : NULL;
 	if (provenance)
 		itr_json_add(j, "provenance", provenance);
-	itr_json_add_bool(j, "synthetic", g->base->synthetic);
+	itr_json_add_bool(j, "synthetic", g->base.rows.table.synthetic);
 	itr_json_add(j, "config", config_json(g));
-	itr_json_add_int(j, "num_texts", g->base->n_text);
-	itr_json_add_int(j, "num_videos", g->base->n_image);
+	itr_json_add_int(j, "num_texts", g->base.rows.table.n[ITR_TEXT]);
+	itr_json_add_int(j, "num_videos", g->base.rows.table.n[ITR_IMAGE]);
 	itr_json_add_int(j, "unanswered", g->unanswered);
 	itr_json_add_str(j, "ties", itr_ties_names[g->o.ties]);
 	itr_json_add_str(j, "chance", "random_baseline of each cell: the same metrics for a random order of the same pools");
@@ -99,20 +99,20 @@ static int put_counts(const itr_grid *g, itr_npz_writer *w, const char *name, in
 
 static int put_texts(const itr_grid *g, itr_npz_writer *w, itr_err *err)
 {
-	const itr_pairs *p = g->base;
-	const char **text = itr_xmalloc((size_t)(ITR_MAX(p->n_text, g->n_cells) + 1) * sizeof *text);
+	const itr_row_table *t = &g->base.rows.table;
+	const char **text = itr_xmalloc((size_t)(ITR_MAX(t->n[ITR_TEXT], g->n_cells) + 1) * sizeof *text);
 	int64_t n = 0;
 	for (int64_t i = 0; i < g->n_cells; i++)
 		if (g->cells[i].counts[0])
 			text[n++] = g->cells[i].key;
 	int rc = itr_npz_put_text(w, "cells", text, n, err);
-	for (int64_t i = 0; i < p->n_text; i++)
-		text[i] = p->text_image[i] >= 0 ? p->image_id[p->text_image[i]] : "";
+	for (int64_t i = 0; i < t->n[ITR_TEXT]; i++)
+		text[i] = t->text_image[i] >= 0 ? t->id[ITR_IMAGE][t->text_image[i]] : "";
 	rc = rc < 0 ? rc : itr_npz_put(w, "seeds", ITR_I64, 1, (int64_t[]){ g->o.seeds.n }, g->o.seeds.v, err);
-	rc = rc < 0 ? rc : itr_npz_put_text(w, "t2v_query_id", (const char *const *)p->text_id, p->n_text, err);
-	rc = rc < 0 ? rc : itr_npz_put_text(w, "t2v_image_id", text, p->n_text, err);
-	rc = rc < 0 ? rc : itr_npz_put_text(w, "v2t_query_id", (const char *const *)p->image_id, p->n_image, err);
-	rc = rc < 0 ? rc : itr_npz_put_text(w, "v2t_image_id", (const char *const *)p->image_id, p->n_image, err);
+	rc = rc < 0 ? rc : itr_npz_put_text(w, "t2v_query_id", (const char *const *)t->id[ITR_TEXT], t->n[ITR_TEXT], err);
+	rc = rc < 0 ? rc : itr_npz_put_text(w, "t2v_image_id", text, t->n[ITR_TEXT], err);
+	rc = rc < 0 ? rc : itr_npz_put_text(w, "v2t_query_id", (const char *const *)t->id[ITR_IMAGE], t->n[ITR_IMAGE], err);
+	rc = rc < 0 ? rc : itr_npz_put_text(w, "v2t_image_id", (const char *const *)t->id[ITR_IMAGE], t->n[ITR_IMAGE], err);
 	free(text);
 	return rc;
 }

@@ -22,20 +22,30 @@ void itr_row_table_drop_words(itr_row_table *t)
 	t->caption = t->path = NULL;
 }
 
+void itr_row_table_drop_split(itr_row_table *t)
+{
+	for (int m = 0; m < 2; m++) {
+		free(t->part[m]);
+		t->part[m] = NULL;
+	}
+	free(t->groups);
+	t->groups = NULL;
+	t->split_from_file = false;
+}
+
 void itr_row_table_free(itr_row_table *t)
 {
 	for (int m = 0; m < 2; m++) {
 		free_texts(t, t->id[m], t->n[m]);
-		free(t->part[m]);
 		free(t->pair[m]);
 	}
+	itr_row_table_drop_split(t);
 	itr_row_table_drop_words(t);
 	free_texts(t, t->label_name, t->n_labels);
 	free(t->label_start);
 	free(t->label);
 	free(t->text_image);
 	free(t->truth);
-	free(t->groups);
 	free(t->name);
 	*t = (itr_row_table){ .name = NULL };
 }
@@ -69,14 +79,15 @@ int64_t *itr_row_table_images_of(const itr_row_table *t, const int64_t *texts, i
 	*place = itr_xmalloc(((size_t)n + 1) * sizeof **place);
 	*n_images = 0;
 	for (int64_t i = 0; i < n; i++)
-		at[t->text_image[texts[i]]] = 0;
+		if (t->text_image[texts[i]] >= 0)
+			at[t->text_image[texts[i]]] = 0;
 	for (int64_t i = 0; i < t->n[ITR_IMAGE]; i++)
 		if (at[i] == 0) {
 			rows[*n_images] = i;
 			at[i] = (*n_images)++;
 		}
 	for (int64_t i = 0; i < n; i++)
-		(*place)[i] = at[t->text_image[texts[i]]];
+		(*place)[i] = t->text_image[texts[i]] < 0 ? -1 : at[t->text_image[texts[i]]];
 	free(at);
 	return rows;
 }
@@ -138,6 +149,28 @@ int itr_row_numbers_check(const int64_t *row, int64_t rows, int64_t n, const cha
 	return 0;
 }
 
+/* The pairs of which both rows are selected, by their places. */
+static void part_of_pairs(itr_row_table *to, const itr_row_table *t, const itr_selection *s)
+{
+	int64_t *at[2];
+	for (int m = 0; m < 2; m++) {
+		at[m] = itr_xmalloc(((size_t)t->n[m] + 1) * sizeof *at[m]);
+		to->pair[m] = itr_xmalloc(((size_t)t->n_pairs + 1) * sizeof *to->pair[m]);
+		memset(at[m], 0xff, (size_t)t->n[m] * sizeof *at[m]);
+		for (int64_t i = 0; i < to->n[m]; i++)
+			at[m][s ? s->row[m][i] : i] = i;
+	}
+	for (int64_t k = 0; k < t->n_pairs; k++) {
+		const int64_t text = at[ITR_TEXT][t->pair[ITR_TEXT][k]], image = t->pair[ITR_IMAGE][k];
+		if (text < 0 || image < 0 || at[ITR_IMAGE][image] < 0)
+			continue;
+		to->pair[ITR_TEXT][to->n_pairs] = text;
+		to->pair[ITR_IMAGE][to->n_pairs++] = at[ITR_IMAGE][image];
+	}
+	free(at[ITR_TEXT]);
+	free(at[ITR_IMAGE]);
+}
+
 void itr_row_table_part(itr_row_table *to, const itr_row_table *t, const itr_selection *s)
 {
 	*to = (itr_row_table){ .name = t->name ? itr_xstrdup(t->name) : NULL,
@@ -162,4 +195,6 @@ void itr_row_table_part(itr_row_table *to, const itr_row_table *t, const itr_sel
 		return;
 	to->text_image = itr_xmalloc(((size_t)to->n[ITR_TEXT] + 1) * sizeof *to->text_image);
 	memcpy(to->text_image, s ? s->text_image : t->text_image, (size_t)to->n[ITR_TEXT] * sizeof *to->text_image);
+	if (t->n_pairs)
+		part_of_pairs(to, t, s);
 }

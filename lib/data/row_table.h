@@ -19,7 +19,7 @@ typedef struct itr_row_table {          /* owns all that it points to, but for w
 	int64_t n[2];
 	char **id[2];                   /* [n] unique */
 	bool numbered;                  /* the source has no ids of one side or both: row numbers */
-	int64_t *text_image;            /* [n[ITR_TEXT]] row of its image, -1: none; NULL: no image side, or ids alone (a TREC run's) */
+	int64_t *text_image; /* [n[ITR_TEXT]] row of its image, -1: none; NULL: no image side, not known, or ids alone (a TREC run's) */
 	char *truth;                    /* what text_image comes from: "row by row", a file; NULL: it is the data's own, "ground_truth" */
 	/* Where a text may have several images: n_pairs rows of texts and of images; text_image is each text's first. 0: one each */
 	int64_t n_pairs, *pair[2];
@@ -41,6 +41,7 @@ typedef struct itr_row_table {          /* owns all that it points to, but for w
 
 bool itr_row_table_has_split(const itr_row_table *t);
 bool itr_row_table_is_leaky(const itr_row_table *t);    /* split by caption: one image may be in several parts */
+void itr_row_table_drop_split(itr_row_table *t);
 void itr_row_table_drop_words(itr_row_table *t);        /* captions and paths, about 100 MB for COCO: whoever needs vectors alone */
 void itr_row_table_free(itr_row_table *t);              /* what it points to; t is then empty */
 

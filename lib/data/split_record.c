@@ -54,6 +54,10 @@ int itr_split_assign_rows(itr_row_table *t, const double sizes[3], uint64_t seed
 	if (itr_row_table_has_split(t) || !t->text_image)
 		return 0;
 	const bool by_caption = rule->by == ITR_SPLIT_BY_CAPTION;
+	for (int64_t i = 0; i < t->n[ITR_TEXT]; i++)
+		if (t->text_image[i] < 0)
+			return itr_err_set(err, "'%s': text '%s' belongs to no image: it can be in no part of a split", t->name,
+			                   t->id[ITR_TEXT][i]);
 	itr_split *text = itr_xcalloc((size_t)t->n[ITR_TEXT] + 1, sizeof *text),
 		  *image = by_caption ? NULL : itr_xcalloc((size_t)t->n[ITR_IMAGE] + 1, sizeof *image);
 	const int rc = by_caption ? itr_split_assign(text, (const char *const *)t->id[ITR_TEXT], t->n[ITR_TEXT], sizes, seed, err)

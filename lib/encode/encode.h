@@ -1,35 +1,52 @@
-/* encode.h - anything a user names through a model: a manifest's pictures and captions, a feature store, embeddings -> rows of the shared
- * space, with their ids, split and which text belongs to which image. What evaluation and {predict} start from.
+/* encode.h - anything a user names -> rows of one space, with their ids, split and which text belongs to which image: a manifest's pictures
+ * and captions, a feature store, embeddings; as they are, or through a model. What evaluate, search and {predict} start from.
  *
- *	itr_embeddings e;
- *	if (itr_encode(&e, m, "manifest.jsonl", &(itr_encode_opts){ .sides = ITR_HAS_TEXT | ITR_HAS_IMAGE, .unit = true }, err) < 0)
+ *	itr_encoded r;
+ *	itr_encode_opts o = { .in = { .scale = ITR_SCALE_UNIT_IF_NEEDED, .threads = 2 }, .check_split = true, .split = "test" };
+ *	if (itr_encode(&r, m, "manifest.jsonl", &o, err) < 0)
  *		return -1;
- *	itr_embeddings_free(&e);
+ *	itr_encoded_free(&r);
  */
 #ifndef ITR_ENCODE_ENCODE_H
 #define ITR_ENCODE_ENCODE_H
 
 #include "data/embeddings.h"
 #include "data/image_text_set.h"
+#include "io/json.h"
 #include "model/model.h"
 
 typedef struct itr_encode_opts {
-	unsigned sides;                 /* ITR_HAS_TEXT, ITR_HAS_IMAGE or both: the rows that are wanted. Both: both must be there */
+	itr_embeddings_opts in;         /* dim and scale are those of what comes out; ITR_SCALE_STORED: a network's rows as it gives them */
 	/* Rows are split as m's record says where they have no split of their own, and refused where their parts are not the model's: for
 	 * evaluation, which must not score a model on what it was trained on */
 	bool check_split;
-	const char *split;              /* with check_split: a part, by its name; NULL: all rows */
-	bool unit;                      /* rows of unit length (those of a closed form always are) */
-	int threads;
+	const char *split;              /* a part, by its name; NULL: all rows */
+	/* Embeddings whose rows have the size that the model gives were made by it and stay as they are; where a file has vectors of
+	 * several sizes, those of that size are read. Rows of a feature store are mapped all the same. */
+	bool keep_mapped;
+	uint64_t seed;                  /* of the Gaussian matrix, where in.dim asks for another size than a store or a model gives */
 	const volatile sig_atomic_t *stop;      /* looked at between batches of pictures and captions; may be NULL */
 } itr_encode_opts;
 
-/* Manifests are told by their name (itr_manifest_is); their pictures and captions go through the model's towers or, where encoders without
+typedef struct itr_encoded {
+	itr_embeddings rows;            /* loaded; synthetic also where the model was trained on such data */
+	int64_t projected_from;         /* the stored rows' own size, where a Gaussian matrix brought them to this one; 0: it did not */
+	int64_t restval;                /* images of restval that "train" took in */
+	bool every_part;                /* a model is applied to every split, its training rows included */
+	bool leaky;                     /* split by caption: images of the model's training part are in this one too */
+} itr_encoded;
+
+/* m NULL: rows as stored. in.sides says which are wanted (0: both); where both are, both must be there and of one size.
+ * Manifests are told by their name (itr_manifest_is); their pictures and captions go through the model's towers or, where encoders without
  * weights made the rows that it was fitted on (classic, hash), through those. A model with towers takes the rows that it was trained on:
  * captions with a word and their pictures, of which as many may be damaged as then. Other models take every picture and caption, as
  * {extract-features} does, and none may be damaged. A caption without a word that the encoder knows is a row of zeros.
- * m was opened with itr_model_opts.raw where path is a manifest. 0; -1 with err and e empty. Free with itr_embeddings_free. */
-ITR_MUST_USE int itr_encode(itr_embeddings *e, const itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err);
+ * m was opened with itr_model_opts.raw where path is a manifest. Data are noted in in.provenance before the model. 0; -1 with err and out
+ * empty. */
+ITR_MUST_USE int itr_encode(itr_encoded *out, const itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err);
+/* What is to be said of such rows where they are ranked: sentences for the user, pushed on a JSON array. */
+void itr_encoded_warnings(const itr_encoded *r, itr_json *warnings);
+void itr_encoded_free(itr_encoded *r);
 
 typedef struct itr_encode_inputs_opts {
 	bool unit, before_head;         /* as in itr_model_output */

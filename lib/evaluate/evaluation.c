@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "evaluate/distances.h"
-#include "apply/mapped.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -45,8 +44,8 @@ static void add_relevance(itr_buf *name, const itr_evaluation_opts *o)
 	const itr_qrels_reader *reader = o->relevance ? itr_qrels_reader_of(o->relevance, NULL) : NULL;
 	if (reader && reader->prefix)
 		add_part(name, reader->name);
-	else if (o->relevance || o->pairs.ground_truth)
-		add_part(name, itr_path_basename(o->relevance ? o->relevance : o->pairs.ground_truth));
+	else if (o->relevance || o->rows.in.ground_truth)
+		add_part(name, itr_path_basename(o->relevance ? o->relevance : o->rows.in.ground_truth));
 }
 
 /* The metrics where they were named: as they are, or, where that is long or they have options other than the default ones, by a hash. */
@@ -73,13 +72,13 @@ static void add_metrics(itr_buf *name, const itr_evaluation_opts *o)
 static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 {
 	static const int64_t usual[] = { 1, 5, 10 };
-	if (o->pairs.captions_per_image)
-		itr_buf_printf(name, ".%lld-captions", (long long)o->pairs.captions_per_image);
+	if (o->rows.in.captions_per_image)
+		itr_buf_printf(name, ".%lld-captions", (long long)o->rows.in.captions_per_image);
 	if (o->exclude) {
 		add_part(name, "exclude");
 		add_part(name, itr_path_basename(o->exclude));
 	}
-	if (o->pairs.no_normalize)
+	if (o->rows.in.scale == ITR_SCALE_STORED)
 		add_part(name, "no-normalize");
 	if (o->rules.conventions != ITR_CONVENTIONS_ITR)
 		add_part(name, itr_conventions_names[o->rules.conventions]);
@@ -95,26 +94,32 @@ static void add_manner(itr_buf *name, const itr_evaluation_opts *o)
 	add_metrics(name, o);
 }
 
-/* Beside the input (a mapped input: beside the model), with what tells this evaluation from others of the same file: model, split, size,
+/* Many models are evaluated on one NPZ or manifest; the results of closed forms have been beside their feature store from the start. */
+static bool is_beside_model(const char *input, const char *model)
+{
+	return model && (itr_path_has_suffix(input, ".npz") || itr_manifest_is(input) || !itr_model_is_closed(model));
+}
+
+/* Beside the input or the model, with what tells this evaluation from others of the same file: model, split, size,
  * protocol, relevance, and what differs from the defaults. The caller frees. */
 static char *automatic_name(const itr_evaluation_opts *o, const itr_embeddings *e)
 {
-	const bool mapped = o->input && itr_mapped_wanted(o->input, o->pairs.model);        /* many models are evaluated on one file */
-	const char *base = mapped     ? o->pairs.model
+	const bool mapped = o->input && is_beside_model(o->input, o->model);
+	const char *base = mapped     ? o->model
 	                   : o->input ? o->input
 	                   : o->run   ? o->run
-	                              : o->pairs.text,
-		   *other = mapped ? o->input : o->pairs.model;
+	                              : o->rows.in.vectors[ITR_TEXT],
+		   *other = mapped ? o->input : o->model;
 	itr_buf name = ITR_BUF_INIT;
 	if (other)
 		add_stem(&name, other);
-	if (o->pairs.split)
-		add_part(&name, o->pairs.split);
+	if (o->rows.split)
+		add_part(&name, o->rows.split);
 	itr_buf_printf(&name, ".dim%lld", (long long)e->side[ITR_TEXT].dim);
 	if (strcmp(o->protocol, "full"))
 		add_part(&name, o->protocol);
-	if (strncmp(o->protocol, "pool:", 5) == 0 && o->pairs.seed != 42)
-		itr_buf_printf(&name, ".seed%llu", (unsigned long long)o->pairs.seed);
+	if (strncmp(o->protocol, "pool:", 5) == 0 && o->rows.seed != 42)
+		itr_buf_printf(&name, ".seed%llu", (unsigned long long)o->rows.seed);
 	add_relevance(&name, o);
 	add_manner(&name, o);
 	itr_buf_puts(&name, ".per_query.npz");
@@ -139,7 +144,7 @@ static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, 
 	if (!*path)
 		return 0;
 	if (itr_path_exists(*path) && !itr_path_is_dir(*path)) {
-		if (itr_eval_same_queries(e->eval, *path, o->provenance)) {
+		if (itr_eval_same_queries(e->eval, *path, o->rows.in.provenance)) {
 			artifact(o, *path);
 			return 0;
 		}
@@ -149,7 +154,7 @@ static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, 
 			                   "--force to replace it",
 			                   *path);
 	}
-	if (itr_eval_write_queries(e->eval, *path, o->provenance, err) == 0) {
+	if (itr_eval_write_queries(e->eval, *path, o->rows.in.provenance, err) == 0) {
 		artifact(o, *path);
 		return 0;
 	}
@@ -165,14 +170,14 @@ static int write_queries(const itr_evaluation *e, const itr_evaluation_opts *o, 
 
 static char *pictures_stem(const itr_evaluation_opts *o, const char *input)
 {
-	return itr_path_replace_extension(o->output ? o->output : o->pairs.model ? o->pairs.model : input, "");
+	return itr_path_replace_extension(o->output ? o->output : o->model ? o->model : input, "");
 }
 
 int itr_evaluation_check(const itr_evaluation_opts *o, itr_err *err)
 {
-	if (!o->pairs.text != !o->pairs.image)
+	if (!o->rows.in.vectors[ITR_TEXT] != !o->rows.in.vectors[ITR_IMAGE])
 		return itr_err_set(err, "--text and --image go together");
-	if (!!o->input + !!o->pairs.text + !!o->run != 1)
+	if (!!o->input + !!o->rows.in.vectors[ITR_TEXT] + !!o->run != 1)
 		return itr_err_set(err, "give one of EMBEDDINGS (a file or folder), --text with --image, or --run");
 	if (o->run && !o->relevance)
 		return itr_err_set(err, "--run needs --relevance");
@@ -203,13 +208,14 @@ static bool same_file(const char *a, const char *b)
 
 int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
 {
-	char *stem = pictures_stem(o, o->input ? o->input : o->pairs.text ? o->pairs.text : "evaluation");
+	char *stem = pictures_stem(o, o->input ? o->input : o->rows.in.vectors[ITR_TEXT] ? o->rows.in.vectors[ITR_TEXT] : "evaluation");
 	char *boxes = itr_xasprintf("%s.distances.png", stem), *bars = itr_xasprintf("%s.samples.png", stem);
 	const char *relevance = NULL;
 	if (o->relevance)
 		itr_qrels_reader_of(o->relevance, &relevance);
 	const char *in[] = {
-		o->input, o->run, relevance, o->pairs.text, o->pairs.image, o->pairs.ground_truth, o->pairs.model, o->baseline, o->exclude
+		o->input, o->run,      relevance, o->rows.in.vectors[ITR_TEXT], o->rows.in.vectors[ITR_IMAGE], o->rows.in.ground_truth,
+		o->model, o->baseline, o->exclude
 	};
 	const char *per_query = o->per_query && strcmp(o->per_query, "none") ? o->per_query : NULL;
 	const char *out[] = { o->output, per_query, o->run_out, o->qrels_out, o->distances ? boxes : NULL, o->distances ? bars : NULL };
@@ -237,12 +243,12 @@ int itr_evaluation_check_outputs(const itr_evaluation_opts *o, itr_err *err)
 /* What a translation into the images' space is measured by besides its rankings. */
 static int add_distances(const itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
 {
-	if (o->pairs.model)
+	if (o->model)
 		itr_json_add_num(e->result, "mean_cosine", itr_mean_cosine(&e->data));
 	if (!o->distances)
 		return 0;
 	char *stem = pictures_stem(o, e->data.table.name);
-	itr_json *d = itr_distances(&e->data, o->pairs.seed, o->pairs.threads, stem, err);
+	itr_json *d = itr_distances(&e->data, o->rows.seed, o->rows.in.threads, stem, err);
 	free(stem);
 	for (const itr_json *f = itr_json_first(itr_json_get(d, "figures")); f; f = itr_json_next(f))
 		artifact(o, itr_json_str(f, ""));
@@ -254,12 +260,12 @@ static int add_distances(const itr_evaluation *e, const itr_evaluation_opts *o, 
 static void add_origin(itr_json *j, const itr_evaluation_opts *o)
 {
 	itr_json_add_int(j, "schema", SCHEMA);
-	itr_provenance_put(o->provenance, j);
+	itr_provenance_put(o->rows.in.provenance, j);
 }
 
 itr_json *itr_evaluation_compare(const itr_evaluation_opts *o, const char *a, const char *b, itr_err *err)
 {
-	itr_json *j = itr_eval_compare(a, b, o->resamples, o->pairs.seed, o->pairs.threads, err);
+	itr_json *j = itr_eval_compare(a, b, o->resamples, o->rows.seed, o->rows.in.threads, err);
 	if (j)
 		add_origin(j, o);
 	return j;
@@ -272,14 +278,14 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 	e->set = o->anchors ? itr_published_set(o->protocol, e->data.table.n[ITR_IMAGE]) : NULL;
 	e->result = itr_eval_json(e->eval);
 	if (e->eval->named || o->rules.conventions != ITR_CONVENTIONS_ITR)
-		itr_provenance_note(o->provenance, "judging", itr_eval_rules_json(e->eval));
+		itr_provenance_note(o->rows.in.provenance, "judging", itr_eval_rules_json(e->eval));
 	int rc = write_queries(e, o, &per_query, err);
 	add_origin(e->result, o);
 	itr_json_add_str(e->result, "per_query", per_query);
 	if (o->anchors)
 		itr_json_add(e->result, "anchors", itr_published_json(e->set ? e->set : ""));
 	if (rc == 0 && o->baseline &&
-	    !(versus = itr_eval_compare(o->baseline, per_query, o->resamples, o->pairs.seed, o->pairs.threads, err)))
+	    !(versus = itr_eval_compare(o->baseline, per_query, o->resamples, o->rows.seed, o->rows.in.threads, err)))
 		rc = -1;
 	if (versus)
 		itr_json_add(e->result, "baseline", versus);
@@ -290,28 +296,32 @@ static int make_result(itr_evaluation *e, const itr_evaluation_opts *o, itr_err 
 /* Embeddings, with what is to be said of them, or the table and the lists of a run. */
 static int open_input(itr_evaluation *e, const itr_evaluation_opts *o, itr_trec_run **lists, itr_json *warnings, itr_err *err)
 {
-	*lists = o->run ? itr_trec_read_run(o->run, o->provenance, err) : NULL;
+	*lists = o->run ? itr_trec_read_run(o->run, o->rows.in.provenance, err) : NULL;
 	if (*lists)
 		itr_trec_table(*lists, &e->data.table);
 	if (o->run)
 		return *lists ? 0 : -1;
-	itr_pairs *p = itr_mapped_wanted(o->input, o->pairs.model) ? itr_mapped_pairs(o->input, &o->pairs, o->provenance, err)
-	                                                           : itr_pairs_open(o->input, &o->pairs, o->provenance, err);
-	if (!p)
+	itr_encoded r;
+	const bool manifest = o->input && itr_manifest_is(o->input);
+	const itr_model_opts mo = { .raw = manifest ? ITR_HAS_TEXT | ITR_HAS_IMAGE : 0, .threads = o->rows.in.threads };
+	itr_model *m = o->model ? itr_model_open(o->model, &mo, err) : NULL;
+	const int rc = m || !o->model ? itr_encode(&r, m, o->input, &o->rows, err) : -1;
+	itr_model_free(m);
+	if (rc < 0)
 		return -1;
-	itr_pairs_warnings(p, warnings);
-	itr_pairs_to_embeddings(p, &e->data);
+	itr_encoded_warnings(&r, warnings);
+	e->data = r.rows;
 	return 0;
 }
 
 static int open_relevance(itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)
 {
 	itr_row_table *t = &e->data.table;
-	if (itr_qrels_open(&e->qrels, t, o->relevance, &o->rules, o->provenance, err) < 0)
+	if (itr_qrels_open(&e->qrels, t, o->relevance, &o->rules, o->rows.in.provenance, err) < 0)
 		return -1;
-	if (!o->relevance && !o->pairs.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_manifest_is(o->input)))
+	if (!o->relevance && !o->rows.in.ground_truth && o->input && (itr_path_has_suffix(o->input, ".h5") || itr_manifest_is(o->input)))
 		itr_qrels_count_equal_captions(&e->qrels, t, o->input);
-	return o->exclude ? itr_qrels_exclude(&e->qrels, t, o->exclude, o->provenance, err) : 0;
+	return o->exclude ? itr_qrels_exclude(&e->qrels, t, o->exclude, o->rows.in.provenance, err) : 0;
 }
 
 int itr_evaluation_metrics(const itr_evaluation_opts *o, itr_metric_set *set, itr_err *err)
@@ -335,8 +345,8 @@ static itr_eval *measure(const itr_evaluation *e, const itr_evaluation_opts *o, 
 	itr_eval_opts eo = { .ties = o->ties,
 		             .rules = o->rules,
 		             .resamples = o->resamples,
-		             .seed = o->pairs.seed,
-		             .threads = o->pairs.threads,
+		             .seed = o->rows.seed,
+		             .threads = o->rows.in.threads,
 		             .warnings = warnings };
 	itr_trec_ranks ranks;
 	if (itr_evaluation_metrics(o, &eo.set, err) < 0 || itr_protocol_parse(o->protocol, &eo.protocol, &eo.pool, err) < 0)
@@ -358,7 +368,7 @@ static int write_trec(const itr_evaluation *e, const itr_evaluation_opts *o, itr
 {
 	if (o->qrels_out && itr_trec_write_qrels(&e->data.table, &e->qrels, o->qrels_out, err) < 0)
 		return -1;
-	return o->run_out ? itr_trec_write_run(&e->data, o->run_out, o->run_depth ? o->run_depth : INT32_MAX, o->pairs.threads, err) : 0;
+	return o->run_out ? itr_trec_write_run(&e->data, o->run_out, o->run_depth ? o->run_depth : INT32_MAX, o->rows.in.threads, err) : 0;
 }
 
 int itr_evaluation_run(itr_evaluation *e, const itr_evaluation_opts *o, itr_err *err)

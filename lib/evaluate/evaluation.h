@@ -4,11 +4,12 @@
 #define ITR_EVALUATE_EVALUATION_H
 
 #include "evaluate/evaluate.h"
-#include "retrieval/pairs.h"
+#include "encode/encode.h"
 
 typedef struct itr_evaluation_opts {
-	itr_pairs_opts pairs;           /* its threads and seed serve the rest, too */
-	const char *input;              /* vectors; NULL with pairs.text or run */
+	itr_encode_opts rows;           /* its threads, seed and provenance serve the rest, too */
+	const char *model;              /* that maps the rows; NULL: as they are */
+	const char *input;              /* NULL with rows.in.vectors or run */
 	const char *run;                /* a TREC run instead of vectors */
 	const char *relevance;          /* instead of the ground truth, see itr_qrels_open; may be NULL */
 	const char *exclude;            /* what leaves the galleries of queries, see itr_qrels_exclude; may be NULL */
@@ -27,7 +28,6 @@ typedef struct itr_evaluation_opts {
 	int64_t run_depth;              /* 0: the whole gallery */
 	bool anchors, distances;
 	bool force;                     /* outputs that exist are replaced */
-	itr_provenance *provenance;
 	void (*artifact)(void *ctx, const char *path);  /* told of each file that was written, run_out and qrels_out excepted */
 	void *ctx;
 } itr_evaluation_opts;

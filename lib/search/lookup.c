@@ -16,17 +16,17 @@
 
 /* --- opening -------------------------------------------------------------------------------------------------------------------------- */
 
-static int64_t rows_of(const itr_lookup *l, itr_modality k) { return k == ITR_TEXT ? l->pairs->n_text : l->pairs->n_image; }
-static const float *vectors_of(const itr_lookup *l, itr_modality k) { return k == ITR_TEXT ? l->pairs->text : l->pairs->image; }
-static char *const *ids_of(const itr_lookup *l, itr_modality k) { return k == ITR_TEXT ? l->pairs->text_id : l->pairs->image_id; }
+static int64_t rows_of(const itr_lookup *l, itr_modality k) { return l->data.table.n[k]; }
+static const float *vectors_of(const itr_lookup *l, itr_modality k) { return l->data.side[k].rows; }
+static char *const *ids_of(const itr_lookup *l, itr_modality k) { return l->data.table.id[k]; }
 
 int64_t itr_lookup_queries(const itr_lookup *l) { return rows_of(l, l->o.from); }
 int64_t itr_lookup_size(const itr_lookup *l) { return rows_of(l, l->o.to); }
-const itr_pairs *itr_lookup_pairs(const itr_lookup *l) { return l->pairs; }
+const itr_row_table *itr_lookup_table(const itr_lookup *l) { return &l->data.table; }
 const char *itr_lookup_kernel(const itr_lookup *l) { return itr_gallery_kernel(l->gallery); }
 
 /* Words of captions and records of pictures by id. A manifest that knows none of the ids is the wrong one. */
-static int read_manifest(itr_lookup *l, itr_provenance *p, itr_err *err)
+static int read_manifest(itr_lookup *l, itr_err *err)
 {
 	int64_t known = 0;
 	l->manifest = itr_xcalloc(1, sizeof *l->manifest);
@@ -35,8 +35,8 @@ static int read_manifest(itr_lookup *l, itr_provenance *p, itr_err *err)
 		l->manifest = NULL;
 		return -1;
 	}
-	if (p)
-		itr_provenance_input(p, l->o.manifest);
+	if (l->o.rows.in.provenance)
+		itr_provenance_input(l->o.rows.in.provenance, l->o.manifest);
 	l->image_record = itr_map_new();
 	l->caption_text = itr_map_new();
 	for (int64_t i = 0; i < l->manifest->n; i++) {
@@ -45,24 +45,23 @@ static int read_manifest(itr_lookup *l, itr_provenance *p, itr_err *err)
 		for (int64_t c = 0; c < r->n_captions; c++)
 			itr_map_add(l->caption_text, r->captions[c].id, (int64_t)(intptr_t)r->captions[c].text);
 	}
-	for (int64_t i = 0; i < l->pairs->n_image; i++)
-		known += itr_map_has(l->image_record, l->pairs->image_id[i]);
-	if (known < l->pairs->n_image)
+	for (int64_t i = 0; i < l->data.table.n[ITR_IMAGE]; i++)
+		known += itr_map_has(l->image_record, l->data.table.id[ITR_IMAGE][i]);
+	if (known < l->data.table.n[ITR_IMAGE])
 		return itr_err_set(err, "'%s' knows %lld of the %lld pictures of '%s': the first unknown ids suggest another manifest",
-		                   l->o.manifest, (long long)known, (long long)l->pairs->n_image, l->pairs->name);
+		                   l->o.manifest, (long long)known, (long long)l->data.table.n[ITR_IMAGE], l->data.table.name);
 	return 0;
 }
 
-static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
+static int read_model(itr_lookup *l, bool manifest, itr_err *err)
 {
-	const char *path = l->o.text_model ? l->o.text_model : l->o.pairs.model;
-	if (!path)
+	if (!l->o.model)
 		return 0;
 	const itr_model_opts mo = { .tower[ITR_TEXT] = { .name = "hash", .weights = l->o.text_weights },
-		                    .raw = l->o.words ? ITR_HAS_TEXT : 0,
+		                    .raw = manifest ? ITR_HAS_TEXT | ITR_HAS_IMAGE : l->o.words ? ITR_HAS_TEXT : 0,
 		                    .threads = l->o.threads,
 		                    .find_weights = itr_lookup_find_weights };
-	l->model = itr_model_open(path, &mo, err);
+	l->model = itr_model_open(l->o.model, &mo, err);
 	if (!l->model)
 		return -1;
 	if (l->o.words && l->o.text_weights && (itr_model_has_towers(l->model) || !itr_model_about(l->model)->side[ITR_TEXT].network))
@@ -71,44 +70,49 @@ static int read_model(itr_lookup *l, itr_provenance *p, itr_err *err)
 			"--text-weights would change nothing: the model's texts are not read by an encoder with weights of its own file");
 	if (l->o.words)
 		l->context = itr_model_context_new(l->model, l->o.threads);
-	if (itr_model_has_towers(l->model)) {
-		if (l->o.pairs.model == path)
-			/* the collection holds its vectors already: nothing is to be mapped */
-			l->o.pairs.model = NULL;
-		if (p)
-			itr_provenance_input(p, path);
-		return 0;
-	}
-	if (p && l->o.text_model)
-		itr_provenance_input(p, path);
-	if (!l->o.pairs.dim && !l->o.pairs.model)
-		l->o.pairs.dim = itr_model_embed_dim(l->model); /* of several sizes in a file, the one that words can be asked in */
+	if (l->o.rows.in.provenance)
+		itr_provenance_input(l->o.rows.in.provenance, l->o.model);
+	return 0;
+}
+
+/* Rows of a file were made by a model with towers already. */
+static int read_rows(itr_lookup *l, const char *path, bool manifest, itr_err *err)
+{
+	itr_encoded r;
+	itr_encode_opts o = l->o.rows;
+	const bool made = !manifest && l->model && itr_model_has_towers(l->model);
+	o.keep_mapped = o.check_split = true;
+	if (itr_encode(&r, made ? NULL : l->model, path, &o, err) < 0)
+		return -1;
+	l->data = r.rows;
+	l->dim = r.rows.side[ITR_TEXT].dim;
 	return 0;
 }
 
 static int pack(itr_lookup *l, itr_err *err)
 {
 	itr_pack_opts po = { .copy = l->o.rescore ? ITR_COPY_BORROW : ITR_COPY_NONE, .threads = l->o.threads };
-	if (!vectors_of(l, l->o.to) || !vectors_of(l, l->o.from))
-		return itr_err_set(err, "'%s' holds no vectors to search", l->pairs->name);
-	l->gallery = itr_gallery_pack(vectors_of(l, l->o.to), itr_lookup_size(l), l->pairs->dim, l->o.precision, &po, err);
+	l->gallery = itr_gallery_pack(vectors_of(l, l->o.to), itr_lookup_size(l), l->dim, l->o.precision, &po, err);
 	l->query_row = itr_map_new();
 	for (int64_t i = 0; l->gallery && i < itr_lookup_queries(l); i++)
 		itr_map_add(l->query_row, ids_of(l, l->o.from)[i], i);
 	return l->gallery ? 0 : -1;
 }
 
-itr_lookup *itr_lookup_open(const char *path, const itr_lookup_opts *o, itr_provenance *p, itr_err *err)
+itr_lookup *itr_lookup_open(const char *path, const itr_lookup_opts *o, itr_err *err)
 {
 	itr_lookup *l = itr_xcalloc(1, sizeof *l);
 	l->o = *o;
-	int rc = read_model(l, p, err);
+	const bool manifest = path && itr_manifest_is(path);
+	if (manifest && !o->manifest)
+		l->o.manifest = path;
+	int rc = read_model(l, manifest, err);
 	if (rc == 0)
-		rc = (l->pairs = itr_pairs_open(path, &l->o.pairs, p, err)) ? 0 : -1;
+		rc = read_rows(l, path, manifest, err);
 	if (rc == 0)
 		rc = pack(l, err);
-	if (rc == 0 && o->manifest)
-		rc = read_manifest(l, p, err);
+	if (rc == 0 && l->o.manifest)
+		rc = read_manifest(l, err);
 	if (rc == 0)
 		return l;
 	itr_lookup_close(l);
@@ -132,8 +136,7 @@ void itr_lookup_close(itr_lookup *l)
 	itr_model_free(l->model);
 	if (l->gallery)
 		itr_gallery_free(l->gallery);
-	if (l->pairs)
-		itr_pairs_free(l->pairs);
+	itr_embeddings_free(&l->data);
 	free(l);
 }
 
@@ -149,14 +152,14 @@ void itr_lookup_query_free(itr_lookup_query *q)
 
 void itr_lookup_by_row(const itr_lookup *l, int64_t row, itr_lookup_query *q)
 {
-	size_t bytes = (size_t)l->pairs->dim * sizeof(float);
+	size_t bytes = (size_t)l->dim * sizeof(float);
 	const char *id = ids_of(l, l->o.from)[row];
 	const char *words =
 		l->caption_text && l->o.from == ITR_TEXT ? (const char *)(intptr_t)itr_map_get(l->caption_text, id, 0) : NULL;
 	*q = (itr_lookup_query){
 		.id = itr_xstrdup(id), .text = words ? itr_xstrdup(words) : NULL, .row = row, .vector = itr_xmalloc(bytes)
 	};
-	memcpy(q->vector, vectors_of(l, l->o.from) + row * l->pairs->dim, bytes);
+	memcpy(q->vector, vectors_of(l, l->o.from) + row * l->dim, bytes);
 }
 
 int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, itr_err *err)
@@ -167,7 +170,7 @@ int itr_lookup_by_id(const itr_lookup *l, const char *id, itr_lookup_query *q, i
 		return 0;
 	}
 	const char *near = itr_nearest(id, (const char *const *)ids_of(l, l->o.from), (int)n);
-	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_modality_names[l->o.from], id, l->pairs->name,
+	return itr_err_set(err, "no %s '%s' in '%s'%s%s%s", itr_modality_names[l->o.from], id, l->data.table.name,
 	                   near ? ": the nearest id is '" : "", near ? near : "", near ? "'" : "");
 }
 
@@ -183,13 +186,13 @@ itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64
 		return NULL;
 	int64_t dim = info.rank ? info.shape[info.rank - 1] : 0;
 	*n = info.rank == 1 ? 1 : info.rank == 2 ? info.shape[0] : 0;
-	itr_rows_check c = *n > 0 && dim == l->pairs->dim ? itr_rows_inspect(x, *n, dim, 1) : (itr_rows_check){ .bad_row = -1 };
-	if (*n < 1 || dim != l->pairs->dim) {
-		itr_err_set(err, "'%s': rows of %lld dimensions are needed", npy, (long long)l->pairs->dim);
+	itr_rows_check c = *n > 0 && dim == l->dim ? itr_rows_inspect(x, *n, dim, 1) : (itr_rows_check){ .bad_row = -1 };
+	if (*n < 1 || dim != l->dim) {
+		itr_err_set(err, "'%s': rows of %lld dimensions are needed", npy, (long long)l->dim);
 	} else if (c.bad_row >= 0 || c.zero_rows) {
 		itr_err_set(err, "'%s': %s", npy, c.bad_row >= 0 ? "NaN or infinity in a row" : "a row of zeros has no direction");
 	} else {
-		if (!l->o.pairs.no_normalize)
+		if (l->o.rows.in.scale != ITR_SCALE_STORED)
 			itr_rows_normalize(x, *n, dim, 1);
 		q = itr_xcalloc((size_t)*n, sizeof *q);
 		for (int64_t i = 0; i < *n; i++) {
@@ -206,7 +209,7 @@ itr_lookup_query *itr_lookup_vectors(const itr_lookup *l, const char *npy, int64
 /* Do query row and found row belong together? */
 static bool belongs(const itr_lookup *l, int64_t query, int64_t row)
 {
-	const int64_t *image = l->pairs->text_image;
+	const int64_t *image = l->data.table.text_image;
 	if (query < 0 || row < 0 || !image)
 		return false;
 	int64_t a = l->o.from == ITR_TEXT ? image[query] : query, b = l->o.to == ITR_TEXT ? image[row] : row;
@@ -220,7 +223,7 @@ static int first_ranks(const itr_lookup *l, const itr_lookup_query *q, const flo
 	ITR_VEC(int64_t) query = ITR_VEC_INIT, row = ITR_VEC_INIT;
 	for (int64_t i = 0; i < n && l->o.from != l->o.to; i++) {
 		const bool one = l->o.to == ITR_IMAGE;           /* a text's own image alone can belong to it */
-		int64_t k = !one ? 0 : q[i].row >= 0 && l->pairs->text_image ? l->pairs->text_image[q[i].row] : -1;
+		int64_t k = !one ? 0 : q[i].row >= 0 && l->data.table.text_image ? l->data.table.text_image[q[i].row] : -1;
 		for (int64_t end = one ? k + 1 : gallery; k >= 0 && k < end; k++)
 			if (belongs(l, q[i].row, k)) {
 				ITR_VEC_PUSH(&query, i);
@@ -246,7 +249,7 @@ static int first_ranks(const itr_lookup *l, const itr_lookup_query *q, const flo
 itr_lookup_result *itr_lookup_run(const itr_lookup *l, const itr_lookup_query *q, int64_t n, int64_t k, itr_err *err)
 {
 	bool own = l->o.from == l->o.to;                        /* one more is asked for: the query itself leaves */
-	int64_t wide = k + own, dim = l->pairs->dim;
+	int64_t wide = k + own, dim = l->dim;
 	float *vectors = itr_aligned_alloc((size_t)ITR_MAX(n, 1) * (size_t)dim * sizeof *vectors);
 	itr_hit *hits = itr_xcalloc((size_t)(n * wide + 1), sizeof *hits);
 	itr_lookup_result *r = itr_xcalloc((size_t)n + 1, sizeof *r);

@@ -1,7 +1,7 @@
 /* lookup.h - queries to a collection of pictures and captions: by id, by vector, by text, from one side to the other (or
  * for its own).
  *
- *	itr_lookup *l = itr_lookup_open("test.npz", &opts, provenance, &err);
+ *	itr_lookup *l = itr_lookup_open("test.npz", &opts, &err);
  *	itr_lookup_query q[2];  itr_lookup_by_id(l, "123", &q[0], &err);  itr_lookup_texts(l, &words, 1, &q[1], &err);
  *	itr_lookup_result *r = itr_lookup_run(l, q, 2, 10, &err);
  *
@@ -12,14 +12,14 @@
 
 #include "data/modality.h"
 #include "io/json.h"
-#include "retrieval/pairs.h"
+#include "encode/encode.h"
 #include "retrieval/topk.h"
 
 typedef struct itr_lookup_opts {
-	itr_pairs_opts pairs;             /* dim, model, split, own vectors, threads */
+	itr_encode_opts rows;             /* dim, split, own vectors, threads, provenance */
 	bool words;                       /* itr_lookup_texts will be called: the model's text encoder is opened */
 	const char *text_weights;         /* of the model's published text encoder; NULL: found in the caches by their hash */
-	const char *text_model;           /* model whose text side maps texts to vectors; NULL: pairs.model */
+	const char *model;                /* maps rows that it has not made yet, and texts that are asked; NULL: neither */
 	const char *manifest, *root;      /* pictures' paths and captions' words; NULL: ids only */
 	itr_modality from, to;         /* the side of the queries' ids, the side that is searched */
 	itr_precision precision;
@@ -43,10 +43,10 @@ typedef struct itr_lookup_result {
 	int64_t rank;
 } itr_lookup_result;
 
-/* path NULL: opts.pairs.text and .image name own vectors. NULL with err. */
-itr_lookup *itr_lookup_open(const char *path, const itr_lookup_opts *o, itr_provenance *p, itr_err *err);
+/* path NULL: opts.rows.in.vectors names them. NULL with err. */
+itr_lookup *itr_lookup_open(const char *path, const itr_lookup_opts *o, itr_err *err);
 void itr_lookup_close(itr_lookup *l);
-const itr_pairs *itr_lookup_pairs(const itr_lookup *l);
+const itr_row_table *itr_lookup_table(const itr_lookup *l);
 int64_t itr_lookup_queries(const itr_lookup *l);        /* rows that may ask */
 int64_t itr_lookup_size(const itr_lookup *l);           /* rows that are searched */
 const char *itr_lookup_kernel(const itr_lookup *l);

@@ -10,7 +10,8 @@
 
 struct itr_lookup {
 	itr_lookup_opts o;
-	itr_pairs *pairs;
+	itr_embeddings data;
+	int64_t dim;                     /* of both sides */
 	itr_gallery *gallery;
 	itr_model *model;                /* turns words into vectors; NULL: words cannot be asked */
 	itr_model_context *context;      /* of the model, where words are asked */

@@ -8,14 +8,14 @@
 
 const char *itr_lookup_id(const itr_lookup *l, int64_t row)
 {
-	return l->o.to == ITR_TEXT ? l->pairs->text_id[row] : l->pairs->image_id[row];
+	return l->o.to == ITR_TEXT ? l->data.table.id[ITR_TEXT][row] : l->data.table.id[ITR_IMAGE][row];
 }
 
 const char *itr_lookup_words(const itr_lookup *l, int64_t row)
 {
 	if (l->o.to != ITR_TEXT || !l->caption_text)
 		return NULL;
-	return (const char *)(intptr_t)itr_map_get(l->caption_text, l->pairs->text_id[row], 0);
+	return (const char *)(intptr_t)itr_map_get(l->caption_text, l->data.table.id[ITR_TEXT][row], 0);
 }
 
 static char *picture_path(const itr_lookup *l, const char *id)
@@ -26,13 +26,13 @@ static char *picture_path(const itr_lookup *l, const char *id)
 
 char *itr_lookup_path(const itr_lookup *l, int64_t row)
 {
-	return l->o.to == ITR_IMAGE ? picture_path(l, l->pairs->image_id[row]) : NULL;
+	return l->o.to == ITR_IMAGE ? picture_path(l, l->data.table.id[ITR_IMAGE][row]) : NULL;
 }
 
 /* Is the relevance of this query known? That of pictures to a picture is not. */
 static bool has_truth(const itr_lookup *l, const itr_lookup_query *q)
 {
-	return q->row >= 0 && l->pairs->text_image && !(l->o.from == ITR_IMAGE && l->o.to == ITR_IMAGE);
+	return q->row >= 0 && l->data.table.text_image && !(l->o.from == ITR_IMAGE && l->o.to == ITR_IMAGE);
 }
 
 itr_json *itr_lookup_json(const itr_lookup *l, const itr_lookup_query *q, const itr_lookup_result *r, int64_t k)
@@ -81,7 +81,7 @@ void itr_lookup_print(const itr_lookup *l, const itr_lookup_query *q, const itr_
 /* Does the picture carry the words that were asked, in any of its captions? */
 static bool same_words(const itr_lookup *l, const itr_lookup_query *q, int64_t row)
 {
-	int64_t record = q->text && l->image_record ? itr_map_get(l->image_record, l->pairs->image_id[row], -1) : -1;
+	int64_t record = q->text && l->image_record ? itr_map_get(l->image_record, l->data.table.id[ITR_IMAGE][row], -1) : -1;
 	const itr_record *r = record < 0 ? NULL : &l->manifest->records[record];
 	for (int64_t i = 0; r && i < r->n_captions; i++)
 		if (!strcmp(r->captions[i].text, q->text))
@@ -95,7 +95,7 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 	*row = (itr_result_row){ .caption = q->text ? q->text : q->id ? q->id : "vector", .note = q->text ? q->id : NULL };
 	bool found = false, known = has_truth(l, q);
 	if (l->o.from == ITR_IMAGE && q->row >= 0)
-		row->query = owned[ITR_RESULT_HITS + 2] = picture_path(l, l->pairs->image_id[q->row]);
+		row->query = owned[ITR_RESULT_HITS + 2] = picture_path(l, l->data.table.id[ITR_IMAGE][q->row]);
 	for (int64_t i = 0; i < ITR_MIN(k, ITR_RESULT_HITS) && r->hits[i].row >= 0; i++) {
 		owned[i] = itr_lookup_path(l, r->hits[i].row);
 		if (!owned[i])
@@ -107,7 +107,7 @@ static int fill_row(const itr_lookup *l, const itr_lookup_query *q, const itr_lo
 		row->hits[row->n_hits++] = (itr_result_hit){ owned[i], itr_lookup_id(l, r->hits[i].row), (double)r->hits[i].score, mark };
 		found = found || r->correct[i];
 	}
-	int64_t truth = q->row >= 0 && l->o.from == ITR_TEXT && l->pairs->text_image ? l->pairs->text_image[q->row] : -1;
+	int64_t truth = q->row >= 0 && l->o.from == ITR_TEXT && l->data.table.text_image ? l->data.table.text_image[q->row] : -1;
 	if (!found && truth >= 0) {
 		owned[ITR_RESULT_HITS] = itr_lookup_path(l, truth);
 		owned[ITR_RESULT_HITS + 1] = itr_xasprintf("found at rank %lld of %lld", (long long)r->rank, (long long)itr_lookup_size(l));
@@ -150,7 +150,7 @@ int itr_lookup_sheet(const itr_lookup *l, const itr_lookup_query *q, const itr_l
 	}
 	else
 		itr_buf_printf(&line, "gallery of %lld pictures", (long long)itr_lookup_size(l));
-	if (l->pairs->synthetic)
+	if (l->data.table.synthetic)
 		itr_buf_puts(&line, "   synthetic data");
 	if (rc == 0)
 		rc = itr_result_picture_render(png, "What the queries find", line.data, rows, n, l->o.threads, err);

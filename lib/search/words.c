@@ -26,20 +26,20 @@ static int check_space(const itr_lookup *l, itr_err *err)
 {
 	const bool towers = itr_model_has_towers(l->model);
 	const int64_t dim = itr_model_embed_dim(l->model);
-	if (dim != l->pairs->dim && towers)
+	if (dim != l->dim && towers)
 		return itr_err_set(
 			err,
 			"the model gives %lld dimensions, '%s' holds %lld: is it a store that {extract-features} made with this model?",
-			(long long)dim, l->pairs->name, (long long)l->pairs->dim);
-	if (dim != l->pairs->dim)
+			(long long)dim, l->data.table.name, (long long)l->dim);
+	if (dim != l->dim)
 		return itr_err_set(err, "the model gives %lld dimensions, '%s' is searched at %lld: --dim %lld", (long long)dim,
-		                   l->pairs->name, (long long)l->pairs->dim, (long long)dim);
-	if (towers && l->pairs->text_weights && strcmp(l->pairs->text_weights, l->model->sha256))
+		                   l->data.table.name, (long long)l->dim, (long long)dim);
+	if (towers && l->data.side[ITR_TEXT].weights_sha256 && strcmp(l->data.side[ITR_TEXT].weights_sha256, l->model->sha256))
 		return itr_err_set(
 			err,
 			"the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in "
 			"another space. Make the store anew with {extract-features} --model",
-			l->pairs->name, l->pairs->text_weights, l->model->sha256);
+			l->data.table.name, l->data.side[ITR_TEXT].weights_sha256, l->model->sha256);
 	return 0;
 }
 
@@ -51,7 +51,7 @@ static int embed(const itr_lookup *l, const char *const *text, int64_t n, float 
 	if (out.bad_row >= 0)
 		return itr_model_bad_row(err, l->model->path, ITR_TEXT, text[out.bad_row]);
 	for (int64_t i = 0; out.zero_rows > 0 && i < n; i++)
-		if (itr_rows_inspect(y + i * l->pairs->dim, 1, l->pairs->dim, 1).zero_rows)
+		if (itr_rows_inspect(y + i * l->dim, 1, l->dim, 1).zero_rows)
 			return no_word(text[i], err);
 	return 0;
 }
@@ -65,7 +65,7 @@ int itr_lookup_texts(const itr_lookup *l, const char *const *text, int64_t n, it
 	for (int64_t i = 0; i < n; i++)
 		if (!has_word(text[i]))
 			return no_word(text[i], err);
-	const int64_t dim = l->pairs->dim;
+	const int64_t dim = l->dim;
 	float *y = itr_aligned_alloc((size_t)(n * dim + 1) * sizeof *y);
 	const int rc = embed(l, text, n, y, err);
 	for (int64_t i = 0; i < n && rc == 0; i++) {

@@ -48,7 +48,7 @@ static int build(void *self, itr_trainer *r, itr_err *err)
 	const int64_t *train = itr_trainer_rows(r, &n);
 	if (!d->teacher)
 		return itr_err_set(err, "distillation needs a teacher: --teacher FILE");
-	if (itr_embeddings_open(&d->data, d->teacher, o->threads, err) < 0)
+	if (itr_embeddings_open(&d->data, d->teacher, &(itr_embeddings_opts){ .unpaired = true, .threads = o->threads }, err) < 0)
 		return -1;
 	if (!t->side[ITR_IMAGE].rows || !t->side[ITR_TEXT].rows || t->side[ITR_TEXT].dim != t->side[ITR_IMAGE].dim)
 		return itr_err_set(err, "'%s' is no teacher: its texts have %lld dimensions, its images %lld, which must be one space",

@@ -18,7 +18,8 @@ int itr_network_data(itr_embeddings *d, const char *path, const char *sizes_text
                      double sizes[3], itr_err *err)
 {
 	memset(d, 0, sizeof *d);
-	if (itr_split_parse(sizes, sizes_text, err) < 0 || itr_embeddings_open(d, path, threads, err) < 0)
+	if (itr_split_parse(sizes, sizes_text, err) < 0 ||
+	    itr_embeddings_open(d, path, &(itr_embeddings_opts){ .threads = threads }, err) < 0)
 		return -1;
 	int rc = d->side[ITR_IMAGE].rows ? itr_split_assign_rows(&d->table, sizes, seed, rule, err)
 	                  : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);

@@ -66,7 +66,7 @@ expect_err "ground_truth holds true and false.*numpy.argmax" "neither is a mask"
 expect_err "holds true and false" "nor one of --ground-truth" q ok.npz --ground-truth mask.npy
 expect_err "one image row for each of the 4 texts" "too little ground truth" q short.npz
 expect_err "no query has a positive" "no answer at all" q none.npz
-expect_err "rows of 3 dimensions, video_3 of 4" "sizes that differ" q dims.npz
+expect_err "rows of 3 dimensions, images .video_3. of 4" "sizes that differ" q dims.npz
 expect_err "1 axes" "one axis" q rank.npz
 expect_err "empty" "no rows" q empty.npz
 expect_err "text id 'a' stands at rows 0 and 2" "a text id twice" q texts.npz

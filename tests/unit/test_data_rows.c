@@ -194,11 +194,11 @@ static void test_readers(void **state)
 	assert_non_null(itr_embeddings_readers[0]);
 	for (int i = 0; itr_embeddings_readers[i]; i++) {
 		const itr_embeddings_reader *r = itr_embeddings_readers[i];
-		assert_true(r->name && r->summary && r->is && r->open && r->where[ITR_TEXT] && r->where[ITR_IMAGE]);
+		assert_true(r->name && r->summary && r->is && r->open && r->load);
 	}
 	itr_err err = ITR_ERR_INIT;
 	itr_embeddings e;
-	assert_int_equal(itr_embeddings_open(&e, "/nowhere/x.npz", 1, &err), -1);
+	assert_int_equal(itr_embeddings_open(&e, "/nowhere/x.npz", &(itr_embeddings_opts){ .threads = 1 }, &err), -1);
 	assert_true(err.set && !e.table.name && !e.side[ITR_TEXT].rows);
 }
 

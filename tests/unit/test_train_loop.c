@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apply/mapped.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rng.h"
@@ -493,7 +492,7 @@ static void test_overflow_when_applied(void **state)
 {
 	char *path = in_folder("large.h5"), *pairs = in_folder("pairs.npz");
 	itr_err err = ITR_ERR_INIT;
-	itr_embeddings out;
+	itr_encoded out;
 	(void)state;
 	npz_pairs(pairs);
 	for (int projection = 0; projection < 2; projection++) {
@@ -525,15 +524,14 @@ static void test_overflow_when_applied(void **state)
 		err = (itr_err)ITR_ERR_INIT;
 		itr_model *opened = itr_model_open(path, NULL, &err);
 		assert_non_null(opened);
-		assert_int_equal(itr_encode(&out, opened, pairs, &(itr_encode_opts){ .sides = ITR_HAS_TEXT, .unit = true, .threads = 2 },
-		                            &err),
-		                 -1);
+		for (int side = 0; side < 2; side++) {
+			const itr_encode_opts o = { .in = { .sides = side ? 0 : ITR_HAS_TEXT, .threads = 2 }, .check_split = side };
+			assert_int_equal(itr_encode(&out, opened, pairs, &o, &err), -1);
+			assert_null(out.rows.table.id[ITR_TEXT]);
+			assert_non_null(strstr(err.msg, "NaN or infinity of text '"));
+			err = (itr_err)ITR_ERR_INIT;
+		}
 		itr_model_free(opened);
-		assert_null(out.table.id[ITR_TEXT]);
-		assert_non_null(strstr(err.msg, "NaN or infinity of text '"));
-		err = (itr_err)ITR_ERR_INIT;
-		assert_null(itr_mapped_pairs(pairs, &(itr_pairs_opts){ .model = path, .threads = 1 }, NULL, &err));
-		assert_non_null(strstr(err.msg, "NaN or infinity of text '"));
 	}
 	free(path), free(pairs);
 }
@@ -942,7 +940,7 @@ static void test_bad_pairs(void **state)
 			itr_npz_put(w, k ? "caption/embeddings" : "captions/embeddings", ITR_F32, 2, (int64_t[]){ 10, 8 }, x, &err), 0);
 		assert_int_equal(itr_npz_put(w, "images/embeddings", ITR_F32, 2, (int64_t[]){ 2, 8 }, y, &err), 0);
 		assert_int_equal(itr_npz_finish(w, &err), 0);
-		assert_int_equal(itr_embeddings_open(&d, path, 1, &err), -1);
+		assert_int_equal(itr_embeddings_open(&d, path, &(itr_embeddings_opts){ .threads = 1 }, &err), -1);
 		assert_non_null(strstr(err.msg, k ? "caption/embeddings" : "row 3 of 'captions/embeddings'"));
 		assert_null(d.side[ITR_TEXT].rows);
 	}
