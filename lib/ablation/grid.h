@@ -5,7 +5,7 @@
  *	itr_grid_write(g, provenance, paths, &err);                 // experiment_results.json, .meta.json, .per_query.npz
  *
  * Pools depend only on (seed, direction, size) (retrieval/pools.h), so all dims and precisions rank the same candidates and cells can be
- *compared by paired tests, also when only a part of the grid is run. A cell that cannot be computed has an error; the others continue.
+ * compared by paired tests, also when only a part of the grid is run. A cell that cannot be computed has an error; the others continue.
  */
 #ifndef ITR_ABLATION_GRID_H
 #define ITR_ABLATION_GRID_H

@@ -94,7 +94,7 @@ static void multiply(void *ctx, int64_t block, int worker)
 	                  p->columns, p->out + first * p->columns);
 }
 
-/* The k-th smallest (from 0) of n values; what is smaller comes before it. */
+/* The k-th smallest (from 0) of n values, as std::nth_element: smaller values are moved before it. */
 static double kth(double *x, int64_t n, int64_t k)
 {
 	int64_t lo = 0, hi = n - 1;

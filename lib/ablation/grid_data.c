@@ -54,7 +54,7 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 {
 	itr_err first = ITR_ERR_INIT;
 	bool made = g->o.project.n || g->o.truncate.n, open = false;
-	if (!g->o.dims.n)                       /* the sizes that are there */
+	if (!g->o.dims.n)                       /* all dims of the file */
 		g->o.dims.n = itr_embeddings_sizes(g->o.data, g->o.dims.v, ITR_GRID_LIST);
 	for (int i = 0; i < g->o.dims.n && !open; i++)
 		if (!in_list(&g->o.project, g->o.dims.v[i]) && !in_list(&g->o.truncate, g->o.dims.v[i])) {

@@ -34,7 +34,7 @@ struct pass {
 	struct lane *lanes;
 };
 
-/* The m best of the pool by its own scores, best first, as row << 32 | position: the row decides between equal scores. */
+/* The m best candidates of the pool by its scores, best first, as row << 32 | position; equal scores are sorted by row. */
 static void best_of(struct lane *l, const int32_t *candidate, int64_t n, int64_t m)
 {
 	itr_select s;

@@ -6,7 +6,7 @@
  *	itr_analysis_figures(a, "result", &err);
  *
  * Also reads the files of the original project, which have no chance level, intervals or ties: the chance level is then cut-off / pool
- *size.
+ * size.
  */
 #ifndef ITR_ANALYSIS_ANALYSIS_H
 #define ITR_ANALYSIS_ANALYSIS_H

@@ -18,7 +18,7 @@ static bool active(const itr_node *n) { return n->attr.f[0] > 0 && itr_node_trai
 /* An element is kept when its 32 random bits are at least p * 2^32. A 64-bit number is used for two neighbours. */
 static uint32_t threshold(const itr_node *n) { return (uint32_t)(n->attr.f[0] * 4294967296.0); }
 
-enum { BLOCK = 256 };           /* draws in flight: loops of their own, so that both become vector code */
+enum { BLOCK = 256 };           /* random numbers per block: separate loops for drawing and scaling, so that both are vectorised */
 
 #define DROP(real, destination, source, operation) \
 	do { \

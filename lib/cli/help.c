@@ -9,7 +9,7 @@ static void list_text(const itr_option *o, const void *field, itr_buf *out)
 	const itr_ints *ints = field;
 	const itr_nums *nums = field;
 	const itr_strs *strs = field;
-	for (int64_t i = 0; i < ints->n; i++) {          /* n stands first in all three */
+	for (int64_t i = 0; i < ints->n; i++) {          /* n is the first field of all three types */
 		if (i)
 			itr_buf_putc(out, ',');
 		switch (o->type) {

@@ -196,7 +196,7 @@ static int set_element(const found *f, const char *text, itr_err *err)
 	itr_ints *ints = f->field;
 	itr_nums *nums = f->field;
 	itr_strs *strs = f->field;
-	if (ints->n >= ITR_OPT_LIST)                         /* n stands first in all three */
+	if (ints->n >= ITR_OPT_LIST)                         /* n is the first field of all three types */
 		return itr_err_set(err, "'--%s' takes at most %d values", f->o->name, ITR_OPT_LIST);
 	switch (f->o->type) {
 	case ITR_OPT_T_INTS:

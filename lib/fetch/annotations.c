@@ -49,7 +49,7 @@ static int remote_open(remote *r, itr_zip_source *s, itr_err *err)
 	itr_http_result res;
 	int rc = itr_http_fetch(r->client, &job, &res, err);
 	r->received += res.received;
-	/* a server that answers with the whole file, or with a range without the total, is as good as one that refuses */
+	/* a server that sends the whole file, or a range without the total, does not support ranges for this purpose */
 	r->refused = res.reason == ITR_HTTP_RANGES || (res.reason == ITR_HTTP_STATUS && res.status == 416) || (rc == 0 && res.total < 0);
 	if (rc < 0 || r->refused)
 		return -1;

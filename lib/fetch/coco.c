@@ -303,7 +303,7 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 {
 	if (c->o->retry_failed && coco_failures_read(c, err) < 0)
 		return -1;
-	if (coco_failures_write(c, false, err) < 0)     /* a run that is killed has still said what it was about */
+	if (coco_failures_write(c, false, err) < 0)     /* so that the selection of an interrupted run is known */
 		return -1;
 	if (get_annotations(c, client, annotations, err) < 0 || read_records(c, annotations, err) < 0)
 		return -1;
@@ -313,7 +313,7 @@ static int run(coco_run *c, itr_http *client, const char *annotations, itr_err *
 	if (rc == 0)
 		rc = coco_check(c, err);
 	itr_err later = ITR_ERR_INIT;
-	if (rc < 0) {                           /* interrupted or a full disk: what is known is kept where that is possible */
+	if (rc < 0) {                           /* interrupted or a full disk: stores what is known, if possible */
 		if (coco_failures_write(c, false, &later) < 0 || itr_pins_flush(c->pins, &later) < 0)
 			itr_debug("%s", later.msg);
 		return -1;

@@ -145,7 +145,7 @@ static int64_t collect(coco_run *c, itr_near_item *items)
 		if (!pin || !pin->has_phash || !slash || itr_map_has(mine, file))
 			continue;
 		char *subset = itr_xstrndup(file, (size_t)(slash - file));
-		bool asked = false;             /* rows beyond --limit of a subset at hand say nothing */
+		bool asked = false;             /* rows beyond --limit of a selected subset are ignored */
 		for (int k = 0; k < c->o->n_subsets; k++)
 			asked |= strcmp(subset, c->o->subsets[k]) == 0;
 		if (!asked)

@@ -20,7 +20,7 @@ typedef struct transfer {
 	int64_t row, done, ticked;      /* row: the next to check */
 	double started;
 	void *progress;
-	char *target;                   /* of the job just handed out */
+	char *target;                   /* of the job returned last */
 	itr_err err;
 } transfer;
 

@@ -73,7 +73,7 @@ struct fetch {
 	itr_pins *pins;
 	itr_http *client;               /* made for the first request */
 	itr_json *report;
-	bool complete;                  /* all that is needed was there: extras are not asked for again */
+	bool complete;                  /* all required files exist: optional ones are not requested again */
 };
 
 static char *path_of(const char *folder, const itr_model_file *f) { return itr_path_join(folder, f->name); }
@@ -302,7 +302,7 @@ static int all_files(struct fetch *f, itr_err *err)
 			return itr_err_set(err, "%s", absent.msg);
 		have_weights = have_weights || (weights && rc > 0);
 	}
-	return have_weights ? 0 : itr_err_set(err, "%s", absent.msg);   /* what the last alternative said */
+	return have_weights ? 0 : itr_err_set(err, "%s", absent.msg);   /* the error of the last alternative */
 }
 
 int itr_public_model_fetch(const itr_public_model *m, const char *folder, const itr_model_opts *o, itr_json **report, itr_err *err)

@@ -93,7 +93,7 @@ int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_ma
 	if (m->synthetic && o->reader.provenance)
 		itr_provenance_set_synthetic(o->reader.provenance);
 	if (m->n == 0)
-		return 0;               /* the findings say why; itr_dataset_write makes them the message */
+		return 0;               /* the reasons are in f; itr_dataset_write puts them into its message */
 	itr_dataset_limit(m, o->limit, o->seed);
 	*failed = check_pictures(o, m, reader->decode || o->near >= 0, f, err);
 	if (*failed < 0 || assign_split(o, m, err) < 0)

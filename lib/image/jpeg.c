@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include <jpeglib.h>
-#include <jerror.h>        /* behind jpeglib.h, which says what it is configured with */
+#include <jerror.h>        /* after jpeglib.h, which defines its configuration */
 
 #include "base/buf.h"
 #include "base/mem.h"

@@ -38,7 +38,7 @@ static const struct { const char *starts; bool lost, exif_only; } verdicts[] = {
 	{ "IDAT: Too much image data", false, false },          /* more than the picture needs; all of it came */
 	{ "IDAT: Extra compressed data", false, false },
 	{ "IDAT:", true, false },                               /* the check sum over the pixels does not fit */
-	{ "tRNS: invalid with alpha channel", false, false },   /* the alpha channel says it all */
+	{ "tRNS: invalid with alpha channel", false, false },   /* the alpha channel is used */
 	{ "tRNS:", true, false },                               /* dropped: what was transparent would be opaque */
 	{ "eXIf: CRC error", true, true },                      /* dropped: which way is up is unknown */
 	/* chunks that say nothing about a pixel; palette indices without a colour are black, as in Pillow */
@@ -180,7 +180,7 @@ static int decode(struct decoder *d, itr_codec_in *in, itr_err *err)
 	if (setjmp(png_jmpbuf(d->p)))
 		return itr_err_set(err, "'%s': damaged PNG: %s", in->where, d->text);
 	png_set_read_fn(d->p, d, read_bytes);
-	png_set_user_limits(d->p, INT32_MAX, INT32_MAX);      /* our own limit says more */
+	png_set_user_limits(d->p, INT32_MAX, INT32_MAX);      /* our own limit is used instead */
 	png_read_info(d->p, d->info);
 	d->width = png_get_image_width(d->p, d->info);
 	d->height = png_get_image_height(d->p, d->info);

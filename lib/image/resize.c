@@ -12,7 +12,7 @@
 #include "image/image.h"
 #include "image/resize_kernel.h"
 
-enum { LINES = 4 };     /* rows that a kernel's `across` makes at a time */
+enum { LINES = 4 };     /* rows that a kernel's `across` computes at a time */
 
 struct filter {
 	double (*weight)(double x);
@@ -169,7 +169,7 @@ const itr_resize_kernel itr_resize_scalar = { "scalar", 4, pack, across, down };
 struct source {
 	const uint8_t *from, *end;
 	size_t stride;
-	uint8_t *copy;                  /* LINES rows with slack behind them */
+	uint8_t *copy;                  /* LINES rows, with slack after each */
 	size_t copy_stride;
 };
 

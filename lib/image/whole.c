@@ -1,6 +1,6 @@
-/* whole.c - does a picture end? Walks the markers of a JPEG or the chunks of a PNG without decoding, so that the end of an embedded
- * thumbnail is not taken for the picture's, and so that bytes behind the end do no harm: phones store a film there, MPO more pictures, some
- * servers pad with zeros. */
+/* whole.c - checks that an image file is complete. Reads the markers of a JPEG or the chunks of a PNG without decoding. So the end of an
+ * embedded thumbnail is not taken for the end of the image, and bytes after the end are ignored: phones store a video there, MPO further
+ * images, some servers pad with zeros. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -25,7 +25,7 @@ static size_t be(const uint8_t *p, int bytes)
 }
 
 /* ITU-T T.81, B.1.1: markers are FF and a code, after any number of FF; entropy-coded data writes FF as FF 00 and may hold RSTn. All others
- * but SOI, EOI and TEM have a length. NULL when whole, else what is wrong. */
+ * except SOI, EOI and TEM have a length. NULL when the file is complete, otherwise the error. */
 static const char *jpeg_fault(const uint8_t *b, size_t n)
 {
 	enum { TEM = 0x01, RST0 = 0xD0, SOI = 0xD8, EOI = 0xD9, SOS = 0xDA };
@@ -53,7 +53,7 @@ static const char *jpeg_fault(const uint8_t *b, size_t n)
 	return "it is cut off: the end marker is missing";
 }
 
-/* NULL when whole, else what is wrong. */
+/* NULL when the file is complete, otherwise the error. */
 static const char *png_fault(const uint8_t *b, size_t n)
 {
 	enum { FRAME = 12 };    /* length, type and check of a chunk */

@@ -281,8 +281,8 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, vo
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* In the file's order, sorted here: for the order by name libhdf5 (1.10) makes a table, and frees it uninitialised when a damaged group
- * stops it half-way. */
+/* Iterates in the file's order and sorts here. For iteration by name libhdf5 (1.10) makes a table, and frees it uninitialised when a
+ * damaged group stops it half-way. */
 int64_t itr_h5_list(const itr_h5 *h, const char *group, char ***out)
 {
 	struct names names = { NULL, 0, 0 };

@@ -21,7 +21,7 @@ struct itr_jsonpull {
 	const char *data;
 	size_t pos, len;
 	int64_t base;                   /* offset in the file of data[0] */
-	int64_t lines, line_start;      /* ends of lines in front of it; where the last of these lines ended */
+	int64_t lines, line_start;      /* number of line ends before it; offset of the last of them */
 	itr_err failure;                /* repeated at every later call */
 	bool failed, started, lenient;
 	int64_t replaced;               /* invalid sequences, where lenient */
@@ -42,7 +42,7 @@ static void count_lines(itr_jsonpull *p, size_t n)
 	}
 }
 
-/* In text of several lines the line is said as well. */
+/* The error message gives the offset, and for text of several lines also the line. */
 static int fail(itr_jsonpull *p, itr_err *err, const char *what)
 {
 	p->failed = true;
@@ -146,7 +146,7 @@ static int32_t hex4(itr_jsonpull *p)
 	return v;
 }
 
-/* After "\u": appends the character. A high surrogate that no low one follows becomes U+FFFD, and what follows it is read by itself. */
+/* After "\u": appends the character. A high surrogate without a low one becomes U+FFFD, and the following text is read independently. */
 static int unicode_escape(itr_jsonpull *p, itr_err *err)
 {
 	int32_t v = hex4(p);
@@ -415,7 +415,7 @@ itr_jp itr_jsonpull_next(itr_jsonpull *p, itr_err *err)
 
 /* --- skipping --------------------------------------------------------------------------------------------------------------- */
 
-/* After the opening quote: to the byte behind the closing one. */
+/* After the opening quote: skips to the byte after the closing one. */
 static int skip_string(itr_jsonpull *p, itr_err *err)
 {
 	for (;;) {
@@ -432,7 +432,7 @@ static int skip_string(itr_jsonpull *p, itr_err *err)
 			return 0;
 		if (look(p) < 0)
 			continue;
-		p->pos++;                               /* whatever is escaped, a quote above all */
+		p->pos++;                               /* skips the escaped character, which may be a quote */
 	}
 }
 

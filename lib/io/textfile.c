@@ -83,7 +83,7 @@ static int look(itr_textfile *t, itr_err *err)
 	while (undecided(t) && more(t))
 		;
 	if (t->failed)
-		return 0;               /* said by the first read */
+		return 0;               /* reported by the first read */
 	t->from = by_zeros(t->raw, ITR_MIN(t->raw_len, (size_t)WINDOW));
 	for (int i = 0; i < ITR_LEN(marks); i++)
 		if (t->raw_len >= marks[i].n && !memcmp(t->raw, marks[i].bytes, marks[i].n)) {
@@ -221,7 +221,7 @@ static void take(itr_textfile *t)
 	t->len = t->text.len;
 }
 
-/* A CR with something behind it, and no LF, in what comes first. */
+/* Determines the line end: CR alone when the first bytes have a CR that is not the last byte, and no LF. */
 static void find_line_ends(itr_textfile *t)
 {
 	const size_t n = ITR_MIN(t->len, (size_t)WINDOW);

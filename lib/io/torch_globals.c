@@ -7,9 +7,9 @@
 
 enum kind { DICT, DEFAULTDICT, TENSOR, TENSOR_V2, TENSOR_V3, TENSOR_Q, PARAMETER, FROM_TYPE, SIZE, STORAGE_TYPE, UNTYPED, DTYPE, OPAQUE };
 
-/* size: bytes an element of a type that is not read (complex, quantised, 8 bits and fewer): its tensors are listed, and refused only when
- * they are needed. OPAQUE: a class or function whose calls give a value that is ignored: what lies beside the state_dict in
- * checkpoints. Sources: what torch.load(weights_only=True) allows, and plain values of Python and NumPy. */
+/* size: bytes of an element of an unsupported type (complex, quantised, 8 bits and fewer): its tensors are listed, but reading one is an
+ * error. OPAQUE: a class or function whose results are ignored, for the other contents of checkpoints. Sources: the globals of
+ * torch.load(weights_only=True), and plain values of Python and NumPy. */
 static const struct global { const char *module, *name; enum kind kind; itr_dtype dtype; int size;
 } globals[] = {
 	{ "collections", "OrderedDict", DICT, 0, 0 },
@@ -170,7 +170,7 @@ static void put_name(itr_buf *b, const char *s, size_t n)
 /* Index in the table, or -1. */
 static int find(const char *module, size_t mn, const char *name, size_t nn)
 {
-	if (equal(module, mn, "torch.cuda"))    /* old files: the storage's type says where it lay */
+	if (equal(module, mn, "torch.cuda"))    /* old files: the storage's type includes its device */
 		mn = strlen("torch");
 	else if (equal(module, mn, "__builtin__")) {    /* Python 2's name, in protocols below 3 */
 		module = "builtins";
@@ -290,7 +290,7 @@ itr_py *itr_torch_call(itr_pickle *p, const itr_py *f, const itr_py *args, itr_e
 	const struct global *g = &globals[f->u.i];
 	switch (g->kind) {
 	case DICT: return dict(p, args, err);
-	case DEFAULTDICT: return itr_py_new(p, ITR_PY_DICT, err);               /* its argument makes what is missing: never called here */
+	case DEFAULTDICT: return itr_py_new(p, ITR_PY_DICT, err);               /* the default factory is never called here */
 	case TENSOR: case TENSOR_V2: case TENSOR_V3: case TENSOR_Q: return tensor(p, g->kind, args, err);
 	case OPAQUE: return itr_py_new(p, ITR_PY_OPAQUE, err);
 	case FROM_TYPE: return from_type(p, args, err);

@@ -295,7 +295,7 @@ static int push_float(itr_pickle *p, bool text, itr_err *err)
 	return push(p, v, err);
 }
 
-/* Protocol 0's strings: quoted. Escapes are kept as they are: a name that needs one is not found, which is all that can go wrong. */
+/* Quoted strings of protocol 0. Escapes are not decoded; the only consequence is that a name with an escape is not found. */
 static int push_quoted(itr_pickle *p, itr_err *err)
 {
 	size_t n;
@@ -473,7 +473,7 @@ static int memo(itr_pickle *p, int op, itr_err *err)
 	return done(get ? memo_get(p, i, err) : memo_put(p, i, err));
 }
 
-/* "module\nname\n". An instance's class (OP_INST) is refused or known by the same table. */
+/* "module\nname\n". The class of an instance (OP_INST) is looked up in the same table. */
 static int push_global(itr_pickle *p, itr_err *err)
 {
 	size_t mn, nn;

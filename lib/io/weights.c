@@ -10,7 +10,7 @@
 #include "io/utf8.h"
 #include "io/weights_internal.h"
 
-enum { CHUNK = 4 << 20, MAX_NAME = 4096 };      /* CHUNK: bytes converted before their pages are given back */
+enum { CHUNK = 4 << 20, MAX_NAME = 4096 };      /* CHUNK: bytes that are converted before their pages are released */
 
 const char *itr_weights_path(const itr_weights *w) { return w->path; }
 const char *itr_weights_format(const itr_weights *w) { return w->format; }
@@ -35,7 +35,7 @@ void itr_weights_row_major(const itr_weight *t, int64_t stride[ITR_WEIGHT_MAX_RA
 	}
 }
 
-/* No element of the view lies outside the storage. */
+/* True when all elements of the view are inside the storage. */
 static bool inside(const itr_weight *t, const itr_stored *s)
 {
 	int64_t last = s->offset;

@@ -245,7 +245,7 @@ int itr_weights_sha256(const itr_weights *w, char hex[ITR_SHA256_HEX], itr_err *
 {
 	itr_sha256 *h = itr_sha256_new();
 	int rc = 0;
-	for (size_t i = 0; i < w->files.n && rc == 0; i++)      /* in order of names: open_index sorted them; appended ones behind */
+	for (size_t i = 0; i < w->files.n && rc == 0; i++)      /* shards sorted by name (by open_index), then appended files */
 		rc = hash_file(h, w->files.v[i].path, err);
 	itr_sha256_end(h, rc == 0 ? hex : NULL);
 	return rc;

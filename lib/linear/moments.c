@@ -171,7 +171,7 @@ static double *cross(struct side *x, struct side *y, const double *mx, const dou
 	return c;
 }
 
-/* Which texts an image has: texts[first[i]] .. texts[first[i+1]-1] in row order; weights: pairs a row stands for. */
+/* The texts of image i: texts[first[i]] .. texts[first[i+1]-1] in row order; weights: number of pairs of each row. */
 struct pairs {
 	int64_t n, *first, *texts;
 	double *text_weight, *image_weight;

@@ -32,7 +32,7 @@ typedef struct host {
 	char name[128];
 	int active;
 	bool answered;                  /* it exists: its silence may pass */
-	itr_http_reason unreachable;    /* not ITR_HTTP_OK: it never answered and is asked no more */
+	itr_http_reason unreachable;    /* not ITR_HTTP_OK: it never answered and gets no more requests */
 	char why[CURL_ERROR_SIZE];
 	double not_before;              /* a 429 or 503 with Retry-After holds back the whole host */
 } host;
@@ -48,7 +48,7 @@ typedef struct slot {
 	host *host;
 	double due;
 	int failures, bad_contents;
-	bool continues;                 /* the server has appended to what is there */
+	bool continues;                 /* the server has resumed the part */
 	const char *refusal;            /* why it once did not; NULL */
 	int64_t forgiven;               /* bytes for which failures were set back to 0 */
 	/* of the present attempt */

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-/* One line: version, slice, total, then URL, ETag and date, each on its own line; small enough to write in one go. */
+/* The meta file: a line with version, range and total, then a line each for URL, ETag and date; written in one write. */
 static void meta_write(itr_http_part *p)
 {
 	itr_buf b = ITR_BUF_INIT;

@@ -13,7 +13,7 @@ typedef struct itr_http_part {
 	int fd;
 	itr_buf *into;                  /* memory instead */
 	itr_sha256 *hash;
-	int64_t first, length;          /* of the slice, for the meta file */
+	int64_t first, length;          /* byte range, for the meta file */
 	int64_t have;
 	int64_t total;                  /* of the remote file; -1 */
 	char etag[256], modified[64];

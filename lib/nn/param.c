@@ -20,7 +20,7 @@ struct entry {
 };
 
 struct itr_params {
-	struct entry **entries;         /* pointers: handed out, so they must not move */
+	struct entry **entries;         /* pointers, because callers keep the addresses of entries */
 	int64_t count, cap, block, live;
 	char *scope;
 	itr_map *names;

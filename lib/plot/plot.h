@@ -1,6 +1,6 @@
 /* plot.h - figures drawn by gnuplot, without a display: NAME.png, and NAME.gp and NAME.dat in the same folder, so that the figure can be
- *edited and drawn again by `gnuplot -d NAME.gp`. Palette: Okabe and Ito, "Color Universal Design" (2008), distinguishable for colour-blind
- *readers; series also differ in marks and dashes.
+ * edited and drawn again by `gnuplot -d NAME.gp`. Palette: Okabe and Ito, "Color Universal Design" (2008), distinguishable for colour-blind
+ * readers; series also differ in marks and dashes.
  *
  *	itr_figure *f = itr_figure_new("result/recall.png", 1, 2, "Recall by precision");
  *	itr_panel *p = itr_figure_panel(f, "text to image", "dimensions", "Recall@10");

@@ -123,7 +123,7 @@ static void put_block(itr_buf *dat, series *s, int which, int of)
 		}
 		itr_buf_putc(dat, '\n');
 	}
-	if (s->type == SERIES_BOX) {                          /* a block of its own for the mean */
+	if (s->type == SERIES_BOX) {                          /* a separate block for the mean */
 		itr_buf_puts(dat, "\n\n");
 		itr_buf_printf(dat, " %lld", (long long)s->rows);
 		put(dat, mean(s->y, s->n));

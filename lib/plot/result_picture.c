@@ -12,7 +12,7 @@
 #include "plot/plot.h"
 
 /* Pixels. A tile is the square that a picture is fitted into. */
-/* tiles of a row: the answers, the right one, the one that asks */
+/* tiles of a row: the hits, the relevant image, the query image */
 enum {
 	TILES = ITR_RESULT_HITS + 2,
 	QUERY = ITR_RESULT_HITS + 1,

@@ -129,8 +129,8 @@ int64_t itr_attention_backward_scratch(int64_t rows, int64_t dim)
 	       round_up((ITR_MAX(rows, (int64_t)QUERIES) + ITR_GEMM_MAX_NR) * (dim + ITR_GEMM_MAX_NR) + ITR_GEMM_MAX_MR * most, 16);
 }
 
-/* c (m, n) = or += op(a) op(b), as itr_gemm but small, within one thread and the scratch handed in: a pool of scratch that many heads take
- * from at once costs more than these products. */
+/* c (m, n) = or += op(a) op(b), like itr_gemm, for small matrices, in one thread and with given scratch: allocating scratch from the shared
+ * cache for many heads at a time would take longer than these products. */
 static void small_product(const itr_gemm_isa *g, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
                           const float *b, int64_t ldb, bool add, float *c, int64_t ldc, float *scratch)
 {

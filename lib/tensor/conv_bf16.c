@@ -29,7 +29,7 @@ struct source {
 	const uint16_t *x;
 	uint16_t *zero;                      /* a run outside of the picture */
 	int64_t k, m;                        /* the patches as a matrix: m rows of k */
-	bool runs;                           /* each tap's channels can be packed from where they lie */
+	bool runs;                           /* the channels of each tap can be packed directly from the input */
 };
 
 /* unit: the channels of a tap can be packed directly when their number is a multiple of it; with a single tap always. */

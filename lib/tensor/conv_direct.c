@@ -8,7 +8,7 @@
 #include "tensor/packed_weight_kernel.h"
 
 enum {
-	BAND_FLOATS = 128 << 10,             /* of the source, in the second-level cache beside the panel that streams by */
+	BAND_FLOATS = 128 << 10,             /* of the source; stays in the second-level cache while panels are read */
 	/* a panel of up to so many rows passes by at once; a longer one, line by line of the kernel, each for all groups */
 	WHOLE = 1280,
 	SLACK = 64

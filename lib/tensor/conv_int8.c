@@ -29,7 +29,7 @@ struct int8_conv {
 	/* rows of outputs (by pixel: outputs) a band, bands a picture (by pixel: in all), bands in all */
 	int64_t rows, bands, parts;
 	int64_t columns, chunk, chunks;                          /* panels */
-	int64_t band_size, ranges;                               /* bytes a band; ranges a band, behind it */
+	int64_t band_size, ranges;                               /* bytes of a band; number of its ranges, stored after it */
 	char *band;                                              /* one a worker, or all of them where several pieces use each */
 	itr_extremes *extremes;                                  /* SEGMENTS a picture */
 	itr_row_range *picture;

@@ -193,7 +193,7 @@ void itr_added_encode(const itr_tokenizer *k, const char *s, size_t n, itr_ids *
 		rest(k, s, n, out);
 }
 
-/* --- from the files beside a vocabulary ----------------------------------------------------------------------------------------------- */
+/* --- from other files of the vocabulary's folder -------------------------------------------------------------------------------------- */
 
 int itr_added_read(itr_tokenizer *k, const itr_json *one, int32_t id, const char *where, itr_err *err)
 {

@@ -172,7 +172,7 @@ static bool capital_at(itr_cps *out, const char *name, size_t n)
 	return true;
 }
 
-/* "&name;" or "&#number;" at s, which begins behind the '&': characters taken, 0 when it stays. */
+/* "&name;" or "&#number;", with s after the '&': number of characters used, 0 when it is not replaced. */
 static size_t strict_at(itr_cps *out, const int32_t *s, size_t n)
 {
 	char name[LONGEST + 2];

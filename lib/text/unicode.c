@@ -13,7 +13,7 @@ int32_t itr_utf8_next(const char **p, const char *end)
 	unsigned char c = *s++, lo = 0x80, hi = 0xBF;
 	int more = c < 0x80 ? 0 : c < 0xC2 ? -1 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : c < 0xF5 ? 3 : -1;
 	int32_t cp = more <= 0 ? c : c & (0x3F >> more);
-	/* The second byte's range keeps out overlong forms, surrogates and what lies above U+10FFFF (Unicode, table 3-7). */
+	/* The range of the second byte excludes overlong forms, surrogates and values above U+10FFFF (Unicode, table 3-7). */
 	if (c == 0xE0)
 		lo = 0xA0;
 	else if (c == 0xED)

@@ -148,7 +148,7 @@ static void decompose(itr_cps *out, int32_t cp)
 		itr_cps_push(out, cp);
 		return;
 	}
-	/* the second part never decomposes further without the first doing so too: both are asked */
+	/* both parts may decompose further */
 	decompose(out, decompositions[at].a);
 	if (decompositions[at].b)
 		decompose(out, decompositions[at].b);

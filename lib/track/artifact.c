@@ -59,7 +59,7 @@ static int store(const char *dir, const char *path, int depth, itr_err *err)
 	char *plain = itr_xstrdup(path);                         /* "result/" is called result */
 	for (size_t n = strlen(plain); n > 1 && plain[n - 1] == '/'; n--)
 		plain[n - 1] = 0;
-	itr_buf name = ITR_BUF_INIT;                             /* in UTF-8: MLflow could not list the others beside it */
+	itr_buf name = ITR_BUF_INIT;                             /* in UTF-8: otherwise MLflow could not list the folder */
 	(void)itr_run_text(&name, itr_path_basename(plain));
 	char *target = itr_path_join(dir, itr_buf_str(&name));
 	itr_buf_free(&name);

@@ -4,8 +4,8 @@
  *	status = 'FINISHED' and (tags.note like '%best%' or not params.dim in (256, 512))
  *
  * Comparisons: = == != > >= < <= , like and ilike (% any text, _ one character), in (...). `and`, `or`, `not`, parentheses. Keys as in
- *runstore.h; keys with spaces in backquotes or double quotes after the point: metrics."a b". A comparison with a missing value is false. So
- *is a comparison of NaN with a number, except !=; `= nan` matches NaN.
+ * runstore.h; keys with spaces in backquotes or double quotes after the point: metrics."a b". A comparison with a missing value is false.
+ * So is a comparison of NaN with a number, except !=; `= nan` matches NaN.
  */
 #ifndef ITR_TRACK_FILTER_H
 #define ITR_TRACK_FILTER_H

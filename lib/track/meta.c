@@ -23,7 +23,7 @@ void itr_meta_clean(itr_buf *out, const char *s)
 			itr_buf_puts(out, "\xEF\xBF\xBD");
 			n = 1;
 		} else if (c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF) {
-			itr_buf_putc(out, ' ');         /* what YAML refuses or folds */
+			itr_buf_putc(out, ' ');         /* characters that YAML rejects or folds */
 		} else {
 			itr_buf_add(out, s, (size_t)n);
 		}

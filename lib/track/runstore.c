@@ -35,7 +35,7 @@ static char *read_at(int dir, const char *name, size_t max)
 	char *text = itr_xmalloc(cap + 1);
 	for (ssize_t got; n <= max && (got = read(fd, text + n, cap - n)) > 0;) {
 		n += (size_t)got;
-		if (n < cap)                       /* a plain file gives less than asked only at its end */
+		if (n < cap)                       /* a regular file returns less than requested only at its end */
 			break;
 		text = itr_xrealloc(text, (cap *= 4) + 1);
 	}

@@ -73,14 +73,14 @@ static int scan(const char *dir, const char *name, char **id, int64_t *top)
 	return found;
 }
 
-/* 1 made, 0 the id is taken, -1 with err. */
+/* 1: created; 0: the id is in use; -1 with err. */
 static int make_experiment(const char *runs_dir, int64_t id, const char *name, itr_err *err)
 {
 	char *dir = itr_xasprintf("%s/%lld", runs_dir, (long long)id), *path = itr_path_join(dir, "meta.yaml"), *uri = itr_store_uri(dir);
 	char *number = itr_xasprintf("%lld", (long long)id);
 	itr_meta m = { 0 };
 	int rc = 1;
-	/* what 0 is called everybody knows, should its meta.yaml be lost */
+	/* the name of experiment 0 is known even if its meta.yaml is lost */
 	if (mkdir(dir, 0777) < 0 && !(errno == EEXIST && id == 0)) {
 		rc = errno == EEXIST ? 0 : itr_err_errno(err, "cannot make folder '%s'", dir);
 	} else {
