@@ -1,4 +1,5 @@
-/* patches: (B, H, W, C) -> (B (H/p) (W/p), p p C): each p x p square as one row, channels last; what a convolution of stride p multiplies.
+/* patches: (B, H, W, C) -> (B (H/p) (W/p), p p C): each p x p square as one row, channels last, the left operand of a convolution with
+ * stride p.
  */
 #include <string.h>
 

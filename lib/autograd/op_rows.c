@@ -106,7 +106,7 @@ static void layernorm_ref_forward(itr_node *n)
 	}
 }
 
-/* |x|/std + |mean|/std: what the two parts of a normalised element come to. */
+/* |x|/std + |mean|/std: the sum of the magnitudes of both terms of a normalised element. */
 static double parts_of(const itr_node *n, int64_t r, double x)
 {
 	const double *saved = (double *)n->saved + 2 * r;

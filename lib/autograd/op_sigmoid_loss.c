@@ -105,7 +105,7 @@ static void backward(itr_node *n)
 	}
 }
 
-/* fn for every pair: its score, z, and what its gradient is added to. */
+/* Calls fn for every pair with its score, z and the address of its gradient. */
 static double softplus64(double y) { return fmax(y, 0) + log1p(exp(-fabs(y))); }
 
 static double ref_pair(double score, double z, double g, double *d, double *bias, double *size)

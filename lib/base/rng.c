@@ -184,7 +184,7 @@ void itr_rng_normals(itr_rng *r, int64_t n, double *out)
 
 /* --- orders and samples --------------------------------------------------------------------------------------------------------------- */
 
-/* 0 <= x <= max by rejection under the smallest mask of ones: what shuffle and permutation draw with, unlike integers and choice. */
+/* 0 <= x <= max by rejection with the smallest mask of ones: used by shuffle and permutation, not by integers and choice. */
 static uint64_t masked(itr_rng *r, uint64_t max)
 {
 	uint64_t mask = max, v;

@@ -25,7 +25,7 @@ void itr_optset_add(itr_optset *s, itr_option_group *g);
 void itr_optset_free(itr_optset *s);
 /* -1 with err when an option was given that only components not in use have; the message names the option and these components. */
 ITR_MUST_USE int itr_optset_check(const itr_optset *s, itr_err *err);
-/* Warns of options that were given although they have no effect (itr_option.no_effect). */
+/* Warns about given options that have no effect (itr_option.no_effect). */
 void itr_optset_no_effect(const itr_optset *s);
 /* True when an earlier group has an option of this name, which was then already printed, logged or saved. */
 bool itr_optset_earlier(const itr_optset *s, int group, const char *name);

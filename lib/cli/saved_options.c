@@ -168,7 +168,7 @@ static int adopt_group(itr_tool *t, const itr_option_group *g, const itr_json *o
 		if (v && adopt_option(t, (const char *)g->values + o->offset, o, v, where, loose) < 0)
 			return -1;
 		const bool absent = !v && (o->type == ITR_OPT_T_STR ||
-		                           (g->owner && o->type != ITR_OPT_T_HEADING)); /* what was not given or not used is not kept */
+		                           (g->owner && o->type != ITR_OPT_T_HEADING)); /* not given or not used: not saved */
 		if (absent && itr_optset_given(&in->options, o->name) && !is_loose(o->name, loose))
 			return itr_err_set(&t->err, "'--%s' conflicts with '%s', which was made without it: omit it", o->name, where);
 	}

@@ -405,7 +405,7 @@ itr_tool *itr_tool_begin(const itr_tool_desc *d, void *opt, int argc, char **arg
 		exit(itr_tool_usage(t, "%s", t->err.msg));
 	itr_optset_no_effect(&in->options);
 	in->standard.values = memcpy(itr_arena_alloc(in->strings, sizeof s), &s,
-	                             sizeof s); /* s ends with this call, questions about what was given do not */
+	                             sizeof s); /* s is local; itr_tool_given is called later */
 	if (s.track && !in->untracked && !(d->flags & ITR_TOOL_NO_TRACK) && open_run(t, &s, argc, argv) < 0)
 		exit(itr_tool_fail(t));
 	return t;

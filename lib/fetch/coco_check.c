@@ -67,7 +67,7 @@ static int take(coco_run *c, seen *s, itr_err *err)
 	if (s->why) {
 		bool ours = c->state[s->row] != COCO_FOUND;
 		if (ours)
-			unlink(r->image);       /* nothing corrupt is kept; what the user put there is his */
+			unlink(r->image);       /* removes corrupt downloads, but not the user's own files */
 		else
 			itr_findings_add(c->f, "damaged picture on disk (delete it to have it fetched)", "%s", s->why);
 		coco_fail(c, s->row, "damaged", 0, 0, s->why);

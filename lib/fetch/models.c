@@ -316,7 +316,7 @@ int itr_public_model_fetch(const itr_public_model *m, const char *folder, const 
 	itr_json_add_str(f.report, "folder", folder);
 	itr_json_add_array(f.report, "files");
 	int rc = all_files(&f, err);
-	if (itr_pins_save(f.pins, rc < 0 ? NULL : err) < 0)     /* also what came before a failure */
+	if (itr_pins_save(f.pins, rc < 0 ? NULL : err) < 0)     /* also the files downloaded before a failure */
 		rc = -1;
 	itr_pins_close(f.pins);
 	itr_http_free(f.client);

@@ -39,7 +39,7 @@ static const struct { const char *starts; bool lost, exif_only; } verdicts[] = {
 	{ "IDAT: Extra compressed data", false, false },
 	{ "IDAT:", true, false },                               /* the check sum over the pixels does not fit */
 	{ "tRNS: invalid with alpha channel", false, false },   /* the alpha channel is used */
-	{ "tRNS:", true, false },                               /* dropped: what was transparent would be opaque */
+	{ "tRNS:", true, false },                               /* dropped: transparent pixels would be opaque */
 	{ "eXIf: CRC error", true, true },                      /* dropped: which way is up is unknown */
 	/* chunks that say nothing about a pixel; palette indices without a colour are black, as in Pillow */
 	{ "", false, false },

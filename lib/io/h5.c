@@ -18,7 +18,7 @@ enum { MAX_ATTR = 60000, MAX_PATH = 4096, MAX_LINKS = 32 };
 
 static herr_t innermost(unsigned n, const H5E_error2_t *e, void *text)
 {
-	/* "file write failed: time = ..., error message = 'No space left on device', ...": the system's words are what the user needs */
+	/* "file write failed: time = ..., error message = 'No space left on device', ...": extracts the system's message for the user */
 	const char *desc = e->desc ? e->desc : "", *system = strstr(desc, "error message = '");
 	if (n == 0 && system)
 		snprintf(text, 256, "%.*s", (int)strcspn(system + 17, "'"), system + 17);

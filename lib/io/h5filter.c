@@ -37,7 +37,7 @@ static size_t decode(const unsigned char *in, size_t n, unsigned char *out, size
 		length += 2;
 		if (back > made || length > room - made)
 			return 0;
-		for (size_t i = 0; out && i < length; i++)              /* forwards: it may repeat what it has just made */
+		for (size_t i = 0; out && i < length; i++)              /* byte by byte: source and destination may overlap */
 			out[made + i] = out[made + i - back];
 		made += length;
 	}

@@ -257,7 +257,7 @@ void itr_table_print_marked(const itr_table *t, itr_table_format format, bool sy
 
 /* --- reading CSV ------------------------------------------------------------------------------------------------------------ */
 
-/* One field into b, NUL added, c its first byte. Returns what ended it: ',', '\n', EOF; -2 with *why. */
+/* Reads one field, whose first byte is c, into b and adds a NUL. Returns its terminator: ',', '\n' or EOF; -2 with *why. */
 static int read_field(itr_textfile *f, itr_buf *b, int c, const char **why)
 {
 	bool quoted = c == '"' && (b->len == 0 || b->data[b->len - 1] == 0);

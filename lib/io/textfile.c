@@ -30,7 +30,7 @@ struct itr_textfile {
 	int64_t number;
 };
 
-/* Appends what the file has at present; false at its end. What is left of the window moves to its start. */
+/* Moves the rest of the window to its start and appends the available bytes of the file; false at its end. */
 static bool more(itr_textfile *t)
 {
 	if (t->fd < 0 || t->ended)
@@ -46,7 +46,7 @@ static bool more(itr_textfile *t)
 	return got > 0;
 }
 
-/* --- what kind of file it is ---------------------------------------------------------------------------------------------------------- */
+/* --- detection of the encoding -------------------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *bytes;

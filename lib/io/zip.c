@@ -19,7 +19,7 @@ struct itr_zip_member {
 	itr_zip *archive;
 	zip_file_t *file;
 	char *name;
-	int64_t left;                   /* of what the directory claims */
+	int64_t left;                   /* bytes left of the size in the directory */
 };
 
 /* The best compression ratio of deflate. */

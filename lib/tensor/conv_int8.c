@@ -101,7 +101,7 @@ static void make_pixels(const struct int8_conv *q, int64_t i0, int64_t n, char *
 	for (int64_t i = i0; i < i0 + n; i++, to += q->t.pixel) {
 		const int64_t at =
 			g->stride == 1 ? i : (i / g->ow / g->oh * g->h + i / g->ow % g->oh * g->stride) * g->w + i % g->ow * g->stride;
-		((uint32_t *)(void *)to)[q->t.words - 1] = 0;      /* what the last word holds beyond c */
+		((uint32_t *)(void *)to)[q->t.words - 1] = 0;      /* clears the last word beyond c */
 		*range++ = quantise(q->x + at * g->c, g->c, q->unit == 2, to);
 	}
 	memset(to, 0, (size_t)(q->group * q->t.pixel));

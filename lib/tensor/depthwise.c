@@ -56,7 +56,7 @@ struct rows_work {
 	const itr_depthwise_isa *isa;
 	const itr_conv *g;
 	itr_conv_plan p;
-	itr_depthwise_row row;           /* what all rows have in common */
+	itr_depthwise_row row;           /* parameters of all rows */
 	const float *x, *taps, *dy;
 	float *out;
 	int64_t group;                   /* rows a piece */

@@ -40,7 +40,7 @@ uint16_t itr_f16_from_f32(float x)
 	if (a > 0x7f800000)
 		return (uint16_t)(sign | 0x7e00 | (a >> 13 & 0x1ff));       /* NaN stays NaN, quiet, with its upper payload */
 	if (a >= 0x47800000)
-		return (uint16_t)(sign | 0x7c00);                           /* 65536 and above; what rounds up to it is handled below */
+		return (uint16_t)(sign | 0x7c00);                           /* 65536 and above; rounding up to it: below */
 	if (a < 0x38800000) {                                               /* below 2^-14: subnormal */
 		if (a < 0x33000000)
 			return (uint16_t)sign;                              /* below 2^-25 */

@@ -187,7 +187,7 @@ static bool direct(const itr_int8_band *q, const itr_int8_group g[2], const uint
 {
 	const itr_activation act = q->epilogue.activation;
 	const bool two = g[1].rows > 0, residual = q->epilogue.residual;
-	/* what networks are made of; the rest is rare */
+	/* the usual cases in networks; others are rare */
 	void (*run)(const itr_int8_band *, const itr_int8_group *, const uint32_t *, int64_t, int) =
 		!two || !q->epilogue.bias                  ? NULL
 		: act == ITR_ACT_RELU                   ? residual ? relu_residual : relu

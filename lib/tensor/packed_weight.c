@@ -70,7 +70,7 @@ static void pack_panel(void *ctx, int64_t p, int worker)
 	}
 	uint32_t *rows = z->rows + worker * f->nr * f->words;
 	for (int j = 0; j < cols; j++) {
-		rows[(j + 1) * f->words - 1] = 0;        /* what the last word holds beyond k */
+		rows[(j + 1) * f->words - 1] = 0;        /* clears the last word beyond k */
 		const float *w = z->w + (j0 + j) * z->ldw;
 		f->scale[j0 + j] = itr_rowwise_get()->quantise_weight(w, f->k, f->q->k_unit == 2, rows + j * f->words, f->sum + j0 + j);
 		f->sum[j0 + j] += itr_int8_balance_rounding(w, f->k, f->scale[j0 + j], f->q->k_unit == 2, rows + j * f->words);

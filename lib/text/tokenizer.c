@@ -50,7 +50,7 @@ static const itr_tokenizer_kind_desc *find_kind(const char *name, size_t n, itr_
 	return NULL;
 }
 
-/* --- what the kinds share ------------------------------------------------------------------------------------------------------------- */
+/* --- shared by the kinds -------------------------------------------------------------------------------------------------------------- */
 
 bool itr_next_line(const char **at, const char *end, const char **line, size_t *len)
 {
@@ -98,7 +98,7 @@ void itr_cps_encode(itr_buf *b, const int32_t *s, size_t n)
 	b->data[b->len] = 0;
 }
 
-/* --- making one ----------------------------------------------------------------------------------------------------------------------- */
+/* --- creation ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Reads tokenizer_config.json into r; missing members leave r unchanged. */
 static int read_config(itr_tokenizer_rules *r, const itr_json *j, const char *path, itr_err *err)

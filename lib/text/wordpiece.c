@@ -18,7 +18,7 @@ struct wordpiece {
 	int32_t known;                  /* ids below are the vocabulary's own; added tokens are no pieces of a word */
 	size_t max_chars;               /* of a word; longer ones are not known */
 	char unk[64], prefix[16];       /* "[UNK]", "##" */
-	char ascii[128];                /* what clean and lower case make of it, 0: nothing */
+	char ascii[128];                /* the character after clean and lower case; 0: removed */
 	unsigned char split[128];       /* is it space (1), punctuation (2)? */
 };
 
