@@ -15,45 +15,48 @@ enum { TRACK_CELLS, TRACK_SUMMARY };
 static const char *const track_names[] = { "cells", "summary", NULL };
 
 struct opt {
-	const char *data, *output_dir, *sweep;
-	itr_ints dims, precisions, sizes, recall_k, seeds, project, truncate;
-	bool full, shuffle, normalize, calibrate, fidelity, rotate, rotate_binary, resume, dry_run;
-	int ties, timing, quantizer, pick, track;
-	int64_t rescore, bootstrap, jobs, batch_size, num_workers;
+	itr_grid_opts grid;
+	const char *sweep;
+	int track;
+	int64_t batch_size, num_workers;
 };
 
 static itr_option options[] = {
-	ITR_OPT_STR("data-path", 'd', struct opt, data, "FILE", "NPZ or HDF5 with text_D, video_D and ground_truth"),
-	ITR_OPT_STR("output-dir", 0, struct opt, output_dir, "DIR", "where the results are written"),
-	ITR_OPT_INTS_IN("embedding-dims", 0, struct opt, dims, "D...", ITR_FROM(1),
+	ITR_OPT_STR("data-path", 'd', struct opt, grid.data, "FILE", "NPZ or HDF5 with text_D, video_D and ground_truth"),
+	ITR_OPT_STR("output-dir", 0, struct opt, grid.output_dir, "DIR", "where the results are written"),
+	ITR_OPT_INTS_IN("embedding-dims", 0, struct opt, grid.dims, "D...", ITR_FROM(1),
 	                "embedding sizes (default: those of --project or --truncate, else the sizes that the file has)"),
-	ITR_OPT_ENUMS("precisions", 'p', struct opt, precisions, itr_precision_names, NULL),
-	ITR_OPT_INTS_IN("candidate-sizes", 'c', struct opt, sizes, "C...", ITR_FROM(1), "rows in a candidate pool"),
-	ITR_OPT_BOOL("full", 0, struct opt, full, "also rank the whole gallery"),
-	ITR_OPT_INTS_IN("recall-k", 'k', struct opt, recall_k, "K...", ITR_FROM(1), "cut-offs of recall@K; the largest is ndcg's too"),
-	ITR_OPT_INTS_IN("seeds", 0, struct opt, seeds, "S...", ITR_FROM(0), "seeds of the pools; a cell is their mean (default: --seed)"),
-	ITR_OPT_ENUM("ties", 0, struct opt, ties, itr_ties_names, "how equal scores are ranked"),
+	ITR_OPT_ENUMS("precisions", 'p', struct opt, grid.precisions, itr_precision_names, NULL),
+	ITR_OPT_INTS_IN("candidate-sizes", 'c', struct opt, grid.sizes, "C...", ITR_FROM(1), "rows in a candidate pool"),
+	ITR_OPT_BOOL("full", 0, struct opt, grid.full, "also rank the whole gallery"),
+	ITR_OPT_INTS_IN("recall-k", 'k', struct opt, grid.recall_k, "K...", ITR_FROM(1), "cut-offs of recall@K; the largest is ndcg's too"),
+	ITR_OPT_INTS_IN("seeds", 0, struct opt, grid.seeds, "S...", ITR_FROM(0),
+	                "seeds of the pools; a cell is their mean (default: --seed)"),
+	ITR_OPT_ENUM("ties", 0, struct opt, grid.ties, itr_ties_names, "how equal scores are ranked"),
 	ITR_OPT_HEADING("Vectors:"),
-	ITR_OPT_INTS_IN("project", 0, struct opt, project, "D...", ITR_FROM(1), "make these sizes from the largest by a Gaussian matrix"),
-	ITR_OPT_INTS_IN("truncate", 0, struct opt, truncate, "D...", ITR_FROM(1), "make these sizes by cutting the largest (Matryoshka)"),
-	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, shuffle, "permute the texts, with their ground truth"),
-	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
-	ITR_OPT_BOOL("rotate", 0, struct opt, rotate, "rotate all vectors by one random orthogonal matrix first, for every precision"),
-	ITR_OPT_BOOL("rotate-binary", 0, struct opt, rotate_binary,
+	ITR_OPT_INTS_IN("project", 0, struct opt, grid.project, "D...", ITR_FROM(1),
+	                "make these sizes from the largest by a Gaussian matrix"),
+	ITR_OPT_INTS_IN("truncate", 0, struct opt, grid.truncate, "D...", ITR_FROM(1),
+	                "make these sizes by cutting the largest (Matryoshka)"),
+	ITR_OPT_BOOL("shuffle-queries", 0, struct opt, grid.shuffle, "permute the texts, with their ground truth"),
+	ITR_OPT_BOOL("normalize", 0, struct opt, grid.normalize, "make rows unit length"),
+	ITR_OPT_BOOL("rotate", 0, struct opt, grid.rotate, "rotate all vectors by one random orthogonal matrix first, for every precision"),
+	ITR_OPT_BOOL("rotate-binary", 0, struct opt, grid.rotate_binary,
 	             "rotate them for precision binary: sign bits need it where few dimensions hold most of the variance (CCA, PCA)"),
-	ITR_OPT_BOOL("calibrate", 0, struct opt, calibrate, "int8, int4: scales per dimension, from a sample of the gallery"),
-	ITR_OPT_ENUM("quantizer", 0, struct opt, quantizer, itr_quantizer_names,
+	ITR_OPT_BOOL("calibrate", 0, struct opt, grid.calibrate, "int8, int4: scales per dimension, from a sample of the gallery"),
+	ITR_OPT_ENUM("quantizer", 0, struct opt, grid.quantizer, itr_quantizer_names,
 	             "minmax-wrap reproduces the source project's int8 and its defect"),
-	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best of a pool again in float32; 0 is off"),
+	ITR_OPT_INT_IN("rescore", 0, struct opt, grid.rescore, "N", ITR_FROM(0), "rank the N best of a pool again in float32; 0 is off"),
 	ITR_OPT_HEADING("Work:"),
 	ITR_OPT_STR("sweep", 0, struct opt, sweep, "FILE", "options of a named experiment; the command line wins over it"),
-	ITR_OPT_ENUM("timing", 0, struct opt, timing, itr_timing_names, "time 64 queries of each cell, all, or none"),
-	ITR_OPT_INT_IN("bootstrap", 0, struct opt, bootstrap, "N", ITR_BETWEEN(0, 1000000), "resamples of the 95 % intervals; 0 is none"),
-	ITR_OPT_BOOL("fidelity", 0, struct opt, fidelity, "measure how far each precision is from float32"),
-	ITR_OPT_BOOL("resume", 0, struct opt, resume, "resume an earlier run in --output-dir"),
-	ITR_OPT_ENUM("pick", 0, struct opt, pick, itr_pick_names, "with --resume: cells without result, cells that failed, or both"),
-	ITR_OPT_BOOL("dry-run", 'n', struct opt, dry_run, "list the cells and what would be done"),
-	ITR_OPT_INT_IN("jobs", 0, struct opt, jobs, "N", ITR_BETWEEN(1, 1024), "precisions computed side by side"),
+	ITR_OPT_ENUM("timing", 0, struct opt, grid.timing, itr_timing_names, "time 64 queries of each cell, all, or none"),
+	ITR_OPT_INT_IN("bootstrap", 0, struct opt, grid.resamples, "N", ITR_BETWEEN(0, 1000000),
+	               "resamples of the 95 % intervals; 0 is none"),
+	ITR_OPT_BOOL("fidelity", 0, struct opt, grid.fidelity, "measure how far each precision is from float32"),
+	ITR_OPT_BOOL("resume", 0, struct opt, grid.resume, "resume an earlier run in --output-dir"),
+	ITR_OPT_ENUM("pick", 0, struct opt, grid.pick, itr_pick_names, "with --resume: cells without result, cells that failed, or both"),
+	ITR_OPT_BOOL("dry-run", 'n', struct opt, grid.dry_run, "list the cells and what would be done"),
+	ITR_OPT_INT_IN("jobs", 0, struct opt, grid.jobs, "N", ITR_BETWEEN(1, 1024), "precisions computed side by side"),
 	ITR_OPT_ENUM("track", 0, struct opt, track, track_names, "one run a cell below this one, or a summary alone"),
 	ITR_OPT_INT("batch-size", 0, struct opt, batch_size, "N", "accepted for the source project's command lines; has no effect"),
 	ITR_OPT_INT("num-workers", 0, struct opt, num_workers, "N", "accepted for the source project's command lines; has no effect"),
@@ -78,49 +81,6 @@ static const itr_tool_desc run_experiments_tool = {
 	.examples = examples,
 	.see_also = "{analyze}(1), {evaluate}(1), {runs}(1)",
 };
-
-static itr_grid_list list_of(const itr_ints *l)
-{
-	itr_grid_list out = { (int)l->n, { 0 } };
-	memcpy(out.v, l->v, (size_t)l->n * sizeof *l->v);
-	return out;
-}
-
-static itr_grid_opts grid_options(const itr_tool *t, const struct opt *o)
-{
-	itr_grid_opts g = {
-		.data = o->data,
-		.output_dir = o->output_dir,
-		.dims = list_of(&o->dims),
-		.precisions = list_of(&o->precisions),
-		.sizes = list_of(&o->sizes),
-		.recall_k = list_of(&o->recall_k),
-		.seeds = list_of(&o->seeds),
-		.project = list_of(&o->project),
-		.truncate = list_of(&o->truncate),
-		.full = o->full,
-		.shuffle = o->shuffle,
-		.no_normalize = !o->normalize,
-		.calibrate = o->calibrate,
-		.fidelity = o->fidelity,
-		.rotate = o->rotate,
-		.rotate_binary = o->rotate_binary,
-		.ties = (itr_ties)o->ties,
-		.timing = (itr_timing)o->timing,
-		.rescore = o->rescore,
-		.quantizer = (itr_quantizer)o->quantizer,
-		.resamples = (int)ITR_MIN(o->bootstrap, (int64_t)1000000),
-		.resume = o->resume,
-		.dry_run = o->dry_run,
-		.pick = (itr_pick)o->pick,
-		.seed = t->seed,
-		.threads = t->threads,
-		.jobs = (int)ITR_MIN(o->jobs, (int64_t)1024),
-	};
-	if (!g.seeds.n)
-		g.seeds = (itr_grid_list){ 1, { (int64_t)t->seed } };
-	return g;
-}
 
 struct watch {
 	itr_tool *tool;
@@ -189,8 +149,8 @@ static bool verdict(itr_tool *t, const itr_grid *g, const struct opt *o, const c
 	int64_t done = 0, failed = 0, k = 0;
 	double sum[2] = { 0, 0 };
 	char key[64];
-	for (int64_t i = 0; i < o->recall_k.n; i++)
-		k = ITR_MAX(k, o->recall_k.v[i]);
+	for (int64_t i = 0; i < o->grid.recall_k.n; i++)
+		k = ITR_MAX(k, o->grid.recall_k.v[i]);
 	snprintf(key, sizeof key, "recall@%lld", (long long)k);
 	for (int64_t i = 0; i < itr_grid_cells(g); i++) {
 		const itr_json *cell = itr_grid_cell_result(g, i);
@@ -227,19 +187,23 @@ static bool verdict(itr_tool *t, const itr_grid *g, const struct opt *o, const c
 
 static int run(itr_tool *t, const struct opt *o)
 {
-	itr_grid_opts go = grid_options(t, o);
+	itr_grid_opts go = o->grid;
 	const char *paths[3] = { NULL, NULL, NULL };
-	char *results = itr_path_join(o->output_dir, "experiment_results.json");
-	int free_place = o->resume || o->dry_run || o->pick != ITR_PICK_MISSING ? 0 : itr_tool_check_free(t, results);
+	go.seed = t->seed;
+	go.threads = t->threads;
+	if (!go.seeds.n)
+		go.seeds = (itr_ints){ 1, { (int64_t)t->seed } };
+	char *results = itr_path_join(go.output_dir, "experiment_results.json");
+	int free_place = go.resume || go.dry_run || go.pick != ITR_PICK_MISSING ? 0 : itr_tool_check_free(t, results);
 	free(results);
 	if (free_place < 0)
-		itr_err_set(&t->err, "'%s/experiment_results.json' exists: --resume continues it, --force starts again", o->output_dir);
+		itr_err_set(&t->err, "'%s/experiment_results.json' exists: --resume continues it, --force starts again", go.output_dir);
 	itr_grid *g = free_place < 0 ? NULL : itr_grid_new(&go, t->provenance, &t->err);
 	if (!g)
 		return itr_tool_fail(t);
 	for (const itr_json *w = itr_json_first(itr_grid_warnings(g)); w; w = itr_json_next(w))
 		itr_warn("%s", itr_json_str(w, ""));
-	if (o->dry_run)
+	if (go.dry_run)
 		return dry_run(t, g);
 	struct watch w = { t, itr_progress_begin(t, "grid", "cells", itr_grid_todo(g)), 0, o->track == TRACK_CELLS };
 	int rc = itr_grid_run(g, &(itr_grid_watch){ on_done, on_cell, &w, &itr_interrupted }, &t->err);
@@ -253,14 +217,14 @@ static int run(itr_tool *t, const struct opt *o)
 
 int main(int argc, char **argv)
 {
-	struct opt o = { .precisions = { 4, { ITR_PREC_FP32, ITR_PREC_FP16, ITR_PREC_INT8, ITR_PREC_INT4 } },
-		         .sizes = { 5, { 100, 200, 300, 400, 500 } },
-		         .recall_k = { 1, { 10 } },
-		         .normalize = true,
-		         .rotate_binary = true,
-		         .track = TRACK_SUMMARY,
-		         .bootstrap = ITR_BOOT_RESAMPLES,
-		         .jobs = 1 };
+	struct opt o = { .grid = { .precisions = { 4, { ITR_PREC_FP32, ITR_PREC_FP16, ITR_PREC_INT8, ITR_PREC_INT4 } },
+		                   .sizes = { 5, { 100, 200, 300, 400, 500 } },
+		                   .recall_k = { 1, { 10 } },
+		                   .normalize = true,
+		                   .rotate_binary = true,
+		                   .resamples = ITR_BOOT_RESAMPLES,
+		                   .jobs = 1 },
+		         .track = TRACK_SUMMARY };
 	itr_sweep sweep;
 	itr_mem_keep();
 	itr_err err = ITR_ERR_INIT;
@@ -272,8 +236,8 @@ int main(int argc, char **argv)
 	}
 	itr_precision_describe(options, "storage formats");
 	itr_tool *t = itr_tool_begin(&run_experiments_tool, &o, sweep.argc, sweep.argv);
-	int code = !o.data         ? itr_tool_usage(t, "no data: --data-path FILE")
-	           : !o.output_dir ? itr_tool_usage(t, "no place for the results: --output-dir DIR")
+	int code = !o.grid.data         ? itr_tool_usage(t, "no data: --data-path FILE")
+	           : !o.grid.output_dir ? itr_tool_usage(t, "no place for the results: --output-dir DIR")
 	                           : run(t, &o);
 	itr_sweep_free(&sweep);
 	return code;

@@ -22,7 +22,7 @@ static int by_number(const void *a, const void *b)
 }
 
 /* Removes duplicates. */
-static int check_list(itr_grid_list *l, const char *name, int64_t low, int64_t high, itr_err *err)
+static int check_list(itr_ints *l, const char *name, int64_t low, int64_t high, itr_err *err)
 {
 	int n = 0;
 	for (int i = 0; i < l->n; i++) {
@@ -87,9 +87,10 @@ static void make_cells(itr_grid *g)
 	}
 }
 
-static void add_list(itr_sha256 *h, const itr_grid_list *l)
+static void add_list(itr_sha256 *h, const itr_ints *l)
 {
-	itr_sha256_add(h, &l->n, sizeof l->n);
+	const int n = (int)l->n;                /* as journals of earlier versions have it */
+	itr_sha256_add(h, &n, sizeof n);
 	itr_sha256_add(h, l->v, (size_t)l->n * sizeof *l->v);
 }
 
@@ -104,7 +105,7 @@ static int take_fingerprint(itr_grid *g, const itr_provenance *p, itr_err *err)
 	if (!hex[0] && !itr_path_is_dir(g->o.data) && itr_sha256_file(g->o.data, hex, err) < 0)
 		return -1;
 	itr_sha256 *h = itr_sha256_new();
-	int64_t numbers[] = { g->o.shuffle,   g->o.no_normalize, g->o.calibrate,     g->o.ties,   g->o.rescore,
+	int64_t numbers[] = { g->o.shuffle,   !g->o.normalize, g->o.calibrate,     g->o.ties,   g->o.rescore,
 		              g->o.quantizer, g->o.resamples,    (int64_t)g->o.seed, g->o.rotate, g->o.rotate_binary };
 	itr_sha256_add(h, hex, strlen(hex));
 	itr_sha256_add(h, numbers, sizeof numbers);
@@ -274,7 +275,7 @@ static void clear(itr_grid *g, int dim, int precision)
 static int run_dim(itr_grid *g, int dim, const itr_grid_watch *w, itr_err *err)
 {
 	itr_group *group[ITR_PREC_COUNT];
-	int precision[ITR_PREC_COUNT], n = 0, rc = 0, jobs = ITR_MAX(1, g->o.jobs);
+	int precision[ITR_PREC_COUNT], n = 0, rc = 0, jobs = (int)ITR_MAX((int64_t)1, g->o.jobs);
 	itr_vectors v = { 0 }, rotated = { 0 };
 	const itr_vectors *use[ITR_PREC_COUNT];
 	itr_err why = ITR_ERR_INIT;

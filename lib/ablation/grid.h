@@ -13,13 +13,14 @@
 #include <signal.h>
 
 #include "base/err.h"
+#include "base/option.h"
 #include "io/json.h"
 #include "io/provenance.h"
 #include "retrieval/bootstrap.h"
 #include "retrieval/gallery.h"
 #include "retrieval/metrics.h"
 
-enum { ITR_GRID_LIST = 64 };
+enum { ITR_GRID_LIST = ITR_OPT_LIST };
 
 typedef enum itr_timing { ITR_TIMING_QUICK, ITR_TIMING_FULL, ITR_TIMING_OFF } itr_timing;
 extern const char *const itr_timing_names[];          /* "quick" "full" "off" NULL */
@@ -28,29 +29,27 @@ extern const char *const itr_timing_names[];          /* "quick" "full" "off" NU
 typedef enum itr_pick { ITR_PICK_MISSING, ITR_PICK_FAILED, ITR_PICK_ALL } itr_pick;
 extern const char *const itr_pick_names[];            /* "missing" "failed" "all" (both) NULL */
 
-typedef struct itr_grid_list { int n; int64_t v[ITR_GRID_LIST]; } itr_grid_list;
-
 typedef struct itr_grid_opts {
 	const char *data, *output_dir;
-	itr_grid_list dims;              /* empty: those of `project` or `truncate`, otherwise all dims of the data */
-	itr_grid_list precisions;        /* itr_precision */
-	itr_grid_list sizes;             /* of candidate pools */
-	itr_grid_list recall_k;
-	itr_grid_list seeds;             /* of the pools; with several seeds a cell is the mean over them */
-	itr_grid_list project, truncate; /* dims computed from the file's largest: by a Gaussian projection, by truncation */
+	itr_ints dims;              /* empty: those of `project` or `truncate`, otherwise all dims of the data */
+	itr_ints precisions;        /* itr_precision */
+	itr_ints sizes;             /* of candidate pools */
+	itr_ints recall_k;
+	itr_ints seeds;             /* of the pools; with several seeds a cell is the mean over them */
+	itr_ints project, truncate; /* dims computed from the file's largest: by a Gaussian projection, by truncation */
 	bool full;                       /* also the whole gallery */
-	bool shuffle, no_normalize, calibrate, fidelity;
+	bool shuffle, normalize, calibrate, fidelity;
 	bool rotate, rotate_binary;      /* random rotation of all embeddings; only for binary precisions */
-	itr_ties ties;
-	itr_timing timing;
+	int ties, timing;                /* itr_ties, itr_timing */
 	int64_t rescore;                 /* the N best of a pool are ranked again by float32 scores; 0: off */
-	itr_quantizer quantizer;
-	int resamples;                   /* of the confidence intervals; 0: none */
+	int quantizer;                   /* itr_quantizer */
+	int64_t resamples;                 /* of the confidence intervals; 0: none */
 	bool resume;
 	bool dry_run;                    /* only list the cells; no journal is written */
-	itr_pick pick;
+	int pick;                        /* itr_pick */
 	uint64_t seed;                   /* of everything except the pools */
-	int threads, jobs;               /* jobs: number of (dim, precision) groups computed at the same time */
+	int threads;
+	int64_t jobs;                    /* number of (dim, precision) groups computed at the same time */
 } itr_grid_opts;
 
 typedef struct itr_grid itr_grid;

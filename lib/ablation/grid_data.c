@@ -11,7 +11,7 @@
 #include "retrieval/rank.h"
 #include "tensor/rows.h"
 
-static bool in_list(const itr_grid_list *l, int64_t v)
+static bool in_list(const itr_ints *l, int64_t v)
 {
 	for (int i = 0; i < l->n; i++)
 		if (l->v[i] == v)
@@ -22,7 +22,7 @@ static bool in_list(const itr_grid_list *l, int64_t v)
 static int open_size(const itr_grid *g, int64_t dim, itr_provenance *p, itr_encoded *r, itr_err *err)
 {
 	const itr_encode_opts o = { .in = { .dim = dim,
-		                            .scale = g->o.no_normalize ? ITR_SCALE_STORED : ITR_SCALE_UNIT_IF_NEEDED,
+		                            .scale = g->o.normalize ? ITR_SCALE_UNIT_IF_NEEDED : ITR_SCALE_STORED,
 		                            .threads = g->o.threads,
 		                            .provenance = p },
 		                    .seed = g->o.seed };
@@ -70,7 +70,7 @@ int itr_grid_open(itr_grid *g, itr_provenance *p, itr_err *err)
 	}
 	const itr_row_table *t = &g->base.rows.table;
 	if (!g->o.dims.n)                       /* one, and it has no name */
-		g->o.dims = (itr_grid_list){ 1, { g->base.rows.side[ITR_TEXT].dim } };
+		g->o.dims = (itr_ints){ 1, { g->base.rows.side[ITR_TEXT].dim } };
 	if (g->o.shuffle)
 		shuffle(g);
 	g->rel[T2V] = itr_relevance_from_map(t->n[ITR_TEXT], t->n[ITR_IMAGE], t->text_image);

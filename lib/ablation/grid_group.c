@@ -62,7 +62,7 @@ static itr_gallery *pack(const itr_group *group, const itr_vectors *v, int direc
 	const float *x = v->x[direction == T2V];
 	int64_t rows = g->n_gallery[direction];
 	itr_precision precision = (itr_precision)g->o.precisions.v[group->precision];
-	itr_pack_opts o = { .quantizer = g->o.quantizer,
+	itr_pack_opts o = { .quantizer = (itr_quantizer)g->o.quantizer,
 		            .copy = g->o.rescore > 0 && precision != ITR_PREC_FP32 ? ITR_COPY_BORROW : ITR_COPY_NONE,
 		            .threads = threads };
 	float *sample = g->o.calibrate ? calibration(g, x, rows, v->dim, &o.calibrate_rows) : NULL;
@@ -118,7 +118,7 @@ void itr_group_rank(itr_group *group, const itr_vectors *v, const char *error, i
 		for (int k = 0; k < n; k++) {
 			if (!ranks[k])
 				continue;
-			itr_metric_values *values = itr_metric_values_new(ranks[k], &g->set, g->o.ties, threads);
+			itr_metric_values *values = itr_metric_values_new(ranks[k], &g->set, (itr_ties)g->o.ties, threads);
 			itr_metric_summary(values, &g->set, ranks[k]->gallery, &group->result[k][d]);
 			keep_counts(group, ranks[k], k / group->n_sizes, k % group->n_sizes, d);
 			keep_values(group, values, k / group->n_sizes, k % group->n_sizes, d);

@@ -52,7 +52,7 @@ struct itr_grid {
 	struct itr_journal *journal;
 };
 
-/* Embeddings of one dim, in the order of the grid, L2-normalised unless no_normalize. */
+/* Embeddings of one dim, in the order of the grid, L2-normalised where o.normalize says so. */
 typedef struct itr_vectors {
 	int64_t dim;
 	float *x[2];                     /* text, image: itr_aligned_alloc'd */

@@ -10,7 +10,7 @@
 
 enum { SCHEMA = 1 };
 
-static void add_list(itr_json *j, const char *key, const itr_grid_list *l)
+static void add_list(itr_json *j, const char *key, const itr_ints *l)
 {
 	itr_json *a = itr_json_add_array(j, key);
 	for (int i = 0; i < l->n; i++)
@@ -37,7 +37,7 @@ static itr_json *config_json(const itr_grid *g)
 	add_list(j, "project", &g->o.project);
 	add_list(j, "truncate", &g->o.truncate);
 	itr_json_add_bool(j, "shuffle_queries", g->o.shuffle);
-	itr_json_add_bool(j, "normalize", !g->o.no_normalize);
+	itr_json_add_bool(j, "normalize", g->o.normalize);
 	itr_json_add_bool(j, "calibrate", g->o.calibrate);
 	itr_json_add_bool(j, "rotate", g->o.rotate);
 	itr_json_add_bool(j, "rotate_binary", g->o.rotate_binary);
