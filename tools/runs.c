@@ -6,37 +6,37 @@
 #include "base/nearest.h"
 #include "cli/tool.h"
 #include "track/commands.h"
-#include "track/filter.h"
 #include "track/report.h"
 
 struct opt {
-	const char *filter, *sort, *keep, *drop, *status, *note, *older_than;
-	itr_strs columns;
-	bool reverse, only_changed, all, transpose, deleted, stale, minimum, maximum, dry_run, full_ids, tree;
-	int64_t limit, digits, step;
+	itr_select select;
+	itr_report_opts report;
+	const char *status, *note, *older_than;
+	bool all, transpose, minimum, maximum, dry_run;
+	int64_t step;
 	int format;
 };
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Choosing runs (list, best, export):"),
-	ITR_OPT_STR("filter", 0, struct opt, filter, "EXPR", "such as 'metrics.recall_at_10 > 0.4 and params.model = \"cca\"'"),
-	ITR_OPT_STR("sort", 's', struct opt, sort, "COLUMN", "order by it, ascending"),
-	ITR_OPT_BOOL("reverse", 'r', struct opt, reverse, "descending order"),
-	ITR_OPT_INT_IN("limit", 'n', struct opt, limit, "N", ITR_FROM(0), "at most N runs; 0 is all"),
-	ITR_OPT_BOOL("deleted", 0, struct opt, deleted, "deleted runs instead"),
-	ITR_OPT_BOOL("stale", 0, struct opt, stale, "list, end: only runs whose process is gone"),
+	ITR_OPT_STR("filter", 0, struct opt, select.filter, "EXPR", "such as 'metrics.recall_at_10 > 0.4 and params.model = \"cca\"'"),
+	ITR_OPT_STR("sort", 's', struct opt, select.sort, "COLUMN", "order by it, ascending"),
+	ITR_OPT_BOOL("reverse", 'r', struct opt, select.descending, "descending order"),
+	ITR_OPT_INT_IN("limit", 'n', struct opt, select.limit, "N", ITR_FROM(0), "at most N runs; 0 is all"),
+	ITR_OPT_BOOL("deleted", 0, struct opt, select.deleted, "deleted runs instead"),
+	ITR_OPT_BOOL("stale", 0, struct opt, select.stale, "list, end: only runs whose process is gone"),
 	ITR_OPT_HEADING("Choosing columns (list, compare, export):"),
-	ITR_OPT_STRS("columns", 'c', struct opt, columns, "NAMES",
+	ITR_OPT_STRS("columns", 'c', struct opt, report.columns, "NAMES",
 	             "id name experiment status start end duration user source parent note, metrics.KEY, params.KEY, tags.KEY; 'metrics', "
 	             "'params', 'tags' for all"),
-	ITR_OPT_STR("keep", 0, struct opt, keep, "REGEX", "add the metrics and params that match"),
-	ITR_OPT_STR("drop", 0, struct opt, drop, "REGEX", "omit the columns that match"),
-	ITR_OPT_BOOL("only-changed", 0, struct opt, only_changed, "add the metrics and params that are not the same in all runs"),
+	ITR_OPT_STR("keep", 0, struct opt, report.keep, "REGEX", "add the metrics and params that match"),
+	ITR_OPT_STR("drop", 0, struct opt, report.drop, "REGEX", "omit the columns that match"),
+	ITR_OPT_BOOL("only-changed", 0, struct opt, report.only_changed, "add the metrics and params that are not the same in all runs"),
 	ITR_OPT_BOOL("all", 'a', struct opt, all, "compare: what is the same, too"),
 	ITR_OPT_BOOL("transpose", 't', struct opt, transpose, "compare: one row a run"),
-	ITR_OPT_BOOL("tree", 0, struct opt, tree, "list: children under their parents (when not sorted)"),
-	ITR_OPT_BOOL("full-ids", 0, struct opt, full_ids, "all 32 digits of ids"),
-	ITR_OPT_INT_IN("digits", 0, struct opt, digits, "N", ITR_BETWEEN(0, 17), "significant digits of metrics; 0 is all"),
+	ITR_OPT_BOOL("tree", 0, struct opt, select.tree, "list: children under their parents (when not sorted)"),
+	ITR_OPT_BOOL("full-ids", 0, struct opt, report.full_ids, "all 32 digits of ids"),
+	ITR_OPT_INT_IN("digits", 0, struct opt, report.digits, "N", ITR_BETWEEN(0, 17), "significant digits of metrics; 0 is all"),
 	ITR_OPT_ENUM("format", 0, struct opt, format, itr_table_format_names, "how tables are printed"),
 	ITR_OPT_HEADING("Changing runs:"),
 	ITR_OPT_STR("status", 0, struct opt, status, "NAME", "end: FINISHED, FAILED or KILLED"),
@@ -102,32 +102,22 @@ static int deliver_json(itr_tool *t, itr_json *j)
 	return deliver(t, &b);
 }
 
+/* The columns of filter and sort are shown too. */
 static itr_report_opts report_opts(const struct opt *o)
 {
-	return (itr_report_opts){ .columns = o->columns.v,
-		                  .n_columns = o->columns.n,
-		                  .keep = o->keep,
-		                  .drop = o->drop,
-		                  .only_changed = o->only_changed,
-		                  .filter = o->filter,
-		                  .sort = o->sort,
-		                  .digits = (int)o->digits,
-		                  .full_ids = o->full_ids };
+	itr_report_opts r = o->report;
+	r.filter = o->select.filter;
+	r.sort = o->select.sort;
+	return r;
 }
 
-static int select_runs(itr_tool *t, const struct opt *o, unsigned needs, const char *sort, bool descending, int64_t limit, itr_runs *rs)
+static int select_runs(itr_tool *t, const struct opt *o, unsigned needs, itr_runs *rs)
 {
-	itr_select s = { .runs_dir = t->runs_dir,
-		         .experiment = t->experiment,
-		         .filter = o->filter,
-		         .sort = sort,
-		         .descending = descending,
-		         .limit = limit,
-		         .deleted = o->deleted,
-		         .stale = o->stale,
-		         .tree = o->tree,
-		         .needs = needs,
-		         .threads = t->threads };
+	itr_select s = o->select;
+	s.runs_dir = t->runs_dir;
+	s.experiment = t->experiment;
+	s.needs = needs;
+	s.threads = t->threads;
 	return itr_select_runs(rs, &s, &t->err);
 }
 
@@ -135,41 +125,28 @@ static int do_list(itr_tool *t, const struct opt *o, bool whole)
 {
 	int format = whole && o->format == ITR_TABLE_TEXT ? ITR_TABLE_CSV : o->format;
 	itr_report_opts r = report_opts(o);
-	static const char *const everything[] = { "params", "metrics" };
 	r.raw = format == ITR_TABLE_CSV || format == ITR_TABLE_TSV;
 	r.full_ids = r.full_ids || r.raw;
-	if (whole && !r.n_columns) {
-		r.columns = everything, r.n_columns = 2, r.add_default = true;
+	if (whole && !r.columns.n) {
+		r.columns = (itr_strs){ 2, { "params", "metrics" } };
+		r.add_default = true;
 		r.digits = 0;
 	}
 	itr_runs rs;
-	if (select_runs(t, o, t->json ? ITR_RUNS_ALL : itr_report_needs(&r), o->sort, o->reverse, o->limit, &rs) < 0)
+	if (select_runs(t, o, t->json ? ITR_RUNS_ALL : itr_report_needs(&r), &rs) < 0)
 		return -1;
-	int rc;
-	if (t->json) {
-		rc = deliver_json(t, itr_commands_list_json(&rs));
-	} else {
-		rc = deliver_table(t, itr_report_list(&rs, &r, &t->err), format);
-	}
+	const int rc = t->json ? deliver_json(t, itr_commands_list_json(&rs)) : deliver_table(t, itr_report_list(&rs, &r, &t->err), format);
 	itr_runs_free(&rs);
 	return rc;
 }
 
 static int do_show(itr_tool *t, const struct opt *o)
 {
-	itr_run_info r;
 	itr_buf b = ITR_BUF_INIT;
-	int rc =
-		t->n_args < 2 ? itr_err_set(&t->err, "which run? {runs} show ID") : itr_runs_load_one(&r, t->runs_dir, t->args[1], &t->err);
-	if (rc < 0)
-		return -1;
-	if (t->n_args > 2)
-		rc = itr_commands_history(&r, t->args[2], t->json, &b, &t->err);
-	else if (t->json)
-		rc = deliver_json(t, itr_report_json(&r, true));
-	else
-		itr_report_show(&r, (int)o->digits, &b);
-	itr_run_info_free(&r);
+	if (t->n_args < 2)
+		return itr_err_set(&t->err, "which run? {runs} show ID");
+	const char *metric = t->n_args > 2 ? t->args[2] : NULL;
+	const int rc = itr_commands_show(t->runs_dir, t->args[1], metric, t->json, (int)o->report.digits, &b, &t->err);
 	return rc < 0 || b.len == 0 ? rc : deliver(t, &b);
 }
 
@@ -191,24 +168,17 @@ static int do_best(itr_tool *t, const struct opt *o)
 {
 	if (t->n_args != 2)
 		return itr_err_set(&t->err, "by which metric? {runs} best METRIC");
-	bool down = o->maximum || (!o->minimum && !itr_commands_smaller_is_better(t->args[1]));
-	itr_column c;
+	struct opt by = *o;
 	itr_runs rs;
-	if (select_runs(t, o, t->json ? ITR_RUNS_ALL : 0, t->args[1], down, 0, &rs) < 0)
+	itr_buf b = ITR_BUF_INIT;
+	by.select.sort = t->args[1];
+	by.select.descending = o->maximum || (!o->minimum && !itr_commands_smaller_is_better(t->args[1]));
+	by.select.limit = 0;
+	if (select_runs(t, &by, t->json ? ITR_RUNS_ALL : 0, &rs) < 0)
 		return -1;
-	int rc = itr_column_parse(&c, t->args[1], &rs, &t->err);
-	double v;
-	if (rc == 0 && (rs.n == 0 || !itr_column_number(&rs.v[0], &c, &v)))
-		rc = itr_err_set(&t->err, "no run has a number for '%s'", t->args[1]);
-	if (rc == 0 && t->json) {
-		rc = deliver_json(t, itr_report_json(&rs.v[0], false));
-	} else if (rc == 0) {
-		itr_buf b = ITR_BUF_INIT;
-		itr_buf_printf(&b, "%s  %.*g  %s\n", rs.v[0].id, (int)(o->digits ? o->digits : 17), v, rs.v[0].name);
-		rc = deliver(t, &b);
-	}
+	const int rc = itr_commands_best(&rs, t->args[1], t->json, (int)o->report.digits, &b, &t->err);
 	itr_runs_free(&rs);
-	return rc;
+	return rc < 0 ? -1 : deliver(t, &b);
 }
 
 static int do_start(itr_tool *t, const struct opt *o)
@@ -229,23 +199,13 @@ static int do_start(itr_tool *t, const struct opt *o)
 
 static int do_end(itr_tool *t, const struct opt *o)
 {
-	if (o->stale) {
+	if (o->select.stale) {
 		int64_t n = itr_runs_end_stale(t->runs_dir, &t->err);
 		if (n >= 0)
 			itr_info("%lld runs ended as KILLED", (long long)n);
 		return n < 0 ? -1 : 0;
 	}
 	return itr_commands_end(t->runs_dir, t->args + 1, t->n_args - 1, o->status, &t->err);
-}
-
-/* rm, restore: runs by id, or --experiment NAME. */
-static int do_stage(itr_tool *t, bool away)
-{
-	if (t->n_args < 2 && t->experiment)
-		return (away ? itr_experiment_delete : itr_experiment_restore)(t->runs_dir, t->experiment, &t->err);
-	if (t->n_args < 2)
-		return itr_err_set(&t->err, "which runs? Give ids, or --experiment NAME for a whole experiment");
-	return itr_commands_stage(t->runs_dir, t->args + 1, t->n_args - 1, away, &t->err);
 }
 
 static int do_gc(itr_tool *t, const struct opt *o)
@@ -260,7 +220,7 @@ int main(int argc, char **argv)
 {
 	static const char *const commands[] = { "start", "end", "list", "show",    "compare", "best",
 		                                "log",   "tag", "rm",   "restore", "gc",      "export" };
-	struct opt o = { .status = "FINISHED", .digits = 6, .older_than = "0", .tree = true };
+	struct opt o = { .select.tree = true, .report.digits = 6, .status = "FINISHED", .older_than = "0" };
 	itr_tool *t = itr_tool_begin(&runs_tool, &o, argc, argv);
 	int which = 0, rc = 0;
 	while (which < ITR_LEN(commands) && strcmp(t->args[0], commands[which]))
@@ -274,7 +234,7 @@ int main(int argc, char **argv)
 	case 5: rc = do_best(t, &o); break;
 	case 6: rc = itr_commands_log(t->runs_dir, t->args + 1, t->n_args - 1, o.step, &t->err); break;
 	case 7: rc = itr_commands_tag(t->runs_dir, t->args + 1, t->n_args - 1, &t->err); break;
-	case 8: case 9: rc = do_stage(t, which == 8); break;
+	case 8: case 9: rc = itr_commands_stage(t->runs_dir, t->experiment, t->args + 1, t->n_args - 1, which == 8, &t->err); break;
 	case 10: rc = do_gc(t, &o); break;
 	default:
 		return itr_tool_usage(t, "no command '%s': did you mean '%s'?", t->args[0],

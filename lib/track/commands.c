@@ -267,8 +267,12 @@ int itr_commands_end(const char *runs_dir, char **ids, int n, const char *status
 	return 0;
 }
 
-int itr_commands_stage(const char *runs_dir, char **ids, int n, bool away, itr_err *err)
+int itr_commands_stage(const char *runs_dir, const char *experiment, char **ids, int n, bool away, itr_err *err)
 {
+	if (n < 1 && experiment)
+		return (away ? itr_experiment_delete : itr_experiment_restore)(runs_dir, experiment, err);
+	if (n < 1)
+		return itr_err_set(err, "which runs? Give ids, or --experiment NAME for a whole experiment");
 	for (int i = 0; i < n; i++)
 		if ((away ? itr_run_delete : itr_run_restore)(runs_dir, ids[i], err) < 0)
 			return -1;
@@ -370,4 +374,43 @@ int64_t itr_commands_age(const char *text, itr_err *err)
 int itr_commands_write(const char *path, const itr_buf *b, itr_err *err)
 {
 	return itr_atomic_write(path, itr_buf_str(b), b->len, err);
+}
+
+/* The object, which is freed, as a pretty line. */
+static void print_json(itr_json *j, itr_buf *out)
+{
+	itr_json_print(out, j, true);
+	itr_buf_putc(out, '\n');
+	itr_json_free(j);
+}
+
+int itr_commands_show(const char *runs_dir, const char *id, const char *metric, bool json, int digits, itr_buf *out, itr_err *err)
+{
+	itr_run_info r;
+	int rc = itr_runs_load_one(&r, runs_dir, id, err);
+	if (rc < 0)
+		return -1;
+	if (metric)
+		rc = itr_commands_history(&r, metric, json, out, err);
+	else if (json)
+		print_json(itr_report_json(&r, true), out);
+	else
+		itr_report_show(&r, digits, out);
+	itr_run_info_free(&r);
+	return rc;
+}
+
+int itr_commands_best(const itr_runs *rs, const char *metric, bool json, int digits, itr_buf *out, itr_err *err)
+{
+	itr_column c;
+	double v;
+	if (itr_column_parse(&c, metric, rs, err) < 0)
+		return -1;
+	if (rs->n == 0 || !itr_column_number(&rs->v[0], &c, &v))
+		return itr_err_set(err, "no run has a number for '%s'", metric);
+	if (json)
+		print_json(itr_report_json(&rs->v[0], false), out);
+	else
+		itr_buf_printf(out, "%s  %.*g  %s\n", rs->v[0].id, digits ? digits : 17, v, rs->v[0].name);
+	return 0;
 }

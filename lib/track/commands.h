@@ -27,12 +27,17 @@ ITR_MUST_USE int itr_commands_tag(const char *runs_dir, char **args, int n, itr_
 
 /* Ends runs that another process started, with a status by name; stops at the first that fails. */
 ITR_MUST_USE int itr_commands_end(const char *runs_dir, char **ids, int n, const char *status, itr_err *err);
-/* Marks runs as deleted (away true) or active; stops at the first that fails. */
-ITR_MUST_USE int itr_commands_stage(const char *runs_dir, char **ids, int n, bool away, itr_err *err);
+/* Marks runs as deleted (away true) or active; stops at the first that fails. Without ids: all of `experiment` (NULL: -1 with err). */
+ITR_MUST_USE int itr_commands_stage(const char *runs_dir, const char *experiment, char **ids, int n, bool away, itr_err *err);
 
 /* Loads runs by id or unambiguous prefix of an id, completely and in this order. Free with itr_runs_free; after -1 with err there is
  * nothing to free. */
 ITR_MUST_USE int itr_commands_load(itr_runs *rs, const char *runs_dir, char **ids, int n, itr_err *err);
+/* One run, by id or unambiguous prefix: readable text with so many digits, or JSON with artifacts; with a metric its history instead. */
+ITR_MUST_USE int itr_commands_show(const char *runs_dir, const char *id, const char *metric, bool json, int digits, itr_buf *out,
+                                   itr_err *err);
+/* The first of runs that are sorted by `metric`: "ID  VALUE  NAME" (digits 0: all), or its JSON. -1 with err: none has a number for it. */
+ITR_MUST_USE int itr_commands_best(const itr_runs *rs, const char *metric, bool json, int digits, itr_buf *out, itr_err *err);
 /* {"runs":[{...}],"schema":1}. */
 itr_json *itr_commands_list_json(const itr_runs *rs);
 /* "step<TAB>value<TAB>time" lines, or a JSON object {key, points: [{step, value, timestamp}]}. */

@@ -71,7 +71,7 @@ static void cell_text(const itr_run_info *r, const itr_column *c, const itr_repo
 			itr_buf_printf(b, "%.3f", seconds);
 		return;
 	}
-	if (!itr_column_text(r, c, o->digits, b)) {
+	if (!itr_column_text(r, c, (int)o->digits, b)) {
 		if (c->kind == ITR_COLUMN_ATTRIBUTE && !strcmp(c->key, "duration") && r->status == ITR_RUN_RUNNING && !r->stale &&
 		    r->start) {
 			char room[32];
@@ -163,9 +163,9 @@ unsigned itr_report_needs(const itr_report_opts *o)
 {
 	static const unsigned need[] = { ITR_RUNS_METRICS, ITR_RUNS_PARAMS, ITR_RUNS_TAGS };
 	unsigned needs = o->keep || o->only_changed ? ITR_RUNS_METRICS | ITR_RUNS_PARAMS : 0;
-	for (int64_t i = 0; i < o->n_columns; i++) {
-		int group = kind_of_group(o->columns[i]);
-		needs |= group >= 0 ? need[group] : itr_column_needs(o->columns[i]);
+	for (int64_t i = 0; i < o->columns.n; i++) {
+		int group = kind_of_group(o->columns.v[i]);
+		needs |= group >= 0 ? need[group] : itr_column_needs(o->columns.v[i]);
 	}
 	return needs;
 }
@@ -191,19 +191,19 @@ static int add_mentioned(columns *cs, const itr_runs *rs, const itr_report_opts 
 
 static int choose(columns *cs, const itr_runs *rs, const itr_report_opts *o, itr_err *err)
 {
-	for (int i = 0; (!o->n_columns || o->add_default) && i < ITR_LEN(default_columns); i++)
+	for (int i = 0; (!o->columns.n || o->add_default) && i < ITR_LEN(default_columns); i++)
 		add(cs, ITR_COLUMN_ATTRIBUTE, default_columns[i]);
-	if (!o->n_columns && add_mentioned(cs, rs, o, err) < 0)
+	if (!o->columns.n && add_mentioned(cs, rs, o, err) < 0)
 		return -1;
-	for (int64_t i = 0; i < o->n_columns; i++) {
-		int group = kind_of_group(o->columns[i]);
+	for (int64_t i = 0; i < o->columns.n; i++) {
+		int group = kind_of_group(o->columns.v[i]);
 		itr_column c;
 		if (group >= 0) {
 			columns a = all_of(rs, (itr_column_kind)group);
 			for (size_t k = 0; k < a.n; k++)
 				add(cs, a.v[k].c.kind, a.v[k].c.key);
 			free_columns(&a);
-		} else if (itr_column_parse(&c, o->columns[i], rs, err) < 0) {
+		} else if (itr_column_parse(&c, o->columns.v[i], rs, err) < 0) {
 			return -1;
 		} else {
 			add(cs, c.kind, c.key);

@@ -2,20 +2,20 @@
 #ifndef ITR_TRACK_REPORT_H
 #define ITR_TRACK_REPORT_H
 
+#include "base/option.h"
 #include "io/json.h"
 #include "io/table.h"
 #include "track/runstore.h"
 
 typedef struct itr_report_opts {
-	const char *const *columns;
-	int64_t n_columns; /* names; "metrics", "params", "tags": all of that kind; none: id name experiment status start duration */
+	itr_strs columns; /* names; "metrics", "params", "tags": all of that kind; none: id name experiment status start duration */
 	bool add_default;                                  /* the default columns, then `columns` */
 	const char *keep, *drop; /* POSIX extended regular expressions for column names ("metrics.x"): keep ADDS matching metrics and
 	                            params, drop removes columns */
 	/* metrics and params whose values differ among these runs (and the default columns) */
 	bool only_changed;
 	const char *filter, *sort;                         /* their columns are shown after the default columns */
-	int digits;                                        /* significant digits of metrics; 0: all */
+	int64_t digits;                                    /* significant digits of metrics; 0: all */
 	bool full_ids;
 	/* for other programs: durations in seconds, no marks for children, dead or deleted runs */
 	bool raw;
