@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "cli/progress.h"
 #include "cli/saved_options.h"
 #include "data/equal.h"
@@ -56,7 +57,7 @@ static const itr_tool_desc tool = {
 	.purpose = "turn images and captions into vectors, and vectors into embeddings",
 	.synopsis = "{extract-features} [options] MANIFEST|- -o FEATURES.h5\n"
 	            "       {extract-features} --model MODEL MANIFEST|- -o FEATURES.h5\n"
-	            "       {extract-features} [--model MODEL] [options] FEATURES.h5 -o EMBEDDINGS.npz\n"
+	            "       {extract-features} [--model MODEL] [options] FEATURES.h5|VECTORS.npz|FOLDER -o EMBEDDINGS.npz\n"
 	            "       {extract-features} --merge FEATURES.h5... -o FEATURES.h5\n"
 	            "       {extract-features} --verify FEATURES.h5",
 	.options = options,
@@ -194,16 +195,8 @@ static int embed(itr_tool *t, const struct opt *o)
 	if (e.split && itr_split_named(e.split, &unknown) < 0)
 		return itr_tool_usage(t, "%s", unknown.msg);
 	if (o->extract.image_encoder || o->extract.text_encoder)
-		return itr_tool_usage(t, "'%s' is a feature store: it is encoded already; encoders go with a manifest", t->args[0]);
-	itr_features *f = itr_features_open(t->args[0], &t->err);
-	if (!f)
-		return itr_tool_fail(t);
-	itr_provenance_input(t->provenance, t->args[0]);
-	if (e.model)
-		itr_provenance_input(t->provenance, e.model);
-	int rc = itr_embed(f, t->output, &e, t->provenance, &r, &t->err);
-	itr_features_close(f);
-	if (rc < 0)
+		return itr_tool_usage(t, "'%s' holds vectors: it is encoded already; encoders go with a manifest", t->args[0]);
+	if (itr_embed(t->args[0], t->output, &e, t->provenance, &r, &t->err) < 0)
 		return itr_tool_fail(t);
 	if (r.zero_texts + r.zero_images)
 		itr_warn("%lld captions and %lld images have the zero vector", (long long)r.zero_texts, (long long)r.zero_images);
@@ -213,6 +206,17 @@ static int embed(itr_tool *t, const struct opt *o)
 	for (int64_t i = 0; i < r.n_dims; i++)
 		itr_json_push(dims, itr_json_new_int(r.dims[i]));
 	return report(t, r.images, r.texts, 0, j);
+}
+
+/* HDF5, NPZ and folders of vectors; everything else is taken for a manifest. */
+static bool holds_vectors(const char *path)
+{
+	char head[8] = { 0 };
+	FILE *f = strcmp(path, "-") && !itr_path_is_dir(path) ? fopen(path, "rb") : NULL;
+	const size_t n = f ? fread(head, 1, 8, f) : 0;
+	if (f)
+		fclose(f);
+	return itr_path_is_dir(path) || (n == 8 && (!memcmp(head, "\211HDF\r\n\032\n", 8) || !memcmp(head, "PK\003\004", 4)));
 }
 
 int main(int argc, char **argv)
@@ -239,5 +243,5 @@ int main(int argc, char **argv)
 		return itr_tool_fail(t);
 	if (o.merge)
 		return merge(t);
-	return itr_h5_is(t->args[0]) ? embed(t, &o) : extract(t, &o);
+	return holds_vectors(t->args[0]) ? embed(t, &o) : extract(t, &o);
 }

@@ -1,12 +1,14 @@
-/* embed.h - feature store -> embeddings NPZ (formats.md): the rows of a split, mapped by a model, cut to the sizes that are asked for. */
+/* embed.h - feature store, or embeddings of any form -> embeddings NPZ (formats.md): the rows of a split, mapped by a model, cut to the
+ * sizes that are asked for. */
 #ifndef ITR_ENCODE_EMBED_H
 #define ITR_ENCODE_EMBED_H
 
+#include "base/err.h"
 #include "base/option.h"
-#include "data/features.h"
+#include "io/provenance.h"
 
 typedef struct itr_embed_opts {
-	const char *model;               /* projection model; NULL: the stored vectors, if both sides have one size */
+	const char *model;               /* on rows; NULL: the stored vectors, if both sides have one size */
 	const char *split;               /* part, by its name; NULL: every row */
 	itr_ints project;                /* sizes made by Gaussian projection (methods section 1) */
 	itr_ints truncate;               /* sizes made by cutting (Matryoshka) */
@@ -23,10 +25,11 @@ typedef struct itr_embed_result {
 	int64_t zero_texts, zero_images; /* rows without direction: they stay zero */
 } itr_embed_result;
 
-/* A part of a store without a split is that of the rule that the model remembers (f then has that split); without such a model, or where
- * the store is not what that was fitted on, it is refused. Writes text_D, video_D (float32, unit rows), ground_truth (int64: row of the
- * image), text_ids, video_ids, itr_provenance. No sizes given: the base size. p (may be NULL) is marked synthetic when the store or the
- * model is. 0, or -1 with err and nothing written. */
-ITR_MUST_USE int itr_embed(itr_features *f, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r, itr_err *err);
+/* A part of data without a split is that of the rule that the model remembers; without such a model, or where the data are not what that
+ * was fitted on, it is refused. Writes text_D, video_D (float32, unit rows), ground_truth (int64: row of the image; where it is known),
+ * text_ids, video_ids, itr_provenance. No sizes given: the base size. Inputs are noted in p (may be NULL), which is marked synthetic when
+ * the data or the model are. 0, or -1 with err and nothing written. */
+ITR_MUST_USE int itr_embed(const char *path, const char *out, const itr_embed_opts *o, itr_provenance *p, itr_embed_result *r,
+                           itr_err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "data/split_record.h"
+#include "io/h5.h"
 #include "linear/project.h"
 #include "tensor/rows.h"
 
@@ -100,7 +101,8 @@ float *itr_encode_inputs(const itr_image_text_set *s, const itr_model *m, itr_mo
 /* --- what is read --------------------------------------------------------------------------------------------------------------------- */
 
 struct input {
-	const itr_model *m;             /* NULL: rows as they are */
+	const itr_model *m;             /* that maps the rows; NULL: they stay as they are */
+	const itr_model *fitted;        /* whose split counts: m, or what has made the rows already; NULL: none */
 	const itr_encode_opts *o;
 	itr_image_text_set set;         /* a manifest; or */
 	itr_embeddings stored;          /* the table of a file of vectors */
@@ -144,7 +146,8 @@ static int check_model_fits(const struct input *in, itr_err *err)
 	const itr_model *m = in->m;
 	const int64_t dim[2] = { itr_model_in(m, ITR_TEXT), itr_model_in(m, ITR_IMAGE) };
 	const char *path = in->table->name;
-	for (int side = 0; side < 2; side++)
+	for (int side = 0; side < 2; side++) {
+		const char *fitted = itr_model_source_of(m, (itr_modality)side).encoder;
 		if (wanted(in->o, side) && s[side].dim != dim[side])
 			return both_wanted(in->o)
 			               ? itr_err_set(err, "'%s' maps texts of %lld and images of %lld dimensions, '%s' holds %lld and %lld",
@@ -152,6 +155,10 @@ static int check_model_fits(const struct input *in, itr_err *err)
 			                             (long long)s[1].dim)
 			               : itr_err_set(err, "'%s' maps %ss of %lld dimensions, '%s' holds %lld", m->path,
 			                             itr_modality_names[side], (long long)dim[side], path, (long long)s[side].dim);
+		if (wanted(in->o, side) && fitted && s[side].encoder && strcmp(fitted, s[side].encoder))
+			return itr_err_set(err, "'%s' was fitted on the %s encoder '%s', '%s' holds vectors of '%s'", m->path,
+			                   itr_modality_names[side], fitted, path, s[side].encoder);
+	}
 	return 0;
 }
 
@@ -205,23 +212,46 @@ static bool is_projected(const struct input *in, int64_t own)
 	return in->o->in.dim && in->o->in.dim != own && (in->m || (in->stored.reader && in->stored.reader->features));
 }
 
+/* 1: the rows of a store of {extract-features} with this very model; 0: others; -1 with err: its file cannot be read. */
+static int was_made(const struct input *in, itr_err *err)
+{
+	char hash[ITR_SHA256_HEX];
+	const itr_embeddings_side *text = &in->stored.side[ITR_TEXT];
+	if (!text->weights_sha256 || text->dim != itr_model_embed_dim(in->m))
+		return 0;
+	return itr_sha256_file(in->m->path, hash, err) < 0 ? -1 : !strcmp(hash, text->weights_sha256);
+}
+
+static int takes_no_rows(const struct input *in, const char *path, itr_err *err)
+{
+	return itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl), not '%s'", in->m->path,
+	                   path ? path : in->o->in.vectors[ITR_TEXT]);
+}
+
 static int open_rows(struct input *in, const char *path, itr_err *err)
 {
 	const itr_encode_opts *o = in->o;
 	itr_embeddings_opts e = o->in;
-	if (in->m && itr_model_has_towers(in->m))
-		return itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl), not '%s'",
-		                   in->m->path, path ? path : e.vectors[ITR_TEXT]);
+	const bool towers = in->m && itr_model_has_towers(in->m);
+	if (towers && !(path && itr_h5_is(path)))
+		return takes_no_rows(in, path, err);
 	e.unpaired |= !both_wanted(o);
-	if (in->m)
+	if (in->m && !towers)
 		e.dim = size_for(in, path);
 	if (itr_embeddings_open_table(&in->stored, path, &e, err) < 0)
 		return -1;
 	in->table = &in->stored.table;
 	if (in->m && o->in.provenance)
 		itr_provenance_input(o->in.provenance, in->m->path);
-	if (in->m && was_mapped(in))
+	const int made = in->m ? was_made(in, err) : 0;
+	if (made < 0)
+		return -1;
+	if (made)
 		in->m = NULL;
+	else if (towers)
+		return takes_no_rows(in, path, err);
+	else if (in->m && was_mapped(in))
+		in->m = in->fitted = NULL;
 	/* as stored where something else is made of them: a closed form rescales what it takes, networks are given unit rows */
 	if (in->m)
 		in->stored.opts.scale = in->m->closed && !in->stored.reader->unit ? ITR_SCALE_STORED : ITR_SCALE_UNIT;
@@ -237,7 +267,7 @@ static int open_rows(struct input *in, const char *path, itr_err *err)
 static bool has_training_rows(const struct input *in)
 {
 	itr_err ignored = ITR_ERR_INIT;
-	if (!in->m->split.by[0] || itr_split_record_apply(&in->m->split, in->table, &ignored) == 0)
+	if (!in->fitted->split.by[0] || itr_split_record_apply(&in->fitted->split, in->table, &ignored) == 0)
 		return true;
 	itr_row_table_drop_split(in->table);
 	return false;
@@ -247,11 +277,11 @@ static int select_rows(itr_encoded *out, const struct input *in, itr_selection *
 {
 	const itr_encode_opts *o = in->o;
 	itr_row_table *t = in->table;
-	const itr_model *m = o->check_split ? in->m : NULL;
 	const bool had = itr_row_table_has_split(t);
+	const itr_model *m = o->check_split || (o->split && !had) ? in->fitted : NULL;
 	if (m && (o->split || had) && itr_split_record_apply(&m->split, t, err) < 0)
 		return had ? itr_err_prefix(err, "'%s' was fitted beside another split than that of '%s': ", m->path, t->name)
-		           : itr_err_prefix(err, "'%s' with '%s': ", t->name, m->path);
+		           : itr_err_prefix(err, "'%s' has no split and is not what '%s' was fitted on: ", t->name, m->path);
 	if (m && !o->split) {           /* a closed form on a whole store without a split has never been asked */
 		const bool whole = m->closed && in->stored.reader && in->stored.reader->features;
 		out->every_part = had || (!whole && has_training_rows(in));
@@ -288,16 +318,19 @@ static int map_side(itr_embeddings *e, itr_modality side, const struct input *in
 	itr_embeddings_side *s = &e->side[side];
 	const int64_t n = e->table.n[side], dim = itr_model_embed_dim(in->m);
 	float *y = s->rows ? itr_aligned_alloc(((size_t)n * (size_t)dim + 1) * sizeof *y) : NULL;
-	const int64_t bad = !y ? -1
-	                       : itr_model_encode(in->m, side, s->rows, n, y, in->o->in.scale != ITR_SCALE_STORED, NULL,
-	                                          in->o->in.threads);
+	itr_model_output out = { .pooled = y, .unit = in->o->in.scale != ITR_SCALE_STORED, .bad_row = -1 };
+	if (y) {
+		itr_model_context *c = itr_model_context_new(in->m, in->o->in.threads);
+		itr_model_embed(c, side, &(itr_model_input){ .rows = s->rows }, n, &out);
+		itr_model_context_free(c);
+	}
 	itr_aligned_free(s->rows);
 	free(s->array);
 	free(s->encoder);
 	free(s->weights_sha256);
 	free(s->preprocess);
 	*s = (itr_embeddings_side){ .dim = y ? dim : 0, .rows = y };
-	return bad < 0 ? 0 : itr_model_bad_row(err, in->m->path, side, e->table.id[side][bad]);
+	return out.bad_row < 0 ? 0 : itr_model_bad_row(err, in->m->path, side, e->table.id[side][out.bad_row]);
 }
 
 static void project_side(itr_embeddings *e, itr_modality side, const itr_encode_opts *o)
@@ -353,7 +386,7 @@ static int finish(itr_encoded *out, const struct input *in, bool manifest, itr_e
 		project_side(e, (itr_modality)side, o);
 	if (project && !in->m)
 		out->projected_from = own;
-	e->table.synthetic |= in->m && in->m->synthetic;
+	e->table.synthetic |= in->fitted && in->fitted->synthetic;
 	if (e->table.synthetic && o->in.provenance)
 		itr_provenance_set_synthetic(o->in.provenance);
 	if ((in->m || project) && itr_embeddings_check(e, o->in.scale, o->in.threads, err) < 0)
@@ -363,7 +396,7 @@ static int finish(itr_encoded *out, const struct input *in, bool manifest, itr_e
 
 int itr_encode(itr_encoded *out, const itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err)
 {
-	struct input in = { .m = m, .o = o };
+	struct input in = { .m = m, .fitted = m, .o = o };
 	itr_selection s = { .restval = 0 };
 	const bool manifest = m && path && itr_manifest_is(path);
 	*out = (itr_encoded){ .restval = 0 };

@@ -17,10 +17,10 @@
 
 typedef struct itr_encode_opts {
 	itr_embeddings_opts in;         /* dim and scale are those of what comes out; ITR_SCALE_STORED: a network's rows as it gives them */
-	/* Rows are split as m's record says where they have no split of their own, and refused where their parts are not the model's: for
-	 * evaluation, which must not score a model on what it was trained on */
+	/* a part, by its name: of the data's own split, else by the rule that m remembers; NULL: all rows */
+	const char *split;
+	/* Parts that are not m's are refused: for evaluation, which must not score a model on what it was trained on */
 	bool check_split;
-	const char *split;              /* a part, by its name; NULL: all rows */
 	/* Embeddings whose rows have the size that the model gives were made by it and stay as they are; where a file has vectors of
 	 * several sizes, those of that size are read. Rows of a feature store are mapped all the same. */
 	bool keep_mapped;
@@ -41,6 +41,8 @@ typedef struct itr_encoded {
  * weights made the rows that it was fitted on (classic, hash), through those. A model with towers takes the rows that it was trained on:
  * captions with a word and their pictures, of which as many may be damaged as then. Other models take every picture and caption, as
  * {extract-features} does, and none may be damaged. A caption without a word that the encoder knows is a row of zeros.
+ * Rows of a store that m itself has made ({extract-features} --model, by the hash of its file) stay as they are; a model with towers takes
+ * no others. Rows of another encoder than those that m was fitted on are refused where both are known.
  * m was opened with itr_model_opts.raw where path is a manifest. Data are noted in in.provenance before the model. 0; -1 with err and out
  * empty. */
 ITR_MUST_USE int itr_encode(itr_encoded *out, const itr_model *m, const char *path, const itr_encode_opts *o, itr_err *err);

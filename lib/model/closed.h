@@ -1,5 +1,5 @@
 /* closed.h - models with a closed form (cca, ridge, procrustes, ...): solved in double precision from the moments of caption-image pairs,
- * applied in float32. A closed form is a kind like any other: one file + one line in models.def; itr_model_open and itr_model_encode
+ * applied in float32. A closed form is a kind like any other: one file + one line in models.def; itr_model_open and itr_model_embed
  * (model/model.h) do not distinguish them from networks.
  *
  * A side computes  y = (z - mean) . weight^T + bias  and then l2(y), where z = l2(x idf) or its random features; every part may be absent.

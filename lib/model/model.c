@@ -130,40 +130,6 @@ int64_t itr_model_in(const itr_model *m, itr_modality side)
 	return m->closed ? m->closed->side[side].in : side == ITR_IMAGE ? m->config.image_dim : m->config.text_dim;
 }
 
-int64_t itr_model_encode(const itr_model *m, itr_modality side, const float *x, int64_t n, float *y, bool normalize, int64_t *zero,
-                         int threads)
-{
-	enum { BATCH = 512 };
-	if (m->closed)
-		return itr_closed_apply(m->closed, side, x, n, y, zero, threads);
-	const int64_t in = itr_model_in(m, side), out = itr_model_embed_dim(m);
-	itr_tape *t = itr_tape_new(&(itr_tape_opts){ .threads = threads, .inference = true });
-	int64_t bad = -1, zeros = 0;
-	for (int64_t i = 0; i < n && bad < 0; i += BATCH) {
-		const int64_t b = ITR_MIN((int64_t)BATCH, n - i);
-		itr_tape_reset(t, 0);
-		itr_var *v = itr_input(t, 2, (int64_t[]){ b, in }, x + i * in);
-		v = side == ITR_IMAGE ? itr_model_image(t, m, v) : itr_model_text(t, m, v);
-		memcpy(y + i * out, v->data, (size_t)(b * out) * sizeof *y);
-		bad = itr_first_not_finite(y + i * out, b * out);
-		bad = bad < 0 ? -1 : i + bad / out;
-	}
-	itr_tape_free(t);
-	if (normalize && bad < 0)
-		zeros = itr_rows_normalize(y, n, out, threads);
-	if (zero)
-		*zero = zeros;
-	return bad;
-}
-
-int64_t itr_model_encode_stored(const itr_model *m, itr_modality side, float *x, int64_t n, float *y, bool normalize, int64_t *zero,
-                                int threads)
-{
-	if (!m->closed)
-		(void)itr_rows_normalize(x, n, itr_model_in(m, side), threads);
-	return itr_model_encode(m, side, x, n, y, normalize, zero, threads);
-}
-
 itr_model_source itr_model_source_of(const itr_model *m, itr_modality side)
 {
 	static const char *const key[2][3] = { { "text_encoder", "text_weights_sha256", "text_preprocess" },

@@ -125,18 +125,6 @@ double itr_model_temperature(const itr_model *m);
 /* Widths of the rows of a side that it takes, and of the space that both sides are mapped into. Any kind. */
 int64_t itr_model_in(const itr_model *m, itr_modality side);
 
-/* Inference over many rows of one side: x (n, in) -> y (n, E), L2-normalised when asked (a closed form's rows always are); y may not
- * overlap x. *zero (may be NULL) receives how many rows came out zero, where they are normalised. Networks: in batches of 512 on a tape of
- * its own. Returns -1, or the first row whose embedding is not finite although x is (the weights are too large for float32): what stands in
- * y is then of no use (itr_model_bad_row). */
-ITR_MUST_USE int64_t itr_model_encode(const itr_model *m, itr_modality side, const float *x, int64_t n, float *y, bool normalize,
-                                      int64_t *zero, int threads);
-
-/* The same for rows as a store holds them: networks were trained on rows of unit length, closed forms see to that themselves. x is rescaled
- * in place where that is needed. */
-ITR_MUST_USE int64_t itr_model_encode_stored(const itr_model *m, itr_modality side, float *x, int64_t n, float *y, bool normalize,
-                                             int64_t *zero, int threads);
-
 /* What made the rows that an opened model was fitted on. Borrowed from the model; NULL: unknown. */
 typedef struct itr_model_source { const char *encoder, *weights_sha256, *preprocess; } itr_model_source;
 itr_model_source itr_model_source_of(const itr_model *m, itr_modality side);
@@ -180,8 +168,6 @@ typedef struct itr_model_opts {
  * trained nor saved. o NULL: rows in, one thread. NULL with err: unreadable, no tower for a side of `raw`, other weights than those that
  * made the rows, or weights that are used otherwise. */
 itr_model *itr_model_open(const char *path, const itr_model_opts *o, itr_err *err);
-/* The same where rows are to be mapped: a model with towers, which takes pictures and captions, is refused. */
-itr_model *itr_model_open_for_rows(const char *path, const itr_model_opts *o, itr_err *err);
 const itr_model_info *itr_model_about(const itr_model *m);       /* of an opened model; borrowed */
 
 /* What one thread of work needs beside the model, which it only reads: tape and scratch, kept from call to call. m must outlive it. */

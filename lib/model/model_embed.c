@@ -98,6 +98,18 @@ static bool takes_unit_rows(const itr_model *m, itr_modality side)
 	return !m->closed && !(m->tower[side] && m->trained[side]);
 }
 
+/* A row without direction (a text without a word that the encoder knows) has none behind the head either. How many became zeros. */
+static int64_t keep_zeros(const float *x, int64_t in, int64_t n, float *y, int64_t dim)
+{
+	int64_t zeroed = 0;
+	for (int64_t i = 0; i < n; i++)
+		if (is_zero(x + i * in, in) && !is_zero(y + i * dim, dim)) {
+			memset(y + i * dim, 0, (size_t)dim * sizeof *y);
+			zeroed++;
+		}
+	return zeroed;
+}
+
 static void embed_rows(itr_model_context *c, itr_modality side, const itr_model_input *x, int64_t n, itr_model_output *y)
 {
 	const int64_t in = itr_model_in(c->m, side);
@@ -107,14 +119,8 @@ static void embed_rows(itr_model_context *c, itr_modality side, const itr_model_
 		(void)itr_rows_normalize(c->x, n, in, itr_tape_threads(c->tape));
 	}
 	map(c, side, rows, n, y);
-}
-
-/* A text without words has a row of zeros in front of the head, and behind it. */
-static void keep_zeros(const float *x, int64_t in, int64_t n, float *y, int64_t dim)
-{
-	for (int64_t i = 0; i < n; i++)
-		if (is_zero(x + i * in, in))
-			memset(y + i * dim, 0, (size_t)dim * sizeof *y);
+	const int64_t zeroed = y->bad_row < 0 ? keep_zeros(rows, in, n, y->pooled, itr_model_embed_dim(c->m)) : 0;
+	y->zero_rows += y->unit || c->m->closed ? zeroed : 0;
 }
 
 static void embed_inputs(itr_model_context *c, itr_modality side, const itr_model_input *x, int64_t n, itr_model_output *y)
@@ -137,7 +143,7 @@ static void embed_inputs(itr_model_context *c, itr_modality side, const itr_mode
 		if (takes_unit_rows(m, side))
 			itr_rows_normalize(rows, n, w->dim, threads);
 		map(c, side, rows, n, y);
-		keep_zeros(rows, w->dim, n, y->pooled, dim);
+		(void)keep_zeros(rows, w->dim, n, y->pooled, dim);
 	} else {
 		y->bad_row = first_bad(y->pooled, n, dim);
 		if (y->unit && y->bad_row < 0)

@@ -205,13 +205,3 @@ itr_model *itr_model_open(const char *path, const itr_model_opts *o, itr_err *er
 }
 
 const itr_model_info *itr_model_about(const itr_model *m) { return &m->about; }
-
-itr_model *itr_model_open_for_rows(const char *path, const itr_model_opts *o, itr_err *err)
-{
-	itr_model *m = itr_model_open(path, o, err);
-	if (!m || !itr_model_has_towers(m))
-		return m;
-	itr_err_set(err, "'%s' has towers that take pictures and captions: give it a manifest (.jsonl)", path);
-	itr_model_free(m);
-	return NULL;
-}

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rng.h"
+#include "data/features.h"
 #include "encode/embed.h"
 #include "io/npz.h"
 #include "model/closed.h"
@@ -46,7 +47,13 @@ static void make_store(void)
 		text_image[i] = i / 2;
 		memcpy(text + i * D, image + i / 2 * D, D * sizeof *text);
 	}
-	itr_features_index x = { id, split, file, text_id, caption, text_image, NULL, 0, NULL, NULL, "{}", NULL };
+	itr_features_index x = { .image_id = id,
+		                 .image_split = split,
+		                 .image_path = file,
+		                 .text_id = text_id,
+		                 .caption = caption,
+		                 .text_image = text_image,
+		                 .config = "{}" };
 	itr_h5 *h = itr_features_create(store, ITR_FEATURES_FORMAT, &l, &err);
 	assert_non_null(h);
 	assert_int_equal(itr_h5_write_rows(h, "/image/pooled", ITR_F32, 0, N, image, &err), 0);
@@ -57,12 +64,9 @@ static void make_store(void)
 
 static int embed(const itr_embed_opts *o, itr_embed_result *r, itr_err *err)
 {
-	itr_features *f = itr_features_open(store, err);
-	assert_non_null(f);
 	itr_provenance *p = itr_provenance_new("test", "0", 0, NULL, 42, true);
-	int rc = itr_embed(f, out, o, p, r, err);
+	int rc = itr_embed(store, out, o, p, r, err);
 	itr_provenance_free(p);
-	itr_features_close(f);
 	return rc;
 }
 

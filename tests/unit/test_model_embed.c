@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "tensor/rows.h"
 #include "text/hash_features.h"
+#include "model_options.h"
 
 enum { TEXTS = 5, WORDS = 4, EMBED = 6, IMAGE = 8 };
 
@@ -27,8 +28,11 @@ static char *heads(const char *text_encoder)
 	itr_err err = ITR_ERR_INIT;
 	char *path = itr_path_join(folder, "heads.h5");
 	itr_json *extra = itr_json_object();
-	itr_model_config c = { .text_dim = ITR_HASH_DIM, .image_dim = IMAGE, .embed_dim = EMBED, .temperature = 0.07 };
+	void *options = model_options("heads", "{\"embed_dim\":6}");
+	itr_model_config c = { .text_dim = ITR_HASH_DIM, .image_dim = IMAGE, .options = options, .temperature = 0.07 };
 	itr_model *m = itr_model_new("heads", &c, 1, &err);
+	free(options);
+	assert_int_equal(itr_model_embed_dim(m), EMBED);
 	assert_non_null(m);
 	if (text_encoder)
 		itr_json_add_str(extra, "text_encoder", text_encoder);

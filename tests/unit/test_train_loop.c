@@ -828,8 +828,12 @@ static void test_distill(void **state)
 	o.symmetric = true;
 	/* what the model makes of the pairs, before the training, which does not move it */
 	float *x = itr_aligned_alloc(TEXTS * 24 * sizeof *x), *y = itr_aligned_alloc(IMAGES * 24 * sizeof *y);
-	assert_int_equal(itr_model_encode(m, ITR_TEXT, d.side[ITR_TEXT].rows, TEXTS, x, true, NULL, 1), -1);
-	assert_int_equal(itr_model_encode(m, ITR_IMAGE, d.side[ITR_IMAGE].rows, IMAGES, y, true, NULL, 1), -1);
+	itr_model_context *c = itr_model_context_new(m, 1);
+	itr_model_embed(c, ITR_TEXT, &(itr_model_input){ .rows = d.side[ITR_TEXT].rows }, TEXTS,
+	                &(itr_model_output){ .pooled = x, .unit = true });
+	itr_model_embed(c, ITR_IMAGE, &(itr_model_input){ .rows = d.side[ITR_IMAGE].rows }, IMAGES,
+	                &(itr_model_output){ .pooled = y, .unit = true });
+	itr_model_context_free(c);
 	float *a = itr_aligned_alloc(TEXTS * DIM * 4), *b = itr_aligned_alloc(TEXTS * DIM * 4), *p = itr_aligned_alloc(TEXTS * 24 * 4),
 	      *q = itr_aligned_alloc(TEXTS * 24 * 4);
 	int64_t n = 0;
