@@ -61,7 +61,7 @@ static int wrong(itr_tool *t, const char *format, const char *name)
 /* Every option that was not given is the checkpoint's. */
 static int resume(itr_tool *t, const struct opt *o)
 {
-	static const char *const loose[] = { "resume", "checkpoint-minutes", NULL };
+	static const char *const loose[] = { "resume", "checkpoint-minutes", "max-memory", NULL };
 	itr_json *info = itr_checkpoint_info(o->resume, &t->err);
 	const int rc = info ? itr_tool_adopt(t, info, o->resume, loose) : -1;
 	itr_json_free(info);

@@ -84,6 +84,8 @@ int itr_embeddings_check(itr_embeddings *e, itr_scaling scale, int threads, itr_
 	for (int m = 0; m < 2; m++) {
 		itr_embeddings_side *s = &e->side[m];
 		const int64_t n = e->table.n[m];
+		if (s->file && itr_embeddings_check_file(e, (itr_modality)m, scale, threads, err) < 0)
+			return -1;
 		if (!s->rows)
 			continue;
 		const itr_rows_check c = itr_rows_inspect(s->rows, n, s->dim, threads);
@@ -112,10 +114,12 @@ static bool wanted(const itr_embeddings_opts *o, int side) { return !o->sides ||
 
 int itr_embeddings_load(itr_embeddings *e, const itr_selection *s, itr_err *err)
 {
+	if (!s && itr_embeddings_stay(e, err) < 0)
+		return -1;
 	for (int m = 0; m < 2; m++) {
 		itr_embeddings_side *side = &e->side[m];
 		const int64_t *rows = s ? s->row[m] : NULL, n = s ? s->n[m] : e->table.n[m];
-		if (side->dim && wanted(&e->opts, m) && !(side->rows = e->reader->load(e, (itr_modality)m, rows, n, err)))
+		if (side->dim && !side->file && wanted(&e->opts, m) && !(side->rows = e->reader->load(e, (itr_modality)m, rows, n, err)))
 			return -1;
 	}
 	close_file(e);
@@ -160,6 +164,7 @@ void itr_embeddings_free(itr_embeddings *e)
 	close_file(e);
 	for (int m = 0; m < 2; m++) {
 		itr_aligned_free(e->side[m].rows);
+		itr_row_file_free(e->side[m].file);
 		free(e->side[m].array);
 		free(e->side[m].encoder);
 		free(e->side[m].weights_sha256);

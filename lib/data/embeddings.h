@@ -15,6 +15,7 @@
 
 #include "data/picture_opts.h"
 #include "data/row_table.h"
+#include "io/row_file.h"
 #include "io/provenance.h"
 
 typedef enum itr_scaling {
@@ -23,6 +24,8 @@ typedef enum itr_scaling {
 	ITR_SCALE_UNIT_IF_NEEDED        /* all rows of a side, if the length of one is off by 1e-3: unit rows keep their bits */
 } itr_scaling;
 
+#define ITR_MEMORY_OF_MACHINE SIZE_MAX
+
 typedef struct itr_embeddings_opts {
 	const char *vectors[2];         /* files of one side each, instead of one path: .npy, or what {predict} writes */
 	const char *ground_truth;       /* a file that replaces what the vectors' file says (data/ground_truth.h); NULL */
@@ -30,6 +33,9 @@ typedef struct itr_embeddings_opts {
 	bool unpaired;                  /* it may be unknown which text belongs to which image; else that is an error */
 	int64_t dim;                    /* of files with several sizes (text_D, video_D), which one; 0: the only one, or the largest */
 	itr_scaling scale;
+	/* Bytes for vectors: whole sides that do not fit stay in the file, where its reader can do that. 0: all are loaded;
+	 * ITR_MEMORY_OF_MACHINE: all, unless they take more than half of the machine's memory */
+	size_t max_memory;
 	unsigned sides;                 /* whose rows are read: ITR_HAS_TEXT, ITR_HAS_IMAGE; 0: those that are there */
 	int threads;
 	itr_provenance *provenance;     /* every file that is read is noted, `synthetic` too; NULL */
@@ -37,7 +43,9 @@ typedef struct itr_embeddings_opts {
 
 typedef struct itr_embeddings_side {
 	int64_t dim;                    /* 0: the file has no vectors of this side */
-	float *rows;                    /* (n, dim), itr_aligned_alloc'd; NULL: no vectors, not read */
+	float *rows;                    /* (n, dim), itr_aligned_alloc'd; NULL: no vectors, not read, or they stay in: */
+	itr_row_file *file;             /* NULL: they do not. itr_embeddings_read, row_stream.h */
+	size_t ahead;                   /* bytes for rows of the file that are read ahead */
 	char *array;                    /* what messages call the array that held them: "text_512" */
 	char *encoder, *weights_sha256, *preprocess;    /* what made them; NULL: unknown */
 	/* as found, before they were rescaled */
@@ -64,6 +72,8 @@ typedef struct itr_embeddings_reader {
 	int (*open)(itr_embeddings *e, itr_err *err);
 	/* Rows of a side, as stored: those of `rows` (n, ascending), or all where it is NULL. itr_aligned_alloc'd; NULL with err */
 	float *(*load)(itr_embeddings *e, itr_modality m, const int64_t *rows, int64_t n, itr_err *err);
+	/* The rows of a side stay in the file: sets e->side[m].file. 1; 0: they must be loaded; -1 with err. NULL: they always must */
+	int (*stay)(itr_embeddings *e, itr_modality m, itr_err *err);
 	void (*close)(itr_embeddings *e);       /* e->file; may be NULL where there is none */
 	bool unit;                      /* its rows count as unit rows, for closed forms too (document 003) */
 	bool features;                  /* its rows are what encoders made: two sides of two sizes are a model's input, not an error */
@@ -84,8 +94,19 @@ ITR_MUST_USE int itr_embeddings_check(itr_embeddings *e, itr_scaling scale, int 
 /* The sizes that a file has vectors of (text_D with video_D), ascending, at most max. How many; 0: it does not name sizes, or cannot be
  * read. */
 int itr_embeddings_sizes(const char *path, int64_t *size, int max);
-/* The selected rows of one side, (s->n[m], dim), itr_aligned_alloc'd; the caller frees. */
+/* The selected rows of one side that is loaded, (n, dim), itr_aligned_alloc'd; the caller frees. */
 float *itr_embeddings_rows(const itr_embeddings *e, itr_modality m, const int64_t *rows, int64_t n);
+bool itr_embeddings_has(const itr_embeddings *e, itr_modality m);       /* has it rows of this side, loaded or in the file? */
+/* Rows, loaded or not, into out (n, dim), scaled as opened. Thread-safe. -1 with err: they are in a file that cannot be read any more, or
+ * that has changed. */
+ITR_MUST_USE int itr_embeddings_read(const itr_embeddings *e, itr_modality m, const int64_t *rows, int64_t n, float *out, itr_err *err);
+/* Are all rows (nearly) one vector? Of a file, some thousands are looked at. */
+bool itr_embeddings_alike(const itr_embeddings *e, itr_modality m);
+/* Parts of itr_embeddings_load: which sides stay in the file, as opts.max_memory says; checking the rows of those, as it checks loaded
+ * ones.
+ */
+ITR_MUST_USE int itr_embeddings_stay(itr_embeddings *e, itr_err *err);
+ITR_MUST_USE int itr_embeddings_check_file(itr_embeddings *e, itr_modality m, itr_scaling scale, int threads, itr_err *err);
 /* Moves rows (ascending) of x (more, dim) to its front: what a reader without random access does in load. */
 void itr_embeddings_keep(float *x, int64_t dim, const int64_t *rows, int64_t n);
 void itr_embeddings_free(itr_embeddings *e);

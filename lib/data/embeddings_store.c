@@ -34,7 +34,7 @@ static void read_picture_opts(itr_embeddings *e, const itr_h5 *h)
 
 static int open_store(itr_embeddings *e, itr_err *err)
 {
-	itr_features *f = itr_features_open(e->table.name, err);
+	itr_features *f = itr_features_open_rows(e->table.name, err);
 	if (!f)
 		return -1;
 	e->file = f;
@@ -54,7 +54,6 @@ static int open_store(itr_embeddings *e, itr_err *err)
 	itr_row_table_free(&e->table);
 	e->table = f->table;
 	f->table = (itr_row_table){ .name = NULL };
-	itr_row_table_drop_words(&e->table);
 	read_picture_opts(e, f->h5);
 	return 0;
 }
@@ -69,6 +68,12 @@ static float *load(itr_embeddings *e, itr_modality m, const int64_t *rows, int64
 	return x;
 }
 
+static int stay(itr_embeddings *e, itr_modality m, itr_err *err)
+{
+	const itr_features *f = e->file;
+	return itr_row_file_open(&e->side[m].file, f->h5, e->side[m].array, err);
+}
+
 static void close_file(itr_embeddings *e) { itr_features_close(e->file); }
 
 const itr_embeddings_reader itr_embeddings_store = {
@@ -77,6 +82,7 @@ const itr_embeddings_reader itr_embeddings_store = {
 	.is = is,
 	.open = open_store,
 	.load = load,
+	.stay = stay,
 	.close = close_file,
 	.features = true,
 };

@@ -96,7 +96,7 @@ static int read_splits(itr_features *f, itr_err *err)
 	return rc;
 }
 
-static int read_images(itr_features *f, itr_err *err)
+static int read_images(itr_features *f, bool words, itr_err *err)
 {
 	f->table.id[ITR_IMAGE] = itr_h5_read_texts(f->h5, "/image/id", &f->table.n[ITR_IMAGE], err);
 	if (!f->table.id[ITR_IMAGE]) {
@@ -105,12 +105,13 @@ static int read_images(itr_features *f, itr_err *err)
 	}
 	if (check_ids(f, "image", f->table.id[ITR_IMAGE], f->table.n[ITR_IMAGE], err) < 0 || read_splits(f, err) < 0)
 		return -1;
-	f->table.path = texts_of(f, "/image/path", f->table.n[ITR_IMAGE], err);
+	if (words && !(f->table.path = texts_of(f, "/image/path", f->table.n[ITR_IMAGE], err)))
+		return -1;
 	f->image_dim = dim_of(f, "/image/pooled", f->table.n[ITR_IMAGE], err);
-	return f->table.path && f->image_dim >= 0 ? 0 : -1;
+	return f->image_dim >= 0 ? 0 : -1;
 }
 
-static int read_texts(itr_features *f, itr_err *err)
+static int read_texts(itr_features *f, bool words, itr_err *err)
 {
 	itr_h5_info info;
 	f->table.id[ITR_TEXT] = itr_h5_read_texts(f->h5, "/text/id", &f->table.n[ITR_TEXT], err);
@@ -120,9 +121,10 @@ static int read_texts(itr_features *f, itr_err *err)
 	}
 	if (check_ids(f, "caption", f->table.id[ITR_TEXT], f->table.n[ITR_TEXT], err) < 0)
 		return -1;
-	f->table.caption = texts_of(f, "/text/caption", f->table.n[ITR_TEXT], err);
+	if (words && !(f->table.caption = texts_of(f, "/text/caption", f->table.n[ITR_TEXT], err)))
+		return -1;
 	f->text_dim = dim_of(f, "/text/pooled", f->table.n[ITR_TEXT], err);
-	if (!f->table.caption || f->text_dim < 0 || itr_h5_info_of(f->h5, "/text/image", &info, err) < 0)
+	if (f->text_dim < 0 || itr_h5_info_of(f->h5, "/text/image", &info, err) < 0)
 		return -1;
 	if (info.is_text || info.rank != 1 || info.count != f->table.n[ITR_TEXT])
 		return itr_err_set(err, "'%s': /text/image does not have one entry a caption", f->path);
@@ -144,7 +146,7 @@ static int read_texts(itr_features *f, itr_err *err)
 	return 0;
 }
 
-itr_features *itr_features_open(const char *path, itr_err *err)
+static itr_features *open_store(const char *path, bool words, itr_err *err)
 {
 	itr_h5 *h = itr_h5_open(path, ITR_FEATURES_FORMAT, err);
 	if (!h)
@@ -154,7 +156,7 @@ itr_features *itr_features_open(const char *path, itr_err *err)
 	f->h5 = h;
 	f->table =
 		(itr_row_table){ .name = itr_xstrdup(path), .read_labels = itr_features_read_labels, .synthetic = itr_h5_is_synthetic(h) };
-	if (read_images(f, err) < 0 || read_texts(f, err) < 0) {
+	if (read_images(f, words, err) < 0 || read_texts(f, words, err) < 0) {
 		itr_features_close(f);
 		return NULL;
 	}
@@ -168,6 +170,9 @@ itr_features *itr_features_open(const char *path, itr_err *err)
 	}
 	return f;
 }
+
+itr_features *itr_features_open(const char *path, itr_err *err) { return open_store(path, true, err); }
+itr_features *itr_features_open_rows(const char *path, itr_err *err) { return open_store(path, false, err); }
 
 /* Reads the wanted rows; runs of consecutive rows come in one read. */
 static float *pooled(const itr_features *f, const char *path, const int64_t *rows, int64_t n, int64_t total, int64_t dim, char *const *id,

@@ -20,6 +20,8 @@ typedef struct itr_features {
 
 /* Opens and reads everything but the vectors. Refuses incomplete files, duplicate ids, text_image out of range. */
 itr_features *itr_features_open(const char *path, itr_err *err);
+/* The same without captions and paths: 100 bytes a row of memory for whoever needs vectors and ids alone. */
+itr_features *itr_features_open_rows(const char *path, itr_err *err);
 void itr_features_close(itr_features *f);
 /* Pooled vectors of the given rows (rows NULL: all, n ignored) as float32, itr_aligned_alloc'd; the caller frees. NaN or infinity is an
  * error that names the id. */

@@ -102,7 +102,7 @@ int itr_features_labels(itr_features *f, itr_err *err)
 
 int itr_features_read_labels(itr_row_table *t, itr_err *err)
 {
-	itr_features *f = itr_features_open(t->name, err);
+	itr_features *f = itr_features_open_rows(t->name, err);
 	int rc = f ? itr_features_labels(f, err) : -1;
 	if (rc == 0 && f->table.n[ITR_IMAGE] != t->n[ITR_IMAGE])
 		rc = itr_err_set(err, "'%s' has changed while it was in use", t->name);

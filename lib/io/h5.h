@@ -44,6 +44,9 @@ ITR_MUST_USE int itr_h5_info_of(const itr_h5 *h, const char *path, itr_h5_info *
 
 /* Reads rows [first, first+rows) along the first axis of a numeric dataset into dst, converted to `t`. 0, or -1 with err. */
 ITR_MUST_USE int itr_h5_read_rows(const itr_h5 *h, const char *path, itr_dtype t, int64_t first, int64_t rows, void *dst, itr_err *err);
+/* Where the values of a numeric dataset lie in the file (row_file.h). 1 with *info and *offset; 0: chunked, compressed or of another byte
+ * order; -1 with err. */
+ITR_MUST_USE int itr_h5_place(const itr_h5 *h, const char *path, itr_h5_info *info, int64_t *offset, itr_err *err);
 /* Reads a whole numeric dataset of rank 0..8. The caller frees with itr_aligned_free. info may be NULL. NULL with err. */
 void *itr_h5_read(const itr_h5 *h, const char *path, itr_dtype t, itr_h5_info *info, itr_err *err);
 /* Reads N strings (fixed or variable length), or a scalar string. The caller frees each string and the array. NULL with err. */

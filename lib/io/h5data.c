@@ -325,6 +325,23 @@ int itr_h5_read_rows(const itr_h5 *h, const char *path, itr_dtype t, int64_t fir
 	return rc;
 }
 
+int itr_h5_place(const itr_h5 *h, const char *path, itr_h5_info *info, int64_t *offset, itr_err *err)
+{
+	itr_h5_set s;
+	if (numeric_open(h, path, &s, err) < 0)
+		return -1;
+	hid_t plist = H5Dget_create_plist(s.id), native = itr_h5_type_of(s.info.dtype, true);
+	const haddr_t at = H5Dget_offset(s.id);
+	const bool plain = plist >= 0 && H5Pget_layout(plist) == H5D_CONTIGUOUS && H5Tequal(s.type, native) > 0 && at <= INT64_MAX;
+	*info = s.info;
+	*offset = plain ? (int64_t)at : 0;
+	H5Tclose(native);
+	if (plist >= 0)
+		H5Pclose(plist);
+	itr_h5_set_close(&s);
+	return plain;
+}
+
 void *itr_h5_read(const itr_h5 *h, const char *path, itr_dtype t, itr_h5_info *info, itr_err *err)
 {
 	itr_h5_set s;

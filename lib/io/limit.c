@@ -4,10 +4,16 @@
 
 #include "base/mem.h"
 
+double itr_limit_memory(void)
+{
+	const double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+	return ITR_MAX(bytes, 0.0);
+}
+
 int itr_limit_check(int64_t count, size_t size, const char *what, itr_err *err)
 {
 	size_t bytes;
-	double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+	const double memory = itr_limit_memory();
 	if (count < 0 || itr_size_mul((size_t)count, size, &bytes) < 0)
 		return itr_err_set(err, "%s claims %lld elements of %zu bytes, which no machine can hold", what, (long long)count, size);
 	if (memory > 0 && (double)bytes > memory)

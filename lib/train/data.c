@@ -4,13 +4,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "tensor/rows.h"
 #include "train/network.h"
+#include "train/recipe.h"
 
-static int open_stored(itr_train_data *x, const char *path, const itr_train_options *o, itr_provenance *p, itr_err *err)
+static int open_stored(itr_train_data *x, const char *path, const char *model, const itr_train_options *o, itr_provenance *p, itr_err *err)
 {
+	const size_t said = o->loop.max_memory ? o->loop.max_memory : ITR_MEMORY_OF_MACHINE,
+		     max_memory = itr_recipe_find(model, false) ? said : 0;        /* closed forms hold all rows */
 	itr_provenance_input_begin(p, path);            /* hashed while it is read */
-	if (itr_network_data(&x->stored, path, o->split_sizes, &o->rule, o->loop.seed, o->loop.threads, x->sizes, err) < 0)
+	if (itr_network_data(&x->stored, path, o->split_sizes, &o->rule, o->loop.seed, max_memory, o->loop.threads, x->sizes, err) < 0)
 		return -1;
 	itr_provenance_input_end(p);
 	x->d = &x->stored;
@@ -43,12 +45,12 @@ int itr_train_data_open(itr_train_data *x, const char *path, const char *model, 
 {
 	const double began = itr_clock_now();
 	memset(x, 0, sizeof *x);
-	if ((towers ? open_manifest(x, path, model, o, p, err) : open_stored(x, path, o, p, err)) < 0) {
+	if ((towers ? open_manifest(x, path, model, o, p, err) : open_stored(x, path, model, o, p, err)) < 0) {
 		itr_train_data_free(x);
 		return -1;
 	}
 	for (int side = 0; side < 2; side++)
-		if (x->d->side[side].rows && itr_rows_alike(x->d->side[side].rows, x->d->table.n[side], x->d->side[side].dim))
+		if (itr_embeddings_alike(x->d, (itr_modality)side))
 			itr_warn("the %s vectors of '%s' are all (nearly) the same: nothing can be learned from them",
 			         itr_modality_names[side], path);
 	x->read_seconds = itr_clock_now() - began;

@@ -43,6 +43,8 @@ typedef struct itr_train_opts {
 	double recompute;               /* of towers: see itr_tape_opts; the same weights for any */
 	uint64_t seed;
 	int threads;
+	const char *memory;             /* of stored vectors, as the user writes it: 300M; NULL: not said */
+	size_t max_memory;              /* the same in bytes; 0: not said */
 	double checkpoint_minutes;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
 	int64_t log_every;              /* steps between points of the per-step metrics */
 	const itr_image_text_set *set;  /* pictures and captions for the model's towers; NULL: every vector is stored */

@@ -14,14 +14,14 @@
 #include "train/report.h"
 #include "train/trainer.h"
 
-int itr_network_data(itr_embeddings *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed, int threads,
-                     double sizes[3], itr_err *err)
+int itr_network_data(itr_embeddings *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed,
+                     size_t max_memory, int threads, double sizes[3], itr_err *err)
 {
 	memset(d, 0, sizeof *d);
 	if (itr_split_parse(sizes, sizes_text, err) < 0 ||
-	    itr_embeddings_open(d, path, &(itr_embeddings_opts){ .threads = threads }, err) < 0)
+	    itr_embeddings_open(d, path, &(itr_embeddings_opts){ .max_memory = max_memory, .threads = threads }, err) < 0)
 		return -1;
-	int rc = d->side[ITR_IMAGE].rows ? itr_split_assign_rows(&d->table, sizes, seed, rule, err)
+	int rc = itr_embeddings_has(d, ITR_IMAGE) ? itr_split_assign_rows(&d->table, sizes, seed, rule, err)
 	                  : itr_err_set(err, "'%s' holds queries only, no images to fit to", path);
 	if (rc < 0)
 		itr_embeddings_free(d);

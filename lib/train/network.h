@@ -22,10 +22,10 @@ typedef struct itr_network_job {
 	itr_train_hooks hooks;          /* metric, progress, stop and ctx; the rest is filled in */
 } itr_network_job;
 
-/* Opens pairs and splits them ("0.9/0.1/0") where the file has no split; `sizes` receives the shares. Files of queries only are refused. 0,
- * or -1 with err and d empty. */
+/* Opens pairs, of which max_memory bytes are held (itr_embeddings_opts), and splits them ("0.9/0.1/0") where the file has no split;
+ * `sizes` receives the shares. Files of queries only are refused. 0, or -1 with err and d empty. */
 ITR_MUST_USE int itr_network_data(itr_embeddings *d, const char *path, const char *sizes_text, const itr_split_rule *rule, uint64_t seed,
-                                  int threads, double sizes[3], itr_err *err);
+                                  size_t max_memory, int threads, double sizes[3], itr_err *err);
 
 /* Is there a checkpoint beside `output` that a fresh run would replace? -1 with err, which names --resume; 0: there is none. */
 ITR_MUST_USE int itr_network_check_fresh(const char *output, itr_err *err);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "data/dataset.h"
 #include "train/recipe.h"
 
@@ -50,6 +51,9 @@ const itr_option itr_train_loop_options[] = {
 	             "of matrix products; weights, sums and the rest stay fp32"),
 	ITR_OPT_NUM_IN("checkpoint-minutes", 0, itr_train_opts, checkpoint_minutes, "M", ITR_FROM(0),
 	               "between checkpoints inside an epoch; every epoch ends with one"),
+	ITR_OPT_STR("max-memory", 0, itr_train_opts, memory, "SIZE",
+	            "of a store's vectors (300M, 2G): what does not fit is read from the file ahead of its use; all are held, unless they "
+	            "take more than half of the machine's memory"),
 	ITR_OPT_INT_IN("log-every", 0, itr_train_opts, log_every, "STEPS", ITR_BETWEEN(1, ITR_TRAIN_MOST),
 	               "between points of the per-step metrics"),
 	ITR_OPT_END
@@ -132,6 +136,14 @@ static void use_components(itr_train_options *o)
 	l->objective_values = o->objective_values;
 }
 
+/* What the vectors may take. */
+static int use_memory(itr_train_opts *l, bool manifest, itr_err *err)
+{
+	if (l->memory && manifest)
+		return itr_err_set(err, "'--max-memory' is about a store's vectors: '--finetune' reads pictures");
+	return l->memory && itr_bytes_parse(l->memory, &l->max_memory, err) < 0 ? itr_err_prefix(err, "'--max-memory': ") : 0;
+}
+
 static int model_missing(itr_err *err)
 {
 	itr_buf b = ITR_BUF_INIT;
@@ -161,7 +173,7 @@ int itr_train_options_use(itr_train_options *o, const itr_train_choice *c, itr_e
 		itr_recipe_apply(r, &o->loop, &o->split_sizes, c->given, c->ctx);
 	if (r)
 		use_components(o);
-	if (use_split(o, c->finetune, err) < 0)
+	if (use_split(o, c->finetune, err) < 0 || use_memory(&o->loop, c->finetune, err) < 0)
 		return -1;
 	const itr_train_opts *l = &o->loop;
 	const itr_schedule schedule = { .ops = itr_schedules[l->schedule], .values = l->schedule_values, .lr = l->lr };

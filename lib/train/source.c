@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "data/row_stream.h"
 #include "train/loader.h"
 
 enum { STORED_PART = 256, TOWER_PART = 32 };    /* rows that evaluation embeds at once */
@@ -16,7 +17,9 @@ struct itr_source {
 	const itr_tower *tower;                 /* NULL: rows are stored */
 	itr_source_opts o;
 	bool image;
-	const float *stored;
+	const float *stored;                    /* NULL: a tower, or: */
+	itr_row_stream *stream;                 /* of rows that stay in their file */
+	int64_t *rows;                          /* of the epoch, for it */
 	int64_t dim, values;                    /* of a row; floats of a row's input (pixels, or the row itself) */
 	itr_loader *loader;
 	const int64_t *texts;                   /* of the epoch */
@@ -35,7 +38,9 @@ itr_source *itr_source_new(const itr_model *m, const itr_embeddings *d, const it
 		.d = d, .set = set, .o = *o, .image = image, .stored = image ? d->side[ITR_IMAGE].rows : d->side[ITR_TEXT].rows
 	};
 	s->dim = s->values = image ? d->side[ITR_IMAGE].dim : d->side[ITR_TEXT].dim;
-	if (!s->stored) {
+	if (d->side[modality].file && o->ahead > 0)
+		s->stream = itr_row_stream_new(d, modality, o->batch, d->side[modality].ahead, o->threads);
+	if (!itr_embeddings_has(d, modality)) {
 		s->tower = m->tower[modality];
 		if (!s->tower || !set)
 			ITR_BUG("itr_source_new: neither stored %s nor a tower that makes them", image ? "images" : "texts");
@@ -62,6 +67,8 @@ void itr_source_free(itr_source *s)
 	if (!s)
 		return;
 	itr_loader_free(s->loader);
+	itr_row_stream_free(s->stream);
+	free(s->rows);
 	drop_tokens(s);
 	itr_aligned_free(s->input);
 	free(s);
@@ -75,6 +82,14 @@ void itr_source_epoch(itr_source *s, const int64_t *texts, int64_t n, uint64_t e
 	s->texts = texts;
 	if (s->loader)
 		itr_loader_epoch(s->loader, texts, n, epoch, first);
+	if (s->stream) {
+		int64_t *rows = itr_xmalloc((size_t)(n + 1) * sizeof *rows);
+		for (int64_t i = 0; i < n; i++)
+			rows[i] = s->image ? s->d->table.text_image[texts[i]] : texts[i];
+		itr_row_stream_begin(s->stream, rows, n, first);
+		free(s->rows);                          /* the last epoch's, which the stream has let go of */
+		s->rows = rows;
+	}
 }
 
 static void tokenize(itr_source *s, const int64_t *texts, int64_t n)
@@ -92,6 +107,8 @@ int itr_source_take(itr_source *s, int64_t at, int64_t b, itr_err *err)
 	s->at = at;
 	if (s->loader)
 		return itr_loader_wait(s->loader, at, b, err);
+	if (s->stream)
+		return itr_row_stream_wait(s->stream, at, b, err);
 	if (s->tower)
 		tokenize(s, s->texts + at, b);
 	return 0;
@@ -110,6 +127,8 @@ static void fill_row(void *ctx, int64_t i, int worker)
 	(void)worker;
 	if (s->loader)
 		itr_preset_values(s->tower->preset, itr_loader_pixels(s->loader, position), to);
+	else if (s->stream)
+		memcpy(to, itr_row_stream_row(s->stream, position), (size_t)s->dim * sizeof *to);
 	else
 		memcpy(to, s->stored + (s->image ? s->d->table.text_image[s->texts[position]] : s->texts[position]) * s->dim,
 		       (size_t)s->dim * sizeof *to);
@@ -146,9 +165,9 @@ static void read_row(void *ctx, int64_t i, int worker)
 	itr_source *s = r->s;
 	float *to = s->input + i * s->values;
 	(void)worker;
-	if (!s->tower)
-		memcpy(to, s->stored + r->rows[i] * s->dim, (size_t)s->dim * sizeof *to);
-	else if (itr_loader_plain(s->set, s->tower->preset, r->rows[i], to, &r->reason[i]) < 0)
+	const int rc = s->tower ? itr_loader_plain(s->set, s->tower->preset, r->rows[i], to, &r->reason[i])
+	                        : itr_embeddings_read(s->d, s->image ? ITR_IMAGE : ITR_TEXT, &r->rows[i], 1, to, &r->reason[i]);
+	if (rc < 0)
 		memset(to, 0, (size_t)s->values * sizeof *to);
 }
 

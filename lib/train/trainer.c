@@ -157,8 +157,8 @@ static int take_rows(itr_trainer *r)
 	itr_selection_free(&part[1]);
 	if (r->n_train == 0)
 		return itr_err_set(r->err, "no pair is in the part 'train'");
-	if ((d->side[ITR_TEXT].rows && d->side[ITR_TEXT].dim != c->text_dim) ||
-	    (d->side[ITR_IMAGE].rows && d->side[ITR_IMAGE].dim != c->image_dim))
+	if ((itr_embeddings_has(d, ITR_TEXT) && d->side[ITR_TEXT].dim != c->text_dim) ||
+	    (itr_embeddings_has(d, ITR_IMAGE) && d->side[ITR_IMAGE].dim != c->image_dim))
 		return itr_err_set(r->err, "the data are %lld -> %lld, the model is %lld -> %lld", (long long)d->side[ITR_TEXT].dim,
 		                   (long long)d->side[ITR_IMAGE].dim, (long long)c->text_dim, (long long)c->image_dim);
 	return 0;

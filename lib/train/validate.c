@@ -99,21 +99,21 @@ static int embed(const struct validation *v, bool image, const int64_t *rows, in
 	return 0;
 }
 
-static const float *raw_image(const struct validation *v, int64_t position)
-{
-	const itr_embeddings *d = v->r->data;
-	return v->raw ? v->raw + position * v->dim : d->side[ITR_IMAGE].rows + v->images[position] * d->side[ITR_IMAGE].dim;
-}
-
-/* The loss of texts first .. first+n-1, which are embedded in v->y, times n. */
-static double batch_loss(const struct validation *v, const float *y, int64_t first, int64_t n)
+/* Adds the loss of texts first .. first+n-1, which are embedded in y, times n. */
+static int add_loss(const struct validation *v, const float *y, int64_t first, int64_t n, double *loss)
 {
 	const int64_t shape[] = { n, v->dim };
-	for (int64_t k = 0; k < n; k++)
-		memcpy(v->partner + k * v->dim, raw_image(v, v->position[first + k]), (size_t)v->dim * sizeof *y);
+	for (int64_t k = 0; k < n; k++) {
+		const int64_t position = v->position[first + k];
+		if (v->raw)
+			memcpy(v->partner + k * v->dim, v->raw + position * v->dim, (size_t)v->dim * sizeof *y);
+		else if (itr_embeddings_read(v->r->data, ITR_IMAGE, &v->images[position], 1, v->partner + k * v->dim, v->err) < 0)
+			return -1;
+	}
 	itr_tape_reset(v->tape, 0);
 	itr_var *text = itr_input(v->tape, 2, shape, y), *image = itr_input(v->tape, 2, shape, v->partner);
-	return (double)n * itr_var_item(v->tape, itr_trainer_loss(v->r, v->tape, text, image, v->position + first));
+	*loss += (double)n * itr_var_item(v->tape, itr_trainer_loss(v->r, v->tape, text, image, v->position + first));
+	return 0;
 }
 
 static int embed_images(struct validation *v)
@@ -134,13 +134,15 @@ static int read_block(void *ctx, int round, int64_t first, int64_t n, const floa
 {
 	struct rounds *r = ctx;
 	const struct validation *v = r->v;
-	(void)err;
+	(void)err;                                      /* v->err is the same */
 	if (round == 1 && first == 0)
 		itr_scratch_release();                  /* what the loss's products took */
 	if (round == 0 || r->n > r->block) {
-		(void)embed(v, false, v->texts + first, n, v->y);       /* captions cannot fail */
+		if (embed(v, false, v->texts + first, n, v->y) < 0)
+			return -1;
 		for (int64_t k = 0; round == 0 && k < n; k += v->r->opts->val_batch)
-			r->loss += batch_loss(v, v->y + k * v->dim, first + k, ITR_MIN(v->r->opts->val_batch, n - k));
+			if (add_loss(v, v->y + k * v->dim, first + k, ITR_MIN(v->r->opts->val_batch, n - k), &r->loss) < 0)
+				return -1;
 		itr_rows_normalize(v->y, n, v->dim, v->r->opts->threads);
 	}
 	if (round == 0)
