@@ -8,17 +8,16 @@
 #include "cli/tool.h"
 #include "data/dataset.h"
 #include "data/translation.h"
-#include "fetch/sources.h"
+#include "fetch/data_set.h"
 
-enum { FALLBACK_SCENES = 1000, CONNECT_TIMEOUT = 10 };
+enum { CONNECT_TIMEOUT = 10 };
 enum { FALLBACK_NONE, FALLBACK_SYNTHETIC };
 static const char *const fallback_names[] = { "none", "synthetic", NULL };
 
 struct opt {
-	itr_coco_opts net;
-	itr_source_opts disk;
-	int64_t size, max_failed, connections, retries, near;
-	const char *from, *split_sizes, *split_by;
+	itr_fetch_opts fetch;
+	int64_t size, connections, retries, near;
+	const char *split_sizes, *split_by;
 	itr_strs subset;
 	int fallback;
 	bool as_embeddings, verify;
@@ -26,33 +25,33 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_HEADING("Where the pictures come from:"),
-	ITR_OPT_INT_IN("synthetic", 0, struct opt, disk.scenes, "N", ITR_FROM(0),
+	ITR_OPT_INT_IN("synthetic", 0, struct opt, fetch.disk.scenes, "N", ITR_FROM(0),
 	               "draw N scenes of coloured shapes instead of reading pictures"),
 	ITR_OPT_INT_IN("size", 0, struct opt, size, "PIXELS", ITR_BETWEEN(32, 4096), "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings,
 	             "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
-	ITR_OPT_STR("from", 0, struct opt, from, "READER", NULL /* itr_reader_help */),
+	ITR_OPT_STR("from", 0, struct opt, fetch.from, "READER", NULL /* itr_reader_help */),
 	ITR_OPT_STRS("subset", 0, struct opt, subset, "NAME",
 	             "part of COCO: val2017, train2017; downloaded, unless '--from' or a folder names a copy on disk"),
-	ITR_OPT_STR("annotations-dir", 0, struct opt, disk.reader.annotations_dir, "DIR",
+	ITR_OPT_STR("annotations-dir", 0, struct opt, fetch.disk.reader.annotations_dir, "DIR",
 	            "folder of captions_SUBSET.json and instances_SUBSET.json"),
-	ITR_OPT_STR("images-dir", 0, struct opt, disk.reader.images_dir, "DIR", "folder of the pictures"),
+	ITR_OPT_STR("images-dir", 0, struct opt, fetch.disk.reader.images_dir, "DIR", "folder of the pictures"),
 	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are missing"),
 	ITR_OPT_HEADING("Fetching COCO:"),
-	ITR_OPT_STR("base-url", 0, struct opt, net.base_url, "URL", "above SUBSET/NAME.jpg"),
-	ITR_OPT_STR("annotations-url", 0, struct opt, net.annotations_url, "URL", "zip of the annotations"),
-	ITR_OPT_STR("karpathy", 0, struct opt, net.karpathy, "FILE", "dataset_coco.json, whose split is applied"),
-	ITR_OPT_STR("split", 0, struct opt, net.split, "NAME", "only this part of Karpathy's split"),
-	ITR_OPT_BOOL("retry-failed", 0, struct opt, net.retry_failed, "download only what failed last time"),
+	ITR_OPT_STR("base-url", 0, struct opt, fetch.net.base_url, "URL", "above SUBSET/NAME.jpg"),
+	ITR_OPT_STR("annotations-url", 0, struct opt, fetch.net.annotations_url, "URL", "zip of the annotations"),
+	ITR_OPT_STR("karpathy", 0, struct opt, fetch.net.karpathy, "FILE", "dataset_coco.json, whose split is applied"),
+	ITR_OPT_STR("split", 0, struct opt, fetch.net.split, "NAME", "only this part of Karpathy's split"),
+	ITR_OPT_BOOL("retry-failed", 0, struct opt, fetch.net.retry_failed, "download only what failed last time"),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash the files on disk again, download nothing"),
 	ITR_OPT_INT_IN("connections", 0, struct opt, connections, "N", ITR_BETWEEN(1, 256), "transfers at once"),
 	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
-	ITR_OPT_NUM_IN("timeout", 0, struct opt, net.http.stall_timeout, "SECONDS", ITR_FROM(1),
+	ITR_OPT_NUM_IN("timeout", 0, struct opt, fetch.net.http.stall_timeout, "SECONDS", ITR_FROM(1),
 	               "for a transfer that stands still, and (at most 10) for a connection"),
-	ITR_OPT_STR("proxy", 0, struct opt, net.http.proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
+	ITR_OPT_STR("proxy", 0, struct opt, fetch.net.http.proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
 	ITR_OPT_HEADING("What becomes of them:"),
-	ITR_OPT_INT_IN("limit", 0, struct opt, net.limit, "N", ITR_FROM(0), "keep N pictures, drawn with the seed; 0 is all"),
-	ITR_OPT_BOOL("copy", 0, struct opt, disk.copy, "copy the pictures below the output folder instead of referring to them"),
+	ITR_OPT_INT_IN("limit", 0, struct opt, fetch.net.limit, "N", ITR_FROM(0), "keep N pictures, drawn with the seed; 0 is all"),
+	ITR_OPT_BOOL("copy", 0, struct opt, fetch.disk.copy, "copy the pictures below the output folder instead of referring to them"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T",
 	            "shares of train, val and test; 'none': no split here, {train} makes one by its own seed"),
 	ITR_OPT_STR("split-by", 0, struct opt, split_by, "RULE",
@@ -61,7 +60,7 @@ static const itr_option options[] = {
 	ITR_OPT_INT_IN(
 		"near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE),
 		"pictures that differ in so few of 128 bits count as the same; pairs in different parts are reported; -1: not checked"),
-	ITR_OPT_INT_IN("max-failed", 0, struct opt, max_failed, "N", ITR_FROM(0), "missing or damaged pictures that are tolerated"),
+	ITR_OPT_INT_IN("max-failed", 0, struct opt, fetch.max_failed, "N", ITR_FROM(0), "missing or damaged pictures that are tolerated"),
 	ITR_OPT_END
 };
 
@@ -86,18 +85,8 @@ static const itr_tool_desc fetch_coco_tool = {
 
 static bool from_network(const itr_tool *t, const struct opt *o)
 {
-	return o->subset.n && !o->from && !t->n_args && !o->disk.reader.annotations_dir && !o->disk.reader.images_dir;
+	return o->subset.n && !o->fetch.from && !t->n_args && !o->fetch.disk.reader.annotations_dir && !o->fetch.disk.reader.images_dir;
 }
-
-/* What a source gets and gives. `composed`: queries written, -1 where the source has none. */
-struct fetch {
-	itr_tool *t;
-	struct opt *o;
-	itr_manifest m;
-	itr_findings *findings;
-	int64_t failed, composed;
-	itr_json *transfers;            /* of a fetch over the network */
-};
 
 static void *show_begin(void *t, const char *what, const char *unit, int64_t total) { return itr_progress_begin(t, what, unit, total); }
 static void show_note(void *p, const char *text) { itr_progress_note(p, "%s", text); }
@@ -107,8 +96,8 @@ static void show_end(void *p) { itr_progress_end(p); }
  * others. */
 static void complete(itr_tool *t, struct opt *o)
 {
-	itr_coco_opts *c = &o->net;
-	itr_source_opts *s = &o->disk;
+	itr_coco_opts *c = &o->fetch.net;
+	itr_source_opts *s = &o->fetch.disk;
 	c->dir = s->dir = t->output;
 	c->force = s->force = t->force;
 	c->threads = s->threads = t->threads;
@@ -124,79 +113,25 @@ static void complete(itr_tool *t, struct opt *o)
 	c->http.connections = (int)o->connections;
 	c->http.retries = (int)o->retries;
 	c->http.connect_timeout = ITR_MIN(c->http.stall_timeout, CONNECT_TIMEOUT);
+	o->fetch.download = from_network(t, o);
+	o->fetch.or_scenes = o->fallback == FALLBACK_SYNTHETIC;
 	s->limit = c->limit;
 	s->size = (int)o->size;
 	s->reader.subset = o->subset.n ? o->subset.v[0] : NULL;
-	s->reader.source = t->n_args ? t->args[0] : s->reader.annotations_dir || o->from ? NULL : t->output;
-}
-
-static int fetch_network(struct fetch *f)
-{
-	itr_coco_report r;
-	int rc = itr_coco_fetch(&f->o->net, &f->m, f->findings, &r, &f->t->err);
-	f->failed = r.failed + r.skipped;
-	f->transfers = itr_coco_report_json(&r);
-	itr_json_free(r.reasons);
-	return rc;
+	s->reader.source = t->n_args ? t->args[0] : s->reader.annotations_dir || o->fetch.from ? NULL : t->output;
 }
 
 static void say_file(void *t, const char *what, const char *file) { fprintf(((itr_tool *)t)->out, "%s\t%s\n", what, file); }
 
-static int verify(struct fetch *f)
+static int verify(itr_tool *t, const struct opt *o)
 {
-	itr_tool *t = f->t;
 	itr_verify_report r;
-	if (itr_coco_verify(&f->o->net, t->json ? NULL : say_file, t, &r, &t->err) < 0)
+	if (itr_coco_verify(&o->fetch.net, t->json ? NULL : say_file, t, &r, &t->err) < 0)
 		return -1;
 	if (t->json)
 		itr_tool_print_json(t, itr_verify_report_json(&r));
 	return r.changed + r.missing ? itr_err_set(&t->err, "%lld files are not what was fetched first", (long long)(r.changed + r.missing))
 	                             : 0;
-}
-
-/* The captions are not there and the user allowed scenes instead: say so twice, mark everything. */
-static int fetch_fallback(struct fetch *f)
-{
-	itr_warn("%s", f->t->err.msg);
-	itr_warn("USING SYNTHETIC SCENES INSTEAD (--fallback synthetic): every file made from them is marked synthetic, no figure says "
-	         "anything about real pictures");
-	f->t->err = (itr_err)ITR_ERR_INIT;
-	itr_manifest_free(&f->m);
-	itr_manifest_init(&f->m);
-	f->o->disk.scenes = f->o->net.limit > 0 ? f->o->net.limit : FALLBACK_SCENES;
-	return itr_source_scenes(&f->o->disk, &f->m, &f->composed, &f->t->err);
-}
-
-static int fetch(struct fetch *f)
-{
-	if (f->o->disk.scenes)
-		return itr_source_scenes(&f->o->disk, &f->m, &f->composed, &f->t->err);
-	const itr_reader *reader = itr_reader_find(f->o->from ? f->o->from : "coco", &f->t->err);
-	if (!reader)
-		return -1;
-	int rc = from_network(f->t, f->o) ? fetch_network(f)
-	                                  : itr_source_reader(&f->o->disk, reader, &f->m, f->findings, &f->failed, &f->t->err);
-	return rc < 0 && f->o->fallback == FALLBACK_SYNTHETIC && !itr_interrupted ? fetch_fallback(f) : rc;
-}
-
-static void report(struct fetch *f)
-{
-	itr_tool *t = f->t;
-	if (f->o->disk.rule.by == ITR_SPLIT_BY_CAPTION)
-		itr_warn("split by caption: the same pictures are in several parts, so test figures are leaky");
-	itr_tool_metric(t, "images", (double)f->m.n, 0);
-	itr_tool_metric(t, "captions", (double)f->m.n_captions, 0);
-	itr_tool_metric(t, "failed", (double)f->failed, 0);
-	if (!t->json)
-		return;
-	itr_json *j = itr_dataset_json(&f->m, f->findings);
-	itr_json_add_int(j, "failed", f->failed);
-	if (f->composed >= 0)
-		itr_json_add_int(j, "composed", f->composed);
-	if (f->transfers)
-		itr_json_add(j, "transfers", f->transfers);
-	f->transfers = NULL;
-	itr_tool_print_json(t, j);
 }
 
 /* The translation task's two files (document 003): N images, 5 N captions, 1,500 test captions. */
@@ -214,42 +149,38 @@ static int write_embeddings(itr_tool *t, int64_t images)
 
 static const char *wrong_use(const itr_tool *t, const struct opt *o)
 {
-	if (o->as_embeddings && !o->disk.scenes)
+	if (o->as_embeddings && !o->fetch.disk.scenes)
 		return "'--as-embeddings' needs '--synthetic N'";
 	if (o->subset.n > ITR_COCO_SUBSETS)
 		return "at most 4 subsets";
-	if ((o->verify || o->net.retry_failed || o->net.karpathy || o->net.base_url != itr_coco_base_url ||
-	     o->net.annotations_url != itr_coco_annotations_url) &&
+	if ((o->verify || o->fetch.net.retry_failed || o->fetch.net.karpathy || o->fetch.net.base_url != itr_coco_base_url ||
+	     o->fetch.net.annotations_url != itr_coco_annotations_url) &&
 	    !from_network(t, o))
 		return "these options are about fetching: they need '--subset', without '--from' and without folders";
 	if (o->near < 0 && o->split_by && !strcmp(o->split_by, "near"))
 		return "'--split-by near' needs '--near-duplicates' of 0 or more";
-	if (o->disk.scenes && (o->from || t->n_args))
+	if (o->fetch.disk.scenes && (o->fetch.from || t->n_args))
 		return "'--synthetic' draws pictures, '--from' reads them: choose one";
 	return NULL;
 }
 
 /* Pictures from somewhere as a manifest. */
-static int make_manifest(struct fetch *f)
+static int make_manifest(itr_tool *t, struct opt *o)
 {
-	itr_tool *t = f->t;
 	FILE *echo = !t->quiet && !t->json && !isatty(STDOUT_FILENO) ? t->out : NULL;
-	f->findings = itr_findings_new();
-	itr_manifest_init(&f->m);
-	int rc = fetch(f);
-	if (rc == 0)
-		rc = itr_dataset_write(&f->m, t->output, f->findings,
-		                       f->transfers ? "see failures.json" : "--images-dir names their folder", t->provenance, echo,
-		                       &t->err);
-	if (rc == 0)
-		report(f);
-	if (rc == 0 && f->failed > f->o->max_failed)
-		rc = itr_err_set(&t->err,
-		                 "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others",
-		                 (long long)f->failed, (long long)f->o->max_failed);
-	itr_findings_free(f->findings);
-	itr_json_free(f->transfers);
-	itr_manifest_free(&f->m);
+	itr_fetch_result r;
+	const int rc = itr_fetch_data_set(&o->fetch, echo, &r, &t->err);
+	if (!r.json)
+		return rc;
+	if (o->fetch.disk.rule.by == ITR_SPLIT_BY_CAPTION)
+		itr_warn("split by caption: the same pictures are in several parts, so test figures are leaky");
+	itr_tool_metric(t, "images", (double)r.images, 0);
+	itr_tool_metric(t, "captions", (double)r.captions, 0);
+	itr_tool_metric(t, "failed", (double)r.failed, 0);
+	if (t->json)
+		itr_tool_print_json(t, r.json);
+	else
+		itr_json_free(r.json);
 	return rc;
 }
 
@@ -270,25 +201,24 @@ int main(int argc, char **argv)
 		         .split_sizes = "0.6/0.2/0.2",
 		         .split_by = "image",
 		         .near = 4,
-		         .net = { .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url } };
-	itr_http_opts_default(&o.net.http);
-	o.connections = o.net.http.connections;
-	o.retries = o.net.http.retries;
+		         .fetch.net = { .base_url = itr_coco_base_url, .annotations_url = itr_coco_annotations_url } };
+	itr_http_opts_default(&o.fetch.net.http);
+	o.connections = o.fetch.net.http.connections;
+	o.retries = o.fetch.net.http.retries;
 	itr_tool_desc desc = fetch_coco_tool;
 	desc.options = whole_table();
 	itr_tool *t = itr_tool_begin(&desc, &o, argc, argv);
-	struct fetch f = { .t = t, .o = &o, .composed = -1 };
 	const char *wrong = wrong_use(t, &o);
-	if (!wrong && ((strcmp(o.split_sizes, "none") && itr_split_parse(o.disk.fractions, o.split_sizes, &t->err) < 0) ||
-	               itr_split_rule_parse(&o.disk.rule, o.split_by, &t->err) < 0))
+	if (!wrong && ((strcmp(o.split_sizes, "none") && itr_split_parse(o.fetch.disk.fractions, o.split_sizes, &t->err) < 0) ||
+	               itr_split_rule_parse(&o.fetch.disk.rule, o.split_by, &t->err) < 0))
 		wrong = t->err.msg;
 	complete(t, &o);
 	if (!wrong && (o.verify || from_network(t, &o)))
-		wrong = itr_coco_opts_check(&o.net);
+		wrong = itr_coco_opts_check(&o.fetch.net);
 	if (wrong)
 		return itr_tool_usage(t, "%s", wrong);
 	if (o.as_embeddings)
-		return write_embeddings(t, o.disk.scenes);
-	int rc = o.verify ? verify(&f) : make_manifest(&f);
+		return write_embeddings(t, o.fetch.disk.scenes);
+	int rc = o.verify ? verify(t, &o) : make_manifest(t, &o);
 	return rc < 0 ? itr_tool_fail(t) : itr_tool_end(t, true);
 }
