@@ -215,11 +215,10 @@ static bool is_projected(const struct input *in, int64_t own)
 /* 1: the rows of a store of {extract-features} with this very model; 0: others; -1 with err: its file cannot be read. */
 static int was_made(const struct input *in, itr_err *err)
 {
-	char hash[ITR_SHA256_HEX];
 	const itr_embeddings_side *text = &in->stored.side[ITR_TEXT];
 	if (!text->weights_sha256 || text->dim != itr_model_embed_dim(in->m))
 		return 0;
-	return itr_sha256_file(in->m->path, hash, err) < 0 ? -1 : !strcmp(hash, text->weights_sha256);
+	return itr_model_made(in->m, text->weights_sha256, err);
 }
 
 static int takes_no_rows(const struct input *in, const char *path, itr_err *err)

@@ -9,6 +9,7 @@
 #ifndef ITR_MODEL_CLOSED_H
 #define ITR_MODEL_CLOSED_H
 
+#include "base/hash.h"
 #include "base/option.h"
 #include "data/modality.h"
 #include "data/picture_opts.h"
@@ -55,10 +56,13 @@ ITR_MUST_USE int64_t itr_closed_apply(const itr_closed *p, itr_modality side, co
 /* The error about such a row, of any model: `model` is its file, `id` the row's. Returns -1. */
 int itr_model_bad_row(itr_err *err, const char *model, itr_modality side, const char *id);
 
-/* HDF5, format "itr-model": /config (JSON), /provenance, /param/{text,image}.{mean,weight,bias}. Writing is whole or absent. */
+/* HDF5, format "itr-model": /config (JSON), /provenance, /net/model/param/{text,image}.{mean,weight,bias}. Writing is whole or absent. */
 ITR_MUST_USE int itr_closed_save(const itr_closed *p, const char *path, const itr_provenance *provenance, itr_err *err);
 /* The maps that an open model file holds, with its /config. Refuses wrong shapes and NaN. NULL with err. */
 itr_closed *itr_closed_read(const itr_h5 *h, const itr_json *config, itr_err *err);
+
+/* Of the method, its arrays and what made the rows that it was fitted on; see itr_model.hash. */
+void itr_closed_hash(const itr_closed *p, char hex[ITR_SHA256_HEX]);
 
 /* --- fitting -------------------------------------------------------------------------------------------------------------------------- */
 

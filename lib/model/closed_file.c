@@ -4,16 +4,15 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "model/closed.h"
+#include "model/model_file.h"
 #include "tensor/rows.h"
 
 
 /* --- the config as JSON --------------------------------------------------------------------------------------------------------------- */
 
-static char *config_text(const itr_closed *p)
+/* The maps and what made the rows that they take. */
+static void put_maps(itr_json *c, const itr_closed *p)
 {
-	itr_json *c = itr_json_object();
-	itr_buf b = { 0 };
 	itr_json_add_str(c, "kind", "projection");
 	itr_json_add_str(c, "method", p->method);
 	itr_json_add_int(c, "dim", p->dim);
@@ -29,12 +28,22 @@ static char *config_text(const itr_closed *p)
 			itr_json_add_str(side, "preprocess", p->side[s].preprocess);
 		}
 	}
+}
+
+static char *config_text(const itr_closed *p)
+{
+	itr_json *c = itr_json_object();
+	itr_buf b = { 0 };
+	char hash[ITR_SHA256_HEX];
+	put_maps(c, p);
 	itr_json_add_num(c, "regularization", p->regularization);
 	itr_json_add_num(c, "lambda", p->lambda);
 	if (p->details)
 		itr_json_add(c, "details", itr_json_copy(p->details));
 	itr_picture_opts_put(c, &p->pictures);
 	itr_split_record_put(c, &p->split);
+	itr_closed_hash(p, hash);
+	itr_json_add_str(c, "hash", hash);
 	itr_json_print(&b, c, false);
 	itr_json_free(c);
 	return itr_buf_detach(&b);
@@ -42,16 +51,61 @@ static char *config_text(const itr_closed *p)
 
 /* --- writing -------------------------------------------------------------------------------------------------------------------------- */
 
-static int put_array(itr_h5 *h, int side, const char *name, const float *x, int rank, int64_t rows, int64_t cols, itr_err *err)
+struct array { const char *name; const float *x; int rank; int64_t shape[2]; };
+enum { ARRAYS = 6 };
+
+/* What a side consists of, in the order of the file; x NULL: absent. */
+static void arrays_of(const itr_closed *p, int s, struct array a[ARRAYS])
 {
-	char path[64];
-	int64_t shape[2] = { rows, cols };
-	if (!x)
+	const itr_closed_side *side = &p->side[s];
+	const itr_fourier *f = side->fourier;
+	const int64_t width = itr_closed_width(side);
+	const struct array all[ARRAYS] = {
+		{ "idf", side->idf, 1, { side->in } },
+		{ "frequency", f ? f->frequency : NULL, 2, { width, side->in } },
+		{ "phase", f ? f->phase : NULL, 1, { width } },
+		{ "mean", side->mean, 1, { width } },
+		{ "weight", side->weight, 2, { p->dim, width } },
+		{ "bias", side->bias, 1, { p->dim } },
+	};
+	memcpy(a, all, sizeof all);
+}
+
+static int64_t count_of(const struct array *a) { return a->shape[0] * (a->rank == 2 ? a->shape[1] : 1); }
+
+void itr_closed_hash(const itr_closed *p, char hex[ITR_SHA256_HEX])
+{
+	itr_sha256 *h = itr_sha256_new();
+	itr_json *c = itr_json_object();
+	itr_buf b = ITR_BUF_INIT;
+	put_maps(c, p);
+	itr_picture_opts_put(c, &p->pictures);
+	itr_json_print(&b, c, false);
+	itr_sha256_add(h, itr_buf_str(&b), b.len + 1);
+	for (int s = 0; s < 2; s++) {
+		struct array a[ARRAYS];
+		arrays_of(p, s, a);
+		for (int i = 0; i < ARRAYS; i++)
+			if (a[i].x) {
+				itr_sha256_add(h, a[i].name, strlen(a[i].name) + 1);
+				itr_sha256_add(h, a[i].shape, (size_t)a[i].rank * sizeof *a[i].shape);
+				itr_sha256_add(h, a[i].x, (size_t)count_of(&a[i]) * sizeof *a[i].x);
+			}
+	}
+	itr_sha256_end(h, hex);
+	itr_buf_free(&b);
+	itr_json_free(c);
+}
+
+static int put_array(itr_h5 *h, int side, const struct array *a, itr_err *err)
+{
+	char path[96];
+	if (!a->x)
 		return 0;
-	snprintf(path, sizeof path, "/param/%s.%s", itr_modality_names[side], name);
-	if (itr_first_not_finite(x, rows * (rank == 2 ? cols : 1)) >= 0)
+	snprintf(path, sizeof path, ITR_MODEL_PARAM "/%s.%s", itr_modality_names[side], a->name);
+	if (itr_first_not_finite(a->x, count_of(a)) >= 0)
 		return itr_err_set(err, "'%s' is not written: '%s' would hold NaN or infinity", itr_h5_path(h), path);
-	return itr_h5_write(h, path, ITR_F32, rank, shape, x, err);
+	return itr_h5_write(h, path, ITR_F32, a->rank, a->shape, a->x, err);
 }
 
 static int put_all(itr_h5 *h, const itr_closed *p, const itr_provenance *provenance, itr_err *err)
@@ -60,20 +114,11 @@ static int put_all(itr_h5 *h, const itr_closed *p, const itr_provenance *provena
 	int rc = itr_h5_write_text(h, "/config", config, err);
 	if (rc == 0 && history && history[0])
 		rc = itr_h5_write_text(h, "/provenance", history, err);
-	for (int s = 0; s < 2 && rc == 0; s++) {
-		const itr_closed_side *side = &p->side[s];
-		const int64_t width = itr_closed_width(side);
-		rc = put_array(h, s, "idf", side->idf, 1, side->in, 0, err);
-		if (side->fourier && rc == 0)
-			rc = put_array(h, s, "frequency", side->fourier->frequency, 2, width, side->in, err);
-		if (side->fourier && rc == 0)
-			rc = put_array(h, s, "phase", side->fourier->phase, 1, width, 0, err);
-		if (rc == 0)
-			rc = put_array(h, s, "mean", side->mean, 1, width, 0, err);
-		if (rc == 0)
-			rc = put_array(h, s, "weight", side->weight, 2, p->dim, width, err);
-		if (rc == 0)
-			rc = put_array(h, s, "bias", side->bias, 1, p->dim, 0, err);
+	for (int s = 0; s < 2; s++) {
+		struct array a[ARRAYS];
+		arrays_of(p, s, a);
+		for (int i = 0; i < ARRAYS && rc == 0; i++)
+			rc = put_array(h, s, &a[i], err);
 	}
 	free(config);
 	free(history);
@@ -97,10 +142,10 @@ int itr_closed_save(const itr_closed *p, const char *path, const itr_provenance 
 /* A float32 array of exactly this shape without NaN or infinity; absent is fine and leaves NULL. */
 static int get_array(const itr_h5 *h, int side, const char *name, int rank, int64_t rows, int64_t cols, float **out, itr_err *err)
 {
-	char path[64];
+	char path[96];
 	itr_h5_info info;
 	int64_t n = rows * (rank == 2 ? cols : 1);
-	snprintf(path, sizeof path, "/param/%s.%s", itr_modality_names[side], name);
+	snprintf(path, sizeof path, "%s/%s.%s", itr_model_param_group(h), itr_modality_names[side], name);
 	if (!itr_h5_has(h, path))
 		return 0;
 	if (itr_h5_info_of(h, path, &info, err) < 0)
@@ -133,7 +178,8 @@ static int get_fourier(const itr_h5 *h, const itr_json *j, int s, itr_closed_sid
 	itr_aligned_free(frequency);
 	itr_aligned_free(phase);
 	return err->set ? -1
-	                : itr_err_set(err, "'%s': '/param/%s.frequency' or '.phase' is missing", itr_h5_path(h), itr_modality_names[s]);
+	                : itr_err_set(err, "'%s': '%s/%s.frequency' or '.phase' is missing", itr_h5_path(h),
+	                              itr_model_param_group(h), itr_modality_names[s]);
 }
 
 static int get_side(const itr_h5 *h, const itr_json *config, int s, itr_closed *p, itr_err *err)
@@ -158,7 +204,8 @@ static int get_side(const itr_h5 *h, const itr_json *config, int s, itr_closed *
 	    get_array(h, s, "bias", 1, p->dim, 0, &side->bias, err) < 0)
 		return -1;
 	if (!side->weight && (side->in != p->dim || side->fourier))
-		return itr_err_set(err, "'%s': '/param/%s.weight' is missing", itr_h5_path(h), itr_modality_names[s]);
+		return itr_err_set(err, "'%s': '%s/%s.weight' is missing", itr_h5_path(h), itr_model_param_group(h),
+		                   itr_modality_names[s]);
 	return 0;
 }
 
@@ -176,6 +223,7 @@ itr_closed *itr_closed_read(const itr_h5 *h, const itr_json *config, itr_err *er
 	}
 	p->regularization = itr_json_num(itr_json_get(config, "regularization"), 0);
 	p->lambda = itr_json_num(itr_json_get(config, "lambda"), 0);
+	p->pictures = itr_picture_opts_get(config);
 	if (itr_json_get(config, "details"))
 		p->details = itr_json_copy(itr_json_get(config, "details"));
 	return p;

@@ -97,7 +97,9 @@ struct itr_model {
 	itr_json *saved;                /* the whole /config: training options, split, encoders */
 	itr_split_record split;
 	bool synthetic;                 /* trained on synthetic data */
-	char sha256[ITR_SHA256_HEX];    /* of the file; "" unless itr_model_opts.raw */
+	/* of kind, configuration, arrays and vocabularies, and of what made its rows: stores of its embeddings name it by that, those of
+	 * earlier versions by the SHA-256 of its file. What a file says of the training does not count */
+	char hash[ITR_SHA256_HEX];
 	itr_model_info about;
 };
 
@@ -130,8 +132,8 @@ typedef struct itr_model_source { const char *encoder, *weights_sha256, *preproc
 itr_model_source itr_model_source_of(const itr_model *m, itr_modality side);
 bool itr_model_has_towers(const itr_model *m);          /* takes pictures or captions, not rows alone */
 
-/* The "itr-model" file: config as JSON, /param/NAME, all finite (nn/param.h). `extra` (borrowed, may be NULL) goes into the config object:
- * split, training options. */
+/* The "itr-model" file: config as JSON, /net/model/param/NAME, all finite (nn/param.h). `extra` (borrowed, may be NULL) goes into the
+ * config object: split, training options. */
 ITR_MUST_USE int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err);
 ITR_MUST_USE int itr_model_save(const itr_model *m, const char *path, bool synthetic, const itr_json *extra, const char *provenance,
                                 itr_err *err);
@@ -168,6 +170,9 @@ typedef struct itr_model_opts {
  * trained nor saved. o NULL: rows in, one thread. NULL with err: unreadable, no tower for a side of `raw`, other weights than those that
  * made the rows, or weights that are used otherwise. */
 itr_model *itr_model_open(const char *path, const itr_model_opts *o, itr_err *err);
+/* Are rows whose store names this hash (weights_sha256) m's own? By m's hash, or by that of its file, which earlier versions stored. 1, 0;
+ * -1 with err: the file cannot be read. */
+int itr_model_made(const itr_model *m, const char *hash, itr_err *err);
 const itr_model_info *itr_model_about(const itr_model *m);       /* of an opened model; borrowed */
 
 /* What one thread of work needs beside the model, which it only reads: tape and scratch, kept from call to call. m must outlive it. */

@@ -37,14 +37,53 @@ static int write_vocabulary(const itr_model *m, int side, itr_h5 *h, itr_err *er
 	return itr_h5_write(h, vocabulary_path[side], ITR_U8, 1, (int64_t[]){ (int64_t)n }, bytes, err);
 }
 
+/* What a name, a shape and numbers are to a hash. */
+static void hash_array(itr_sha256 *h, const itr_param *q)
+{
+	itr_sha256_add(h, q->name, strlen(q->name) + 1);
+	itr_sha256_add(h, q->shape, (size_t)q->rank * sizeof *q->shape);
+	itr_sha256_add(h, q->data, (size_t)q->count * sizeof *q->data);
+}
+
+/* A network's; said: its /config, of which what made its rows counts too. */
+static void hash_network(const itr_model *m, const itr_json *said, char hex[ITR_SHA256_HEX])
+{
+	static const char *const rows[] = { "text_encoder",  "text_weights_sha256",  "text_preprocess",
+		                            "image_encoder", "image_weights_sha256", "image_preprocess" };
+	itr_sha256 *h = itr_sha256_new();
+	itr_json *j = config_json(m, NULL);
+	itr_buf b = ITR_BUF_INIT;
+	for (int i = 0; i < ITR_LEN(rows); i++)
+		if (itr_json_get(said, rows[i]))
+			itr_json_add_str(j, rows[i], itr_json_str(itr_json_get(said, rows[i]), NULL));
+	const itr_picture_opts pictures = itr_picture_opts_get(said);
+	itr_picture_opts_put(j, &pictures);
+	itr_json_print(&b, j, false);
+	itr_sha256_add(h, itr_buf_str(&b), b.len + 1);
+	for (int64_t i = 0; i < itr_params_count(m->params); i++)
+		hash_array(h, itr_params_at(m->params, i));
+	for (int side = 0; side < 2; side++)
+		if (m->tower[side] && m->tower[side]->tokenizer) {
+			size_t n;
+			const void *bytes = itr_tokenizer_source(m->tower[side]->tokenizer, &n);
+			itr_sha256_add(h, bytes, n);
+		}
+	itr_sha256_end(h, hex);
+	itr_buf_free(&b);
+	itr_json_free(j);
+}
+
 int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_err *err)
 {
 	itr_json *j = config_json(m, extra);
 	itr_buf b = ITR_BUF_INIT;
+	char hash[ITR_SHA256_HEX];
+	hash_network(m, extra, hash);
+	itr_json_add_str(j, "hash", hash);
 	itr_json_print(&b, j, true);
 	int rc = itr_h5_write_text(h, "/config", itr_buf_str(&b), err);
 	if (rc == 0)
-		rc = itr_params_save(m->params, h, "/param", err);
+		rc = itr_params_save(m->params, h, ITR_MODEL_PARAM, err);
 	for (int side = 0; rc == 0 && side < 2; side++)
 		rc = write_vocabulary(m, side, h, err);
 	itr_buf_free(&b);
@@ -73,14 +112,17 @@ static itr_json *read_config(itr_h5 *h, itr_err *err)
 	return j;
 }
 
-/* How many numbers /param holds; at least 1. A file's arrays are as large as they claim (io/h5.h), its config may say anything. */
+const char *itr_model_param_group(const itr_h5 *h) { return itr_h5_has(h, ITR_MODEL_PARAM) ? ITR_MODEL_PARAM : "/param"; }
+
+/* How many numbers a file's arrays hold; at least 1. They are as large as they claim (io/h5.h), its config may say anything. */
 static int64_t stored_numbers(const itr_h5 *h)
 {
+	const char *group = itr_model_param_group(h);
 	char **names = NULL;
-	int64_t sum = 1, n = itr_h5_list(h, "/param", &names);
+	int64_t sum = 1, n = itr_h5_list(h, group, &names);
 	for (int64_t i = 0; i < n; i++) {
 		itr_h5_info info;
-		char *path = itr_xasprintf("/param/%s", names[i]);
+		char *path = itr_xasprintf("%s/%s", group, names[i]);
 		if (itr_h5_info_of(h, path, &info, NULL) == 0)
 			sum += info.count;
 		free(path);
@@ -142,7 +184,7 @@ static itr_model *read_network(const itr_h5 *h, const itr_json *j, itr_err *err)
 	c.options = options;
 	itr_model *m = itr_model_options_read(ops, j, options, err) == 0 ? build(h, j, ops->name, &c, err) : NULL;
 	free(options);
-	if (m && itr_params_load(m->params, h, "/param", err) < 0) {
+	if (m && itr_params_load(m->params, h, itr_model_param_group(h), err) < 0) {
 		itr_model_free(m);
 		m = NULL;
 	}
@@ -164,6 +206,18 @@ static itr_model *read_closed(const itr_h5 *h, const itr_json *config, itr_err *
 	return m;
 }
 
+/* As the file says, so that not every opening walks through all its arrays; earlier versions did not say it. */
+static void take_hash(itr_model *m, const itr_json *config)
+{
+	const char *said = itr_json_str(itr_json_get(config, "hash"), "");
+	if (strlen(said) == sizeof m->hash - 1)
+		memcpy(m->hash, said, sizeof m->hash);
+	else if (m->closed)
+		itr_closed_hash(m->closed, m->hash);
+	else
+		hash_network(m, config, m->hash);
+}
+
 itr_model *itr_model_read(const char *path, itr_err *err)
 {
 	itr_h5 *h = itr_h5_open(path, "itr-model", err);
@@ -181,6 +235,7 @@ itr_model *itr_model_read(const char *path, itr_err *err)
 		m->saved = config;
 		m->synthetic = itr_h5_is_synthetic(h);
 		itr_split_record_get(config, &m->split);
+		take_hash(m, config);
 	} else {
 		itr_json_free(config);
 	}

@@ -4,6 +4,10 @@
 
 #include "model/model.h"
 
+/* Where the arrays of a model lie in its file, as those of a net in a checkpoint; files of earlier versions have them under /param. */
+#define ITR_MODEL_PARAM "/net/model/param"
+const char *itr_model_param_group(const itr_h5 *h);
+
 /* What a store of a model's embeddings names as their encoder. */
 #define ITR_MODEL_ENCODER "model"
 

@@ -183,7 +183,7 @@ static void describe(itr_model *m, itr_modality side)
 	else
 		snprintf(s->preprocess, sizeof s->preprocess, "%s", itr_buf_str(&b));
 	s->encoder = m->ops ? ITR_MODEL_ENCODER : w->ops->name;
-	s->weights_sha256 = m->ops ? m->sha256 : w->weights_sha256;
+	s->weights_sha256 = m->ops ? m->hash : w->weights_sha256;
 	itr_buf_free(&b);
 }
 
@@ -192,7 +192,7 @@ itr_model *itr_model_open(const char *path, const itr_model_opts *o, itr_err *er
 	itr_model_opts opts = o ? *o : (itr_model_opts){ 0 };
 	opts.threads = ITR_MAX(opts.threads, 1);
 	itr_model *m = path ? itr_model_read(path, err) : itr_xcalloc(1, sizeof *m);
-	if (m && ((opts.raw && path && itr_sha256_file(path, m->sha256, err) < 0) || set_fronts(m, &opts, err) < 0)) {
+	if (m && set_fronts(m, &opts, err) < 0) {
 		itr_model_free(m);
 		return NULL;
 	}
@@ -202,6 +202,14 @@ itr_model *itr_model_open(const char *path, const itr_model_opts *o, itr_err *er
 	describe(m, ITR_TEXT);
 	describe(m, ITR_IMAGE);
 	return m;
+}
+
+int itr_model_made(const itr_model *m, const char *hash, itr_err *err)
+{
+	char file[ITR_SHA256_HEX];
+	if (!strcmp(hash, m->hash))
+		return 1;
+	return itr_sha256_file(m->path, file, err) < 0 ? -1 : !strcmp(hash, file);
 }
 
 const itr_model_info *itr_model_about(const itr_model *m) { return &m->about; }

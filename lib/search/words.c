@@ -34,13 +34,14 @@ static int check_space(const itr_lookup *l, itr_err *err)
 	if (dim != l->dim)
 		return itr_err_set(err, "the model gives %lld dimensions, '%s' is searched at %lld: --dim %lld", (long long)dim,
 		                   l->data.table.name, (long long)l->dim, (long long)dim);
-	if (towers && l->data.side[ITR_TEXT].weights_sha256 && strcmp(l->data.side[ITR_TEXT].weights_sha256, l->model->sha256))
-		return itr_err_set(
-			err,
-			"the vectors of '%s' were made by another model (weights %.12s..., this file is %.12s...): words would land in "
-			"another space. Make the store anew with {extract-features} --model",
-			l->data.table.name, l->data.side[ITR_TEXT].weights_sha256, l->model->sha256);
-	return 0;
+	const char *made_by = l->data.side[ITR_TEXT].weights_sha256;
+	const int own = towers && made_by ? itr_model_made(l->model, made_by, err) : 1;
+	if (own != 0)
+		return own < 0 ? -1 : 0;
+	return itr_err_set(err,
+	                   "the vectors of '%s' were made by another model (hash %.12s..., this one's is %.12s...): words would land in "
+	                   "another space. Make the store anew with {extract-features} --model",
+	                   l->data.table.name, made_by, l->model->hash);
 }
 
 /* y (n, dim), unit rows. */

@@ -118,6 +118,49 @@ static void test_head(void **state)
 	free(path);
 }
 
+/* The same file as an earlier version wrote it: arrays under /param, no hash. */
+static void write_old(const char *path, const char *old)
+{
+	itr_err err = ITR_ERR_INIT;
+	void *options = model_options("heads", "{\"embed_dim\":6}");
+	itr_model_config c = { .text_dim = ITR_HASH_DIM, .image_dim = IMAGE, .options = options, .temperature = 0.07 };
+	itr_model *m = itr_model_new("heads", &c, 1, &err);
+	free(options);
+	itr_h5 *from = itr_h5_open(path, "itr-model", &err), *to = itr_h5_create(old, "itr-model", false, &err);
+	char *text = itr_h5_read_text(from, "/config", &err), *at = strstr(text, ",\n  \"hash\"");
+	assert_non_null(at);
+	memcpy(at, "\n}", 3);
+	assert_int_equal(itr_h5_write_text(to, "/config", text, &err), 0);
+	assert_int_equal(itr_params_save(m->params, to, "/param", &err), 0);
+	assert_int_equal(itr_h5_commit(to, &err), 0);
+	itr_h5_close(from);
+	itr_model_free(m);
+	free(text);
+}
+
+/* The hash is that of the arrays and of what made the rows; a file without it gets the same. */
+static void test_hash(void **state)
+{
+	static const char *const encoders[] = { "hash", "bert" };
+	char hash[2][ITR_SHA256_HEX], *old = itr_path_join(folder, "old.h5");
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		itr_err err = ITR_ERR_INIT;
+		char *path = heads(encoders[i]);
+		write_old(path, old);
+		itr_model *m = itr_model_open(path, NULL, &err), *o = itr_model_open(old, NULL, &err);
+		assert_true(m && o);
+		assert_int_equal(strlen(m->hash), ITR_SHA256_HEX - 1);
+		assert_string_equal(m->hash, o->hash);
+		memcpy(hash[i], m->hash, sizeof hash[i]);
+		itr_model_free(m), itr_model_free(o);
+		unlink(path), unlink(old);
+		free(path);
+	}
+	assert_string_not_equal(hash[0], hash[1]);
+	free(old);
+}
+
 /* What made the rows is not guessed. */
 static void test_refused(void **state)
 {
@@ -149,7 +192,7 @@ static void test_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_towers_alone), cmocka_unit_test(test_head),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_towers_alone), cmocka_unit_test(test_head), cmocka_unit_test(test_hash),
 		                            cmocka_unit_test(test_refused) };
 	if (!mkdtemp(folder))
 		return 1;

@@ -250,7 +250,7 @@ static void test_ema(void **state)
 	itr_model *saved = model(0);
 	itr_h5 *h = itr_h5_open(path, "itr-model", &err);
 	assert_non_null(h);
-	assert_int_equal(itr_params_load(saved->params, h, "/param", &err), 0);
+	assert_int_equal(itr_params_load(saved->params, h, "/net/model/param", &err), 0);
 	itr_h5_close(h);
 	double moved_by = 0;
 	for (int64_t i = 0; i < itr_params_block(m->params); i++) {
@@ -438,8 +438,8 @@ static void test_files_hold_numbers(void **state)
 	char *ckpt = in_folder("f.ckpt.h5"), *path = in_folder("f.h5");
 	itr_model *m = model(0);
 	const char *first = itr_params_at(m->params, 0)->name;
-	char *param = itr_xasprintf("/param/%s", first), *in_net = itr_xasprintf("/net/model/param/%s", first);
-	const char *const arrays[] = { in_net, "/net/model/optim/state0", "/net/model/ema", "/net/model/best" };
+	char *param = itr_xasprintf("/net/model/param/%s", first);
+	const char *const arrays[] = { param, "/net/model/optim/state0", "/net/model/ema", "/net/model/best" };
 	itr_err err = ITR_ERR_INIT;
 	(void)state;
 	itr_params_at(m->params, 0)->data[1] = INFINITY;
@@ -471,7 +471,7 @@ static void test_files_hold_numbers(void **state)
 			itr_train_report_free(&r);
 		itr_model_free(m);
 	}
-	free(ckpt), free(path), free(param), free(in_net);
+	free(ckpt), free(path), free(param);
 	itr_embeddings_free(&d);
 }
 
