@@ -2,19 +2,23 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cli/saved_options.h"
 #include "cli/tool.h"
 #include "encode/encode.h"
 #include "encode/write.h"
 
 struct opt {
-	const char *model;
+	const char *model, *vectors[2];
 	int side;
 	bool normalize;
 };
 
 static const itr_option options[] = {
 	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model of {train}: a projection or a network"),
-	ITR_OPT_ENUM("side", 0, struct opt, side, itr_modality_names, "which rows of the input"),
+	ITR_OPT_ENUM("side", 0, struct opt, side, itr_modality_names, "which rows of FILE"),
+	ITR_OPT_STR("text-vectors", 0, struct opt, vectors[ITR_TEXT], "FILE",
+	            "instead of FILE: rows of texts alone (.npy, or what {predict} writes)"),
+	ITR_OPT_STR("image-vectors", 0, struct opt, vectors[ITR_IMAGE], "FILE", "or rows of images alone"),
 	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize writes a network's output as it is"),
 	ITR_OPT_END
 };
@@ -23,6 +27,7 @@ static const char *const examples[] = {
 	"{predict} --model model.h5 test.clean.npz -o submission.csv",
 	"{predict} --model ridge.h5 test.clean.npz -o vectors.npz",
 	"{predict} --model heads.h5 --side image features.h5 -o images.h5",
+	"{predict} --model heads.h5 --image-vectors pictures.npy -o images.npz",
 	NULL
 };
 
@@ -38,9 +43,9 @@ static int complete(itr_tool *t, void *opt)
 static const itr_tool_desc predict_tool = {
 	.name = "predict",
 	.purpose = "apply a trained model to vectors",
-	.synopsis = "{predict} [options] --model MODEL FILE -o OUTPUT",
+	.synopsis = "{predict} [options] --model MODEL [FILE] -o OUTPUT",
 	.options = options,
-	.min_args = 1,
+	.min_args = 0,
 	.max_args = 1,
 	.flags = ITR_TOOL_OUTPUT | ITR_TOOL_OUTPUT_REQUIRED,
 	.examples = examples,
@@ -71,17 +76,23 @@ int main(int argc, char **argv)
 {
 	struct opt o = { .normalize = true };
 	itr_tool *t = itr_tool_begin(&predict_tool, &o, argc, argv);
-	const itr_modality side = o.side ? ITR_IMAGE : ITR_TEXT;
-	const itr_encode_opts eo = { .in = { .sides = 1U << side,
+	const char *path = t->n_args ? t->args[0] : NULL;
+	const itr_modality side = o.vectors[ITR_IMAGE] || (!o.vectors[ITR_TEXT] && o.side) ? ITR_IMAGE : ITR_TEXT;
+	if (!!path + !!o.vectors[ITR_TEXT] + !!o.vectors[ITR_IMAGE] != 1)
+		return itr_tool_usage(t, "give one of FILE, --text-vectors or --image-vectors");
+	if (!path && itr_tool_given(t, "side"))
+		return itr_tool_usage(t, "--side goes with FILE: --%s-vectors says which rows they are", itr_modality_names[side]);
+	const itr_encode_opts eo = { .in = { .vectors = { o.vectors[ITR_TEXT], o.vectors[ITR_IMAGE] },
+		                             .sides = 1U << side,
 		                             .scale = o.normalize ? ITR_SCALE_UNIT_IF_NEEDED : ITR_SCALE_STORED,
 		                             .threads = t->threads,
 		                             .provenance = t->provenance },
 		                     .stop = &itr_interrupted };
-	const itr_model_opts mo = { .raw = itr_manifest_is(t->args[0]) ? eo.in.sides : 0, .threads = t->threads };
+	const itr_model_opts mo = { .raw = path && itr_manifest_is(path) ? eo.in.sides : 0, .threads = t->threads };
 	itr_encoded r = { .restval = 0 };
 	const itr_row_table *table = &r.rows.table;
 	itr_model *m = itr_tool_check_output(t, false) < 0 ? NULL : itr_model_open(o.model, &mo, &t->err);
-	int rc = m ? itr_encode(&r, m, t->args[0], &eo, &t->err) : -1;
+	int rc = m ? itr_encode(&r, m, path, &eo, &t->err) : -1;
 	if (rc == 0)
 		rc = itr_vectors_write(&r.rows, side, t->output, t->out, t->provenance, &t->err);
 	if (rc == 0)

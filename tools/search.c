@@ -11,7 +11,7 @@
 #include "search/lookup.h"
 
 struct opt {
-	const char *database, *vector, *model, *text_weights, *split, *manifest, *root, *sheet, *ground_truth;
+	const char *database, *vectors[2], *vector, *model, *text_weights, *split, *manifest, *root, *sheet, *ground_truth;
 	itr_strs query, text;
 	int64_t k, dim, random, rescore, captions_per_image;
 	int from, to, precision;
@@ -21,7 +21,10 @@ struct opt {
 static itr_option options[] = {
 	ITR_OPT_HEADING("What is searched:"),
 	ITR_OPT_STR("database", 0, struct opt, database, "FILE",
-	            "embeddings (.npz, .h5) or a feature store with --model; may also be the argument"),
+	            "embeddings (.npz, .h5, folder), or with --model a feature store or a manifest; may also be the argument"),
+	ITR_OPT_STR("text-vectors", 0, struct opt, vectors[ITR_TEXT], "FILE",
+	            "with --image-vectors, instead of EMBEDDINGS: the texts' vectors (.npy, or what {predict} writes)"),
+	ITR_OPT_STR("image-vectors", 0, struct opt, vectors[ITR_IMAGE], "FILE", "the images' vectors"),
 	ITR_OPT_INT_IN("dim", 'd', struct opt, dim, "D", ITR_FROM(0), "which size of several; 0 is the model's, or the largest"),
 	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model: maps a feature store, and turns --text into a vector"),
 	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "rows of a feature store"),
@@ -209,11 +212,15 @@ int main(int argc, char **argv)
 	itr_tool *t = itr_tool_begin(&search_tool, &o, argc, argv);
 	const char *path = take_arguments(t, &o);
 	queries q = ITR_VEC_INIT;
-	if (!path)
+	if (!o.vectors[ITR_TEXT] != !o.vectors[ITR_IMAGE])
+		return itr_tool_usage(t, "--text-vectors and --image-vectors go together");
+	if (path && o.vectors[ITR_TEXT])
+		return itr_tool_usage(t, "one collection is searched: '%s', or --text-vectors and --image-vectors", path);
+	if (!path && !o.vectors[ITR_TEXT])
 		return itr_tool_usage(t, t->n_args > 1 ? "one collection is searched: several arguments go only with --query, and then one "
 		                                         "of them is a file and the others are ids"
 		                                       : "which collection is searched?");
-	if (o.database && path != o.database)
+	if (o.database && path && path != o.database)
 		return itr_tool_usage(t, "the collection is named twice, as '%s' and by --database", path);
 	if (itr_tool_check_output(t, false) < 0)
 		return itr_tool_fail(t);
@@ -221,7 +228,8 @@ int main(int argc, char **argv)
 		itr_err_set(&t->err, "'%s' exists: --force replaces it", o.sheet);
 		return itr_tool_fail(t);
 	}
-	itr_lookup_opts lo = { .rows = { .in = { .dim = o.dim,
+	itr_lookup_opts lo = { .rows = { .in = { .vectors = { o.vectors[ITR_TEXT], o.vectors[ITR_IMAGE] },
+		                                 .dim = o.dim,
 		                                 .ground_truth = o.ground_truth,
 		                                 .captions_per_image = o.captions_per_image,
 		                                 .scale = o.normalize ? ITR_SCALE_UNIT_IF_NEEDED : ITR_SCALE_STORED,

@@ -47,9 +47,12 @@ cell() {
 	local b=a in opts= q=0
 	case $3 in
 	store) in=a.h5; q=1; [ $1 != towers ] || in=b.h5 ;; npz) in=a-npz.npz; q=1 ;; folder) in=a-folder ;; manifest) in=data/manifest.jsonl; q=1 ;;
-	npy) in=; opts="--text a-text.npy --image a-image.npy --ground-truth truth.npy" ;; hdf5) in=; opts="--text t-rows.h5 --image i-rows.h5 --ground-truth truth.npy" ;; named) b=b; in=b-named.npz; q=1 ;;
+	npy) in=; opts="--text a-text.npy --image a-image.npy --ground-truth truth.npy" ;; hdf5) in=; q=1; opts="--text t-rows.h5 --image i-rows.h5 --ground-truth truth.npy" ;; named) b=b; in=b-named.npz; q=1 ;;
 	esac
-	case $2:$3 in *:folder) opts="--ground-truth truth.npy" ;; evaluate:*) ;; *:npy|*:hdf5) in=$(echo "$opts" | cut -d ' ' -f 2); opts= ;; esac
+	case $2:$3 in
+	*:folder) opts="--ground-truth truth.npy" ;; evaluate:*) ;; extract:npy|extract:hdf5) in=$(echo "$opts" | cut -d ' ' -f 2); opts= ;;
+	predict:npy|predict:hdf5) in=$(echo "$opts" | cut -d ' ' -f 2); in="--text-vectors $in" ;; *) opts=$(echo "$opts" | sed 's/--text /--text-vectors /; s/--image /--image-vectors /') ;;
+	esac
 	case $2 in
 	evaluate) "$BIN/evaluate" --model $b-$1.h5 --no-track $in $opts --json -q --per-query none --bootstrap 0 ;;
 	extract) "$BIN/extract-features" --model $b-$1.h5 --no-track $in -q -f -o "x.$([ $3 = manifest ] && echo h5 || echo npz)" ;;
@@ -93,66 +96,66 @@ while read -r k p v; do
 done <<'END'
 # kind       program   store    npz      folder   npy      hdf5     named    manifest
 cca          evaluate ok       ok       ok       ok       ok       ok       ok
-cca          words    ok       ok       ok       input    input    encoder  ok
-cca          id       ok       ok       ok       input    input    ok       ok
-cca          image    ok       ok       ok       input    input    ok       ok
-cca          vector   ok       ok       ok       input    input    ok       ok
+cca          words    ok       ok       ok       ok       ok       encoder  ok
+cca          id       ok       ok       ok       ok       ok       ok       ok
+cca          image    ok       ok       ok       ok       ok       ok       ok
+cca          vector   ok       ok       ok       ok       ok       ok       ok
 cca          extract  ok       ok       ok       input    input    ok       ok
-cca          predict  ok       ok       ok       input    input    ok       ok
+cca          predict  ok       ok       ok       ok       ok       ok       ok
 ridge        evaluate ok       ok       ok       ok       ok       ok       ok
-ridge        words    ok       ok       ok       input    input    encoder  ok
-ridge        id       ok       ok       ok       input    input    ok       ok
-ridge        image    ok       ok       ok       input    input    ok       ok
-ridge        vector   ok       ok       ok       input    input    ok       ok
+ridge        words    ok       ok       ok       ok       ok       encoder  ok
+ridge        id       ok       ok       ok       ok       ok       ok       ok
+ridge        image    ok       ok       ok       ok       ok       ok       ok
+ridge        vector   ok       ok       ok       ok       ok       ok       ok
 ridge        extract  ok       ok       ok       input    input    ok       ok
-ridge        predict  ok       ok       ok       input    input    ok       ok
+ridge        predict  ok       ok       ok       ok       ok       ok       ok
 procrustes   evaluate ok       ok       ok       ok       ok       ok       ok
-procrustes   words    ok       ok       ok       input    input    encoder  ok
-procrustes   id       ok       ok       ok       input    input    ok       ok
-procrustes   image    ok       ok       ok       input    input    ok       ok
-procrustes   vector   ok       ok       ok       input    input    ok       ok
+procrustes   words    ok       ok       ok       ok       ok       encoder  ok
+procrustes   id       ok       ok       ok       ok       ok       ok       ok
+procrustes   image    ok       ok       ok       ok       ok       ok       ok
+procrustes   vector   ok       ok       ok       ok       ok       ok       ok
 procrustes   extract  ok       ok       ok       input    input    ok       ok
-procrustes   predict  ok       ok       ok       input    input    ok       ok
+procrustes   predict  ok       ok       ok       ok       ok       ok       ok
 kernel-ridge evaluate ok       ok       ok       ok       ok       ok       ok
-kernel-ridge words    ok       ok       ok       input    input    encoder  ok
-kernel-ridge id       ok       ok       ok       input    input    ok       ok
-kernel-ridge image    ok       ok       ok       input    input    ok       ok
-kernel-ridge vector   ok       ok       ok       input    input    ok       ok
+kernel-ridge words    ok       ok       ok       ok       ok       encoder  ok
+kernel-ridge id       ok       ok       ok       ok       ok       ok       ok
+kernel-ridge image    ok       ok       ok       ok       ok       ok       ok
+kernel-ridge vector   ok       ok       ok       ok       ok       ok       ok
 kernel-ridge extract  ok       ok       ok       input    input    ok       ok
-kernel-ridge predict  ok       ok       ok       input    input    ok       ok
+kernel-ridge predict  ok       ok       ok       ok       ok       ok       ok
 kernel-cca   evaluate ok       ok       ok       ok       ok       ok       ok
-kernel-cca   words    ok       ok       ok       input    input    encoder  ok
-kernel-cca   id       ok       ok       ok       input    input    ok       ok
-kernel-cca   image    ok       ok       ok       input    input    ok       ok
-kernel-cca   vector   ok       ok       ok       input    input    ok       ok
+kernel-cca   words    ok       ok       ok       ok       ok       encoder  ok
+kernel-cca   id       ok       ok       ok       ok       ok       ok       ok
+kernel-cca   image    ok       ok       ok       ok       ok       ok       ok
+kernel-cca   vector   ok       ok       ok       ok       ok       ok       ok
 kernel-cca   extract  ok       ok       ok       input    input    ok       ok
-kernel-cca   predict  ok       ok       ok       input    input    ok       ok
+kernel-cca   predict  ok       ok       ok       ok       ok       ok       ok
 mlp          evaluate ok       ok       ok       ok       ok       ok       ok
-mlp          words    ok       ok       ok       input    input    encoder  ok
-mlp          id       ok       ok       ok       input    input    ok       ok
-mlp          image    ok       ok       ok       input    input    ok       ok
-mlp          vector   ok       ok       ok       input    input    ok       ok
+mlp          words    ok       ok       ok       ok       ok       encoder  ok
+mlp          id       ok       ok       ok       ok       ok       ok       ok
+mlp          image    ok       ok       ok       ok       ok       ok       ok
+mlp          vector   ok       ok       ok       ok       ok       ok       ok
 mlp          extract  ok       ok       ok       input    input    ok       ok
-mlp          predict  ok       ok       ok       input    input    ok       ok
+mlp          predict  ok       ok       ok       ok       ok       ok       ok
 residual-mlp evaluate ok       ok       ok       ok       ok       ok       ok
-residual-mlp words    ok       ok       ok       input    input    encoder  ok
-residual-mlp id       ok       ok       ok       input    input    ok       ok
-residual-mlp image    ok       ok       ok       input    input    ok       ok
-residual-mlp vector   ok       ok       ok       input    input    ok       ok
+residual-mlp words    ok       ok       ok       ok       ok       encoder  ok
+residual-mlp id       ok       ok       ok       ok       ok       ok       ok
+residual-mlp image    ok       ok       ok       ok       ok       ok       ok
+residual-mlp vector   ok       ok       ok       ok       ok       ok       ok
 residual-mlp extract  ok       ok       ok       input    input    ok       ok
-residual-mlp predict  ok       ok       ok       input    input    ok       ok
+residual-mlp predict  ok       ok       ok       ok       ok       ok       ok
 heads        evaluate ok       ok       ok       ok       ok       ok       ok
-heads        words    ok       ok       ok       input    input    encoder  ok
-heads        id       ok       ok       ok       input    input    ok       ok
-heads        image    ok       ok       ok       input    input    ok       ok
-heads        vector   ok       ok       ok       input    input    ok       ok
+heads        words    ok       ok       ok       ok       ok       encoder  ok
+heads        id       ok       ok       ok       ok       ok       ok       ok
+heads        image    ok       ok       ok       ok       ok       ok       ok
+heads        vector   ok       ok       ok       ok       ok       ok       ok
 heads        extract  ok       ok       ok       input    input    ok       ok
-heads        predict  ok       ok       ok       input    input    ok       ok
+heads        predict  ok       ok       ok       ok       ok       ok       ok
 towers       evaluate ok       towers   towers   towers   towers   towers   ok
-towers       words    ok       sizes    sizes    input    input    ok       ok
-towers       id       ok       sizes    sizes    input    input    ok       ok
-towers       image    ok       sizes    sizes    input    input    ok       ok
-towers       vector   ok       sizes    sizes    input    input    ok       ok
+towers       words    ok       sizes    sizes    sizes    sizes    ok       ok
+towers       id       ok       sizes    sizes    sizes    sizes    ok       ok
+towers       image    ok       sizes    sizes    sizes    sizes    ok       ok
+towers       vector   ok       sizes    sizes    sizes    sizes    ok       ok
 towers       extract  ok       towers   towers   input    input    towers   ok
-towers       predict  ok       towers   towers   towers   input    towers   ok
+towers       predict  ok       towers   towers   towers   towers   towers   ok
 END
