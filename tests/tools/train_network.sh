@@ -2,14 +2,16 @@
 # train --model NETWORK: what comes out, going on after a crash or an interrupt, what is refused; evaluate and predict with the result.
 . "$(dirname "$0")/../lib.sh"
 "$BIN/fetch-coco" --synthetic 60 --as-embeddings --seed 7 -q -o d > prepare.log 2>&1 || { tail -n 5 prepare.log; echo "not ok - the pairs to train on"; exit 1; }
-net() { "$BIN/train" --model residual-mlp --hidden 48 --batch-size 32 --lr 1e-3 d/train.npz -q "$@"; }
+NET=(--model residual-mlp --hidden 48 --batch-size 32 --lr 1e-3 d/train.npz -q)
+net() { "$BIN/train" "${NET[@]}" "$@"; }
 report() { net --epochs 2 --json -o m.h5 > r.json && jq -e '.epochs == 2 and .steps == 18 and .best.metric == "val_loss" and .best.epoch >= 1 and .final.val_loss > 0 and .final.train_loss > 0
 	and .samples_per_second > 0 and .gflops > 0 and .peak_rss_mb > 0 and (.run_id | length) == 32 and .model == "residual-mlp" and .synthetic' r.json; }
 tracked() { d=$(echo runs/*/"$(jq -r .run_id r.json)") && [ "$(wc -l < "$d/metrics/val_loss")" = 2 ] && [ "$(wc -l < "$d/metrics/train_loss_step")" = 2 ] && [ "$(cat "$d/params/lr")" = 0.001 ] &&
 	[ "$(cat "$d/params/loss")" = infonce ] && [ -f "$d/artifacts/m.curves.png" ] && ls "$d"/artifacts/m.ckpt.h5*; }
 threads() { for j in 1 2; do net --epochs 2 -j $j --json -o t$j.h5 > /dev/null || return 1; done; cmp t1.h5 t2.h5 && cmp m.h5 t1.h5; }
 # kill -9 while it trains, go on from the checkpoint alone, compare with a run that nobody disturbed
-crash() { rm -f k$1.h5 k$1.ckpt*; net --epochs 25 --patience 0 --json -j "$1" -o k$1.h5 > k.log 2>&1 & pid=$!
+# (the program itself runs in the background: with a function, $! is a shell, and the program would live on)
+crash() { rm -f k$1.h5 k$1.ckpt*; "$BIN/train" "${NET[@]}" --epochs 25 --patience 0 --json -j "$1" -o k$1.h5 > k.log 2>&1 & pid=$!
 	await $pid [ -f k$1.ckpt.1.h5 ]
 	kill -9 $pid 2> /dev/null; wait $pid 2> /dev/null; [ -f k$1.ckpt.h5 ] && "$BIN/train" --resume k$1.ckpt.h5 -j "$1" -q --json > k$1.json && cmp whole.h5 k$1.h5 &&
 	jq -e --slurpfile w whole.json '.final == $w[0].final and .best == $w[0].best and .epochs == $w[0].epochs and .steps == $w[0].steps' k$1.json; }
