@@ -176,9 +176,9 @@ static char *pictures_stem(const itr_evaluation_opts *o, const char *input)
 int itr_evaluation_check(const itr_evaluation_opts *o, itr_err *err)
 {
 	if (!o->rows.in.vectors[ITR_TEXT] != !o->rows.in.vectors[ITR_IMAGE])
-		return itr_err_set(err, "--text and --image go together");
+		return itr_err_set(err, "--text-vectors and --image-vectors go together");
 	if (!!o->input + !!o->rows.in.vectors[ITR_TEXT] + !!o->run != 1)
-		return itr_err_set(err, "give one of EMBEDDINGS (a file or folder), --text with --image, or --run");
+		return itr_err_set(err, "give one of EMBEDDINGS (a file or folder), --text-vectors with --image-vectors, or --run");
 	if (o->run && !o->relevance)
 		return itr_err_set(err, "--run needs --relevance");
 	if (o->run && (o->run_out || strcmp(o->protocol, "full") != 0))
