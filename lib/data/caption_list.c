@@ -26,7 +26,7 @@ typedef struct field {
 
 typedef struct list {
 	const char *path, *images;
-	itr_findings *f;
+	itr_issues *f;
 	const char *s, *end;            /* what is left */
 	int64_t line;                   /* of s */
 	char separator;
@@ -286,7 +286,7 @@ static bool token_row(list *l, itr_caption_row *r)
 	char *line = l->fields.data, *tab = memchr(line, '\t', l->field[0].n),
 	     *hash = tab ? memrchr(line, '#', (size_t)(tab - line)) : NULL;
 	if (!hash) {
-		itr_findings_add(l->f, "line without a picture's name (left out)", "%s:%lld", l->path, (long long)r->line);
+		itr_issues_add(l->f, "line without a picture's name (left out)", "%s:%lld", l->path, (long long)r->line);
 		return false;
 	}
 	char *text = tab + 1;
@@ -310,7 +310,7 @@ static bool list_row(list *l, itr_caption_row *r)
 	if (!l->header && !l->field[0].quoted && n >= 2 && !name_end(field_text(l, 0), field_text(l, 0) + l->field[0].n + 1, 0))
 		why = "line without a picture's name (left out)";
 	if (why) {
-		itr_findings_add(l->f, why, "%s:%lld", l->path, (long long)r->line);
+		itr_issues_add(l->f, why, "%s:%lld", l->path, (long long)r->line);
 		return false;
 	}
 	r->image = field_text(l, l->image);
@@ -321,7 +321,7 @@ static bool list_row(list *l, itr_caption_row *r)
 	return true;
 }
 
-int itr_caption_list_read(const char *path, const char *images, itr_findings *f, void (*row)(void *ctx, const itr_caption_row *r),
+int itr_caption_list_read(const char *path, const char *images, itr_issues *f, void (*row)(void *ctx, const itr_caption_row *r),
                           void *ctx, itr_err *err)
 {
 	size_t n;

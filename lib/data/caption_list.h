@@ -10,7 +10,7 @@
 #ifndef ITR_DATA_CAPTION_LIST_H
 #define ITR_DATA_CAPTION_LIST_H
 
-#include "data/findings.h"
+#include "data/issues.h"
 
 typedef struct itr_caption_row {
 	const char *image, *text, *split;       /* trimmed; split NULL where the list has no such column */
@@ -19,9 +19,9 @@ typedef struct itr_caption_row {
 } itr_caption_row;
 
 /* Calls row() for each one, in order; what it is given lives until it returns. `images`: the folder of the pictures: a first line whose
- * first field is one of them is no header. Rows that have no picture or too few or too many fields are findings. -1 with err: it cannot be
+ * first field is one of them is no header. Rows that have no picture or too few or too many fields are issues. -1 with err: it cannot be
  * read, or nothing in it looks like a row (says what was looked for). */
-ITR_MUST_USE int itr_caption_list_read(const char *path, const char *images, itr_findings *f,
+ITR_MUST_USE int itr_caption_list_read(const char *path, const char *images, itr_issues *f,
                                        void (*row)(void *ctx, const itr_caption_row *r), void *ctx, itr_err *err);
 
 #endif

@@ -240,10 +240,10 @@ char *itr_dataset_relative(const char *dir, const char *path)
 static int64_t count_train(const itr_manifest *m) { return itr_dataset_count(m, "train") + itr_dataset_count(m, "restval"); }
 
 /* The reasons, as they were counted: a data set without pictures is never said to list none when they were left out. */
-static int nothing_left(const itr_findings *f, const char *problems, const char *hint, itr_err *err)
+static int nothing_left(const itr_issues *f, const char *problems, const char *hint, itr_err *err)
 {
-	char *reasons = itr_findings_summary(f);
-	const bool missing = itr_findings_count(f, "picture missing") + itr_findings_count(f, "picture damaged") > 0 || !reasons[0];
+	char *reasons = itr_issues_summary(f);
+	const bool missing = itr_issues_count(f, "picture missing") + itr_issues_count(f, "picture damaged") > 0 || !reasons[0];
 	char *listed = reasons[0] ? itr_xasprintf(": %.1000s; all of them are listed in '%s'", reasons, problems) : itr_xstrdup("");
 	itr_err_set(err, "no picture is left%s%s%s", listed, missing ? "; " : "", missing ? hint : "");
 	free(listed);
@@ -251,13 +251,13 @@ static int nothing_left(const itr_findings *f, const char *problems, const char 
 	return -1;
 }
 
-int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings *f, const char *hint, const itr_provenance *p, FILE *echo,
+int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_issues *f, const char *hint, const itr_provenance *p, FILE *echo,
                       itr_err *err)
 {
 	char *manifest = itr_path_join(dir, "manifest.jsonl"), *problems = itr_path_join(dir, "problems.json");
-	itr_findings_warn(f);
-	int rc = itr_findings_write(f, problems, err);
-	if (rc == 0 && itr_findings_count(f, NULL))
+	itr_issues_warn(f);
+	int rc = itr_issues_write(f, problems, err);
+	if (rc == 0 && itr_issues_count(f, NULL))
 		itr_info("all of them are listed in '%s'", problems);
 	if (rc == 0 && m->n == 0)
 		rc = nothing_left(f, problems, hint, err);
@@ -272,7 +272,7 @@ int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings
 	return rc;
 }
 
-itr_json *itr_dataset_json(const itr_manifest *m, const itr_findings *f)
+itr_json *itr_dataset_json(const itr_manifest *m, const itr_issues *f)
 {
 	itr_json *j = itr_json_object();
 	itr_json_add_int(j, "images", m->n);
@@ -282,6 +282,6 @@ itr_json *itr_dataset_json(const itr_manifest *m, const itr_findings *f)
 	itr_json_add_int(s, "val", itr_dataset_count(m, "val"));
 	itr_json_add_int(s, "test", itr_dataset_count(m, "test"));
 	itr_json_add_bool(j, "synthetic", m->synthetic);
-	itr_json_add(j, "problems", itr_findings_json(f));
+	itr_json_add(j, "problems", itr_issues_json(f));
 	return j;
 }

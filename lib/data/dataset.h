@@ -2,7 +2,7 @@
 #ifndef ITR_DATA_DATASET_H
 #define ITR_DATA_DATASET_H
 
-#include "data/findings.h"
+#include "data/issues.h"
 #include "data/manifest.h"
 #include "data/split.h"
 
@@ -22,12 +22,12 @@ ITR_MUST_USE int itr_dataset_split(itr_manifest *m, const double fractions[3], u
 /* Keeps `limit` records: those at the first places of default_rng([seed, 3]).permutation over the ids sorted bytewise; file order stays.
  * Nothing when there are no more. */
 void itr_dataset_limit(itr_manifest *m, int64_t limit, uint64_t seed);
-/* The end of every source: findings to standard error and DIR/problems.json, records to DIR/manifest.jsonl and `echo` (itr_manifest_write),
+/* The end of every source: issues to standard error and DIR/problems.json, records to DIR/manifest.jsonl and `echo` (itr_manifest_write),
  * a summary line. -1 with err, also when no record is left: then `hint` follows in the message. */
-ITR_MUST_USE int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_findings *f, const char *hint, const itr_provenance *p,
+ITR_MUST_USE int itr_dataset_write(const itr_manifest *m, const char *dir, const itr_issues *f, const char *hint, const itr_provenance *p,
                                    FILE *echo, itr_err *err);
 /* {"images","captions","split":{"train","val","test"},"synthetic","problems"}; train holds restval. The caller frees. */
-itr_json *itr_dataset_json(const itr_manifest *m, const itr_findings *f);
+itr_json *itr_dataset_json(const itr_manifest *m, const itr_issues *f);
 int64_t itr_dataset_count(const itr_manifest *m, const char *split);
 
 /* `path` as seen from folder `dir`, both resolved: "../../shared/x.png"; absolute when they share nothing but the root. The caller frees.

@@ -59,14 +59,14 @@ static int check_pictures(itr_image_text_set *s, const itr_image_text_opts *o, u
 			itr_warn("image '%s': %s", id, c.reason[i].msg);
 			if (!first.set)
 				itr_err_set(&first, "image '%s': %s", id, c.reason[i].msg);
-			itr_findings_add(s->issues, ITR_ISSUE_DAMAGED, "image '%s': %s", id, c.reason[i].msg);
+			itr_issues_add(s->issues, ITR_ISSUE_DAMAGED, "image '%s': %s", id, c.reason[i].msg);
 			damaged[c.first + i] = 1;
 		}
 	}
 	free(c.reason);
 	if (c.first < m->n)
 		return itr_err_set(err, "interrupted while the pictures were checked");
-	const int64_t failed = itr_findings_count(s->issues, ITR_ISSUE_DAMAGED);
+	const int64_t failed = itr_issues_count(s->issues, ITR_ISSUE_DAMAGED);
 	if (failed > o->max_failed)
 		return itr_err_set(
 			err,
@@ -84,9 +84,9 @@ static void add_caption(itr_image_text_set *s, const itr_caption *c, int64_t ima
 {
 	itr_row_table *t = &s->table;
 	if (pairs_only && !has_word(c->text)) {
-		if (itr_findings_count(s->issues, ITR_ISSUE_EMPTY) < NAMED)
+		if (itr_issues_count(s->issues, ITR_ISSUE_EMPTY) < NAMED)
 			itr_warn("caption '%s' is empty: left out", c->id);
-		itr_findings_add(s->issues, ITR_ISSUE_EMPTY, "%s", c->id);
+		itr_issues_add(s->issues, ITR_ISSUE_EMPTY, "%s", c->id);
 		return;
 	}
 	const int64_t row = t->n[ITR_TEXT]++;
@@ -107,14 +107,14 @@ static void add_records(itr_image_text_set *s, const uint8_t *damaged, bool pair
 		if (damaged[i])
 			continue;
 		if (pairs_only && t->n[ITR_TEXT] == texts) {
-			itr_findings_add(s->issues, ITR_ISSUE_UNCAPTIONED, "%s", r->id);
+			itr_issues_add(s->issues, ITR_ISSUE_UNCAPTIONED, "%s", r->id);
 			continue;
 		}
 		t->id[ITR_IMAGE][image] = (char *)(intptr_t)r->id;
 		s->record[image] = i;
 		t->n[ITR_IMAGE]++;
 	}
-	const int64_t empty = itr_findings_count(s->issues, ITR_ISSUE_EMPTY);
+	const int64_t empty = itr_issues_count(s->issues, ITR_ISSUE_EMPTY);
 	if (empty > NAMED)
 		itr_warn("%lld captions in all are empty: left out", (long long)empty);
 }
@@ -190,7 +190,7 @@ int itr_image_text_set_open(itr_image_text_set *s, const char *path, const itr_i
 	*s = (itr_image_text_set){ .pictures = o->pictures };
 	if (itr_manifest_read(&s->manifest, path, o->root, err) < 0)
 		return -1;
-	s->issues = itr_findings_new();
+	s->issues = itr_issues_new();
 	uint8_t *damaged = itr_xcalloc((size_t)s->manifest.n + 1, 1);
 	int rc = o->check_pictures ? check_pictures(s, o, damaged, err) : 0;
 	if (rc == 0)
@@ -205,7 +205,7 @@ void itr_image_text_set_free(itr_image_text_set *s)
 {
 	itr_row_table_free(&s->table);
 	free(s->record);
-	itr_findings_free(s->issues);
+	itr_issues_free(s->issues);
 	itr_manifest_free(&s->manifest);
 	*s = (itr_image_text_set){ .record = NULL };
 }

@@ -14,7 +14,7 @@
 
 #include <signal.h>
 
-#include "data/findings.h"
+#include "data/issues.h"
 #include "data/manifest.h"
 #include "data/picture_opts.h"
 #include "data/row_table.h"
@@ -41,7 +41,7 @@ typedef struct itr_image_text_set {
 	itr_row_table table;            /* with captions, labels, and the split that the records have */
 	int64_t *record;                /* [table.n[ITR_IMAGE]]: its record in the manifest */
 	itr_picture_opts pictures;
-	itr_findings *issues;           /* rows that were left out, by kind */
+	itr_issues *issues;           /* rows that were left out, by kind */
 } itr_image_text_set;
 
 /* Rows in the manifest's order. Damaged pictures and empty captions are named by itr_warn. 0; -1 with err and s empty: an unreadable

@@ -23,17 +23,17 @@ static bool is_control(uint32_t cp)
 	return (cp < 0x20 && cp != '\t' && cp != '\n' && cp != '\r') || (cp >= 0x7f && cp < 0xa0 && cp != 0x85);
 }
 
-char *itr_intake_caption(const char *text, size_t n, const char *where, itr_findings *f)
+char *itr_intake_caption(const char *text, size_t n, const char *where, itr_issues *f)
 {
 	bool blank = true, control = false, valid = true;
 	int64_t characters = 0;
 	uint32_t cp;
 	if (n > MAX_CAPTION) {
-		itr_findings_add(f, "caption of more than 1 MiB (left out)", "%s: %zu bytes", where, n);
+		itr_issues_add(f, "caption of more than 1 MiB (left out)", "%s: %zu bytes", where, n);
 		return NULL;
 	}
 	if (memchr(text, 0, n)) {
-		itr_findings_add(f, "caption with a NUL byte (left out)", "%s", where);
+		itr_issues_add(f, "caption with a NUL byte (left out)", "%s", where);
 		return NULL;
 	}
 	for (size_t i = 0; i < n; characters++) {
@@ -44,17 +44,17 @@ char *itr_intake_caption(const char *text, size_t n, const char *where, itr_find
 		i += length > 0 ? (size_t)length : 1;
 	}
 	if (blank) {
-		itr_findings_add(f, "empty caption (left out)", "%s", where);
+		itr_issues_add(f, "empty caption (left out)", "%s", where);
 		return NULL;
 	}
 	if (control)
-		itr_findings_add(f, "caption with control characters (kept)", "%s", where);
+		itr_issues_add(f, "caption with control characters (kept)", "%s", where);
 	if (characters > LONG_CAPTION)
-		itr_findings_add(f, "very long caption (kept)", "%s: %lld characters", where, (long long)characters);
+		itr_issues_add(f, "very long caption (kept)", "%s: %lld characters", where, (long long)characters);
 	if (valid)
 		return itr_xstrndup(text, n);
 	itr_buf b = ITR_BUF_INIT;
-	itr_findings_add(f, "caption that is not UTF-8 (bad bytes became U+FFFD)", "%s", where);
+	itr_issues_add(f, "caption that is not UTF-8 (bad bytes became U+FFFD)", "%s", where);
 	itr_utf8_put_clean(&b, text, n);
 	return itr_buf_detach(&b);
 }
@@ -144,7 +144,7 @@ const char *itr_intake_unread_kind(const char *name, const void *bytes, size_t n
 	return NULL;
 }
 
-void itr_intake_drop_unsplit(itr_manifest *m, const char *kind, itr_findings *f)
+void itr_intake_drop_unsplit(itr_manifest *m, const char *kind, itr_issues *f)
 {
 	bool any = false;
 	int64_t kept = 0;
@@ -154,6 +154,6 @@ void itr_intake_drop_unsplit(itr_manifest *m, const char *kind, itr_findings *f)
 		if (m->records[i].split)
 			m->records[kept++] = m->records[i];
 		else
-			itr_findings_add(f, kind, "%s", m->records[i].image), m->n_captions -= m->records[i].n_captions;
+			itr_issues_add(f, kind, "%s", m->records[i].image), m->n_captions -= m->records[i].n_captions;
 	m->n = any ? kept : m->n;
 }

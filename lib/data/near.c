@@ -76,7 +76,7 @@ void itr_near_join(const itr_manifest *m, int distance, itr_groups *g)
 struct report {
 	const itr_near_item **item;     /* those that are paired */
 	int64_t n, pairs;
-	itr_findings *f;
+	itr_issues *f;
 	FILE *out;
 };
 
@@ -94,7 +94,7 @@ static void on_pair(void *ctx, int64_t i, int64_t j, int distance)
 	fputs(line.data, r->out);
 	itr_buf_free(&line);
 	if (r->pairs++ < NAMED)
-		itr_findings_add(r->f, "near-duplicate pictures in different parts", "%s (%s) and %s (%s), %d of 128 bits apart", a->file,
+		itr_issues_add(r->f, "near-duplicate pictures in different parts", "%s (%s) and %s (%s), %d of 128 bits apart", a->file,
 		                 a_part, b->file, b_part, distance);
 }
 
@@ -175,7 +175,7 @@ static void say_how_many(const itr_near_item *items, int64_t n, int distance, bo
 	free(size);
 }
 
-int itr_near_report(const itr_near_item *items, int64_t n, int distance, const char *dir, itr_findings *f, int64_t *pairs, itr_err *err)
+int itr_near_report(const itr_near_item *items, int64_t n, int distance, const char *dir, itr_issues *f, int64_t *pairs, itr_err *err)
 {
 	char *path = itr_path_join(dir, "near_duplicates.jsonl");
 	itr_atomic_file *a = itr_atomic_open(path, err);
@@ -197,7 +197,7 @@ int itr_near_report(const itr_near_item *items, int64_t n, int distance, const c
 	return rc;
 }
 
-int itr_near_report_manifest(const itr_manifest *m, int distance, const char *dir, itr_findings *f, int64_t *pairs, itr_err *err)
+int itr_near_report_manifest(const itr_manifest *m, int distance, const char *dir, itr_issues *f, int64_t *pairs, itr_err *err)
 {
 	itr_near_item *items = items_of(m);
 	int rc = itr_near_report(items, m->n, distance, dir, f, pairs, err);

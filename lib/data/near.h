@@ -3,7 +3,7 @@
 #ifndef ITR_DATA_NEAR_H
 #define ITR_DATA_NEAR_H
 
-#include "data/findings.h"
+#include "data/issues.h"
 #include "data/groups.h"
 #include "data/manifest.h"
 #include "image/phash.h"
@@ -16,12 +16,12 @@ typedef struct itr_near_item {
 
 /* Writes DIR/near_duplicates.jsonl, {"distance","a","a_part","b","b_part"} a line, the pairs in different parts that differ in at most
  * `distance` of 128 bits (0 to ITR_PHASH_MAX_DISTANCE), or removes an old one when there are none. Of more than 32 copies in one part the
- * first 32 are listed. *pairs is their number; the first 1,000 are findings "near-duplicate pictures in different parts". Says on the log
+ * first 32 are listed. *pairs is their number; the first 1,000 are issues "near-duplicate pictures in different parts". Says on the log
  * how many pictures look like another one. -1 with err. */
-ITR_MUST_USE int itr_near_report(const itr_near_item *items, int64_t n, int distance, const char *dir, itr_findings *f, int64_t *pairs,
+ITR_MUST_USE int itr_near_report(const itr_near_item *items, int64_t n, int distance, const char *dir, itr_issues *f, int64_t *pairs,
                                  itr_err *err);
 /* The same for a manifest whose records have been looked at (itr_dataset_check). */
-ITR_MUST_USE int itr_near_report_manifest(const itr_manifest *m, int distance, const char *dir, itr_findings *f, int64_t *pairs,
+ITR_MUST_USE int itr_near_report_manifest(const itr_manifest *m, int distance, const char *dir, itr_issues *f, int64_t *pairs,
                                           itr_err *err);
 
 /* Joins the records of m that are equal or alike, and through them the alike of the alike. */

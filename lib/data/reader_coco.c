@@ -23,7 +23,7 @@ struct label {
 
 struct reading {
 	itr_manifest *m;
-	itr_findings *f;
+	itr_issues *f;
 	const char *dir;                /* of the pictures */
 	itr_map *images;                /* image id -> number, from whichever section names it first */
 	ITR_VEC(int64_t) record;        /* number -> row of m, -1 unknown */
@@ -44,7 +44,7 @@ static int64_t number_of(struct reading *r, const char *id)
 		return itr_map_get(r->images, id, 0);
 	ITR_VEC_PUSH(&r->record, -1);
 	if (itr_coco_id_is_big(id))
-		itr_findings_add(r->f, "id beyond 2^53 (kept digit by digit)", "image %s", id);
+		itr_issues_add(r->f, "id beyond 2^53 (kept digit by digit)", "image %s", id);
 	return n;
 }
 
@@ -64,19 +64,19 @@ static int on_image(void *ctx, const itr_coco_field *f, itr_err *err)
 	const char *id = itr_coco_id(&f[0]), *file = itr_buf_str(&name->text), *why;
 	(void)err;
 	if (!id || !file[0]) {
-		itr_findings_add(r->f, "image without id or file_name (left out)", "%s", id ? id : file);
+		itr_issues_add(r->f, "image without id or file_name (left out)", "%s", id ? id : file);
 		return 0;
 	}
 	if (name->replaced) {           /* no file on disk has the name that is left */
-		itr_findings_add(r->f, "image with invalid UTF-8 in its file_name (left out)", "%s: %s", id, file);
+		itr_issues_add(r->f, "image with invalid UTF-8 in its file_name (left out)", "%s: %s", id, file);
 		return 0;
 	}
 	char *path = itr_intake_picture(r->dir, file, name->text.len, &why);
 	int64_t n = path ? number_of(r, id) : -1;
 	if (!path) {
-		itr_findings_add(r->f, "image with a file_name that leaves its folder (left out)", "%s: %s", id, file);
+		itr_issues_add(r->f, "image with a file_name that leaves its folder (left out)", "%s: %s", id, file);
 	} else if (r->record.v[n] >= 0) {
-		itr_findings_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
+		itr_issues_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
 	} else {
 		r->record.v[n] = r->m->n;
 		itr_record *rec = itr_manifest_add(r->m, id, path);
@@ -96,19 +96,19 @@ static int on_caption(void *ctx, const itr_coco_field *f, itr_err *err)
 	const char *id = itr_coco_id(&f[0]), *image = itr_coco_id(&f[1]), *text = itr_buf_str(&f[2].text);
 	(void)err;
 	if ((named && !id) || !image || f[2].type != ITR_JP_STRING) {
-		itr_findings_add(r->f, "caption without id, image_id or text (left out)", "id %s, image %s", id ? id : "?",
+		itr_issues_add(r->f, "caption without id, image_id or text (left out)", "id %s, image %s", id ? id : "?",
 		                 image ? image : "?");
 		return 0;
 	}
 	char *where = named ? itr_xstrdup(id) : itr_xasprintf("image %s", image),
 	     *clean = itr_intake_caption(text, f[2].text.len, where, r->f);
 	if (clean && named && !itr_map_add(r->caption_ids, id, 0)) {
-		itr_findings_add(r->f, "caption id that occurs twice (the first counts)", "%s", id);
+		itr_issues_add(r->f, "caption id that occurs twice (the first counts)", "%s", id);
 	} else if (clean) {
 		if (f[2].replaced)
-			itr_findings_add(r->f, "caption with invalid UTF-8 (U+FFFD in its place)", "%s: %s", where, clean);
+			itr_issues_add(r->f, "caption with invalid UTF-8 (U+FFFD in its place)", "%s: %s", where, clean);
 		if (named && itr_coco_id_is_big(id))
-			itr_findings_add(r->f, "id beyond 2^53 (kept digit by digit)", "caption %s", id);
+			itr_issues_add(r->f, "id beyond 2^53 (kept digit by digit)", "caption %s", id);
 		ITR_VEC_PUSH(&r->captions,
 		             ((struct caption){ number_of(r, image), itr_manifest_str(r->m, id), itr_manifest_str(r->m, clean) }));
 	}
@@ -147,9 +147,9 @@ static int on_instance(void *ctx, const itr_coco_field *f, itr_err *err)
 	(void)err;
 	int64_t n = image ? itr_map_get(r->images, image, -1) : -1;
 	if (!image || !category)
-		itr_findings_add(r->f, "instance without image_id or category_id (left out)", "image %s", image ? image : "?");
+		itr_issues_add(r->f, "instance without image_id or category_id (left out)", "image %s", image ? image : "?");
 	else if (n < 0 || r->record.v[n] < 0)
-		itr_findings_add(r->f, "instance of an unknown image (left out)", "image %s", image);
+		itr_issues_add(r->f, "instance of an unknown image (left out)", "image %s", image);
 	else
 		ITR_VEC_PUSH(&r->labels, ((struct label){ (int32_t)r->record.v[n], category_of(r, category) }));
 	return 0;
@@ -161,11 +161,11 @@ static int on_category(void *ctx, const itr_coco_field *f, itr_err *err)
 	const char *id = itr_coco_id(&f[0]), *name = itr_buf_str(&f[1].text);
 	(void)err;
 	if (!id || !name[0]) {
-		itr_findings_add(r->f, "category without id or name (left out)", "%s", id ? id : name);
+		itr_issues_add(r->f, "category without id or name (left out)", "%s", id ? id : name);
 		return 0;
 	}
 	if (f[1].replaced)
-		itr_findings_add(r->f, "category with invalid UTF-8 in its name (U+FFFD in its place)", "%s: %s", id, name);
+		itr_issues_add(r->f, "category with invalid UTF-8 in its name (U+FFFD in its place)", "%s: %s", id, name);
 	int32_t c = category_of(r, id);
 	r->names.v[c] = itr_manifest_str(r->m, name);
 	r->order.v[c] = r->n_categories++;
@@ -188,7 +188,7 @@ static int read_captions(struct reading *r, const char *path, itr_err *err)
 		const struct caption *c = &r->captions.v[i];
 		int64_t row = r->record.v[c->image];
 		if (row < 0)
-			itr_findings_add(r->f, "caption of an unknown image (left out)", "%s: image %s", c->id ? c->id : "?",
+			itr_issues_add(r->f, "caption of an unknown image (left out)", "%s: image %s", c->id ? c->id : "?",
 			                 itr_map_key(r->images, c->image));
 		else if (c->id)
 			itr_record_add_caption(r->m, &r->m->records[row], c->id, c->text);
@@ -196,7 +196,7 @@ static int read_captions(struct reading *r, const char *path, itr_err *err)
 			add_unnamed(r, &r->m->records[row], c->text);
 	}
 	if (r->unnamed)
-		itr_findings_add(r->f, "captions without an id (named IMAGE#k)", "%s: %lld", path, (long long)r->unnamed);
+		itr_issues_add(r->f, "captions without an id (named IMAGE#k)", "%s: %lld", path, (long long)r->unnamed);
 	return 0;
 }
 
@@ -217,7 +217,7 @@ static int read_instances(struct reading *r, const char *path, itr_err *err)
 	for (size_t i = 0; i < r->labels.n; i++) {
 		struct label *l = &r->labels.v[i];
 		if (!r->names.v[l->category]) {
-			itr_findings_add(r->f, "instance of an unknown category (left out)", "category %s",
+			itr_issues_add(r->f, "instance of an unknown category (left out)", "category %s",
 			                 itr_map_key(r->categories, l->category));
 			l->category = -1;
 		}
@@ -264,7 +264,7 @@ static void finish(struct reading *r, const char *dir, const char *subset)
 	for (int64_t i = 0; i < r->m->n; i++) {
 		itr_record *rec = &r->m->records[i];
 		if (rec->n_captions == 0) {
-			itr_findings_add(r->f, "image without a caption (left out)", "%s", rec->id);
+			itr_issues_add(r->f, "image without a caption (left out)", "%s", rec->id);
 			continue;
 		}
 		find_picture(r->m, rec, dir, subset);
@@ -316,12 +316,12 @@ static int read_labels(struct reading *r, const struct place *p, itr_provenance 
 	if (instances && provenance)
 		itr_provenance_input(provenance, instances);
 	if (!instances)
-		itr_findings_add(r->f, no_labels, "%s/instances_%s.json", p->annotations, p->subset);
+		itr_issues_add(r->f, no_labels, "%s/instances_%s.json", p->annotations, p->subset);
 	free(instances);
 	return rc;
 }
 
-static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
+static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_issues *f, itr_err *err)
 {
 	struct place p = { 0 };
 	struct reading r = { .m = m, .f = f, .images = itr_map_new(), .caption_ids = itr_map_new(), .categories = itr_map_new() };
@@ -335,7 +335,7 @@ static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_findings *f,
 		rc = read_labels(&r, &p, o->provenance, err);
 	if (rc == 0)
 		finish(&r, p.images, p.subset);
-	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == itr_findings_count(f, no_labels))
+	if (rc == 0 && m->n == 0 && itr_issues_count(f, NULL) == itr_issues_count(f, no_labels))
 		rc = itr_err_set(err, "'%s' has no captioned images", p.captions);
 	itr_map_free(r.images);
 	itr_map_free(r.caption_ids);

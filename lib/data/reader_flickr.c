@@ -15,7 +15,7 @@
 
 struct reading {
 	itr_manifest *m;
-	itr_findings *f;
+	itr_issues *f;
 	itr_map *rows, *ids, *splits;   /* picture -> row of m; ids taken; picture -> part */
 	const char *path, *images;
 };
@@ -38,11 +38,11 @@ static void take_split(struct reading *r, itr_record *rec, const itr_caption_row
 		return;
 	const int part = itr_split_find(row->split);
 	if (part < 0)
-		itr_findings_add(r->f, "row with an unknown split", "%s:%lld: '%s'", r->path, (long long)row->line, row->split);
+		itr_issues_add(r->f, "row with an unknown split", "%s:%lld: '%s'", r->path, (long long)row->line, row->split);
 	else if (!rec->split)
 		rec->split = itr_split_names[part];
 	else if (strcmp(rec->split, itr_split_names[part]))
-		itr_findings_add(r->f, "picture in two parts (the first counts)", "%s:%lld: %s", r->path, (long long)row->line, rec->image);
+		itr_issues_add(r->f, "picture in two parts (the first counts)", "%s:%lld: %s", r->path, (long long)row->line, rec->image);
 }
 
 static void on_row(void *ctx, const itr_caption_row *row)
@@ -53,7 +53,7 @@ static void on_row(void *ctx, const itr_caption_row *row)
 	     *image = itr_intake_picture(r->images, row->image, row->image_n, &why);
 	char *text = image ? itr_intake_caption(row->text, row->text_n, where, r->f) : NULL;
 	if (!image)
-		itr_findings_add(r->f, "picture with a name that leaves its folder or is not UTF-8 (left out)", "%s: '%.80s': %s", where,
+		itr_issues_add(r->f, "picture with a name that leaves its folder or is not UTF-8 (left out)", "%s: '%.80s': %s", where,
 		                 row->image, why);
 	if (text) {
 		int64_t at = itr_map_get(r->rows, image, -1);
@@ -89,10 +89,10 @@ static int read_list(struct reading *r, const char *path, int part, itr_err *err
 			n--;
 		char *image = n ? itr_intake_picture(r->images, s, n, &why) : NULL;
 		if (n && !image)
-			itr_findings_add(r->f, "line of an official list that names no picture", "%s:%lld: %s", path,
+			itr_issues_add(r->f, "line of an official list that names no picture", "%s:%lld: %s", path,
 			                 (long long)itr_textfile_number(t), why);
 		else if (n && !itr_map_add(r->splits, image, part) && itr_map_get(r->splits, image, part) != part)
-			itr_findings_add(r->f, "picture in two official lists (the first counts)", "%s", image);
+			itr_issues_add(r->f, "picture in two official lists (the first counts)", "%s", image);
 		free(image);
 	}
 	itr_textfile_close(t);
@@ -146,7 +146,7 @@ static void finish(struct reading *r)
 	}
 }
 
-static int read_flickr(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
+static int read_flickr(itr_manifest *m, const itr_reader_opts *o, itr_issues *f, itr_err *err)
 {
 	static const char *const texts[] = { "captions.txt", "captions.csv", "results.csv", "Flickr8k.token.txt",
 		                             "results_20130124.token" },
@@ -175,7 +175,7 @@ static int read_flickr(itr_manifest *m, const itr_reader_opts *o, itr_findings *
 		finish(&r);
 	if (rc == 0 && o->provenance)
 		itr_provenance_input(o->provenance, text);
-	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == 0)
+	if (rc == 0 && m->n == 0 && itr_issues_count(f, NULL) == 0)
 		rc = itr_err_set(err, "'%s' has no captions", text);
 	itr_map_free(r.rows);
 	itr_map_free(r.ids);

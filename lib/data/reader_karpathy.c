@@ -17,7 +17,7 @@
 
 struct reading {
 	itr_manifest *m;
-	itr_findings *f;
+	itr_issues *f;
 	const char *images_dir, *path;
 	itr_map *annotations;           /* "cocoid\ntext\nk-th" -> place in `annotation_ids`; NULL without annotations */
 	itr_map *annotation_ids;        /* keys are the ids, in order */
@@ -136,9 +136,9 @@ static char *sentence_text(struct reading *r, const itr_json *s, const char *whe
 		itr_buf_printf(&b, "%s%s", b.len ? " " : "", itr_json_str(t, ""));
 	char *text = b.len ? itr_intake_caption(b.data, b.len, where, r->f) : NULL;
 	if (text)
-		itr_findings_add(r->f, "sentence without its text (its tokens are taken)", "%s", where);
+		itr_issues_add(r->f, "sentence without its text (its tokens are taken)", "%s", where);
 	else if (!b.len)
-		itr_findings_add(r->f, "sentence without text (left out)", "%s", where);
+		itr_issues_add(r->f, "sentence without text (left out)", "%s", where);
 	itr_buf_free(&b);
 	return text;
 }
@@ -156,16 +156,16 @@ static void add_sentence(struct reading *r, itr_record *rec, const char *image, 
 		if (at >= 0)
 			id = itr_xstrdup(itr_map_key(r->annotation_ids, at));
 		else
-			itr_findings_add(r->f, "sentence without an annotation (kept under Karpathy's id)", "%s", where);
+			itr_issues_add(r->f, "sentence without an annotation (kept under Karpathy's id)", "%s", where);
 	}
 	if (text && !id && !sentid)
-		itr_findings_add(r->f, "sentence without 'sentid' (named IMAGE#k)", "%s", where);
+		itr_issues_add(r->f, "sentence without 'sentid' (named IMAGE#k)", "%s", where);
 	if (text && !id)
 		id = sentid ? itr_xasprintf("karpathy:%s", sentid) : itr_xasprintf("%s#%lld", image, (long long)rec->n_captions);
 	if (text && itr_map_add(r->sentences, id, 0))
 		itr_record_add_caption(r->m, rec, id, text);
 	else if (text)
-		itr_findings_add(r->f, "sentence id that occurs twice (the first counts)", "%s", id);
+		itr_issues_add(r->f, "sentence id that occurs twice (the first counts)", "%s", id);
 	itr_buf_free(&key);
 	free(where);
 	free(text);
@@ -184,7 +184,7 @@ static char *image_id(struct reading *r, const char *folder, const char *file, c
 		added = itr_map_add(r->ids, id, 0);
 	}
 	if (!added) {
-		itr_findings_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
+		itr_issues_add(r->f, "image id that occurs twice (the first counts)", "%s", id);
 		free(id);
 		id = NULL;
 	}
@@ -201,7 +201,7 @@ static void add_image(struct reading *r, const itr_json *j)
 	const bool none = !jsplit || itr_json_is_null(jsplit);
 	const int split = itr_split_find(itr_json_str(jsplit, NULL));
 	if (!file || !itr_path_is_safe(file) || (folder[0] && !itr_path_is_safe(folder)) || (!none && split < 0)) {
-		itr_findings_add(r->f, "image without a usable filename or split (left out)", "%s", file ? file : "?");
+		itr_issues_add(r->f, "image without a usable filename or split (left out)", "%s", file ? file : "?");
 		return;
 	}
 	char *id = image_id(r, folder, file, cocoid);
@@ -214,7 +214,7 @@ static void add_image(struct reading *r, const itr_json *j)
 	for (const itr_json *s = itr_json_first(itr_json_get(j, "sentences")); s; s = itr_json_next(s))
 		add_sentence(r, rec, id, s, seen);
 	if (rec->n_captions == 0) {
-		itr_findings_add(r->f, "image without a caption (left out)", "%s", id);
+		itr_issues_add(r->f, "image without a caption (left out)", "%s", id);
 		r->m->n--;
 	}
 	itr_map_free(seen);
@@ -233,7 +233,7 @@ static int read_images(struct reading *r, itr_jsonpull *p, itr_err *err)
 		if (!j)
 			return -1;
 		if (itr_jsonpull_replaced(p) > before)
-			itr_findings_add(r->f, "image or caption with invalid UTF-8 (U+FFFD in its place)", "%s",
+			itr_issues_add(r->f, "image or caption with invalid UTF-8 (U+FFFD in its place)", "%s",
 			                 itr_json_str(itr_json_get(j, "filename"), "?"));
 		add_image(r, j);
 		itr_json_free(j);
@@ -269,7 +269,7 @@ static int read_file(struct reading *r, itr_err *err)
 	return rc;
 }
 
-static int read_karpathy(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
+static int read_karpathy(itr_manifest *m, const itr_reader_opts *o, itr_issues *f, itr_err *err)
 {
 	if (!o->source)
 		return itr_err_set(err, "which file? --from karpathy dataset_coco.json");
@@ -288,7 +288,7 @@ static int read_karpathy(itr_manifest *m, const itr_reader_opts *o, itr_findings
 		itr_provenance_input(o->provenance, o->source);
 	if (rc == 0)
 		itr_intake_drop_unsplit(m, "image without a split, where others have one (left out)", f);
-	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == 0)
+	if (rc == 0 && m->n == 0 && itr_issues_count(f, NULL) == 0)
 		rc = itr_err_set(err, "'%s' lists no captioned images", o->source);
 	itr_map_free(r.ids);
 	itr_map_free(r.places);

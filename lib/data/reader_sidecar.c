@@ -82,7 +82,7 @@ static bool is_translation(const char *s, size_t n)
 	return i > 0 && n - i >= 6 && !memcmp(s + i, ".utf8=", 6);
 }
 
-static int read_captions(itr_manifest *m, itr_record *r, const char *path, const char *name, itr_findings *f, itr_err *err)
+static int read_captions(itr_manifest *m, itr_record *r, const char *path, const char *name, itr_issues *f, itr_err *err)
 {
 	size_t size, n;
 	char *bytes = itr_path_read_named(path, MAX_TEXT, &size, err);
@@ -90,7 +90,7 @@ static int read_captions(itr_manifest *m, itr_record *r, const char *path, const
 	const char *s;
 	int rc = bytes ? 0 : -1;
 	if (bytes && !t)
-		itr_findings_add(f, "caption file that cannot be read (left out)", "%s", err->msg);
+		itr_issues_add(f, "caption file that cannot be read (left out)", "%s", err->msg);
 	while (t && (rc = itr_textfile_line(t, &s, &n, err)) > 0) {
 		while (n && isspace((unsigned char)*s))
 			s++, n--;
@@ -133,7 +133,7 @@ static char *record_id(const char *name, itr_map *ids)
 	return id;
 }
 
-static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr_err *err)
+static int read_tree(itr_manifest *m, const struct tree *t, itr_issues *f, itr_err *err)
 {
 	itr_map *texts = itr_map_new(), *ids = itr_map_new(), *used = itr_map_new();
 	int rc = 0;
@@ -146,7 +146,7 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 		char *stem = itr_path_replace_extension(t->unread.v[i], "");
 		if (itr_map_has(texts, stem)) {
 			itr_map_add(used, stem, 0);
-			itr_findings_add(f, "picture of a kind that is not read yet (left out)", "%s: %s; PNG and JPEG are read",
+			itr_issues_add(f, "picture of a kind that is not read yet (left out)", "%s: %s; PNG and JPEG are read",
 			                 t->unread.v[i], itr_intake_unread_kind(t->unread.v[i], NULL, 0));
 		}
 		free(stem);
@@ -158,11 +158,11 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 		itr_map_add(used, stem, 0);
 		free(stem);
 		if (at < 0) {
-			itr_findings_add(f, "picture without a caption (left out)", "%s", name);
+			itr_issues_add(f, "picture without a caption (left out)", "%s", name);
 			continue;
 		}
 		if (itr_utf8_invalid_at(name, strlen(name)) >= 0) {
-			itr_findings_add(f, "file name that is not UTF-8 (left out)", "%s", name);
+			itr_issues_add(f, "file name that is not UTF-8 (left out)", "%s", name);
 			continue;
 		}
 		char *id = record_id(name, ids), *image = itr_path_join(t->root, name), *text = itr_path_join(t->root, t->texts.v[at]);
@@ -170,7 +170,7 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 		rc = read_captions(m, r, text, id, f, err);
 		add_labels(m, r, name);
 		if (rc == 0 && r->n_captions == 0) {
-			itr_findings_add(f, "picture without a caption (left out)", "%s ('%s' has none that can be used)", name, text);
+			itr_issues_add(f, "picture without a caption (left out)", "%s ('%s' has none that can be used)", name, text);
 			m->n--;
 		}
 		free(id);
@@ -179,14 +179,14 @@ static int read_tree(itr_manifest *m, const struct tree *t, itr_findings *f, itr
 	}
 	for (int64_t i = 0; i < itr_map_count(texts); i++)
 		if (!itr_map_has(used, itr_map_key(texts, i)))
-			itr_findings_add(f, "caption without a picture (left out)", "%s.txt", itr_map_key(texts, i));
+			itr_issues_add(f, "caption without a picture (left out)", "%s.txt", itr_map_key(texts, i));
 	itr_map_free(texts);
 	itr_map_free(ids);
 	itr_map_free(used);
 	return rc;
 }
 
-static int read_sidecar(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err)
+static int read_sidecar(itr_manifest *m, const itr_reader_opts *o, itr_issues *f, itr_err *err)
 {
 	struct tree t = { ITR_VEC_INIT, ITR_VEC_INIT, ITR_VEC_INIT, o->source };
 	if (!o->source)
@@ -197,7 +197,7 @@ static int read_sidecar(itr_manifest *m, const itr_reader_opts *o, itr_findings 
 	sort(&t.unread);
 	if (rc == 0)
 		rc = read_tree(m, &t, f, err);
-	if (rc == 0 && m->n == 0 && itr_findings_count(f, NULL) == 0)
+	if (rc == 0 && m->n == 0 && itr_issues_count(f, NULL) == 0)
 		rc = itr_err_set(err, "no captioned pictures in '%s': NAME.png or NAME.jpg with its captions in NAME.txt are looked for",
 		                 o->source);
 	release(&t.pictures);

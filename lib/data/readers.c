@@ -62,7 +62,7 @@ struct seen {
 	int width, height;
 	itr_phash hash;
 	bool flat;
-	const char *kind;               /* of finding, with `why`; NULL: it is whole */
+	const char *kind;               /* of the issue, with `why`; NULL: it is whole */
 	char *why;
 };
 
@@ -110,7 +110,7 @@ static void look(void *ctx, int64_t i, int worker)
 		c->o->progress(c->o->progress_ctx, 1);
 }
 
-int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings *f, itr_err *err)
+int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_issues *f, itr_err *err)
 {
 	struct check c = { m, o, itr_xcalloc((size_t)ITR_MAX(m->n, 1), sizeof *c.seen) };
 	int64_t kept = 0, n = m->n;
@@ -121,7 +121,7 @@ int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings
 		struct seen *s = &c.seen[i];
 		itr_record *r = &m->records[i];
 		if (s->kind) {
-			itr_findings_add(f, s->kind, "%s", s->why);
+			itr_issues_add(f, s->kind, "%s", s->why);
 			free(s->why);
 			continue;
 		}

@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-#include "data/findings.h"
+#include "data/issues.h"
 #include "data/manifest.h"
 
 typedef struct itr_reader_opts {
@@ -18,9 +18,9 @@ typedef struct itr_reader_opts {
 typedef struct itr_reader {
 	const char *name, *what;
 	bool decode;                    /* pictures are of unknown origin: decode each once (itr_dataset_check) */
-	/* Fills m (initialised, empty). Image paths as they open from the working folder. Findings for everything that is odd but not
+	/* Fills m (initialised, empty). Image paths as they open from the working folder. Issues for everything that is odd but not
 	 * fatal. 0, or -1 with err. Where all was left out, each for a reason, it is 0 with m->n 0: itr_dataset_write says the reasons. */
-	int (*read)(itr_manifest *m, const itr_reader_opts *o, itr_findings *f, itr_err *err);
+	int (*read)(itr_manifest *m, const itr_reader_opts *o, itr_issues *f, itr_err *err);
 } itr_reader;
 
 /* What a program's help says about a choice of reader: "...; sidecar: a folder tree of ...; coco: ...". The caller frees. */
@@ -36,10 +36,10 @@ typedef struct itr_check_opts {
 	const volatile sig_atomic_t *interrupted;
 } itr_check_opts;
 
-/* Looks at every picture of m, drops the records whose picture is missing or damaged (findings "picture missing", "picture damaged", or of
+/* Looks at every picture of m, drops the records whose picture is missing or damaged (issues "picture missing", "picture damaged", or of
  * a kind that is not read) and fills in SHA-256 and, where it decodes, size and perceptual hash. Returns how many were dropped, or -1 with
  * err (interrupted). */
-ITR_MUST_USE int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_findings *f, itr_err *err);
+ITR_MUST_USE int64_t itr_dataset_check(itr_manifest *m, const itr_check_opts *o, itr_issues *f, itr_err *err);
 /* Rewrites image paths for a manifest in `dir`: relative to it, or, with `copy`, into dir/images/ (paths below `base` keep their folders).
  * m->root = dir. */
 ITR_MUST_USE int itr_dataset_place(itr_manifest *m, const char *dir, const char *base, bool copy, itr_err *err);

@@ -32,7 +32,7 @@ ITR_MUST_USE int itr_verify_store(const itr_features *f, itr_verify *v, itr_err 
  * captions). */
 bool itr_verify_ok(const itr_verify *v);
 
-/* The findings for people and for programs. */
+/* The issues for people and for programs. */
 void itr_verify_print(const itr_verify *v, itr_buf *out);
 void itr_verify_json(const itr_verify *v, itr_json *into);
 

@@ -177,7 +177,7 @@ static int apply_karpathy(coco_run *c, itr_err *err)
 		itr_record *r = &c->m->records[i];
 		int64_t part = itr_map_get(parts, r->id, -1);
 		if (part < 0) {
-			itr_findings_add(c->f, "image without a part in Karpathy's split (left out)", "%s", r->id);
+			itr_issues_add(c->f, "image without a part in Karpathy's split (left out)", "%s", r->id);
 			continue;
 		}
 		r->split = itr_split_names[part];
@@ -228,10 +228,10 @@ static void expect_counts(coco_run *c)
 				captions += c->m->records[k].n_captions;
 			}
 		if (asked && images != known[i].images)
-			itr_findings_add(c->f, "another number of images than COCO's own", "%s: %lld, not %lld", known[i].of,
+			itr_issues_add(c->f, "another number of images than COCO's own", "%s: %lld, not %lld", known[i].of,
 			                 (long long)images, (long long)known[i].images);
 		if (asked && known[i].captions >= 0 && captions != known[i].captions)
-			itr_findings_add(c->f, "another number of captions than COCO's own", "%s: %lld, not %lld", known[i].of,
+			itr_issues_add(c->f, "another number of captions than COCO's own", "%s: %lld, not %lld", known[i].of,
 			                 (long long)captions, (long long)known[i].captions);
 	}
 }
@@ -364,7 +364,7 @@ static void release(const itr_coco_opts *o)
 	}
 }
 
-int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_findings *f, itr_coco_report *r, itr_err *err)
+int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_issues *f, itr_coco_report *r, itr_err *err)
 {
 	coco_run c = { .o = o, .m = m, .f = f, .r = r, .limit = o->limit, .seed = o->seed, .split = o->split };
 	const char *wrong = itr_coco_opts_check(o);

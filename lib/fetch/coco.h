@@ -10,7 +10,7 @@
 #ifndef ITR_FETCH_COCO_H
 #define ITR_FETCH_COCO_H
 
-#include "data/findings.h"
+#include "data/issues.h"
 #include "data/manifest.h"
 #include "data/split.h"
 #include "fetch/annotations.h"
@@ -68,7 +68,7 @@ typedef struct itr_coco_report {
 
 /* Downloads; fills m with the images on disk and their splits, f with warnings. 0, also when images failed (r->failed, r->skipped); -1 with
  * err when nothing can continue: no annotations, a full disk, an interrupt. */
-ITR_MUST_USE int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_findings *f, itr_coco_report *r, itr_err *err);
+ITR_MUST_USE int itr_coco_fetch(const itr_coco_opts *o, itr_manifest *m, itr_issues *f, itr_coco_report *r, itr_err *err);
 itr_json *itr_coco_report_json(const itr_coco_report *r);
 
 typedef struct itr_verify_report {

@@ -69,18 +69,18 @@ static int take(coco_run *c, seen *s, itr_err *err)
 		if (ours)
 			unlink(r->image);       /* removes corrupt downloads, but not the user's own files */
 		else
-			itr_findings_add(c->f, "damaged picture on disk (delete it to have it fetched)", "%s", s->why);
+			itr_issues_add(c->f, "damaged picture on disk (delete it to have it fetched)", "%s", s->why);
 		coco_fail(c, s->row, "damaged", 0, 0, s->why);
 		free(s->why);
 		return itr_pins_drop(c->pins, file, err);
 	}
 	if (pin && strcmp(pin->sha256, s->pin.sha256) != 0) {
-		itr_findings_add(c->f, "picture on disk that is not what was fetched first", "%s", file);
+		itr_issues_add(c->f, "picture on disk that is not what was fetched first", "%s", file);
 		coco_fail(c, s->row, "changed-on-disk", 0, 0, "its sha256 is not the one of its first fetch");
 		return 0;
 	}
 	if (r->width > 0 && r->height > 0 && (r->width != s->width || r->height != s->height))
-		itr_findings_add(c->f, "picture of another size than its annotation says", "%s: %dx%d, not %lldx%lld", file, s->width,
+		itr_issues_add(c->f, "picture of another size than its annotation says", "%s: %dx%d, not %lldx%lld", file, s->width,
 		                 s->height, (long long)r->width, (long long)r->height);
 	if (r->width <= 0 || r->height <= 0) {
 		r->width = s->width;

@@ -61,7 +61,7 @@ static void check_disk(coco_run *c)
 		else if (c->retry && !itr_map_has(c->retry, file))
 			c->state[i] = COCO_SKIPPED;
 		if (size >= 0 && pin && pin->bytes != size)
-			itr_findings_add(c->f, "picture on disk of another size than at its first fetch (fetched again)",
+			itr_issues_add(c->f, "picture on disk of another size than at its first fetch (fetched again)",
 			                 "%s: %lld bytes, not %lld", file, (long long)size, (long long)pin->bytes);
 	}
 }

@@ -18,7 +18,7 @@ typedef struct coco_failure {
 typedef struct coco_run {
 	const itr_coco_opts *o;
 	itr_manifest *m;
-	itr_findings *f;
+	itr_issues *f;
 	itr_coco_report *r;
 	itr_pins *pins;
 	coco_state *state;              /* per row of m */

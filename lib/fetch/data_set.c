@@ -9,7 +9,7 @@ enum { FALLBACK_SCENES = 1000 };
 struct fetch {
 	itr_fetch_opts *o;
 	itr_manifest m;
-	itr_findings *findings;
+	itr_issues *issues;
 	int64_t failed, composed;
 	itr_json *transfers;            /* of a download */
 };
@@ -17,7 +17,7 @@ struct fetch {
 static int download(struct fetch *f, itr_err *err)
 {
 	itr_coco_report r;
-	const int rc = itr_coco_fetch(&f->o->net, &f->m, f->findings, &r, err);
+	const int rc = itr_coco_fetch(&f->o->net, &f->m, f->issues, &r, err);
 	f->failed = r.failed + r.skipped;
 	f->transfers = itr_coco_report_json(&r);
 	itr_json_free(r.reasons);
@@ -45,13 +45,13 @@ static int fetch(struct fetch *f, itr_err *err)
 	const itr_reader *reader = itr_reader_find(o->from ? o->from : "coco", err);
 	if (!reader)
 		return -1;
-	const int rc = o->download ? download(f, err) : itr_source_reader(&o->disk, reader, &f->m, f->findings, &f->failed, err);
+	const int rc = o->download ? download(f, err) : itr_source_reader(&o->disk, reader, &f->m, f->issues, &f->failed, err);
 	return rc < 0 && o->or_scenes && !(o->net.stop && *o->net.stop) ? draw_instead(f, err) : rc;
 }
 
 static itr_json *result_json(struct fetch *f)
 {
-	itr_json *j = itr_dataset_json(&f->m, f->findings);
+	itr_json *j = itr_dataset_json(&f->m, f->issues);
 	itr_json_add_int(j, "failed", f->failed);
 	if (f->composed >= 0)
 		itr_json_add_int(j, "composed", f->composed);
@@ -63,19 +63,19 @@ static itr_json *result_json(struct fetch *f)
 
 int itr_fetch_data_set(itr_fetch_opts *o, FILE *echo, itr_fetch_result *r, itr_err *err)
 {
-	struct fetch f = { .o = o, .findings = itr_findings_new(), .composed = -1 };
+	struct fetch f = { .o = o, .issues = itr_issues_new(), .composed = -1 };
 	*r = (itr_fetch_result){ .json = NULL };
 	itr_manifest_init(&f.m);
 	int rc = fetch(&f, err);
 	if (rc == 0)
-		rc = itr_dataset_write(&f.m, o->net.dir, f.findings, f.transfers ? "see failures.json" : "--images-dir names their folder",
+		rc = itr_dataset_write(&f.m, o->net.dir, f.issues, f.transfers ? "see failures.json" : "--images-dir names their folder",
 		                       o->net.provenance, echo, err);
 	if (rc == 0)
 		*r = (itr_fetch_result){ f.m.n, f.m.n_captions, f.failed, result_json(&f) };
 	if (rc == 0 && f.failed > o->max_failed)
 		rc = itr_err_set(err, "%lld pictures are missing or damaged, more than --max-failed %lld; the manifest lists the others",
 		                 (long long)f.failed, (long long)o->max_failed);
-	itr_findings_free(f.findings);
+	itr_issues_free(f.issues);
 	itr_json_free(f.transfers);
 	itr_manifest_free(&f.m);
 	return rc;

@@ -25,7 +25,7 @@ static int assign_split(const itr_source_opts *o, itr_manifest *m, itr_err *err)
 }
 
 /* Opens every image, and decodes it when `near` requires it. Returns the number of dropped images, or -1 with err. */
-static int64_t check_pictures(const itr_source_opts *o, itr_manifest *m, bool decode, itr_findings *f, itr_err *err)
+static int64_t check_pictures(const itr_source_opts *o, itr_manifest *m, bool decode, itr_issues *f, itr_err *err)
 {
 	void *p = begin(o, "pictures", m->n);
 	itr_check_opts co = {
@@ -73,7 +73,7 @@ int itr_source_scenes(const itr_source_opts *o, itr_manifest *m, int64_t *compos
 	return rc;
 }
 
-static int read_all(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_findings *f, itr_err *err)
+static int read_all(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_issues *f, itr_err *err)
 {
 	const itr_reader_opts *r = &o->reader;
 	const char *from = r->source ? r->source : r->annotations_dir ? r->annotations_dir : ".";
@@ -85,7 +85,7 @@ static int read_all(const itr_source_opts *o, const itr_reader *reader, itr_mani
 	return rc;
 }
 
-int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_findings *f, int64_t *failed, itr_err *err)
+int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_issues *f, int64_t *failed, itr_err *err)
 {
 	*failed = 0;
 	if (read_all(o, reader, m, f, err) < 0)

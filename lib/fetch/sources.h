@@ -27,7 +27,7 @@ typedef struct itr_source_opts {
  * synthetic. */
 ITR_MUST_USE int itr_source_scenes(const itr_source_opts *o, itr_manifest *m, int64_t *composed, itr_err *err);
 /* Reads the data set, selects `limit` images, checks every image. *failed: number of missing and damaged images, which are not in m. */
-ITR_MUST_USE int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_findings *f, int64_t *failed,
+ITR_MUST_USE int itr_source_reader(const itr_source_opts *o, const itr_reader *reader, itr_manifest *m, itr_issues *f, int64_t *failed,
                                    itr_err *err);
 
 #endif

@@ -102,7 +102,7 @@ static void test_every_row(void **state)
 	assert_string_equal(s.table.caption[5], "four");
 	assert_true(s.table.synthetic);
 	assert_false(itr_row_table_has_split(&s.table));
-	assert_int_equal(itr_findings_count(s.issues, NULL), 0);
+	assert_int_equal(itr_issues_count(s.issues, NULL), 0);
 	assert_int_equal(s.table.n_labels, 4);
 	assert_int_equal(s.table.label_start[4], 4);
 	assert_string_equal(s.table.label_name[s.table.label[s.table.label_start[4]]], "dog");
@@ -125,9 +125,9 @@ static void test_pairs_only(void **state)
 	assert_string_equal(s.table.id[ITR_IMAGE][1], "e");
 	assert_int_equal(s.table.text_image[2], 1);
 	assert_int_equal(s.table.n_labels, 2);
-	assert_int_equal(itr_findings_count(s.issues, ITR_ISSUE_DAMAGED), 1);
-	assert_int_equal(itr_findings_count(s.issues, ITR_ISSUE_EMPTY), 2);
-	assert_int_equal(itr_findings_count(s.issues, ITR_ISSUE_UNCAPTIONED), 2);
+	assert_int_equal(itr_issues_count(s.issues, ITR_ISSUE_DAMAGED), 1);
+	assert_int_equal(itr_issues_count(s.issues, ITR_ISSUE_EMPTY), 2);
+	assert_int_equal(itr_issues_count(s.issues, ITR_ISSUE_UNCAPTIONED), 2);
 	assert_int_equal(itr_image_text_set_picture(&s, 1, 0, &img, &err), 0);
 	assert_in_range(img.rgb[0], 43, 47);            /* p4, not the manifest's second picture */
 	itr_image_free(&img);

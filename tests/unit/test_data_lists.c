@@ -43,12 +43,12 @@ static int teardown(void **state)
 	return itr_path_remove_tree(dir, NULL);
 }
 
-/* What a reader makes of a file: "ID{CAPTION;CAPTION}SPLIT ..." and then the findings in brackets; "error: ..." when it fails. */
+/* What a reader makes of a file: "ID{CAPTION;CAPTION}SPLIT ..." and then the issues in brackets; "error: ..." when it fails. */
 static char *read_with(const char *reader, const char *source, const char *images)
 {
 	itr_manifest m;
 	itr_err err = ITR_ERR_INIT;
-	itr_findings *f = itr_findings_new();
+	itr_issues *f = itr_issues_new();
 	itr_buf b = ITR_BUF_INIT;
 	char *path = itr_path_join(dir, source), *images_dir = images ? itr_path_join(dir, images) : NULL;
 	itr_reader_opts o = { .source = path, .images_dir = images_dir };
@@ -64,15 +64,15 @@ static char *read_with(const char *reader, const char *source, const char *image
 			itr_buf_printf(&b, "}%s", m.records[i].split ? m.records[i].split : "");
 			captions += m.records[i].n_captions;
 		}
-	char *findings = itr_findings_summary(f);
-	if (findings[0])
-		itr_buf_printf(&b, " [%s]", findings);
+	char *issues = itr_issues_summary(f);
+	if (issues[0])
+		itr_buf_printf(&b, " [%s]", issues);
 	if (!strncmp(itr_buf_str(&b), "error", 5) == 0)
 		assert_int_equal(captions, m.n_captions);
-	free(findings);
+	free(issues);
 	free(path);
 	free(images_dir);
-	itr_findings_free(f);
+	itr_issues_free(f);
 	itr_manifest_free(&m);
 	return itr_buf_detach(&b);
 }

@@ -60,14 +60,14 @@ static int teardown(void **state)
 
 struct result {
 	itr_manifest m;
-	itr_findings *f;
+	itr_issues *f;
 	itr_err err;
 	int rc;
 };
 
 static struct result run(const char *reader, const itr_reader_opts *o)
 {
-	struct result r = { .f = itr_findings_new() };
+	struct result r = { .f = itr_issues_new() };
 	const itr_reader *rd = itr_reader_find(reader, &r.err);
 	assert_non_null(rd);
 	itr_manifest_init(&r.m);
@@ -77,7 +77,7 @@ static struct result run(const char *reader, const itr_reader_opts *o)
 
 static void done(struct result *r)
 {
-	itr_findings_free(r->f);
+	itr_issues_free(r->f);
 	itr_manifest_free(&r->m);
 }
 
@@ -118,9 +118,9 @@ static void test_sidecar(void **state)
 	assert_int_equal(owl->n_labels, 2);
 	assert_string_equal(owl->labels[1], "birds");
 	assert_int_equal(ant->n_captions, 2);
-	assert_int_equal(itr_findings_count(r.f, "picture without a caption (left out)"), 2);
-	assert_int_equal(itr_findings_count(r.f, "caption without a picture (left out)"), 1);
-	assert_int_equal(itr_findings_count(r.f, "caption that is not UTF-8 (bad bytes became U+FFFD)"), 1);
+	assert_int_equal(itr_issues_count(r.f, "picture without a caption (left out)"), 2);
+	assert_int_equal(itr_issues_count(r.f, "caption without a picture (left out)"), 1);
+	assert_int_equal(itr_issues_count(r.f, "caption that is not UTF-8 (bad bytes became U+FFFD)"), 1);
 	bool found = false;
 	for (int64_t i = 0; i < r.m.n; i++)
 		found |= !strcmp(r.m.records[i].captions[0].text, "caf\xEF\xBF\xBD");
@@ -151,8 +151,8 @@ static void test_check_drops_damaged_pictures(void **state)
 	assert_int_equal(r.m.n_captions, 1);
 	assert_int_equal(r.m.records[0].width, 8);
 	assert_int_equal(strlen(r.m.records[0].sha256), 64);
-	assert_int_equal(itr_findings_count(r.f, "picture damaged"), 2);
-	assert_int_equal(itr_findings_count(r.f, "picture missing"), 1);
+	assert_int_equal(itr_issues_count(r.f, "picture damaged"), 2);
+	assert_int_equal(itr_issues_count(r.f, "picture missing"), 1);
 	done(&r);
 }
 
@@ -213,11 +213,11 @@ static void test_coco(void **state)
 	};
 	int64_t all = 0;
 	for (int i = 0; i < ITR_LEN(expected); i++) {
-		if (itr_findings_count(r.f, expected[i].kind) != expected[i].n)
-			fail_msg("%s: %lld", expected[i].kind, (long long)itr_findings_count(r.f, expected[i].kind));
+		if (itr_issues_count(r.f, expected[i].kind) != expected[i].n)
+			fail_msg("%s: %lld", expected[i].kind, (long long)itr_issues_count(r.f, expected[i].kind));
 		all += expected[i].n;
 	}
-	assert_int_equal(itr_findings_count(r.f, NULL), all);
+	assert_int_equal(itr_issues_count(r.f, NULL), all);
 	done(&r);
 }
 
@@ -235,8 +235,8 @@ static void test_long_caption_is_kept_and_said(void **state)
 	struct result r = run("coco", &o);
 	assert_int_equal(r.rc, 0);
 	assert_int_equal(strlen(r.m.records[0].captions[0].text), 10000);
-	assert_int_equal(itr_findings_count(r.f, "very long caption (kept)"), 1);
-	assert_int_equal(itr_findings_count(r.f, "no instances file, hence no labels"), 1);
+	assert_int_equal(itr_issues_count(r.f, "very long caption (kept)"), 1);
+	assert_int_equal(itr_issues_count(r.f, "no instances file, hence no labels"), 1);
 	done(&r);
 }
 
@@ -317,8 +317,8 @@ static void test_karpathy(void **state)
 	assert_string_equal(r.m.records[0].captions[1].id, "901");
 	assert_string_equal(r.m.records[1].split, "restval");
 	assert_string_equal(r.m.records[1].captions[0].id, "karpathy:7");
-	assert_int_equal(itr_findings_count(r.f, "sentence without an annotation (kept under Karpathy's id)"), 1);
-	assert_int_equal(itr_findings_count(r.f, "image without a usable filename or split (left out)"), 1);
+	assert_int_equal(itr_issues_count(r.f, "sentence without an annotation (kept under Karpathy's id)"), 1);
+	assert_int_equal(itr_issues_count(r.f, "image without a usable filename or split (left out)"), 1);
 	done(&r);
 	free(file);
 	free(annotations);
@@ -340,7 +340,7 @@ static void test_flickr(void **state)
 	assert_string_equal(r.m.records[2].captions[0].text, "caf\xEF\xBF\xBD");
 	assert_non_null(strstr(r.m.records[0].image, "/Images/a.jpg"));
 	assert_null(r.m.records[0].split);
-	assert_int_equal(itr_findings_count(r.f, NULL), 4);
+	assert_int_equal(itr_issues_count(r.f, NULL), 4);
 	done(&r);
 	puts_file("token/Flickr8k.token.txt", "a.jpg#0\tA dog .\na.jpg#1\tA # dog, again .\nb.jpg.1#0\tA boat .\nc.jpg#0\tA cat .\n");
 	puts_file("token/Flickr_8k.trainImages.txt", "a.jpg\n");
@@ -353,7 +353,7 @@ static void test_flickr(void **state)
 	assert_string_equal(r.m.records[0].captions[1].text, "A # dog, again .");
 	assert_string_equal(r.m.records[0].split, "train");
 	assert_string_equal(r.m.records[1].split, "test");
-	assert_int_equal(itr_findings_count(r.f, "picture in no official list (left out)"), 1);
+	assert_int_equal(itr_issues_count(r.f, "picture in no official list (left out)"), 1);
 	done(&r);
 	free(token);
 }

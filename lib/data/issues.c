@@ -1,4 +1,4 @@
-#include "data/findings.h"
+#include "data/issues.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,19 +16,19 @@ struct kind {
 	ITR_VEC(char *) items;
 };
 
-struct itr_findings {
+struct itr_issues {
 	itr_map *names;
 	ITR_VEC(struct kind) kinds;
 };
 
-itr_findings *itr_findings_new(void)
+itr_issues *itr_issues_new(void)
 {
-	itr_findings *f = itr_xcalloc(1, sizeof *f);
+	itr_issues *f = itr_xcalloc(1, sizeof *f);
 	f->names = itr_map_new();
 	return f;
 }
 
-void itr_findings_free(itr_findings *f)
+void itr_issues_free(itr_issues *f)
 {
 	if (!f)
 		return;
@@ -42,7 +42,7 @@ void itr_findings_free(itr_findings *f)
 	free(f);
 }
 
-void itr_findings_add(itr_findings *f, const char *kind, const char *format, ...)
+void itr_issues_add(itr_issues *f, const char *kind, const char *format, ...)
 {
 	if (!f)
 		return;
@@ -60,7 +60,7 @@ void itr_findings_add(itr_findings *f, const char *kind, const char *format, ...
 	ITR_VEC_PUSH(&f->kinds.v[at].items, itr_buf_detach(&b));
 }
 
-int64_t itr_findings_count(const itr_findings *f, const char *kind)
+int64_t itr_issues_count(const itr_issues *f, const char *kind)
 {
 	int64_t n = 0;
 	if (!kind) {
@@ -72,7 +72,7 @@ int64_t itr_findings_count(const itr_findings *f, const char *kind)
 	return at < 0 ? 0 : (int64_t)f->kinds.v[at].items.n;
 }
 
-void itr_findings_warn(const itr_findings *f)
+void itr_issues_warn(const itr_issues *f)
 {
 	for (int64_t i = 0; i < itr_map_count(f->names); i++) {
 		const struct kind *k = &f->kinds.v[i];
@@ -86,7 +86,7 @@ void itr_findings_warn(const itr_findings *f)
 	}
 }
 
-char *itr_findings_summary(const itr_findings *f)
+char *itr_issues_summary(const itr_issues *f)
 {
 	itr_buf b = ITR_BUF_INIT;
 	for (int64_t i = 0; i < itr_map_count(f->names); i++)
@@ -94,7 +94,7 @@ char *itr_findings_summary(const itr_findings *f)
 	return itr_buf_detach(&b);
 }
 
-itr_json *itr_findings_json(const itr_findings *f)
+itr_json *itr_issues_json(const itr_issues *f)
 {
 	itr_json *j = itr_json_object();
 	for (int64_t i = 0; i < itr_map_count(f->names); i++) {
@@ -108,13 +108,13 @@ itr_json *itr_findings_json(const itr_findings *f)
 	return j;
 }
 
-int itr_findings_write(const itr_findings *f, const char *path, itr_err *err)
+int itr_issues_write(const itr_issues *f, const char *path, itr_err *err)
 {
 	if (itr_map_count(f->names) == 0) {
 		unlink(path);
 		return 0;
 	}
-	itr_json *j = itr_findings_json(f);
+	itr_json *j = itr_issues_json(f);
 	int rc = itr_json_write(path, j, err);
 	itr_json_free(j);
 	return rc;
