@@ -25,14 +25,14 @@ struct opt {
 static const itr_option options[] = {
 	ITR_OPT_STR("root", 0, struct opt, pictures.root, "DIR", "folder that image paths are relative to (default: the manifest's)"),
 	ITR_OPT_ENUM("alpha", 0, struct opt, alpha, itr_alpha_names,
-	             "transparent pictures: put on white, or drop the channel as Pillow's convert does"),
+	             "transparent pictures: blend with white, or drop the alpha channel as Pillow's convert does"),
 	ITR_OPT_BOOL("exif", 0, struct opt, pictures.pictures.exif, "rotate pictures by their EXIF orientation"),
 	ITR_OPT_BOOL("fast-decode", 0, struct opt, pictures.pictures.fast,
-	             "decode JPEGs at 1/2, 1/4 or 1/8 where they are resized below that: faster, slightly other vectors"),
+	             "decode JPEGs at 1/2, 1/4 or 1/8 where they are resized below that: faster, vectors differ slightly"),
 	ITR_OPT_BOOL("merge", 0, struct opt, merge, "join the stores named as arguments (shards) into one"),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "check a store for NaN, zero, repeated and constant vectors"),
 	ITR_OPT_STR("against", 0, struct opt, against, "FILE",
-	            "with --verify: the cosine of each row to the same row of this store (another precision)"),
+	            "with --verify: cosine similarity of each row and the same row of this store (another precision)"),
 	ITR_OPT_BOOL("list", 0, struct opt, list, "list the encoders"),
 	ITR_OPT_END
 };

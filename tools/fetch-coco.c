@@ -24,9 +24,8 @@ struct opt {
 };
 
 static const itr_option options[] = {
-	ITR_OPT_HEADING("Where the pictures come from:"),
-	ITR_OPT_INT_IN("synthetic", 0, struct opt, fetch.disk.scenes, "N", ITR_FROM(0),
-	               "draw N scenes of coloured shapes instead of reading pictures"),
+	ITR_OPT_HEADING("Source of the pictures:"),
+	ITR_OPT_INT_IN("synthetic", 0, struct opt, fetch.disk.scenes, "N", ITR_FROM(0), "generate N synthetic scenes of coloured shapes"),
 	ITR_OPT_INT_IN("size", 0, struct opt, size, "PIXELS", ITR_BETWEEN(32, 4096), "side of a synthetic scene"),
 	ITR_OPT_BOOL("as-embeddings", 0, struct opt, as_embeddings,
 	             "with --synthetic: the translation task's train.npz and test.clean.npz instead of pictures"),
@@ -36,31 +35,31 @@ static const itr_option options[] = {
 	ITR_OPT_STR("annotations-dir", 0, struct opt, fetch.disk.reader.annotations_dir, "DIR",
 	            "folder of captions_SUBSET.json and instances_SUBSET.json"),
 	ITR_OPT_STR("images-dir", 0, struct opt, fetch.disk.reader.images_dir, "DIR", "folder of the pictures"),
-	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "what to do when the captions are missing"),
-	ITR_OPT_HEADING("Fetching COCO:"),
-	ITR_OPT_STR("base-url", 0, struct opt, fetch.net.base_url, "URL", "above SUBSET/NAME.jpg"),
-	ITR_OPT_STR("annotations-url", 0, struct opt, fetch.net.annotations_url, "URL", "zip of the annotations"),
+	ITR_OPT_ENUM("fallback", 0, struct opt, fallback, fallback_names, "action if the captions are missing"),
+	ITR_OPT_HEADING("Download of COCO:"),
+	ITR_OPT_STR("base-url", 0, struct opt, fetch.net.base_url, "URL", "URL of the folder that holds SUBSET/NAME.jpg"),
+	ITR_OPT_STR("annotations-url", 0, struct opt, fetch.net.annotations_url, "URL", "URL of the annotations' zip file"),
 	ITR_OPT_STR("karpathy", 0, struct opt, fetch.net.karpathy, "FILE", "dataset_coco.json, whose split is applied"),
 	ITR_OPT_STR("split", 0, struct opt, fetch.net.split, "NAME", "only this part of Karpathy's split"),
-	ITR_OPT_BOOL("retry-failed", 0, struct opt, fetch.net.retry_failed, "download only what failed last time"),
+	ITR_OPT_BOOL("retry-failed", 0, struct opt, fetch.net.retry_failed, "download only the files that failed in the last run"),
 	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash the files on disk again, download nothing"),
-	ITR_OPT_INT_IN("connections", 0, struct opt, connections, "N", ITR_BETWEEN(1, 256), "transfers at once"),
-	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
+	ITR_OPT_INT_IN("connections", 0, struct opt, connections, "N", ITR_BETWEEN(1, 256), "parallel transfers"),
+	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "retries of a failed transfer"),
 	ITR_OPT_NUM_IN("timeout", 0, struct opt, fetch.net.http.stall_timeout, "SECONDS", ITR_FROM(1),
-	               "for a transfer that stands still, and (at most 10) for a connection"),
+	               "timeout of a stalled transfer, and (at most 10) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, fetch.net.http.proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
-	ITR_OPT_HEADING("What becomes of them:"),
-	ITR_OPT_INT_IN("limit", 0, struct opt, fetch.net.limit, "N", ITR_FROM(0), "keep N pictures, drawn with the seed; 0 is all"),
-	ITR_OPT_BOOL("copy", 0, struct opt, fetch.disk.copy, "copy the pictures below the output folder instead of referring to them"),
+	ITR_OPT_HEADING("Output and split:"),
+	ITR_OPT_INT_IN("limit", 0, struct opt, fetch.net.limit, "N", ITR_FROM(0), "keep a random sample of N pictures; 0: all"),
+	ITR_OPT_BOOL("copy", 0, struct opt, fetch.disk.copy, "copy the pictures into the output folder instead of storing their paths"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, split_sizes, "T/V/T",
 	            "shares of train, val and test; 'none': no split here, {train} makes one by its own seed"),
 	ITR_OPT_STR("split-by", 0, struct opt, split_by, "RULE",
-	            "what stays together: image, near (near-duplicates), label, group:FILE (CSV: id,group); caption puts one image into "
+	            "unit of the split: image, near (near-duplicates), label, group:FILE (CSV: id,group); caption puts one image into "
 	            "several parts (leaky)"),
-	ITR_OPT_INT_IN(
-		"near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE),
-		"pictures that differ in so few of 128 bits count as the same; pairs in different parts are reported; -1: not checked"),
-	ITR_OPT_INT_IN("max-failed", 0, struct opt, fetch.max_failed, "N", ITR_FROM(0), "missing or damaged pictures that are tolerated"),
+	ITR_OPT_INT_IN("near-duplicates", 0, struct opt, near, "BITS", ITR_BETWEEN(-1, ITR_PHASH_MAX_DISTANCE),
+	               "largest Hamming distance of two 128-bit perceptual hashes that count as near-duplicates; pairs across splits are "
+	               "reported; -1: no check"),
+	ITR_OPT_INT_IN("max-failed", 0, struct opt, fetch.max_failed, "N", ITR_FROM(0), "largest number of missing or damaged pictures"),
 	ITR_OPT_END
 };
 

@@ -20,16 +20,15 @@ struct opt {
 };
 
 static const itr_option options[] = {
-	ITR_OPT_BOOL("list", 0, struct opt, list, "the models that are known, and which of them are there"),
+	ITR_OPT_BOOL("list", 0, struct opt, list, "list the known models, and which of them are in the cache"),
 	ITR_OPT_STR("show", 0, struct opt, show, "FILE",
-	            "the tensors of a file (or folder) of weights: safetensors, PyTorch; nothing in it is run"),
-	ITR_OPT_STR("cache", 0, struct opt, cache, "DIR",
-	            "folder of the models' folders, instead of $ITR_CACHE, $XDG_CACHE_HOME/itr or ~/.cache/itr"),
-	ITR_OPT_STR("base-url", 0, struct opt, base_url, "URL", "folder that holds the model's files: a mirror, file:///..."),
-	ITR_OPT_BOOL("verify", 0, struct opt, verify, "hash again what is there"),
-	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "attempts after the first"),
+	            "list the tensors of a weights file or folder (safetensors, PyTorch); no code in it is executed"),
+	ITR_OPT_STR("cache", 0, struct opt, cache, "DIR", "cache folder, instead of $ITR_CACHE, $XDG_CACHE_HOME/itr or ~/.cache/itr"),
+	ITR_OPT_STR("base-url", 0, struct opt, base_url, "URL", "URL of a folder that holds the model's files: a mirror, or file:///..."),
+	ITR_OPT_BOOL("verify", 0, struct opt, verify, "check the hashes of the cached files"),
+	ITR_OPT_INT_IN("retries", 0, struct opt, retries, "N", ITR_BETWEEN(0, 100), "retries of a failed transfer"),
 	ITR_OPT_NUM_IN("timeout", 0, struct opt, timeout, "SECONDS", ITR_FROM(1),
-	               "for a transfer that stands still, and (at most 20) for a connection"),
+	               "timeout of a stalled transfer, and (at most 20) for a connection"),
 	ITR_OPT_STR("proxy", 0, struct opt, proxy, "URL", "instead of http_proxy, https_proxy, no_proxy of the environment"),
 	ITR_OPT_END
 };

@@ -15,11 +15,11 @@ struct opt {
 
 static const itr_option options[] = {
 	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model of {train}: a projection or a network"),
-	ITR_OPT_ENUM("side", 0, struct opt, side, itr_modality_names, "which rows of FILE"),
+	ITR_OPT_ENUM("side", 0, struct opt, side, itr_modality_names, "modality of the input rows"),
 	ITR_OPT_STR("text-vectors", 0, struct opt, vectors[ITR_TEXT], "FILE",
-	            "instead of FILE: rows of texts alone (.npy, or what {predict} writes)"),
-	ITR_OPT_STR("image-vectors", 0, struct opt, vectors[ITR_IMAGE], "FILE", "or rows of images alone"),
-	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length; --no-normalize writes a network's output as it is"),
+	            "text embeddings instead of FILE (.npy, or what {predict} writes)"),
+	ITR_OPT_STR("image-vectors", 0, struct opt, vectors[ITR_IMAGE], "FILE", "image embeddings instead of FILE"),
+	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "L2-normalize the rows; --no-normalize: write a network's output unchanged"),
 	ITR_OPT_END
 };
 

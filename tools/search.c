@@ -19,38 +19,38 @@ struct opt {
 };
 
 static itr_option options[] = {
-	ITR_OPT_HEADING("What is searched:"),
+	ITR_OPT_HEADING("Collection:"),
 	ITR_OPT_STR("database", 0, struct opt, database, "FILE",
 	            "embeddings (.npz, .h5, folder), or with --model a feature store or a manifest; may also be the argument"),
 	ITR_OPT_STR("text-vectors", 0, struct opt, vectors[ITR_TEXT], "FILE",
-	            "with --image-vectors, instead of EMBEDDINGS: the texts' vectors (.npy, or what {predict} writes)"),
-	ITR_OPT_STR("image-vectors", 0, struct opt, vectors[ITR_IMAGE], "FILE", "the images' vectors"),
-	ITR_OPT_INT_IN("dim", 'd', struct opt, dim, "D", ITR_FROM(0), "which size of several; 0 is the model's, or the largest"),
+	            "text embeddings, together with --image-vectors instead of EMBEDDINGS (.npy, or what {predict} writes)"),
+	ITR_OPT_STR("image-vectors", 0, struct opt, vectors[ITR_IMAGE], "FILE", "image embeddings"),
+	ITR_OPT_INT_IN("dim", 'd', struct opt, dim, "D", ITR_FROM(0), "embedding size; 0: the model's, or the largest"),
 	ITR_OPT_STR("model", 'm', struct opt, model, "FILE", "model: maps a feature store, and turns --text into a vector"),
 	ITR_OPT_STR("split", 0, struct opt, split, "NAME", "rows of a feature store"),
-	ITR_OPT_STR("ground-truth", 0, struct opt, ground_truth, "FILE", "which image belongs to each text, for files that do not say"),
+	ITR_OPT_STR("ground-truth", 0, struct opt, ground_truth, "FILE", "image row of each text, for files that do not contain it"),
 	ITR_OPT_INT_IN("captions-per-image", 0, struct opt, captions_per_image, "N", ITR_FROM(0),
-	               "texts in groups of N, one group an image"),
-	ITR_OPT_ENUM("to", 0, struct opt, to, itr_modality_names, "which side is searched"),
+	               "the texts are in groups of N, one group per image"),
+	ITR_OPT_ENUM("to", 0, struct opt, to, itr_modality_names, "which modality is searched"),
 	ITR_OPT_ENUM("precision", 'p', struct opt, precision, itr_precision_names, NULL),
-	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rank the N best again in fp32"),
-	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "make rows unit length"),
-	ITR_OPT_HEADING("What is asked:"),
+	ITR_OPT_INT_IN("rescore", 0, struct opt, rescore, "N", ITR_FROM(0), "rerank the N best in fp32; 0: off"),
+	ITR_OPT_BOOL("normalize", 0, struct opt, normalize, "L2-normalize the rows"),
+	ITR_OPT_HEADING("Queries:"),
 	ITR_OPT_STRS("query", 0, struct opt, query, "ID...", "ids of the collection"),
-	ITR_OPT_ENUM("from", 0, struct opt, from, itr_modality_names, "what those ids are"),
+	ITR_OPT_ENUM("from", 0, struct opt, from, itr_modality_names, "modality of these ids"),
 	ITR_OPT_TEXTS("text", 0, struct opt, text, "WORDS", "a text, encoded by --model; may be given several times"),
 	ITR_OPT_STR(
 		"text-weights", 0, struct opt, text_weights, "PATH",
 		"weights of the model's text encoder (default: those of the right hash in the caches of {fetch-model} and Hugging Face)"),
-	ITR_OPT_STR("vector", 0, struct opt, vector, "FILE.npy", "one vector a row"),
+	ITR_OPT_STR("vector", 0, struct opt, vector, "FILE.npy", "query vectors, one per row"),
 	ITR_OPT_INT_IN("random", 0, struct opt, random, "N", ITR_FROM(0), "N random queries of the collection (--seed)"),
-	ITR_OPT_BOOL("all", 0, struct opt, all, "every query of the collection"),
-	ITR_OPT_HEADING("What comes out:"),
-	ITR_OPT_INT_IN("top", 'k', struct opt, k, "K", ITR_BETWEEN(1, 10000), "answers a query"),
+	ITR_OPT_BOOL("all", 0, struct opt, all, "use every row of the collection as a query"),
+	ITR_OPT_HEADING("Output:"),
+	ITR_OPT_INT_IN("top", 'k', struct opt, k, "K", ITR_BETWEEN(1, 10000), "results per query"),
 	ITR_OPT_STR("manifest", 0, struct opt, manifest, "FILE", "paths of pictures and words of captions"),
-	ITR_OPT_STR("root", 0, struct opt, root, "DIR", "where the manifest's pictures are, if not beside it"),
+	ITR_OPT_STR("root", 0, struct opt, root, "DIR", "folder that picture paths are relative to (default: the manifest's)"),
 	ITR_OPT_STR("sheet", 0, struct opt, sheet, "FILE.png",
-	            "a picture of queries and their top 5, hit or miss (6 random queries unless others are named)"),
+	            "picture of the queries and their top 5 results, correct or wrong (default: 6 random queries)"),
 	ITR_OPT_END
 };
 
@@ -208,7 +208,7 @@ static const char *take_arguments(const itr_tool *t, struct opt *o)
 int main(int argc, char **argv)
 {
 	struct opt o = { .k = 10, .to = ITR_IMAGE, .normalize = true };
-	itr_precision_describe(options, "how the vectors are stored");
+	itr_precision_describe(options, "storage format of the vectors");
 	itr_tool *t = itr_tool_begin(&search_tool, &o, argc, argv);
 	const char *path = take_arguments(t, &o);
 	queries q = ITR_VEC_INIT;

@@ -23,18 +23,17 @@ struct opt {
 };
 
 static const itr_option options[] = {
-	ITR_OPT_NAME("model", 'm', struct opt, model, itr_model_names, "what is fitted: a network, or a closed form"),
+	ITR_OPT_NAME("model", 'm', struct opt, model, itr_model_names, "model to fit: a network, or a closed form"),
 	ITR_OPT_STR("resume", 0, struct opt, resume, "FILE",
-	            "resume from a checkpoint, which holds every option, the data's path and the output's"),
+	            "resume from a checkpoint; it contains all options and the paths of data and output"),
 	ITR_OPT_ENUM("finetune", 0, struct opt, finetune, itr_finetune_names,
-	             "which towers are trained; the other side's vectors are made once, at the start"),
+	             "towers to train; the vectors of the other modality are computed once, at the start"),
 	ITR_OPT_BOOL("check-grad", 0, struct opt, check_grad,
-	             "check every op's gradient by finite differences, print the table, train nothing"),
-	ITR_OPT_HEADING("Which pairs (a feature store's own split wins):"),
+	             "check the gradient of every op by finite differences and print the table; no training"),
+	ITR_OPT_HEADING("Split (used if the input has none):"),
 	ITR_OPT_STR("split-sizes", 0, struct opt, train.split_sizes, "T/V/T", "shares of train, val and test where the input has no split"),
-	ITR_OPT_STR(
-		"split-by", 0, struct opt, train.split_by, "RULE",
-		"what stays together then: image, label, group:FILE (CSV: id,group); caption puts one image into several parts (leaky)"),
+	ITR_OPT_STR("split-by", 0, struct opt, train.split_by, "RULE",
+	            "unit of that split: image, label, group:FILE (CSV: id,group); caption puts one image into several parts (leaky)"),
 	ITR_OPT_END
 };
 

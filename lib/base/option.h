@@ -5,7 +5,7 @@
  *	static const itr_option options[] = {
  *		ITR_OPT_INT ("dim", 'd', struct opt, dim, "D", "embedding size to read"),
  *		ITR_OPT_INTS("recall-k", 'k', struct opt, k, "K...", "cut-offs of Recall@K"),
- *		ITR_OPT_ENUM("ties", 0, struct opt, ties, tie_names, "how equal scores are ranked"),
+ *		ITR_OPT_ENUM("ties", 0, struct opt, ties, tie_names, "ranking of equal scores"),
  *		ITR_OPT_END
  *	};
  * The values of the struct before parsing are the defaults; --help prints them. `-` and `_` are interchangeable in names. Both

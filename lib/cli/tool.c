@@ -34,24 +34,23 @@ struct standard {
 #define FORCE_OPTION \
 	ITR_OPT_BOOL("force", 'f', struct standard, force, "replace an existing output"),
 
-#define OUTPUT_OPTIONS \
-	ITR_OPT_STR("output", 'o', struct standard, output, "FILE", "where the result is written"), FORCE_OPTION
+#define OUTPUT_OPTIONS ITR_OPT_STR("output", 'o', struct standard, output, "FILE", "output file or folder"), FORCE_OPTION
 
 #define COMMON_OPTIONS                                                                                                                     \
-	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "total number of threads; 0: one a processor"),         \
+	ITR_OPT_INT_IN("threads", 'j', struct standard, threads, "N", ITR_FROM(0), "number of threads; 0: one per processor"),             \
 		ITR_OPT_INT_IN("seed", 0, struct standard, seed, "N", ITR_FROM(0), "seed of every random decision"),                       \
-		ITR_OPT_STR("config", 0, struct standard, config, "FILE", "JSON object of options; the command line wins over it"),        \
-		ITR_OPT_STRS("set", 0, struct standard, set, "NAME=VALUE", "one option, as in a config file"),                             \
+		ITR_OPT_STR("config", 0, struct standard, config, "FILE", "JSON file of options; the command line has precedence"),        \
+		ITR_OPT_STRS("set", 0, struct standard, set, "NAME=VALUE", "set one option, as in a config file"),                         \
 		ITR_OPT_BOOL("json", 0, struct standard, json, "print the result as one JSON object"),                                     \
 		ITR_OPT_ENUM("progress", 0, struct standard, progress, progress_names, "progress on standard error"),                      \
 		ITR_OPT_BOOL("verbose", 'v', struct standard, verbose, "print more details"),                                              \
 		ITR_OPT_BOOL("quiet", 'q', struct standard, quiet, "errors only"),                                                         \
-		ITR_OPT_STR("runs-dir", 0, struct standard, runs_dir, "DIR", "the store of tracked runs"),                                 \
+		ITR_OPT_STR("runs-dir", 0, struct standard, runs_dir, "DIR", "folder of the tracked runs"),                                \
 		ITR_OPT_STR("experiment", 0, struct standard, experiment, "NAME",                                                          \
 	                    "experiment of the tracked run (default: the parent's, or 'Default')"),                                        \
 		ITR_OPT_STR("run-name", 0, struct standard, run_name, "NAME", "name of the tracked run"),                                  \
 		ITR_OPT_STR("parent-run", 0, struct standard, parent_run, "ID",                                                            \
-	                    "run that this one belongs to (default: ITR_PARENT_RUN of the environment)"),                                  \
+	                    "parent run (default: environment variable ITR_PARENT_RUN)"),                                                  \
 		ITR_OPT_BOOL("track", 0, struct standard, track, "record this call as a run; --no-track: do not"),                         \
 		ITR_OPT_BOOL("provenance", 0, struct standard, provenance,                                                                 \
 	                     "record in outputs how they were made; --no-provenance: do not"),                                             \

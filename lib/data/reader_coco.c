@@ -352,5 +352,5 @@ static int read_coco(itr_manifest *m, const itr_reader_opts *o, itr_issues *f, i
 	return rc;
 }
 
-const itr_reader itr_reader_coco = { "coco", "COCO captions and instances (JSON) with pictures beside them, in a folder or one file", false,
+const itr_reader itr_reader_coco = { "coco", "COCO captions and instances (JSON) with their pictures, in a folder or one file", false,
 	                             read_coco };

@@ -29,7 +29,7 @@ static const itr_reader *const readers[] = {
 char *itr_reader_help(void)
 {
 	itr_buf b = ITR_BUF_INIT;
-	itr_buf_puts(&b, "read what is on disk");
+	itr_buf_puts(&b, "read pictures on disk");
 	for (int i = 0; i < ITR_LEN(readers); i++)
 		itr_buf_printf(&b, "; %s: %s", readers[i]->name, readers[i]->what);
 	return itr_buf_detach(&b);

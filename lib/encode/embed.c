@@ -12,12 +12,12 @@
 
 const itr_option itr_embed_options[] = {
 	ITR_OPT_STR("model", 0, itr_embed_opts, model, "FILE",
-	            "model that maps both sides into one space ({train}); on a manifest it is its own encoders"),
+	            "model that maps both sides into one space ({train}); on a manifest it encodes pictures and captions itself"),
 	ITR_OPT_STR("split", 0, itr_embed_opts, split, "NAME", "only the rows of train, val, test or restval (default: all)"),
 	ITR_OPT_INTS_IN("project", 0, itr_embed_opts, project, "D...", ITR_BETWEEN(1, 65536),
-	                "sizes to write, by Gaussian projection (default: the model's own)"),
+	                "embedding sizes to write, by Gaussian random projection (default: the model's output size)"),
 	ITR_OPT_INTS_IN("truncate", 0, itr_embed_opts, truncate, "D...", ITR_BETWEEN(1, 65536),
-	                "sizes to write, by cutting off (Matryoshka)"),
+	                "embedding sizes to write, by truncation (Matryoshka)"),
 	ITR_OPT_BOOL("shuffle-queries", 0, itr_embed_opts, shuffle_queries, "permute captions and ground truth together"),
 	ITR_OPT_END
 };

@@ -15,7 +15,8 @@ typedef struct itr_evaluation_opts {
 	const char *exclude;            /* what leaves the galleries of queries, see itr_qrels_exclude; may be NULL */
 	itr_relevance_rules rules;
 	const char *protocol;           /* see itr_protocol_parse */
-	const int64_t *k; int64_t n_k;  /* cut-offs of recall among the default metrics */
+	const int64_t *k;
+	int64_t n_k;                    /* cut-offs K of recall@K in the default metrics */
 	const char *const *metrics;     /* keys, "default" among them standing for the default ones; none: those alone */
 	int64_t n_metrics;
 	itr_metric_options metric_options;

@@ -121,7 +121,7 @@ const itr_qrels_reader itr_qrels_captions = {
 	.name = "captions",
 	.prefix = "captions:",
 	.meta = "captions:FILE",
-	.summary = "equal captions answer alike, as a manifest or a feature store spells them",
+	.summary = "every image with an equal caption is relevant; captions from a manifest or a feature store",
 	.read = read_captions,
 };
 

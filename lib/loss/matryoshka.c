@@ -9,9 +9,9 @@ struct matryoshka {
 };
 static const struct matryoshka defaults = { .positives = ITR_POSITIVES_DIAGONAL };
 static const itr_option options[] = { ITR_OPT_INTS_IN("matryoshka-dims", 0, struct matryoshka, dims, "D...", ITR_FROM(1),
-	                                              "dimensions that are trained; none given: all, 1/2, 1/4 and 1/8 of them"),
+	                                              "trained sizes (default: all dimensions, 1/2, 1/4 and 1/8 of them)"),
 	                              ITR_OPT_NUMS_IN("matryoshka-weights", 0, struct matryoshka, weights, "W...", ITR_ABOVE(0),
-	                                              "of their losses; none given: 1 each"),
+	                                              "weights of their losses (default: 1 each)"),
 	                              ITR_LOSS_POSITIVES(struct matryoshka), ITR_OPT_END };
 
 enum { PARTS = 4 };

@@ -6,9 +6,9 @@ struct triplet {
 	double margin;
 };
 static const struct triplet defaults = { 0.2 };
-static const itr_option options[] = {
-	ITR_OPT_NUM_IN("margin", 0, struct triplet, margin, "M", ITR_BETWEEN(0, 2), "cosine by which a positive leads"), ITR_OPT_END
-};
+static const itr_option options[] = { ITR_OPT_NUM_IN("margin", 0, struct triplet, margin, "M", ITR_BETWEEN(0, 2),
+	                                             "margin between the cosines of the positive and a negative"),
+	                              ITR_OPT_END };
 
 static itr_var *value(const void *self, itr_tape *t, const itr_loss_in *in)
 {

@@ -8,11 +8,11 @@ struct vsepp {
 };
 static const char *const hinge_names[] = { [ITR_HINGE_ALL] = "sum", [ITR_HINGE_HARDEST] = "max", NULL };
 static const struct vsepp defaults = { 0.2, ITR_HINGE_HARDEST, ITR_POSITIVES_MASK };
-static const itr_option options[] = {
-	ITR_OPT_NUM_IN("margin", 0, struct vsepp, margin, "M", ITR_BETWEEN(0, 2), "cosine by which a positive leads"),
-	ITR_OPT_ENUM("hinge", 0, struct vsepp, hinge, hinge_names, "sum over all negatives of the batch, or the hardest one"),
-	ITR_LOSS_POSITIVES(struct vsepp), ITR_OPT_END
-};
+static const itr_option options[] = { ITR_OPT_NUM_IN("margin", 0, struct vsepp, margin, "M", ITR_BETWEEN(0, 2),
+	                                             "margin between the cosines of the positive and a negative"),
+	                              ITR_OPT_ENUM("hinge", 0, struct vsepp, hinge, hinge_names,
+	                                           "sum over all negatives of the batch, or the hardest one"),
+	                              ITR_LOSS_POSITIVES(struct vsepp), ITR_OPT_END };
 
 static itr_var *value(const void *self, itr_tape *t, const itr_loss_in *in)
 {

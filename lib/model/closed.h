@@ -83,19 +83,19 @@ enum { ITR_TEXT_TO_IMAGE, ITR_IMAGE_TO_TEXT };
 extern const char *const itr_mapping_names[];
 extern const itr_closed_fit_opts itr_closed_defaults;   /* of every kind */
 #define ITR_CLOSED_DIMS ITR_OPT_INT_IN("dims", 'd', itr_closed_fit_opts, dims, "D", ITR_FROM(1), "width of the shared space, at most")
-#define ITR_CLOSED_POWER ITR_OPT_NUM("power", 0, itr_closed_fit_opts, power, "P", "directions are scaled by correlation^P")
+#define ITR_CLOSED_POWER ITR_OPT_NUM("power", 0, itr_closed_fit_opts, power, "P", "scale each direction by correlation^P")
 #define ITR_CLOSED_LAMBDA                                                                                                                  \
-	ITR_OPT_NUM("lambda", 0, itr_closed_fit_opts, lambda, "L", "this absolute regularization instead; negative: choose")
+	ITR_OPT_NUM("lambda", 0, itr_closed_fit_opts, lambda, "L", "absolute regularization; negative: choose from --regularization")
 #define ITR_CLOSED_DIRECTION                                                                                                               \
-	ITR_OPT_ENUM("direction", 0, itr_closed_fit_opts, direction, itr_mapping_names, "which side is mapped onto the other")
+	ITR_OPT_ENUM("direction", 0, itr_closed_fit_opts, direction, itr_mapping_names, "direction of the map: source to target")
 #define ITR_CLOSED_REGULARIZATION                                                                                                          \
 	ITR_OPT_NUMS_IN("regularization", 'r', itr_closed_fit_opts, regularization, "R...", ITR_FROM(0),                                   \
-	                "candidates, relative to the mean variance; val recall@10 chooses")
+	                "candidates, relative to the mean variance; the best recall@10 on val is selected")
 #define ITR_CLOSED_IDF                                                                                                                     \
 	ITR_OPT_BOOL("idf", 0, itr_closed_fit_opts, idf,                                                                                   \
-	             "weight a text's dimensions by inverse document frequency in the training part (hashed text)")
+	             "weight text features by inverse document frequency in the train split (hashed text)")
 #define ITR_CLOSED_FEATURES                                                                                                                \
-	ITR_OPT_INT_IN("features", 0, itr_closed_fit_opts, features, "N", ITR_BETWEEN(1, 65536), "random features of a side")
+	ITR_OPT_INT_IN("features", 0, itr_closed_fit_opts, features, "N", ITR_BETWEEN(1, 65536), "random features per modality")
 
 /* What a closed form adds to its kind (itr_model_ops.closed). */
 typedef struct itr_closed_kind {

@@ -12,10 +12,8 @@ enum { WIDTH = 4096, GELU = 0, RELU };
 static const char *const activation_names[] = { [GELU] = "gelu", [RELU] = "relu", NULL };
 static const struct options defaults = { WIDTH, 0.2, GELU };
 static const itr_option options[] = {
-	ITR_MODEL_HIDDEN(struct options),
-	ITR_MODEL_DROPOUT(struct options),
-	ITR_OPT_ENUM("activation", 0, struct options, activation, activation_names, "of the hidden layer"),
-	ITR_OPT_END
+	ITR_MODEL_HIDDEN(struct options), ITR_MODEL_DROPOUT(struct options),
+	ITR_OPT_ENUM("activation", 0, struct options, activation, activation_names, "activation of the hidden layer"), ITR_OPT_END
 };
 
 static int64_t init(void *layers, itr_params *p, int64_t text_dim, int64_t image_dim, void *opts)

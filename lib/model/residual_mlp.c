@@ -16,13 +16,10 @@ struct options {
 enum { WIDTH = 2048, GELU = 0, NONE };
 static const char *const output_names[] = { [GELU] = "gelu", [NONE] = "none", NULL };
 static const struct options defaults = { WIDTH, 0.2, GELU };
-static const itr_option options[] = {
-	ITR_MODEL_HIDDEN(struct options),
-	ITR_MODEL_DROPOUT(struct options),
-	ITR_OPT_ENUM("output-activation", 0, struct options, output_activation, output_names,
-	             "'none' frees the half of the space that GELU cannot reach"),
-	ITR_OPT_END
-};
+static const itr_option options[] = { ITR_MODEL_HIDDEN(struct options), ITR_MODEL_DROPOUT(struct options),
+	                              ITR_OPT_ENUM("output-activation", 0, struct options, output_activation, output_names,
+	                                           "activation of the output; 'none' also allows values below -0.17, GELU's minimum"),
+	                              ITR_OPT_END };
 
 static int64_t init(void *layers, itr_params *p, int64_t text_dim, int64_t image_dim, void *opts)
 {

@@ -6,10 +6,9 @@
 struct adam { double beta1, beta2, eps; };
 static const struct adam defaults = { 0.9, 0.999, 1e-8 };
 static const itr_option options[] = {
-	ITR_OPT_NUM_IN("beta1", 0, struct adam, beta1, "B", ITR_BELOW(0, 1), "decay of the mean of gradients"),
-	ITR_OPT_NUM_IN("beta2", 0, struct adam, beta2, "B", ITR_BELOW(0, 1), "decay of the mean of squared gradients"),
-	ITR_OPT_NUM_IN("eps", 0, struct adam, eps, "X", ITR_ABOVE(0), "added to the root of the latter"),
-	ITR_OPT_END
+	ITR_OPT_NUM_IN("beta1", 0, struct adam, beta1, "B", ITR_BELOW(0, 1), "decay rate of the first moment (mean gradient)"),
+	ITR_OPT_NUM_IN("beta2", 0, struct adam, beta2, "B", ITR_BELOW(0, 1), "decay rate of the second moment (mean squared gradient)"),
+	ITR_OPT_NUM_IN("eps", 0, struct adam, eps, "X", ITR_ABOVE(0), "added to the root of the second moment"), ITR_OPT_END
 };
 
 ITR_CLONES static void update(const struct adam *o, double lr, double decay, bool decoupled, float clip, int64_t step, int64_t n,

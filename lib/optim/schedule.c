@@ -6,8 +6,7 @@
 struct end { double min_lr; };
 static const struct end at_zero = { 0 };
 static const itr_option end_options[] = {
-	ITR_OPT_NUM_IN("min-lr", 0, struct end, min_lr, "X", ITR_FROM(0), "where the schedule ends"),
-	ITR_OPT_END
+	ITR_OPT_NUM_IN("min-lr", 0, struct end, min_lr, "X", ITR_FROM(0), "learning rate at the end of the schedule"), ITR_OPT_END
 };
 
 static double lowest(const void *self, double lr)

@@ -3,10 +3,9 @@
 
 struct sgd { double momentum; };
 static const struct sgd defaults = { 0 };
-static const itr_option options[] = {
-	ITR_OPT_NUM_IN("momentum", 0, struct sgd, momentum, "M", ITR_BELOW(0, 1), "share of the last update that is added to the next"),
-	ITR_OPT_END
-};
+static const itr_option options[] = { ITR_OPT_NUM_IN("momentum", 0, struct sgd, momentum, "M", ITR_BELOW(0, 1),
+	                                             "momentum factor: share of the previous update in the next one"),
+	                              ITR_OPT_END };
 
 static void sgd(const void *self, double lr, double decay, float clip, int64_t step, int64_t n, float *w, const float *g, float *const *s)
 {

@@ -39,7 +39,7 @@ static void query(itr_queries *q, int64_t i, const float *x) { itr_quantise_bina
 
 const itr_precision_ops itr_precision_binary = {
 	.name = "binary",
-	.summary = "signs, 1 bit a dimension",
+	.summary = "signs, 1 bit per dimension",
 	.signs_only = true,
 	.query_bytes = sizeof(uint64_t),
 	.best_kernel = "avx512vpopcntdq",

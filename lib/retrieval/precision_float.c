@@ -115,7 +115,7 @@ static void query(itr_queries *q, int64_t i, const float *x) { memcpy(itr_querie
 
 const itr_precision_ops itr_precision_fp32 = {
 	.name = "fp32",
-	.summary = "float32, 32 bits a dimension",
+	.summary = "float32, 32 bits per dimension",
 	.bounded = true,
 	.query_bytes = sizeof(float),
 	.best_kernel = "avx512+bf16",
@@ -128,7 +128,7 @@ const itr_precision_ops itr_precision_fp32 = {
 
 const itr_precision_ops itr_precision_fp16 = {
 	.name = "fp16",
-	.summary = "float16, up to 65504, 16 bits a dimension",
+	.summary = "float16, up to 65504, 16 bits per dimension",
 	.bounded = true,
 	.most = 65504,
 	.query_bytes = sizeof(float),
@@ -142,7 +142,7 @@ const itr_precision_ops itr_precision_fp16 = {
 
 const itr_precision_ops itr_precision_bf16 = {
 	.name = "bf16",
-	.summary = "bfloat16, 16 bits a dimension",
+	.summary = "bfloat16, 16 bits per dimension",
 	.bounded = true,
 	.query_bytes = sizeof(float),
 	.best_kernel = "avx512+bf16",

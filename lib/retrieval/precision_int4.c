@@ -74,7 +74,7 @@ static void query(itr_queries *q, int64_t i, const float *x)
 
 const itr_precision_ops itr_precision_int4 = {
 	.name = "int4",
-	.summary = "codes of 4 bits and a scale for each 64 dimensions",
+	.summary = "4-bit codes, one scale per 64 dimensions",
 	.quantised = true,
 	.query_bytes = 1,
 	.best_kernel = "avx512vnni",

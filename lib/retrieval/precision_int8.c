@@ -46,7 +46,7 @@ static void query(itr_queries *q, int64_t i, const float *x) { itr_queries_codes
 
 const itr_precision_ops itr_precision_int8 = {
 	.name = "int8",
-	.summary = "codes of 8 bits and a scale a row",
+	.summary = "8-bit codes, one scale per row",
 	.quantised = true,
 	.padding = 128,
 	.query_bytes = 1,

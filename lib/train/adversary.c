@@ -17,12 +17,13 @@ struct adversary {
 	float *even;                    /* (2 batch, 2) zeros: scores of even odds */
 };
 static const struct adversary defaults = { .weight = 0.1, .lr = 1e-3, .hidden = 64 };
-static const itr_option options[] = {
-	ITR_OPT_NUM_IN("adversary-weight", 0, struct adversary, weight, "X", ITR_FROM(0), "of the term, beside the loss"),
-	ITR_OPT_NUM_IN("adversary-lr", 0, struct adversary, lr, "X", ITR_ABOVE(0), "learning rate of the second network"),
-	ITR_OPT_INT_IN("adversary-hidden", 0, struct adversary, hidden, "N", ITR_BETWEEN(1, 65536), "width of its hidden layer"),
-	ITR_OPT_END
-};
+static const itr_option options[] = { ITR_OPT_NUM_IN("adversary-weight", 0, struct adversary, weight, "X", ITR_FROM(0),
+	                                             "weight of the adversarial term in the total loss"),
+	                              ITR_OPT_NUM_IN("adversary-lr", 0, struct adversary, lr, "X", ITR_ABOVE(0),
+	                                             "learning rate of the discriminator"),
+	                              ITR_OPT_INT_IN("adversary-hidden", 0, struct adversary, hidden, "N", ITR_BETWEEN(1, 65536),
+	                                             "width of the discriminator's hidden layer"),
+	                              ITR_OPT_END };
 
 static int build(void *self, itr_trainer *r, itr_err *err)
 {

@@ -19,10 +19,10 @@ struct distill {
 };
 static const struct distill defaults = { .weight = 1, .temperature = 0.07 };
 static const itr_option options[] = {
-	ITR_OPT_STR("teacher", 0, struct distill, teacher, "FILE", "vectors of the same texts and images in one space, joined by id"),
-	ITR_OPT_NUM_IN("distill-weight", 0, struct distill, weight, "X", ITR_FROM(0), "of the divergence, beside the loss"),
+	ITR_OPT_STR("teacher", 0, struct distill, teacher, "FILE", "teacher's embeddings of the same texts and images, joined by id"),
+	ITR_OPT_NUM_IN("distill-weight", 0, struct distill, weight, "X", ITR_FROM(0), "weight of the KL divergence in the total loss"),
 	ITR_OPT_NUM_IN("teacher-temperature", 0, struct distill, temperature, "T", ITR_BETWEEN(0.0001, 10000),
-	               "the teacher's cosines are divided by it"),
+	               "temperature of the teacher's cosines"),
 	ITR_OPT_END
 };
 
