@@ -50,4 +50,5 @@ for k in cca heads; do
 	t "$k: restval in train is said" grep -q "train holds the [1-9][0-9]* images of restval too" $k-train.json
 done
 t "extract-features --split train takes the same rows" sh -c '"$0" --model r-cca.h5 r.h5 --split train -q -o r-train.npz --json > x.json && test "$(jq .images x.json)" = "$(jq .n_images cca-train.json)"' "$BIN/extract-features"
-expect_err "has no split: omit --split" "a part of a store that has none and no model that remembers" "$BIN/extract-features" f.h5 --split test -q -o x.npz
+"$BIN/extract-features" --model r-cca.h5 r.h5 -q -o e.npz > prepare.log 2>&1
+expect_err "has no split: omit --split" "a part of embeddings that have none and no model that remembers" "$BIN/extract-features" e.npz --split test -q -o x.npz
