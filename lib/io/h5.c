@@ -336,6 +336,13 @@ int itr_h5_set_attr_text(itr_h5 *h, const char *object, const char *name, const 
 	return rc;
 }
 
+int itr_h5_write_link(itr_h5 *h, const char *path, const char *target, itr_err *err)
+{
+	return H5Lcreate_soft(target, h->file, path, H5P_DEFAULT, H5P_DEFAULT) < 0
+	               ? itr_h5_fail(h, err, "link '%s' cannot be written", path)
+	               : 0;
+}
+
 int itr_h5_set_attr_int(itr_h5 *h, const char *object, const char *name, int64_t v, itr_err *err)
 {
 	return set_attr(h, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &v, err);

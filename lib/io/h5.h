@@ -64,6 +64,9 @@ ITR_MUST_USE int itr_h5_write_texts(itr_h5 *h, const char *path, const char *con
 /* a scalar string as a dataset (an attribute holds at most 64 KiB) */
 ITR_MUST_USE int itr_h5_write_text(itr_h5 *h, const char *path, const char *text, itr_err *err);
 
+/* A soft link `path` to the group or dataset `target` of the same file. */
+ITR_MUST_USE int itr_h5_write_link(itr_h5 *h, const char *path, const char *target, itr_err *err);
+
 /* Attributes of a group or dataset ("/" for the root). */
 ITR_MUST_USE int itr_h5_set_attr_text(itr_h5 *h, const char *object, const char *name, const char *text, itr_err *err);
 ITR_MUST_USE int itr_h5_set_attr_int(itr_h5 *h, const char *object, const char *name, int64_t v, itr_err *err);

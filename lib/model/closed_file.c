@@ -120,6 +120,8 @@ static int put_all(itr_h5 *h, const itr_closed *p, const itr_provenance *provena
 		for (int i = 0; i < ARRAYS && rc == 0; i++)
 			rc = put_array(h, s, &a[i], err);
 	}
+	if (rc == 0)
+		rc = itr_h5_write_link(h, ITR_MODEL_FORMER_PARAM, ITR_MODEL_PARAM, err);
 	free(config);
 	free(history);
 	return rc;

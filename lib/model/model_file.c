@@ -84,6 +84,8 @@ int itr_model_write(const itr_model *m, itr_h5 *h, const itr_json *extra, itr_er
 	int rc = itr_h5_write_text(h, "/config", itr_buf_str(&b), err);
 	if (rc == 0)
 		rc = itr_params_save(m->params, h, ITR_MODEL_PARAM, err);
+	if (rc == 0)
+		rc = itr_h5_write_link(h, ITR_MODEL_FORMER_PARAM, ITR_MODEL_PARAM, err);
 	for (int side = 0; rc == 0 && side < 2; side++)
 		rc = write_vocabulary(m, side, h, err);
 	itr_buf_free(&b);
@@ -112,7 +114,7 @@ static itr_json *read_config(itr_h5 *h, itr_err *err)
 	return j;
 }
 
-const char *itr_model_param_group(const itr_h5 *h) { return itr_h5_has(h, ITR_MODEL_PARAM) ? ITR_MODEL_PARAM : "/param"; }
+const char *itr_model_param_group(const itr_h5 *h) { return itr_h5_has(h, ITR_MODEL_PARAM) ? ITR_MODEL_PARAM : ITR_MODEL_FORMER_PARAM; }
 
 /* How many numbers a file's arrays hold; at least 1. They are as large as they claim (io/h5.h), its config may say anything. */
 static int64_t stored_numbers(const itr_h5 *h)

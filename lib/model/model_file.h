@@ -4,8 +4,10 @@
 
 #include "model/model.h"
 
-/* Where the arrays of a model lie in its file, as those of a net in a checkpoint; files of earlier versions have them under /param. */
-#define ITR_MODEL_PARAM "/net/model/param"
+/* The group of a model's arrays in its file, as that of a net in a checkpoint. Files of earlier versions have the former one; a link of
+ * that name lets their programs, and scripts that read such files, open new files. */
+#define ITR_MODEL_PARAM        "/net/model/param"
+#define ITR_MODEL_FORMER_PARAM "/param"
 const char *itr_model_param_group(const itr_h5 *h);
 
 /* What a store of a model's embeddings names as their encoder. */

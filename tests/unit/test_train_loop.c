@@ -250,6 +250,7 @@ static void test_ema(void **state)
 	itr_model *saved = model(0);
 	itr_h5 *h = itr_h5_open(path, "itr-model", &err);
 	assert_non_null(h);
+	assert_int_equal(itr_params_load(saved->params, h, "/param", &err), 0);         /* the link for earlier versions */
 	assert_int_equal(itr_params_load(saved->params, h, "/net/model/param", &err), 0);
 	itr_h5_close(h);
 	double moved_by = 0;
