@@ -1,4 +1,4 @@
-/* features.h - the feature store (formats.md): encoded images and captions of one data set in one HDF5 file, keyed by id.
+/* features.h - the feature store: encoded images and captions of one data set in one HDF5 file, keyed by id.
  * /image/{id,split,path,pooled,patches,grid} /text/{id,image,caption,pooled,tokens,length} /label/{name,start,index}; groups carry encoder,
  * weights_sha256, preprocess, normalized. */
 #ifndef ITR_DATA_FEATURES_H

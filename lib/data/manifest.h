@@ -1,5 +1,5 @@
-/* manifest.h - manifest.jsonl: one image a line with its captions; what every reader of a data set produces and extract-features consumes
- * (formats.md). First line may be a header {"itr_manifest":1,"root":...}. Ids are strings. Required in a record: id, image, captions,
+/* manifest.h - manifest.jsonl: one image a line with its captions; what every reader of a data set produces and extract-features consumes.
+ * First line may be a header {"itr_manifest":1,"root":...}. Ids are strings. Required in a record: id, image, captions,
  * synthetic. */
 #ifndef ITR_DATA_MANIFEST_H
 #define ITR_DATA_MANIFEST_H

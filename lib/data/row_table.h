@@ -32,8 +32,7 @@ typedef struct itr_row_table {          /* owns all that it points to, but for w
 	 */
 	int64_t n_labels, *label_start, *label;
 	char **label_name;
-	/* Reads them, since a store holds them as a dense matrix that most users do not need; NULL: there is nothing to read. 0, or -1 with
-	 * err. */
+	/* Reads them from a store, on demand, since most programs do not need them; NULL: there is nothing to read. 0, or -1 with err. */
 	int (*read_labels)(struct itr_row_table *t, itr_err *err);
 	bool synthetic;
 	bool borrows;                   /* the strings of id, caption, path and label_name belong to a manifest, which outlives the table */

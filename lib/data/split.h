@@ -1,4 +1,4 @@
-/* split.h - who is train, val and test (methods section 0): ids sorted bytewise, permuted by default_rng(seed); test the first floor(N*t),
+/* split.h - who is train, val and test: ids sorted bytewise, permuted by default_rng(seed); test the first floor(N*t),
  * val the next floor(N*v), train the rest. Always by image unless a document did otherwise. */
 #ifndef ITR_DATA_SPLIT_H
 #define ITR_DATA_SPLIT_H

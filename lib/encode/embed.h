@@ -1,4 +1,4 @@
-/* embed.h - feature store, or embeddings of any form -> embeddings NPZ (formats.md): the rows of a split, mapped by a model, cut to the
+/* embed.h - feature store, or embeddings of any form -> embeddings NPZ: the rows of a split, mapped by a model, cut to the
  * sizes that are asked for. */
 #ifndef ITR_ENCODE_EMBED_H
 #define ITR_ENCODE_EMBED_H
@@ -10,7 +10,7 @@
 typedef struct itr_embed_opts {
 	const char *model;               /* on rows; NULL: the stored vectors, if both sides have one size */
 	const char *split;               /* part, by its name; NULL: every row */
-	itr_ints project;                /* sizes made by Gaussian projection (methods section 1) */
+	itr_ints project;                /* sizes made by Gaussian projection */
 	itr_ints truncate;               /* sizes made by cutting (Matryoshka) */
 	bool shuffle_queries;            /* text rows, their ids and ground truth permuted together by default_rng(seed) */
 	uint64_t seed;

@@ -1,4 +1,4 @@
-/* extract.h - manifest -> feature store, in parts that survive a crash (formats.md).
+/* extract.h - manifest -> feature store, in parts that survive a crash.
  *
  * The records are cut into parts of 4,096. A part is computed batch by batch (pictures decoded and prepared by all threads, then encoded),
  * written as OUT.parts/NNNNN.h5 and renamed when whole; at the end the parts are copied one after another into OUT and removed. A part
@@ -18,7 +18,7 @@
 
 typedef struct itr_extract_opts {
 	const char *image_encoder, *text_encoder;        /* NULL: the side has no vectors */
-	const char *model;                               /* a file that is both encoders (model_encoder.h); NULL: those named */
+	const char *model;                               /* a model file that is both encoders; NULL: those named */
 	const char *weights, *image_weights, *text_weights, *pooling;    /* weights: of both, where the others are NULL */
 	const char *prompt, *prompt_name;                /* of the text encoder; NULL: what its weights' folder says */
 	const char *vocabulary, *preset;                 /* NULL: what lies beside the weights, what the weights were published with */

@@ -1,5 +1,5 @@
-/* evaluate.h - embeddings and relevance in, a report out: both directions under a protocol, chance beside each figure, intervals, warnings
- * (methods.md section 0). */
+/* evaluate.h - embeddings and relevance in, a report out: both directions under a protocol, chance beside each figure, intervals,
+ * warnings. */
 #ifndef ITR_EVALUATE_EVALUATE_H
 #define ITR_EVALUATE_EVALUATE_H
 

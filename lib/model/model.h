@@ -44,7 +44,7 @@ typedef struct itr_model_side {
 
 typedef struct itr_model_info { itr_model_side side[2]; } itr_model_info;
 
-/* How a network is trained unless told otherwise (methods section 2): what `train` takes for options that are not given. */
+/* How a network is trained unless told otherwise: what `train` takes for options that are not given. */
 typedef struct itr_recipe {
 	const char *loss, *optimizer, *schedule, *split_sizes;
 	int64_t epochs, batch_size, patience;

@@ -1,8 +1,8 @@
 /* metric.h - a retrieval metric as a descriptor: one file metric_NAME.c (metrics that share a formula share the file) and one line in
  * metrics.def.
  *
- * A metric's value for a query is its exact expectation over all orders of equal scores (McSherry & Najork, ECIR 2008; methods.md section
- * 0): what it is given are the groups of equal scores that hold positives. Chance is the same function with one group, the whole gallery.
+ * A metric's value for a query is its exact expectation over all orders of equal scores (McSherry & Najork, ECIR 2008). Its input
+ * are the groups of equal scores that hold positives. Chance is the same function with one group, the whole gallery.
  */
 #ifndef ITR_RETRIEVAL_METRIC_H
 #define ITR_RETRIEVAL_METRIC_H

@@ -1,4 +1,4 @@
-/* metrics.h - how well rankings find their positives, ties counted exactly (methods.md section 0): sets of metrics (metric.h) and their
+/* metrics.h - how well rankings find their positives, ties counted exactly: sets of metrics (metric.h) and their
  * values over the queries.
  *
  *	itr_metric_set set;

@@ -1,4 +1,4 @@
-/* pools.h - candidate pools that anyone can rebuild with NumPy (methods.md section 1). For direction d, size C and seed s:
+/* pools.h - candidate pools that anyone can rebuild with NumPy. For direction d, size C and seed s:
  *
  *	rng = np.random.default_rng([s, d, C])
  *	for each query in order, p = number of positives:

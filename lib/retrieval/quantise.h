@@ -1,4 +1,4 @@
-/* quantise.h - float32 rows to codes (methods.md section 1); the formats are the precisions' (precision_*.c). Rounding is rint, half to
+/* quantise.h - float32 rows to codes; the formats are the precisions' (precision_*.c). Rounding is rint, half to
  * even.
  *
  * minmax-wrap   the public "int8" of the source project, defect included: global min and max, 0..255 cast to signed bytes, which wraps; no

@@ -10,7 +10,7 @@ typedef enum itr_gain { ITR_GAIN_LINEAR, ITR_GAIN_EXPONENTIAL } itr_gain;
 extern const char *const itr_gain_names[];        /* "linear" "exponential" NULL */
 double itr_gain_of(itr_gain gain, double grade);  /* 0 for grades of 0 and less */
 
-/* Whose rules hold: itr as methods.md says; trec_eval and ranx as those programs do. */
+/* Whose rules hold: itr as the README of this folder says; trec_eval and ranx as those programs do. */
 typedef enum itr_conventions {
 	ITR_CONVENTIONS_ITR,
 	ITR_CONVENTIONS_TREC_EVAL,

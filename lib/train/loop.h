@@ -46,7 +46,7 @@ typedef struct itr_train_opts {
 	const char *memory;             /* of stored vectors, as the user writes it: 300M; NULL: not said */
 	size_t max_memory;              /* the same in bytes; 0: not said */
 	double checkpoint_minutes;      /* between checkpoints inside an epoch; one is written at every epoch's end anyway */
-	int64_t log_every;              /* steps steps between logged values of the per-step metrics */
+	int64_t log_every;              /* steps between logged values of the per-step metrics */
 	const itr_image_text_set *set;  /* pictures and captions for the model's towers; NULL: every vector is stored */
 	itr_augment augment;            /* of training pictures */
 	bool fresh_statistics;          /* the image tower begins without weights (itr_tape_opts) */

@@ -96,7 +96,7 @@ const itr_method *itr_method_find(const char *name, itr_err *err);       /* unkn
 /* Does the method use this objective? */
 bool itr_method_uses(const itr_method *m, const char *objective);
 
-/* --- how a batch becomes embeddings: one file + one line in strategies.def ------------------------------------------------------------ */
+/* --- how a batch becomes embeddings: whole.c or chunks.c --------------------------------------------------------------------------- */
 typedef struct itr_strategy {
 	const char *name, *summary;
 	size_t size;                    /* self: begins as zeros */

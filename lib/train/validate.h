@@ -24,7 +24,7 @@ typedef struct itr_val_metric { const char *name; bool larger_is_better; } itr_v
 extern const itr_val_metric itr_val_metrics[ITR_VAL_COUNT];
 
 /* Values in the order above, of the trainer's model on its val part: the run's loss in batches of val_batch texts in file order (the last,
- * partial one weighted by its size), the mean cosine of texts to their own images, and full-gallery metrics (methods section 0) among the
+ * partial one weighted by its size), the mean cosine of texts to their own images, and full-gallery metrics among the
  * part's images. NaN without texts. Products are fp32 whatever the training's are: evaluate finds the same. The training's own tape is
  * used, so that its memory serves twice; what it holds is lost. Beyond it: the images and a few MB. 0; 1 when an embedding is NaN or
  * infinite, every value then being NaN; or -1 with err: a picture that cannot be read any more. */

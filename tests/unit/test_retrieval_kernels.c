@@ -231,7 +231,7 @@ static void test_search_finds_the_best(void **unused)
 	}
 }
 
-/* The test that methods.md asks for: equal rows, whatever the batch and the threads, give one score. */
+/* Equal rows, whatever the batch and the threads, give one score. */
 static void test_equal_rows_one_score(void **unused)
 {
 	const int64_t n = 1003, dim = 96, batches[] = { 1, 7, 256 };

@@ -1,4 +1,4 @@
-/* Codes and scales as methods.md section 1 defines them; fidelity; calibration. */
+/* Codes and scales as retrieval/quantise.h defines them; fidelity; calibration. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The run store against MLflow's rules (formats.md "Runs"); MLflow itself reads one in tests/interop/mlflow_opens_runs.py. */
+/* The run store against MLflow's rules; MLflow itself reads one in tests/interop/mlflow_opens_runs.py. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
