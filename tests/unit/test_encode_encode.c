@@ -106,6 +106,7 @@ static void save_closed(const char *path)
 		s->normalize = true;
 		s->weight = noise(DIM, s->in, (uint64_t)m + 1);
 		s->mean = noise(1, s->in, (uint64_t)m + 3);
+		free(s->encoder);
 		s->encoder = itr_xstrdup(m == ITR_IMAGE ? "classic" : "hash");
 	}
 	if (itr_closed_save(c, path, NULL, &err) < 0)
