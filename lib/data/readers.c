@@ -62,7 +62,7 @@ struct seen {
 	int width, height;
 	itr_phash hash;
 	bool flat;
-	const char *kind;               /* of the issue, with `why`; NULL: it is whole */
+	const char *kind;               /* of what is wrong, with `why`; NULL: it is whole */
 	char *why;
 };
 
